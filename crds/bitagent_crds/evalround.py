@@ -1,0 +1,404 @@
+"""EvalRound: a frozen competition of models over one task set. Immutable once created, except `suspend`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from bitagent_crds.conditions import Conditions, Reason
+from bitagent_crds.fields import (
+    Commit,
+    Count,
+    Digest,
+    Label,
+    Name,
+    ObjectName,
+    Path,
+    PromptFormat,
+    Quantity,
+    Score,
+    Seconds,
+    ShortText,
+    Text,
+    Time,
+)
+from bitagent_crds.schema import Column, Kind, Model, Resource, cel, exactly_one, map_list, rules
+
+
+class BfclCategory(StrEnum):
+    """Single-turn categories of the Berkeley Function Calling Leaderboard v4, named as upstream names them."""
+
+    SIMPLE_PYTHON = "simple_python"
+    SIMPLE_JAVA = "simple_java"
+    SIMPLE_JAVASCRIPT = "simple_javascript"
+    MULTIPLE = "multiple"
+    PARALLEL = "parallel"
+    PARALLEL_MULTIPLE = "parallel_multiple"
+    IRRELEVANCE = "irrelevance"
+    LIVE_SIMPLE = "live_simple"
+    LIVE_MULTIPLE = "live_multiple"
+    LIVE_PARALLEL = "live_parallel"
+    LIVE_PARALLEL_MULTIPLE = "live_parallel_multiple"
+    LIVE_IRRELEVANCE = "live_irrelevance"
+    LIVE_RELEVANCE = "live_relevance"
+
+
+class BfclSource(Model):
+    """Official cases of the bfcl-eval package that the evaluator image pins."""
+
+    categories: Annotated[
+        list[BfclCategory], Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})
+    ]
+    """categories are the leaderboard categories to draw from."""
+
+
+class ConfigMapFile(Model):
+    """One key of a ConfigMap in the round's namespace."""
+
+    name: ObjectName
+    """name of the ConfigMap."""
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """key inside the ConfigMap."""
+
+
+class VolumeFile(Model):
+    """One file of a PersistentVolumeClaim in the round's namespace."""
+
+    claim_name: ObjectName
+    """claimName is the PersistentVolumeClaim; the task-set Job mounts it read-only."""
+    path: Path
+    """path of the file inside the volume."""
+
+
+class JsonlSource(Model):
+    """Tasks from a JSON Lines file, one task object a line; exactly one member is set."""
+
+    model_config = {"json_schema_extra": rules(exactly_one("configMap", "volume"))}
+
+    config_map: ConfigMapFile | None = None
+    """configMap is a key of a ConfigMap that holds the lines."""
+    volume: VolumeFile | None = None
+    """volume is a file of a PersistentVolumeClaim."""
+
+
+class TaskSource(Model):
+    """One origin of tasks; exactly one of `bfcl` and `jsonl` is set."""
+
+    model_config = {"json_schema_extra": rules(exactly_one("bfcl", "jsonl"))}
+
+    bfcl: BfclSource | None = None
+    """bfcl draws from the official leaderboard cases."""
+    jsonl: JsonlSource | None = None
+    """jsonl draws from a file of tasks."""
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    """weight is this source's share of `tasks.count`, relative to the other sources' weights."""
+
+
+class Tasks(Model):
+    """How the task set is made. The same sources, count and seed give the same bytes on any machine."""
+
+    sources: Annotated[list[TaskSource], Field(min_length=1, max_length=8)]
+    """sources are drawn from by weight, without repetition; a source that runs dry leaves its share to the others."""
+    count: Annotated[int, Field(ge=1, le=20000)]
+    """count is the number of tasks; fewer sources than that fail the round."""
+    seed: Annotated[str, Field(min_length=1, max_length=128)]
+    """seed decides which tasks are drawn and their order; a validator uses the hash of the epoch's block."""
+
+
+class Evaluation(Model):
+    """How models answer and are judged."""
+
+    prompt_format: PromptFormat = PromptFormat.AUTO
+    """promptFormat holds for all models; Auto leaves it to each MinerModel."""
+    max_tokens: Annotated[int, Field(ge=1, le=8192)] = 256
+    """maxTokens bounds one answer."""
+
+
+class Admission(Model):
+    """What this competition allows, judged on facts before any GPU is used."""
+
+    max_parameters: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """maxParameters is the largest number of parameters; absent: no limit."""
+    max_repository_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """maxRepositoryBytes is the largest size of the fetched files; absent: only the operator's own limit holds."""
+    licenses: Annotated[list[ShortText], Field(max_length=32)] = []
+    """licenses are the allowed licences, in lower case; empty: any."""
+    architectures: Annotated[list[ShortText], Field(max_length=32)] = []
+    """architectures are the allowed architecture classes; empty: any that the evaluator supports."""
+    require_chat_template: bool = False
+    """requireChatTemplate refuses models that ship no chat template."""
+
+
+class ModelSelection(Model):
+    """Which MinerModels compete; exactly one member is set. The set is frozen when the round starts."""
+
+    model_config = {"json_schema_extra": rules(exactly_one("matchLabels", "names"))}
+
+    match_labels: Annotated[dict[str, Label], Field(max_length=16)] | None = None
+    """matchLabels selects the MinerModels of the namespace that carry all of these labels; empty selects all."""
+    names: (
+        Annotated[list[Name], Field(min_length=1, max_length=1024, json_schema_extra={"x-kubernetes-list-type": "set"})]
+        | None
+    ) = None
+    """names lists MinerModels."""
+
+
+class Toleration(Model):
+    """A node taint that evaluation pods tolerate, as in core/v1."""
+
+    key: Annotated[str, Field(max_length=253)] = ""
+    """key of the taint; empty with operator Exists tolerates every key."""
+    operator: Annotated[str, Field(json_schema_extra={"enum": ["Exists", "Equal"]}, pattern=r"^(Exists|Equal)$")] = (
+        "Equal"
+    )
+    """operator relates key and value."""
+    value: Label = ""
+    """value of the taint, for operator Equal."""
+    effect: Annotated[
+        str, Field(json_schema_extra={"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]}, max_length=16)
+    ] = ""
+    """effect of the taint; empty tolerates every effect."""
+
+
+class Resources(Model):
+    """What one evaluation pod asks for; requests and limits are equal."""
+
+    gpus: Annotated[int, Field(ge=1, le=8)] = 1
+    """gpus is the number of GPUs of one evaluation pod."""
+    cpu: Quantity = "4"
+    """cpu is the CPU request."""
+    memory: Quantity = "16Gi"
+    """memory is the memory request and limit."""
+
+
+class Workload(Model):
+    """How evaluation Jobs run."""
+
+    resources: Resources = Resources()
+    """resources of one evaluation pod."""
+    parallelism: Annotated[int, Field(ge=1, le=1024)] = 8
+    """parallelism is how many evaluation Jobs may exist unfinished at once, when no queue decides that."""
+    queue_name: Name | None = None
+    """queueName hands the Jobs to Kueue: they are created suspended, with this LocalQueue's label, all at once."""
+    deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = 7200
+    """deadlineSeconds bounds one evaluation Job, retries included."""
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """maxAttempts is how often an evaluation is started before an infrastructure fault is final."""
+    node_selector: Annotated[dict[str, Label], Field(max_length=16)] = {}
+    """nodeSelector restricts evaluation pods to nodes with these labels."""
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
+    """tolerations of evaluation pods."""
+    runtime_class_name: ObjectName | None = None
+    """runtimeClassName of evaluation pods, such as nvidia or a sandboxed runtime."""
+    priority_class_name: ObjectName | None = None
+    """priorityClassName of evaluation pods."""
+
+
+_FROZEN = ["models", "tasks", "evaluation", "admission", "workload", "ttlSecondsAfterFinished"]
+_SPEC_RULES = rules(
+    *(
+        cel(
+            f"has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})",
+            f"{f} is immutable: only suspend may change; create a new EvalRound instead",
+            reason="FieldValueForbidden",
+        )
+        for f in _FROZEN
+    )
+)
+
+
+class EvalRoundTemplate(Model):
+    """Everything of a round that a Validator's competition fixes in advance; the seed comes from the epoch's block."""
+
+    models: ModelSelection
+    """models says which MinerModels compete."""
+    evaluation: Evaluation = Evaluation()
+    """evaluation says how models answer and are judged."""
+    admission: Admission = Admission()
+    """admission says which models this competition allows."""
+    workload: Workload = Workload()
+    """workload says how evaluation Jobs run."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = None
+    """ttlSecondsAfterFinished removes the round's Jobs and pods that long after it finished; results stay in status and artifacts. Absent: they stay with the round."""
+
+
+class EvalRoundSpec(EvalRoundTemplate):
+    """What competes on what."""
+
+    model_config = {"json_schema_extra": _SPEC_RULES}
+
+    tasks: Tasks
+    """tasks says how the task set is made."""
+    suspend: bool = False
+    """suspend stops new Jobs and suspends running ones; clearing it goes on where the round stopped."""
+
+
+class ResultState(StrEnum):
+    """How far one model is in the round."""
+
+    PENDING = "Pending"
+    """Waiting for its files, the task set or a slot."""
+    RUNNING = "Running"
+    """Its evaluation Job exists."""
+    SUCCEEDED = "Succeeded"
+    """Evaluated; the score is final."""
+    REJECTED = "Rejected"
+    """Not admitted, unsafe or not obtainable; never reached a GPU; no score."""
+    DUPLICATE = "Duplicate"
+    """Its weights are another model's, which owns the score."""
+    MODEL_FAULT = "ModelFault"
+    """The model could not be evaluated by its own fault; score 0."""
+    INFRA_FAULT = "InfraFault"
+    """The infrastructure failed it for good; no score, and the round cannot complete."""
+
+
+FINAL_STATES = frozenset(set(ResultState) - {ResultState.PENDING, ResultState.RUNNING})
+
+
+class PhaseSeconds(Model):
+    """Where one evaluation's time went, in seconds."""
+
+    load: Seconds
+    """load is from process start to the engine's readiness."""
+    generate: Seconds
+    """generate is from the first prompt to the last answer."""
+    score: Seconds
+    """score is the time for verdicts."""
+
+
+class ModelResult(Model):
+    """One model's way through the round."""
+
+    model: Name
+    """model is the MinerModel's name; the set of names is frozen when the round starts."""
+    state: ResultState = ResultState.PENDING
+    """state says how far it is."""
+    reason: Reason = Reason.PENDING
+    """reason says why it is in that state."""
+    message: Annotated[str, Field(max_length=512)] = ""
+    """message tells a person what happened."""
+    commit: Commit | None = None
+    """commit is the commit that was evaluated, frozen with the first use."""
+    weights_digest: Digest | None = None
+    """weightsDigest identifies the weights that were evaluated."""
+    duplicate_of: Name | None = None
+    """duplicateOf is the model that owns these weights."""
+    score: Score | None = None
+    """score is the fraction of tasks passed."""
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """rank is the place, 1 is best; equal scores share a rank. Set when the round completes."""
+    passed: Count | None = None
+    """passed is the number of tasks passed."""
+    attempts: Count = 0
+    """attempts is how often the evaluation was started."""
+    result_digest: Digest | None = None
+    """resultDigest identifies the results in the artifact store."""
+    started_at: Time | None = None
+    """startedAt is when the evaluation Job started."""
+    finished_at: Time | None = None
+    """finishedAt is when the state became final."""
+    seconds: PhaseSeconds | None = None
+    """seconds tells where the time went."""
+
+
+class TaskSetStatus(Model):
+    """The round's task set."""
+
+    digest: Digest
+    """digest is the SHA-256 of tasks.jsonl."""
+    count: Count
+    """count is the number of tasks."""
+    uri: Text
+    """uri says where it is: claim and path in the artifact volume."""
+
+
+class RoundCounts(Model):
+    """How many models are in which state."""
+
+    selected: Count = 0
+    """selected is the size of the frozen set."""
+    pending: Count = 0
+    """pending models wait for files, tasks or a slot."""
+    running: Count = 0
+    """running models have an evaluation Job."""
+    succeeded: Count = 0
+    """succeeded models have a score."""
+    rejected: Count = 0
+    """rejected models were not admitted."""
+    duplicate: Count = 0
+    """duplicate models have another model's weights."""
+    model_faults: Count = 0
+    """modelFaults are models that scored 0 by their own fault."""
+    infra_faults: Count = 0
+    """infraFaults are models that the infrastructure failed."""
+
+
+class RoundPhase(StrEnum):
+    """A one-word summary for people; programs read the conditions."""
+
+    PENDING = "Pending"
+    PREPARING = "Preparing"
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    SUSPENDED = "Suspended"
+
+
+class EvalRoundStatus(Model):
+    """How far the round is, and its results."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """observedGeneration is the generation of the spec that this status describes."""
+    phase: RoundPhase = RoundPhase.PENDING
+    """phase is a one-word summary of the conditions."""
+    progress: ShortText = ""
+    """progress is `done/selected`."""
+    best: ShortText = ""
+    """best is the leading model and its score, so far."""
+    task_set: TaskSetStatus | None = None
+    """taskSet identifies the tasks, once built."""
+    counts: RoundCounts = RoundCounts()
+    """counts summarises the results."""
+    results: Annotated[list[ModelResult], Field(max_length=1024, json_schema_extra=map_list("model"))] = []
+    """results holds one entry per model of the frozen set."""
+    leaderboard_digest: Digest | None = None
+    """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
+    started_at: Time | None = None
+    """startedAt is when the set of models was frozen."""
+    finished_at: Time | None = None
+    """finishedAt is when the round completed or failed."""
+    conditions: Conditions = []
+    """conditions are TasksReady, Running, Complete and Failed."""
+
+
+class EvalRound(Resource):
+    """One evaluation of a set of models on one set of tasks."""
+
+    crd: ClassVar[Kind] = Kind(
+        kind="EvalRound",
+        plural="evalrounds",
+        short_names=("er",),
+        name_max=48,
+        columns=(
+            Column("Phase", ".status.phase"),
+            Column("Done", ".status.progress"),
+            Column("Best", ".status.best"),
+            Column("Rejected", ".status.counts.rejected", "integer"),
+            Column("Faults", ".status.counts.infraFaults", "integer", priority=1),
+            Column("Tasks", ".status.taskSet.count", "integer"),
+            Column("TaskSet", ".status.taskSet.digest", priority=1),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+    spec: EvalRoundSpec
+    """spec is what competes on what; immutable, except suspend."""
+    status: EvalRoundStatus | None = None
+    """status is written by the operator."""
+
+
+def template_fields() -> tuple[str, ...]:
+    """Wire names of the fields that a competition's template shares with a round's spec."""
+    aliases: list[Any] = [f.alias or name for name, f in EvalRoundTemplate.model_fields.items()]
+    return tuple(aliases)

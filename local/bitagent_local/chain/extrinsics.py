@@ -1,0 +1,127 @@
+"""Who may enter the pool: decoding of signed extrinsics, and every check that a node makes before it takes one in.
+
+The signature covers the call, the era, the nonce, the tip, the runtime's versions and the genesis hash, so a client
+that signed for another chain, another runtime or another moment is refused as having a bad signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import bittensor_core
+
+from bitagent_local.chain.blocks import Blocks
+from bitagent_local.chain.runtime import Runtime
+from bitagent_local.chain.scale import blake2_256, read_compact, sized
+
+VERSION_4_SIGNED = 0x84
+ADDRESS_ID = 0x00
+#: MultiSignature's variants that the SDK's keys use.
+SIGNATURE_SCHEMES = {0: bittensor_core.CRYPTO_ED25519, 1: bittensor_core.CRYPTO_SR25519}
+#: version byte, address variant and account, signature variant and signature
+SIGNED_HEAD = 1 + 33 + 65
+
+
+class InvalidExtrinsic(Exception):
+    """The pool refuses an extrinsic; the text is the one that a substrate node answers."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an extrinsic asks for."""
+
+    pallet: str
+    function: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Extrinsic:
+    """A signed extrinsic that may run."""
+
+    raw: bytes
+    signer: str
+    nonce: int
+    call: Call
+
+    @property
+    def hash(self) -> bytes:
+        """What the client knows it by."""
+        return blake2_256(self.raw)
+
+
+class Encoder(Protocol):
+    """The part of the runtime that inherents need."""
+
+    core: Any
+
+
+def timestamp_inherent(runtime: Encoder, milliseconds: int) -> bytes:
+    """The unsigned extrinsic at the head of every block."""
+    call = bytes(runtime.core.compose_call("Timestamp", "set", {"now": milliseconds}))
+    return sized(b"\x04" + call)
+
+
+def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[[str], int]) -> Extrinsic:
+    """Decode an extrinsic and check it against the head.
+
+    Args:
+        raw: the bytes as submitted.
+        runtime: decodes them.
+        blocks: gives the genesis and the birth block that the signature names.
+        next_nonce: the nonce that a signer must use now, pending extrinsics counted.
+
+    Raises:
+        InvalidExtrinsic: undecodable, unsigned, signed for other circumstances, stale or from the future.
+    """
+    try:
+        decoded = runtime.core.decode_extrinsic(raw)
+        length, start = read_compact(raw)
+    except (ValueError, OverflowError) as error:
+        raise InvalidExtrinsic(f"Transaction could not be decoded: {error}") from error
+    body = raw[start : start + length]
+    if "signature" not in decoded or len(body) < SIGNED_HEAD or (body[0], body[1]) != (VERSION_4_SIGNED, ADDRESS_ID):
+        raise InvalidExtrinsic("Transaction dispatch is mandatory; transactions must not be validated.")
+    era, birth_hash = _era(decoded["era"], blocks)
+    signed_over = {
+        "era": era,
+        "nonce": decoded["nonce"],
+        "tip": decoded["tip"],
+        "tip_asset_id": None,
+        "genesis_hash": blocks.genesis.hash,
+        "era_block_hash": birth_hash,
+    }
+    extra = bytes(runtime.core.signature_payload_parts(**signed_over)[0])
+    if not body.startswith(extra, SIGNED_HEAD):
+        raise InvalidExtrinsic("Transaction could not be decoded: unexpected signed extensions")
+    payload = bytes(runtime.core.signature_payload(body[SIGNED_HEAD + len(extra) :], **signed_over))
+    scheme, signature = body[34], body[35:SIGNED_HEAD]
+    signer = str(decoded["address"])
+    if scheme not in SIGNATURE_SCHEMES or not bittensor_core.verify(
+        payload, signature, signer, SIGNATURE_SCHEMES[scheme]
+    ):
+        raise InvalidExtrinsic("Transaction has a bad signature")
+    expected = next_nonce(signer)
+    if decoded["nonce"] < expected:
+        raise InvalidExtrinsic("Transaction is outdated")
+    if decoded["nonce"] > expected:
+        # A real node would park it; no test should wait for a nonce that never comes.
+        raise InvalidExtrinsic("Transaction will be valid in the future")
+    call = decoded["call"]
+    args = {argument["name"]: argument["value"] for argument in call["call_args"]}
+    return Extrinsic(raw, signer, int(decoded["nonce"]), Call(call["call_module"], call["call_function"], args))
+
+
+def _era(era: Any, blocks: Blocks) -> tuple[Any, bytes]:
+    """The era as the payload encodes it, and the hash of the block that it was born in."""
+    if era == "00":
+        return "00", blocks.genesis.hash
+    period, phase = era
+    current = blocks.head.number
+    birth = (max(current, phase) - phase) // period * period + phase
+    block = blocks.numbered(birth)
+    if block is None or not birth <= current < birth + period:
+        raise InvalidExtrinsic("Transaction is outdated")
+    return {"period": period, "phase": phase}, block.hash

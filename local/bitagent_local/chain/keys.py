@@ -1,0 +1,46 @@
+"""Development keys: from a URI such as ``//Validator`` always the same key pair.
+
+Such keys are public knowledge; they are for this chain only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import bittensor_core
+
+from bitagent_local.chain.metadata import SS58_FORMAT
+
+
+def address(key: str) -> str:
+    """The ss58 address of a development URI, or the address itself when it is one.
+
+    Raises:
+        ValueError: neither a URI that starts with ``//`` nor a valid address.
+    """
+    if key.startswith("//"):
+        return str(bittensor_core.Keypair.create_from_uri(key).ss58_address)
+    try:
+        bittensor_core.ss58_decode(key)
+    except ValueError as error:
+        raise ValueError(f"{key!r} is neither an ss58 address nor a development URI such as //Alice: {error}") from error
+    return key
+
+
+def default_coldkey(hotkey: str) -> str:
+    """The coldkey of a neuron that names none: ``//Alice-cold`` for ``//Alice``, else the hotkey itself."""
+    return f"{hotkey}-cold" if hotkey.startswith("//") else hotkey
+
+
+def keyfile(uri: str) -> bytes:
+    """A hotkey file as the SDK's wallet reads it, unencrypted; the same bytes for the same URI.
+
+    Raises:
+        ValueError: not a development URI.
+    """
+    if not uri.startswith("//"):
+        raise ValueError(f"{uri!r} is not a development URI such as //Validator")
+    pair: Any = bittensor_core.Keypair.create_from_uri(uri)
+    content = json.loads(bytes(bittensor_core.serialized_keypair_to_keyfile_data(pair)))
+    return json.dumps(content, sort_keys=True).encode()

@@ -1,0 +1,186 @@
+"""What a runtime call computes from the state: the reads of the SDK that are more than one stored value.
+
+A method gets the decoded arguments and returns plain data of the call's output type, which the runtime encodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bitagent_local.chain import metadata
+from bitagent_local.chain.runtime import type_id
+from bitagent_local.chain.storage import View
+from bitagent_local.chain.subnet import PALLET, Subnet
+
+
+@dataclass(frozen=True)
+class Question:
+    """A runtime call, and the block that it is asked at."""
+
+    view: View
+    block: int
+    subnet_name: str
+    name: str
+    params: bytes
+
+    @property
+    def _described(self) -> dict[str, Any]:
+        api, method = self.name.split("_", 1)
+        return self.view.runtime.apis[api][method]
+
+    @property
+    def output(self) -> str:
+        """The type of the answer."""
+        return str(self._described["output"])
+
+    def subnet(self) -> Subnet:
+        """The subnet that the only argument names."""
+        ((_, netuid_type),) = self._described["inputs"]
+        return Subnet(self.view, int(self.view.runtime.decode(netuid_type, self.params)))
+
+
+class UnknownRuntimeCall(LookupError):
+    """The simulated runtime does not have this method."""
+
+
+Method = Callable[[Question], Any]
+METHODS: dict[str, Method] = {}
+
+
+def provides(name: str) -> Callable[[Method], Method]:
+    """Register the method of a runtime call, named as in ``state_call``."""
+
+    def register(method: Method) -> Method:
+        METHODS[name] = method
+        return method
+
+    return register
+
+
+def answer(question: Question) -> bytes:
+    """Run a runtime call.
+
+    Raises:
+        UnknownRuntimeCall: not provided here.
+        ValueError: the arguments do not decode.
+    """
+    runtime = question.view.runtime
+    if question.name == "Metadata_metadata_at_version":
+        wanted = int.from_bytes(question.params[:4], "little")
+        return metadata.opaque(runtime.metadata) if wanted == metadata.METADATA_VERSION else b"\x00"
+    if question.name not in METHODS:
+        raise UnknownRuntimeCall(question.name)
+    return runtime.encode(question.output, METHODS[question.name](question))
+
+
+@provides("SubnetInfoRuntimeApi_get_metagraph")
+def metagraph(question: Question) -> dict[str, Any] | None:
+    """The whole subnet at a glance. Ranks, incentives and emissions are zero: there is no consensus here."""
+    subnet = question.subnet()
+    if not subnet.exists:
+        return None
+    runtime = question.view.runtime
+    neurons = list(subnet.neurons())
+    no_axon = runtime.neutral(_axon_type(question.view))
+    zeros = [0] * len(neurons)
+    per_neuron_zero = (
+        "emission dividends incentives consensus trust rank pruning_score tao_stake "
+        "collateral_locked collateral_min collateral_earned"
+    ).split()
+    return runtime.record(
+        runtime.inner_type(question.output),
+        **{name: zeros for name in per_neuron_zero},
+        netuid=subnet.netuid,
+        name=list(question.subnet_name.encode()),
+        symbol=list(subnet.get("TokenSymbol")),
+        block=question.block,
+        tempo=subnet.get("Tempo"),
+        last_step=subnet.get("LastEpochBlock"),
+        blocks_since_last_step=subnet.get("BlocksSinceLastStep"),
+        num_uids=len(neurons),
+        max_uids=subnet.get("MaxAllowedUids"),
+        immunity_period=subnet.get("ImmunityPeriod"),
+        activity_cutoff=subnet.get("ActivityCutoff"),
+        min_allowed_weights=subnet.get("MinAllowedWeights"),
+        max_weights_limit=subnet.get("MaxWeightsLimit"),
+        weights_rate_limit=subnet.get("WeightsSetRateLimit"),
+        weights_version=subnet.get("WeightsVersionKey"),
+        commit_reveal_weights_enabled=subnet.get("CommitRevealWeightsEnabled"),
+        commit_reveal_period=subnet.get("RevealPeriodEpochs"),
+        registration_allowed=True,
+        # A price of 1: as much of the subnet's token in the pool as of TAO.
+        tao_in=10**12,
+        alpha_in=10**12,
+        hotkeys=[neuron.hotkey for neuron in neurons],
+        coldkeys=[neuron.coldkey for neuron in neurons],
+        identities=[None] * len(neurons),
+        axons=[neuron.axon or no_axon for neuron in neurons],
+        active=[True] * len(neurons),
+        validator_permit=[neuron.permit for neuron in neurons],
+        last_update=[neuron.last_update for neuron in neurons],
+        block_at_registration=[neuron.registered_at for neuron in neurons],
+        alpha_stake=[neuron.stake for neuron in neurons],
+        total_stake=[neuron.stake for neuron in neurons],
+    )
+
+
+@provides("NeuronInfoRuntimeApi_get_neurons_lite")
+def neurons_lite(question: Question) -> list[dict[str, Any]]:
+    """The neurons, one record each."""
+    subnet = question.subnet()
+    runtime = question.view.runtime
+    no_axon = runtime.neutral(_axon_type(question.view))
+    return [
+        runtime.record(
+            runtime.inner_type(question.output),
+            hotkey=neuron.hotkey,
+            coldkey=neuron.coldkey,
+            uid=neuron.uid,
+            netuid=subnet.netuid,
+            active=True,
+            axon_info=neuron.axon or no_axon,
+            stake=[(neuron.coldkey, neuron.stake)],
+            last_update=neuron.last_update,
+            validator_permit=neuron.permit,
+        )
+        for neuron in subnet.neurons()
+    ]
+
+
+@provides("SubnetInfoRuntimeApi_get_subnet_hyperparams_v3")
+def hyperparameters(question: Question) -> list[dict[str, Any]] | None:
+    """The rules, by name."""
+    subnet = question.subnet()
+    if not subnet.exists:
+        return None
+    items = (
+        ("tempo", "U16", "Tempo"),
+        ("immunity_period", "U16", "ImmunityPeriod"),
+        ("weights_version", "U64", "WeightsVersionKey"),
+        ("weights_rate_limit", "U64", "WeightsSetRateLimit"),
+        ("min_allowed_weights", "U16", "MinAllowedWeights"),
+        ("max_weights_limit", "U16", "MaxWeightsLimit"),
+        ("activity_cutoff", "U16", "ActivityCutoff"),
+        ("commit_reveal_weights_enabled", "Bool", "CommitRevealWeightsEnabled"),
+        ("commit_reveal_period", "U64", "RevealPeriodEpochs"),
+    )
+    return [{"name": list(name.encode()), "value": {kind: subnet.get(item)}} for name, kind, item in items]
+
+
+@provides("SubnetInfoRuntimeApi_get_next_epoch_start_block")
+def next_epoch_start_block(question: Question) -> int | None:
+    """When the next epoch runs."""
+    subnet = question.subnet()
+    return subnet.next_epoch() if subnet.exists else None
+
+
+@provides("TransactionPaymentApi_query_info")
+def payment_info(question: Question) -> dict[str, Any]:
+    """Every call is free."""
+    return {"weight": {"ref_time": 1000, "proof_size": 0}, "class": "Normal", "partial_fee": 0}
+
+
+def _axon_type(view: View) -> int:
+    return type_id(view.runtime.core.storage_entry(PALLET, "Axons").value_type)

@@ -1,0 +1,67 @@
+"""The parts of the SCALE encoding that are written here by hand; everything typed goes through the runtime."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def compact(value: int) -> bytes:
+    """The compact encoding of an unsigned integer below 2**30.
+
+    Raises:
+        ValueError: outside that range; the long form is needed nowhere here.
+    """
+    if value < 0 or value >= 1 << 30:
+        raise ValueError(f"compact integer out of range: {value}")
+    if value < 1 << 6:
+        return bytes([value << 2])
+    if value < 1 << 14:
+        return (value << 2 | 1).to_bytes(2, "little")
+    return (value << 2 | 2).to_bytes(4, "little")
+
+
+def read_compact(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """A compact integer and the offset after it.
+
+    Raises:
+        ValueError: the data end inside the integer.
+    """
+    if offset >= len(data):
+        raise ValueError("data end before a compact integer")
+    mode = data[offset] & 3
+    if mode == 3:
+        start, size, shift = offset + 1, (data[offset] >> 2) + 4, 0
+    else:
+        start, size, shift = offset, 1 << mode, 2
+    if start + size > len(data):
+        raise ValueError("data end inside a compact integer")
+    return int.from_bytes(data[start : start + size], "little") >> shift, start + size
+
+
+def sized(data: bytes) -> bytes:
+    """Bytes with their length in front: how SCALE writes vectors, strings and opaque blobs."""
+    return compact(len(data)) + data
+
+
+def text(value: str) -> bytes:
+    """A string as SCALE writes it."""
+    return sized(value.encode())
+
+
+def blake2_256(data: bytes) -> bytes:
+    """The chain's hash for blocks and extrinsics."""
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def to_hex(data: bytes) -> str:
+    """Bytes the way JSON-RPC carries them."""
+    return "0x" + data.hex()
+
+
+def from_hex(value: str) -> bytes:
+    """Bytes out of JSON-RPC.
+
+    Raises:
+        ValueError: not hexadecimal.
+    """
+    return bytes.fromhex(value.removeprefix("0x"))
