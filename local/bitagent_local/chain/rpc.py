@@ -78,13 +78,13 @@ def _hash(params: Params, index: int) -> bytes | None:
     return None if value is None else from_hex(value)
 
 
-@provides("chain_getHead", "chain_getFinalizedHead")
+@provides("chain_getFinalizedHead")
 def finalized_head(node: Node, params: Params) -> str:
-    """The hash of the newest final block, under its two names."""
+    """The hash of the newest final block."""
     return to_hex(node.finalized.hash)
 
 
-@provides("chain_getBlockHash")
+@provides("chain_getBlockHash", "chain_getHead")
 def block_hash(node: Node, params: Params) -> str | None:
     """The hash of a numbered block, or of the head."""
     number = params[0] if params else None

@@ -1,0 +1,137 @@
+"""A client of the API server in the standard library: enough for bringing a node up, before any environment exists."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ClusterError
+
+
+class ApiError(ClusterError):
+    """The API server refused a request, or did not answer (status 0)."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Api:
+    """Requests to one API server as one user."""
+
+    def __init__(self, *, server: str, token: str, authority: str) -> None:
+        self.server = server
+        self._token = token
+        self._tls = ssl.create_default_context(cadata=authority)
+
+    @classmethod
+    def from_kubeconfig(cls, path: Path) -> Api:
+        """Return the client of a kubeconfig that this room wrote (they are JSON, which is YAML)."""
+        config = json.loads(path.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        return cls(server=cluster["server"], token=user["token"], authority=authority)
+
+    def get(self, path: str) -> Any:
+        """Return the object or list at a path such as `/api/v1/nodes/local`.
+
+        Raises:
+            ApiError: The server answered with an error, or not at all.
+        """
+        return json.loads(self._request("GET", path))
+
+    def ready(self) -> str | None:
+        """Return None if the server says it is ready, else why not."""
+        try:
+            self._request("GET", "/readyz", timeout=5)
+        except ApiError as error:
+            return str(error)
+        return None
+
+    def create(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Create an object in the collection at the path.
+
+        Raises:
+            ApiError: As `get`.
+        """
+        return json.loads(self._request("POST", path, body, content_type="application/json"))
+
+    def merge(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Merge-patch the object at the path.
+
+        Raises:
+            ApiError: As `get`.
+        """
+        return json.loads(self._request("PATCH", path, body, content_type="application/merge-patch+json"))
+
+    def apply(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Server-side apply the object at the path, taking over fields that others own.
+
+        Raises:
+            ApiError: As `get`.
+        """
+        query = "?fieldManager=bitagent-local&force=true"
+        return json.loads(self._request("PATCH", path + query, body, content_type="application/apply-patch+yaml"))
+
+    def delete(self, path: str) -> None:
+        """Delete the object at the path; a missing one is fine.
+
+        Raises:
+            ApiError: As `get`.
+        """
+        try:
+            self._request("DELETE", path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def watch(self, path: str, *, resource_version: str, seconds: int) -> Iterator[dict[str, Any]]:
+        """Yield the events of a collection after a version, until the server ends the watch.
+
+        Raises:
+            ApiError: As `get`; also when the connection breaks.
+        """
+        query = urllib.parse.urlencode(
+            {"watch": 1, "resourceVersion": resource_version, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}
+        )
+        request = urllib.request.Request(f"{self.server}{path}?{query}", headers=self._headers())
+        try:
+            with urllib.request.urlopen(request, context=self._tls, timeout=seconds + 10) as response:
+                for line in response:
+                    yield json.loads(line)
+        except (urllib.error.URLError, OSError) as error:
+            raise ApiError(f"watch of {path}: {error}", status=getattr(error, "code", 0)) from error
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, content_type: str = "", timeout: float = 30
+    ) -> bytes:
+        headers = {**self._headers(), **({"Content-Type": content_type} if content_type else {})}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.server + path, data=data, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, context=self._tls, timeout=timeout) as response:
+                content: bytes = response.read()
+                return content
+        except urllib.error.HTTPError as error:
+            raise ApiError(f"{method} {path}: {_reason(error)}", status=error.code) from error
+        except (urllib.error.URLError, OSError) as error:
+            raise ApiError(f"{method} {path}: {error}", status=0) from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    text = error.read().decode(errors="replace")
+    try:
+        message = json.loads(text)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = text.strip()[:500]
+    return f"{error.code} {message}"

@@ -1,0 +1,112 @@
+"""etcd and kube-apiserver alone, for tests: real validation, CEL, RBAC, watches and garbage collection, but no node.
+
+    with control_plane() as plane:
+        plane.api.get("/api/v1/namespaces")            # or any client with plane.kubeconfig
+
+Everything listens on 127.0.0.1 at free ports, so any number may run at once, without root. It is killed, not stopped, on
+leaving (the data goes with it), and the kernel kills it if the thread that entered ends first.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import components
+from .api import Api
+from .binaries import Binaries, ensure_binaries
+from .components import Plane
+from .pki import make_credentials
+from .processes import Component, Running, start, wait_ready
+
+NODELESS = "*,-node-lifecycle-controller,-taint-eviction-controller"
+"""Controllers for tests that make up a Node object and play its kubelet: nobody then evicts its pods as lost."""
+
+SECONDS_TO_START = 60.0
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A running control plane."""
+
+    binaries: Binaries
+    kubeconfig: Path
+    """Of a user in `system:masters`."""
+    server: str
+    api: Api
+    logs: Path
+    """A folder with a log per component."""
+    running: Mapping[str, Running]
+    """By component name; a test may stop, continue or kill `running[...].process`."""
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        """Return the command line of kubectl for this API server."""
+        return [str(self.binaries.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
+
+
+@contextmanager
+def control_plane(
+    *,
+    controllers: str | None = None,
+    folder: Path | None = None,
+    api_server_arguments: Sequence[str] = (),
+    controller_arguments: Sequence[str] = (),
+) -> Iterator[ControlPlane]:
+    """Start etcd and kube-apiserver, and kube-controller-manager if `controllers` names some (`*`, or `NODELESS`).
+
+    `folder` takes data and logs and stays; without one they are removed with the control plane.
+
+    Raises:
+        ClusterError: A component did not start; the message has the end of its log.
+    """
+    binaries = ensure_binaries()
+    with ExitStack() as stack:
+        root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="control-plane-")))
+        api_port, etcd_port, peer_port, controllers_port = _free_ports(4)
+        plane = Plane(
+            localkube=binaries.localkube,
+            folder=root,
+            address="127.0.0.1",
+            api_port=api_port,
+            etcd_port=etcd_port,
+            peer_port=peer_port,
+            controllers_port=controllers_port,
+            service_network="10.97.0.0/16",
+        )
+        credentials = make_credentials(root / "pki", addresses=[plane.address], server=plane.server)
+        kubeconfig = credentials.kubeconfig("admin")
+        api = Api.from_kubeconfig(kubeconfig)
+        running: dict[str, Running] = {}
+
+        def run(name: str, command: list[str]) -> Running:
+            component = Component(name, command, root / "log" / f"{name}.log")
+            running[name] = start(component, prefix=["setpriv", "--pdeathsig=KILL"])
+            return running[name]
+
+        stack.callback(_kill, running)
+        run("etcd", components.etcd(plane))
+        server = run("kube-apiserver", components.api_server(plane, extra=api_server_arguments))
+        wait_ready(server, api.ready, seconds=SECONDS_TO_START)
+        if controllers is not None:
+            extra = [f"--controllers={controllers}", *controller_arguments]
+            run("kube-controller-manager", components.controller_manager(plane, extra=extra))
+        yield ControlPlane(binaries, kubeconfig, plane.server, api, root / "log", running)
+
+
+def _kill(running: Mapping[str, Running]) -> None:
+    for each in running.values():
+        each.process.kill()
+    for each in running.values():
+        each.process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
