@@ -1,4 +1,4 @@
-"""Writes the CustomResourceDefinitions: `python -m bitagent_crds.generate DIRECTORY` (`--check` only compares)."""
+"""Writes the CustomResourceDefinitions and the field reference: `python -m bitagent_crds.generate ROOT` (`--check` only compares)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 
 from bitagent_crds.evalround import EvalRound
 from bitagent_crds.minermodel import MinerModel
+from bitagent_crds.reference import page
 from bitagent_crds.schema import GROUP, Resource, manifest
 from bitagent_crds.validator import Validator
 
@@ -23,23 +24,25 @@ def render(kind: type[Resource]) -> str:
 
 
 def files() -> dict[str, str]:
-    """File name to content, for all kinds."""
-    return {f"{GROUP}_{kind.crd.plural}.yaml": render(kind) for kind in KINDS}
+    """Path in the repository to content, for everything that follows from the models."""
+    manifests = {f"crds/{GROUP}_{kind.crd.plural}.yaml": render(kind) for kind in KINDS}
+    return manifests | {"docs/reference.md": page(KINDS)}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write or compare the files; returns 1 when `--check` finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path)
+    parser.add_argument("root", type=Path, help="root of the repository")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args(argv)
     stale = []
     for name, text in files().items():
-        path: Path = args.directory / name
+        path: Path = args.root / name
         if args.check:
             if not path.exists() or path.read_text() != text:
                 stale.append(name)
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     if stale:
         sys.stderr.write(f"{', '.join(stale)}: differs from the models; run 'make crds' and commit\n")

@@ -25,7 +25,24 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 _KEPT = frozenset(
-    ["type", "required", "enum", "default", "description", "format", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"]
+    [
+        "type",
+        "required",
+        "enum",
+        "default",
+        "description",
+        "format",
+        "pattern",
+        "minimum",
+        "maximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+    ]
 )
 _DROPPED = frozenset({"title", "examples", "$defs"})
 _BOUNDS = {"string": ("maxLength", "enum", "format"), "array": ("maxItems",), "map": ("maxProperties",)}
