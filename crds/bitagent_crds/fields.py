@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer
 
-from bitagent_crds.schema import Model
+from bitagent_crds.schema import Model, cel, rules
 
 Label = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 Name = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -23,7 +23,14 @@ Score = Annotated[str, Field(max_length=8, pattern=r"^[01]\.[0-9]{6}$")]
 """A decimal from 0 to 1 in a string: floats do not survive every JSON client."""
 Text = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=128)]
-Path = Annotated[str, Field(max_length=512, pattern=r"^[^/].*$")]
+Path = Annotated[
+    str,
+    Field(
+        max_length=512,
+        pattern=r"^[^/].*$",
+        json_schema_extra=rules(cel("!self.split('/').exists(p, p == '..')", "a path must stay inside its volume")),
+    ),
+]
 """A relative path inside a volume."""
 Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
