@@ -153,6 +153,8 @@ def structural(node: Schema, defs: Schema, at: str, seen: tuple[str, ...] = ()) 
         elif key == "additionalProperties":
             if value not in (True, False):
                 out[key] = structural(value, defs, f"{at}{{}}", seen)
+        elif key == "default" and "properties" in node:
+            out[key] = {}  # the members carry their own defaults, which the server fills in
         elif key in _KEPT:
             out[key] = value
         else:
