@@ -31,7 +31,9 @@ def arguments() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="0.0.0.0")
     serve.add_argument("--port", type=int, default=9944, help="websocket (default %(default)s; 0 takes a free one)")
     serve.add_argument("--admin-port", type=int, default=9945, help="HTTP for tests (default %(default)s)")
-    serve.add_argument("--seconds-per-block", type=float, default=12.0, help="default %(default)s, as on the real chain")
+    serve.add_argument(
+        "--seconds-per-block", type=float, default=12.0, help="default %(default)s, as on the real chain"
+    )
     serve.add_argument("--seed-file", type=Path, help="YAML or JSON; without it, an empty subnet")
     serve.add_argument("--netuid", type=int, help="instead of the seed file's")
     serve.add_argument("--tempo", type=int, help="instead of the seed file's, in blocks")
@@ -115,6 +117,7 @@ def _show_weights(options: argparse.Namespace) -> int:
 def main() -> int:
     """Run one command; mistakes of the caller end in one line, not in a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("websockets").setLevel(logging.WARNING)
     options = arguments().parse_args()
     try:
         return int(options.run(options))

@@ -59,7 +59,9 @@ class Admin:
     def __init__(self, server: Server, *, host: str, port: int) -> None:
         self._http = ThreadingHTTPServer((host, port), _handler(server, asyncio.get_running_loop()))
         self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, name="chain-admin", daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="chain-admin", daemon=True
+        )
 
     @property
     def port(self) -> int:
@@ -83,10 +85,10 @@ def _handler(server: Server, loop: asyncio.AbstractEventLoop) -> type[BaseHTTPRe
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802 - the name is the library's
+        def do_GET(self) -> None:
             self._serve()
 
-        def do_POST(self) -> None:  # noqa: N802 - the name is the library's
+        def do_POST(self) -> None:
             self._serve()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's

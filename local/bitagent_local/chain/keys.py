@@ -10,8 +10,6 @@ from typing import Any
 
 import bittensor_core
 
-from bitagent_local.chain.metadata import SS58_FORMAT
-
 
 def address(key: str) -> str:
     """The ss58 address of a development URI, or the address itself when it is one.
@@ -24,7 +22,9 @@ def address(key: str) -> str:
     try:
         bittensor_core.ss58_decode(key)
     except ValueError as error:
-        raise ValueError(f"{key!r} is neither an ss58 address nor a development URI such as //Alice: {error}") from error
+        raise ValueError(
+            f"{key!r} is neither an ss58 address nor a development URI such as //Alice: {error}"
+        ) from error
     return key
 
 

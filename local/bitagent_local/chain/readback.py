@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import bittensor
+
+CLOSE_SECONDS = 2
+READ_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -21,19 +27,40 @@ class WeightRow:
     block: int
 
 
+@asynccontextmanager
+async def connected(endpoint: str) -> AsyncIterator[Any]:
+    """A client of one endpoint, closed in bounded time.
+
+    Under Python 3.11 the SDK's ``close`` can wait for ever: its reader sits in ``asyncio.wait_for``, which swallows a
+    cancellation that meets an arriving message. A timeout cancels it a second time, which ends it.
+    """
+    client = await bittensor.Subtensor(endpoint, fallback_endpoints=[], archive_endpoints=[])
+    try:
+        yield client
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.close()
+
+
 async def read_weights(endpoint: str, netuid: int) -> list[WeightRow]:
     """All weights on a subnet, by validator, largest first.
 
     Raises:
         LookupError: no such subnet.
-        bittensor.BittensorError: the endpoint cannot be used.
+        ConnectionError: the endpoint cannot be used, or does not answer in time.
     """
-    async with bittensor.Subtensor(endpoint, fallback_endpoints=[], archive_endpoints=[]) as client:
-        now = await client.at()
-        graph = await now.subnets.metagraph(netuid)
-        if graph is None:
-            raise LookupError(f"{endpoint} has no subnet {netuid}")
-        rows = await now.weights.weights(netuid)
+    try:
+        async with asyncio.timeout(READ_SECONDS), connected(endpoint) as client:
+            now = await client.at()
+            graph = await now.subnets.metagraph(netuid)
+            if graph is None:
+                raise LookupError(f"{endpoint} has no subnet {netuid}")
+            rows = await now.weights.weights(netuid)
+    except TimeoutError as error:
+        raise ConnectionError(f"{endpoint} did not answer within {READ_SECONDS} s") from error
+    except bittensor.BittensorError as error:
+        raise ConnectionError(f"{endpoint} cannot be read: {error}") from error
     neurons = {neuron.uid: neuron for neuron in graph}
     found = [
         WeightRow(neurons[source].hotkey, neurons[target].hotkey, target, share, int(neurons[source].last_update))

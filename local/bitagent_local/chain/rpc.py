@@ -62,7 +62,9 @@ def call(node: Node, name: str, params: Params) -> Any:
     except InvalidExtrinsic as error:
         raise RpcError(INVALID_TRANSACTION, "Invalid Transaction", str(error)) from error
     except UnknownBlock as error:
-        raise RpcError(CLIENT_ERROR, f"Client error: UnknownBlock: Header was not found in the database: {error}") from error
+        raise RpcError(
+            CLIENT_ERROR, f"Client error: UnknownBlock: Header was not found in the database: {error}"
+        ) from error
     except PrunedState as error:
         raise RpcError(CLIENT_ERROR, f"Client error: UnknownBlock: State already discarded for {error}") from error
     except runtime_api.UnknownRuntimeCall as error:

@@ -12,7 +12,7 @@ from typing import Any
 from bitagent_local.chain import metadata
 from bitagent_local.chain.runtime import type_id
 from bitagent_local.chain.storage import View
-from bitagent_local.chain.subnet import PALLET, Subnet
+from bitagent_local.chain.subnet import PALLET, TOKEN_SYMBOL, Subnet
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,25 @@ def metagraph(question: Question) -> dict[str, Any] | None:
     neurons = list(subnet.neurons())
     no_axon = runtime.neutral(_axon_type(question.view))
     zeros = [0] * len(neurons)
-    per_neuron_zero = (
-        "emission dividends incentives consensus trust rank pruning_score tao_stake "
-        "collateral_locked collateral_min collateral_earned"
-    ).split()
+    per_neuron_zero = [
+        "emission",
+        "dividends",
+        "incentives",
+        "consensus",
+        "trust",
+        "rank",
+        "pruning_score",
+        "tao_stake",
+        "collateral_locked",
+        "collateral_min",
+        "collateral_earned",
+    ]
     return runtime.record(
         runtime.inner_type(question.output),
-        **{name: zeros for name in per_neuron_zero},
+        **dict.fromkeys(per_neuron_zero, zeros),
         netuid=subnet.netuid,
         name=list(question.subnet_name.encode()),
-        symbol=list(subnet.get("TokenSymbol")),
+        symbol=list(TOKEN_SYMBOL.encode()),
         block=question.block,
         tempo=subnet.get("Tempo"),
         last_step=subnet.get("LastEpochBlock"),

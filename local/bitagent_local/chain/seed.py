@@ -32,7 +32,9 @@ class Neuron(Strict):
     coldkey: Key = Field(description="as hotkey; default //NAME-cold for //NAME, else the hotkey")
     stake: Decimal = Field(default=Decimal(0), ge=0, le=10**9, description="stake in the subnet's token")
     permit: bool = Field(default=False, description="may set weights for others (a validator permit)")
-    axon: str | None = Field(default=None, max_length=60, description='served endpoint, "10.0.0.1:8091" or "[::1]:8091"')
+    axon: str | None = Field(
+        default=None, max_length=60, description='served endpoint, "10.0.0.1:8091" or "[::1]:8091"'
+    )
     commitment: str | None = Field(default=None, min_length=1, max_length=128, description="text committed on chain")
 
     @model_validator(mode="before")

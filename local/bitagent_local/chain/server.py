@@ -68,6 +68,8 @@ class Server:
 
     async def run(self, host: str, port: int, *, started: asyncio.Future[int]) -> None:
         """Serve and make blocks until ``stopping`` is set; ``started`` gets the port that was bound."""
+        # No client shall see the genesis as the head: the start block may be far from it.
+        self._announce(self.node.produce())
         async with serve(
             self._session, host, port, process_request=self._handshake, compression=None, max_size=1 << 24
         ) as listening:
@@ -127,9 +129,13 @@ class Server:
         for item in included:
             if watch := self._watches.get(item.extrinsic.hash):
                 watch.included_in = head
-                self._notify(watch.session, "author_extrinsicUpdate", watch.subscription, {"inBlock": to_hex(head.hash)})
+                self._notify(
+                    watch.session, "author_extrinsicUpdate", watch.subscription, {"inBlock": to_hex(head.hash)}
+                )
             outcome = item.error or "ok"
-            log.info("block %d: %s by %s: %s", head.number, item.extrinsic.call.function, item.extrinsic.signer, outcome)
+            log.info(
+                "block %d: %s by %s: %s", head.number, item.extrinsic.call.function, item.extrinsic.signer, outcome
+            )
         self._notify_heads([head], final=False)
         if self.faults.stall_finality:
             return
@@ -194,7 +200,9 @@ class Server:
             return _failure(identity, error)
         except Exception:
             log.exception("%s failed: a fault of the simulated chain", request["method"])
-            return _failure(identity, rpc.RpcError(INTERNAL_ERROR, "Internal error of the simulated chain: see its log"))
+            return _failure(
+                identity, rpc.RpcError(INTERNAL_ERROR, "Internal error of the simulated chain: see its log")
+            )
         return {"jsonrpc": "2.0", "id": identity, "result": result}
 
     def _call(self, session: Session, method: str, params: list[Any]) -> Any:

@@ -10,6 +10,7 @@ from bitagent_local.chain.seed import RAO_PER_TOKEN, Neuron, Seed
 from bitagent_local.chain.storage import Storage, View
 
 PALLET = "SubtensorModule"
+TOKEN_SYMBOL = "τ"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class MutableSubnet(Subnet):
         for item, value in {
             "NetworksAdded": True,
             "NetworkRegisteredAt": 0,
-            "TokenSymbol": list("τ".encode()),
+            "TokenSymbol": list(TOKEN_SYMBOL.encode()),
             "Tempo": seed.tempo,
             "LastEpochBlock": seed.start_block - 1,
             "MaxAllowedUids": rules.max_allowed_uids,

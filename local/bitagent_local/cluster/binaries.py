@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from .locks import exclusive
 from .paths import SOURCES, cache_root
 
 MODULE = SOURCES / "kube"
-PACKAGES = ("./localkube", "./coredns", "helm.sh/helm/v3/cmd/helm")
+PACKAGES = ("./localkube", "./coredns", "./pause", "helm.sh/helm/v3/cmd/helm")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Binaries:
     def coredns(self) -> Path:
         """A static binary: its image needs nothing else."""
         return self.folder / "coredns"
+
+    @property
+    def pause(self) -> Path:
+        """Static as well; the first process of every pod."""
+        return self.folder / "pause"
 
     @property
     def kubectl(self) -> Path:
@@ -57,9 +63,25 @@ def find_go() -> Path:
     raise ClusterError("there is no `go` on PATH: install Go 1.26 or newer, the local Kubernetes is built with it")
 
 
-def content_key(module: Path, go_version: str) -> str:
-    """Return the key of a build: 16 hexadecimal digits over the module's files and the compiler's version."""
-    digest = hashlib.sha256(go_version.encode())
+def linker_flags(go_mod: str) -> str:
+    """Return the flags that make the binaries name the Kubernetes release in go.mod; Helm charts depend on it.
+
+    Raises:
+        ClusterError: go.mod requires no release of Kubernetes.
+    """
+    found = re.search(r"^\s*k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)$", go_mod, re.MULTILINE)
+    if found is None:
+        raise ClusterError(f"{MODULE / 'go.mod'} requires no k8s.io/kubernetes of a plain version")
+    release, major, minor = found.groups()
+    values = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    named = [f"-X {package}.{name}={value}" for package in packages for name, value in values.items()]
+    return " ".join(["-s", "-w", *named])
+
+
+def content_key(module: Path, *, tools: str) -> str:
+    """Return the key of a build: 16 hexadecimal digits over the module's files and what else goes into it."""
+    digest = hashlib.sha256(tools.encode())
     for path in sorted([module / "go.mod", module / "go.sum", *module.rglob("*.go")]):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(module)}\0{len(content)}\0".encode() + content)
@@ -76,24 +98,25 @@ def ensure_binaries() -> Binaries:
     """
     go = find_go()
     version = subprocess.run([go, "version"], cwd=MODULE, capture_output=True, text=True, check=True).stdout.strip()
+    flags = linker_flags((MODULE / "go.mod").read_text())
     store = cache_root() / "bin"
-    built = Binaries(store / content_key(MODULE, version))
+    built = Binaries(store / content_key(MODULE, tools=f"{version} {flags}"))
     if not built.localkube.exists():
         store.mkdir(parents=True, exist_ok=True)
         with exclusive(store / ".lock"):
             if not built.localkube.exists():
-                _build(go, built.folder)
+                _build(go, flags, built.folder)
     for name in ("kubectl", "helm"):
         _link(store / name, Path(built.folder.name) / name)
     return built
 
 
-def _build(go: Path, folder: Path) -> None:
+def _build(go: Path, flags: str, folder: Path) -> None:
     print(f"building the local Kubernetes from {MODULE} (once; some minutes)", flush=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as scratch:
         out = Path(scratch) / "out"
         # Static, so that CoreDNS runs in an image of its own and a changed libc on the host changes nothing.
-        command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", f"{out}/", *PACKAGES]
+        command = [go, "build", "-mod=readonly", "-trimpath", f"-ldflags={flags}", "-o", f"{out}/", *PACKAGES]
         done = subprocess.run(command, cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, check=False)
         if done.returncode != 0:
             raise ClusterError(f"`go build` in {MODULE} failed with status {done.returncode}; its output is above")

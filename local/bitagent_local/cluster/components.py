@@ -70,6 +70,7 @@ def api_server(plane: Plane, *, extra: Sequence[str] = ()) -> list[str]:
         f"--cert-dir={made.folder}",
         f"--tls-cert-file={made.certificate('apiserver')}",
         f"--tls-private-key-file={made.key('apiserver')}",
+        f"--kubelet-certificate-authority={made.ca}",
         f"--kubelet-client-certificate={made.certificate('kubelet-client')}",
         f"--kubelet-client-key={made.key('kubelet-client')}",
         "--kubelet-preferred-address-types=InternalIP",

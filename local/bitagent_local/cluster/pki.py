@@ -1,6 +1,6 @@
 """Keys, certificates, tokens and kubeconfigs of a control plane, made anew for each one.
 
-One authority signs the API server's certificate and the client certificate with which the API server calls the kubelet.
+One authority signs the certificates of the API server and the kubelet, and the one with which the former calls the latter.
 Everybody else is known to the API server by a random token. Nothing here outlives the cluster.
 """
 
@@ -51,7 +51,7 @@ class Credentials:
         return self.folder / "tokens.csv"
 
     def certificate(self, name: str) -> Path:
-        """Return the certificate `apiserver` or `kubelet-client`."""
+        """Return the certificate `apiserver`, `kubelet` or `kubelet-client`."""
         return self.folder / f"{name}.crt"
 
     def key(self, name: str) -> Path:
@@ -64,7 +64,7 @@ class Credentials:
 
 
 def make_credentials(folder: Path, *, addresses: Sequence[str], server: str, node: str = "local") -> Credentials:
-    """Write all credentials for an API server that is called by these IP addresses; kubeconfigs name the URL `server`.
+    """Write all credentials for servers that are called by these IP addresses; kubeconfigs name the URL `server`.
 
     Raises:
         ClusterError: There is no `openssl`, or it failed.
@@ -76,6 +76,7 @@ def make_credentials(folder: Path, *, addresses: Sequence[str], server: str, nod
     names = "subjectAltName=" + ",".join([*(f"IP:{address}" for address in addresses), "DNS:kubernetes.default.svc"])
     usage = "keyUsage=critical,digitalSignature"
     _certificate(made, "apiserver", "/CN=kube-apiserver", [names, usage, "extendedKeyUsage=serverAuth"])
+    _certificate(made, "kubelet", f"/CN=system:node:{node}", [names, usage, "extendedKeyUsage=serverAuth"])
     _certificate(made, "kubelet-client", "/CN=kube-apiserver/O=system:masters", [usage, "extendedKeyUsage=clientAuth"])
     lines = []
     for identity, (user, group) in IDENTITIES.items():

@@ -1,0 +1,117 @@
+"""For tests, in this room and others: a chain in the test's own event loop, and extrinsics made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import bittensor_core
+
+from bitagent_local.chain.admin import Admin
+from bitagent_local.chain.node import Node
+from bitagent_local.chain.seed import Seed
+from bitagent_local.chain.server import Server
+
+SECONDS_PER_BLOCK = 0.05
+
+
+def world(**changes: Any) -> Seed:
+    """A subnet with one validator, a validator without a permit, and two miners."""
+    content: dict[str, Any] = {
+        "netuid": 20,
+        "tempo": 10,
+        "hyperparameters": {"weights_rate_limit": 0},
+        "neurons": [
+            {"hotkey": "//Validator", "stake": "1000", "permit": True},
+            {"hotkey": "//Watcher", "stake": "10"},
+            {"hotkey": "//Miner", "axon": "10.0.0.1:8091", "commitment": "acme/tiny-fc-1200"},
+            {"hotkey": "//Other", "axon": "[2001:db8::1]:8091"},
+        ],
+    }
+    return Seed.model_validate(content | changes)
+
+
+def node(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) -> Node:
+    """A chain at its genesis."""
+    return Node(seed or world(), milliseconds_per_block=round(seconds * 1000), clock=time.time)
+
+
+@dataclass(frozen=True)
+class RunningChain:
+    """A served chain."""
+
+    server: Server
+    endpoint: str
+    admin: str
+
+
+@asynccontextmanager
+async def running(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) -> AsyncIterator[RunningChain]:
+    """Serve a chain on free ports."""
+    server = Server(node(seed, seconds))
+    started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    admin = Admin(server, host="127.0.0.1", port=0)
+    admin.start()
+    serving = asyncio.create_task(server.run("127.0.0.1", 0, started=started))
+    try:
+        either: list[asyncio.Future[Any]] = [serving, started]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        yield RunningChain(server, f"ws://127.0.0.1:{started.result()}", f"http://127.0.0.1:{admin.port}")
+    finally:
+        server.stopping.set()
+        await serving
+        admin.stop()
+
+
+def key(uri: str) -> Any:
+    """A development key pair; the SDK takes it as a wallet."""
+    return bittensor_core.Keypair.create_from_uri(uri)
+
+
+def weights_call(**changes: Any) -> dict[str, Any]:
+    """The arguments of ``set_mechanism_weights``."""
+    return {"netuid": 20, "mecid": 0, "dests": [2, 3], "weights": [65535, 32768], "version_key": 0} | changes
+
+
+def sign(
+    chain: Node,
+    uri: str,
+    args: dict[str, Any],
+    *,
+    function: str = "set_mechanism_weights",
+    pallet: str = "SubtensorModule",
+    nonce: int = 0,
+    era: Any = "00",
+    era_block_hash: bytes | None = None,
+    genesis_hash: bytes | None = None,
+) -> bytes:
+    """A signed extrinsic, byte for byte as a client makes it."""
+    core, pair = chain.runtime.core, key(uri)
+    call = bytes(core.compose_call(pallet, function, args))
+    genesis = genesis_hash or chain.blocks.genesis.hash
+    payload = core.signature_payload(
+        call,
+        era=era,
+        nonce=nonce,
+        tip=0,
+        tip_asset_id=None,
+        genesis_hash=genesis,
+        era_block_hash=era_block_hash or genesis,
+    )
+    extrinsic, _ = core.encode_signed_extrinsic(
+        call,
+        public_key=pair.public_key,
+        signature=pair.sign(bytes(payload)),
+        signature_version=bittensor_core.CRYPTO_SR25519,
+        era=era,
+        nonce=nonce,
+        tip=0,
+        tip_asset_id=None,
+    )
+    return bytes(extrinsic)

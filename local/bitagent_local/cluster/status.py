@@ -1,0 +1,111 @@
+"""Looking at the node without changing anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .addons import DEPLOYMENT
+from .api import Api, ApiError
+from .gpus import RESOURCE
+from .node import NAME, Node
+from .records import remembered
+
+MARKER = ".bitagent-local"
+"""The file that shows that a folder is a node's state, and may be removed with it."""
+
+COMPONENTS = (
+    "containerd",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubelet",
+    "netpol",
+    "registry",
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What was found."""
+
+    components: Mapping[str, bool]
+    """Whether each component runs."""
+    problems: tuple[str, ...]
+    build: str | None
+    """The key of the binaries it runs; None if it never came up."""
+    gpus: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether any component runs."""
+        return any(self.components.values())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all components run and Kubernetes says that the node is ready."""
+        return not self.problems
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.healthy:
+            return "up"
+        return "; ".join(self.problems) if self.running else "down"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for programs."""
+        state = "up" if self.healthy else "broken" if self.running else "down"
+        return {"state": state, "problems": self.problems, "components": self.components, "gpus": self.gpus, **self.places}
+
+
+def inspect(node: Node) -> Status:
+    """Return the state of the node; takes some milliseconds, and needs no root but to read the kubeconfig."""
+    alive = {name: False for name in COMPONENTS}
+    alive.update({record.name: record.alive() for record in remembered(node.run)})
+    problems = [f"{name} does not run (log: {node.log(name)})" for name, runs in alive.items() if not runs]
+    build = _build(node)
+    if build is None:
+        problems.append("the node never came up")
+    gpus = 0
+    if not problems:
+        try:
+            api = Api.from_kubeconfig(node.kubeconfig)
+            if (why := api.ready()) is not None:
+                problems.append(f"kube-apiserver is not ready: {why}")
+            else:
+                gpus = _look(api, problems)
+        except (ApiError, OSError) as error:
+            problems.append(str(error))
+    places = {
+        "kubeconfig": str(node.kubeconfig),
+        "server": f"https://{node.address}:6443",
+        "registry": node.registry,
+        "hostAddress": node.host_address,
+        "logs": str(node.logs),
+        "onNode": " ".join(node.enter),
+    }
+    return Status(alive, tuple(problems), build, gpus, places)
+
+
+def _look(api: Api, problems: list[str]) -> int:
+    status = api.get(f"/api/v1/nodes/{NAME}")["status"]
+    for condition in status.get("conditions", []):
+        if condition["type"] == "Ready" and condition["status"] != "True":
+            problems.append(f"the node is not ready: {condition['message']}")
+    if not api.get(DEPLOYMENT).get("status", {}).get("availableReplicas"):
+        problems.append("no pod of kube-system/coredns is ready")
+    return int(status.get("capacity", {}).get(RESOURCE, "0"))
+
+
+def _build(node: Node) -> str | None:
+    try:
+        facts: dict[str, str] = json.loads((node.state / MARKER).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return facts.get("build")

@@ -1,0 +1,145 @@
+"""`python3 -m bitagent_local.demo up|down|status|images|toolchain`: what the Makefile's verbs call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bitagent_local.cluster.down import tear_down
+from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.locks import exclusive
+from bitagent_local.cluster.node import Node
+from bitagent_local.cluster.up import bring_up
+from bitagent_local.demo import images, stack, toolchain
+from bitagent_local.demo.kubectl import Kubectl
+from bitagent_local.demo.phases import Phases
+
+FOLLOW_SECONDS = 900
+
+
+def up(phases: Phases) -> int:
+    """Everything, then the live screen until the weights are on the chain."""
+    began = time.monotonic()
+    foreign = toolchain.foreign_kubeconfig()
+    if foreign is None:
+        installed = local_world(phases)
+    else:
+        installed = foreign_world(phases, foreign)
+    print(f"\n  the system is up after {time.monotonic() - began:.1f} s; now it works:\n", flush=True)
+    status = show(installed, follow=True)
+    print(f"  in all {time.monotonic() - began:.1f} s", flush=True)
+    return status
+
+
+def local_world(phases: Phases) -> stack.Stack:
+    """The node, images built and pushed, the system installed."""
+    toolchain.packages(phases)
+    # Two lanes: the Go build takes the longest on a new machine; images need the base and pip only.
+    phases.together(
+        lambda: toolchain.binaries(phases),
+        lambda: (toolchain.environment(phases), images.build_all(phases)) and None,
+    )
+    node = Node()
+    with phases.phase("local Kubernetes") as phase, phase.log.open("a") as log:
+        bring_up(node, report=lambda line: print(line, file=log, flush=True))
+    references = images.push_all(phases, node)
+    tools = toolchain.tools()
+    made = stack.Stack(Kubectl(tools.kubectl, node.kubeconfig), tools.helm, toolchain.PYTHON)
+    with phases.phase("volumes"):
+        stack.prepare_volumes(node)
+    install(phases, made, references, values=stack.EXAMPLES / "values-local.yaml")
+    return made
+
+
+def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
+    """The system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
+    registry = os.environ.get("BITAGENT_IMAGES", "")
+    if not registry:
+        raise ClusterError("KUBECONFIG is set: set BITAGENT_IMAGES too, to the registry prefix that your cluster pulls from (README, 'Your own cluster')")
+    toolchain.environment(phases)
+    toolchain.binaries(phases)
+    tools = toolchain.tools()
+    made = stack.Stack(
+        Kubectl(toolchain.user_tool("kubectl", tools.kubectl), kubeconfig), toolchain.user_tool("helm", tools.helm), toolchain.PYTHON
+    )
+    names = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-cpu", "world": "world"}
+    references = {role: f"{registry}/{name}:{images.tag(name)}" for role, name in names.items()}
+    install(phases, made, references, values=stack.EXAMPLES / "values-cluster.yaml")
+    return made
+
+
+def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, values: Path) -> None:
+    """World, chart, objects: the same on every cluster."""
+    world = references["world"]
+    product = {name: reference for name, reference in references.items() if name != "world"}
+
+    def chain_and_hub() -> None:
+        with phases.phase("simulated chain and hub"):
+            stack.install_world(made, image=world)
+
+    def operator() -> None:
+        with phases.phase("helm install"):
+            stack.install_operator(made, product, values=values)
+
+    phases.together(chain_and_hub, operator)
+    with phases.phase("models, validator"), tempfile.TemporaryDirectory() as scratch:
+        stack.apply_demo(made, Path(scratch))
+
+
+def show(made: stack.Stack, *, follow: bool) -> int:
+    """The live screen, in the environment's Python."""
+    command = [str(made.python), "-m", "bitagent_local.demo.show", "--kubectl", str(made.kubectl.binary)]
+    command += ["--kubeconfig", str(made.kubectl.kubeconfig)]
+    if follow:
+        command += ["--follow", str(FOLLOW_SECONDS)]
+    return subprocess.run(command, env=made.kubectl.environment(), check=False).returncode
+
+
+def existing() -> stack.Stack:
+    """The stack of a demo that runs. Raises ClusterError when there is none."""
+    kubeconfig = toolchain.foreign_kubeconfig() or Node().kubeconfig
+    if not kubeconfig.exists():
+        raise ClusterError("the demo is not running; 'make demo' starts it")
+    tools = toolchain.tools()
+    return stack.Stack(Kubectl(tools.kubectl, kubeconfig), tools.helm, toolchain.PYTHON)
+
+
+def down(phases: Phases) -> int:
+    """Remove the local node with everything on it, or the demo from the user's cluster."""
+    if toolchain.foreign_kubeconfig() is not None:
+        with phases.phase("uninstall"):
+            stack.uninstall(existing())
+        return 0
+    node = Node()
+    with phases.phase("tear down"), exclusive(node.cache / "node.lock"):
+        tear_down(node)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; 0 done, 1 failed with a message that says which step, why, and where its log is."""
+    parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
+    parser.add_argument("verb", choices=("up", "down", "status", "images", "toolchain"))
+    verb = parser.parse_args(argv).verb
+    phases = Phases(toolchain.log_folder())
+    try:
+        if verb == "up":
+            return up(phases)
+        if verb == "down":
+            return down(phases)
+        if verb == "status":
+            return show(existing(), follow=False)
+        toolchain.prepare(phases)
+        return images.build_and_smoke(phases) if verb == "images" else 0
+    except ClusterError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

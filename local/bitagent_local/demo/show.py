@@ -1,0 +1,130 @@
+"""The live screen: what happens until the weights are on the chain, then the results and where to look next."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from bitagent_local.demo.view import (
+    World,
+    condition,
+    finished_round,
+    hotkeys,
+    leaderboard,
+    models_table,
+    name_of,
+    screen,
+    validator_line,
+    weights_table,
+)
+
+KINDS = "minermodels.bitagent.io,evalrounds.bitagent.io,validators.bitagent.io,jobs.batch"
+NEXT = """Where to look next
+  kubectl get mm,er,val -n {namespace}                     the three kinds (KUBECONFIG={kubeconfig})
+  kubectl describe er -n {namespace}                       a round: conditions, events, every result
+  kubectl explain mm.spec                                  the contract, field by field
+  kubectl logs -n {namespace} deploy/bitagent-validator-{validator}      what the validator does; its next epoch follows by itself
+  make demo-status      once more at any time            make demo-down      removes everything
+"""
+
+
+def look(kubectl: str, namespace: str) -> World:
+    """List everything once. Raises CalledProcessError when the API server does not answer."""
+    out = subprocess.run([kubectl, "get", KINDS, "-n", namespace, "-o", "json"], capture_output=True, text=True, check=True).stdout
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for item in json.loads(out)["items"]:
+        by_kind.setdefault(item["kind"], []).append(item)
+    return World(
+        models=by_kind.get("MinerModel", ()),
+        rounds=by_kind.get("EvalRound", ()),
+        validators=by_kind.get("Validator", ()),
+        jobs=by_kind.get("Job", ()),
+    )
+
+
+def weights_on_chain(kubectl: str) -> list[dict[str, Any]]:
+    """Weights of the demo's validator as the SDK reads them back, from inside the chain's pod so that any cluster will do."""
+    command = [kubectl, "exec", "-n", "bitagent-world", "deploy/chain", "--", "python3", "-m", "bitagent_local.chain", "show-weights",
+               "--endpoint", "ws://127.0.0.1:9944", "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+def done(world: World) -> bool:
+    """Whether a complete round's weights are on the chain, as the validator reports it."""
+    complete = finished_round(world)
+    if complete is None:
+        return False
+    return any(name_of(complete) in v.get("status", {}).get("lastWeights", {}).get("rounds", ()) for v in world.validators)
+
+
+def failed(world: World) -> str | None:
+    """The message of a round that failed, if one did and none completed."""
+    broken = [condition(r, "Failed") for r in world.rounds]
+    messages = [str(c["message"]) for c in broken if c["status"] == "True"]
+    return messages[0] if messages and finished_round(world) is None else None
+
+
+def follow(console: Console, kubectl: str, namespace: str, seconds: float) -> World:
+    """Show the screen until the weights are set. Raises TimeoutError, or RuntimeError when the round failed."""
+    pace, deadline = threading.Event(), time.monotonic() + seconds
+    world = look(kubectl, namespace)
+    with Live(screen(world), console=console, refresh_per_second=2, transient=True) as live:
+        while not done(world):
+            if why := failed(world):
+                raise RuntimeError(f"the round failed: {why}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no weights within {seconds:.0f} s; 'kubectl describe er,val -n {namespace}' says where it stands")
+            pace.wait(1.0)
+            world = look(kubectl, namespace)
+            live.update(screen(world))
+    return world
+
+
+def results(console: Console, world: World, kubectl: str, namespace: str, kubeconfig: str) -> None:
+    """Print models, leaderboard, weights, and what to do next."""
+    console.print(models_table(world))
+    complete = finished_round(world)
+    if complete is not None:
+        console.print(leaderboard(complete))
+        console.print(weights_table(weights_on_chain(kubectl), hotkeys(world)))
+    console.print(validator_line(world))
+    validator = name_of(world.validators[0]) if world.validators else "NAME"
+    console.print(NEXT.format(namespace=namespace, kubeconfig=kubeconfig, validator=validator), highlight=False)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`--follow SECONDS` waits for the weights first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kubectl", required=True)
+    parser.add_argument("--kubeconfig", required=True)
+    parser.add_argument("--namespace", default="bitagent")
+    parser.add_argument("--follow", type=float, default=0.0)
+    args = parser.parse_args(argv)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    try:
+        if args.follow:
+            world = follow(console, args.kubectl, args.namespace, args.follow)
+        else:
+            world = look(args.kubectl, args.namespace)
+        results(console, world, args.kubectl, args.namespace, args.kubeconfig)
+    except (TimeoutError, RuntimeError) as error:
+        console.print(f"[red]{error}")
+        return 1
+    except subprocess.CalledProcessError as error:
+        console.print(f"[red]{error.cmd[0]} {error.cmd[1]} failed: {error.stderr.strip()}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

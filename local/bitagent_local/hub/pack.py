@@ -1,0 +1,144 @@
+"""Build the hub's folders out of model folders, by a list of repositories (YAML).
+
+A commit's id is a hash of the repository's name and its files, so packing the same list gives the same commits
+everywhere, and a copy of somebody's files in another repository is another commit, as in life.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from bitagent_local.hub.repository import REFS, Refs, git_blob_id
+from bitagent_local.models import bad
+
+RefName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class Strict(BaseModel):
+    """Refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Content(Strict):
+    """What a branch holds."""
+
+    model: str = Field(description="folder of a model, relative to the list")
+    damage: str | None = Field(default=None, description="break the model in this way; see models/bad.py")
+
+    @model_validator(mode="after")
+    def _damage(self) -> Self:
+        if self.damage is not None and self.damage not in bad.DAMAGES:
+            raise ValueError(f"no damage {self.damage!r}; there are {', '.join(sorted(bad.DAMAGES))}")
+        return self
+
+
+class RepositorySpec(Strict):
+    """One repository of the list."""
+
+    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    license: str = "apache-2.0"
+    description: str = "A tiny function-calling model."
+    private: bool = False
+    gated: bool = False
+    branches: dict[RefName, Content] = Field(min_length=1)
+    tags: dict[RefName, RefName] = Field(default={}, description="branch by tag")
+
+    @model_validator(mode="after")
+    def _refs(self) -> Self:
+        if "main" not in self.branches:
+            raise ValueError(f"{self.repo} has no branch main")
+        if unknown := set(self.tags.values()) - set(self.branches):
+            raise ValueError(f"{self.repo} tags unknown branches: {', '.join(sorted(unknown))}")
+        return self
+
+
+class HubSpec(Strict):
+    """The list."""
+
+    repositories: tuple[RepositorySpec, ...]
+
+
+def load(path: Path) -> HubSpec:
+    """Read a list.
+
+    Raises:
+        OSError: unreadable.
+        ValueError: not YAML, or not a list of repositories.
+    """
+    try:
+        return HubSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+
+
+def pack(spec: HubSpec, *, models: Path, root: Path) -> dict[str, str]:
+    """Make every repository below ``root`` anew; returns the commit of each main branch by repository.
+
+    Raises:
+        FileNotFoundError: a model folder is missing.
+    """
+    return {repository.repo: _pack_one(repository, models=models, root=root) for repository in spec.repositories}
+
+
+def _pack_one(spec: RepositorySpec, *, models: Path, root: Path) -> str:
+    final = root / spec.repo
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".packing-") as scratch:
+        folder = Path(scratch) / "repository"
+        folder.mkdir()
+        branches = {name: _commit(spec, content, models, folder) for name, content in spec.branches.items()}
+        refs = Refs(
+            branches=branches,
+            tags={tag: branches[branch] for tag, branch in spec.tags.items()},
+            private=spec.private,
+            gated=spec.gated,
+        )
+        (folder / REFS).write_text(refs.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(folder, final)
+    return branches["main"]
+
+
+def _commit(spec: RepositorySpec, content: Content, models: Path, folder: Path) -> str:
+    source, work = models / content.model, folder / "work"
+    if not source.is_dir():
+        raise FileNotFoundError(f"{spec.repo} wants the model folder {source}, which is not there")
+    if content.damage is None:
+        shutil.copytree(source, work, copy_function=shutil.copyfile)
+    else:
+        bad.make(source, work, content.damage)
+    (work / "README.md").write_text(_readme(spec), encoding="utf-8")
+    commit = commit_id(spec.repo, work)
+    if (folder / commit).exists():
+        shutil.rmtree(work)
+    else:
+        os.replace(work, folder / commit)
+    return commit
+
+
+def commit_id(repo: str, folder: Path) -> str:
+    """The commit of a folder's content in a repository: 40 hex digits."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    tree = {path.relative_to(folder).as_posix(): git_blob_id(path.read_bytes()) for path in files}
+    return hashlib.sha1(json.dumps([repo, tree]).encode(), usedforsecurity=False).hexdigest()
+
+
+def _readme(spec: RepositorySpec) -> str:
+    card = {
+        "license": spec.license,
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["function-calling"],
+    }
+    return f"---\n{yaml.safe_dump(card, sort_keys=False)}---\n\n# {spec.repo}\n\n{spec.description}\n"

@@ -1,0 +1,59 @@
+"""The base image: Debian with Python, from Debian's packages, so that no image registry is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..cluster.errors import ClusterError
+from ..cluster.paths import SOURCES
+from .spec import reference
+from .store import Store
+
+SUITE = "bookworm"
+PACKAGES = ("ca-certificates", "libnuma1", "python3", "python3-venv")
+DOCKERFILE = SOURCES / "images" / "base.Dockerfile"
+WITHOUT = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/doc/*")
+HOOKS = (
+    'ln -s /usr/bin/python3 "$1/usr/local/bin/python"',
+    'rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/var/log/*.log "$1"/var/log/apt/*',
+)
+
+
+def bootstrap(archive: Path) -> list[str]:
+    """Return the command that makes the root file system as a tar archive."""
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in WITHOUT]
+    options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
+    options += [f"--customize-hook={hook}" for hook in HOOKS]
+    return [
+        *("unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+        *options,
+        SUITE,
+        str(archive),
+    ]
+
+
+def base_reference() -> str:
+    """Return the name of the base image; it changes with how it is made, not with Debian's updates."""
+    recipe = "\n".join([*bootstrap(Path("root.tar")), DOCKERFILE.read_text()])
+    return reference("base", hashlib.sha256(recipe.encode()).hexdigest()[:16])
+
+
+def ensure_base(store: Store) -> str:
+    """Return the name of the base image, making it first if the store lacks it (about a minute).
+
+    Raises:
+        ClusterError: Debian's packages could not be had, or buildah failed.
+    """
+    name = base_reference()
+    if store.has(name):
+        return name
+    store.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store.scratch) as context:
+        done = subprocess.run(bootstrap(Path(context) / "root.tar"), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ClusterError(f"mmdebstrap failed with status {done.returncode}: {done.stderr.strip()[-3000:]}")
+        store.run("bud", "--quiet", "--format", "oci", "--tag", name, "--file", str(DOCKERFILE), context)
+    return name

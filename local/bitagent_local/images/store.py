@@ -1,0 +1,58 @@
+"""Where buildah keeps layers, and how it is called: in the cache, apart from any store of the machine's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cluster.errors import ClusterError
+
+
+class Store:
+    """A store of layers and images below the cache folder."""
+
+    def __init__(self, cache: Path) -> None:
+        self.folder = cache / "buildah"
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for large temporary files, on the same disk."""
+        return self.folder / "tmp"
+
+    def run(self, *arguments: str, enter: Sequence[str] = (), show: bool = False) -> str:
+        """Run buildah and return its output; `enter` is a prefix such as a node's network.
+
+        Mounts stay in a namespace of their own and go with the command. With `show`, output goes to the terminal as it comes.
+
+        Raises:
+            ClusterError: buildah failed, or is not installed.
+        """
+        command = ["unshare", "--mount", *enter, "buildah", *arguments]
+        try:
+            done = subprocess.run(
+                command, env=self._environment(), text=True, check=False, stdin=subprocess.DEVNULL, capture_output=not show
+            )
+        except FileNotFoundError as error:
+            raise ClusterError(f"cannot run `{error.filename}`: is this Linux with util-linux?") from error
+        if done.returncode != 0:
+            why = "its output is above" if show else done.stderr.strip()[-3000:]
+            raise ClusterError(f"`buildah {' '.join(arguments)}` failed with status {done.returncode}: {why}")
+        return done.stdout or ""
+
+    def has(self, reference: str) -> bool:
+        """Whether the store has an image of that name.
+
+        Raises:
+            ClusterError: buildah failed.
+        """
+        return reference in self.run("images", "--noheading", "--format", "{{.Name}}:{{.Tag}}").split()
+
+    def _environment(self) -> dict[str, str]:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        config = self.folder / "storage.conf"
+        config.write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder / "layers"}"\nrunroot = "{self.folder / "run"}"\n'
+        )
+        return {**os.environ, "CONTAINERS_STORAGE_CONF": str(config), "TMPDIR": str(self.scratch)}

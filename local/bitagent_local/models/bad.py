@@ -1,0 +1,115 @@
+"""``python -m bitagent_local.models.bad GOOD OUT DAMAGE``: a broken model made from a good one.
+
+Each damage is one way in which a miner's repository goes wrong, by accident or not. Nothing here is harmful: the pickle
+holds plain numbers, and the code that ``auto_map`` names would only fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bitagent_local.models import safetensors_header
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+BF16_NAN = b"\xc0\x7f"
+
+Damage = Callable[[Path], None]
+DAMAGES: dict[str, Damage] = {}
+
+
+def damages(name: str) -> Callable[[Damage], Damage]:
+    """Register a damage under its name."""
+
+    def register(damage: Damage) -> Damage:
+        DAMAGES[name] = damage
+        return damage
+
+    return register
+
+
+def make(good: Path, out: Path, damage: str) -> None:
+    """Copy a good model and damage the copy.
+
+    Raises:
+        KeyError: no such damage.
+        FileExistsError: ``out`` exists.
+    """
+    harm = DAMAGES[damage]
+    shutil.copytree(good, out, copy_function=shutil.copyfile)
+    harm(out)
+
+
+@damages("truncated")
+def truncate(model: Path) -> None:
+    """Half of the weights are missing: an upload that broke off. The header is whole and promises more."""
+    weights = model / WEIGHTS
+    content = weights.read_bytes()
+    weights.write_bytes(content[: len(content) // 2])
+
+
+@damages("pickle")
+def only_pickle(model: Path) -> None:
+    """Weights as a pickle, which can run code when read; this one holds the tensors' shapes and nothing else."""
+    weights = model / WEIGHTS
+    header, _ = safetensors_header.read(weights)
+    (model / "pytorch_model.bin").write_bytes(pickle.dumps({name: entry["shape"] for name, entry in header.items()}, 2))
+    weights.unlink()
+
+
+@damages("nan")
+def not_a_number(model: Path) -> None:
+    """Every weight is NaN: a training run that diverged. The file is in order, the model says nothing."""
+    weights = model / WEIGHTS
+    header, start = safetensors_header.read(weights)
+    if kinds := {entry["dtype"] for entry in header.values()} - {"BF16"}:
+        raise ValueError(f"{weights} holds {', '.join(sorted(kinds))}; only BF16 can be damaged")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:start] + BF16_NAN * ((len(content) - start) // 2))
+
+
+@damages("huge")
+def huge_config(model: Path) -> None:
+    """A config that asks for more memory than there is: the weights do not fit it either."""
+    _edit(model / CONFIG, hidden_size=10**9, num_hidden_layers=10**6, max_position_embeddings=10**12)
+
+
+@damages("auto-map")
+def auto_map(model: Path) -> None:
+    """The repository brings its own model code and asks to have it run."""
+    _edit(model / CONFIG, auto_map={"AutoConfig": "model_code.Config", "AutoModelForCausalLM": "model_code.Model"})
+    (model / "model_code.py").write_text('raise RuntimeError("code of a model repository was run")\n', encoding="utf-8")
+
+
+@damages("no-tokenizer")
+def no_tokenizer(model: Path) -> None:
+    """Weights without the tokenizer that they were trained with."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (model / name).unlink()
+
+
+def _edit(path: Path, **changes: Any) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | changes, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Make one broken model."""
+    parser = argparse.ArgumentParser(prog="python -m bitagent_local.models.bad", description=__doc__)
+    parser.add_argument("good", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("damage", choices=sorted(DAMAGES))
+    options = parser.parse_args()
+    make(options.good, options.out, options.damage)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

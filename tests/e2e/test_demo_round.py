@@ -1,0 +1,132 @@
+"""The main job on real parts: models applied, tasks, GPU Jobs, scores, weights on the chain."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from kit import MANAGED, Cluster, jsonl, result
+
+from bitagent_local.demo.view import condition
+
+pytestmark = pytest.mark.e2e
+
+BEST_FIRST = ["tiny-fc-1200", "tiny-fc-600", "tiny-fc-400", "tiny-fc-250"]
+"""By their known skill: 398, 393, 369 and 31 of 400 held-out questions."""
+
+
+def test_the_task_set_is_large_and_mostly_official_or_held_out(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    manifest = json.loads((cluster.results_dir(demo_round) / "tasks" / "manifest.json").read_text())
+    tasks = list(jsonl(cluster.results_dir(demo_round) / "tasks" / "tasks.jsonl"))
+    assert manifest["count"] == len(tasks) == demo_round["status"]["taskSet"]["count"] >= 200
+    assert sum(t["source"] == "bfcl" for t in tasks) >= 100
+    assert manifest["digest"] == demo_round["status"]["taskSet"]["digest"]
+    assert manifest["seed"] == demo_round["spec"]["tasks"]["seed"]
+
+
+def test_the_seed_is_the_hash_of_the_epochs_block(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    seed = demo_round["spec"]["tasks"]["seed"]
+    assert seed.startswith("0x")
+    assert len(seed) == 66
+
+
+def test_the_leaderboard_follows_known_skill(demo_round: dict[str, Any]) -> None:
+    ranked = sorted((r for r in demo_round["status"]["results"] if r["state"] == "Succeeded"), key=lambda r: r["rank"])
+    assert [r["model"] for r in ranked] == BEST_FIRST
+    scores = [float(r["score"]) for r in ranked]
+    assert scores == sorted(set(scores), reverse=True)
+
+
+def test_scores_are_what_the_verdicts_say(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    total = demo_round["status"]["taskSet"]["count"]
+    for folder in (cluster.results_dir(demo_round) / "results").iterdir():
+        manifest = json.loads((folder / "manifest.json").read_text())
+        verdicts = list(jsonl(folder / "verdicts.jsonl"))
+        assert len(verdicts) == total
+        passed = sum(v["passed"] for v in verdicts)
+        assert manifest["score"] == f"{passed / total:.6f}"
+        assert any(r.get("score") == manifest["score"] and r["passed"] == passed for r in demo_round["status"]["results"])
+
+
+@pytest.mark.parametrize(
+    ("model", "type_", "reason"),
+    [
+        pytest.param("bad-truncated", "Safe", "CorruptWeights", id="truncated"),
+        pytest.param("bad-pickle", "Safe", "NoSafetensors", id="pickle"),
+        pytest.param("bad-missing", "Resolved", "RepositoryNotFound", id="no such repository"),
+    ],
+)
+def test_a_bad_submission_ends_in_a_clear_condition_and_never_sees_a_gpu(
+    cluster: Cluster, demo_round: dict[str, Any], model: str, type_: str, reason: str
+) -> None:
+    found = condition(cluster.get("minermodels", model), type_)
+    assert (found["status"], found["reason"]) == ("False", reason)
+    assert found["message"]
+    assert result(demo_round, model)["state"] == "Rejected"
+    assert result(demo_round, model)["reason"] == reason
+    digests = {j["metadata"]["labels"].get("bitagent.io/model") for j in cluster.evaluate_jobs(demo_round["metadata"]["name"])}
+    assert model not in digests
+
+
+def test_a_model_of_no_numbers_scores_zero_by_its_own_fault(demo_round: dict[str, Any]) -> None:
+    found = result(demo_round, "bad-nan")
+    assert (found["state"], found["reason"], found["score"]) == ("ModelFault", "NonFiniteWeights", "0.000000")
+
+
+def test_a_copy_is_not_evaluated_and_earns_nothing(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    copy, original = result(demo_round, "tiny-fc-1200-copy"), result(demo_round, "tiny-fc-1200")
+    assert (copy["state"], copy["duplicateOf"]) == ("Duplicate", "tiny-fc-1200")
+    assert copy["weightsDigest"] == original["weightsDigest"]
+    assert copy["commit"] != original["commit"]
+    assert "score" not in copy
+    unique = {r["weightsDigest"] for r in demo_round["status"]["results"] if r["state"] in ("Succeeded", "ModelFault")}
+    assert len(cluster.evaluate_jobs(demo_round["metadata"]["name"])) == len(unique) == 5
+
+
+def test_the_weights_on_the_chain_are_those_of_the_policy(cluster: Cluster, paid_round: dict[str, Any]) -> None:
+    models = {m["metadata"]["name"]: m["spec"]["miner"]["hotkey"] for m in cluster.items("minermodels")}
+    registered = {n["hotkey"] for n in cluster.chain_state()["neurons"]}
+    scores = {models[m]: float(result(paid_round, m)["score"]) for m in BEST_FIRST}
+    assert set(scores) <= registered
+    raw = {hotkey: math.exp(5 * score) for hotkey, score in scores.items()}
+    expected = {hotkey: value / sum(raw.values()) for hotkey, value in raw.items()}
+    validator = cluster.get("validators", "demo")
+    on_chain = cluster.chain_state()["weights"][validator["status"]["hotkey"]]["weights"]
+    total = sum(on_chain.values())
+    assert {k: v / total for k, v in on_chain.items() if v} == pytest.approx(expected, abs=1e-4)
+
+
+def test_no_pod_has_more_than_it_needs(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    pods = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in cluster.items("pods", "-l", MANAGED)}
+    assert set(pods) == {"fetch", "task-set", "evaluate", "validator"}
+    for component, spec in pods.items():
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["enableServiceLinks"] is False
+        assert all(c["securityContext"]["readOnlyRootFilesystem"] for c in spec["containers"])
+        if component != "validator":
+            assert spec["automountServiceAccountToken"] is False
+        secrets = [v for v in spec["volumes"] if "secret" in v]
+        assert bool(secrets) is (component == "validator")
+    assert pods["evaluate"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_kubectl_get_answers_the_operators_questions(cluster: Cluster, paid_round: dict[str, Any]) -> None:
+    text = cluster.stack.kubectl.run("get", "mm,er,val", "-n", "bitagent")
+    print(text)
+    assert "CorruptWeights" in text
+    assert "9/9" in text
+    assert "WeightsSet" in text
+    best = next(line for line in text.splitlines() if line.startswith("minermodel.bitagent.io/tiny-fc-1200 "))
+    assert result(paid_round, "tiny-fc-1200")["score"] in best.split()
+
+
+def test_a_second_epoch_follows_by_itself(cluster: Cluster, paid_round: dict[str, Any]) -> None:
+    from bitagent_local.demo.kubectl import wait_until
+
+    name = paid_round["metadata"]["name"]
+    later = wait_until(
+        lambda: next((r for r in cluster.items("evalrounds") if r["metadata"]["name"] != name), None), seconds=200, what="a second round"
+    )
+    assert later["spec"]["tasks"]["seed"] != paid_round["spec"]["tasks"]["seed"]
