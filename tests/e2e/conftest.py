@@ -32,7 +32,11 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         with capture.global_and_fixture_disabled():
             print()
             stack = local_world(phases)
-        images = {c["name"]: c["image"] for d in stack.kubectl.get("deployments", "-A")["items"] for c in d["spec"]["template"]["spec"]["containers"]}
+        images = {
+            c["name"]: c["image"]
+            for d in stack.kubectl.get("deployments", "-A")["items"]
+            for c in d["spec"]["template"]["spec"]["containers"]
+        }
         yield Cluster(node=node, stack=stack, artifacts=node.state / "volumes" / ARTIFACTS_VOLUME, images=images)
     finally:
         tear_down(node)

@@ -47,7 +47,9 @@ def test_scores_are_what_the_verdicts_say(cluster: Cluster, demo_round: dict[str
         assert len(verdicts) == total
         passed = sum(v["passed"] for v in verdicts)
         assert manifest["score"] == f"{passed / total:.6f}"
-        assert any(r.get("score") == manifest["score"] and r["passed"] == passed for r in demo_round["status"]["results"])
+        assert any(
+            r.get("score") == manifest["score"] and r["passed"] == passed for r in demo_round["status"]["results"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,9 @@ def test_a_bad_submission_ends_in_a_clear_condition_and_never_sees_a_gpu(
     assert found["message"]
     assert result(demo_round, model)["state"] == "Rejected"
     assert result(demo_round, model)["reason"] == reason
-    digests = {j["metadata"]["labels"].get("bitagent.io/model") for j in cluster.evaluate_jobs(demo_round["metadata"]["name"])}
+    digests = {
+        j["metadata"]["labels"].get("bitagent.io/model") for j in cluster.evaluate_jobs(demo_round["metadata"]["name"])
+    }
     assert model not in digests
 
 
@@ -99,7 +103,9 @@ def test_the_weights_on_the_chain_are_those_of_the_policy(cluster: Cluster, paid
 
 
 def test_no_pod_has_more_than_it_needs(cluster: Cluster, demo_round: dict[str, Any]) -> None:
-    pods = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in cluster.items("pods", "-l", MANAGED)}
+    pods = {
+        p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in cluster.items("pods", "-l", MANAGED)
+    }
     assert set(pods) == {"fetch", "task-set", "evaluate", "validator"}
     for component, spec in pods.items():
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -127,6 +133,8 @@ def test_a_second_epoch_follows_by_itself(cluster: Cluster, paid_round: dict[str
 
     name = paid_round["metadata"]["name"]
     later = wait_until(
-        lambda: next((r for r in cluster.items("evalrounds") if r["metadata"]["name"] != name), None), seconds=200, what="a second round"
+        lambda: next((r for r in cluster.items("evalrounds") if r["metadata"]["name"] != name), None),
+        seconds=200,
+        what="a second round",
     )
     assert later["spec"]["tasks"]["seed"] != paid_round["spec"]["tasks"]["seed"]

@@ -1,7 +1,7 @@
 """A small HTTP face for tests: look at the chain, break it, register a neuron.
 
     GET  /state     block, finality, neurons, weights by hotkey, included extrinsics, faults in force
-    GET  /healthz   "ok" while the chain makes blocks
+    GET  /healthz   the head's number: the event loop runs
     POST /faults    see ``faults.FaultRequest``
     POST /neurons   see ``seed.Neuron``; registers, or changes a registered hotkey
 

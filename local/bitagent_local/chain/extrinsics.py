@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import bittensor_core
 
@@ -52,13 +52,7 @@ class Extrinsic:
         return blake2_256(self.raw)
 
 
-class Encoder(Protocol):
-    """The part of the runtime that inherents need."""
-
-    core: Any
-
-
-def timestamp_inherent(runtime: Encoder, milliseconds: int) -> bytes:
+def timestamp_inherent(runtime: Runtime, milliseconds: int) -> bytes:
     """The unsigned extrinsic at the head of every block."""
     call = bytes(runtime.core.compose_call("Timestamp", "set", {"now": milliseconds}))
     return sized(b"\x04" + call)

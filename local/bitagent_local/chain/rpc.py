@@ -74,8 +74,8 @@ def call(node: Node, name: str, params: Params) -> Any:
         raise RpcError(INVALID_PARAMS, f"Invalid params: {error}") from error
 
 
-def _hash(params: Params, index: int) -> bytes | None:
-    """A block hash that may be absent, for the head."""
+def _optional(params: Params, index: int) -> bytes | None:
+    """A parameter in hexadecimal that may be absent; an absent block hash means the head."""
     value = params[index] if len(params) > index else None
     return None if value is None else from_hex(value)
 
@@ -97,13 +97,13 @@ def block_hash(node: Node, params: Params) -> str | None:
 @provides("chain_getHeader")
 def header(node: Node, params: Params) -> dict[str, Any]:
     """A block's header."""
-    return node.blocks.find(_hash(params, 0)).header()
+    return node.blocks.find(_optional(params, 0)).header()
 
 
 @provides("chain_getBlock")
 def block(node: Node, params: Params) -> dict[str, Any]:
     """A block with its extrinsics."""
-    found = node.blocks.find(_hash(params, 0))
+    found = node.blocks.find(_optional(params, 0))
     body = [to_hex(extrinsic) for extrinsic in found.extrinsics]
     return {"block": {"header": found.header(), "extrinsics": body}, "justifications": None}
 
@@ -117,7 +117,7 @@ def version(node: Node, params: Params) -> dict[str, Any]:
 @provides("state_call")
 def state_call(node: Node, params: Params) -> str:
     """A runtime call at a block."""
-    at = _hash(params, 2)
+    at = _optional(params, 2)
     question = runtime_api.Question(
         view=node.blocks.state(at),
         block=node.blocks.find(at).number,
@@ -131,14 +131,14 @@ def state_call(node: Node, params: Params) -> str:
 @provides("state_getStorage", "state_getStorageAt")
 def storage(node: Node, params: Params) -> str | None:
     """One stored value at a block."""
-    value = node.blocks.state(_hash(params, 1)).raw(from_hex(params[0]))
+    value = node.blocks.state(_optional(params, 1)).raw(from_hex(params[0]))
     return None if value is None else to_hex(value)
 
 
 @provides("state_queryStorageAt")
 def storage_many(node: Node, params: Params) -> list[dict[str, Any]]:
     """Many stored values at one block."""
-    at = _hash(params, 1)
+    at = _optional(params, 1)
     state = node.blocks.state(at)
     values = [(key, state.raw(from_hex(key))) for key in params[0]]
     changes = [[key, None if value is None else to_hex(value)] for key, value in values]
@@ -149,8 +149,8 @@ def storage_many(node: Node, params: Params) -> list[dict[str, Any]]:
 def keys_paged(node: Node, params: Params) -> list[str]:
     """A page of the keys of a map."""
     prefix, count = from_hex(params[0]), int(params[1])
-    after = _hash(params, 2) or b""
-    keys = node.blocks.state(_hash(params, 3)).keys(prefix=prefix, after=after, count=count)
+    after = _optional(params, 2) or b""
+    keys = node.blocks.state(_optional(params, 3)).keys(prefix=prefix, after=after, count=count)
     return [to_hex(key) for key in keys]
 
 

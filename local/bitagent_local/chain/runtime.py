@@ -42,10 +42,6 @@ class Runtime:
         """The hashed key of one storage value."""
         return bytes(self.core.storage_key(pallet, item, list(params)))
 
-    def storage_prefix(self, pallet: str, item: str) -> bytes:
-        """What the keys of all of a map's values start with."""
-        return bytes(self.core.storage_prefix(pallet, item))
-
     def module_error(self, pallet: str, name: str) -> dict[str, Any]:
         """A dispatch error as events carry it.
 

@@ -29,11 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.cluster", description="A real one-node Kubernetes on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m bitagent_local.cluster", description="A real one-node Kubernetes on this machine."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("up", help="start the node, or repair it; returns at once if it is healthy (root)")
-    command.add_argument("--gpus", type=int, default=up.GPUS, help="how many nvidia.com/gpu the node says it has (%(default)s)")
+    command.add_argument(
+        "--gpus", type=int, default=up.GPUS, help="how many nvidia.com/gpu the node says it has (%(default)s)"
+    )
     command.set_defaults(run=_up)
 
     command = commands.add_parser("down", help="remove the node with all its pods and volumes; the cache stays (root)")

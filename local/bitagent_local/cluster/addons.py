@@ -49,7 +49,9 @@ def objects(*, dns_image: str, dns_address: str) -> dict[str, Mapping[str, Any]]
             "system:coredns", {"": ["services", "pods", "namespaces"], "discovery.k8s.io": ["endpointslices"]}
         ),
         f"{RBAC}/clusterrolebindings/system:coredns": _binding(
-            "system:coredns", "system:coredns", {"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}
+            "system:coredns",
+            "system:coredns",
+            {"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"},
         ),
         f"{core}/configmaps/coredns": {**_object("v1", "ConfigMap", "coredns"), "data": {"Corefile": COREFILE}},
         f"{core}/services/kube-dns": _service(dns_address),

@@ -113,7 +113,13 @@ class Api:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, content_type: str = "", timeout: float = 30
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = "",
+        timeout: float = 30,
     ) -> bytes:
         headers = {**self._headers(), **({"Content-Type": content_type} if content_type else {})}
         data = None if body is None else json.dumps(body).encode()

@@ -14,9 +14,12 @@ from pathlib import Path
 from .errors import ClusterError
 from .locks import exclusive
 from .paths import SOURCES, cache_root
+from .toolchain import ensure_go
 
 MODULE = SOURCES / "kube"
 PACKAGES = ("./localkube", "./coredns", "./pause", "helm.sh/helm/v3/cmd/helm")
+
+OPTIONS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
 
 
 @dataclass(frozen=True)
@@ -51,32 +54,37 @@ class Binaries:
         return self.folder / "helm"
 
 
-def find_go() -> Path:
-    """Return the Go command.
-
-    Raises:
-        ClusterError: Neither `$PATH` nor the usual place of the upstream archive has one.
-    """
-    for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
-        if candidate and os.access(candidate, os.X_OK):
-            return Path(candidate)
-    raise ClusterError("there is no `go` on PATH: install Go 1.26 or newer, the local Kubernetes is built with it")
-
-
 def linker_flags(go_mod: str) -> str:
-    """Return the flags that make the binaries name the Kubernetes release in go.mod; Helm charts depend on it.
+    """Return the flags that make the binaries name the releases in go.mod: charts depend on the Kubernetes version.
 
     Raises:
-        ClusterError: go.mod requires no release of Kubernetes.
+        ClusterError: go.mod requires no release of Kubernetes or Helm.
     """
-    found = re.search(r"^\s*k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)$", go_mod, re.MULTILINE)
-    if found is None:
-        raise ClusterError(f"{MODULE / 'go.mod'} requires no k8s.io/kubernetes of a plain version")
-    release, major, minor = found.groups()
-    values = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    named = [f"-X {package}.{name}={value}" for package in packages for name, value in values.items()]
+    major, minor, patch = _required("k8s.io/kubernetes", go_mod)
+    kubernetes = {
+        "gitVersion": f"v{major}.{minor}.{patch}",
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitTreeState": "clean",
+    }
+    # What Helm assumes where it asks no server.
+    assumed = {"k8sVersionMajor": major, "k8sVersionMinor": minor}
+    values = {
+        "k8s.io/component-base/version": kubernetes,
+        "k8s.io/client-go/pkg/version": kubernetes,
+        "helm.sh/helm/v3/internal/version": {"version": "v" + ".".join(_required("helm.sh/helm/v3", go_mod))},
+        "helm.sh/helm/v3/pkg/chartutil": assumed,
+        "helm.sh/helm/v3/pkg/lint/rules": assumed,
+    }
+    named = [f"-X {package}.{name}={value}" for package, facts in values.items() for name, value in facts.items()]
     return " ".join(["-s", "-w", *named])
+
+
+def _required(module: str, go_mod: str) -> tuple[str, str, str]:
+    found = re.search(rf"^\s*{re.escape(module)} v(\d+)\.(\d+)\.(\d+)( // indirect)?$", go_mod, re.MULTILINE)
+    if found is None:
+        raise ClusterError(f"{MODULE / 'go.mod'} requires no {module} of a plain version")
+    return found[1], found[2], found[3]
 
 
 def content_key(module: Path, *, tools: str) -> str:
@@ -94,18 +102,18 @@ def ensure_binaries() -> Binaries:
     `kubectl` and `helm` in the cache's `bin` folder are links to the newest.
 
     Raises:
-        ClusterError: There is no Go, or the build failed.
+        ClusterError: There is no Go and none could be installed, or the build failed.
     """
-    go = find_go()
-    version = subprocess.run([go, "version"], cwd=MODULE, capture_output=True, text=True, check=True).stdout.strip()
+    go, version = ensure_go()
     flags = linker_flags((MODULE / "go.mod").read_text())
     store = cache_root() / "bin"
-    built = Binaries(store / content_key(MODULE, tools=f"{version} {flags}"))
+    built = Binaries(store / content_key(MODULE, tools=" ".join([version, flags, *OPTIONS, *PACKAGES])))
     if not built.localkube.exists():
         store.mkdir(parents=True, exist_ok=True)
         with exclusive(store / ".lock"):
             if not built.localkube.exists():
                 _build(go, flags, built.folder)
+                _prune(store)
     for name in ("kubectl", "helm"):
         _link(store / name, Path(built.folder.name) / name)
     return built
@@ -116,12 +124,19 @@ def _build(go: Path, flags: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as scratch:
         out = Path(scratch) / "out"
         # Static, so that CoreDNS runs in an image of its own and a changed libc on the host changes nothing.
-        command = [go, "build", "-mod=readonly", "-trimpath", f"-ldflags={flags}", "-o", f"{out}/", *PACKAGES]
+        command = [str(go), "build", *OPTIONS, f"-ldflags={flags}", "-o", f"{out}/", *PACKAGES]
         done = subprocess.run(command, cwd=MODULE, env={**os.environ, "CGO_ENABLED": "0"}, check=False)
         if done.returncode != 0:
             raise ClusterError(f"`go build` in {MODULE} failed with status {done.returncode}; its output is above")
         (out / "kubectl").symlink_to("localkube")
         out.rename(folder)
+
+
+def _prune(store: Path, *, keep: int = 3) -> None:
+    """Remove all builds but the newest; what runs from a removed one goes on."""
+    builds = sorted((path.parent for path in store.glob("*/localkube")), key=lambda path: path.stat().st_mtime)
+    for old in builds[:-keep]:
+        shutil.rmtree(old)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -53,7 +53,9 @@ class Cgroups:
             self.system.parent.mkdir(exist_ok=True)
             _inherit_cpuset(self.system.parents[1], self.system.parent)
         except OSError as error:
-            raise ClusterError(f"cannot make cgroups for the node ({error}); is this root, on a writable /sys/fs/cgroup?") from error
+            raise ClusterError(
+                f"cannot make cgroups for the node ({error}); is this root, on a writable /sys/fs/cgroup?"
+            ) from error
 
     def join(self, command: Iterable[str]) -> list[str]:
         """Return the command, run as a process of the node."""
@@ -100,11 +102,13 @@ def node_cgroups(scope: str, *, mount: Path = MOUNT) -> Cgroups:
     """
     if (mount / "cgroup.controllers").exists():
         return Cgroups(scope, (mount,), mount, unified=True)
-    found = tuple(sorted(path for path in mount.iterdir() if path.is_dir() and not path.is_symlink())) if mount.exists() else ()
     tracking = mount / "pids"
-    if tracking not in found:
-        raise ClusterError(f"neither cgroup v2 nor the v1 controller `pids` is mounted below {mount}; containers need one")
-    return Cgroups(scope, found, tracking, unified=False)
+    if not tracking.is_dir():
+        raise ClusterError(
+            f"neither cgroup v2 nor the v1 controller `pids` is mounted below {mount}; containers need one"
+        )
+    hierarchies = tuple(sorted(path for path in mount.iterdir() if path.is_dir() and not path.is_symlink()))
+    return Cgroups(scope, hierarchies, tracking, unified=False)
 
 
 def _delegate(group: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from .errors import ClusterError
+from .node import Node
 
 PROGRAMS = {
     "containerd": "containerd",
@@ -64,6 +65,25 @@ def install_packages() -> list[str]:
     if done.returncode != 0:
         raise ClusterError(f"`{' '.join(install)}` failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
     return missing
+
+
+def require_places(node: Node) -> None:
+    """Check that the node's folders can do what they must; they exist.
+
+    Raises:
+        ClusterError: One cannot; the message names the variable that moves it.
+    """
+    if len(str(node.containerd_socket)) > 100:  # The kernel's limit for a socket's path is 107.
+        raise ClusterError(
+            f"the path {node.state} is too long for sockets below it: set BITAGENT_STATE to a shorter one"
+        )
+    kind = subprocess.run(
+        ["stat", "-fc", "%T", str(node.cache)], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if kind in ("overlayfs", "tmpfs", "nfs"):
+        raise ClusterError(
+            f"{node.cache} is on {kind}, on which containers cannot have their files: set BITAGENT_CACHE to a folder on a disk"
+        )
 
 
 def _path() -> str:

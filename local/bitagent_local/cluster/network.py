@@ -45,7 +45,13 @@ def create(node: Node) -> None:
     _run("ip", "address", "add", f"{node.host_address}/{prefix}", "dev", near)
     _run("ip", "link", "set", near, "up")
     # One batch: a process per line costs more than the line.
-    _run("ip", "-n", node.scope, "-batch", "-", text=f"""\
+    _run(
+        "ip",
+        "-n",
+        node.scope,
+        "-batch",
+        "-",
+        text=f"""\
 link set lo up
 address add {node.inner_address}/{prefix} dev {far}
 link set {far} up
@@ -53,7 +59,8 @@ route add default via {node.host_address}
 link add {inner} type bridge
 address add {node.address}/{node.pods.prefixlen} dev {inner}
 link set {inner} up
-""")
+""",
+    )
     for network in (node.pods, node.services):
         _run("ip", "route", "add", str(network), "via", str(node.inner_address))
     _run(*node.enter, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=1")
@@ -79,7 +86,10 @@ def links(node: Node) -> list[str]:
 
 
 def _run(*command: str, text: str | None = None) -> str:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise ClusterError(f"there is no `{command[0]}`: run `python3 -m bitagent_local.cluster deps`") from error
     if done.returncode != 0:
         raise ClusterError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
     return done.stdout

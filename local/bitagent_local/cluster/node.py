@@ -12,6 +12,9 @@ from .paths import cache_root, state_root
 
 NAME = "local"
 """The Node object's name."""
+PODS = IPv4Network("10.245.0.0/24")
+SERVICES = IPv4Network("10.97.0.0/16")
+LINK = IPv4Network("10.245.255.0/30")
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Node:
     state: Path = field(default_factory=state_root)
     scope: str = "bitagent"
     """Name of the network namespace and of the cgroup, and prefix of the links (which may have 15 characters)."""
-    pods: IPv4Network = IPv4Network("10.245.0.0/24")
-    services: IPv4Network = IPv4Network("10.97.0.0/16")
-    link: IPv4Network = IPv4Network("10.245.255.0/30")
+    pods: IPv4Network = PODS
+    services: IPv4Network = SERVICES
+    link: IPv4Network = LINK
     """The two ends between this machine and the node."""
 
     @property

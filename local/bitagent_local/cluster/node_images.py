@@ -31,7 +31,10 @@ def import_missing(node: Node, binaries: Binaries) -> list[str]:
         ClusterError: containerd refused one.
     """
     present = set(_run(node.ctr("images", "ls", "-q")).split())
-    wanted = {pause_image(binaries): (binaries.pause, "65535:65535"), dns_image(binaries): (binaries.coredns, "65532:65532")}
+    wanted = {
+        pause_image(binaries): (binaries.pause, "65535:65535"),
+        dns_image(binaries): (binaries.coredns, "65532:65532"),
+    }
     missing = [name for name in wanted if name not in present]
     for name in missing:
         binary, user = wanted[name]

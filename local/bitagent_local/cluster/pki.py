@@ -72,7 +72,9 @@ def make_credentials(folder: Path, *, addresses: Sequence[str], server: str, nod
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Credentials(folder)
     _openssl("ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", str(made.service_account_key))
-    _certificate(made, "ca", "/CN=bitagent-local", ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"])
+    _certificate(
+        made, "ca", "/CN=bitagent-local", ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign"]
+    )
     names = "subjectAltName=" + ",".join([*(f"IP:{address}" for address in addresses), "DNS:kubernetes.default.svc"])
     usage = "keyUsage=critical,digitalSignature"
     _certificate(made, "apiserver", "/CN=kube-apiserver", [names, usage, "extendedKeyUsage=serverAuth"])

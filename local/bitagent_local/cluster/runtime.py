@@ -66,7 +66,14 @@ def pod_network(node: Node) -> str:
         "routes": [{"dst": "0.0.0.0/0"}],
     }
     plugins = [
-        {"type": "bridge", "bridge": bridge(node), "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": addresses},
+        {
+            "type": "bridge",
+            "bridge": bridge(node),
+            "isGateway": True,
+            "ipMasq": True,
+            "hairpinMode": True,
+            "ipam": addresses,
+        },
         {"type": "portmap", "capabilities": {"portMappings": True}},
         {"type": POLICY_PLUGIN, "socket": str(node.run / "netpol.sock")},
     ]

@@ -61,12 +61,18 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """Return all of it for programs."""
         state = "up" if self.healthy else "broken" if self.running else "down"
-        return {"state": state, "problems": self.problems, "components": self.components, "gpus": self.gpus, **self.places}
+        return {
+            "state": state,
+            "problems": self.problems,
+            "components": self.components,
+            "gpus": self.gpus,
+            **self.places,
+        }
 
 
 def inspect(node: Node) -> Status:
     """Return the state of the node; takes some milliseconds, and needs no root but to read the kubeconfig."""
-    alive = {name: False for name in COMPONENTS}
+    alive = dict.fromkeys(COMPONENTS, False)
     alive.update({record.name: record.alive() for record in remembered(node.run)})
     problems = [f"{name} does not run (log: {node.log(name)})" for name, runs in alive.items() if not runs]
     build = _build(node)
@@ -95,9 +101,8 @@ def inspect(node: Node) -> Status:
 
 def _look(api: Api, problems: list[str]) -> int:
     status = api.get(f"/api/v1/nodes/{NAME}")["status"]
-    for condition in status.get("conditions", []):
-        if condition["type"] == "Ready" and condition["status"] != "True":
-            problems.append(f"the node is not ready: {condition['message']}")
+    ready = [condition for condition in status.get("conditions", []) if condition["type"] == "Ready"]
+    problems += [f"the node is not ready: {each['message']}" for each in ready if each["status"] != "True"]
     if not api.get(DEPLOYMENT).get("status", {}).get("availableReplicas"):
         problems.append("no pod of kube-system/coredns is ready")
     return int(status.get("capacity", {}).get(RESOURCE, "0"))

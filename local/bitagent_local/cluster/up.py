@@ -17,7 +17,7 @@ from .api import Api, ApiError
 from .binaries import Binaries, ensure_binaries
 from .cgroups import Cgroups, node_cgroups
 from .components import Plane
-from .deps import require_packages
+from .deps import require_packages, require_places
 from .down import leftovers, tear_down
 from .errors import ClusterError
 from .gpus import get_gpus, set_gpus
@@ -107,22 +107,30 @@ class _Start:
             api = Api.from_kubeconfig(node.kubeconfig)
             wait_ready(self.running["kube-apiserver"], api.ready, seconds=90)
         with self.phases("node ready"):
-            for path, body in addons.objects(dns_image=node_images.dns_image(self.binaries), dns_address=node.dns).items():
+            for path, body in addons.objects(
+                dns_image=node_images.dns_image(self.binaries), dns_address=node.dns
+            ).items():
                 _retried(partial(api.apply, path, body))
             self.start_node()
             wait_ready(self.running["kubelet"], lambda: _node_not_ready(api), seconds=90)
             set_gpus(api, gpus)
         with self.phases("service accounts, DNS"):
             controllers = self.running["kube-controller-manager"]
-            wait_ready(controllers, lambda: _missing(api, "/api/v1/namespaces/default/serviceaccounts/default"), seconds=60)
+            wait_ready(
+                controllers, lambda: _missing(api, "/api/v1/namespaces/default/serviceaccounts/default"), seconds=60
+            )
             wait_ready(self.running["kubelet"], lambda: _dns_not_ready(api), seconds=90)
         facts = {"build": self.binaries.folder.name, "scope": node.scope}
         (node.state / MARKER).write_text(json.dumps(facts))
-        self.phases.report(f"the node is up after {time.monotonic() - self.phases.began:.1f} s (kubeconfig {node.kubeconfig})")
+        self.phases.report(
+            f"the node is up after {time.monotonic() - self.phases.began:.1f} s (kubeconfig {node.kubeconfig})"
+        )
         return api
 
     def prepare(self) -> None:
         node, plane = self.node, self.plane
+        node.cache.mkdir(parents=True, exist_ok=True)
+        require_places(node)
         node.state.mkdir(parents=True, exist_ok=True)
         (node.state / MARKER).write_text("{}")
         self.cgroups.create()

@@ -42,12 +42,12 @@ def local_world(phases: Phases) -> stack.Stack:
     # Two lanes: the Go build takes the longest on a new machine; images need the base and pip only.
     phases.together(
         lambda: toolchain.binaries(phases),
-        lambda: (toolchain.environment(phases), images.build_all(phases)) and None,
+        lambda: environment_and_images(phases),
     )
     node = Node()
     with phases.phase("local Kubernetes") as phase, phase.log.open("a") as log:
         bring_up(node, report=lambda line: print(line, file=log, flush=True))
-    references = images.push_all(phases, node)
+    references = images.push_all(phases)
     tools = toolchain.tools()
     made = stack.Stack(Kubectl(tools.kubectl, node.kubeconfig), tools.helm, toolchain.PYTHON)
     with phases.phase("volumes"):
@@ -56,19 +56,30 @@ def local_world(phases: Phases) -> stack.Stack:
     return made
 
 
+def environment_and_images(phases: Phases) -> None:
+    """The images' builder runs in the environment."""
+    toolchain.environment(phases)
+    images.build_all(phases)
+
+
 def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
     """The system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
     registry = os.environ.get("BITAGENT_IMAGES", "")
     if not registry:
-        raise ClusterError("KUBECONFIG is set: set BITAGENT_IMAGES too, to the registry prefix that your cluster pulls from (README, 'Your own cluster')")
+        raise ClusterError(
+            "KUBECONFIG is set: set BITAGENT_IMAGES too, to the registry that your cluster pulls from (README, 'Your own cluster')"
+        )
     toolchain.environment(phases)
     toolchain.binaries(phases)
     tools = toolchain.tools()
     made = stack.Stack(
-        Kubectl(toolchain.user_tool("kubectl", tools.kubectl), kubeconfig), toolchain.user_tool("helm", tools.helm), toolchain.PYTHON
+        Kubectl(toolchain.user_tool("kubectl", tools.kubectl), kubeconfig),
+        toolchain.user_tool("helm", tools.helm),
+        toolchain.PYTHON,
     )
+    tag = os.environ.get("BITAGENT_TAG", "latest")
     names = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-cpu", "world": "world"}
-    references = {role: f"{registry}/{name}:{images.tag(name)}" for role, name in names.items()}
+    references = {role: f"{registry}/{name}:{tag}" for role, name in names.items()}
     install(phases, made, references, values=stack.EXAMPLES / "values-cluster.yaml")
     return made
 

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from bitagent_local.cluster.errors import ClusterError
 
-
 T = TypeVar("T")
 
 

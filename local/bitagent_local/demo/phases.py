@@ -27,7 +27,14 @@ class Phase:
     name: str
     log: Path
 
-    def run(self, command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str | None = None) -> str:
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+    ) -> str:
         """Run a command, its output appended to the log; returns its standard output.
 
         Raises:
@@ -46,7 +53,9 @@ class Phase:
                 raise PhaseError(f"{self.name}: there is no command {words[0]!r}") from error
             log.write(done.stdout)
         if done.returncode != 0:
-            raise PhaseError(f"{self.name}: {words[0]} ended with status {done.returncode}; its log is {self.log}:\n{log_tail(self.log)}")
+            raise PhaseError(
+                f"{self.name}: {words[0]} ended with status {done.returncode}; its log is {self.log}:\n{log_tail(self.log)}"
+            )
         return done.stdout
 
 

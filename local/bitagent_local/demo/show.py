@@ -38,7 +38,9 @@ NEXT = """Where to look next
 
 def look(kubectl: str, namespace: str) -> World:
     """List everything once. Raises CalledProcessError when the API server does not answer."""
-    out = subprocess.run([kubectl, "get", KINDS, "-n", namespace, "-o", "json"], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [kubectl, "get", KINDS, "-n", namespace, "-o", "json"], capture_output=True, text=True, check=True
+    ).stdout
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for item in json.loads(out)["items"]:
         by_kind.setdefault(item["kind"], []).append(item)
@@ -64,7 +66,9 @@ def done(world: World) -> bool:
     complete = finished_round(world)
     if complete is None:
         return False
-    return any(name_of(complete) in v.get("status", {}).get("lastWeights", {}).get("rounds", ()) for v in world.validators)
+    return any(
+        name_of(complete) in v.get("status", {}).get("lastWeights", {}).get("rounds", ()) for v in world.validators
+    )
 
 
 def failed(world: World) -> str | None:
@@ -83,7 +87,9 @@ def follow(console: Console, kubectl: str, namespace: str, seconds: float) -> Wo
             if why := failed(world):
                 raise RuntimeError(f"the round failed: {why}")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no weights within {seconds:.0f} s; 'kubectl describe er,val -n {namespace}' says where it stands")
+                raise TimeoutError(
+                    f"no weights within {seconds:.0f} s; 'kubectl describe er,val -n {namespace}' says where it stands"
+                )
             pace.wait(1.0)
             world = look(kubectl, namespace)
             live.update(screen(world))

@@ -42,7 +42,9 @@ class Stack:
         Raises:
             ClusterError: It failed.
         """
-        done = subprocess.run([str(self.helm), *args], env=self.kubectl.environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(self.helm), *args], env=self.kubectl.environment(), capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise ClusterError(f"helm {' '.join(args[:3])}: {done.stderr.strip()}")
         return done.stdout
@@ -64,7 +66,9 @@ def install_world(stack: Stack, *, image: str) -> None:
         stack.kubectl.run("rollout", "status", f"deploy/{name}", "-n", WORLD_NAMESPACE, "--timeout=120s")
 
 
-def install_operator(stack: Stack, images: Mapping[str, str], *, values: Path, extra: Mapping[str, str] | None = None) -> None:
+def install_operator(
+    stack: Stack, images: Mapping[str, str], *, values: Path, extra: Mapping[str, str] | None = None
+) -> None:
     """The namespace and the chart; waits until the operator is ready."""
     stack.kubectl.apply((EXAMPLES / "namespace.yaml").read_text())
     if values.name == "values-local.yaml":
@@ -113,10 +117,22 @@ def uninstall(stack: Stack) -> None:
     for kind in ("validators", "evalrounds", "minermodels"):
         kubectl.run("delete", f"{kind}.bitagent.io", "--all", "-n", NAMESPACE, "--ignore-not-found", check=False)
     wait_until(
-        lambda: not kubectl.run("get", "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/managed-by=bitagent-operator", "-o", "name").strip() or None,
+        lambda: (
+            not kubectl.run(
+                "get", "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/managed-by=bitagent-operator", "-o", "name"
+            ).strip()
+            or None
+        ),
         seconds=120,
         what="pods of the demo to end",
     )
     stack.run_helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl.run("delete", "namespace", NAMESPACE, WORLD_NAMESPACE, "--ignore-not-found")
-    kubectl.run("delete", "crd", "minermodels.bitagent.io", "evalrounds.bitagent.io", "validators.bitagent.io", "--ignore-not-found")
+    kubectl.run(
+        "delete",
+        "crd",
+        "minermodels.bitagent.io",
+        "evalrounds.bitagent.io",
+        "validators.bitagent.io",
+        "--ignore-not-found",
+    )

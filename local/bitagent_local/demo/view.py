@@ -132,7 +132,9 @@ def weights_table(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -
     for column in ("hotkey", "model", "uid", "weight"):
         table.add_column(column)
     for row in sorted(rows, key=lambda r: -float(r["weight"])):
-        table.add_row(str(row["hotkey"]), names.get(str(row["hotkey"]), ""), str(row["uid"]), f"{float(row['weight']):.4f}")
+        table.add_row(
+            str(row["hotkey"]), names.get(str(row["hotkey"]), ""), str(row["uid"]), f"{float(row['weight']):.4f}"
+        )
     return table
 
 
@@ -153,7 +155,10 @@ def round_line(world: World) -> Text:
 
 def validator_line(world: World) -> Text:
     """One line about each validator."""
-    lines = [f"Validator {name_of(v)}: block {v.get('status', {}).get('block', '-')}; {v.get('status', {}).get('message', 'starting')}" for v in world.validators]
+    lines = [
+        f"Validator {name_of(v)}: block {v.get('status', {}).get('block', '-')}; {v.get('status', {}).get('message', 'starting')}"
+        for v in world.validators
+    ]
     return Text("\n".join(lines) or "no validator", style="bold")
 
 

@@ -64,7 +64,9 @@ class Refused(Exception):
 
     def answer(self) -> Answer:
         """The refusal as an answer."""
-        headers = {"X-Error-Message": str(self)} | ({"X-Error-Code": self.code} if self.code else {})
+        # The message may quote the client's own words, which need not fit a header.
+        message = "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in str(self))
+        headers = {"X-Error-Message": message} | ({"X-Error-Code": self.code} if self.code else {})
         return _json({"error": str(self)}, status=self.status, headers=headers)
 
 
@@ -142,9 +144,7 @@ def _model(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
         "config": _public_config(snapshot),
         "siblings": [_sibling(file, blobs=request.flag("blobs")) for file in snapshot.files()],
     }
-    for field_, name in (("library_name", "library_name"), ("pipeline_tag", "pipeline_tag")):
-        if name in card:
-            info[field_] = card[name]
+    info |= {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
     if parameters:
         info["safetensors"] = {"parameters": parameters, "total": sum(parameters.values())}
     return _json(info)

@@ -6,9 +6,10 @@ import argparse
 import sys
 import time
 
-from ..cluster.errors import ClusterError
-from ..cluster.node import Node
-from ..cluster.up import require_root
+from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.node import Node
+from bitagent_local.cluster.up import require_root
+
 from .base import ensure_base
 from .build import build_image, ensure_image
 from .store import Store
@@ -16,12 +17,19 @@ from .store import Store
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.images", description="The images of images/images.yaml.")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m bitagent_local.images", description="The images of images/images.yaml."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("base", help="make the base image, if it is not there")
     command.set_defaults(run=_base)
-    for name, what, run in (("build", "build", build_image), ("push", "build and push to the node's registry", ensure_image)):
-        command = commands.add_parser(name, help=f"{what} the named images, where they changed; prints their references")
+    for name, what, run in (
+        ("build", "build", build_image),
+        ("push", "build and push to the node's registry", ensure_image),
+    ):
+        command = commands.add_parser(
+            name, help=f"{what} the named images, where they changed; prints their references"
+        )
         command.add_argument("names", nargs="+", metavar="NAME")
         command.add_argument("--quiet", action="store_true", help="show a build's output only if it fails")
         command.set_defaults(run=_images, make=run)

@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ..cluster.errors import ClusterError
-from ..cluster.paths import SOURCES
+from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.paths import SOURCES
+
 from .spec import reference
 from .store import Store
 
@@ -28,7 +29,15 @@ def bootstrap(archive: Path) -> list[str]:
     options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     options += [f"--customize-hook={hook}" for hook in HOOKS]
     return [
-        *("unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+        *(
+            "unshare",
+            "--mount",
+            "mmdebstrap",
+            "--quiet",
+            "--mode=root",
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+        ),
         *options,
         SUITE,
         str(archive),

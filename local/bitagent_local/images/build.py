@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from ..cluster.errors import ClusterError
-from ..cluster.locks import exclusive
-from ..cluster.node import Node
-from .base import ensure_base
+from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.locks import exclusive
+from bitagent_local.cluster.node import Node
+
+from .base import base_reference, ensure_base
 from .spec import ImageSpec, content_key, reference, stage
 from .store import Store
 
@@ -16,39 +17,37 @@ VISIBLE = (Path("/etc/pip.conf"), Path("/etc/ssl/certs/ca-certificates.crt"))
 """Files of this machine that RUN steps see, where they exist: how it reaches package registries. They do not get into images."""
 
 
-def image_reference(node: Node, spec: ImageSpec, *, base: str | None = None) -> str:
-    """Return the name that an image has; building the base image first if need be.
+def image_reference(spec: ImageSpec) -> str:
+    """Return the name that an image has or will have.
 
     Raises:
-        ClusterError: A path of the context does not exist, or the base image could not be made.
+        ClusterError: A path of the context does not exist.
     """
-    with exclusive(node.cache / "buildah.lock"):
-        return reference(spec.name, content_key(spec, base=base or ensure_base(Store(node.cache))))
+    return reference(spec.name, content_key(spec, base=base_reference()))
 
 
-def build_image(node: Node, spec: ImageSpec, *, base: str | None = None, show: bool = False) -> str:
+def build_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     """Return the name of an image, building it if the store lacks it. Needs root, but no node.
 
     Raises:
         ClusterError: The build failed.
     """
-    store = Store(node.cache)
-    name = image_reference(node, spec, base=base)
+    store, name = Store(node.cache), image_reference(spec)
     with exclusive(node.cache / "buildah.lock"):
         if not store.has(name):
-            _build(store, spec, name, base or ensure_base(store), show=show)
+            _build(store, spec, name, ensure_base(store), show=show)
     return name
 
 
-def ensure_image(node: Node, spec: ImageSpec, *, base: str | None = None, show: bool = False) -> str:
+def ensure_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     """Return the name of an image that the node can pull: built and pushed unless the registry has it. Needs root.
 
     Raises:
         ClusterError: The build failed, or the image is not in the registry and the node is not up.
     """
-    name = image_reference(node, spec, base=base)
+    name = image_reference(spec)
     if not in_registry(node, name):
-        build_image(node, spec, base=base, show=show)
+        build_image(node, spec, show=show)
         push_image(node, name)
     return name
 
@@ -78,7 +77,9 @@ def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool) -
     with tempfile.TemporaryDirectory(dir=store.scratch) as context:
         stage(spec, Path(context))
         binds = [word for path in VISIBLE if path.exists() for word in ("--volume", f"{path}:{path}:ro")]
-        args = [word for key, value in {**spec.args, "BASE": base}.items() for word in ("--build-arg", f"{key}={value}")]
+        args = [
+            word for key, value in {**spec.args, "BASE": base}.items() for word in ("--build-arg", f"{key}={value}")
+        ]
         # Chroot isolation needs nothing of the machine but root; layers are kept, working containers are not.
         fixed = ["--layers", "--force-rm", "--isolation", "chroot", "--pull-never", "--format", "oci"]
         store.run("bud", *fixed, *binds, *args, "--tag", name, "--file", str(spec.dockerfile), context, show=show)

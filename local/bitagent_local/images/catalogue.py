@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from ..cluster.errors import ClusterError
-from ..cluster.paths import SOURCES
+from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.paths import SOURCES
+
 from .spec import ImageSpec
 
 ROOT = SOURCES.parent

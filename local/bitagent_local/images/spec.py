@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..cluster.errors import ClusterError
+from bitagent_local.cluster.errors import ClusterError
 
 REGISTRY = "localhost:5000"
 EPOCH = 1_577_836_800
@@ -55,8 +55,10 @@ def content_key(spec: ImageSpec, *, base: str) -> str:
     """Return the tag of an image: 16 hexadecimal digits over Dockerfile, context, arguments and base image.
 
     Raises:
-        ClusterError: A path of the context does not exist.
+        ClusterError: The Dockerfile, or a path of the context, does not exist.
     """
+    if not spec.dockerfile.is_file():
+        raise ClusterError(f"image {spec.name}: there is no Dockerfile {spec.dockerfile}")
     digest = hashlib.sha256()
     facts = [base, *(f"{key}={value}" for key, value in sorted(spec.args.items())), spec.dockerfile.read_text()]
     for fact in facts:

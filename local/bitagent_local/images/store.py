@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cluster.errors import ClusterError
+from bitagent_local.cluster.errors import ClusterError
 
 
 class Store:
@@ -32,7 +32,12 @@ class Store:
         command = ["unshare", "--mount", *enter, "buildah", *arguments]
         try:
             done = subprocess.run(
-                command, env=self._environment(), text=True, check=False, stdin=subprocess.DEVNULL, capture_output=not show
+                command,
+                env=self._environment(),
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=not show,
             )
         except FileNotFoundError as error:
             raise ClusterError(f"cannot run `{error.filename}`: is this Linux with util-linux?") from error

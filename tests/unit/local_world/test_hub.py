@@ -233,9 +233,15 @@ def test_ranges(hub: LocalHub, range_: str, status: int, content: str | None) ->
     assert (got, headers["Content-Range"], int(headers["Content-Length"])) == (status, content, len(body))
 
 
-@pytest.mark.parametrize(
-    "path", ["../refs.json", "%2e%2e/refs.json", "%2Fetc%2Fpasswd"], ids=["dots", "encoded", "absolute"]
-)
+PATHS = {
+    "dots": "../refs.json",
+    "encoded": "%2e%2e/refs.json",
+    "absolute": "%2Fetc%2Fpasswd",
+    "odd": "caf%C3%A9%0D%0Ax",
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 def test_paths_stay_inside_the_commit(hub: LocalHub, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{hub.url}/{ACME}/resolve/main/{path}", timeout=5)

@@ -6,7 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
-from ..api import Api
+from bitagent_local.cluster.api import Api
+
 from .enforcer import Enforcer
 
 if __name__ == "__main__":

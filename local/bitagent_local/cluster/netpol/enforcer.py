@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..api import Api, ApiError
+from bitagent_local.cluster.api import Api, ApiError
+
 from .rules import Pod, Port, ruleset
 
 PATHS = {

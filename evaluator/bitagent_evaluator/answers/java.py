@@ -1,0 +1,12 @@
+"""Answers in Java syntax, read by the official tree-sitter parser (it does not evaluate anything)."""
+
+from __future__ import annotations
+
+from bfcl_eval.model_handler.parser.java_parser import parse_java_function_call
+
+from bitagent_evaluator.answers.sourcetree import Decoded, decode_with
+
+
+def decode(text: str) -> Decoded:
+    """Read a bracketed answer. Raises AnswerError."""
+    return decode_with(parse_java_function_call, text)

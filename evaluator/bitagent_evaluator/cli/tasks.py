@@ -1,0 +1,109 @@
+"""`bitagent-eval tasks build|show`: make a task set, look into one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
+from bitagent_evaluator.cli import tasks_view
+from bitagent_evaluator.cli.output import fail, print_json, working
+from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of
+from bitagent_evaluator.tasks import TaskSetError, build_task_set, read_task_set
+
+EPILOG = """examples:
+  bitagent-eval tasks build --bfcl simple_python,multiple --count 200 --seed demo --out tasks/
+  bitagent-eval tasks build --jsonl my-tasks.jsonl --count 50 --out tasks/
+  bitagent-eval tasks build --spec round.yaml --file 1=my-tasks.jsonl --out tasks/
+  bitagent-eval tasks show tasks/ --limit 5
+  bitagent-eval tasks show tasks/ --id simple_python_12
+
+a line of a --jsonl file (every argument lists its allowed values; "" among them makes it optional):
+  {"id": "sum-1", "category": "sums", "messages": [{"role": "user", "content": "What is 1 + 2?"}],
+   "functions": [{"name": "add", "description": "Adds.", "parameters": {"type": "dict",
+     "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}}],
+   "ground_truth": [{"add": {"a": [1], "b": [2]}}]}
+where no function fits: "expects": "NoCall" and no ground_truth"""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb. Exit codes: 0 done, 2 wrong usage, 78 the spec cannot be met, 1 files cannot be written."""
+    args = _parser().parse_args(argv)
+    return _build(args) if args.action == "build" else _show(args)
+
+
+def _build(args: argparse.Namespace) -> int:
+    try:
+        spec = spec_of(args)
+        files = files_of(args, spec)
+    except SpecError as error:
+        return fail("tasks build", str(error), EXIT_USAGE)
+    try:
+        with working("building the task set"):
+            manifest = build_task_set(spec, files=files, out=args.out)
+    except TaskSetError as error:
+        return fail("tasks build", str(error), EXIT_MODEL_FAULT)
+    except OSError as error:
+        return fail("tasks build", f"cannot write {args.out}: {error}", EXIT_INFRASTRUCTURE)
+    if args.json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        tasks_view.manifest(args.out, manifest)
+    return EXIT_OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    try:
+        manifest, tasks = read_task_set(args.directory)
+    except TaskSetError as error:
+        return fail("tasks show", str(error), EXIT_USAGE)
+    chosen = [task for task in tasks if args.id in (None, task.id)][: args.limit if args.id is None else None]
+    if args.id is not None and not chosen:
+        return fail("tasks show", f"{args.directory} has no task {args.id!r}", EXIT_USAGE)
+    if args.json:
+        dumped = [task.model_dump(mode="json") for task in chosen]
+        print_json({"manifest": manifest.model_dump(mode="json"), "tasks": dumped})
+    elif args.id is not None:
+        tasks_view.task(chosen[0])
+    else:
+        tasks_view.manifest(args.directory, manifest)
+        tasks_view.table(chosen, total=len(tasks))
+    return EXIT_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bitagent-eval tasks",
+        description="Build and show task sets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
+    build = actions.add_parser(
+        "build",
+        help="draw tasks from sources and write tasks.jsonl and manifest.json",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build.add_argument("--spec", type=Path, metavar="FILE", help="YAML or JSON: an EvalRound, or its spec.tasks alone")
+    build.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="INDEX=PATH",
+        help="file of the spec's jsonl source number INDEX, from 0",
+    )
+    build.add_argument("--bfcl", metavar="CATEGORY,...", help="draw from these BFCL categories; `all` takes every one")
+    build.add_argument(
+        "--jsonl", action="append", default=[], type=Path, metavar="FILE", help="draw from this file of tasks"
+    )
+    build.add_argument("--count", type=int, metavar="N", help="number of tasks (default: the spec's, else 100)")
+    build.add_argument("--seed", metavar="TEXT", help="what every choice follows from (default: the spec's, else 0)")
+    build.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write to")
+    build.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    show = actions.add_parser("show", help="show what a task set holds")
+    show.add_argument("directory", type=Path, metavar="DIR")
+    show.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")
+    show.add_argument("--id", metavar="TASK", help="show one task in full")
+    show.add_argument("--json", action="store_true", help="print manifest and listed tasks as JSON")
+    return parser

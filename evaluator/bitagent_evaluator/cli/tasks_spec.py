@@ -1,0 +1,82 @@
+"""From the flags of `tasks build` to the spec that the library takes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from bitagent_crds.evalround import BfclCategory, Tasks
+
+DEFAULT_COUNT = 100
+DEFAULT_SEED = "0"
+
+
+class SpecError(Exception):
+    """The flags or the spec file are wrong; the message says which."""
+
+
+def spec_of(args: argparse.Namespace) -> Tasks:
+    """The spec: a file's, or one of the flags' sources; `--count` and `--seed` win over a file's. Raises SpecError."""
+    if args.spec is not None and (args.bfcl or args.jsonl):
+        raise SpecError("--spec already names the sources: leave out --bfcl and --jsonl")
+    document = _from_file(args.spec) if args.spec is not None else _from_flags(args)
+    given = {"count": args.count, "seed": args.seed}
+    document |= {key: value for key, value in given.items() if value is not None}
+    try:
+        return Tasks.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in found["loc"])
+        raise SpecError(f"{args.spec or 'flags'}: {where}: {found['msg']}") from error
+
+
+def files_of(args: argparse.Namespace, spec: Tasks) -> dict[int, Path]:
+    """The file of each jsonl source, by its index in the spec. Raises SpecError."""
+    indices = [index for index, source in enumerate(spec.sources) if source.jsonl is not None]
+    if args.spec is None:
+        return dict(zip(indices, args.jsonl, strict=True))
+    files: dict[int, Path] = {}
+    for text in args.file:
+        index, separator, path = text.partition("=")
+        if not separator or not index.isdecimal() or int(index) not in indices:
+            raise SpecError(
+                f"--file {text}: write INDEX=PATH, where INDEX is that of a jsonl source: {indices or 'there is none'}"
+            )
+        files[int(index)] = Path(path)
+    if missing := [index for index in indices if index not in files]:
+        raise SpecError(f"source {missing[0]} is a jsonl source: say where its file is with --file {missing[0]}=PATH")
+    return files
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path} is neither YAML nor JSON: {error}") from error
+    if isinstance(document, dict) and "kind" in document:
+        spec = document.get("spec")
+        document = spec.get("tasks") if isinstance(spec, dict) else None
+    if not isinstance(document, dict):
+        raise SpecError(f"{path}: expected an EvalRound with spec.tasks, or the object spec.tasks alone")
+    return {"count": DEFAULT_COUNT, "seed": DEFAULT_SEED, **document}
+
+
+def _from_flags(args: argparse.Namespace) -> dict[str, Any]:
+    sources: list[dict[str, Any]] = []
+    if args.file:
+        raise SpecError("--file belongs to --spec: use --jsonl FILE")
+    if args.bfcl:
+        names = list(BfclCategory) if args.bfcl == "all" else [name.strip() for name in args.bfcl.split(",")]
+        if unknown := [name for name in names if name not in list(BfclCategory)]:
+            raise SpecError(f"--bfcl: no category {unknown[0]!r}; there are: all, {', '.join(BfclCategory)}")
+        sources.append({"bfcl": {"categories": names}})
+    sources += [{"jsonl": {}} for _ in args.jsonl]
+    if not sources:
+        raise SpecError("name a source: --bfcl CATEGORY,..., --jsonl FILE or --spec FILE")
+    return {"sources": sources, "count": DEFAULT_COUNT, "seed": DEFAULT_SEED}

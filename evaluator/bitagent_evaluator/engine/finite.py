@@ -1,0 +1,56 @@
+"""Weights that are NaN or infinite. An engine loads them without a word, answers token 0 for ever, and with other requests spoils its cache.
+
+A value is not finite when all bits of its exponent are set, so the files are compared as integers, mapped into memory, with numpy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitagent_evaluator.safety.headers import LENGTH_BYTES, Tensor, header_bytes, parse_header
+from bitagent_evaluator.safety.selection import weight_files
+
+_EXPONENTS: Mapping[str, tuple[Any, int]] = {
+    "BF16": (np.uint16, 0x7F80),
+    "F16": (np.uint16, 0x7C00),
+    "F32": (np.uint32, 0x7F800000),
+}
+_CHUNK_ELEMENTS = 1 << 21
+_THREADS = 4
+
+
+def non_finite_tensors(model_dir: Path) -> list[str]:
+    """Names of the tensors that hold a NaN or an infinity, sorted. Raises bounded.worker.Refused on a broken header."""
+    found: list[str] = []
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="finite") as pool:
+        for name in weight_files(entry.name for entry in model_dir.iterdir()):
+            path = model_dir / name
+            tensors = [(key, tensor) for key, tensor in _header(path).items() if tensor.dtype in _EXPONENTS]
+            content = np.memmap(path, np.uint8, "r")
+            bad = pool.map(lambda item, content=content: _has_non_finite(content, item[1]), tensors)
+            found += [key for (key, _), is_bad in zip(tensors, bad, strict=True) if is_bad]
+    return sorted(found)
+
+
+def _header(path: Path) -> dict[str, Tensor]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(LENGTH_BYTES)
+        data = first + file.read(header_bytes(path.name, first, size) - LENGTH_BYTES)
+    return parse_header(path.name, data, size)
+
+
+def _has_non_finite(content: Any, tensor: Tensor) -> bool:
+    kind, exponent = _EXPONENTS[tensor.dtype]
+    step = _CHUNK_ELEMENTS * np.dtype(kind).itemsize
+    for start in range(tensor.start, tensor.end, step):
+        # The start of the data need not be aligned in the file, so the chunk is copied.
+        chunk = np.frombuffer(content[start : min(tensor.end, start + step)].tobytes(), kind)
+        if (np.bitwise_and(chunk, exponent) == exponent).any():
+            return True
+    return False

@@ -1,0 +1,132 @@
+"""Resolve, judge, download, publish: the whole way of one model into the cache. Repeating it is cheap and safe.
+
+    resolve the revision     one or two requests; a commit that is cached ends here
+    judge                    small files and weight headers only, by ranges
+    download                 into a partial folder under a lock; what a killed attempt left is continued
+    publish                  one rename
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.layout import cached_model
+from bitagent_crds.minermodel import ModelFacts
+
+from bitagent_evaluator.hub.cache import CacheRecord, ModelCache
+from bitagent_evaluator.hub.download import download
+from bitagent_evaluator.hub.errors import FetchError
+from bitagent_evaluator.hub.retries import retried
+from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files, sha256_of
+from bitagent_evaluator.safety.evidence import Judgement
+from bitagent_evaluator.safety.inspect import inspect
+from bitagent_evaluator.safety.selection import fetched_files, weight_files
+
+_PARALLEL_FILES = 4
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Outcome of a fetch."""
+
+    reason: Reason
+    message: str
+    facts: ModelFacts | None
+    already_cached: bool = False
+
+
+def fetch(
+    source: Source,
+    repo: str,
+    cache: ModelCache,
+    *,
+    max_bytes: int,
+    cache_max_bytes: int,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> Fetched:
+    """Bring a model into the cache as `layout.cached_model(repo, commit)`. `advance` is told bytes done and in all.
+
+    An unsafe model is an outcome, not an error. Raises FetchError, bounded.ChildLost and OSError (a full or broken volume).
+    """
+    snapshot = retried(source.resolve, f"resolving {repo}")
+    where = cached_model(repo, snapshot.commit)
+    found = cache.find(where)
+    if found is not None:
+        return _done(found, already_cached=True)
+    judgement = inspect(snapshot.sizes, _reader(source, snapshot), max_bytes=max_bytes)
+    facts = _facts(source, snapshot, judgement)
+    if judgement.refusal is not None or facts is None:
+        reason, message = judgement.refusal or (Reason.CORRUPT_WEIGHTS, "the weight headers are not sound")
+        return Fetched(reason, message, facts)
+    with cache.lock(where):
+        found = cache.find(where)
+        if found is not None:
+            return _done(found, already_cached=True)
+        if not cache.make_room(facts.size_bytes, cache_max_bytes, keep=where):
+            message = f"{facts.size_bytes} bytes do not fit into the model cache of {cache_max_bytes} bytes beside models used within the hour"
+            raise FetchError(Reason.FETCH_FAILED, message)
+        _download(source, snapshot, cache.partial(where), facts, advance)
+        files = {name: snapshot.files[name].size for name in fetched_files(snapshot.files)}
+        cache.publish(where, facts, files)
+    return _done(CacheRecord(facts=facts, files=files), already_cached=False)
+
+
+def _done(record: CacheRecord, *, already_cached: bool) -> Fetched:
+    facts = record.facts
+    verb = "was in the cache already" if already_cached else "is in the cache"
+    return Fetched(Reason.FETCHED, f"{facts.size_bytes} bytes, {facts.architecture}: {verb}", facts, already_cached)
+
+
+def _reader(source: Source, snapshot: Snapshot) -> Callable[[str, int, int], bytes]:
+    def read(name: str, start: int, length: int) -> bytes:
+        end = min(start + length, snapshot.files[name].size)
+        return retried(lambda: b"".join(source.stream(snapshot, name, start, end)), f"reading {name}")
+
+    return read
+
+
+def _facts(source: Source, snapshot: Snapshot, judgement: Judgement) -> ModelFacts | None:
+    """Facts for a repository whose weight headers are sound. Weights whose digest the repository does not state are read to hash them."""
+    if judgement.parameters is None:
+        return None
+    digests = {name: _digest(source, snapshot, name) for name in weight_files(snapshot.files)}
+    return ModelFacts(
+        commit=snapshot.commit,
+        size_bytes=sum(snapshot.files[name].size for name in fetched_files(snapshot.files)),
+        parameters=judgement.parameters,
+        architecture=judgement.architecture,
+        license=snapshot.license or judgement.license,
+        quantization=judgement.quantization,
+        weights_digest=digest_of_files(digests),
+        template_digest=judgement.template_digest,
+    )
+
+
+def _digest(source: Source, snapshot: Snapshot, name: str) -> str:
+    file = snapshot.files[name]
+    if file.sha256 is not None:
+        return file.sha256
+    return retried(lambda: sha256_of(source.stream(snapshot, name, 0, file.size)), f"hashing {name}")
+
+
+def _download(
+    source: Source, snapshot: Snapshot, folder: Path, facts: ModelFacts, advance: Callable[[int, int], None]
+) -> None:
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        advance(done, facts.size_bytes)
+
+    names = fetched_files(snapshot.files)
+    with ThreadPoolExecutor(_PARALLEL_FILES, thread_name_prefix="download") as pool:
+        jobs = {name: pool.submit(download, source, snapshot, name, folder, advance=count) for name in names}
+        digests = {name: job.result() for name, job in jobs.items()}
+    weights = digest_of_files({name: digests[name] for name in weight_files(digests)})
+    if weights != facts.weights_digest:
+        raise FetchError(Reason.FETCH_FAILED, f"the weights changed between judging and downloading: now {weights}")

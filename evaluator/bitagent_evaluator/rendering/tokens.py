@@ -1,0 +1,35 @@
+"""Special tokens and stop tokens, by the small files of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+MAX_STOP_IDS = 16
+
+
+def special_tokens(*sources: Mapping[str, Any]) -> dict[str, str]:
+    """The named special tokens that templates refer to; a later source wins."""
+    found: dict[str, str] = {}
+    for source in sources:
+        for name in _NAMES:
+            value = source.get(name)
+            text = value.get("content") if isinstance(value, dict) else value
+            if isinstance(text, str):
+                found[name] = text
+    return found
+
+
+def stop_ids(
+    special: Mapping[str, str], configurations: list[Mapping[str, Any]], id_of: Callable[[str], int | None], vocab_size: int
+) -> list[int]:
+    """Token ids that end an answer: the tokenizer's end token, and what the configurations name. Anything malformed is left out."""
+    found: list[object] = []
+    if "eos_token" in special:
+        found.append(id_of(special["eos_token"]))
+    for configuration in configurations:
+        value = configuration.get("eos_token_id")
+        found.extend(value if isinstance(value, list) else [value])
+    sound = {token for token in found if type(token) is int and 0 <= token < vocab_size}
+    return sorted(sound)[:MAX_STOP_IDS]

@@ -1,0 +1,97 @@
+"""The far side: holds one model's template and tokenizer and answers render, encode and decode.
+
+Reasons in refusals are those of the contract: TemplateRefused for the template, BadTokenizer for the tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bitagent_crds.conditions import Reason
+from jinja2 import TemplateError
+from tokenizers import Tokenizer
+
+from bitagent_evaluator.bounded.worker import Refused
+from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
+from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
+from bitagent_evaluator.safety.configuration import parse_object
+from bitagent_evaluator.safety.selection import CONFIG, GENERATION_CONFIG, SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIG
+from bitagent_evaluator.safety.template import template_source
+
+MAX_CHARACTERS = 32 << 20
+"""Of all prompts of one request together."""
+
+
+class RenderingWorker:
+    """Answers `{"do": "tokenizer" | "template" | "render" | "encode" | "decode", ...}`; the first two come first, in this order."""
+
+    def __init__(self) -> None:
+        self._template: ChatTemplate | None = None
+        self._tokenizer: Any = None
+        self._special: dict[str, str] = {}
+        self._actions: Mapping[str, Callable[[dict[str, Any], Mapping[str, bytes]], dict[str, Any]]] = {
+            "tokenizer": self._load_tokenizer,
+            "template": self._load_template,
+            "render": self._render,
+            "encode": self._encode,
+            "decode": self._decode,
+        }
+
+    def handle(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+        """Answer one request."""
+        return self._actions[body["do"]](body, blobs)
+
+    def _load_tokenizer(self, body: dict[str, Any], small: Mapping[str, bytes]) -> dict[str, Any]:
+        settings = parse_object(TOKENIZER_CONFIG, small[TOKENIZER_CONFIG], Reason.BAD_TOKENIZER)
+        self._special = special_tokens(_optional(small, SPECIAL_TOKENS, Reason.BAD_TOKENIZER), settings)
+        try:
+            self._tokenizer = Tokenizer.from_buffer(small[TOKENIZER])
+        except Exception as error:  # noqa: BLE001 - the library raises plain Exception for whatever it cannot read
+            raise Refused(Reason.BAD_TOKENIZER, f"{TOKENIZER}: {_text(error)}") from None
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        config = parse_object(CONFIG, small[CONFIG], Reason.BAD_CONFIG)
+        configurations: list[Mapping[str, Any]] = [config, _optional(small, GENERATION_CONFIG, Reason.BAD_CONFIG)]
+        return {"stop_ids": stop_ids(self._special, configurations, self._tokenizer.token_to_id, config["vocab_size"])}
+
+    def _load_template(self, body: dict[str, Any], small: Mapping[str, bytes]) -> dict[str, Any]:
+        settings = parse_object(TOKENIZER_CONFIG, small[TOKENIZER_CONFIG], Reason.BAD_TOKENIZER)
+        source = template_source(small, settings)
+        try:
+            self._template = ChatTemplate(CHATML if source is None else source, self._special)
+        except (TemplateError, ValueError) as error:
+            raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
+        return {"uses_tools": self._template.uses_tools}
+
+    def _render(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+        if self._template is None:
+            raise ValueError("load comes first")
+        texts, characters = [], 0
+        for chat in body["chats"]:
+            try:
+                text = self._template.render(chat["messages"], chat["tools"])
+            except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+                raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
+            characters += len(text)
+            if characters > MAX_CHARACTERS:
+                raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template makes more than {MAX_CHARACTERS} characters")
+            texts.append(text)
+        return {"texts": texts}
+
+    def _encode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+        # The template writes the special tokens itself.
+        encoded = self._tokenizer.encode_batch_fast(body["texts"], add_special_tokens=False)
+        return {"ids": [item.ids for item in encoded]}
+
+    def _decode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+        return {"texts": self._tokenizer.decode_batch(body["ids"], skip_special_tokens=True)}
+
+
+def _optional(small: Mapping[str, bytes], name: str, reason: Reason) -> dict[str, Any]:
+    return parse_object(name, small[name], reason) if name in small else {}
+
+
+def _text(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first[:200]}"

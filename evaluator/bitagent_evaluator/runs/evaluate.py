@@ -1,0 +1,223 @@
+"""Evaluate one model on one task set.
+
+The engine's import runs in a thread from the first moment; meanwhile the model's files are judged and its weights scanned, and the prompts
+are written in a bounded child. Answers go to the journal as they come. What was answered by an earlier attempt is not asked again; a run
+with nothing left to ask never loads an engine. A prompt that leaves the model no room for an answer is not asked: its task fails, as one
+without a response.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.minermodel import Engine as EngineChoices
+from bitagent_crds.results import Response, Task
+
+from bitagent_evaluator.bounded.process import ChildLost
+from bitagent_evaluator.engine.finite import non_finite_tensors
+from bitagent_evaluator.engine.interface import Backend
+from bitagent_evaluator.engine.plan import engine_dtype, plan_engine, token_limit
+from bitagent_evaluator.faults import InfrastructureFault, ModelFault
+from bitagent_evaluator.progress import Progress
+from bitagent_evaluator.rendering.prompts import PromptWriter
+from bitagent_evaluator.runs.clock import seconds_since_process_start
+from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
+from bitagent_evaluator.runs.prompting import Prompts, write_prompts
+from bitagent_evaluator.runs.results import Provenance, write_results
+from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
+from bitagent_evaluator.safety.selection import weight_files
+from bitagent_evaluator.scoring import Aggregate, aggregate, score
+
+_log = logging.getLogger(__name__)
+
+MAX_MODEL_BYTES = 1 << 40
+"""What is fetched is bounded elsewhere; a model that is here may be as large as it is."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is to be evaluated, and how."""
+
+    model_dir: Path
+    repo: str
+    """Where the model came from."""
+    commit: str | None
+    weights_digest: str | None
+    tasks: Sequence[Task]
+    task_set_digest: str
+    out_dir: Path
+    prompt_format: PromptFormat
+    max_tokens: int
+    engine: EngineChoices
+    fresh: bool = False
+    """Ask everything anew instead of taking over an earlier attempt's answers."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Outcome of an evaluation."""
+
+    aggregate: Aggregate
+    result_digest: str
+    prompt_format: PromptFormat
+    device: str
+    resumed: int
+    too_long: int
+    """Tasks that were not asked because their prompt does not fit."""
+    seconds: PhaseSeconds
+
+
+def evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> Evaluated:
+    """Score the model and write the results to `out_dir`. Raises ModelFault or InfrastructureFault."""
+    try:
+        return _evaluate(evaluation, backend, progress)
+    except ChildLost as error:
+        raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, str(error)) from error
+
+
+def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> Evaluated:
+    model_dir = evaluation.model_dir
+    if not model_dir.is_dir() or not weight_files(entry.name for entry in model_dir.iterdir()):
+        message = f"{model_dir} holds no model: was it removed from the cache while the evaluation waited?"
+        raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
+    progress.phase("checking the model, writing prompts, loading vLLM")
+    backend.prepare(model_dir)
+    with PromptWriter(model_dir) as writer:
+        config = checked_config(model_dir)
+        limit = token_limit(config, evaluation.engine)
+        prompts = write_prompts(
+            writer, evaluation.tasks, evaluation.prompt_format, max_tokens=evaluation.max_tokens, token_limit=limit
+        )
+        _check_finite(model_dir)
+        if prompts.too_long:
+            _log.warning("%d prompts do not fit into %d tokens; their tasks fail", len(prompts.too_long), limit)
+        key = _run_key(evaluation, backend, prompts, config, limit)
+        ids = {prompt.key for prompt in prompts.fitting}
+        with Journal(evaluation.out_dir, key, ids, fresh=evaluation.fresh) as journal:
+            load, generate = _generate(evaluation, backend, progress, writer, config, prompts, journal)
+            return _finish(evaluation, progress, prompts, key, journal, load=load, generate=generate)
+
+
+def checked_config(model_dir: Path) -> dict[str, Any]:
+    """The model's configuration as the engine may see it. Raises ModelFault for a model that is not safe to load."""
+    judgement = inspect(directory_sizes(model_dir), directory_reader(model_dir), max_bytes=MAX_MODEL_BYTES)
+    if judgement.refusal is not None or judgement.config is None:
+        reason, message = judgement.refusal or (Reason.BAD_CONFIG, "no configuration")
+        raise ModelFault(reason, message)
+    return dict(judgement.config)
+
+
+def _check_finite(model_dir: Path) -> None:
+    bad = non_finite_tensors(model_dir)
+    if bad:
+        message = f"{len(bad)} tensors hold NaN or infinity, such as {bad[0]}"
+        raise ModelFault(Reason.NON_FINITE_WEIGHTS, message)
+
+
+def _run_key(
+    evaluation: Evaluation, backend: Backend, prompts: Prompts, config: dict[str, Any], limit: int
+) -> RunKey:
+    return RunKey(
+        task_set_digest=evaluation.task_set_digest,
+        weights_digest=evaluation.weights_digest,
+        prompts_digest=prompts_digest([prompt.token_ids for prompt in prompts.fitting]),
+        stop_ids=list(prompts.stop_ids),
+        prompt_format=prompts.format,
+        max_tokens=evaluation.max_tokens,
+        max_model_length=limit,
+        dtype=engine_dtype(config, evaluation.engine),
+        engine=backend.identity,
+    )
+
+
+def _generate(
+    evaluation: Evaluation,
+    backend: Backend,
+    progress: Progress,
+    writer: PromptWriter,
+    config: dict[str, Any],
+    prompts: Prompts,
+    journal: Journal,
+) -> tuple[float, float]:
+    """Ask what is not answered yet; seconds until ready, and seconds of generating."""
+    missing = [prompt for prompt in prompts.fitting if prompt.key not in journal.responses]
+    if journal.resumed:
+        _log.info("%d of %d answers taken over from an earlier attempt", journal.resumed, len(prompts.fitting))
+    if not missing:
+        return seconds_since_process_start(), 0.0
+    lengths = [len(prompt.token_ids) for prompt in prompts.fitting]
+    plan = plan_engine(
+        config, evaluation.engine, backend.hardware(), lengths=lengths, max_tokens=evaluation.max_tokens
+    )
+    progress.phase("loading the model")
+    prompt_tokens = {prompt.key: len(prompt.token_ids) for prompt in missing}
+    with backend.start(evaluation.model_dir, plan) as engine:
+        journal.start(device=engine.device, arguments=plan.arguments, packages=engine.packages)
+        load = seconds_since_process_start()
+        progress.phase("generating")
+        started = time.monotonic()
+        progress.answered(len(journal.responses), len(prompts.fitting))
+        for answers in engine.generate(missing, prompts.stop_ids):
+            texts = writer.read([answer.token_ids for answer in answers])
+            journal.append(
+                [
+                    Response(
+                        id=answer.key,
+                        text=text,
+                        finish_reason=answer.finish_reason,
+                        prompt_tokens=prompt_tokens[answer.key],
+                        completion_tokens=answer.completion_tokens,
+                    )
+                    for answer, text in zip(answers, texts, strict=True)
+                ]
+            )
+            progress.answered(len(journal.responses), len(prompts.fitting))
+        return load, time.monotonic() - started
+
+
+def _finish(
+    evaluation: Evaluation,
+    progress: Progress,
+    prompts: Prompts,
+    key: RunKey,
+    journal: Journal,
+    *,
+    load: float,
+    generate: float,
+) -> Evaluated:
+    """Judge all answers and write the results."""
+    progress.phase("scoring")
+    started = time.monotonic()
+    responses = [journal.responses[task.id] for task in evaluation.tasks if task.id in journal.responses]
+    verdicts = score(evaluation.tasks, responses)
+    total = aggregate(verdicts)
+    provenance = Provenance(
+        repo=evaluation.repo,
+        commit=evaluation.commit,
+        weights_digest=evaluation.weights_digest,
+        task_set_digest=evaluation.task_set_digest,
+        prompt_format=prompts.format,
+        max_tokens=evaluation.max_tokens,
+        dtype=key.dtype,
+        started=journal.started,
+    )
+    digest = write_results(evaluation.out_dir, provenance, responses, verdicts, total)
+    return Evaluated(
+        aggregate=total,
+        result_digest=digest,
+        prompt_format=prompts.format,
+        device=" + ".join(journal.started.devices)[:128],
+        resumed=journal.resumed,
+        too_long=len(prompts.too_long),
+        seconds=PhaseSeconds(
+            load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"
+        ),
+    )

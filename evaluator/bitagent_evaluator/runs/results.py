@@ -1,0 +1,75 @@
+"""The final files of an evaluation. Each is written whole, the summary last; equal answers give equal bytes, whatever attempts they took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.results import Response, ResultsManifest, Verdict
+
+from bitagent_evaluator.runs.files import digest_of, write_atomically
+from bitagent_evaluator.runs.journal import RESPONSES, Started, encode_line
+from bitagent_evaluator.scoring import Aggregate
+
+MANIFEST = "manifest.json"
+VERDICTS = "verdicts.jsonl"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result came from."""
+
+    repo: str
+    commit: str | None
+    weights_digest: str | None
+    task_set_digest: str
+    prompt_format: PromptFormat
+    max_tokens: int
+    dtype: str
+    started: Started
+
+
+def write_results(
+    directory: Path,
+    provenance: Provenance,
+    responses: Sequence[Response],
+    verdicts: Sequence[Verdict],
+    aggregate: Aggregate,
+) -> str:
+    """Write responses and verdicts (both in the order of the tasks) and the manifest; the manifest's digest."""
+    answers = b"".join(encode_line(response) for response in responses)
+    judged = b"".join(verdict.model_dump_json().encode() + b"\n" for verdict in verdicts)
+    manifest = ResultsManifest(
+        repo=provenance.repo,
+        commit=provenance.commit,
+        weights_digest=provenance.weights_digest,
+        task_set_digest=provenance.task_set_digest,
+        prompt_format=provenance.prompt_format,
+        max_tokens=provenance.max_tokens,
+        engine=provenance.started.arguments,
+        packages=provenance.started.packages,
+        device=" + ".join(provenance.started.devices),
+        dtype=provenance.dtype,
+        responses_digest=digest_of(answers),
+        verdicts_digest=digest_of(judged),
+        score=aggregate.score,
+        passed=aggregate.passed,
+        total=aggregate.total,
+        categories=aggregate.categories,
+    )
+    content = (manifest.model_dump_json(indent=2) + "\n").encode()
+    write_atomically(directory / RESPONSES, answers)
+    write_atomically(directory / VERDICTS, judged)
+    write_atomically(directory / MANIFEST, content)
+    return digest_of(content)
+
+
+def write_summary(directory: Path, summary: EvaluateSummary) -> None:
+    """Write the summary."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = summary.model_dump_json(by_alias=True, exclude_none=True, indent=2)
+    write_atomically(directory / SUMMARY, (text + "\n").encode())

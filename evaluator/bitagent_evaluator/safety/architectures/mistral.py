@@ -1,0 +1,16 @@
+"""Mistral: no biases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bitagent_evaluator.safety.architectures.dense import Expected, Variant, expected_tensors
+
+NAME = "MistralForCausalLM"
+MODEL_TYPE = "mistral"
+
+
+def tensors(config: Mapping[str, Any]) -> Expected:
+    """The tensors of a checkpoint, from its checked configuration."""
+    return expected_tensors(config, Variant())

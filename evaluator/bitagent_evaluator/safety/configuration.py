@@ -1,0 +1,166 @@
+"""config.json: numbers within ranges that a machine survives, no code, and only members that are understood.
+
+The engine never sees the submitted file. It gets the dictionary that `checked` returns, so that a member nobody looked at cannot reach it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bitagent_crds.conditions import Reason
+
+from bitagent_evaluator.bounded.worker import Refused
+from bitagent_evaluator.safety.refusal import require, shown
+
+INTEGERS: Mapping[str, tuple[int, int]] = {
+    "hidden_size": (32, 16_384),
+    "intermediate_size": (32, 65_536),
+    "num_hidden_layers": (1, 160),
+    "num_attention_heads": (1, 256),
+    "num_key_value_heads": (1, 256),
+    "vocab_size": (64, 400_000),
+    "max_position_embeddings": (128, 1 << 20),
+    "head_dim": (32, 512),
+    "sliding_window": (16, 1 << 20),
+    "max_window_layers": (0, 160),
+}
+"""Bounds of the integers. A hidden size of 10**9 or 10**12 positions fill a node's memory before the engine fails."""
+
+OPTIONAL_INTEGERS = frozenset({"num_key_value_heads", "head_dim", "sliding_window", "max_window_layers"})
+_NUMBERS: Mapping[str, tuple[float, float]] = {"rms_norm_eps": (1e-12, 1e-2), "rope_theta": (1.0, 1e9)}
+_FLAGS = frozenset({"tie_word_embeddings", "attention_bias", "mlp_bias", "use_sliding_window"})
+_ACTIVATIONS = frozenset({"silu"})
+_DTYPES = frozenset({"bfloat16", "float16", "float32"})
+_LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
+_ROPE_TYPES = frozenset({"default", "linear", "dynamic", "yarn", "llama3"})
+_ROPE_NUMBERS: Mapping[str, tuple[float, float]] = {
+    "rope_theta": (1.0, 1e9),
+    "factor": (1.0, 64.0),
+    "original_max_position_embeddings": (128, 1 << 20),
+    "low_freq_factor": (0.1, 64.0),
+    "high_freq_factor": (0.1, 64.0),
+    "beta_fast": (0.1, 1024.0),
+    "beta_slow": (0.1, 1024.0),
+    "attention_factor": (0.01, 64.0),
+    "partial_rotary_factor": (1.0, 1.0),
+}
+_CODE = ("auto_map", "custom_pipelines")
+
+
+def parse_object(name: str, data: bytes, reason: Reason) -> dict[str, Any]:
+    """A JSON object from a small file. Refuses anything else with `reason`."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Refused(reason, f"{name} is no JSON ({type(error).__name__})") from None
+    require(isinstance(value, dict), reason, f"{name} is no JSON object")
+    checked_value: dict[str, Any] = value
+    return checked_value
+
+
+def refuse_code(name: str, content: Mapping[str, Any]) -> None:
+    """Refuse a file that names Python code of the repository (CustomCode)."""
+    for key in _CODE:
+        require(
+            key not in content,
+            Reason.CUSTOM_CODE,
+            f"{name} has {key}: code of the repository is never run; use an architecture that the engine knows",
+        )
+
+
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The known members of a configuration, each within its range. Refuses with BadConfig."""
+    known: dict[str, Any] = {}
+    for key, (low, high) in INTEGERS.items():
+        value = config.get(key)
+        if value is None:
+            require(key in OPTIONAL_INTEGERS, Reason.BAD_CONFIG, f"config.json has no {key}")
+            if key in config:
+                known[key] = None  # An explicit null may differ from the architecture's default.
+            continue
+        require(type(value) is int and low <= value <= high, Reason.BAD_CONFIG, _range_message(key, value, low, high))
+        known[key] = value
+    for key, (least, most) in _NUMBERS.items():
+        if config.get(key) is not None:
+            known[key] = _number(key, config[key], least, most)
+    for key in _FLAGS & config.keys():
+        require(isinstance(config[key], bool), Reason.BAD_CONFIG, f"config.json: {key} is {shown(config[key])}, not a boolean")
+        known[key] = config[key]
+    _check_heads(known)
+    known["hidden_act"] = _choice("hidden_act", config.get("hidden_act", "silu"), _ACTIVATIONS)
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    if dtype is not None:
+        known["dtype"] = _choice("dtype", dtype, _DTYPES)
+    known |= _rope(config) | _layer_types(config, known["num_hidden_layers"]) | _token_ids(config, known["vocab_size"])
+    return known
+
+
+def _check_heads(known: Mapping[str, Any]) -> None:
+    heads, hidden = known["num_attention_heads"], known["hidden_size"]
+    groups = known.get("num_key_value_heads") or heads
+    require(
+        heads % groups == 0, Reason.BAD_CONFIG, f"config.json: {heads} heads do not divide among {groups} key-value heads"
+    )
+    require(
+        known.get("head_dim") or hidden % heads == 0,
+        Reason.BAD_CONFIG,
+        f"config.json: hidden_size {hidden} does not divide among {heads} heads",
+    )
+
+
+def _range_message(key: str, value: object, low: float, high: float) -> str:
+    return f"config.json: {key} is {shown(value)}, allowed {low} to {high}"
+
+
+def _number(key: str, value: object, low: float, high: float) -> float:
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    require(sound, Reason.BAD_CONFIG, _range_message(key, value, low, high))
+    return float(value) if isinstance(value, float) else int(value)  # type: ignore[call-overload,no-any-return]
+
+
+def _choice(key: str, value: object, allowed: frozenset[str]) -> str:
+    sound = isinstance(value, str) and value in allowed
+    require(sound, Reason.BAD_CONFIG, f"config.json: {key} is {shown(value)}, allowed {', '.join(sorted(allowed))}")
+    return str(value)
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in ("rope_scaling", "rope_parameters"):
+        value = config.get(key)
+        if value is None:
+            continue
+        require(isinstance(value, dict), Reason.BAD_CONFIG, f"config.json: {key} is {shown(value)}, not an object")
+        kind = _choice(f"{key} type", value.get("rope_type", value.get("type", "default")), _ROPE_TYPES)
+        numbers = {
+            name: _number(f"{key}.{name}", value[name], low, high)
+            for name, (low, high) in _ROPE_NUMBERS.items()
+            if value.get(name) is not None
+        }
+        require(kind == "default" or "factor" in numbers, Reason.BAD_CONFIG, f"config.json: {key} has no factor")
+        found[key] = {"rope_type": kind, **numbers}
+    return found
+
+
+def _layer_types(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
+    types = config.get("layer_types")
+    if types is None:
+        return {}
+    sound = isinstance(types, list) and len(types) == layers and all(isinstance(kind, str) and kind in _LAYER_TYPES for kind in types)
+    require(sound, Reason.BAD_CONFIG, f"config.json: layer_types does not name an attention for each of the {layers} layers")
+    return {"layer_types": types}
+
+
+def _token_ids(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        value = config.get(key)
+        if value is None:
+            continue
+        ids = value if isinstance(value, list) else [value]
+        sound = len(ids) <= 16 and all(type(token) is int and -1 <= token < vocab_size for token in ids)
+        require(sound, Reason.BAD_CONFIG, f"config.json: {key} is {shown(value)}, outside the vocabulary of {vocab_size}")
+        found[key] = value
+    return found

@@ -1,0 +1,117 @@
+"""A process that judges answers which could kill or stall the one that asks.
+
+The parent writes one JSON line per answer and reads one verdict line back. An answer over the time limit, or one that crashes the child,
+fails with that reason; the next answer gets a new child. The child starts with the first answer, so a task set without such tasks
+pays nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+from types import TracebackType
+from typing import IO, Self, cast
+
+from bitagent_crds.results import Task, Verdict
+from bitagent_evaluator.scoring.judgement import judge
+
+SECONDS_PER_ANSWER = 5.0
+SECONDS_TO_START = 60.0
+MEMORY_BYTES = 2 << 30
+TIME_LIMIT = "ast_checker:time_limit"
+CRASHED = "ast_checker:crashed"
+_READY = b"ready\n"
+
+
+class Child:
+    """Context manager around the process; `judge` may be called any number of times."""
+
+    def __init__(self, *, seconds_per_answer: float = SECONDS_PER_ANSWER) -> None:
+        self._seconds = seconds_per_answer
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def judge(self, task: Task, text: str) -> Verdict:
+        """The verdict of `judgement.judge`, within limits of time and memory. Raises RuntimeError if no child can be started."""
+        process = self._process or self._start()
+        line = json.dumps({"task": task.model_dump(mode="json"), "text": text}).encode() + b"\n"
+        try:
+            _pipe(process.stdin).write(line)
+            _pipe(process.stdin).flush()
+            answer = _read_line(_pipe(process.stdout), self._seconds)
+        except BrokenPipeError:
+            answer = b""
+        except TimeoutError:
+            self._stop()
+            return _failed(task, TIME_LIMIT, f"comparing this answer took more than {self._seconds:g} s")
+        if not answer.endswith(b"\n"):
+            self._stop()
+            return _failed(task, CRASHED, "reading this answer crashed the checker's process")
+        return Verdict.model_validate_json(answer)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            ready = _read_line(_pipe(process.stdout), SECONDS_TO_START)
+        except TimeoutError:
+            ready = b""
+        if ready != _READY:
+            self._stop()
+            raise RuntimeError(f"the checker's process did not start: {sys.executable} -P -m {__name__}")
+        return process
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    return cast(IO[bytes], stream)  # both were asked for as pipes
+
+
+def _read_line(stream: IO[bytes], seconds: float) -> bytes:
+    """One line, without its end if the stream ended. The writer sends a line at once, so waiting for its first byte is waiting for all of it."""
+    readable, _, _ = select.select([stream], [], [], seconds)
+    if not readable:
+        raise TimeoutError
+    return stream.readline()
+
+
+def _failed(task: Task, error: str, detail: str) -> Verdict:
+    return Verdict(id=task.id, category=task.category, passed=False, error=error, detail=detail)
+
+
+def main() -> int:
+    """The child: verdicts for the lines on stdin until it closes."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the official converters print
+    out.write(_READY)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        verdict = judge(Task.model_validate(request["task"]), request["text"])
+        out.write(verdict.model_dump_json().encode() + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

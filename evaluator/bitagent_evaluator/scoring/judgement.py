@@ -1,0 +1,98 @@
+"""The leaderboard's rules for one answer to one task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitagent_crds.evalround import BfclCategory
+from bitagent_crds.results import Expects, Language, Task, Verdict
+from bitagent_evaluator.answers import AnswerError, decode, is_call_list
+from bitagent_evaluator.scoring import official
+
+MAX_DETAIL = 400
+"""Longest explanation in a verdict, in characters."""
+
+DECODER_FAILED = "ast_decoder:decoder_failed"
+WRONG_FORMAT = "ast_decoder:decoder_wrong_output_format"
+REFUSED = "ast_decoder:refused"
+UNEXPECTED_CALL = "irrelevance_error:decoder_success"
+MISSING_CALL = "relevance_error:decoder_failed"
+UNCHECKABLE = "ast_checker:raised"
+
+_CATEGORIES = frozenset(BfclCategory)
+_CHECKER_FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What the checker raises on values that it was not written for, such as a list where a list of dicts is expected."""
+
+
+def judge(task: Task, text: str) -> Verdict:
+    """The verdict on an answer. Pure; raises nothing, whatever the text.
+
+    Besides the official error types there are `ast_decoder:refused` (see AnswerError.refused) and `ast_checker:raised` (the official
+    checker failed on what the model wrote; upstream that ends the whole run).
+    """
+    try:
+        if task.expects is Expects.CALLS:
+            error, detail = _check_calls(task, text)
+        else:
+            error, detail = _check_presence(task, text)
+    except AnswerError as failure:
+        error, detail = REFUSED if failure.refused else DECODER_FAILED, str(failure)
+    return Verdict(id=task.id, category=task.category, passed=not error, error=error, detail=_printable(detail))
+
+
+def _check_presence(task: Task, text: str) -> tuple[str, str]:
+    """Whether the answer holds a call at all. The leaderboard reads these answers as Python, whatever the language."""
+    try:
+        has_call = bool(decode(text, Language.PYTHON))
+        detail = "the answer is a call, but no function fits" if has_call else "the answer is an empty list of calls"
+    except AnswerError as failure:
+        if failure.refused:
+            raise
+        has_call, detail = False, str(failure)
+    if has_call is (task.expects is Expects.ANY_CALL):
+        return "", ""
+    return (UNEXPECTED_CALL if has_call else MISSING_CALL), detail
+
+
+def _check_calls(task: Task, text: str) -> tuple[str, str]:
+    calls = decode(text, task.language)
+    if not is_call_list(calls):
+        return WRONG_FORMAT, "the answer holds no call"
+    possible_answers = task.ground_truth or []
+    try:
+        result = official.check(
+            functions=task.functions,
+            calls=calls,
+            possible_answers=possible_answers,
+            language=task.language,
+            category=checker_category(task),
+        )
+        return ("", "") if result["valid"] else (result["error_type"], _explain(result["error"]))
+    except _CHECKER_FAILURES as failure:
+        return UNCHECKABLE, f"the checker cannot compare this answer: {type(failure).__name__}: {failure}"
+
+
+def checker_category(task: Task) -> str:
+    """The category by which the official checker chooses its rule: BFCL's own, or one that follows from the task's shape."""
+    if task.category in _CATEGORIES:
+        return task.category
+    if len(task.ground_truth or ()) > 1:
+        return BfclCategory.PARALLEL
+    return BfclCategory.MULTIPLE if len(task.functions) > 1 else BfclCategory.SIMPLE_PYTHON
+
+
+def _explain(errors: list[Any]) -> str:
+    """The checker's messages in one text. The parallel rule nests one dict per compared call."""
+    parts: list[str] = []
+    for error in errors:
+        if isinstance(error, dict):
+            parts += [f"{where}: {_explain(found['sub_error'])}" for where, found in error.items()]
+        else:
+            parts.append(str(error))
+    return " ".join(parts)
+
+
+def _printable(text: str) -> str:
+    """The text cut to size, with whatever a model slipped into it (control characters, halves of characters) escaped."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_DETAIL])
+    return shown[:MAX_DETAIL]

@@ -1,0 +1,54 @@
+"""Which images the demo builds and pushes, and the smoke test of every Dockerfile. Building itself is `bitagent_local.images`' work.
+
+It runs in the environment's Python: the list of images is YAML.
+"""
+
+from __future__ import annotations
+
+from bitagent_local.demo.phases import Phases
+from bitagent_local.demo.toolchain import PYTHON, ROOT
+
+ROLES = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-thin", "world": "world"}
+"""Role in the local world to image: the evaluator's heavy environment comes from a volume, see images/README.md."""
+
+SMOKE = {
+    "operator": ["bitagent-operator", "--help"],
+    "validator": ["bitagent-validator", "--help"],
+    "evaluator-cpu": [
+        "python3",
+        "-c",
+        "import vllm, bitagent_evaluator.cli.app as app; raise SystemExit(app.main(['--help']))",
+    ],
+    "evaluator-thin": ["bitagent-eval", "--help"],
+    "world": ["python3", "-m", "bitagent_local.chain", "--help"],
+}
+"""A command that must succeed in each image. The GPU image is left out: it needs 10 GB of packages and no machine here can run it."""
+
+
+def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str, str]:
+    with phases.phase(title) as phase:
+        out = phase.run([PYTHON, "-m", "bitagent_local.images", verb, "--quiet", *names], cwd=ROOT)
+    return dict(zip(names, out.split(), strict=True))
+
+
+def build_all(phases: Phases) -> dict[str, str]:
+    """Build what has changed; no node is needed. Image to reference."""
+    return _images(phases, "images", "build", list(ROLES.values()))
+
+
+def push_all(phases: Phases, *, title: str = "images to the registry") -> dict[str, str]:
+    """Make sure that the node's registry has the images. Role to reference."""
+    pushed = _images(phases, title, "push", list(ROLES.values()))
+    return {role: pushed[name] for role, name in ROLES.items()}
+
+
+def build_and_smoke(phases: Phases) -> int:
+    """Build every image that this machine can run, the evaluator's full one too, and run one command in each."""
+    from bitagent_local.cluster.node import Node
+    from bitagent_local.images.smoke import run_in_image
+
+    built = _images(phases, "all images", "build", list(SMOKE))
+    for name, command in SMOKE.items():
+        with phases.phase(f"smoke test of {name}"):
+            run_in_image(Node(), built[name], command)
+    return 0

@@ -1,0 +1,60 @@
+"""What is known of a model's files, and whether that is recent enough for a round.
+
+A commit never changes: fetched once, it stays fetched, and its fault stays its fault until the spec changes. A branch, a tag or a
+directory may change: each round that starts wants to know anew. A fault of the infrastructure is asked again by the next round.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.minermodel import MinerModelSpec
+from bitagent_operator.conditions import find
+from bitagent_operator.observed import ModelObject
+from bitagent_operator.plan.results import INFRASTRUCTURE
+
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The last fetch of the present spec came to an end."""
+
+    fetched: bool
+    reason: Reason
+    message: str
+    at: datetime
+
+    @property
+    def infrastructure(self) -> bool:
+        """Whether it failed through nobody's fault."""
+        return not self.fetched and self.reason in INFRASTRUCTURE
+
+
+def pinned(spec: MinerModelSpec) -> bool:
+    """Whether the source names a commit, which cannot change."""
+    hub = spec.source.hugging_face
+    return hub is not None and _COMMIT.match(hub.revision) is not None
+
+
+def settled(model: ModelObject) -> Settled | None:
+    """How the last fetch of the present spec ended; None while it has not."""
+    c = find(model.status.conditions, ConditionType.FETCHED)
+    if c is None or c.observed_generation != model.meta.generation or c.status == ConditionStatus.UNKNOWN:
+        return None
+    if c.status == ConditionStatus.FALSE:
+        return Settled(False, c.reason, c.message, c.last_transition_time)
+    resolved = model.status.resolved
+    return None if resolved is None else Settled(True, c.reason, c.message, resolved.at)
+
+
+def fresh(model: ModelObject, *, since: datetime) -> Settled | None:
+    """`settled`, if it holds for a round that started at `since`."""
+    found = settled(model)
+    if found is None:
+        return None
+    lasting = pinned(model.spec) and not found.infrastructure
+    return found if lasting or found.at >= since else None

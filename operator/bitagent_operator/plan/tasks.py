@@ -1,0 +1,67 @@
+"""How far a round's task set is, from its Jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import TaskSetStatus
+from bitagent_crds.jobs import TaskSetSummary
+from bitagent_crds.layout import task_set
+from bitagent_operator import naming
+from bitagent_operator.observed import JobObject, PodObject, RoundObject
+from bitagent_operator.plan.questions import Answers, Gather
+from bitagent_operator.plan.results import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """How far the task set is."""
+
+    ready: TaskSetStatus | None = None
+    attempt: int | None = None
+    """Attempt to start now."""
+    reason: Reason = Reason.BUILDING_TASKS
+    message: str = ""
+    failed: bool = False
+
+
+def observe_task_set(
+    observed: RoundObject,
+    *,
+    jobs: Iterable[JobObject],
+    pods: Sequence[PodObject],
+    claim: str,
+    answers: Answers,
+    ask: Gather,
+    now: datetime,
+    unschedulable_after: timedelta,
+) -> TaskSet:
+    """The task set as the round's Jobs show it; `claim` is the artifact volume's."""
+    if observed.status.task_set is not None:
+        return TaskSet(ready=observed.status.task_set)
+    jobs = sorted((j for j in jobs if j.key == naming.TASKS_KEY), key=lambda j: j.attempt)
+    if not jobs:
+        return TaskSet(attempt=1)
+    job = jobs[-1]
+    outcome = classify(job, pods, TaskSetSummary, answers=answers, now=now, unschedulable_after=unschedulable_after)
+    match outcome:
+        case Done(summary=built) if built.digest is not None:
+            uri = f"pvc://{claim}/{task_set(observed.meta.uid)}"
+            return TaskSet(ready=TaskSetStatus(digest=built.digest, count=built.count, uri=uri))
+        case ModelFault():
+            return TaskSet(reason=Reason.TASKS_FAILED, message=outcome.message, failed=True)
+        case InfraFault():
+            return TaskSet(reason=outcome.reason, message=outcome.message, failed=True)
+        case Lost() | Done():
+            if job.attempt < min(observed.spec.workload.max_attempts, naming.MAX_RERUNS):
+                return TaskSet(attempt=job.attempt + 1)
+            text = outcome.message if isinstance(outcome, Lost) else "its summary names no task set"
+            return TaskSet(reason=Reason.RESULT_LOST, message=text, failed=True)
+        case Unseen():
+            ask.pods_of.add(job.meta.uid)
+            return TaskSet()
+        case Active():
+            return TaskSet(reason=outcome.reason or Reason.BUILDING_TASKS, message=outcome.message)

@@ -1,0 +1,175 @@
+"""What all pods of ours share: restricted Pod Security, a read-only root, no credentials that nobody needs; and the frame of a Job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, JOB_ANNOTATION, JOB_FILE, TERMINATION_LOG
+from bitagent_crds.schema import API_VERSION, Model
+from bitagent_operator.config import Config, PodSize
+from bitagent_operator.naming import Component
+from bitagent_operator.observed import Meta, Obj
+
+USER_ID = 65532
+"""User and group of all processes, and the group that owns their volumes."""
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "privileged": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+}
+
+
+def owner_reference(kind: str, meta: Meta) -> Obj:
+    """The owner: what it owns goes when it goes."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def pod_security() -> Obj:
+    """The pod's part of the restricted Pod Security Standard."""
+    return {
+        "fsGroup": USER_ID,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "runAsGroup": USER_ID,
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def pull_secrets(config: Config) -> list[Obj]:
+    """References to the Secrets for the registry."""
+    return [{"name": name} for name in config.image_pull_secrets]
+
+
+def without_gpu(size: PodSize) -> Obj:
+    """Resources of a pod that needs no GPU."""
+    return {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}}
+
+
+def claim(name: str, claim_name: str, *, read_only: bool = False) -> Obj:
+    """A volume from a PersistentVolumeClaim."""
+    source: Obj = {"claimName": claim_name} | ({"readOnly": True} if read_only else {})
+    return {"name": name, "persistentVolumeClaim": source}
+
+
+def mount(name: str, path: str, *, sub_path: str = "", read_only: bool = False) -> Obj:
+    """A mount of a volume, or of one directory of it."""
+    out: Obj = {"name": name, "mountPath": path}
+    return out | ({"subPath": sub_path} if sub_path else {}) | ({"readOnly": True} if read_only else {})
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What makes one Job of ours different from another."""
+
+    name: str
+    component: Component
+    labels: dict[str, str]
+    owner: Obj
+    document: Model
+    resources: Obj
+    deadline_seconds: int
+    max_attempts: int
+    """Pods that may fail before the Job gives up."""
+    volumes: tuple[Obj, ...] = ()
+    mounts: tuple[Obj, ...] = ()
+    env: tuple[Obj, ...] = ()
+    suspend: bool = False
+    job_labels: dict[str, str] = field(default_factory=dict)
+    """Labels of the Job alone."""
+    scheduling: Obj = field(default_factory=dict)
+    """More members of the pod spec."""
+
+
+def job(config: Config, parts: JobParts) -> Obj:
+    """The Job: exit 78 ends it, a disruption does not count, any other failure is tried again on a new pod."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": parts.name,
+            "namespace": config.namespace,
+            "labels": parts.labels | parts.job_labels,
+            "ownerReferences": [parts.owner],
+        },
+        "spec": {
+            "activeDeadlineSeconds": parts.deadline_seconds,
+            "backoffLimit": parts.max_attempts - 1,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",  # never two pods that write to the same directory
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"operator": "In", "values": [EXIT_MODEL_FAULT]},
+                    },
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "suspend": parts.suspend,
+            "template": {
+                "metadata": {
+                    "labels": parts.labels,
+                    "annotations": {JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True)},
+                },
+                "spec": _pod(config, parts),
+            },
+        },
+    }
+
+
+def _pod(config: Config, parts: JobParts) -> Obj:
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "containers": [
+            {
+                "name": parts.component.value,
+                "image": config.images.evaluator,
+                "imagePullPolicy": config.image_pull_policy,
+                "command": ["bitagent-eval", "job"],
+                "env": [*_environment(), *parts.env, *config.jobs.env],
+                "resources": parts.resources,
+                "securityContext": SECURITY,
+                "terminationMessagePath": TERMINATION_LOG,
+                "terminationMessagePolicy": "FallbackToLogsOnError",  # a crash leaves the end of its log
+                "volumeMounts": [
+                    mount("job", JOB_FILE.rpartition("/")[0], read_only=True),
+                    mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
+                    *parts.mounts,
+                    *config.jobs.volume_mounts,
+                ],
+            }
+        ],
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "securityContext": pod_security(),
+        "volumes": [_document_volume(), {"name": "tmp", "emptyDir": {}}, *parts.volumes, *config.jobs.volumes],
+    }
+    secrets = pull_secrets(config)
+    return spec | ({"imagePullSecrets": secrets} if secrets else {}) | parts.scheduling
+
+
+def _environment() -> Iterable[Obj]:
+    return (
+        {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the root file system is read-only
+        {"name": "USER", "value": "app"},
+    )
+
+
+def _document_volume() -> Obj:
+    """The Job's document as a file: the annotation of the pod it runs in."""
+    item = {"path": JOB_FILE.rpartition("/")[2], "fieldRef": {"fieldPath": f"metadata.annotations['{JOB_ANNOTATION}']"}}
+    return {"name": "job", "downwardAPI": {"items": [item]}}

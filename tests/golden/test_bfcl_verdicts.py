@@ -1,0 +1,115 @@
+"""Our reading of answers and the official checker behind it give the reference's verdict in every row."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.results import Expects, Language, Task
+from bitagent_evaluator.answers import AnswerError, decode
+from bitagent_evaluator.scoring import scorer
+
+DATA = Path(__file__).parent / "bfcl"
+LANGUAGES = {"simple_java": Language.JAVA, "simple_javascript": Language.JAVASCRIPT}
+EXPECTS = {
+    "irrelevance": Expects.NO_CALL,
+    "live_irrelevance": Expects.NO_CALL,
+    "live_relevance": Expects.ANY_CALL,
+}
+CATEGORIES = {
+    "simple_python": 40,
+    "simple_java": 10,
+    "simple_javascript": 5,
+    "multiple": 20,
+    "parallel": 20,
+    "parallel_multiple": 20,
+    "irrelevance": 24,
+    "live_simple": 26,
+    "live_multiple": 105,
+    "live_parallel": 2,
+    "live_parallel_multiple": 2,
+    "live_irrelevance": 88,
+    "live_relevance": 2,
+}
+"""Cases per category."""
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@cache
+def rows() -> list[dict[str, Any]]:
+    return read("rows.jsonl.gz")
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    return {
+        case["id"]: Task(
+            id=case["id"],
+            source="bfcl",
+            category=case["category"],
+            messages=case["question"][0],
+            functions=case["functions"],
+            expects=EXPECTS.get(case["category"], Expects.CALLS),
+            language=LANGUAGES.get(case["category"], Language.PYTHON),
+            ground_truth=case["ground_truth"],
+        )
+        for case in read("tasks.jsonl.gz")
+    }
+
+
+def differences(found: list[tuple[dict[str, Any], object]]) -> dict[str, list[str]]:
+    """Differing rows by mutation, shortened for the assertion's message."""
+    by_mutation: dict[str, list[str]] = {}
+    for row, got in found:
+        by_mutation.setdefault(row["mutation"], []).append(f"{row['id']}: {row['response'][:80]!r} -> {got}")
+    return by_mutation
+
+
+def decodes(row: dict[str, Any]) -> bool:
+    try:
+        decode(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
+    except AnswerError:
+        return False
+    return True
+
+
+def test_the_data_is_complete() -> None:
+    assert len(rows()) == 16_073
+    assert Counter(task.category for task in tasks().values()) == CATEGORIES
+    assert {row["category"] for row in rows()} == set(CATEGORIES)
+
+
+def test_the_same_answers_are_readable() -> None:
+    assert differences([(row, got) for row in rows() if (got := decodes(row)) != row["decoded_ok"]]) == {}
+
+
+def test_no_answer_of_the_reference_is_refused() -> None:
+    """Refusing is for answers that no honest model gives: none of the reference's, which hold plenty of operators, is one."""
+    refused = []
+    for row in rows():
+        try:
+            decode(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
+        except AnswerError as error:
+            if error.refused:
+                refused.append((row, error))
+    assert differences(refused) == {}
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_the_verdicts_are_the_same(category: str) -> None:
+    chosen = [row for row in rows() if row["category"] == category]
+    verdicts = scorer("bfcl_ast").verdicts([(tasks()[row["id"]], row["response"]) for row in chosen])
+    expected = [(row["verdict"], row["error_type"] or "") for row in chosen]
+    got = [(verdict.passed, verdict.error) for verdict in verdicts]
+    assert len(got) == len(expected)
+    assert differences([(r, g) for r, e, g in zip(chosen, expected, got, strict=True) if e != g]) == {}

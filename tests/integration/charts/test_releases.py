@@ -1,0 +1,206 @@
+"""The charts on a real API server: install, upgrade, uninstall, what the operator may do, and what the demo applies."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitagent_local.cluster.control_plane import ControlPlane, control_plane
+from bitagent_operator.rbac import validator_rules
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+OPERATOR, VALIDATOR = ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator"
+DEMO = ROOT / "examples/demo"
+DEFINITIONS = {f"{plural}.bitagent.io" for plural in ("minermodels", "evalrounds", "validators")}
+ACCOUNT = "system:serviceaccount:bitagent:bitagent-operator"
+
+
+class Cluster:
+    """helm and kubectl on one API server, in namespace bitagent."""
+
+    def __init__(self, plane: ControlPlane, home: Path) -> None:
+        self.plane = plane
+        folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+        self.environment = {**os.environ, **folders, "KUBECONFIG": str(plane.kubeconfig), "HELM_NAMESPACE": "bitagent"}
+
+    def helm(self, *args: str | Path) -> str:
+        return self._run([str(self.plane.binaries.helm), *map(str, args)])
+
+    def kubectl(self, *args: str | Path, stdin: str | None = None) -> str:
+        return self._run(self.plane.kubectl("--namespace=bitagent", *map(str, args)), stdin=stdin)
+
+    def _run(self, command: list[str], stdin: str | None = None) -> str:
+        done = self._process(command, stdin=stdin)
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def _process(self, command: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, env=self.environment, input=stdin, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def definitions(self) -> dict[str, Any]:
+        listed = json.loads(self.kubectl("get", "crds", "--output=json"))["items"]
+        return {d["metadata"]["name"]: d for d in listed}
+
+    def made_by_helm(self) -> set[str]:
+        kinds = "all,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,persistentvolumeclaims"
+        return set(self.kubectl("get", kinds, "--selector=app.kubernetes.io/managed-by=Helm", "--output=name").split())
+
+    def may(self, verb: str, resource: str) -> bool:
+        whole, _, part = resource.partition("/")
+        question = ("auth", "can-i", verb, whole, f"--subresource={part}", f"--as={ACCOUNT}")
+        asked = self.plane.kubectl("--namespace=bitagent", *question)
+        return {"yes": True, "no": False}[self._process(asked).stdout.strip()]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # Without this controller no claim is ever really gone.
+    with control_plane(controllers="persistentvolumeclaim-protection-controller") as plane:
+        cluster = Cluster(plane, tmp_path_factory.mktemp("helm"))
+        cluster.kubectl("apply", "--filename", DEMO / "namespace.yaml")
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster) -> Cluster:
+    cluster.helm("install", "bitagent-operator", OPERATOR, "--values", DEMO / "values-local.yaml")
+    return cluster
+
+
+def test_notes_say_what_to_do_next(installed: Cluster) -> None:
+    notes = installed.helm("get", "notes", "bitagent-operator")
+    assert "watches namespace bitagent" in notes
+    assert "registry.example.org" not in notes
+
+
+def test_restricted_namespace_takes_the_pods(installed: Cluster) -> None:
+    """The API server judges a bare pod made of the Deployment's template."""
+    template = json.loads(installed.kubectl("get", "deployment", "bitagent-operator", "--output=json"))["spec"][
+        "template"
+    ]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": template["spec"]}
+    installed.kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("list", "minermodels"),
+        ("patch", "evalrounds/status"),
+        ("create", "jobs"),
+        ("get", "pods"),
+        ("create", "rolebindings"),
+    ],
+)
+def test_operator_may(installed: Cluster, verb: str, resource: str) -> None:
+    assert installed.may(verb, resource)
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("get", "secrets"),
+        ("list", "secrets"),
+        ("create", "pods"),
+        ("create", "pods/exec"),
+        ("get", "pods/log"),
+        ("update", "minermodels"),
+        ("list", "nodes"),
+        ("escalate", "roles"),
+        ("bind", "roles"),
+        ("impersonate", "serviceaccounts"),
+    ],
+)
+def test_operator_may_not(installed: Cluster, verb: str, resource: str) -> None:
+    assert not installed.may(verb, resource)
+
+
+def role(*rules: dict[str, Any]) -> str:
+    made = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "v"},
+        "rules": list(rules),
+    }
+    return json.dumps(made)
+
+
+def test_operator_grants_a_validator_its_role_and_nothing_beyond(installed: Cluster) -> None:
+    def create(made: str) -> str:
+        return installed.kubectl("create", "--dry-run=server", "--filename=-", f"--as={ACCOUNT}", stdin=made)
+
+    create(role(*validator_rules("v")))
+    with pytest.raises(AssertionError, match="attempting to grant RBAC permissions not currently held"):
+        create(role({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}))
+
+
+@pytest.mark.parametrize("file", ["minermodels.yaml", "validator.yaml", "evalround.yaml"])
+def test_demo_objects_are_accepted(installed: Cluster, file: str) -> None:
+    installed.kubectl("apply", "--dry-run=server", "--validate=strict", "--filename", DEMO / file)
+
+
+def test_world_is_accepted(installed: Cluster) -> None:
+    text = (ROOT / "local/manifests/world.yaml").read_text().replace("${WORLD_IMAGE}", "localhost:5000/world:1")
+    assert "$" not in text
+    namespace, *objects = text.split("\n---\n")
+    installed.plane.api.apply("/api/v1/namespaces/bitagent-world", yaml.safe_load(namespace))
+    installed.kubectl(
+        "apply", "--namespace=bitagent-world", "--dry-run=server", "--validate=strict", "--filename=-",
+        stdin="\n---\n".join(objects),
+    )  # fmt: skip
+
+
+def test_validator_chart_installs_and_goes(installed: Cluster) -> None:
+    installed.helm(
+        "install", "mine", VALIDATOR, "--set-file", rf"taskFiles.tasks\.jsonl={ROOT / 'local/models/tasks.jsonl'}"
+    )
+    assert installed.kubectl("get", "validators", "--output=name").split() == ["validator.bitagent.io/mine"]
+    lines = json.loads(installed.kubectl("get", "configmap", "mine-tasks", "--output=json"))["data"]["tasks.jsonl"]
+    assert lines == (ROOT / "local/models/tasks.jsonl").read_text()
+    installed.helm("uninstall", "mine")
+    assert (
+        installed.kubectl("get", "validators,configmaps", "--selector=app.kubernetes.io/instance=mine", "--output=name")
+        == ""
+    )
+
+
+def test_upgrade_brings_new_definitions_and_uninstall_leaves_only_them(installed: Cluster, tmp_path: Path) -> None:
+    """From an older chart, whose MinerModel had no column Rank, to this one; then away and back again."""
+    older = shutil.copytree(OPERATOR, tmp_path / "older")
+    path = older / "files/crds/bitagent.io_minermodels.yaml"
+    definition = yaml.safe_load(path.read_text())
+    (version,) = definition["spec"]["versions"]
+    version["additionalPrinterColumns"] = [c for c in version["additionalPrinterColumns"] if c["name"] != "Rank"]
+    path.write_text(yaml.safe_dump(definition))
+    values = ("--values", DEMO / "values-local.yaml")
+
+    def columns() -> set[str]:
+        (found,) = installed.definitions()["minermodels.bitagent.io"]["spec"]["versions"]
+        return {c["name"] for c in found["additionalPrinterColumns"]}
+
+    installed.helm("upgrade", "bitagent-operator", older, *values)
+    assert "Rank" not in columns()
+    installed.helm("upgrade", "bitagent-operator", OPERATOR, *values)
+    assert "Rank" in columns()
+
+    installed.helm("uninstall", "bitagent-operator")
+    installed.kubectl("wait", "--for=delete", "persistentvolumeclaims", "--all", "--timeout=30s")
+    assert installed.made_by_helm() == set()
+    assert set(installed.definitions()) == DEFINITIONS
+
+    installed.helm("install", "bitagent-operator", OPERATOR, *values)
+    assert set(installed.definitions()) == DEFINITIONS
+    installed.helm("uninstall", "bitagent-operator")

@@ -1,0 +1,302 @@
+"""Real API server, simulated chain, and the validator as the process that it is in its pod, with a pod's rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import bittensor
+import pytest
+
+from bitagent_crds.generate import KINDS
+from bitagent_crds.schema import API_VERSION, manifest
+from bitagent_local.chain import keys
+from bitagent_local.cluster.api import ApiError
+from bitagent_local.cluster.control_plane import ControlPlane, control_plane
+from bitagent_operator.rbac import validator_rules
+
+Obj = dict[str, Any]
+
+NETUID = 20
+SECONDS_PER_BLOCK = 0.25
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+RBAC = "rbac.authorization.k8s.io/v1"
+NUMBERS = count(1)
+
+
+def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 20.0) -> Any:
+    """The first truthy answer of the probe."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        time.sleep(0.1)
+    return answer
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(name="eventually", scope="session")
+def _eventually() -> Callable[..., Any]:
+    """Wait for something to come true."""
+    return eventually
+
+
+@pytest.fixture(name="free_port", scope="session")
+def _free_port() -> Callable[[], int]:
+    """Find a port to listen on."""
+    return free_port
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[ControlPlane]:
+    """One API server for all tests; each works in a namespace of its own."""
+    with control_plane() as running:
+        for kind in KINDS:
+            running.api.create(CRDS, manifest(kind))
+
+        def served() -> bool:
+            names = [f"{CRDS}/{kind.crd.plural}.bitagent.io" for kind in KINDS]
+            conditions = [c for name in names for c in running.api.get(name).get("status", {}).get("conditions") or []]
+            return sum(c["type"] == "Established" and c["status"] == "True" for c in conditions) == len(KINDS)
+
+        eventually(served, what="the API server has taken the three kinds")
+        eventually(lambda: _lists(running), what="the API server serves the three kinds")
+        yield running
+
+
+def _lists(plane: ControlPlane) -> bool:
+    try:
+        return all("items" in plane.api.get(f"/apis/{API_VERSION}/{kind.crd.plural}") for kind in KINDS)
+    except ApiError:
+        return False
+
+
+@dataclass
+class Chain:
+    """A simulated chain in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin_port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def state(self) -> Obj:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/state", timeout=10) as answer:
+            content: Obj = json.load(answer)
+            return content
+
+    def post(self, what: str, **body: Any) -> None:
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.admin_port}/{what}", data=data, method="POST")
+        urllib.request.urlopen(request, timeout=10).read()
+
+    def settings(self) -> list[Obj]:
+        """Extrinsics that set weights, with their outcome."""
+        return [e for e in self.state()["extrinsics"] if "weights" in e["call"]]
+
+    def weights(self, uri: str = "//Validator") -> dict[str, int]:
+        """The row of a validator, u16 by hotkey."""
+        return dict(self.state()["weights"].get(keys.address(uri), {}).get("weights", {}))
+
+    def wait_blocks(self, blocks: int) -> None:
+        target = self.state()["block"] + blocks
+        eventually(lambda: self.state()["block"] >= target, what=f"{blocks} more blocks")
+
+    def block_hash(self, block: int) -> str:
+        with bittensor.Subtensor(self.endpoint, fallback_endpoints=[], archive_endpoints=[]) as client:
+            return str(client.block_info(block).hash)
+
+
+@pytest.fixture
+def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
+    """Start a chain with a validator that may set weights and four miners; arguments change the seed."""
+    with ExitStack() as stack:
+
+        def start(*, permit: bool = True, stake: int = 10_000, **hyperparameters: Any) -> Chain:
+            neurons = [{"hotkey": "//Validator", "stake": stake, "permit": permit}]
+            neurons += [{"hotkey": f"//{name}"} for name in ("a", "b", "c", "d")]
+            rules = {"weights_rate_limit": 4, "min_allowed_weights": 1, **hyperparameters}
+            seed = tmp_path / f"seed-{next(NUMBERS)}.json"
+            seed.write_text(json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules}))
+            port, admin = free_port(), free_port()
+            command = [sys.executable, "-m", "bitagent_local.chain", "serve", "--host", "127.0.0.1"]
+            command += ["--port", str(port), "--admin-port", str(admin), "--seed-file", str(seed)]
+            command += ["--seconds-per-block", str(SECONDS_PER_BLOCK)]
+            log = stack.enter_context((tmp_path / f"chain-{port}.log").open("wb"))
+            process = subprocess.Popen(command, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            chain = Chain(process, port, admin)
+            eventually(lambda: _answers(chain), what="the chain answers")
+            return chain
+
+        yield start
+
+
+def _answers(chain: Chain) -> bool:
+    try:
+        return bool(chain.state()["block"])
+    except OSError:
+        return False
+
+
+@dataclass
+class World:
+    """A namespace with one Validator, and what a test does in it."""
+
+    plane: ControlPlane
+    chain: Chain
+    namespace: str
+    folder: Path
+    kubeconfig: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def at(self, plural: str, name: str = "", group: str = f"apis/{API_VERSION}") -> str:
+        return "/".join(p for p in (f"/{group}/namespaces/{self.namespace}", plural, name) if p)
+
+    def create(self, plural: str, kind: str, name: str, spec: Obj) -> None:
+        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        self.plane.api.create(self.at(plural), body)
+
+    def validator(self) -> Obj:
+        content: Obj = self.plane.api.get(self.at("validators", "val"))
+        return content
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason; empty before it is reported."""
+        conditions = self.validator().get("status", {}).get("conditions", [])
+        return next(((c["status"], c["reason"]) for c in conditions if c["type"] == kind), ("", ""))
+
+    def rounds(self) -> list[Obj]:
+        """EvalRounds, oldest epoch first."""
+        items = self.plane.api.get(self.at("evalrounds"))["items"]
+        return sorted(items, key=lambda r: int(r["metadata"]["labels"]["bitagent.io/epoch"]))
+
+    def wait_round(self, number: int = 1, *, seconds: float = 20.0) -> Obj:
+        rounds = eventually(
+            lambda: r if len(r := self.rounds()) >= number else None, what=f"round {number} is created", seconds=seconds
+        )
+        last: Obj = rounds[number - 1]
+        return last
+
+    def report(self, round_: Obj, *, condition: str, results: list[Obj] = []) -> None:  # noqa: B006 - read only
+        """Be the operator: write a round's status."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        held = {"type": condition, "status": "True", "reason": "RoundComplete", "lastTransitionTime": now}
+        body = {"status": {"results": results, "conditions": [held], "progress": f"{len(results)}/{len(results)}"}}
+        self.plane.api.merge(self.at("evalrounds", round_["metadata"]["name"]) + "/status", body)
+
+    def complete(self, round_: Obj, scores: dict[str, str]) -> None:
+        results = [
+            {"model": name, "state": "Succeeded", "reason": "Evaluated", "score": s} for name, s in scores.items()
+        ]
+        self.report(round_, condition="Complete", results=results)
+
+    def start(self, identity: str = "pod-1", *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a validator process."""
+        log = (self.folder / f"{identity}-{len(self.processes)}.log").open("wb")
+        command = [sys.executable, "-m", "bitagent_validator", "run", "--name", "val", "--namespace", self.namespace]
+        command += ["--hotkey-file", str(self.folder / "hotkey"), "--identity", identity, "--log-format", "text"]
+        command += ["--health-port", str(free_port()), "--metrics-port", str(free_port()), *arguments]
+        environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
+        environment.pop("KUBERNETES_SERVICE_HOST", None)
+        process = subprocess.Popen(command, stderr=log, env=environment)
+        self.processes.append(process)
+        return process
+
+    def stop(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> int:
+        process.send_signal(how)
+        return process.wait(20)
+
+    def holder(self) -> str:
+        """Who holds the Lease."""
+        leases = self.plane.api.get(self.at("leases", group="apis/coordination.k8s.io/v1"))["items"]
+        return str(leases[0]["spec"]["holderIdentity"]) if leases else ""
+
+
+@pytest.fixture
+def start_world(
+    plane: ControlPlane, start_chain: Callable[..., Chain], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., World]]:
+    """Make a world: a chain, MinerModels of four miners and a Validator; arguments change the Validator's spec."""
+    worlds: list[World] = []
+
+    def start(*, every_blocks: int = 1000, weights: Obj | None = None, chain: Obj | None = None, **spec: Any) -> World:
+        running = start_chain(**(chain or {}))
+        namespace = f"test-{next(NUMBERS)}"
+        plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        kubeconfig = _kubeconfig_of_a_pod(plane, namespace, tmp_path / f"{namespace}.json")
+        world = World(plane, running, namespace, tmp_path, kubeconfig)
+        worlds.append(world)
+        (tmp_path / "hotkey").write_bytes(keys.keyfile("//Validator"))
+        for name in ("a", "b", "c", "d"):
+            source = {"huggingFace": {"repo": f"{name}/model"}}
+            miner = {"hotkey": keys.address(f"//{name}")}
+            world.create("minermodels", "MinerModel", name, {"source": source, "miner": miner})
+        template = {
+            "models": {"matchLabels": {}},
+            "tasks": {"sources": [{"bfcl": {"categories": ["multiple"]}}], "count": 10},
+        }
+        competition = {"id": "fc", "schedule": {"everyBlocks": every_blocks}, "round": template, "rewardShare": 100}
+        body = {
+            "netuid": NETUID,
+            "chain": {"endpoints": [running.endpoint]},
+            "wallet": {"hotkeySecretRef": {"name": "hotkey", "key": "hotkey"}},
+            "competitions": [competition | spec.pop("competition", {})],
+            "weights": weights or {},
+            **spec,
+        }
+        world.create("validators", "Validator", "val", body)
+        return world
+
+    yield start
+    for world in worlds:
+        for process in world.processes:
+            process.kill()
+            process.wait()
+    if getattr(request.node, "failed", False):
+        for log in sorted(tmp_path.glob("*.log")):
+            sys.stderr.write(f"--- {log.name}\n{log.read_text()[-4000:]}\n")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    item.failed = getattr(item, "failed", False) or report.failed
+    return report
+
+
+def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path) -> Path:
+    """The rights that the operator gives a validator's pod, and no others."""
+    core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/{RBAC}/namespaces/{namespace}"
+    metadata = {"metadata": {"name": "pod"}}
+    plane.api.create(f"{core}/serviceaccounts", metadata)
+    plane.api.create(f"{rbac}/roles", metadata | {"rules": validator_rules("val")})
+    subject = {"kind": "ServiceAccount", "name": "pod", "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pod"}
+    plane.api.create(f"{rbac}/rolebindings", metadata | {"subjects": [subject], "roleRef": role})
+    token = plane.api.create(f"{core}/serviceaccounts/pod/token", {"spec": {"expirationSeconds": 3600}})
+    config = json.loads(plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token["status"]["token"]}
+    path.write_text(json.dumps(config))
+    return path

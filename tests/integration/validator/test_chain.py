@@ -1,0 +1,158 @@
+"""The validator's chain edge against the simulated chain: one submission, and following a chain that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_local.chain import keys
+from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
+from bitagent_validator.chain.follower import Down, Follower, Up
+from bitagent_validator.weights.messages import Outcome, Request
+from bitagent_validator.weights.submission import submit
+
+pytestmark = pytest.mark.integration
+
+ME = keys.address("//Validator")
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def request_for(tmp_path: Path) -> Callable[..., Request]:
+    def make(chain: Any, uri: str = "//Validator", **changes: Any) -> Request:
+        path = tmp_path / "hotkey"
+        path.write_bytes(keys.keyfile(uri))
+        plain = {"netuid": 20, "weights": {1: 65535, 2: 30000}, "version_key": 0, "era_blocks": 32}
+        facts = {"endpoints": (chain.endpoint,), "hotkey_file": path, "hotkey": keys.address(uri)}
+        return Request(**(plain | facts | changes))
+
+    return make
+
+
+async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., Request]) -> None:
+    chain = start_chain()
+    result = await submit(request_for(chain), timeout_seconds=60)
+    (setting,) = chain.settings()
+    assert (result.outcome, result.extrinsic) == (Outcome.INCLUDED, f"{setting['block']}-0001")
+    assert chain.weights() == {keys.address("//a"): 65535, keys.address("//b"): 30000}
+    async with connect([chain.endpoint]) as connection:
+        block = await connection.finalized()
+        subnet = await connection.subnet(20, hotkey=ME, block=block)
+        assert subnet.row == chain.weights()
+        assert subnet.me is not None
+        assert subnet.me.last_update == setting["block"]
+        assert await connection.weights_extrinsic(setting["block"], hotkey=ME) == result.extrinsic
+        assert await connection.weights_extrinsic(setting["block"] - 1, hotkey=ME) == str(setting["block"] - 1)
+        with pytest.raises(SubnetNotFound, match="no subnet 21"):
+            await connection.subnet(21, hotkey=ME, block=block)
+        with pytest.raises(ChainUnavailable):
+            await connection.block_hash(10**9)
+    again = await submit(request_for(chain), timeout_seconds=60)
+    assert (again.outcome, again.code) in {(Outcome.REFUSED, "rate_limited"), (Outcome.INCLUDED, "")}
+
+
+@pytest.mark.parametrize(
+    ("chain", "changes", "code"),
+    [
+        pytest.param({"permit": False}, {}, "not_authorized", id="no permit"),
+        pytest.param({}, {"uri": "//Stranger"}, "not_registered", id="not registered"),
+        pytest.param({"weights_version": 9}, {}, "invalid_argument", id="version key too low"),
+        pytest.param({}, {"endpoints": ("ws://127.0.0.1:9",)}, "", id="no chain"),
+        pytest.param({}, {"hotkey": keys.address("//Other")}, "", id="another key in the file"),
+    ],
+)
+async def test_what_is_certainly_refused(
+    start_chain: Start, request_for: Callable[..., Request], chain: Any, changes: Any, code: str
+) -> None:
+    running = start_chain(**chain)
+    result = await submit(request_for(running, **changes), timeout_seconds=60)
+    assert (result.outcome, result.code) == (Outcome.REFUSED, code)
+    assert result.message
+    assert running.weights() == {}
+
+
+async def test_rate_limit_is_certain(start_chain: Start, request_for: Callable[..., Request]) -> None:
+    chain = start_chain(weights_rate_limit=1000)
+    assert (await submit(request_for(chain), timeout_seconds=60)).outcome is Outcome.INCLUDED
+    result = await submit(request_for(chain), timeout_seconds=60)
+    assert (result.outcome, result.code) == (Outcome.REFUSED, "rate_limited")
+
+
+async def test_a_connection_that_breaks_leaves_it_open(start_chain: Start, request_for: Callable[..., Request]) -> None:
+    chain = start_chain()
+    chain.post("faults", stall_finality=True)
+    task = asyncio.create_task(submit(request_for(chain), timeout_seconds=60))
+    while not await asyncio.to_thread(chain.settings):
+        await asyncio.sleep(0.1)
+    await asyncio.to_thread(chain.post, "faults", drop_connections=10)
+    result = await task
+    assert result.outcome is Outcome.UNKNOWN
+    assert chain.weights(), "it was on the chain all the time"
+
+
+async def test_sealed_weights_are_committed(start_chain: Start, request_for: Callable[..., Request]) -> None:
+    chain = start_chain(commit_reveal_weights_enabled=True)
+    result = await submit(request_for(chain), timeout_seconds=60)
+    assert result.outcome is Outcome.INCLUDED
+    assert [s["call"] for s in chain.settings()] == ["SubtensorModule.commit_timelocked_mechanism_weights"]
+    async with connect([chain.endpoint]) as connection:
+        subnet = await connection.subnet(20, hotkey=ME, block=await connection.finalized())
+        assert subnet.row == {}
+        assert subnet.me is not None
+        assert subnet.me.last_update == chain.settings()[0]["block"]
+
+
+@asynccontextmanager
+async def following(*endpoints: str) -> AsyncIterator[tuple[Follower, Callable[..., Any]]]:
+    changed = asyncio.Event()
+    follower = Follower(endpoints, changed=changed.set, stall_seconds=1.5)
+
+    async def until(probe: Callable[[Up | Down], bool]) -> Up | Down:
+        async with asyncio.timeout(30):
+            while not probe(follower.state):
+                changed.clear()
+                await changed.wait()
+        return follower.state
+
+    task = asyncio.create_task(follower.run())
+    try:
+        yield follower, until
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_a_chain_that_stalls_is_noticed_and_found_again(start_chain: Start) -> None:
+    chain = start_chain()
+    async with following(chain.endpoint) as (_, until):
+        first = await until(lambda s: isinstance(s, Up))
+        await until(lambda s: isinstance(s, Up) and s.block > first.block)
+        await asyncio.to_thread(chain.post, "faults", stall_finality=True)
+        down = await until(lambda s: isinstance(s, Down))
+        assert down.reason is Reason.CHAIN_STALLED
+        await asyncio.to_thread(chain.post, "faults", stall_finality=False)
+        await until(lambda s: isinstance(s, Up))
+
+
+async def test_a_half_dead_socket_is_given_up(start_chain: Start) -> None:
+    chain = start_chain()
+    async with following(chain.endpoint) as (_, until):
+        await until(lambda s: isinstance(s, Up))
+        await asyncio.to_thread(chain.post, "faults", mute=4)
+        assert (await until(lambda s: isinstance(s, Down))).reason is Reason.CHAIN_STALLED
+
+
+async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
+    chain = start_chain()
+    async with following("ws://127.0.0.1:9", chain.endpoint) as (follower, until):
+        await until(lambda s: isinstance(s, Up))
+        broken = follower.state.connection  # type: ignore[union-attr]
+        follower.give_up(broken)
+        await until(lambda s: isinstance(s, Down))
+        await until(lambda s: isinstance(s, Up) and s.connection is not broken)

@@ -1,0 +1,125 @@
+"""Helm as a function from values to objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+Object = dict[str, Any]
+# Not the version that Helm was built with, but the oldest that the charts promise to serve.
+TARGET = ("--kube-version", "1.29.0")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The objects of one rendering."""
+
+    objects: tuple[Object, ...]
+
+    def all(self, kind: str) -> list[Object]:
+        return [o for o in self.objects if o["kind"] == kind]
+
+    def one(self, kind: str, name: str | None = None) -> Object:
+        (found,) = [o for o in self.all(kind) if name in (None, o["metadata"]["name"])]
+        return found
+
+
+class Helm:
+    """One chart and the `helm` binary."""
+
+    def __init__(self, binary: Path, chart: Path, environment: Mapping[str, str]) -> None:
+        self.binary, self.chart, self.environment = binary, chart, environment
+
+    def _run(self, *args: str, values: Object | None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.binary), *args, "--values", "-"],
+            input=json.dumps(values or {}), capture_output=True, text=True, check=False, env=dict(self.environment),
+        )  # fmt: skip
+
+    def render(
+        self, values: Object | None = None, *, release: str = "bitagent-operator", files: tuple[Path, ...] = ()
+    ) -> Rendered:
+        given = [word for file in files for word in ("--values", str(file))]
+        done = self._run(
+            "template", release, str(self.chart), *TARGET, "--namespace", "bitagent", *given, values=values
+        )
+        assert done.returncode == 0, done.stderr
+        return Rendered(tuple(o for o in yaml.safe_load_all(done.stdout) if o))
+
+    def refusal(self, values: Object, *, release: str = "bitagent-operator") -> str:
+        """What Helm says against the values; fails when it takes them."""
+        done = self._run("template", release, str(self.chart), *TARGET, values=values)
+        assert done.returncode != 0, f"accepted: {values}"
+        return done.stderr
+
+    def lint(self, values: Object | None = None, *, files: tuple[Path, ...] = ()) -> str:
+        given = [word for file in files for word in ("--values", str(file))]
+        done = self._run("lint", "--strict", str(self.chart), *given, values=values)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def helm_binary() -> Path:
+    cache = Path(os.environ.get("BITAGENT_CACHE", Path.home() / ".cache/bitagent"))
+    found = shutil.which("helm") or shutil.which("helm", path=str(cache / "bin"))
+    if found is None:
+        pytest.fail(f"there is no helm on PATH or in {cache}/bin: run 'make toolchain'")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def helm_for(helm_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Helm]:
+    home = tmp_path_factory.mktemp("helm")
+    folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    return lambda chart: Helm(helm_binary, ROOT / "charts" / chart, {**os.environ, **folders})
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+def _pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
+    for o in objects:
+        if "template" in o.get("spec", {}):
+            yield o["metadata"]["name"], o["spec"]["template"]["spec"]
+
+
+@pytest.fixture
+def unrestricted() -> Callable[[tuple[Object, ...]], list[str]]:
+    """Function: what in these objects' pods the restricted Pod Security standard, or our own rules above it, would refuse."""
+
+    def faults(objects: tuple[Object, ...]) -> Iterator[str]:
+        pods = list(_pods(objects))
+        assert pods, "no pod to judge"
+        for name, pod in pods:
+            security = pod["securityContext"]
+            wanted = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+            yield from (f"{name}: {key} is not {value}" for key, value in wanted.items() if security.get(key) != value)
+            if pod.get("enableServiceLinks") is not False:
+                yield f"{name}: service links"
+            yield from (f"{name}: {key}" for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key))
+            yield from (f"{name}: hostPath {v['name']}" for v in pod.get("volumes", ()) if "hostPath" in v)
+            for container in [*pod["containers"], *pod.get("initContainers", ())]:
+                own = container["securityContext"]
+                wanted = {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                }
+                yield from (f"{name}: {key} is not {value}" for key, value in wanted.items() if own.get(key) != value)
+                if "memory" not in container["resources"]["limits"]:
+                    yield f"{name}: no memory limit"
+
+    return lambda objects: list(faults(objects))

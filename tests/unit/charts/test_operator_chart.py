@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitagent_operator import config, naming, rbac
+
+LOCAL = "examples/demo/values-local.yaml"
+MADE_BY_OPERATOR = {"app.kubernetes.io/managed-by": "bitagent-operator"}
+
+
+@pytest.fixture(scope="module")
+def helm(helm_for: Callable[[str], Any]) -> Any:
+    return helm_for("bitagent-operator")
+
+
+@pytest.fixture(scope="module")
+def default(helm: Any) -> Any:
+    return helm.render()
+
+
+def configuration(rendered: Any) -> config.Config:
+    return config.parse(rendered.one("ConfigMap")["data"]["config.yaml"], origin="chart")
+
+
+@pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
+def test_lint_finds_nothing(helm: Any, root: Path, files: tuple[str, ...]) -> None:
+    assert "0 chart(s) failed" in helm.lint(files=tuple(root / f for f in files))
+
+
+@pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
+def test_pods_are_restricted(
+    helm: Any, root: Path, unrestricted: Callable[..., list[str]], files: tuple[str, ...]
+) -> None:
+    rendered = helm.render(files=tuple(root / f for f in files))
+    assert unrestricted(rendered.objects) == []
+
+
+def test_one_operator_at_a_time(default: Any) -> None:
+    spec = default.one("Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def held(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Every (group, resource, verb) of a Role; fails on a rule that has more than these."""
+    assert all(set(rule) == {"apiGroups", "resources", "verbs"} for rule in rules)
+    return {triple for rule in rules for triple in product(rule["apiGroups"], rule["resources"], rule["verbs"])}
+
+
+class TestPermissions:
+    def test_are_what_the_operator_says_it_needs(self, default: Any) -> None:
+        assert held(default.one("Role")["rules"]) == held(rbac.OPERATOR_RULES)
+
+    def test_hold_no_secret_no_wildcard_and_no_pod(self, default: Any) -> None:
+        triples = held(default.one("Role")["rules"])
+        assert [t for t in triples if "*" in t or t[1].startswith("secrets")] == []
+        assert {verb for _, resource, verb in triples if resource.startswith("pods")} <= {"get", "list", "watch"}
+        assert {verb for *_, verb in triples}.isdisjoint({"escalate", "bind", "impersonate", "deletecollection"})
+
+    def test_end_at_the_namespace(self, default: Any) -> None:
+        assert not default.all("ClusterRole")
+        assert not default.all("ClusterRoleBinding")
+        (subject,) = default.one("RoleBinding")["subjects"]
+        pod = default.one("Deployment")["spec"]["template"]["spec"]
+        assert subject == {"kind": "ServiceAccount", "name": pod["serviceAccountName"], "namespace": "bitagent"}
+
+
+class TestDefinitions:
+    def test_are_the_contract(self, default: Any, root: Path) -> None:
+        contract = {
+            d["metadata"]["name"]: d for d in map(yaml.safe_load, (p.read_text() for p in root.glob("crds/*.yaml")))
+        }
+        rendered = {d["metadata"]["name"]: d for d in default.all("CustomResourceDefinition")}
+        assert len(contract) == 3
+        assert {name: d["spec"] for name, d in rendered.items()} == {name: d["spec"] for name, d in contract.items()}
+
+    @pytest.mark.parametrize(("keep", "expected"), [(True, "keep"), (False, None)], ids=["kept", "removed"])
+    def test_outlive_the_release(self, helm: Any, keep: bool, expected: str | None) -> None:
+        found = helm.render({"crds": {"keep": keep}}).all("CustomResourceDefinition")
+        assert {d["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for d in found} == {expected}
+
+    def test_can_come_from_elsewhere(self, helm: Any) -> None:
+        assert helm.render({"crds": {"install": False}}).all("CustomResourceDefinition") == []
+
+
+class TestConfiguration:
+    def test_default(self, default: Any) -> None:
+        found = configuration(default)
+        assert found.namespace == "bitagent"
+        assert found.images.evaluator == "registry.example.org/bitagent/evaluator:0.1.0"
+        assert found.cache.max_bytes == 450_000_000_000
+        claims = {c["metadata"]["name"] for c in default.all("PersistentVolumeClaim")}
+        assert claims == {found.cache.claim_name, found.artifacts.claim_name}
+
+    def test_local_world(self, helm: Any, root: Path) -> None:
+        found = configuration(helm.render(files=(root / LOCAL,)))
+        assert found.hub.endpoint == "http://hub.bitagent-world:8080"
+        assert found.jobs.env == ({"name": "PYTHONPATH", "value": "/opt/site"},)
+        assert [m["name"] for m in found.jobs.volume_mounts] == [v["name"] for v in found.jobs.volumes]
+
+    def test_a_change_restarts_the_pod(self, helm: Any, default: Any) -> None:
+        def checksum(rendered: Any) -> str:
+            return str(rendered.one("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
+
+        assert checksum(helm.render({"relistSeconds": 60})) != checksum(default)
+        assert checksum(helm.render({"metrics": {"service": False}})) == checksum(default)
+
+    @pytest.mark.parametrize(
+        ("images", "expected"),
+        [
+            ({"registry": "r.example"}, "r.example/operator:0.1.0"),
+            ({"registry": "r.example", "tag": "7"}, "r.example/operator:7"),
+            ({"operator": "o@sha256:1", "tag": "7"}, "o@sha256:1"),
+        ],
+        ids=["registry", "tag", "reference"],
+    )
+    def test_image_references(self, helm: Any, images: dict[str, str], expected: str) -> None:
+        (container,) = helm.render({"images": images}).one("Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == expected
+
+    def test_pull_secrets_reach_operator_and_configuration(self, helm: Any) -> None:
+        rendered = helm.render({"images": {"pullSecrets": ["mine"]}})
+        assert configuration(rendered).image_pull_secrets == ("mine",)
+        assert rendered.one("Deployment")["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "mine"}]
+
+    def test_pod_reads_the_file_that_the_chart_writes(self, default: Any) -> None:
+        pod = default.one("Deployment")["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        env = {e["name"]: e["value"] for e in container["env"]}
+        mount = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}["config"]
+        volume = {v["name"]: v for v in pod["volumes"]}["config"]
+        assert volume["configMap"]["name"] == default.one("ConfigMap")["metadata"]["name"]
+        assert env[config.CONFIG_VARIABLE] == f"{mount}/config.yaml"
+
+    def test_ports_are_those_that_the_operator_opens(self, default: Any) -> None:
+        (container,) = default.one("Deployment")["spec"]["template"]["spec"]["containers"]
+        ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+        assert ports == {"health": configuration(default).health_port, "metrics": configuration(default).metrics_port}
+
+
+class TestVolumes:
+    def claim(self, rendered: Any) -> Any:
+        return rendered.one("PersistentVolumeClaim", "bitagent-operator-models")
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [(None, {}), ("", {"storageClassName": ""}), ("fast", {"storageClassName": "fast"})],
+        ids=repr,
+    )
+    def test_storage_class(self, helm: Any, value: str | None, expected: dict[str, str]) -> None:
+        spec = self.claim(helm.render({"cache": {"storageClassName": value}}))["spec"]
+        assert {k: v for k, v in spec.items() if k == "storageClassName"} == expected
+
+    def test_static_volume(self, helm: Any) -> None:
+        assert self.claim(helm.render({"cache": {"volumeName": "pv-1"}}))["spec"]["volumeName"] == "pv-1"
+
+    def test_existing_claim_is_used_and_not_made(self, helm: Any) -> None:
+        rendered = helm.render({"cache": {"existingClaim": "mine"}})
+        assert configuration(rendered).cache.claim_name == "mine"
+        (made,) = rendered.all("PersistentVolumeClaim")
+        assert made["metadata"]["name"] == "bitagent-operator-artifacts"
+
+    def test_results_stay_and_the_cache_goes_on_uninstall(self, default: Any) -> None:
+        kept = {
+            c["metadata"]["name"]: c["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
+            for c in default.all("PersistentVolumeClaim")
+        }
+        assert kept == {"bitagent-operator-models": None, "bitagent-operator-artifacts": "keep"}
+
+
+class TestNetworkPolicies:
+    def policy(self, rendered: Any, component: str) -> Any:
+        selector = {"matchLabels": {**MADE_BY_OPERATOR, "app.kubernetes.io/component": component}}
+        (found,) = [p for p in rendered.all("NetworkPolicy") if p["spec"]["podSelector"] == selector]
+        assert found["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        return found["spec"]
+
+    @pytest.mark.parametrize("component", list(naming.Component))
+    def test_every_kind_of_pod_that_the_operator_makes_is_selected_once(
+        self, default: Any, component: naming.Component
+    ) -> None:
+        labels = naming.labels(component).items()
+        selectors = [p["spec"]["podSelector"]["matchLabels"].items() for p in default.all("NetworkPolicy")]
+        assert len([s for s in selectors if s <= labels]) == 1
+
+    @pytest.mark.parametrize("component", ["task-set", "evaluate"])
+    def test_nothing_in_nothing_out(self, default: Any, component: str) -> None:
+        assert set(self.policy(default, component)) == {"podSelector", "policyTypes"}
+
+    def test_fetch_reaches_name_servers_and_public_https_only(self, default: Any) -> None:
+        spec = self.policy(default, "fetch")
+        dns, hub = spec["egress"]
+        assert "ingress" not in spec
+        assert {p["port"] for p in dns["ports"]} == {53}
+        (block,) = [peer["ipBlock"] for peer in hub["to"]]
+        assert [p["port"] for p in hub["ports"]] == [443]
+        assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(block["except"])
+
+    def test_validator_reaches_name_servers_api_server_and_chain(self, default: Any) -> None:
+        ports = [{p["port"] for p in rule["ports"]} for rule in self.policy(default, "validator")["egress"]]
+        assert ports == [{53}, {443, 6443}, {443, 9944}]
+
+    def test_operator_reaches_name_servers_and_api_server(self, default: Any) -> None:
+        labels = default.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        (spec,) = [
+            p["spec"]
+            for p in default.all("NetworkPolicy")
+            if p["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        ]
+        assert [{p["port"] for p in rule["ports"]} for rule in spec["egress"]] == [{53}, {443, 6443}]
+
+    @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
+    def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
+        policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
+        assert len(policies) == 5
+        for policy in policies:
+            assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
+            assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))
+
+    def test_nobody_scrapes_when_nobody_is_named(self, helm: Any) -> None:
+        policies = helm.render({"networkPolicy": {"metricsFrom": []}}).all("NetworkPolicy")
+        assert [p for p in policies if "ingress" in p["spec"]] == []
+
+    def test_can_be_switched_off(self, helm: Any) -> None:
+        assert helm.render({"networkPolicy": {"enabled": False}}).all("NetworkPolicy") == []
+
+
+def test_pod_monitor_on_request(helm: Any, default: Any) -> None:
+    assert default.all("PodMonitor") == []
+    values = {"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    monitor = helm.render(values).one("PodMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+@pytest.mark.parametrize("release", ["x", "r" * 53], ids=["short", "longest"])
+def test_names_fit(helm: Any, release: str) -> None:
+    objects = helm.render(release=release).objects
+    assert max(len(o["metadata"]["name"]) for o in objects) <= 63
+    assert len({(o["kind"], o["metadata"]["name"]) for o in objects}) == len(objects)
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"image": {}}, "'image' not allowed"),
+        ({"images": {"tags": "1"}}, "'tags' not allowed"),
+        ({"cache": {"maxbytes": 1}}, "'maxbytes' not allowed"),
+        ({"cache": {"maxBytes": "1Gi"}}, "/cache/maxBytes"),
+        ({"cache": {"accessModes": []}}, "/cache/accessModes"),
+        ({"cache": {"size": "a lot"}}, "/cache/size"),
+        ({"artifacts": {"maxBytes": 1}}, "'maxBytes' not allowed"),
+        ({"jobs": {"evaluate": {}}}, "'evaluate' not allowed"),
+        ({"jobs": {"env": [{"value": "1"}]}}, "/jobs/env/0"),
+        ({"hub": {"endpoint": "huggingface.co"}}, "/hub/endpoint"),
+        ({"relistSeconds": 0}, "/relistSeconds"),
+        ({"networkPolicy": {"dns": []}}, "/networkPolicy/dns"),
+        ({"networkPolicy": {"apiServer": {"to": []}}}, "/networkPolicy/apiServer/to"),
+        ({"networkPolicy": {"hub": [{"ports": []}]}}, "/networkPolicy/hub/0"),
+        ({"operator": {"replicas": 2}}, "'replicas' not allowed"),
+        ({"serviceAccount": {"create": False}}, "'create' not allowed"),
+        ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
+        ({"crds": {"enabled": True}}, "'enabled' not allowed"),
+        ({"validator": {"resources": {"gpu": 1}}}, "/validator/resources"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_schema_refuses(helm: Any, values: dict[str, Any], where: str) -> None:
+    assert where in helm.refusal(values)

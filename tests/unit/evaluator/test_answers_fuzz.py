@@ -1,0 +1,175 @@
+"""Whatever a model writes: the documented error or calls, nothing executed, in bounded time."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitagent_evaluator.answers import MAX_CHARACTERS, AnswerError, decode, is_call_list
+from bitagent_evaluator.answers.folding import fold
+
+SYMBOLS = "f ( ) [ ] { } a= 1 'x' , : . - ~ ** * + % << | lambda: f'{ }' \"\"\" \\ ` # x None ... := 99999999999999999999 é print( @ __import__('os')"
+WORDS = ["not ", "if ", "else ", "for x in ", "await ", "yield ", "\n", "\x00"]
+FRAGMENTS = st.sampled_from([*SYMBOLS.split(), *WORDS])
+WRITTEN = st.lists(FRAGMENTS, max_size=40).map("".join)
+
+NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+CALLS = st.lists(
+    st.tuples(st.lists(NAMES, min_size=1, max_size=3).map(".".join), st.dictionaries(NAMES, VALUES, max_size=4)),
+    max_size=4,
+)
+
+_watching = False
+_executed: list[str] = []
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and event in {"exec", "import", "open", "os.system", "subprocess.Popen", "socket.connect"}:
+        _executed.append(f"{event} {arguments!r}")
+
+
+sys.addaudithook(_audit)
+
+
+@contextmanager
+def nothing_executed() -> Iterator[None]:
+    """Fails when the block runs code objects, imports, opens files or starts programs."""
+    global _watching
+    _executed.clear()
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
+    assert _executed == []
+
+
+def read(text: str) -> list[Any] | None:
+    try:
+        with nothing_executed():
+            return decode(text)
+    except AnswerError:
+        return None
+
+
+decode("f(a=1 + 1, b=g(1))")  # imports what decoding needs, before anyone watches
+
+
+@given(st.text(max_size=60) | WRITTEN | WRITTEN.map(lambda text: f"f(a={text})"))
+@settings(max_examples=600, deadline=None)
+def test_any_text_is_calls_or_the_documented_error(text: str) -> None:
+    decoded = read(text)
+    assert decoded is None or is_call_list(decoded)
+
+
+@given(CALLS)
+@settings(max_examples=200, deadline=None)
+def test_calls_survive_writing_and_reading(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    written = ", ".join(
+        f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})" for name, arguments in calls
+    )
+    assert decode(f"[{written}]") == [{name: arguments} for name, arguments in calls]
+
+
+OPERANDS = st.integers(0, 99).map(str) | st.sampled_from(
+    ["'ab'", "'%s-%d'", "[1]", "(1, 'x')", "2.5", "{}", "True", "1j", "b'z'"]
+)
+OPERATORS = st.sampled_from(["+", "-", "*", "/", "//", "%", "|", "&", "^", "<<", ">>", "**", "@"])
+EXPRESSIONS = st.recursive(
+    OPERANDS,
+    lambda inner: (
+        st.tuples(inner, OPERATORS, inner).map(lambda parts: f"({' '.join(parts)})")
+        | st.tuples(st.sampled_from("+-~"), inner).map(lambda parts: f"({''.join(parts)})")
+    ),
+    max_leaves=8,
+)
+
+
+@given(EXPRESSIONS)
+@settings(max_examples=400, deadline=None)
+def test_folding_agrees_with_python(expression: str) -> None:
+    try:
+        folded = fold(ast.parse(expression, mode="eval").body)
+    except AnswerError as error:
+        if not error.refused:
+            with pytest.raises((TypeError, ValueError, ArithmeticError)):
+                eval(expression)
+        return
+    value = eval(expression)
+    assert type(folded) is type(value)
+    assert repr(folded) == repr(value)
+
+
+ATTACKS = {
+    "import": "f(x=1 + __import__('os').system('true'))",
+    "walrus": "f(x=1 + (y := __import__('os').system('true')))",
+    "lambda": "f(x=lambda: __import__('os').system('true'))",
+    "comprehension": "f(x=[__import__('os').system('true') for _ in (1,)])",
+    "subscript": "f(x=[1][__import__('os').system('true')])",
+    "format string": 'f(x=f\'{__import__("os").system("true")}\')',
+    "format string in a sum": "f(x='a' + f'{__import__(\"os\").system(\"true\")}')",
+    "positional": "f(__import__('os').system('true'))",
+    "default of a lambda": "f(x=1 + (lambda a=__import__('os').system('true'): 1)())",
+    "key": "f(x={__import__('os').system('true') + 1: 2})",
+    "open": "f(x='' + open('/etc/hostname').read())",
+    "exec": "f(x=0 + exec('1'))",
+    "inner call": "f(x=exec('1'))",
+    "percent": "f(x='%s' % __import__('os').system('true'))",
+}
+
+
+@pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
+def test_nothing_is_executed(text: str) -> None:
+    read(text)
+
+
+def test_the_watch_sees_execution() -> None:
+    with pytest.raises(AssertionError), nothing_executed():
+        eval("1 + 1")
+
+
+SIZE = 1_000_000
+GROWING = {
+    **{f"{piece!r} repeated": piece * (MAX_CHARACTERS // len(piece)) for piece in ["(", "[{(", "f(", "f(x=", "f(**", "not ", "lambda:", "1 if 1 else ", "a[b:", "{a:", "'", '"""\n', "\\\n", "`", "#", "]", ",", "f(x=1),", "prose and more ", "é", "\t"]},
+    "numbers": "f(x=[" + "1," * (MAX_CHARACTERS // 2 - 4) + "])",
+    "keywords": "f(" + "a=1," * (MAX_CHARACTERS // 4 - 4) + ")",
+    "attributes": "f" + ".a" * (MAX_CHARACTERS // 2 - 8) + "(x=1)",
+    "calls on calls": "f" + "()" * (MAX_CHARACTERS // 2 - 8) + "(x=1)",
+    "comparison": "f(x=" + "1<" * (MAX_CHARACTERS // 2 - 8) + "1)",
+    "format fields": "f(x=f'" + "{a}" * (MAX_CHARACTERS // 3 - 8) + "')",
+    "products": "f(x=" + "*".join(["9" * 4000] * 16) + ")",
+    "a megabyte of digits": "f(x=" + "9" * SIZE + ")",
+    "a megabyte of calls": "f(x=1)," * (SIZE // 7),
+    "a megabyte of spaces": "f(x=1" + " " * SIZE + ")",
+    "a megabyte of brackets": "[" * SIZE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GROWING.values(), ids=GROWING)
+def test_long_answers_take_bounded_time(text: str) -> None:
+    start = time.process_time()
+    read(text)
+    assert time.process_time() - start < 20  # the longest takes one on a slow machine

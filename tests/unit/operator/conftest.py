@@ -1,0 +1,232 @@
+"""Objects as the API server would send them, made short: `make.model("a", fetched=True)`."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
+from bitagent_operator import naming
+from bitagent_operator.config import Config
+from bitagent_operator.observed import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+
+Obj = dict[str, Any]
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+TASK_SET = {"digest": "sha256:" + "7" * 64, "count": 200, "uri": "pvc://artifacts/rounds/u/tasks"}
+COMMIT = "a" * 40
+
+
+def text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Make:
+    """Builders; `version` counts up so that later objects are newer."""
+
+    T0 = T0
+    TASK_SET = TASK_SET
+
+    def __init__(self) -> None:
+        self._version = itertools.count(1)
+
+    def at(self, seconds: float) -> datetime:
+        return T0 + timedelta(seconds=seconds)
+
+    def meta(self, name: str, *, uid: str = "", created: float = 0, **more: Any) -> Obj:
+        made = {"name": name, "uid": uid or f"uid-{name}", "resourceVersion": str(next(self._version)), "generation": 1}
+        return made | {"creationTimestamp": text(self.at(created))} | more
+
+    def condition(
+        self, kind: str, status: str, reason: str, *, at: float = 0, generation: int = 1, message: str = ""
+    ) -> Obj:
+        out = {"type": kind, "status": status, "reason": reason, "message": message}
+        return out | {"observedGeneration": generation, "lastTransitionTime": text(self.at(at))}
+
+    def facts(self, *, weights: str = "1", **more: Any) -> Obj:
+        made = {"commit": COMMIT, "sizeBytes": 1000, "parameters": 1000, "architecture": "LlamaForCausalLM"}
+        return made | {"license": "mit", "weightsDigest": "sha256:" + weights.rjust(64, "0")} | more
+
+    def model_raw(
+        self,
+        name: str,
+        *,
+        fetched: bool | str = False,
+        at: float = 0,
+        weights: str = "1",
+        revision: str = COMMIT,
+        commit_block: int | None = None,
+        facts: Obj | None = None,
+        status: Obj | None = None,
+        suspend: bool = False,
+        **meta: Any,
+    ) -> Obj:
+        """A MinerModel. `fetched`: True, or the reason why not; `at`: when that was found."""
+        spec: Obj = {"source": {"huggingFace": {"repo": f"org/{name}", "revision": revision}}, "suspend": suspend}
+        if commit_block is not None:
+            spec["miner"] = {"hotkey": "5" * 48, "commitBlock": commit_block}
+        made: Obj = {}
+        if fetched is True:
+            made["resolved"] = self.facts(weights=weights, **(facts or {})) | {"at": text(self.at(at))}
+            made["conditions"] = [self.condition("Fetched", "True", "Fetched", at=at)]
+        elif fetched:
+            made["conditions"] = [self.condition("Fetched", "False", fetched, at=at, message="why")]
+        return {"metadata": self.meta(name, **meta), "spec": spec, "status": made | (status or {})}
+
+    def model(self, name: str, **more: Any) -> ModelObject:
+        return ModelObject.parse(self.model_raw(name, **more))
+
+    def round_raw(
+        self, name: str = "r", *, names: list[str] | None = None, status: Obj | None = None, **more: Any
+    ) -> Obj:
+        tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
+        meta = {k: more.pop(k) for k in ("uid", "created") if k in more}
+        spec = {"models": {"names": names} if names else {"matchLabels": {}}, "tasks": tasks} | more
+        return {"metadata": self.meta(name, **meta), "spec": spec, "status": status or {}}
+
+    def started(
+        self, *models: str, at: float = 0, tasks: bool = True, results: dict[str, Obj] | None = None, **more: Any
+    ) -> RoundObject:
+        """A round that has frozen these models; `results` has more fields of an entry by model."""
+        entries = [{"model": m} | (results or {}).get(m, {}) for m in models]
+        status = {"startedAt": text(self.at(at)), "results": entries} | ({"taskSet": TASK_SET} if tasks else {})
+        return self.round(status=status | more.pop("status", {}), **more)
+
+    def round(self, name: str = "r", **more: Any) -> RoundObject:
+        return RoundObject.parse(self.round_raw(name, **more))
+
+    def validator(self, name: str = "v", *, conditions: list[Obj] | None = None, **more: Any) -> ValidatorObject:
+        tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200}
+        template = {"models": {"matchLabels": {}}, "tasks": tasks}
+        spec = {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://chain:9944"]},
+            "wallet": {"hotkeySecretRef": {"name": "wallet", "key": "hotkey"}},
+            "competitions": [{"id": "main", "schedule": {"everyBlocks": 360}, "round": template}],
+        }
+        status = {"conditions": conditions or []}
+        return ValidatorObject.parse({"metadata": self.meta(name), "spec": spec | more, "status": status})
+
+    def job(
+        self,
+        name: str,
+        *,
+        owner: str,
+        ended: str = "",
+        reason: str = "",
+        at: float = 10,
+        labels: dict[str, str] | None = None,
+        suspended: bool = False,
+        failed: int = 0,
+        active: int = 0,
+        **meta: Any,
+    ) -> JobObject:
+        """A Job owned by the uid `owner`; `ended`: Complete or Failed."""
+        reference = [{"uid": owner, "controller": True}]
+        status: Obj = {"failed": failed, "active": active}
+        if ended:
+            status["conditions"] = [
+                {"type": ended, "status": "True", "reason": reason, "lastTransitionTime": text(self.at(at))}
+            ]
+        made = self.meta(name, ownerReferences=reference, labels=labels or {}, **meta)
+        return JobObject.parse({"metadata": made, "spec": {"suspend": suspended}, "status": status})
+
+    def evaluation(self, key: str, *, attempt: int = 1, owner: str = "uid-r", **more: Any) -> JobObject:
+        labels = naming.labels(naming.Component.EVALUATE, round="r", key=key, attempt=str(attempt))
+        return self.job(naming.round_job("r", key=key, attempt=attempt), owner=owner, labels=labels, **more)
+
+    def fetch(
+        self,
+        model: str,
+        *,
+        need: str = "n",
+        attempt: int = 1,
+        since: float | None = None,
+        generation: int = 1,
+        **more: Any,
+    ) -> JobObject:
+        moment = 0 if since is None else int(self.at(since).timestamp())
+        labels = naming.labels(
+            naming.Component.FETCH,
+            model=model,
+            need=need,
+            attempt=str(attempt),
+            since=str(moment),
+            generation=str(generation),
+        )
+        name = naming.fetch_job(model, need=need, attempt=attempt)
+        return self.job(name, owner=f"uid-{model}", labels=labels, **more)
+
+    def pod(
+        self,
+        job: JobObject,
+        *,
+        code: int | None = None,
+        message: str = "",
+        phase: str = "",
+        waiting: tuple[str, str] | None = None,
+        terminated_reason: str = "Completed",
+        unschedulable: float | None = None,
+        at: float = 5,
+        status: Obj | None = None,
+        name: str = "",
+        **meta: Any,
+    ) -> PodObject:
+        """A pod of the Job, ended with `code`, or waiting, or running."""
+        state: Obj = {"running": {"startedAt": text(self.at(at))}}
+        if code is not None:
+            state = {"terminated": {"exitCode": code, "message": message, "reason": terminated_reason}}
+            state["terminated"] |= {"startedAt": text(self.at(at - 1)), "finishedAt": text(self.at(at))}
+            phase = phase or ("Succeeded" if code == 0 else "Failed")
+        elif waiting is not None:
+            state, phase = {"waiting": {"reason": waiting[0], "message": waiting[1]}}, "Pending"
+        made: Obj = {"phase": phase or "Running", "containerStatuses": [{"state": state}]}
+        if unschedulable is not None:
+            made = {"phase": "Pending"}
+            made["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "Unschedulable",
+                    "message": "no GPUs",
+                    "lastTransitionTime": text(self.at(unschedulable)),
+                }
+            ]
+        reference = [{"uid": job.meta.uid, "controller": True}]
+        labels = dict(job.meta.labels)
+        raw = {"metadata": self.meta(name or f"{job.meta.name}-pod", ownerReferences=reference, labels=labels, **meta)}
+        return PodObject.parse(raw | {"status": made | (status or {})})
+
+    def fetched(self, **facts: Any) -> str:
+        return termination_message(FetchSummary.model_validate({"reason": "Fetched", "facts": self.facts(**facts)}))
+
+    def fetch_fault(self, reason: str, message: str = "why") -> str:
+        return termination_message(FetchSummary.model_validate({"reason": reason, "message": message}))
+
+    def built(self) -> str:
+        summary = {"reason": "TasksReady", "digest": TASK_SET["digest"], "count": 200}
+        return termination_message(TaskSetSummary.model_validate(summary))
+
+    def scored(self, score: str = "0.500000") -> str:
+        return termination_message(
+            EvaluateSummary.model_validate({"reason": "Evaluated", "score": score, "total": 2, "passed": 1})
+        )
+
+    def evaluate_fault(self, reason: str, message: str = "why") -> str:
+        return termination_message(EvaluateSummary.model_validate({"reason": reason, "message": message}))
+
+    def config(self, **more: Any) -> Config:
+        base: Obj = {
+            "namespace": "ns",
+            "images": {"evaluator": "e:1", "validator": "v:1"},
+            "cache": {"claimName": "cache"},
+            "artifacts": {"claimName": "artifacts"},
+        }
+        return Config.model_validate(base | more)
+
+
+@pytest.fixture
+def make() -> Make:
+    return Make()

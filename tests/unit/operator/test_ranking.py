@@ -1,0 +1,57 @@
+"""Ranks and the leaderboard's digest."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitagent_crds.evalround import ModelResult, ResultState
+from bitagent_operator.plan.ranking import best, leaderboard_digest, rank
+
+
+def result(model: str, score: str | None, state: str = "Succeeded") -> ModelResult:
+    return ModelResult.model_validate({"model": model, "score": score, "state": state})
+
+
+@pytest.mark.parametrize(
+    ("scores", "ranks"),
+    [
+        pytest.param(["0.500000", "0.750000"], [2, 1], id="order"),
+        pytest.param(["0.500000", "0.500000", "0.100000"], [1, 1, 3], id="equal scores share and skip"),
+        pytest.param(["1.000000", "0.999999"], [1, 2], id="one is more than less than one"),
+        pytest.param([None, "0.000000"], [None, 1], id="no score, no rank"),
+    ],
+)
+def test_rank(scores: list[str | None], ranks: list[int | None]) -> None:
+    states = ["Rejected" if s is None else "Succeeded" for s in scores]
+    entries = [result(f"m{i}", s, state) for i, (s, state) in enumerate(zip(scores, states, strict=True))]
+    assert [r.rank for r in rank(entries)] == ranks
+
+
+def test_a_models_fault_has_the_last_rank() -> None:
+    found = rank([result("bad", "0.000000", "ModelFault"), result("good", "0.100000")])
+    assert [r.rank for r in found] == [2, 1]
+
+
+def test_best_of_equals_is_the_first_by_name() -> None:
+    assert best([result("b", "0.500000"), result("a", "0.500000")]) == "a 0.500000"
+    assert best([result("a", None, "Rejected")]) == ""
+
+
+@given(
+    st.lists(st.sampled_from(["0.000000", "0.250000", "0.500000", "1.000000"]), min_size=1, max_size=12), st.randoms()
+)
+def test_the_digest_does_not_depend_on_the_order(scores: list[str], rng: random.Random) -> None:
+    entries = rank([result(f"m{i}", s) for i, s in enumerate(scores)])
+    shuffled = entries.copy()
+    rng.shuffle(shuffled)
+    assert leaderboard_digest(entries) == leaderboard_digest(shuffled)
+
+
+def test_the_digest_depends_on_the_score() -> None:
+    one, other = rank([result("a", "0.100000")]), rank([result("a", "0.200000")])
+    assert leaderboard_digest(one) != leaderboard_digest(other)
+    assert one[0].state == ResultState.SUCCEEDED

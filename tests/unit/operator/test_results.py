@@ -1,0 +1,123 @@
+"""From Job and pods to an outcome."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_operator.plan.questions import Answers
+from bitagent_operator.plan.results import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
+
+
+def outcome(
+    make: Make, job: dict[str, Any], pods: list[dict[str, Any]], *, sure: bool = True, now: float = 1000
+) -> Any:
+    made = make.evaluation("k", **job)
+    answers = Answers(sure_jobs=frozenset({made.meta.uid} if sure else ()))
+    return classify(
+        made,
+        [make.pod(made, name=f"p{i}", **{"created": i} | p) for i, p in enumerate(pods)],
+        EvaluateSummary,
+        answers=answers,
+        now=make.at(now),
+        unschedulable_after=timedelta(seconds=300),
+    )
+
+
+COMPLETE, FAILED = {"ended": "Complete"}, {"ended": "Failed", "reason": "BackoffLimitExceeded", "failed": 3}
+DEADLINE, POLICY = {"ended": "Failed", "reason": "DeadlineExceeded"}, {"ended": "Failed", "reason": "PodFailurePolicy"}
+SCORED = '{"reason": "Evaluated", "score": "0.500000"}'
+FAULT = '{"reason": "NonFiniteWeights", "message": "NaN in layer 3"}'
+HUB = '{"reason": "HubUnavailable", "message": "503"}'
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "kind", "reason"),
+    [
+        pytest.param({}, [], Active, None, id="no pod yet"),
+        pytest.param({}, [{}], Active, None, id="running"),
+        pytest.param({}, [{"code": 0, "message": SCORED}], Done, None, id="done before the Job says so"),
+        pytest.param(COMPLETE, [{"code": 0, "message": SCORED}], Done, None, id="done"),
+        pytest.param(COMPLETE, [{"code": 1}, {"code": 0, "message": SCORED}], Done, None, id="done at the second try"),
+        pytest.param(POLICY, [{"code": 78, "message": FAULT}], ModelFault, "NonFiniteWeights", id="model's fault"),
+        pytest.param(POLICY, [{"code": 78, "message": "boom"}], ModelFault, "ModelLoadFailed", id="78 without summary"),
+        pytest.param({"failed": 1}, [{"code": 1}, {}], Active, "InfrastructureFault", id="second try runs"),
+        pytest.param(FAILED, [{"code": 1, "message": "Traceback"}], InfraFault, "InfrastructureFault", id="crashes"),
+        pytest.param(
+            FAILED, [{"code": 1, "message": HUB}], InfraFault, "HubUnavailable", id="own infrastructure reason"
+        ),
+        pytest.param(
+            FAILED, [{"code": 137, "terminated_reason": "OOMKilled"}], InfraFault, "OutOfMemory", id="out of memory"
+        ),
+        pytest.param(
+            FAILED,
+            [{"code": 1, "status": {"reason": "Evicted", "phase": "Failed"}}],
+            InfraFault,
+            "Evicted",
+            id="evicted",
+        ),
+        pytest.param(FAILED, [], InfraFault, "AttemptsExhausted", id="failed and no pod left"),
+        pytest.param(DEADLINE, [], InfraFault, "DeadlineExceeded", id="deadline"),
+        pytest.param(
+            DEADLINE,
+            [{"waiting": ("ImagePullBackOff", "x")}],
+            InfraFault,
+            "ImagePullFailed",
+            id="deadline without image",
+        ),
+        pytest.param({}, [{"waiting": ("ErrImagePull", "no such image")}], Active, "ImagePullFailed", id="image pull"),
+        pytest.param({}, [{"waiting": ("ContainerCreating", "")}], Active, None, id="being created"),
+        pytest.param(
+            {}, [{"waiting": ("CreateContainerConfigError", "x")}], Active, "InfrastructureFault", id="container config"
+        ),
+        pytest.param({}, [{"unschedulable": 0}], Active, "Unschedulable", id="no node for too long"),
+        pytest.param({}, [{"unschedulable": 900}], Active, None, id="no node yet"),
+        pytest.param(COMPLETE, [], Lost, None, id="complete, pod gone"),
+        pytest.param(COMPLETE, [{"code": 0, "message": "not json"}], Lost, None, id="unreadable summary"),
+        pytest.param(POLICY, [], Lost, None, id="model's fault, pod gone"),
+    ],
+)
+def test_outcome(make: Make, job: dict[str, Any], pods: list[dict[str, Any]], kind: type, reason: str | None) -> None:
+    found = outcome(make, job, pods)
+    assert type(found) is kind
+    assert getattr(found, "reason", None) == reason
+
+
+@pytest.mark.parametrize("job", [COMPLETE, FAILED, DEADLINE, POLICY], ids=lambda j: j.get("reason", "Complete"))
+def test_nothing_is_concluded_from_an_absent_pod_without_a_live_look(make: Make, job: dict[str, Any]) -> None:
+    assert isinstance(outcome(make, job, [], sure=False), Unseen)
+
+
+def test_another_jobs_pod_is_not_a_result(make: Make) -> None:
+    job, other = make.evaluation("k"), make.evaluation("other")
+    pods = [make.pod(other, code=0, message=SCORED)]
+    found = classify(
+        job, pods, EvaluateSummary, answers=Answers(), now=make.at(0), unschedulable_after=timedelta(seconds=1)
+    )
+    assert isinstance(found, Active)
+
+
+def test_the_end_of_the_log_is_in_the_message(make: Make) -> None:
+    found = outcome(make, FAILED, [{"code": 3, "message": "line 1\nCUDA error: device lost"}])
+    assert "exit code 3" in found.message
+    assert "CUDA error: device lost" in found.message
+    assert len(found.message) <= 512
+
+
+@pytest.mark.parametrize("length", [1000, 4096])
+def test_messages_are_bounded(make: Make, length: int) -> None:
+    assert len(outcome(make, FAILED, [{"code": 3, "message": "x" * length}]).message) <= 512
+
+
+def test_reasons_of_infrastructure_are_never_a_models_fault() -> None:
+    from bitagent_operator.plan.results import INFRASTRUCTURE
+
+    assert Reason.NON_FINITE_WEIGHTS not in INFRASTRUCTURE
+    assert Reason.REPOSITORY_NOT_FOUND not in INFRASTRUCTURE

@@ -1,0 +1,62 @@
+"""Plain data to decide on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bitagent_crds.validator import Competition
+from bitagent_validator.chain.facts import RAO, Neuron, Rules, Subnet
+
+RULES: dict[str, Any] = {
+    "rate_limit": 100,
+    "version_key": 0,
+    "min_weights": 1,
+    "max_weight": 65535,
+    "commit_reveal": False,
+    "stake_threshold": 0,
+    "activity_cutoff": 5000,
+}
+
+
+@pytest.fixture(scope="session")
+def competition() -> Callable[..., Competition]:
+    """A competition, by what a test cares about."""
+
+    def make(**changes: Any) -> Competition:
+        template = {
+            "models": {"matchLabels": {}},
+            "tasks": {"sources": [{"bfcl": {"categories": ["multiple"]}}], "count": 10},
+        }
+        wire = {"id": "fc", "schedule": {"everyBlocks": 100}, "round": template, "historyLimit": 2}
+        return Competition.model_validate(wire | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def neuron() -> Callable[..., Neuron]:
+    """A miner's neuron, by what a test cares about."""
+
+    def make(hotkey: str, **changes: Any) -> Neuron:
+        plain = {"uid": 1, "stake": 0, "permit": False, "registered_at": 10, "last_update": 10}
+        return Neuron(hotkey=hotkey, **(plain | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def subnet(neuron: Callable[..., Neuron]) -> Callable[..., Subnet]:
+    """A subnet at block 1000 with the validator "me" and miners "a" and "b"."""
+
+    def make(*, me: dict[str, Any] | None = None, row: dict[str, int] | None = None, **changes: Any) -> Subnet:
+        rules = Rules(**(RULES | {k: changes.pop(k) for k in RULES if k in changes}))
+        mine = {"uid": 0, "stake": 9000 * RAO, "permit": True, "registered_at": 5, "last_update": 500} | (me or {})
+        neurons = [neuron("me", **mine), neuron("a", uid=1), neuron("b", uid=2)]
+        by_hotkey = {n.hotkey: n for n in neurons}
+        facts = {"netuid": 20, "block": 1000, "neurons": by_hotkey, "rules": rules, "hotkey": "me", "row": row or {}}
+        return Subnet(**(facts | changes))
+
+    return make

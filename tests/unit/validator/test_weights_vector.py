@@ -1,0 +1,76 @@
+"""Shares to a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.weights.vector import combine, quantize, row_digest, same_row
+
+Make = Callable[..., Subnet]
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        pytest.param({"x": {"a": 1.0}, "y": {"b": 1.0}}, {"a": 0.7, "b": 0.3}, id="by reward share"),
+        pytest.param({"x": {"a": 0.5, "b": 0.5}, "y": {"b": 1.0}}, {"a": 0.35, "b": 0.65}, id="added up by hotkey"),
+        pytest.param({"x": {"a": 1.0}}, {"a": 1.0}, id="without a complete round: its part goes to the others"),
+        pytest.param({"x": {}, "y": {"b": 1.0}}, {"b": 1.0}, id="paying nobody: likewise"),
+        pytest.param({}, {}, id="no complete round at all: no weights"),
+        pytest.param({"x": {}}, {}, id="nobody anywhere: no weights"),
+    ],
+)
+def test_combine(shares: dict[str, dict[str, float]], expected: dict[str, float]) -> None:
+    assert combine(shares, reward_shares={"x": 70, "y": 30}) == pytest.approx(expected)
+
+
+SHARES = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.001, 1), min_size=1).map(
+    lambda raw: {h: v / math.fsum(raw.values()) for h, v in raw.items()}
+)
+
+
+@given(x=SHARES, y=SHARES, part=st.integers(1, 99))
+def test_combined_weights_sum_to_one(x: dict[str, float], y: dict[str, float], part: int) -> None:
+    combined = combine({"x": x, "y": y}, reward_shares={"x": part, "y": 100 - part})
+    assert math.isclose(math.fsum(combined.values()), 1, rel_tol=1e-9)
+    assert combined == combine({"y": y, "x": x}, reward_shares={"y": 100 - part, "x": part})
+
+
+def test_quantize_by_hand(subnet: Make) -> None:
+    assert quantize({"a": 0.5, "b": 0.25, "c": 0.0}, rules=subnet().rules) == {"a": 65535, "b": 32768}
+    assert quantize({}, rules=subnet().rules) == {}
+
+
+def test_quantize_keeps_to_the_subnets_limit(subnet: Make) -> None:
+    row = quantize({"a": 0.9, "b": 0.06, "c": 0.04}, rules=subnet(max_weight=32768).rules)
+    assert row["a"] / sum(row.values()) <= 32768 / 65535 + 1e-4
+    assert row["b"] > row["c"]
+
+
+@given(weights=SHARES)
+def test_quantized_rows_are_what_the_chain_takes(subnet: Make, weights: dict[str, float]) -> None:
+    row = quantize(weights, rules=subnet().rules)
+    assert max(row.values()) == 65535
+    assert all(0 < value <= 65535 for value in row.values())
+    assert row_digest(row) == row_digest(dict(reversed(row.items())))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        pytest.param({"a": 65535, "b": 100}, {"b": 101, "a": 65535}, True, id="rounding of the chain"),
+        pytest.param({"a": 65535, "b": 100}, {"a": 65535, "b": 102}, False, id="another weight"),
+        pytest.param({"a": 65535}, {"z": 65535}, False, id="the slot changed hands"),
+        pytest.param({"a": 65535}, {}, False, id="nothing there"),
+        pytest.param({"a": 65535, "b": 1}, {"a": 65535}, True, id="a weight that rounds to nothing"),
+    ],
+)
+def test_same_row(left: dict[str, int], right: dict[str, int], same: bool) -> None:
+    assert same_row(left, right) is same
+    assert same_row(right, left) is same

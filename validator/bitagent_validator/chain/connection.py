@@ -1,0 +1,199 @@
+"""One connection to the chain: the SDK's client with a time limit on every call and plain data as answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import bittensor as bt
+from websockets.exceptions import WebSocketException
+
+from bitagent_validator.chain.facts import Neuron, Rules, Subnet
+
+T = TypeVar("T")
+
+CALL_SECONDS = 20.0
+"""Time limit of one read; a node that takes longer is treated as gone."""
+DEFAULT_ACTIVITY_CUTOFF = 5000
+"""The chain's default, in blocks, for runtimes that do not report it."""
+
+SDK_ERRORS = (bt.BittensorError, WebSocketException, OSError, TimeoutError, ValueError, EOFError)
+"""What the SDK raises for a chain that cannot be used: its own errors, its transport's, and ValueError for storage
+that the runtime lacks."""
+
+
+class ChainUnavailable(Exception):
+    """The chain did not answer, or not with what was asked. The connection should be given up."""
+
+
+class SubnetNotFound(Exception):
+    """The chain has no such subnet."""
+
+
+class Connection:
+    """An open connection. Every method raises ChainUnavailable when the chain does not answer in time."""
+
+    def __init__(self, client: Any, *, endpoint: str, block_seconds: float) -> None:
+        self._client = client
+        self.endpoint = endpoint
+        self.block_seconds = block_seconds
+        """Time between two blocks."""
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def head(self) -> int:
+        """The best block, which may not be final."""
+        return int(await self._ask("the best block", self._client.block()))
+
+    async def finalized(self) -> int:
+        """The last finalised block."""
+        return int(await self._ask("the finalised block", self._client.finalized_block()))
+
+    async def finalized_blocks(self, *, stall_seconds: float) -> AsyncIterator[int]:
+        """Numbers of finalised blocks as they come.
+
+        Raises:
+            ChainUnavailable: The connection broke.
+            TimeoutError: No block became final for `stall_seconds`, though the connection looks alive.
+        """
+        queue: asyncio.Queue[int | ChainUnavailable] = asyncio.Queue()
+        pump = asyncio.create_task(self._pump(queue))
+        self._pumps.add(pump)
+        pump.add_done_callback(self._pumps.discard)
+        try:
+            while True:
+                async with asyncio.timeout(stall_seconds):
+                    item = await queue.get()
+                if isinstance(item, ChainUnavailable):
+                    raise item
+                yield item
+        finally:
+            # Not awaited: the SDK then unsubscribes, and a dead node never answers that.
+            pump.cancel()
+
+    async def _pump(self, queue: asyncio.Queue[int | ChainUnavailable]) -> None:
+        try:
+            async for header in self._client.blocks(finalized=True):
+                queue.put_nowait(int(header.number))
+        except SDK_ERRORS as error:
+            queue.put_nowait(ChainUnavailable(f"{self.endpoint}: {_text(error)}"))
+        else:
+            queue.put_nowait(ChainUnavailable(f"{self.endpoint} ended the stream of blocks"))
+
+    async def block_hash(self, block: int) -> str:
+        """The hash of a finalised block, 0x and 64 hex digits."""
+        info = await self._ask(f"block {block}", self._client.block_info(block))
+        if info is None or not info.hash:
+            raise ChainUnavailable(f"{self.endpoint} does not know block {block}")
+        return str(info.hash)
+
+    async def timestamp(self, block: int) -> datetime:
+        """The time of a block, in UTC."""
+        stamp: datetime = await self._ask(f"the time of block {block}", self._client.timestamp(block))
+        return stamp
+
+    async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
+        """`block-index` of the extrinsic by which a hotkey set weights in a block; the block alone if none is found."""
+        info = await self._ask(f"block {block}", self._client.block_info(block))
+        for index, extrinsic in enumerate(info.extrinsics if info else []):
+            call = (extrinsic or {}).get("call") or {}
+            if (extrinsic or {}).get("address") == hotkey and "weights" in str(call.get("call_function", "")):
+                return f"{block}-{index:04d}"
+        return str(block)
+
+    async def subnet(self, netuid: int, *, hotkey: str, block: int) -> Subnet:
+        """Read the subnet at a block.
+
+        Raises:
+            SubnetNotFound: There is none of this number.
+        """
+        view = await self._ask(f"block {block}", self._client.at(block))
+        graph, threshold = await self._ask(
+            f"subnet {netuid}",
+            _both(
+                view.subnets.metagraph(netuid, commitments=False),
+                view.query(("SubtensorModule", "StakeThreshold")),
+            ),
+        )
+        if graph is None:
+            raise SubnetNotFound(f"the chain has no subnet {netuid}")
+        neurons = {n.hotkey: _neuron(n) for n in graph.neurons}
+        row: dict[str, int] = {}
+        if me := neurons.get(hotkey):
+            stored = await self._ask("the weights", view.query(("SubtensorModule", "Weights"), [netuid, me.uid]))
+            holders = {n.uid: n.hotkey for n in neurons.values()}
+            row = {holders.get(int(uid), f"uid {uid}"): int(value) for uid, value in stored or [] if int(value)}
+        return Subnet(
+            netuid=netuid,
+            block=block,
+            neurons=neurons,
+            rules=_rules(graph.raw, stake_threshold=int(threshold or 0)),
+            hotkey=hotkey,
+            row=row,
+        )
+
+    async def _ask(self, what: str, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await call
+        except SDK_ERRORS as error:
+            raise ChainUnavailable(f"{self.endpoint} did not tell {what}: {_text(error)}") from error
+
+
+@asynccontextmanager
+async def connect(endpoints: Sequence[str]) -> AsyncIterator[Connection]:
+    """Open a connection to the first endpoint, with the others as fall-backs; close it on leaving.
+
+    Raises:
+        ChainUnavailable: None answers in time.
+    """
+    subtensor = bt.Subtensor(endpoints[0], fallback_endpoints=list(endpoints[1:]), archive_endpoints=[])
+    client: Any = None
+    try:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                client = await subtensor
+                seconds = float(await client.block_time())
+        except SDK_ERRORS as error:
+            raise ChainUnavailable(f"cannot connect to {', '.join(endpoints)}: {_text(error)}") from error
+        yield Connection(client, endpoint=endpoints[0], block_seconds=seconds)
+    finally:
+        if client is not None:
+            with contextlib.suppress(*SDK_ERRORS):
+                async with asyncio.timeout(2):
+                    await client.close()
+
+
+async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, Any]:
+    one, two = await asyncio.gather(first, second)
+    return one, two
+
+
+def _neuron(neuron: Any) -> Neuron:
+    return Neuron(
+        uid=int(neuron.uid),
+        hotkey=str(neuron.hotkey),
+        stake=int(neuron.total_stake.rao),
+        permit=bool(neuron.validator_permit),
+        registered_at=int(neuron.block_at_registration),
+        last_update=int(neuron.last_update),
+    )
+
+
+def _rules(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
+    return Rules(
+        rate_limit=int(raw["weights_rate_limit"]),
+        version_key=int(raw["weights_version"]),
+        min_weights=int(raw["min_allowed_weights"]),
+        max_weight=int(raw["max_weights_limit"]),
+        commit_reveal=bool(raw["commit_reveal_weights_enabled"]),
+        stake_threshold=stake_threshold,
+        activity_cutoff=int(raw.get("activity_cutoff") or DEFAULT_ACTIVITY_CUTOFF),
+    )
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -1,0 +1,116 @@
+"""Keep a connection to the chain alive and know the last finalised block.
+
+A connection is given up, and a new client opened, when it breaks, when a read on it fails, or when it is half dead: the
+socket is open but no block becomes final. Each new attempt starts with the next endpoint and waits a little longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect
+
+log = logging.getLogger(__name__)
+
+STALL_BLOCKS = 15
+"""A chain that finalises nothing for so many block times is taken for dead. Finality trails the head by about three."""
+STALL_SECONDS_AT_LEAST = 10.0
+BACKOFF_SECONDS = (0.5, 30.0)
+"""First and longest wait between two attempts."""
+
+
+@dataclass(frozen=True)
+class Up:
+    """The chain answers and its blocks advance."""
+
+    connection: Connection
+    block: int
+    """The last finalised block."""
+
+
+@dataclass(frozen=True)
+class Down:
+    """The chain cannot be used at the moment."""
+
+    reason: Reason
+    message: str
+
+
+class Follower:
+    """Follows the chain while `run` runs; `state` is what it knows now, and `changed` is called when that changes."""
+
+    def __init__(
+        self, endpoints: Sequence[str], *, changed: Callable[[], None], stall_seconds: float | None = None
+    ) -> None:
+        self.state: Up | Down = Down(Reason.CHAIN_UNREACHABLE, f"connecting to {endpoints[0]}")
+        self.tried = False
+        """Whether `state` comes from an attempt to connect, rather than from the time before the first."""
+        self.reconnects = 0
+        self._endpoints = list(endpoints)
+        self._changed = changed
+        self._stall_seconds = stall_seconds
+        self._broken = asyncio.Event()
+
+    def give_up(self, connection: Connection) -> None:
+        """Report that a read on this connection failed; a new one is opened. Late reports on old ones are ignored."""
+        if isinstance(self.state, Up) and self.state.connection is connection:
+            self._broken.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        attempt = 0
+        while True:
+            started = asyncio.get_running_loop().time()
+            await self._follow()
+            self.reconnects += 1
+            self._endpoints.append(self._endpoints.pop(0))
+            lasted = asyncio.get_running_loop().time() - started
+            attempt = 0 if lasted > BACKOFF_SECONDS[1] else attempt + 1
+            longest = min(BACKOFF_SECONDS[1], BACKOFF_SECONDS[0] * 2**attempt)
+            await asyncio.sleep(random.uniform(longest / 2, longest))
+
+    async def _follow(self) -> None:
+        """Use one connection until it fails; the state is then Down."""
+        self._broken.clear()
+        try:
+            async with connect(self._endpoints) as connection:
+                self._become(Up(connection, await connection.finalized()))
+                log.info("chain connected: %s", connection.endpoint)
+                down = await self._until_down(connection)
+                # Before the connection is closed: a dead node makes that slow.
+                self._become(down)
+        except ChainUnavailable as error:
+            self._become(Down(Reason.CHAIN_UNREACHABLE, str(error)))
+
+    async def _until_down(self, connection: Connection) -> Down:
+        stall = self._stall_seconds or max(STALL_SECONDS_AT_LEAST, STALL_BLOCKS * connection.block_seconds)
+        stream = asyncio.create_task(self._stream(connection, stall))
+        broken = asyncio.create_task(self._broken.wait())
+        try:
+            await asyncio.wait({stream, broken}, return_when=asyncio.FIRST_COMPLETED)
+            if not stream.done():
+                return Down(Reason.CHAIN_UNREACHABLE, f"{connection.endpoint} stopped answering")
+            try:
+                await stream
+            except TimeoutError:
+                return Down(Reason.CHAIN_STALLED, f"{connection.endpoint} has finalised no block for {stall:g} s")
+            return Down(Reason.CHAIN_UNREACHABLE, f"{connection.endpoint} ended the stream of blocks")
+        finally:
+            stream.cancel()
+            broken.cancel()
+            await asyncio.wait({stream, broken})
+
+    async def _stream(self, connection: Connection, stall: float) -> None:
+        async for block in connection.finalized_blocks(stall_seconds=stall):
+            self._become(Up(connection, block))
+
+    def _become(self, state: Up | Down) -> None:
+        if isinstance(state, Down):
+            log.warning("chain lost: %s", state.message)
+        self.state, self.tried = state, True
+        self._changed()
