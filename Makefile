@@ -38,6 +38,7 @@ lint: env ## Style, types, import rules, generated files
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m bitagent_crds.generate . --check
+	$(PY) charts/sync.py --check
 	scripts/lock.sh --check
 
 format: env ## Formats and sorts imports
@@ -46,7 +47,7 @@ format: env ## Formats and sorts imports
 
 crds: env ## Writes the CustomResourceDefinitions from the models, and the chart's copies
 	$(PY) -m bitagent_crds.generate .
-	scripts/sync-crds.sh
+	$(PY) charts/sync.py
 
 lock: ## Resolves pyproject.toml anew and exports requirements/*.txt
 	scripts/lock.sh

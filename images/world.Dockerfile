@@ -18,13 +18,16 @@ RUN python3 -m venv --without-pip /opt/venv \
 
 FROM dependencies AS code
 COPY crds/bitagent_crds /opt/world/bitagent_crds
-COPY local/bitagent_local /opt/world/bitagent_local
+COPY local/bitagent_local/__init__.py /opt/world/bitagent_local/
+COPY local/bitagent_local/chain /opt/world/bitagent_local/chain
+COPY local/bitagent_local/hub /opt/world/bitagent_local/hub
+COPY local/bitagent_local/models /opt/world/bitagent_local/models
 COPY local/models /opt/world/models
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/world
 
 FROM ${BASE}
 # A passwd entry: libraries ask for the user's name and fail without one.
-RUN useradd --uid 65532 --user-group --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
+RUN groupadd --gid 65532 app && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=code /opt/world /opt/world
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \

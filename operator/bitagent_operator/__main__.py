@@ -39,7 +39,12 @@ async def run(settings: config.Config) -> None:
     state = health.Health(settings.relist_seconds)
     api = Api(await cluster_configuration(), namespace=settings.namespace, observe=metrics.request)
     events = Events(api, instance=os.environ.get("POD_NAME", socket.gethostname()))
-    context = Context(config=settings, store=store, api=api, events=events, metrics=metrics)
+
+    def enqueue(keys: Iterable[Key]) -> None:
+        for key in keys:
+            queue.add(key)
+
+    context = Context(config=settings, store=store, api=api, events=events, metrics=metrics, enqueue=enqueue)
 
     async def work(key: Key) -> float | None:
         outcome, began = "error", time.monotonic()
@@ -53,10 +58,6 @@ async def run(settings: config.Config) -> None:
 
     queue: WorkQueue[Key] = WorkQueue(work)
     metrics.queue_depth.set_function(lambda: float(len(queue)))
-
-    def enqueue(keys: Iterable[Key]) -> None:
-        for key in keys:
-            queue.add(key)
 
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
     try:

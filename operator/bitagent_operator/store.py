@@ -172,6 +172,11 @@ class Store:
         table.forget_deletions()
         return table.uids()
 
+    def keys(self) -> list[Key]:
+        """Everything that is reconciled."""
+        tables = (self.rounds, self.models, self.validators)
+        return [key_of(table.kind, found.meta) for table in tables for found in table]
+
     def model(self, name: str) -> ModelObject | None:
         """The MinerModel of that name."""
         return self.models.get(Key(Kind.MODEL, name))

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 async def relist(api: Api, store: Store, enqueue: Enqueue) -> None:
-    """Make the store equal to full lists of all kinds. Raises ApiError."""
+    """Make the store equal to full lists of all kinds, and have everything looked at anew. Raises ApiError."""
 
     async def one(endpoint: Endpoint, labelled: bool) -> None:
         known = store.uids(endpoint.kind)
@@ -49,6 +49,7 @@ async def relist(api: Api, store: Store, enqueue: Enqueue) -> None:
         enqueue(store.replace(endpoint.kind, objects, known=known))
 
     await asyncio.gather(*(one(endpoint, labelled) for endpoint, labelled in WATCHED))
+    enqueue(store.keys())
 
 
 async def relist_for_ever(

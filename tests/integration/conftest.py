@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from bitagent_crds.generate import KINDS, render
 from bitagent_crds.jobs import JOB_ANNOTATION, EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
 from bitagent_local.cluster.api import Api, ApiError
@@ -84,6 +85,11 @@ def scored(score: str) -> Exit:
     return Exit(0, termination_message(EvaluateSummary.model_validate(summary)))
 
 
+def refused_evaluation(reason: str, message: str) -> Exit:
+    summary = EvaluateSummary.model_validate({"reason": reason, "message": message})
+    return Exit(78, termination_message(summary), "Error")
+
+
 def usual(pod: Obj, document: Obj) -> Exit | None:
     """Everything works; a model's score is in its repository's name: `org/m-375` scores 0.375."""
     match document["kind"]:
@@ -93,6 +99,18 @@ def usual(pod: Obj, document: Obj) -> Exit | None:
             return built()
         case _:
             return scored(f"0.{document['repo'].rpartition('-')[2]:0<6}")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How pods may end, for the scripts of tests."""
+
+    usual: Script = staticmethod(usual)
+    fetched: Callable[..., Exit] = staticmethod(fetched)
+    refused: Callable[[str, str], Exit] = staticmethod(refused)
+    refused_evaluation: Callable[[str, str], Exit] = staticmethod(refused_evaluation)
+    scored: Callable[[str], Exit] = staticmethod(scored)
+    crashed: Callable[[int, str, str], Exit] = staticmethod(Exit)
 
 
 class Kubelet:
@@ -125,7 +143,7 @@ class Kubelet:
         name, status = pod["metadata"]["name"], pod.get("status", {})
         if status.get("phase") in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]:
             if "deletionTimestamp" in pod["metadata"]:
-                self._api._request(  # noqa: SLF001
+                self._api._request(
                     "DELETE", f"{self._pods}/{name}", {"gracePeriodSeconds": 0}, content_type="application/json"
                 )
             return
@@ -241,6 +259,14 @@ class World:
         self.until(f"{plural}/{name} {kind}={status}", holds, seconds)
         return self.get(plural, name)
 
+    def told(self, reason: str) -> list[str]:
+        """Texts of the Events with that reason."""
+        return [e["message"] for e in self.list("events") if e["reason"] == reason]
+
+    def pause(self, seconds: float) -> None:
+        """Let real time pass, where nothing can be waited for."""
+        time.sleep(seconds)
+
     def results(self, name: str) -> dict[str, Obj]:
         """A round's results by model."""
         return {r["model"]: r for r in self.get("evalrounds", name)["status"]["results"]}
@@ -284,6 +310,12 @@ def world(plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest) -
         for process in made.operators:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def outcomes() -> Outcomes:
+    """How pods may end."""
+    return Outcomes()
 
 
 @pytest.fixture

@@ -74,9 +74,11 @@ class Lease:
         renewed = loop.time()
         while True:
             await asyncio.sleep(RETRY)
-            began = loop.time()
+            began, deadline = loop.time(), renewed + RENEW_DEADLINE
             try:
-                async with asyncio.timeout(max(0.0, renewed + RENEW_DEADLINE - began)):
+                if began > deadline:
+                    raise TimeoutError
+                async with asyncio.timeout_at(deadline):
                     holder = await self._attempt()
             except ApiError as error:
                 log.warning("lease %s was not renewed: %s", self.name, error)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 10.0
 """Longest time between two passes."""
 FACTS_SECONDS = 10.0
-"""The subnet is read again after so long, and sooner when something depends on it."""
+"""While the weights are current the subnet is read no more often than this; otherwise at every block."""
 BLOCK_STATUS_SECONDS = 10.0
 """A status that differs by its block number alone is written no more often than this."""
 
@@ -116,7 +116,8 @@ class Loop:
             await self._report(me, me.spec, chain)
 
     async def _step(self, me: Self, spec: ValidatorSpec, chain: Up) -> None:
-        subnet = await self._read(spec, chain, urgent=self._tools.store.state.pending is not None)
+        settled = self._verdict is not None and self._verdict.current and self._tools.store.state.pending is None
+        subnet = await self._read(spec, chain, urgent=not settled)
         if subnet is None or spec.suspend:
             return
         await self._competitions.take_over_scores(spec.competitions, subnet)
@@ -139,7 +140,7 @@ class Loop:
         return computed, self._payer.verdict(spec, computed, subnet)
 
     async def _read(self, spec: ValidatorSpec, chain: Up, *, urgent: bool) -> Subnet | None:
-        """The subnet at the last finalised block, or a few seconds older unless it is urgent."""
+        """The subnet at the last finalised block, or a few seconds older unless that is urgent."""
         now = asyncio.get_running_loop().time()
         old = self._subnet
         if old and (old.block == chain.block or (not urgent and now - self._read_at < FACTS_SECONDS)):
@@ -168,14 +169,16 @@ class Loop:
             last_weights=_last_weights(accepted) if accepted else None,
             suspended=spec.suspend,
         )
-        status = status_of(picture, previous=me.status.get("conditions") or [], now=datetime.now(UTC))
+        written, at = self._written
+        # What was written last is newer than what the watch has told of it.
+        previous = (written or {"status": me.status})["status"].get("conditions") or []
+        status = status_of(picture, previous=previous, now=datetime.now(UTC))
         self._measure(status)
         body = manifest(status, name=me.name, namespace=me.namespace)
         if self._verdict is None:
             # Just started, and nothing was read yet: what the last process reported stands until then.
             body["status"] |= {k: me.status[k] for k in ("uid", "currentRounds", "weights") if k in me.status}
         now = asyncio.get_running_loop().time()
-        written, at = self._written
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):
             return
         await self._tools.api.apply(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,49 +35,36 @@ def encode(frame: Frame) -> bytes:
 
 
 class Decoder:
-    """Puts frames together from whatever pieces a pipe delivers. Raises FrameTooLarge before it would hold more than `limit` bytes."""
+    """Puts one frame together from whatever pieces a pipe delivers, holding no more than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._pieces: list[bytes] = []
-        self._held = 0
+        self._buffer = bytearray()
         self._head: dict[str, Any] | None = None
-        self._need = _LENGTH.size
-        self._head_size: int | None = None
+        self._head_end = 0
+        self._frame_end = 0
 
     def feed(self, data: bytes) -> Frame | None:
-        """Take bytes; the frame once it is whole. Bytes after the frame's end are an error of the sender and are not kept."""
-        self._pieces.append(data)
-        self._held += len(data)
-        while self._held >= self._need:
-            buffer = b"".join(self._pieces)
-            self._pieces = [buffer]
-            frame = self._advance(buffer)
-            if frame is not None:
-                return frame
-        return None
+        """Take bytes; the frame once it is whole. Raises FrameTooLarge as soon as the frame's size is known."""
+        self._buffer += data
+        if not self._head_end and len(self._buffer) >= _LENGTH.size:
+            self._head_end = _LENGTH.size + int(_LENGTH.unpack_from(self._buffer)[0])
+            self._check(self._head_end)
+        if self._head is None and self._head_end and len(self._buffer) >= self._head_end:
+            self._head = json.loads(self._buffer[_LENGTH.size : self._head_end])
+            self._frame_end = self._head_end + sum(self._head["blobs"].values())
+            self._check(self._frame_end)
+        if self._head is None or len(self._buffer) < self._frame_end:
+            return None
+        return self._frame(self._head)
 
-    def _advance(self, buffer: bytes) -> Frame | None:
-        if self._head_size is None:
-            self._head_size = _LENGTH.unpack_from(buffer)[0]
-            return self._expect(_LENGTH.size + self._head_size)
-        start = _LENGTH.size + self._head_size
-        if self._head is None:
-            self._head = json.loads(buffer[_LENGTH.size : start])
-            total = start + sum(self._sizes())
-            if total > self._need:
-                return self._expect(total)
-        blobs = {}
-        for name, size in self._head["blobs"].items():
-            blobs[name] = buffer[start : start + size]
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise FrameTooLarge(f"a message of {size} bytes, allowed {self._limit}")
+
+    def _frame(self, head: dict[str, Any]) -> Frame:
+        blobs, start = {}, self._head_end
+        for name, size in head["blobs"].items():
+            blobs[name] = bytes(self._buffer[start : start + size])
             start += size
-        return Frame(self._head["body"], blobs)
-
-    def _sizes(self) -> Iterable[int]:
-        sizes: dict[str, int] = (self._head or {}).get("blobs", {})
-        return sizes.values()
-
-    def _expect(self, total: int) -> None:
-        if total > self._limit:
-            raise FrameTooLarge(f"a message of {total} bytes, allowed {self._limit}")
-        self._need = total
+        return Frame(head["body"], blobs)

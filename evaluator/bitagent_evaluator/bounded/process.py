@@ -100,8 +100,8 @@ class BoundedProcess:
 
     def _exchange(self, data: bytes, wall_seconds: float) -> dict[str, Any]:
         stdin, stdout = self._child.stdin, self._child.stdout
-        if stdin is None or stdout is None:
-            raise ChildLost("the bounded child has no pipes")
+        if stdin is None or stdout is None or stdin.closed:
+            raise ChildLost("the bounded child has ended already")
         decoder = Decoder(self._limits.answer_bytes)
         pending = memoryview(data)
         deadline = time.monotonic() + wall_seconds
@@ -114,7 +114,9 @@ class BoundedProcess:
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
                 if not ready:
                     self.close()
-                    raise ChildLost(f"the bounded child gave no answer in {wall_seconds:.0f} s: is the machine overloaded?")
+                    raise ChildLost(
+                        f"the bounded child gave no answer in {wall_seconds:.0f} s: is the machine overloaded?"
+                    )
                 for key, _ in ready:
                     if key.fileobj is stdin:
                         pending = self._write(stdin.fileno(), pending)

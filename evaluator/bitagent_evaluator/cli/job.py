@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from bitagent_crds.jobs import EXIT_USAGE, JOB_FILE, TERMINATION_LOG
-
 from bitagent_evaluator.jobs import logs, runner
 
 _EPILOG = "exit codes: 0 done, 78 final (the model's or the document's fault), 2 wrong usage, anything else: try again"

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 
 
@@ -35,7 +34,10 @@ _RULES = (
         r"size mismatch|shape|were not initialized|no module or parameter|SafetensorError|quantiz|not divisible|must be divisible",
         Reason.MODEL_LOAD_FAILED,
     ),
-    _Rule(r"^(\w+\.)*(ValueError|AssertionError|KeyError|TypeError|ValidationError|IndexError)\b", Reason.MODEL_LOAD_FAILED),
+    _Rule(
+        r"^(\w+\.)*(ValueError|AssertionError|KeyError|TypeError|ValidationError|IndexError)\b",
+        Reason.MODEL_LOAD_FAILED,
+    ),
 )
 
 

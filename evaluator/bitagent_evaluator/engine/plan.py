@@ -14,7 +14,6 @@ from typing import Any
 
 from bitagent_crds.minermodel import DType
 from bitagent_crds.minermodel import Engine as EngineChoices
-
 from bitagent_evaluator.safety.architectures.dense import head_dim, key_value_heads
 
 CPU_BLOCK_TOKENS = 32
@@ -102,9 +101,11 @@ def _with_positions(config: Mapping[str, Any], length: int) -> dict[str, Any]:
 
 
 def _cpu_cache_bytes(config: Mapping[str, Any], dtype: str, length: int, prompts: int) -> int:
-    per_token = 2 * config["num_hidden_layers"] * key_value_heads(config) * head_dim(config) * _DTYPE_BYTES.get(dtype, 2)
+    per_token = (
+        2 * config["num_hidden_layers"] * key_value_heads(config) * head_dim(config) * _DTYPE_BYTES.get(dtype, 2)
+    )
     blocks = -(-length // CPU_BLOCK_TOKENS) + 1
     per_sequence = blocks * CPU_BLOCK_TOKENS * per_token
     least, most = _CPU_CACHE_BYTES
     wanted = per_sequence * min(max(1, prompts), CPU_CONCURRENCY)
-    return max(2 * per_sequence, min(most, max(least, wanted)))
+    return int(max(2 * per_sequence, min(most, max(least, wanted))))

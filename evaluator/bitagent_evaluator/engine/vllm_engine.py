@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.engine.failures import classify
 from bitagent_evaluator.engine.interface import Answer, Prompt
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
@@ -93,11 +93,15 @@ def _register_in_process(architecture: str) -> None:
 
 
 class VllmBackend:
-    """vLLM as installed."""
+    """vLLM as installed. Its last engine lives until the next one starts or the process ends: letting go of one takes a second or two, and a
+    pod that leaves with `os._exit` never does.
+    """
 
     def __init__(self) -> None:
         self.identity = f"vllm {version('vllm')}"
         self._preload: Preload | None = None
+        self._engine: VllmEngine | None = None
+        atexit.register(self._let_go)
 
     def prepare(self, model_dir: Path) -> None:
         """Begin to import vLLM."""
@@ -116,7 +120,12 @@ class VllmBackend:
 
     def start(self, model_dir: Path, plan: EnginePlan) -> VllmEngine:
         """Load a model."""
-        return VllmEngine(model_dir, plan, self.hardware())
+        self._let_go()
+        self._engine = VllmEngine(model_dir, plan, self.hardware())
+        return self._engine
+
+    def _let_go(self) -> None:
+        self._engine = None
 
 
 def _answer(output: Any, stops: frozenset[int]) -> Answer:

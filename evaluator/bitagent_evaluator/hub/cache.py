@@ -20,8 +20,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitagent_crds.minermodel import ModelFacts
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bitagent_crds.minermodel import ModelFacts
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.hub.errors import FetchError
 from bitagent_evaluator.hub.source import RemoteFile, Snapshot, digest_of_files, sha256_of
 from bitagent_evaluator.safety.selection import MAX_FILES, fetched_files

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.hub.directory import pieces
 from bitagent_evaluator.hub.errors import FetchError, Transient
 from bitagent_evaluator.hub.retries import retried
@@ -32,7 +31,9 @@ def download(
     advance(partial.stat().st_size if partial.exists() else 0)
     for _ in range(2):
         digest = retried(
-            lambda: _attempt(source, snapshot, name, partial, advance), f"downloading {name}", progressed=_Growth(partial)
+            lambda: _attempt(source, snapshot, name, partial, advance),
+            f"downloading {name}",
+            progressed=_Growth(partial),
         )
         if file.sha256 in (None, digest):
             partial.rename(target)

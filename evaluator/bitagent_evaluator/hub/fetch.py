@@ -1,9 +1,9 @@
 """Resolve, judge, download, publish: the whole way of one model into the cache. Repeating it is cheap and safe.
 
-    resolve the revision     one or two requests; a commit that is cached ends here
-    judge                    small files and weight headers only, by ranges
-    download                 into a partial folder under a lock; what a killed attempt left is continued
-    publish                  one rename
+resolve the revision     one or two requests; a commit that is cached ends here
+judge                    small files and weight headers only, by ranges
+download                 into a partial folder under a lock; what a killed attempt left is continued
+publish                  one rename
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from bitagent_crds.conditions import Reason
 from bitagent_crds.layout import cached_model
 from bitagent_crds.minermodel import ModelFacts
-
 from bitagent_evaluator.hub.cache import CacheRecord, ModelCache
 from bitagent_evaluator.hub.download import download
 from bitagent_evaluator.hub.errors import FetchError

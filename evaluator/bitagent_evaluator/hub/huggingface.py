@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from bitagent_crds.conditions import Reason
 from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.errors import (
     DisabledRepoError,
@@ -25,24 +24,25 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from bitagent_crds.conditions import Reason
 from bitagent_evaluator.hub.errors import FetchError, Transient
 from bitagent_evaluator.hub.source import RemoteFile, Snapshot
 from bitagent_evaluator.safety.license import normal
 from bitagent_evaluator.safety.selection import MAX_FILES
 
 _TIMEOUT_SECONDS = 30.0
-_PIECE_BYTES = 1 << 20
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class HubRepository:
     """One revision of a repository."""
 
-    def __init__(self, repo: str, revision: str) -> None:
+    def __init__(self, repo: str, revision: str, *, endpoint: str | None = None) -> None:
+        """`endpoint` is the hub's address; None: the one of the environment."""
         self._repo = repo
         self._revision = revision
         self._token: str | bool = os.environ.get("HF_TOKEN") or False
-        self._api = HfApi(token=self._token)
+        self._api = HfApi(endpoint=endpoint, token=self._token)
 
     def resolve(self) -> Snapshot:
         """Commit, files and licence. Raises FetchError or Transient."""
@@ -64,15 +64,21 @@ class HubRepository:
         if start >= end:
             return
         url = hf_hub_url(self._repo, name, revision=snapshot.commit, endpoint=self._api.endpoint)
-        headers = {**build_hf_headers(token=self._token), "Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        headers = {
+            **build_hf_headers(token=self._token),
+            "Range": f"bytes={start}-{end - 1}",
+            "Accept-Encoding": "identity",
+        }
         with (
             self._faults(snapshot.commit),
-            get_session().stream("GET", url, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=True) as response,
+            get_session().stream(
+                "GET", url, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=True
+            ) as response,
         ):
             hf_raise_for_status(response)
             skip = start if response.status_code == 200 else 0  # A server without ranges sends the whole file.
             left = end - start
-            for piece in response.iter_bytes(_PIECE_BYTES):
+            for piece in response.iter_bytes():
                 kept = piece[skip:][:left]
                 skip = max(0, skip - len(piece))
                 left -= len(kept)
@@ -98,7 +104,9 @@ class HubRepository:
         except RevisionNotFoundError:
             raise FetchError(Reason.REVISION_NOT_FOUND, f"{repo} has no revision {revision}") from None
         except EntryNotFoundError as error:
-            raise FetchError(Reason.FETCH_FAILED, f"{repo} lists a file that it does not serve: {_first_line(error)}") from None
+            raise FetchError(
+                Reason.FETCH_FAILED, f"{repo} lists a file that it does not serve: {_first_line(error)}"
+            ) from None
         except HfHubHTTPError as error:
             raise self._of_status(error) from error
         except HTTPError as error:
@@ -107,7 +115,9 @@ class HubRepository:
     def _of_status(self, error: Any) -> Exception:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
-            return FetchError(Reason.ACCESS_DENIED, f"the hub refuses access to {self._repo} ({status}): check the token")
+            return FetchError(
+                Reason.ACCESS_DENIED, f"the hub refuses access to {self._repo} ({status}): check the token"
+            )
         if status in _PASSING or status == 0:
             return Transient(f"the hub answers {status}")
         return FetchError(Reason.FETCH_FAILED, f"{self._repo}: the hub answers {status}: {_first_line(error)}")

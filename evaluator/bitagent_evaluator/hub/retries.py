@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.hub.errors import FetchError, Transient
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateJob, EvaluateSummary
-
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.hub.cache import RECORD, CacheRecord

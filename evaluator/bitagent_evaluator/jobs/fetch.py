@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchJob, FetchSummary
-
 from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.hub.cache import ModelCache
 from bitagent_evaluator.hub.errors import MODEL_FAULTS, FetchError

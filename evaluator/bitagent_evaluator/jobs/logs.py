@@ -24,10 +24,10 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Send our own records of `level` and others' warnings to stderr."""
+def configure(level: int = logging.INFO, *, json_lines: bool | None = None) -> None:
+    """Send our own records of `level` and others' warnings to stderr; as JSON unless it is a terminal, or as told."""
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(levelname).1s %(message)s")
-    handler.setFormatter(plain if sys.stderr.isatty() else JsonFormatter())
+    as_json = json_lines if json_lines is not None else not sys.stderr.isatty()
+    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("bitagent_evaluator").setLevel(level)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EvaluateSummary, FetchSummary, TaskSetSummary
+from bitagent_crds.jobs import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_MODEL_FAULT,
+    EXIT_OK,
+    EvaluateSummary,
+    FetchSummary,
+    TaskSetSummary,
+)
 
 Summary = FetchSummary | TaskSetSummary | EvaluateSummary
 

@@ -9,7 +9,6 @@ from typing import cast
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateJob, EvaluateSummary, FetchJob, FetchSummary, JobKind, TaskSetJob, TaskSetSummary
-
 from bitagent_evaluator.jobs.outcome import Outcome, Summary
 
 Job = FetchJob | TaskSetJob | EvaluateJob

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bitagent_crds.conditions import Reason
-from bitagent_crds.jobs import ANY_JOB, EXIT_INFRASTRUCTURE, JobKind, termination_message
 from pydantic import ValidationError
 
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import ANY_JOB, EXIT_INFRASTRUCTURE, JobKind, termination_message
 from bitagent_evaluator.jobs.outcome import Outcome
 from bitagent_evaluator.jobs.registry import KINDS, Job
 
@@ -65,7 +65,7 @@ def run(document: bytes) -> Outcome:
             return KINDS[JobKind(job.kind)].handle(job)
     except Stopped as error:
         return _fault(JobKind(job.kind), f"stopped by {error}")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the border: a summary says what happened, the exit code that it may be tried again
         _log.exception("%s failed", job.kind)
         return _fault(JobKind(job.kind), f"{type(error).__name__}: {error}")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import TaskSetJob, TaskSetSummary
-
 from bitagent_evaluator.jobs.outcome import Outcome
 from bitagent_evaluator.tasks import TaskSetError, build_task_set
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
 from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.safety.selection import SMALL_FILES
 
 _WORKER = "bitagent_evaluator.rendering.worker:RenderingWorker"
-_LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=5.0)
+LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=5.0)
 _BATCH = 256
 """Chats per request; each request has its own allowance of time and characters."""
 _CPU_SECONDS_PER_ITEM = 0.02
@@ -47,10 +46,10 @@ class Tokenization:
 class PromptWriter:
     """One model's template and tokenizer. A context manager; every method may raise ModelFault or bounded.ChildLost."""
 
-    def __init__(self, model_dir: Path) -> None:
+    def __init__(self, model_dir: Path, limits: Limits = LIMITS) -> None:
         """Start the child; it becomes ready while the caller goes on."""
         self._model_dir = model_dir
-        self._child = BoundedProcess(_WORKER, _LIMITS)
+        self._child = BoundedProcess(_WORKER, limits)
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +85,13 @@ class PromptWriter:
         return texts
 
     def _ask(
-        self, request: dict[str, Any], reason: Reason, what: str, blobs: dict[str, bytes] | None = None, *, items: int = 0
+        self,
+        request: dict[str, Any],
+        reason: Reason,
+        what: str,
+        blobs: dict[str, bytes] | None = None,
+        *,
+        items: int = 0,
     ) -> dict[str, Any]:
         try:
             return self._child.call(request, blobs, extra_cpu_seconds=items * _CPU_SECONDS_PER_ITEM)

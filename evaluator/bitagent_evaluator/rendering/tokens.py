@@ -22,7 +22,10 @@ def special_tokens(*sources: Mapping[str, Any]) -> dict[str, str]:
 
 
 def stop_ids(
-    special: Mapping[str, str], configurations: list[Mapping[str, Any]], id_of: Callable[[str], int | None], vocab_size: int
+    special: Mapping[str, str],
+    configurations: list[Mapping[str, Any]],
+    id_of: Callable[[str], int | None],
+    vocab_size: int,
 ) -> list[int]:
     """Token ids that end an answer: the tokenizer's end token, and what the configurations name. Anything malformed is left out."""
     found: list[object] = []

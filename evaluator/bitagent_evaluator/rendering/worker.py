@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bitagent_crds.conditions import Reason
 from jinja2 import TemplateError
 from tokenizers import Tokenizer
 
+from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
 from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids

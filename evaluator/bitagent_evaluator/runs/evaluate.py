@@ -20,7 +20,6 @@ from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Response, Task
-
 from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.engine.finite import non_finite_tensors
 from bitagent_evaluator.engine.interface import Backend
@@ -122,9 +121,7 @@ def _check_finite(model_dir: Path) -> None:
         raise ModelFault(Reason.NON_FINITE_WEIGHTS, message)
 
 
-def _run_key(
-    evaluation: Evaluation, backend: Backend, prompts: Prompts, config: dict[str, Any], limit: int
-) -> RunKey:
+def _run_key(evaluation: Evaluation, backend: Backend, prompts: Prompts, config: dict[str, Any], limit: int) -> RunKey:
     return RunKey(
         task_set_digest=evaluation.task_set_digest,
         weights_digest=evaluation.weights_digest,
@@ -154,9 +151,7 @@ def _generate(
     if not missing:
         return seconds_since_process_start(), 0.0
     lengths = [len(prompt.token_ids) for prompt in prompts.fitting]
-    plan = plan_engine(
-        config, evaluation.engine, backend.hardware(), lengths=lengths, max_tokens=evaluation.max_tokens
-    )
+    plan = plan_engine(config, evaluation.engine, backend.hardware(), lengths=lengths, max_tokens=evaluation.max_tokens)
     progress.phase("loading the model")
     prompt_tokens = {prompt.key: len(prompt.token_ids) for prompt in missing}
     with backend.start(evaluation.model_dir, plan) as engine:
@@ -217,7 +212,5 @@ def _finish(
         device=" + ".join(journal.started.devices)[:128],
         resumed=journal.resumed,
         too_long=len(prompts.too_long),
-        seconds=PhaseSeconds(
-            load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"
-        ),
+        seconds=PhaseSeconds(load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"),
     )

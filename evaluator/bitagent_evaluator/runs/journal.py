@@ -17,10 +17,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from bitagent_crds.conditions import Reason
-from bitagent_crds.results import Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bitagent_crds.conditions import Reason
+from bitagent_crds.results import Response
 from bitagent_evaluator.faults import InfrastructureFault
 from bitagent_evaluator.progress import Pace
 from bitagent_evaluator.runs.files import write_atomically

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Task
-
 from bitagent_evaluator.engine.interface import Prompt
 from bitagent_evaluator.formats import prompt_format
 from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization

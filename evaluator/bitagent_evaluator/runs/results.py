@@ -9,7 +9,6 @@ from pathlib import Path
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Response, ResultsManifest, Verdict
-
 from bitagent_evaluator.runs.files import digest_of, write_atomically
 from bitagent_evaluator.runs.journal import RESPONSES, Started, encode_line
 from bitagent_evaluator.scoring import Aggregate

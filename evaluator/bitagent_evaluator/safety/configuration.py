@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.refusal import require, shown
 
@@ -86,7 +85,11 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
         if config.get(key) is not None:
             known[key] = _number(key, config[key], least, most)
     for key in _FLAGS & config.keys():
-        require(isinstance(config[key], bool), Reason.BAD_CONFIG, f"config.json: {key} is {shown(config[key])}, not a boolean")
+        require(
+            isinstance(config[key], bool),
+            Reason.BAD_CONFIG,
+            f"config.json: {key} is {shown(config[key])}, not a boolean",
+        )
         known[key] = config[key]
     _check_heads(known)
     known["hidden_act"] = _choice("hidden_act", config.get("hidden_act", "silu"), _ACTIVATIONS)
@@ -101,7 +104,9 @@ def _check_heads(known: Mapping[str, Any]) -> None:
     heads, hidden = known["num_attention_heads"], known["hidden_size"]
     groups = known.get("num_key_value_heads") or heads
     require(
-        heads % groups == 0, Reason.BAD_CONFIG, f"config.json: {heads} heads do not divide among {groups} key-value heads"
+        heads % groups == 0,
+        Reason.BAD_CONFIG,
+        f"config.json: {heads} heads do not divide among {groups} key-value heads",
     )
     require(
         known.get("head_dim") or hidden % heads == 0,
@@ -117,7 +122,7 @@ def _range_message(key: str, value: object, low: float, high: float) -> str:
 def _number(key: str, value: object, low: float, high: float) -> float:
     sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     require(sound, Reason.BAD_CONFIG, _range_message(key, value, low, high))
-    return float(value) if isinstance(value, float) else int(value)  # type: ignore[call-overload,no-any-return]
+    return float(value) if isinstance(value, float) else int(value)  # type: ignore[call-overload]
 
 
 def _choice(key: str, value: object, allowed: frozenset[str]) -> str:
@@ -148,8 +153,14 @@ def _layer_types(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
     types = config.get("layer_types")
     if types is None:
         return {}
-    sound = isinstance(types, list) and len(types) == layers and all(isinstance(kind, str) and kind in _LAYER_TYPES for kind in types)
-    require(sound, Reason.BAD_CONFIG, f"config.json: layer_types does not name an attention for each of the {layers} layers")
+    sound = (
+        isinstance(types, list)
+        and len(types) == layers
+        and all(isinstance(kind, str) and kind in _LAYER_TYPES for kind in types)
+    )
+    require(
+        sound, Reason.BAD_CONFIG, f"config.json: layer_types does not name an attention for each of the {layers} layers"
+    )
     return {"layer_types": types}
 
 
@@ -161,6 +172,8 @@ def _token_ids(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
             continue
         ids = value if isinstance(value, list) else [value]
         sound = len(ids) <= 16 and all(type(token) is int and -1 <= token < vocab_size for token in ids)
-        require(sound, Reason.BAD_CONFIG, f"config.json: {key} is {shown(value)}, outside the vocabulary of {vocab_size}")
+        require(
+            sound, Reason.BAD_CONFIG, f"config.json: {key} is {shown(value)}, outside the vocabulary of {vocab_size}"
+        )
         found[key] = value
     return found

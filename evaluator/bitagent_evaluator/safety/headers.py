@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.refusal import require, shown
 
@@ -71,7 +70,9 @@ def parse_header(name: str, data: bytes, file_size: int) -> dict[str, Tensor]:
     except (ValueError, RecursionError) as error:
         raise Refused(Reason.CORRUPT_WEIGHTS, f"{name}: its header is no JSON ({type(error).__name__})") from None
     require(isinstance(entries, dict), Reason.CORRUPT_WEIGHTS, f"{name}: its header is no object")
-    require(len(entries) <= MAX_TENSORS, Reason.CORRUPT_WEIGHTS, f"{name}: {len(entries)} tensors, allowed {MAX_TENSORS}")
+    require(
+        len(entries) <= MAX_TENSORS, Reason.CORRUPT_WEIGHTS, f"{name}: {len(entries)} tensors, allowed {MAX_TENSORS}"
+    )
     entries.pop("__metadata__", None)
     tensors = {key: _tensor(name, key, entry, end) for key, entry in entries.items()}
     _check_spans(name, tensors, end, file_size)
@@ -89,7 +90,9 @@ def _tensor(name: str, key: str, entry: object, base: int) -> Tensor:
     sound = isinstance(shape, list) and len(shape) <= _MAX_RANK
     sound = sound and all(type(size) is int and 0 < size < _MAX_DIMENSION for size in shape)
     require(sound, Reason.CORRUPT_WEIGHTS, f"{where} has the shape {shown(shape)}")
-    require(type(start) is int and type(end) is int, Reason.CORRUPT_WEIGHTS, f"{where} has offsets that are no integers")
+    require(
+        type(start) is int and type(end) is int, Reason.CORRUPT_WEIGHTS, f"{where} has offsets that are no integers"
+    )
     tensor = Tensor(dtype, tuple(shape), base + start, base + end)
     need = tensor.elements * ITEM_BYTES[dtype]
     require(end - start == need, Reason.CORRUPT_WEIGHTS, f"{where} has {end - start} bytes, its shape needs {need}")

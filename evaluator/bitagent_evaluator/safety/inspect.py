@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.evidence import Evidence, Judgement
@@ -48,7 +47,9 @@ def inspect(sizes: Mapping[str, int], read: Read, *, max_bytes: int) -> Judgemen
         with BoundedProcess(_WORKER, _LIMITS) as child:
             answer = child.call(body, {**evidence.small, **evidence.headers})
     except InputFault as error:
-        return Judgement((Reason.BAD_CONFIG, f"reading the configuration, tokenizer and weight headers {error.message}"))
+        return Judgement(
+            (Reason.BAD_CONFIG, f"reading the configuration, tokenizer and weight headers {error.message}")
+        )
     refusal = answer.pop("refusal")
     return Judgement((Reason(refusal[0]), refusal[1]) if refusal else None, **answer)
 

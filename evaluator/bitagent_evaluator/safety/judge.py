@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.architectures import registry as architectures
 from bitagent_evaluator.safety.configuration import checked, parse_object, refuse_code

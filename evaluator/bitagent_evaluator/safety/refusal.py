@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.bounded.worker import Refused
 
 

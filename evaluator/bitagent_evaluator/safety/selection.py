@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.refusal import require
 
 MB = 1 << 20
@@ -58,9 +57,7 @@ def check_selection(sizes: Mapping[str, int], max_bytes: int) -> None:
     if not shards:
         pickles = sorted(name for name in sizes if _PICKLES.fullmatch(name))
         found = f"; {pickles[0]} is a pickle, which can run code and is never loaded" if pickles else ""
-        require(
-            False, Reason.NO_SAFETENSORS, f"the repository has no model.safetensors{found}: save it as safetensors"
-        )
+        require(False, Reason.NO_SAFETENSORS, f"the repository has no model.safetensors{found}: save it as safetensors")
     require(len(shards) <= MAX_SHARDS, Reason.TOO_LARGE, f"{len(shards)} weight files, allowed {MAX_SHARDS}")
     for name in REQUIRED:
         reason = Reason.BAD_CONFIG if name == CONFIG else Reason.BAD_TOKENIZER

@@ -18,7 +18,11 @@ def template_source(small: Mapping[str, bytes], tokenizer_config: Mapping[str, A
         return small[TEMPLATE].decode("utf-8", errors="replace")
     value = tokenizer_config.get("chat_template")
     if isinstance(value, list):
-        named = {entry["name"]: entry.get("template") for entry in value if isinstance(entry, dict) and isinstance(entry.get("name"), str)}
+        named = {
+            entry["name"]: entry.get("template")
+            for entry in value
+            if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        }
         value = next((named[name] for name in _PREFERRED if isinstance(named.get(name), str)), None)
     return value if isinstance(value, str) else None
 

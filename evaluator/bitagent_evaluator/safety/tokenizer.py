@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.configuration import parse_object, refuse_code
 from bitagent_evaluator.safety.refusal import require, shown
 from bitagent_evaluator.safety.selection import SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIG

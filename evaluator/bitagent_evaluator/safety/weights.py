@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.architectures.dense import Expected
 from bitagent_evaluator.safety.configuration import parse_object
 from bitagent_evaluator.safety.headers import Tensor
@@ -83,7 +82,9 @@ def check_tensors(tensors: Mapping[str, Tensor], wanted: Checkpoint) -> None:
     require(not missing, Reason.CORRUPT_WEIGHTS, f"{len(missing)} tensors are missing, such as {shown(missing[:1])}")
     allowed = {**wanted.optional, **wanted.required}
     surplus = sorted(tensors.keys() - allowed.keys())
-    require(not surplus, Reason.CORRUPT_WEIGHTS, f"{len(surplus)} tensors belong to no layer, such as {shown(surplus[:1])}")
+    require(
+        not surplus, Reason.CORRUPT_WEIGHTS, f"{len(surplus)} tensors belong to no layer, such as {shown(surplus[:1])}"
+    )
     for name, tensor in tensors.items():
         dtypes, shape = allowed[name]
         require(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -41,6 +41,11 @@ class Context:
     api: Api
     events: Events
     metrics: Metrics
+    enqueue: Callable[[Iterable[Key]], None]
+
+    def see(self, kind: str, obj: Obj) -> None:
+        """Take in an object that was read or written here, and enqueue what it concerns: its watch event will no longer be news."""
+        self.enqueue(self.store.put(kind, obj))
 
     @property
     def unschedulable_after(self) -> timedelta:
@@ -57,13 +62,13 @@ class Context:
         if questions.pods_of:
             selector = f"{naming.MANAGED_SELECTOR},{SELECTORS[key.kind]}={key.name}"
             for pod in await self.api.list(PODS, labels=selector):
-                self.store.put("Pod", pod)
+                self.see("Pod", pod)
         for name in questions.models:
             model = await self.api.get(MODELS, name)
             if model is None:
                 gone.add(name)
             else:
-                self.store.put("MinerModel", model)
+                self.see("MinerModel", model)
         return Answers(known.sure_jobs | questions.pods_of, known.gone_models | gone, known.selected)
 
     async def create_jobs(self, jobs: Iterable[Obj]) -> None:
@@ -72,7 +77,7 @@ class Context:
 
         async def one(job: Obj) -> None:
             async with slots:
-                self.store.put("Job", await self.api.create(job))
+                self.see("Job", await self.api.create(job))
             self.metrics.jobs.labels(job["metadata"]["labels"][naming.COMPONENT]).inc()
 
         async with asyncio.TaskGroup() as group:
@@ -90,7 +95,7 @@ class Context:
             "status": new.to_wire(),
         }
         try:
-            self.store.put(kind, await self.api.apply(body, subresource="status"))
+            self.see(kind, await self.api.apply(body, subresource="status"))
         except ApiError as error:
             if error.code not in (404, 409):
                 raise

@@ -36,7 +36,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     for name, suspended in plan.suspend:
         changed = await context.api.merge(JOBS, name, {"spec": {"suspend": suspended}})
         if changed is not None:
-            context.store.put("Job", changed)
+            context.see("Job", changed)
     await context.delete_jobs(plan.delete)
     await context.events.post(key.kind, observed.meta, plan.notices)
     return plan.again
@@ -67,7 +67,7 @@ async def _candidates(context: Context, observed: RoundObject) -> list[ModelObje
     selector = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
     listed = await context.api.list(MODELS, labels=selector)
     for obj in listed:
-        context.store.put("MinerModel", obj)
+        context.see("MinerModel", obj)
     names = (obj["metadata"]["name"] for obj in listed)
     return [m for m in map(context.store.model, names) if m is not None]
 

@@ -20,7 +20,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     for obj in validator_objects.build(context.config, observed):
         applied = await context.api.apply(obj)
         if obj["kind"] == "Deployment":
-            context.store.put("Deployment", applied)
+            context.see("Deployment", applied)
     plan = _plan(context, key, observed, None)
     if plan.mount_events_of is not None:
         plan = _plan(context, key, observed, await _mount_failures(context, plan.mount_events_of))
@@ -36,7 +36,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
             "status": {"conditions": [plan.deployed.to_wire()]},
         }
         try:
-            context.store.put(key.kind, await context.api.apply(body, subresource="status"))
+            context.see(key.kind, await context.api.apply(body, subresource="status"))
         except ApiError as error:
             if error.code not in (404, 409):
                 raise

@@ -24,14 +24,14 @@ def by_hand(scores: dict[str, str]) -> dict[str, int]:
 
 
 def test_weights_follow_a_complete_round(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
-    world = start_world(every_blocks=60, competition={"schedule": {"everyBlocks": 60, "offset": 3}})
+    world = start_world(competition={"schedule": {"everyBlocks": 40, "offset": 3}})
     world.start()
 
     first = world.wait_round()
     epoch = int(first["metadata"]["labels"]["bitagent.io/epoch"])
     assert first["metadata"]["name"] == f"val-fc-{epoch}"
     assert first["metadata"]["ownerReferences"][0]["uid"] == world.validator()["metadata"]["uid"]
-    assert first["spec"]["tasks"]["seed"] == world.chain.block_hash(epoch * 60 + 3)
+    assert first["spec"]["tasks"]["seed"] == world.chain.block_hash(epoch * 40 + 3)
     eventually(lambda: world.condition("RoundCurrent") == ("True", "RoundInProgress"), what="the round is reported")
     assert world.condition("ChainConnected") == ("True", "Connected")
     assert world.condition("Registered") == ("True", "Registered")
@@ -52,7 +52,7 @@ def test_weights_follow_a_complete_round(start_world: Callable[..., Any], eventu
 
     second = world.wait_round(2)
     assert second["metadata"]["labels"]["bitagent.io/epoch"] == str(epoch + 1)
-    assert second["spec"]["tasks"]["seed"] == world.chain.block_hash((epoch + 1) * 60 + 3)
+    assert second["spec"]["tasks"]["seed"] == world.chain.block_hash((epoch + 1) * 40 + 3)
     assert len(world.chain.settings()) == 1, "unchanged weights are not set again"
     events = world.plane.api.get(world.at("events", group="api/v1"))["items"]
     assert [e["reason"] for e in events].count("WeightsSet") == 1
@@ -92,7 +92,7 @@ def test_killed_while_submitting(start_world: Callable[..., Any], eventually: Ca
 def test_submission_that_times_out_is_not_repeated(
     start_world: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    world = start_world(weights={"timeoutSeconds": 10})
+    world = start_world(weights={"timeoutSeconds": 8})
     world.start("pod-1", "--stall-seconds", "60")
     round_ = world.wait_round()
     world.chain.post("faults", stall_finality=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -116,7 +117,7 @@ def test_order_does_not_matter(neuron: Make, scores: dict[str, float], random: o
 def test_a_better_score_never_earns_less(neuron: Make, scores: dict[str, float]) -> None:
     result = shares(standings(scores), miners(neuron, *"abcdefgh"))
     ranked = sorted(scores, key=lambda h: scores[h])
-    assert all(result[low] <= result[high] for low, high in zip(ranked, ranked[1:], strict=False))
+    assert all(result[low] <= result[high] for low, high in pairwise(ranked))
 
 
 @given(scores=SCORES, raised=st.floats(0, 1))

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 CALL_SECONDS = 20.0
 """Time limit of one read; a node that takes longer is treated as gone."""
+CLOSE_SECONDS = 2.0
+"""How long to wait for a connection to close before going on without."""
 DEFAULT_ACTIVITY_CUTOFF = 5000
 """The chain's default, in blocks, for runtimes that do not report it."""
 
@@ -150,21 +152,33 @@ async def connect(endpoints: Sequence[str]) -> AsyncIterator[Connection]:
     Raises:
         ChainUnavailable: None answers in time.
     """
-    subtensor = bt.Subtensor(endpoints[0], fallback_endpoints=list(endpoints[1:]), archive_endpoints=[])
-    client: Any = None
+    client = bt.Client(endpoints[0], fallback_endpoints=list(endpoints[1:]), archive_endpoints=[])
+    opening = asyncio.create_task(_open(client))
     try:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                client = await subtensor
-                seconds = float(await client.block_time())
+                seconds = await asyncio.shield(opening)
         except SDK_ERRORS as error:
             raise ChainUnavailable(f"cannot connect to {', '.join(endpoints)}: {_text(error)}") from error
         yield Connection(client, endpoint=endpoints[0], block_seconds=seconds)
     finally:
-        if client is not None:
-            with contextlib.suppress(*SDK_ERRORS):
-                async with asyncio.timeout(2):
-                    await client.close()
+        # Never cancelled: the SDK would swallow that when closing, and leave a socket open when connecting. Both end
+        # by its own time limits, in the background if they take long.
+        await asyncio.wait({asyncio.create_task(_dispose(client, opening))}, timeout=CLOSE_SECONDS)
+
+
+async def _open(client: Any) -> float:
+    await client.connect()
+    return float(await client.block_time())
+
+
+async def _dispose(client: Any, opening: asyncio.Task[float]) -> None:
+    await asyncio.wait({opening})
+    # Whatever it failed with was reported, or nobody waits for it any more.
+    if not opening.cancelled():
+        opening.exception()
+    with contextlib.suppress(*SDK_ERRORS):
+        await client.close()
 
 
 async def _both(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 Paid are hotkeys that are registered and not validators, and that either own a score which they got under their present
 registration, or registered since (or came back since) and have a model in the running round: those start at the median
-of the others' scores. A hotkey without any model is not paid; see docs/decisions/weights-policy-bitagent.md for where
+of the others' scores. A hotkey without any model is not paid; see docs/decisions/005-weights-policy-bitagent.md for where
 this departs from the subnet's own code, and why.
 """
 

@@ -51,7 +51,10 @@ def expected_tensors(config: Mapping[str, Any], variant: Variant) -> Expected:
     linear: set[str] = set()
     for layer in range(config["num_hidden_layers"]):
         prefix = f"model.layers.{layer}."
-        required |= {prefix + "input_layernorm.weight": (hidden,), prefix + "post_attention_layernorm.weight": (hidden,)}
+        required |= {
+            prefix + "input_layernorm.weight": (hidden,),
+            prefix + "post_attention_layernorm.weight": (hidden,),
+        }
         projections = {
             "self_attn.q_proj": ((query, hidden), variant.qkv_bias),
             "self_attn.k_proj": ((key_value, hidden), variant.qkv_bias),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.architectures import llama, mistral, qwen2, qwen3
 from bitagent_evaluator.safety.architectures.dense import Expected
 from bitagent_evaluator.safety.refusal import require, shown
@@ -37,7 +36,9 @@ def find(config: Mapping[str, Any]) -> Architecture:
     known = isinstance(named, list) and len(named) == 1 and isinstance(named[0], str) and named[0] in ARCHITECTURES
     supported = ", ".join(sorted(ARCHITECTURES))
     require(
-        known, Reason.UNSUPPORTED_ARCHITECTURE, f"config.json names the architecture {shown(named)}; supported: {supported}"
+        known,
+        Reason.UNSUPPORTED_ARCHITECTURE,
+        f"config.json names the architecture {shown(named)}; supported: {supported}",
     )
     architecture = ARCHITECTURES[config["architectures"][0]]
     require(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.quantization.method import (
     GROUP_SIZES,
     INT32,

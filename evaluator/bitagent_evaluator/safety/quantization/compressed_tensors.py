@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.quantization.method import (
     GROUP_SIZES,
     INT32,
@@ -39,7 +38,9 @@ def _group(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _check(settings: Mapping[str, Any]) -> None:
     kind = setting(settings, "format", (_PACKED_FORMAT, _INT_FORMAT))
-    _refuse_unless(settings.get("ignore") == ["lm_head"], f"ignore is {shown(settings.get('ignore'))}, supported: lm_head")
+    _refuse_unless(
+        settings.get("ignore") == ["lm_head"], f"ignore is {shown(settings.get('ignore'))}, supported: lm_head"
+    )
     for unused in ("kv_cache_scheme", "sparsity_config", "transform_config"):
         _refuse_unless(not settings.get(unused), f"{unused} is not supported")
     group = _group(settings)

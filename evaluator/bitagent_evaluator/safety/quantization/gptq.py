@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.quantization.method import (
     GROUP_SIZES,
     INT32,
@@ -29,7 +28,11 @@ def _check(settings: Mapping[str, Any]) -> None:
     setting(settings, "lm_head", (False, None))
     setting(settings, "checkpoint_format", ("gptq", "", None))
     dynamic = settings.get("dynamic")
-    require(not dynamic, Reason.UNSUPPORTED_QUANTIZATION, f"quantization_config: dynamic is {shown(dynamic)}, supported: none")
+    require(
+        not dynamic,
+        Reason.UNSUPPORTED_QUANTIZATION,
+        f"quantization_config: dynamic is {shown(dynamic)}, supported: none",
+    )
 
 
 def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.refusal import require, shown
 
 Shape = tuple[int, ...]

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-
 from bitagent_evaluator.safety.quantization import awq, compressed_tensors, gptq
 from bitagent_evaluator.safety.quantization.method import Method
 from bitagent_evaluator.safety.refusal import require, shown
 
-METHODS: Mapping[str, Method] = {
-    method.name: method for method in (awq.METHOD, compressed_tensors.METHOD, gptq.METHOD)
-}
+METHODS: Mapping[str, Method] = {method.name: method for method in (awq.METHOD, compressed_tensors.METHOD, gptq.METHOD)}
 
 
 def find(config: Mapping[str, Any]) -> Method | None:
@@ -26,7 +23,7 @@ def find(config: Mapping[str, Any]) -> Method | None:
             "config.json: compression_config is an old form; write it as quantization_config",
         )
         return None
-    name = settings.get("quant_method") if isinstance(settings, dict) else settings
+    name = settings.get("quant_method") if isinstance(settings, dict) else None
     known = isinstance(name, str) and name in METHODS
     supported = ", ".join(sorted(METHODS))
     require(known, Reason.UNSUPPORTED_QUANTIZATION, f"quantisation {shown(name)}; supported: {supported}")

@@ -1,0 +1,54 @@
+"""The operator is killed while it works: same results, one Job for each set of weights."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Exit, Obj, Outcomes, World
+
+pytestmark = pytest.mark.integration
+
+KILLS = 5
+MODELS = 24
+
+
+def test_five_kills_change_nothing(world: World, outcomes: Outcomes) -> None:
+    created: dict[str, set[str]] = {}
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            for job in world.list("jobs"):
+                labels = job["metadata"]["labels"]
+                work = labels.get("bitagent.io/key") or labels["bitagent.io/model"]
+                created.setdefault(work, set()).add(job["metadata"]["uid"])
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        held = random.random() < 0.7  # pods take a while, each a different one
+        return None if held else outcomes.usual(pod, document)
+
+    world.kubelet.script = script
+    for i in range(MODELS):
+        world.model(f"m{i:02}-{i + 100}")
+    world.round("killed", workload={"parallelism": 6})
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for _ in range(KILLS):
+            world.start_operator()
+            world.pause(random.uniform(1.2, 2.0))
+            world.kill_operator()
+        world.start_operator()
+        status = world.until_condition("evalrounds", "killed", "Complete", seconds=60)["status"]
+    finally:
+        stop.set()
+        watcher.join()
+    scores = {r["model"]: (r["score"], r["rank"]) for r in status["results"]}
+    assert scores == {f"m{i:02}-{i + 100}": (f"0.{i + 100}000", MODELS - i) for i in range(MODELS)}
+    assert {work: len(uids) for work, uids in created.items()} == dict.fromkeys(created, 1)
+    assert len(created) == 2 * MODELS + 1

@@ -1,0 +1,150 @@
+"""Prompts and answers through the bounded child: honest templates exactly, hostile ones within bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_evaluator.faults import ModelFault
+from bitagent_evaluator.formats import Chat
+from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
+from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
+from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
+
+QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0)
+QUESTION = [{"role": "user", "content": "Give me a random number between 205 and 390."}]
+
+
+def heldout(models: Path) -> list[Chat]:
+    lines = (models / "heldout.jsonl").read_text().splitlines()
+    return [Chat(line["messages"], line["tools"]) for line in map(json.loads, lines)]
+
+
+def test_prompts_are_those_of_the_reference_library(models: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    chats = heldout(models)
+    reference = transformers.AutoTokenizer.from_pretrained(str(models / "tiny-fc-1200"))
+    wanted = [
+        reference.apply_chat_template(
+            chat.messages, tools=chat.tools, add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        for chat in chats
+    ]
+    with PromptWriter(models / "tiny-fc-1200") as writer:
+        tokenization = writer.load()
+        assert tokenization.uses_tools and tokenization.stop_ids == (2,)
+        assert writer.write(chats) == wanted
+        assert writer.read([wanted[0][:3] + [2], []]) == [reference.decode(wanted[0][:3], skip_special_tokens=True), ""]
+        assert writer.read([]) == []
+
+
+def template(source: str) -> Callable[[Any], None]:
+    return lambda model: (model.path / "chat_template.jinja").write_text(source)
+
+
+def tokenizer(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any], None]:
+    return lambda model: model.edit("tokenizer.json", change)
+
+
+NESTED = "{% if 1 %}" * 2000 + "{% endif %}" * 2000
+LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+HOSTILE = {
+    "endless loops": (template(LOOPS), Reason.TEMPLATE_REFUSED, "processor time"),
+    "huge power": (template("{{ (messages | length + 8) ** (9 ** 9) }}"), Reason.TEMPLATE_REFUSED, "processor time"),
+    "huge power when compiled": (template("{{ 9 ** (9 ** 9) }}"), Reason.TEMPLATE_REFUSED, "processor time"),
+    "ten gigabytes": (template("{{ 'a' * 10 ** 10 }}"), Reason.TEMPLATE_REFUSED, "memory"),
+    "wide format": (template("{{ '{:>9999999999}'.format(1) }}"), Reason.TEMPLATE_REFUSED, "memory"),
+    "long output": (
+        template("{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}"), Reason.TEMPLATE_REFUSED, "262144"
+    ),
+    "nested": (template(NESTED), Reason.TEMPLATE_REFUSED, "nested"),
+    "calls itself": (template("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"), Reason.TEMPLATE_REFUSED, "nested"),
+    "syntax error": (template("{% for %}"), Reason.TEMPLATE_REFUSED, "TemplateSyntaxError"),
+    "random": (template("{{ [1, 2] | random }}"), Reason.TEMPLATE_REFUSED, "random"),
+    "reaches for Python": (template("{{ ''.__class__.__mro__ }}"), Reason.TEMPLATE_REFUSED, "SecurityError"),
+    "reaches for globals": (template("{{ cycler.__init__.__globals__ }}"), Reason.TEMPLATE_REFUSED, "SecurityError"),
+    "refuses": (template("{{ raise_exception('only one turn') }}"), Reason.TEMPLATE_REFUSED, "only one turn"),
+    "undefined": (template("{{ messages[0].no.no }}"), Reason.TEMPLATE_REFUSED, "UndefinedError"),
+    "too long a source": (template(" " * 65_537), Reason.TEMPLATE_REFUSED, "65537"),
+    "unknown tokenizer": (tokenizer(lambda c: {**c, "model": {"type": "Magic"}}), Reason.BAD_TOKENIZER, "tokenizer"),
+    "no tokenizer model": (tokenizer(lambda c: {}), Reason.BAD_TOKENIZER, "tokenizer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "reason", "words"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_model_is_refused_within_bounds(
+    checkpoint: Any, damage: Callable[[Any], None], reason: Reason, words: str
+) -> None:
+    damage(checkpoint)
+    started = time.monotonic()
+    with pytest.raises(ModelFault) as fault, PromptWriter(checkpoint.path, QUICK) as writer:
+        writer.load()
+        writer.write([Chat(QUESTION, None)])
+    assert fault.value.reason is reason
+    assert words in fault.value.message
+    assert time.monotonic() - started < 60
+
+
+def test_model_without_template_gets_chatml(checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").unlink()
+    with PromptWriter(checkpoint.path) as writer:
+        assert not writer.load().uses_tools
+        (prompt,) = writer.write([Chat(QUESTION, None)])
+        assert writer.read([prompt]) == [f"user\n{QUESTION[0]['content']}\nassistant\n"]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ bos_token }}{{ messages[0].content }}", "<s>hi"),
+        ("{% generation %}{{ 'a' }}{% endgeneration %}", "a"),
+        ("{% for m in messages %}{% break %}{% endfor %}x", "x"),
+        ("{{ {'b': '<é>', 'a': 1} | tojson }}", '{"b": "<é>", "a": 1}'),
+        ("{{ strftime_now('%Y-%m-%d') }}", "2026-01-01"),
+        ("  {% if tools %}\n  tools\n  {% endif %}\nend", "end"),
+        ("{{ tools is none and documents is none }}", "True"),
+        (CHATML, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"),
+    ],
+    ids=["special token", "generation", "break", "tojson", "frozen clock", "trimmed", "nothing given", "chatml"],
+)
+def test_template_environment(source: str, text: str) -> None:
+    chat = ChatTemplate(source, {"bos_token": "<s>"})
+    assert chat.render([{"role": "user", "content": "hi"}], None) == text
+
+
+def test_template_cannot_change_what_it_is_given() -> None:
+    with pytest.raises(Exception, match="unsafe|append"):
+        ChatTemplate("{{ messages.append(1) }}", {}).render(QUESTION, None)
+
+
+@pytest.mark.parametrize(
+    ("source", "uses"), [("{{ tools }}", True), ("{# tools #}x", False), ("{% set tools = 1 %}{{ tools }}", False)]
+)
+def test_whether_a_template_takes_tools(source: str, uses: bool) -> None:
+    assert ChatTemplate(source, {}).uses_tools is uses
+
+
+def test_special_tokens_of_both_files() -> None:
+    found = special_tokens({"eos_token": {"content": "</s>"}, "bos_token": "<s>"}, {"eos_token": "<|im_end|>", "pad_token": None})
+    assert found == {"eos_token": "<|im_end|>", "bos_token": "<s>"}
+
+
+@pytest.mark.parametrize(
+    ("special", "configurations", "wanted"),
+    [
+        ({"eos_token": "</s>"}, [{"eos_token_id": 7}, {}], [2, 7]),
+        ({}, [{"eos_token_id": [7, 8]}, {"eos_token_id": 9}], [7, 8, 9]),
+        ({}, [{"eos_token_id": "x"}, {"eos_token_id": [True, -1, 10**9, None]}], []),
+        ({"eos_token": "unknown"}, [{}], []),
+    ],
+    ids=["token and id", "lists", "malformed", "unknown token"],
+)
+def test_stop_ids(special: dict[str, str], configurations: list[dict[str, Any]], wanted: list[int]) -> None:
+    assert stop_ids(special, configurations, {"</s>": 2}.get, 100) == wanted

@@ -1,0 +1,193 @@
+"""One hotkey's submissions: what is written down, when another may be sent. Chain, API server and process are stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_validator import payer as module
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.kube import ApiError
+from bitagent_validator.metrics import Metrics
+from bitagent_validator.payer import ERA_BLOCKS, Account, Computed, Payer, compute
+from bitagent_validator.state import HotkeyScore, ScoredRound, State
+from bitagent_validator.weights.messages import Outcome, Request, Result
+from bitagent_validator.weights.plan import Verdict
+from bitagent_validator.weights.vector import Wanted
+
+ROW = {"a": 65535, "b": 30000}
+COMPUTED = Computed({"a": 0.7, "b": 0.3}, Wanted(ROW, ("val-fc-7",)))
+SCORED = ScoredRound(round="val-fc-7", epoch=7, block=700, scores={})
+Make = Callable[..., Subnet]
+
+
+class Store:
+    def __init__(self) -> None:
+        self.state = State(scored={"fc": SCORED})
+        self.broken = False
+
+    async def save(self, state: State) -> None:
+        if self.broken:
+            raise ApiError("away", status=0)
+        self.state = state
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    async def note(self, reason: str, message: str) -> None:
+        self.events.append((reason, message))
+
+    warn = note
+
+
+class Connection:
+    block = 1000
+
+    async def head(self) -> int:
+        return self.block
+
+    async def timestamp(self, block: int) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
+        return f"{block}-found"
+
+
+class Stage:
+    """A payer among stand-ins, and the requests that it submitted."""
+
+    def __init__(self, spec: ValidatorSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.spec = spec
+        self.store, self.recorder, self.connection = Store(), Recorder(), Connection()
+        self.requests: list[Request] = []
+        self.results: list[Result] = []
+        account = Account("me", Path("/hotkey"))
+        self.payer = Payer(account, self.store, self.recorder, Metrics(), changed=lambda: None)  # type: ignore[arg-type]
+        monkeypatch.setattr(module, "submit", self._submit)
+
+    async def _submit(self, request: Request, *, timeout_seconds: float) -> Result:
+        assert self.store.state.pending, "the row is written down before it is sent"
+        self.requests.append(request)
+        return self.results.pop(0)
+
+    async def act(self, subnet: Subnet) -> Verdict:
+        verdict = await self.payer.act(self.spec, COMPUTED, subnet, connection=self.connection)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return verdict
+
+
+@pytest.fixture
+def stage(competition: Callable[..., Competition], monkeypatch: pytest.MonkeyPatch) -> Stage:
+    spec = ValidatorSpec.model_validate(
+        {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://one", "ws://two"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+        }
+    )
+    return Stage(spec, monkeypatch)
+
+
+async def test_a_row_that_lands(stage: Stage, subnet: Make) -> None:
+    stage.results = [Result(outcome=Outcome.INCLUDED, extrinsic="1001-0002")]
+    await stage.act(subnet())
+    (request,) = stage.requests
+    assert request.weights == {1: 65535, 2: 30000}
+    assert (request.endpoints, request.hotkey, request.netuid) == (("ws://one", "ws://two"), "me", 20)
+    assert (await stage.act(subnet())).reason is Reason.WEIGHTS_PENDING
+    landed = subnet(block=1003, row=ROW, me={"last_update": 1001})
+    assert (await stage.act(landed)).current
+    accepted = stage.store.state.accepted
+    assert stage.store.state.pending is None
+    assert accepted
+    assert (accepted.block, accepted.extrinsic, accepted.rounds) == (1001, "1001-0002", ("val-fc-7",))
+    assert [reason for reason, _ in stage.recorder.events] == ["WeightsSet"]
+    await stage.act(landed)
+    assert len(stage.requests) == 1
+
+
+async def test_a_time_out_is_followed_by_looking_not_by_sending(stage: Stage, subnet: Make) -> None:
+    stage.results = [Result(outcome=Outcome.TIMED_OUT, message="killed"), Result(outcome=Outcome.INCLUDED)]
+    await stage.act(subnet())
+    for block in range(1000, 1000 + ERA_BLOCKS + 1):
+        verdict = await stage.act(subnet(block=block))
+        assert verdict.reason is Reason.SUBMISSION_TIMED_OUT
+    assert len(stage.requests) == 1
+    await stage.act(subnet(block=1000 + ERA_BLOCKS + 1))
+    assert len(stage.requests) == 2, "its transaction has expired without a trace"
+
+
+async def test_a_time_out_whose_row_landed(stage: Stage, subnet: Make) -> None:
+    stage.results = [Result(outcome=Outcome.TIMED_OUT, message="killed")]
+    await stage.act(subnet())
+    await stage.act(subnet(block=1001))
+    assert (await stage.act(subnet(block=1005, row=ROW, me={"last_update": 1002}))).current
+    assert stage.store.state.accepted
+    assert stage.store.state.accepted.extrinsic == "1002-found"
+    assert len(stage.requests) == 1
+
+
+async def test_what_another_pod_began_is_settled_first(stage: Stage, subnet: Make) -> None:
+    first = Stage.act
+    stage.results = [Result(outcome=Outcome.INCLUDED)] * 2
+    await first(stage, subnet())
+    left_behind = stage.store.state
+    stage.payer = Payer(Account("me", Path("/hotkey")), stage.store, stage.recorder, Metrics(), changed=lambda: None)  # type: ignore[arg-type]
+    assert left_behind.pending
+    stage.connection.block = 1050
+    for block in (1040, 1050, 1050 + ERA_BLOCKS):
+        await stage.act(subnet(block=block))
+    assert len(stage.requests) == 1
+    await stage.act(subnet(block=1051 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_refusals_back_off(stage: Stage, subnet: Make) -> None:
+    refused = Result(outcome=Outcome.REFUSED, code="not_authorized", message="no permit after all")
+    stage.results = [refused] * 10
+    sent_at = []
+    for block in range(1000, 1012):
+        before = len(stage.requests)
+        verdict = await stage.act(subnet(block=block))
+        if len(stage.requests) > before:
+            sent_at.append(block)
+        else:
+            assert verdict.reason is Reason.NO_PERMIT
+            assert stage.store.state.pending is None
+    # Noted one block after it was sent; then 1, 2 and 4 blocks of rest.
+    assert sent_at == [1000, 1002, 1005, 1010]
+    assert stage.recorder.events[0] == ("WeightsFailed", "no permit after all")
+
+
+async def test_what_cannot_be_written_down_is_not_sent(stage: Stage, subnet: Make) -> None:
+    stage.store.broken = True
+    with pytest.raises(ApiError):
+        await stage.act(subnet())
+    assert stage.requests == []
+    stage.store.broken, stage.results = False, [Result(outcome=Outcome.INCLUDED)]
+    await stage.act(subnet())
+    assert len(stage.requests) == 1
+
+
+def test_compute_over_competitions(competition: Callable[..., Competition], subnet: Make) -> None:
+    two = [competition(id="x", rewardShare=75), competition(id="y", rewardShare=25), competition(id="z")]
+
+    def scored(name: str, hotkey: str) -> ScoredRound:
+        scores = {hotkey: HotkeyScore(score=0.5, registered_at=10)}
+        return ScoredRound(round=name, epoch=1, block=100, scores=scores)
+
+    computed = compute(two, scored={"x": scored("r-x", "a"), "y": scored("r-y", "b")}, entrants={}, subnet=subnet())
+    assert computed.weights == {"a": 0.75, "b": 0.25}
+    assert computed.wanted == Wanted({"a": 65535, "b": 21845}, ("r-x", "r-y"))
+    nobody = compute(two, scored={"x": scored("r-x", "gone")}, entrants={}, subnet=subnet())
+    assert (nobody.weights, nobody.wanted) == ({}, None)
