@@ -28,7 +28,7 @@ def round_of(
             "workload": {
                 "parallelism": parallelism,
                 "deadlineSeconds": 900,
-                "resources": {"gpus": 1, "cpu": "1", "memory": "3Gi"},
+                "resources": {"gpus": 1, "cpu": "500m", "memory": "3Gi"},
             },
         },
     }

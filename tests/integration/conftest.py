@@ -101,16 +101,15 @@ def usual(pod: Obj, document: Obj) -> Exit | None:
             return scored(f"0.{document['repo'].rpartition('-')[2]:0<6}")
 
 
-@dataclass(frozen=True)
 class Outcomes:
     """How pods may end, for the scripts of tests."""
 
-    usual: Script = staticmethod(usual)
-    fetched: Callable[..., Exit] = staticmethod(fetched)
-    refused: Callable[[str, str], Exit] = staticmethod(refused)
-    refused_evaluation: Callable[[str, str], Exit] = staticmethod(refused_evaluation)
-    scored: Callable[[str], Exit] = staticmethod(scored)
-    crashed: Callable[[int, str, str], Exit] = staticmethod(Exit)
+    usual = staticmethod(usual)
+    fetched = staticmethod(fetched)
+    refused = staticmethod(refused)
+    refused_evaluation = staticmethod(refused_evaluation)
+    scored = staticmethod(scored)
+    crashed = Exit
 
 
 class Kubelet:
@@ -152,7 +151,9 @@ class Kubelet:
             binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
             self._api.create(f"{self._pods}/{name}/binding", binding)
         document = json.loads(pod["metadata"].get("annotations", {}).get(JOB_ANNOTATION, "null"))
-        end = self.script(pod, document) if document is not None else None
+        if document is None:
+            return  # not a Job's; its containers never start
+        end = self.script(pod, document)
         container = pod["spec"]["containers"][0]
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         started = (((status.get("containerStatuses") or [{}])[0].get("state") or {}).get("running") or {}).get(
@@ -191,11 +192,8 @@ class World:
     operators: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def path(self, plural: str, name: str = "") -> str:
-        roots = {
-            "jobs": "/apis/batch/v1",
-            "deployments": "/apis/apps/v1",
-            "roles": "/apis/rbac.authorization.k8s.io/v1",
-        }
+        roots = {"jobs": "/apis/batch/v1", "deployments": "/apis/apps/v1"}
+        roots |= dict.fromkeys(("roles", "rolebindings"), "/apis/rbac.authorization.k8s.io/v1")
         roots |= dict.fromkeys(("minermodels", "evalrounds", "validators"), GROUP)
         return f"{roots.get(plural, '/api/v1')}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 

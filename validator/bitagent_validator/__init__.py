@@ -13,7 +13,10 @@ repeated, killed in the middle, or run late, and the next one goes on from what 
     submit     the submission itself, a process of its own
     state      what must outlive this pod, in one ConfigMap
     lease      one pod at a time for a hotkey on a subnet
-    status     what people see; kube, watching the API server; observe, loop, health, metrics: the machine
+    kube, mirror, seen   the API server: requests, list and watch, its objects as our own data
+    competitions, payer  acting on rounds and on weights
+    status, recorder, metrics, health   what people and machines see
+    loop, run  the pass, and the process around it
 
 What does not live here: models, tasks and Jobs (they are the evaluator's and the operator's), and any coldkey.
 """

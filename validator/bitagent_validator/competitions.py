@@ -20,7 +20,7 @@ from bitagent_validator.mirror import Mirror
 from bitagent_validator.recorder import Recorder
 from bitagent_validator.rounds import Outcome, RoundPlan, plan_rounds, round_manifest
 from bitagent_validator.scores import Owners, entrants, scores_by_hotkey
-from bitagent_validator.seen import Round, Self
+from bitagent_validator.seen import Round, ValidatorObject
 from bitagent_validator.state import HotkeyScore, ScoredRound, Store
 from bitagent_validator.status import Standing
 
@@ -82,7 +82,9 @@ class Competitions:
                 log.info("%s is complete: scores of %d hotkeys taken over", scored.round, len(scored.scores))
                 tools.metrics.rounds.labels(competition_id, "complete").inc()
 
-    async def run(self, me: Self, competition: Competition, *, block: int, connection: Connection) -> Standing:
+    async def run(
+        self, me: ValidatorObject, competition: Competition, *, block: int, connection: Connection
+    ) -> Standing:
         """Create the round of the present epoch if it is due, and delete surplus ones.
 
         Raises:
@@ -119,7 +121,7 @@ class Competitions:
         mine = (r for r in self._tools.rounds.objects.values() if r.competition == competition)
         return sorted(mine, key=lambda r: r.block)
 
-    async def _create(self, me: Self, competition: Competition, epoch: Epoch, *, seed: str) -> str:
+    async def _create(self, me: ValidatorObject, competition: Competition, epoch: Epoch, *, seed: str) -> str:
         """Create a round; returns why that is impossible, or nothing."""
         tools = self._tools
         body = round_manifest(
@@ -141,7 +143,7 @@ class Competitions:
         await tools.recorder.note("RoundCreated", f"{name}: epoch {epoch.number} from block {epoch.block}, seed {seed}")
         return ""
 
-    async def _adopt(self, me: Self, name: str, epoch: Epoch) -> str:
+    async def _adopt(self, me: ValidatorObject, name: str, epoch: Epoch) -> str:
         """The name is taken: fine if by an earlier attempt of ours."""
         existing = await self._tools.api.get(path(API_VERSION, "evalrounds", namespace=me.namespace, name=name))
         if existing is None:

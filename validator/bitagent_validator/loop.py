@@ -18,7 +18,7 @@ from bitagent_validator.health import Health
 from bitagent_validator.kube import ApiError, path
 from bitagent_validator.mirror import Mirror
 from bitagent_validator.payer import Account, Computed, Payer, compute
-from bitagent_validator.seen import Self
+from bitagent_validator.seen import ValidatorObject
 from bitagent_validator.state import AcceptedRow, StateUnreadable
 from bitagent_validator.status import Picture, Standing, manifest, status_of
 from bitagent_validator.weights.plan import Step, Verdict
@@ -45,7 +45,7 @@ class Loop:
         *,
         account: Account,
         spec: ValidatorSpec,
-        me: Mirror[Self],
+        me: Mirror[ValidatorObject],
         name: str,
         tools: Tools,
         follower: Follower,
@@ -115,7 +115,7 @@ class Loop:
         if self._follower.tried:
             await self._report(me, me.spec, chain)
 
-    async def _step(self, me: Self, spec: ValidatorSpec, chain: Up) -> None:
+    async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         settled = self._verdict is not None and self._verdict.current and self._tools.store.state.pending is None
         subnet = await self._read(spec, chain, urgent=not settled)
         if subnet is None or spec.suspend:
@@ -153,7 +153,7 @@ class Loop:
         self._subnet_missing, self._read_at = False, now
         return self._subnet
 
-    async def _report(self, me: Self, spec: ValidatorSpec, chain: Up | Down) -> None:
+    async def _report(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up | Down) -> None:
         accepted = self._tools.store.state.accepted
         picture = Picture(
             generation=me.generation,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bitagent_crds.schema import API_VERSION
 from bitagent_validator.kube import Api, ApiError, path, time_text
-from bitagent_validator.seen import Self
+from bitagent_validator.seen import ValidatorObject
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ MESSAGE_MAX = 1024
 class Recorder:
     """Writes events about one Validator."""
 
-    def __init__(self, api: Api, about: Self) -> None:
+    def __init__(self, api: Api, about: ValidatorObject) -> None:
         self._api = api
         self._about = about
 

@@ -23,7 +23,7 @@ from bitagent_validator.mirror import Mirror
 from bitagent_validator.payer import Account, Payer
 from bitagent_validator.recorder import Recorder
 from bitagent_validator.rounds import MANAGER
-from bitagent_validator.seen import Round, Self, parse_round, parse_self
+from bitagent_validator.seen import Round, ValidatorObject, parse_round, parse_self
 from bitagent_validator.state import Store
 from bitagent_validator.wallet import load_hotkey
 
@@ -93,7 +93,7 @@ async def _serve(settings: Settings, api: Api, account: Account, health: Health,
     await lease.acquire(waiting=waiting)
     metrics.lease_held.set(1)
     wake = asyncio.Event()
-    validators = Mirror[Self](
+    validators = Mirror[ValidatorObject](
         api,
         path(API_VERSION, "validators", namespace=settings.namespace),
         parse=parse_self,
@@ -131,7 +131,7 @@ async def _serve(settings: Settings, api: Api, account: Account, health: Health,
                 group.create_task(each)
 
 
-async def _self(settings: Settings, api: Api) -> Self:
+async def _self(settings: Settings, api: Api) -> ValidatorObject:
     at = path(API_VERSION, "validators", namespace=settings.namespace, name=settings.name)
     obj = await api.get(at)
     if obj is None:

@@ -73,7 +73,7 @@ def _number(text: str | None) -> int:
 
 
 @dataclass(frozen=True)
-class Self:
+class ValidatorObject:
     """The Validator object that this process serves."""
 
     name: str
@@ -96,7 +96,7 @@ class Self:
         }
 
 
-def parse_self(obj: Obj) -> Self:
+def parse_self(obj: Obj) -> ValidatorObject:
     """Read the Validator."""
     metadata = obj["metadata"]
     try:
@@ -104,7 +104,7 @@ def parse_self(obj: Obj) -> Self:
     except ValidationError as error:
         log.error("Validator %s does not read as this version's: %s", metadata["name"], error)
         spec = None
-    return Self(
+    return ValidatorObject(
         name=metadata["name"],
         namespace=metadata["namespace"],
         uid=metadata["uid"],

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bitagent_validator.kube import Api, Obj, path
 from bitagent_validator.policy.interface import Score, Standings
-from bitagent_validator.seen import Self
+from bitagent_validator.seen import ValidatorObject
 from bitagent_validator.weights.plan import Intent, Sent
 from bitagent_validator.weights.vector import Wanted
 
@@ -93,7 +93,7 @@ class State(_Document):
 class Store:
     """The ConfigMap. `state` is what it held when last read or written."""
 
-    def __init__(self, api: Api, owner: Self) -> None:
+    def __init__(self, api: Api, owner: ValidatorObject) -> None:
         self.state = State()
         self._api = api
         self._owner = owner

@@ -1,14 +1,15 @@
 """What is known of a model's files, and whether that is recent enough for a round.
 
 A commit never changes: fetched once, it stays fetched, and its fault stays its fault until the spec changes. A branch, a tag or a
-directory may change: each round that starts wants to know anew. A fault of the infrastructure is asked again by the next round.
+directory may change: each round that starts wants to know anew, unless it was asked just before. A fault of the infrastructure is asked
+again by the next round.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.minermodel import MinerModelSpec
@@ -16,6 +17,8 @@ from bitagent_operator.conditions import find
 from bitagent_operator.observed import ModelObject
 from bitagent_operator.plan.results import INFRASTRUCTURE
 
+RECENT = timedelta(seconds=60)
+"""What was asked this short before a round started is the round's own: models are often applied together with their first round."""
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
@@ -56,5 +59,6 @@ def fresh(model: ModelObject, *, since: datetime) -> Settled | None:
     found = settled(model)
     if found is None:
         return None
-    lasting = pinned(model.spec) and not found.infrastructure
-    return found if lasting or found.at >= since else None
+    if found.infrastructure:
+        return found if found.at >= since else None
+    return found if pinned(model.spec) or found.at >= since - RECENT else None

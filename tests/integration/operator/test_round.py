@@ -33,10 +33,7 @@ def test_a_settled_world_is_left_alone(operator: World) -> None:
     operator.round("calm")
     operator.until_condition("evalrounds", "calm", "Complete")
     operator.until("score on the model", lambda: operator.get("minermodels", "m-500")["status"]["latest"])
-    operator.until(
-        "fetch Job removed",
-        lambda: not operator.list("jobs", **{"bitagent.io/model": "m-500", "bitagent.io/attempt": "1"})[1:],
-    )
+    operator.until("fetch Job removed", lambda: not operator.list("jobs", **{"app.kubernetes.io/component": "fetch"}))
     kinds = (("minermodels", "m-500"), ("evalrounds", "calm"))
     before = [operator.get(*k)["metadata"]["resourceVersion"] for k in kinds]
     operator.kill_operator()

@@ -102,7 +102,7 @@ class TestModels:
             pytest.param({}, ("Pending", "WaitingForModel"), id="not fetched yet"),
             pytest.param({"fetched": True}, ("Pending", "WaitingForTasks"), id="fetched"),
             pytest.param(
-                {"fetched": True, "revision": "main", "at": -1}, ("Pending", "WaitingForModel"), id="branch, not anew"
+                {"fetched": True, "revision": "main", "at": -61}, ("Pending", "WaitingForModel"), id="branch, not anew"
             ),
             pytest.param({"fetched": "CorruptWeights"}, ("Rejected", "CorruptWeights"), id="unsafe"),
             pytest.param({"fetched": "HubUnavailable"}, ("InfraFault", "HubUnavailable"), id="hub down"),

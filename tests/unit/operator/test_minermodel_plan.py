@@ -153,11 +153,12 @@ def test_no_conclusion_without_a_live_look(make: Make) -> None:
 @pytest.mark.parametrize(
     ("model", "wanted"),
     [
-        pytest.param({"fetched": True, "revision": "main", "at": 0}, True, id="branch, older than the round"),
+        pytest.param({"fetched": True, "revision": "main", "at": -11}, True, id="branch, older than the round"),
+        pytest.param({"fetched": True, "revision": "main", "at": -10}, False, id="branch, just before the round"),
         pytest.param({"fetched": True, "revision": "main", "at": 60}, False, id="branch, newer than the round"),
         pytest.param({"fetched": True, "at": 0}, False, id="commit"),
         pytest.param({"fetched": "NoSafetensors", "at": 0}, False, id="commit at fault"),
-        pytest.param({"fetched": "NoSafetensors", "revision": "main", "at": 0}, True, id="branch at fault"),
+        pytest.param({"fetched": "NoSafetensors", "revision": "main", "at": -11}, True, id="branch at fault"),
         pytest.param({"fetched": "HubUnavailable", "at": 0}, True, id="infrastructure failed before"),
     ],
 )
@@ -179,16 +180,16 @@ def test_a_round_asks_anew_for_what_may_have_changed(make: Make, model: dict[str
     ],
 )
 def test_a_round_that_does_not_wait_asks_nothing(make: Make, more: dict[str, Any]) -> None:
-    model = make.model("a", fetched=True, revision="main", at=0)
+    model = make.model("a", fetched=True, revision="main", at=-100)
     assert plan(make, model, rounds=[make.started("a", at=50, **more)]).fetch is None
 
 
 def test_one_fetch_serves_two_rounds(make: Make) -> None:
     model = make.model("a", fetched=True, revision="main")
-    rounds = [make.started("a", at=50, name="r1"), make.started("a", at=60, name="r2")]
+    rounds = [make.started("a", at=150, name="r1"), make.started("a", at=160, name="r2")]
     need = plan(make, model, rounds=rounds).fetch
     assert need is not None
-    assert need.since == make.at(60)
+    assert need.since == make.at(160)
 
 
 def test_a_node_with_a_slow_clock_does_not_cause_a_second_fetch(make: Make) -> None:

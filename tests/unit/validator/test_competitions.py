@@ -13,10 +13,10 @@ from bitagent_validator.competitions import Competitions, Tools
 from bitagent_validator.kube import ApiError
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.mirror import Mirror
-from bitagent_validator.seen import Round, Self, parse_round
+from bitagent_validator.seen import Round, ValidatorObject, parse_round
 from bitagent_validator.state import State
 
-ME = Self("val", "ns", "me-uid", 1, None, {})
+ME = ValidatorObject("val", "ns", "me-uid", 1, None, {})
 HOTKEY = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
 OTHER = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 Make = Callable[..., Competition]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bitagent_validator.kube import ApiError
 from bitagent_validator.policy.interface import Score, Standings
-from bitagent_validator.seen import Self
+from bitagent_validator.seen import ValidatorObject
 from bitagent_validator.state import (
     AcceptedRow,
     HotkeyScore,
@@ -24,7 +24,7 @@ from bitagent_validator.state import (
 )
 from bitagent_validator.weights.vector import row_digest
 
-ME = Self("val", "ns", "u", 1, None, {})
+ME = ValidatorObject("val", "ns", "u", 1, None, {})
 
 
 class ConfigMaps:
