@@ -19,7 +19,6 @@ RUN python3 -m venv --without-pip /opt/venv \
 FROM dependencies AS code
 COPY pyproject.toml ./
 COPY crds/bitagent_crds crds/bitagent_crds
-COPY evaluator/bitagent_evaluator evaluator/bitagent_evaluator
 COPY validator/bitagent_validator validator/bitagent_validator
 # The build backend wants the readme to exist; the image does not need its text.
 RUN touch README.md \

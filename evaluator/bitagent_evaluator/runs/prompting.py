@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Task
 from bitagent_evaluator.engine.interface import Prompt
+from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import prompt_format
 from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
 
@@ -32,15 +34,27 @@ def choose_format(wanted: PromptFormat, tokenization: Tokenization) -> PromptFor
 
 
 def write_prompts(
-    writer: PromptWriter, tasks: Sequence[Task], wanted: PromptFormat, *, max_tokens: int, token_limit: int
+    writer: PromptWriter,
+    tasks: Sequence[Task],
+    wanted: PromptFormat,
+    *,
+    max_tokens: int,
+    token_limit: int,
+    vocab_size: int,
 ) -> Prompts:
-    """Render and tokenize all tasks. An answer's limit is `max_tokens`, or what the prompt leaves of `token_limit`."""
+    """Render and tokenize all tasks. An answer's limit is `max_tokens`, or what the prompt leaves of `token_limit`.
+
+    Raises ModelFault for a tokenizer that makes ids outside the vocabulary: they would break the engine for every task.
+    """
     tokenization = writer.load()
     chosen = choose_format(wanted, tokenization)
     maker = prompt_format(chosen)
     written = writer.write([maker.chat(task) for task in tasks])
     fitting, too_long = [], []
     for task, token_ids in zip(tasks, written, strict=True):
+        if max(token_ids, default=0) >= vocab_size:
+            message = f"the tokenizer makes token {max(token_ids)}, the vocabulary has {vocab_size}"
+            raise ModelFault(Reason.BAD_TOKENIZER, message)
         room = token_limit - len(token_ids)
         if token_ids and room > 0:
             fitting.append(Prompt(task.id, token_ids, min(max_tokens, room)))

@@ -14,6 +14,8 @@ from bitagent_evaluator.safety.refusal import require, shown
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 8 << 20
+MAX_HEADERS_BYTES = 16 << 20
+"""Of all files together: a hundred bytes for each of 160,000 tensors."""
 MAX_TENSORS = 20_000
 _MAX_DIMENSION = 1 << 31
 _MAX_RANK = 4

@@ -9,14 +9,15 @@ from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.evidence import Evidence, Judgement
-from bitagent_evaluator.safety.headers import LENGTH_BYTES, header_bytes
+from bitagent_evaluator.safety.headers import LENGTH_BYTES, MAX_HEADERS_BYTES, header_bytes
+from bitagent_evaluator.safety.refusal import require
 from bitagent_evaluator.safety.selection import CARD, CARD_BYTES, SMALL_FILES, check_selection, weight_files
 
 Read = Callable[[str, int, int], bytes]
 """`read(name, start, length)`: that many bytes of a file, fewer at its end."""
 
 _WORKER = "bitagent_evaluator.safety.worker:SafetyWorker"
-_LIMITS = Limits(memory_bytes=2 << 30, cpu_seconds=20.0, answer_bytes=16 << 20)
+_LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=20.0, answer_bytes=16 << 20)
 _FIRST_READ = 64 << 10
 """Most headers fit in the first read; a longer one takes a second."""
 
@@ -26,7 +27,16 @@ def collect(sizes: Mapping[str, int], read: Read) -> Evidence:
     small = {name: read(name, 0, sizes[name]) for name in sizes if name in SMALL_FILES}
     if 0 < sizes.get(CARD, 0) <= CARD_BYTES:
         small[CARD] = read(CARD, 0, sizes[CARD])
-    return Evidence(sizes, small, {name: _header(name, sizes[name], read) for name in weight_files(sizes)})
+    headers: dict[str, bytes] = {}
+    for name in weight_files(sizes):
+        headers[name] = _header(name, sizes[name], read)
+        total = sum(map(len, headers.values()))
+        require(
+            total <= MAX_HEADERS_BYTES,
+            Reason.CORRUPT_WEIGHTS,
+            f"the weight headers have more than {MAX_HEADERS_BYTES} bytes",
+        )
+    return Evidence(sizes, small, headers)
 
 
 def _header(name: str, size: int, read: Read) -> bytes:

@@ -26,10 +26,7 @@ def up(phases: Phases) -> int:
     """Everything, then the live screen until the weights are on the chain."""
     began = time.monotonic()
     foreign = toolchain.foreign_kubeconfig()
-    if foreign is None:
-        installed = local_world(phases)
-    else:
-        installed = foreign_world(phases, foreign)
+    installed = local_world(phases) if foreign is None else foreign_world(phases, foreign)
     print(f"\n  the system is up after {time.monotonic() - began:.1f} s; now it works:\n", flush=True)
     status = show(installed, follow=True)
     print(f"  in all {time.monotonic() - began:.1f} s", flush=True)

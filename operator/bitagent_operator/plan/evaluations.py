@@ -235,7 +235,7 @@ def _pending(
         return fields | {"reason": Reason.WAITING_FOR_MODEL, "message": ""}
     key = evaluation_key(entry.weights_digest)
     if slots.take(Evaluation(key, attempt, model, entry.commit, entry.weights_digest)):
-        return fields | {"state": ResultState.RUNNING, "reason": Reason.EVALUATING, "message": ""}
+        return fields | {"reason": Reason.WAITING_FOR_SLOT, "message": "its Job is being created"}
     return fields | {"reason": Reason.WAITING_FOR_SLOT, "message": "all slots of this round are taken"}
 
 

@@ -12,6 +12,7 @@ class Happening(StrEnum):
     MODEL_FETCHED = "ModelFetched"
     MODEL_REJECTED = "ModelRejected"
     FETCH_FAILED = "FetchFailed"
+    JOB_NOT_CREATED = "JobNotCreated"
     ROUND_STARTED = "RoundStarted"
     TASK_SET_BUILT = "TaskSetBuilt"
     MODEL_EVALUATED = "ModelEvaluated"

@@ -14,7 +14,7 @@ from bitagent_operator.plan.results import pod_trouble
 
 STARTING = timedelta(seconds=5)
 """How long a container may be created before its pod's events are read: only they tell that a Secret is missing."""
-LOOK_AGAIN = 10.0
+LOOK_AGAIN = 5.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bitagent_operator.config import Config
 from bitagent_operator.events import Events
 from bitagent_operator.metrics import Metrics
 from bitagent_operator.observed import Meta, Obj
-from bitagent_operator.plan.notices import Obsolete
+from bitagent_operator.plan.notices import Happening, Notice, Obsolete
 from bitagent_operator.plan.questions import Answers, Questions
 from bitagent_operator.store import Key, Kind, Store
 
@@ -71,18 +71,29 @@ class Context:
                 self.see("MinerModel", model)
         return Answers(known.sure_jobs | questions.pods_of, known.gone_models | gone, known.selected)
 
-    async def create_jobs(self, jobs: Iterable[Obj]) -> None:
-        """Create Jobs, a bounded number at once. A Job that exists is left as it is. Raises ExceptionGroup of ApiError."""
+    async def create_jobs(self, jobs: Iterable[Obj]) -> ApiError | None:
+        """Create Jobs, a bounded number at once. A Job that exists is left as it is. The first refusal, if there was one."""
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(job: Obj) -> None:
+        async def one(job: Obj) -> ApiError | None:
             async with slots:
-                self.see("Job", await self.api.create(job))
+                try:
+                    self.see("Job", await self.api.create(job))
+                except ApiError as error:
+                    return error
             self.metrics.jobs.labels(job["metadata"]["labels"][naming.COMPONENT]).inc()
+            return None
 
-        async with asyncio.TaskGroup() as group:
-            for job in jobs:
-                group.create_task(one(job))
+        refusals = await asyncio.gather(*map(one, jobs))
+        return next((error for error in refusals if error is not None), None)
+
+    async def tell(self, key: Key, meta: Meta, notices: tuple[Notice, ...], refusal: ApiError | None) -> None:
+        """Post the notices. With a refusal, a notice of it; then it is raised, so that the key backs off and tries again."""
+        if refusal is not None:
+            notices = (*notices, Notice(Happening.JOB_NOT_CREATED, str(refusal), warning=True))
+        await self.events.post(key.kind, meta, notices)
+        if refusal is not None:
+            raise refusal
 
     async def write_status(self, kind: Kind, meta: Meta, old: Model, new: Model) -> bool:
         """Write a status if it differs; False when the object has changed meanwhile and the plan is void. Raises ApiError."""

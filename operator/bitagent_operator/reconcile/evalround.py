@@ -30,7 +30,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
             break
     else:
         raise Undecided(f"{key}: what it depends on keeps changing; trying again")
-    await context.create_jobs(_jobs(context, observed, plan))
+    refusal = await context.create_jobs(_jobs(context, observed, plan))
     if not await context.write_status(key.kind, observed.meta, observed.status, plan.status):
         return STALE
     for name, suspended in plan.suspend:
@@ -38,7 +38,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         if changed is not None:
             context.see("Job", changed)
     await context.delete_jobs(plan.delete)
-    await context.events.post(key.kind, observed.meta, plan.notices)
+    await context.tell(key, observed.meta, plan.notices, refusal)
     return plan.again
 
 

@@ -30,10 +30,10 @@ async def reconcile(context: Context, key: Key) -> float | None:
         answers = await context.answer(key, plan.questions, answers)
     else:
         raise Undecided(f"{key}: its pods keep changing; trying again")
-    if plan.fetch is not None:
-        await context.create_jobs([fetch_job.build(context.config, model, plan.fetch)])
+    wanted = [fetch_job.build(context.config, model, plan.fetch)] if plan.fetch is not None else []
+    refusal = await context.create_jobs(wanted)
     if not await context.write_status(key.kind, model.meta, model.status, plan.status):
         return STALE
     await context.delete_jobs(plan.delete)
-    await context.events.post(key.kind, model.meta, plan.notices)
+    await context.tell(key, model.meta, plan.notices, refusal)
     return plan.again

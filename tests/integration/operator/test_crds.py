@@ -11,7 +11,7 @@ import pytest
 from bitagent_local.cluster.api import ApiError
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import World
+    from tests.integration.operator.conftest import World
 
     from bitagent_local.cluster.control_plane import ControlPlane
 

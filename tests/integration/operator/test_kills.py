@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Exit, Obj, Outcomes, World
+    from tests.integration.operator.conftest import Exit, Obj, Outcomes, World
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ def test_five_kills_change_nothing(world: World, outcomes: Outcomes) -> None:
 
     def watch() -> None:
         while not stop.wait(0.05):
-            for job in world.list("jobs"):
+            for job in world.all("jobs"):
                 labels = job["metadata"]["labels"]
                 work = labels.get("bitagent.io/key") or labels["bitagent.io/model"]
                 created.setdefault(work, set()).add(job["metadata"]["uid"])

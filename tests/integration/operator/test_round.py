@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Exit, Obj, Outcomes, World
+    from tests.integration.operator.conftest import Exit, Obj, Outcomes, World
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def test_a_settled_world_is_left_alone(operator: World) -> None:
     operator.round("calm")
     operator.until_condition("evalrounds", "calm", "Complete")
     operator.until("score on the model", lambda: operator.get("minermodels", "m-500")["status"]["latest"])
-    operator.until("fetch Job removed", lambda: not operator.list("jobs", **{"app.kubernetes.io/component": "fetch"}))
+    operator.until("fetch Job removed", lambda: not operator.all("jobs", **{"app.kubernetes.io/component": "fetch"}))
     kinds = (("minermodels", "m-500"), ("evalrounds", "calm"))
     before = [operator.get(*k)["metadata"]["resourceVersion"] for k in kinds]
     operator.kill_operator()
@@ -60,7 +60,7 @@ def test_models_that_are_refused_never_reach_a_gpu(operator: World, outcomes: Ou
     status = operator.until_condition("evalrounds", "mixed", "Complete")["status"]
     found = {r["model"]: (r["state"], r["reason"]) for r in status["results"]}
     assert found == {"m-500": ("Succeeded", "Evaluated")} | {n: ("Rejected", r) for n, r in reasons.items()}
-    assert len(operator.list("jobs", **{"app.kubernetes.io/component": "evaluate"})) == 1
+    assert len(operator.all("jobs", **{"app.kubernetes.io/component": "evaluate"})) == 1
     assert operator.condition("minermodels", "pickle", "Safe")["reason"] == "NoSafetensors"
     assert operator.condition("minermodels", "ghost", "Resolved")["message"] == "what was wrong"
 
@@ -79,7 +79,7 @@ def test_equal_weights_are_evaluated_once(operator: World, outcomes: Outcomes) -
     results = operator.results("same")
     assert (results["copy-500"]["state"], results["copy-500"]["duplicateOf"]) == ("Duplicate", "first-500")
     assert results["first-500"]["score"] == "0.500000"
-    assert len(operator.list("jobs", **{"app.kubernetes.io/component": "evaluate"})) == 1
+    assert len(operator.all("jobs", **{"app.kubernetes.io/component": "evaluate"})) == 1
 
 
 def test_the_set_stays_frozen(operator: World, outcomes: Outcomes) -> None:
@@ -110,7 +110,8 @@ def test_a_branch_is_resolved_once_per_round(operator: World, outcomes: Outcomes
     operator.kubelet.script = script
     operator.model("m-500", revision="main")
     operator.until_condition("minermodels", "m-500", "Fetched")
-    operator.pause(1.1)  # times have seconds
+    long_ago = {"status": {"resolved": {"at": "2026-01-01T00:00:00Z"}}}
+    operator.api.merge(operator.path("minermodels", "m-500/status"), long_ago)
     operator.round("branch")
     operator.until_condition("evalrounds", "branch", "Complete")
     assert operator.results("branch")["m-500"]["commit"] == "2" * 40
@@ -131,7 +132,7 @@ def test_an_infrastructure_fault_is_tried_again(operator: World, outcomes: Outco
     operator.round("retry")
 
     def delayed() -> bool:
-        return operator.results("retry")["m-500"]["reason"] == "OutOfMemory"
+        return bool(operator.results("retry")["m-500"]["reason"] == "OutOfMemory")
 
     operator.until("the fault is reported while it is tried again", delayed)
     operator.until_condition("evalrounds", "retry", "Complete", seconds=60)
@@ -187,8 +188,9 @@ def test_suspend_and_resume(operator: World, outcomes: Outcomes) -> None:
     operator.api.merge(path, {"spec": {"suspend": True}})
 
     def suspended() -> bool:
-        jobs = operator.list("jobs", **{"app.kubernetes.io/component": "evaluate"})
-        return operator.get("evalrounds", "paused")["status"]["phase"] == "Suspended" and jobs[0]["spec"]["suspend"]
+        jobs = operator.all("jobs", **{"app.kubernetes.io/component": "evaluate"})
+        phase = operator.get("evalrounds", "paused")["status"]["phase"]
+        return bool(phase == "Suspended" and jobs[0]["spec"]["suspend"])
 
     operator.until("Jobs suspended", suspended)
     held = False
@@ -213,7 +215,7 @@ def test_jobs_go_after_their_time_and_results_stay(operator: World) -> None:
     operator.model("m-500")
     operator.round("short", ttlSecondsAfterFinished=1)
     operator.until_condition("evalrounds", "short", "Complete")
-    operator.until("Jobs removed", lambda: not operator.list("jobs", **{"bitagent.io/round": "short"}))
+    operator.until("Jobs removed", lambda: not operator.all("jobs", **{"bitagent.io/round": "short"}))
     assert operator.results("short")["m-500"]["score"] == "0.500000"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Obj, World
+    from tests.integration.operator.conftest import Obj, World
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ def validator(world: World, **more: object) -> Obj:
 
 
 def pod_of(world: World) -> Obj:
-    pods = world.list("pods", **{"bitagent.io/validator": "main"})
+    pods = world.all("pods", **{"bitagent.io/validator": "main"})
     found: Obj = pods[0] if pods else {}
     return found
 
@@ -71,7 +71,7 @@ def test_deployed_follows_the_pod(operator: World) -> None:
     operator.api.merge(operator.path("validators", "main"), {"spec": {"suspend": True}})
 
     def stopped() -> bool:
-        return operator.condition("validators", "main", "Deployed")["reason"] == "Suspended"
+        return bool(operator.condition("validators", "main", "Deployed")["reason"] == "Suspended")
 
     operator.until("suspended", stopped)
     assert operator.get("deployments", NAME)["spec"]["replicas"] == 0
@@ -96,7 +96,7 @@ def test_a_missing_secret_is_named(operator: World) -> None:
     operator.api.create(operator.path("events"), event)
 
     def named() -> bool:
-        return operator.condition("validators", "main", "Deployed")["reason"] == "SecretNotFound"
+        return bool(operator.condition("validators", "main", "Deployed")["reason"] == "SecretNotFound")
 
     operator.until("the missing Secret is reported", named)
     assert 'secret "wallet" not found' in operator.condition("validators", "main", "Deployed")["message"]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bitagent_evaluator.bounded.frames import Decoder, Frame, FrameTooLarge, encode
 from bitagent_evaluator.bounded.process import BoundedProcess, ChildLost, InputFault, Limits
 
-PROBE = '''
+PROBE = """
 import os, time
 from bitagent_evaluator.bounded.worker import Refused
 
@@ -60,7 +60,7 @@ class Probe:
 class Broken:
     def __init__(self):
         raise RuntimeError("cannot start")
-'''
+"""
 
 
 @pytest.fixture

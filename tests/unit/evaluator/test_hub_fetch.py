@@ -152,7 +152,7 @@ def test_killed_fetch_is_continued(published: Any, models: Path, tmp_path: Path)
     child.start()
     partial = tmp_path / REPO / f".{COMMIT}.partial" / f"{WEIGHTS}.part"
     _until(lambda: any(request["bytes"] == 500_000 for request in published.requests(WEIGHTS)))
-    _until(lambda: partial.exists() and partial.stat().st_size > 0 or not child.is_alive())
+    _until(lambda: (partial.exists() and partial.stat().st_size > 0) or not child.is_alive())
     child.kill()
     child.join()
     kept = partial.stat().st_size

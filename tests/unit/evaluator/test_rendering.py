@@ -41,7 +41,7 @@ def test_prompts_are_those_of_the_reference_library(models: Path) -> None:
         tokenization = writer.load()
         assert tokenization.uses_tools and tokenization.stop_ids == (2,)
         assert writer.write(chats) == wanted
-        assert writer.read([wanted[0][:3] + [2], []]) == [reference.decode(wanted[0][:3], skip_special_tokens=True), ""]
+        assert writer.read([[*wanted[0][:3], 2], []]) == [reference.decode(wanted[0][:3], skip_special_tokens=True), ""]
         assert writer.read([]) == []
 
 
@@ -78,15 +78,20 @@ HOSTILE = {
 }  # fmt: skip
 
 
+def load_and_write(model: Path) -> None:
+    with PromptWriter(model, QUICK) as writer:
+        writer.load()
+        writer.write([Chat(QUESTION, None)])
+
+
 @pytest.mark.parametrize(("damage", "reason", "words"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_model_is_refused_within_bounds(
     checkpoint: Any, damage: Callable[[Any], None], reason: Reason, words: str
 ) -> None:
     damage(checkpoint)
     started = time.monotonic()
-    with pytest.raises(ModelFault) as fault, PromptWriter(checkpoint.path, QUICK) as writer:
-        writer.load()
-        writer.write([Chat(QUESTION, None)])
+    with pytest.raises(ModelFault) as fault:
+        load_and_write(checkpoint.path)
     assert fault.value.reason is reason
     assert words in fault.value.message
     assert time.monotonic() - started < 60
@@ -120,7 +125,7 @@ def test_template_environment(source: str, text: str) -> None:
 
 
 def test_template_cannot_change_what_it_is_given() -> None:
-    with pytest.raises(Exception, match="unsafe|append"):
+    with pytest.raises(Exception, match="unsafe"):
         ChatTemplate("{{ messages.append(1) }}", {}).render(QUESTION, None)
 
 
@@ -132,7 +137,9 @@ def test_whether_a_template_takes_tools(source: str, uses: bool) -> None:
 
 
 def test_special_tokens_of_both_files() -> None:
-    found = special_tokens({"eos_token": {"content": "</s>"}, "bos_token": "<s>"}, {"eos_token": "<|im_end|>", "pad_token": None})
+    found = special_tokens(
+        {"eos_token": {"content": "</s>"}, "bos_token": "<s>"}, {"eos_token": "<|im_end|>", "pad_token": None}
+    )
     assert found == {"eos_token": "<|im_end|>", "bos_token": "<s>"}
 
 

@@ -176,6 +176,17 @@ def test_facts_of_a_refused_model_are_kept(checkpoint: Any) -> None:
     assert judgement.refusal is not None and judgement.parameters == 422_400
 
 
+def test_many_long_headers_are_too_much(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_text("{}")
+    for shard in range(1, 4):
+        header = json.dumps({"__metadata__": {"junk": "x" * (7 << 20)}}).encode()
+        (tmp_path / f"model-0000{shard}-of-00003.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    refusal = judged(tmp_path).refusal
+    assert refusal is not None and refusal[0] is Reason.CORRUPT_WEIGHTS and "headers" in refusal[1]
+
+
 def test_too_large_names_the_limit(checkpoint: Any) -> None:
     judgement = judged(checkpoint.path, max_bytes=100_000)
     assert judgement.refusal is not None

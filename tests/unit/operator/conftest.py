@@ -83,7 +83,8 @@ class Make:
     ) -> Obj:
         tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
         meta = {k: more.pop(k) for k in ("uid", "created") if k in more}
-        spec = {"models": {"names": names} if names else {"matchLabels": {}}, "tasks": tasks} | more
+        models: Obj = {"names": names} if names else {"matchLabels": {}}
+        spec = {"models": models, "tasks": tasks} | more
         return {"metadata": self.meta(name, **meta), "spec": spec, "status": status or {}}
 
     def started(

@@ -143,7 +143,8 @@ class TestModels:
         fetching = {"conditions": [make.condition("Fetched", "Unknown", "Fetching")]}
         admitted = {"a": {"commit": "a" * 40, "weightsDigest": "sha256:" + "1".rjust(64, "0")}}
         found = plan(make, make.started("a", results=admitted), [make.model("a", revision="main", status=fetching)])
-        assert states(found)["a"] == ("Running", "Evaluating")
+        assert states(found)["a"] == ("Pending", "WaitingForSlot")
+        assert [e.model.meta.name for e in found.evaluate] == ["a"]
 
 
 class TestTaskSet:
@@ -232,7 +233,7 @@ class TestEvaluations:
         job = make.evaluation(key("1"), ended="Failed", reason="BackoffLimitExceeded")
         models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
         found = plan(make, make.started("a", "b"), models, jobs=[job])
-        assert states(found) == {"a": ("InfraFault", "AttemptsExhausted"), "b": ("Running", "Evaluating")}
+        assert states(found) == {"a": ("InfraFault", "AttemptsExhausted"), "b": ("Pending", "WaitingForSlot")}
         assert found.status.finished_at is None
         other = make.evaluation(key("2"))
         pods = [make.pod(other, code=0, message=make.scored())]
@@ -341,7 +342,7 @@ class TestSuspend:
 
     def test_a_queue_keeps_its_say(self, make: Make) -> None:
         job = make.evaluation(key("1"), suspended=True)
-        queued = {"workload": {"queueName": "gpu"}}
+        queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
         waiting = plan(make, make.started("a", **queued), [make.model("a", fetched=True)], jobs=[job])
         assert (waiting.suspend, states(waiting)["a"]) == ((), ("Running", "WaitingForSlot"))
         stopped = plan(make, make.started("a", suspend=True, **queued), [make.model("a", fetched=True)], jobs=[job])

@@ -1,0 +1,299 @@
+"""A double of the kubelet: pods run no process, a script says how they end.
+
+The operator runs as a subprocess with the rights of `rbac.OPERATOR_RULES` and no others, each test in a namespace of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bitagent_crds.jobs import JOB_ANNOTATION, EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
+from bitagent_local.cluster.api import Api, ApiError
+from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_operator.rbac import OPERATOR_RULES
+
+GROUP = "/apis/bitagent.io/v1alpha1"
+TASKS_DIGEST = "sha256:" + "7" * 64
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a pod ends."""
+
+    code: int = 0
+    message: str = ""
+    reason: str = "Completed"
+
+
+Script = Callable[[Obj, Obj], Exit | None]
+"""Given a pod and its Job document: how it ends, or None while it goes on."""
+
+
+def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: int = 1_000_000) -> Obj:
+    """What a fetch Job would find; equal `weights` are equal weights."""
+    digest = f"{abs(hash(weights or repo)):x}".rjust(64, "0")[-64:]
+    return {
+        "commit": commit,
+        "sizeBytes": 1000,
+        "parameters": parameters,
+        "architecture": "LlamaForCausalLM",
+        "license": "mit",
+        "weightsDigest": f"sha256:{digest}",
+    }
+
+
+class Outcomes:
+    """How pods may end, for the scripts of tests."""
+
+    crashed = Exit
+
+    @staticmethod
+    def fetched(repo: str, **found: Any) -> Exit:
+        summary = {"reason": "Fetched", "facts": facts(repo, **found)}
+        return Exit(0, termination_message(FetchSummary.model_validate(summary)))
+
+    @staticmethod
+    def refused(reason: str, message: str) -> Exit:
+        summary = FetchSummary.model_validate({"reason": reason, "message": message})
+        return Exit(78, termination_message(summary), "Error")
+
+    @staticmethod
+    def built(count: int = 200) -> Exit:
+        summary = {"reason": "TasksReady", "digest": TASKS_DIGEST, "count": count}
+        return Exit(0, termination_message(TaskSetSummary.model_validate(summary)))
+
+    @staticmethod
+    def scored(score: str) -> Exit:
+        seconds = {"load": "1.0", "generate": "2.0", "score": "0.1"}
+        summary = {"reason": "Evaluated", "score": score, "passed": 1, "total": 2, "seconds": seconds}
+        return Exit(0, termination_message(EvaluateSummary.model_validate(summary | {"resultDigest": TASKS_DIGEST})))
+
+    @staticmethod
+    def refused_evaluation(reason: str, message: str) -> Exit:
+        summary = EvaluateSummary.model_validate({"reason": reason, "message": message})
+        return Exit(78, termination_message(summary), "Error")
+
+    @staticmethod
+    def usual(pod: Obj, document: Obj) -> Exit | None:
+        """Everything works; a model's score is in its repository's name: `org/m-375` scores 0.375."""
+        match document["kind"]:
+            case "Fetch":
+                return Outcomes.fetched(document["repo"])
+            case "TaskSet":
+                return Outcomes.built()
+            case _:
+                return Outcomes.scored(f"0.{document['repo'].rpartition('-')[2]:0<6}")
+
+
+class Kubelet:
+    """Binds pods to the node and ends them as the script says."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api, self._pods = api, f"/api/v1/namespaces/{namespace}/pods"
+        self.script: Script = Outcomes.usual
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Kubelet:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.1):
+            try:
+                for pod in self._api.get(self._pods)["items"]:
+                    self._step(pod)
+            except ApiError as error:
+                if error.status not in (404, 409, 422):
+                    raise
+
+    def _step(self, pod: Obj) -> None:
+        path, status = f"{self._pods}/{pod['metadata']['name']}", pod.get("status", {})
+        if "deletionTimestamp" in pod["metadata"]:
+            self._api.delete(f"{path}?gracePeriodSeconds=0")
+            return
+        if not pod["spec"].get("nodeName"):
+            target = {"apiVersion": "v1", "kind": "Node", "name": "fake-0"}
+            self._api.create(f"{path}/binding", {"metadata": {"name": pod["metadata"]["name"]}, "target": target})
+        document = json.loads(pod["metadata"].get("annotations", {}).get(JOB_ANNOTATION, "null"))
+        if document is None or status.get("phase") in ("Succeeded", "Failed"):
+            return  # not a Job's: its containers never start
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        running = status.get("containerStatuses", [{"state": {}}])[0]["state"].get("running")
+        end = self.script(pod, document)
+        if end is not None:
+            times = {"startedAt": (running or {}).get("startedAt", now), "finishedAt": now}
+            state = {"terminated": {"exitCode": end.code, "message": end.message, "reason": end.reason} | times}
+            self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state)
+        elif running is None:
+            self._report(path, "Running", pod, {"running": {"startedAt": now}})
+
+    def _report(self, path: str, phase: str, pod: Obj, state: Obj) -> None:
+        container = {k: pod["spec"]["containers"][0][k] for k in ("name", "image")}
+        container |= {"imageID": "", "ready": False, "restartCount": 0, "state": state}
+        self._api.merge(f"{path}/status", {"status": {"phase": phase, "containerStatuses": [container]}})
+
+
+@dataclass
+class World:
+    """One namespace: its API, its kubelet, and the operator that works in it."""
+
+    api: Api
+    plane: ControlPlane
+    namespace: str
+    kubelet: Kubelet
+    environment: dict[str, str]
+    log: Path
+    operators: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def path(self, plural: str, name: str = "") -> str:
+        roots = {"jobs": "/apis/batch/v1", "deployments": "/apis/apps/v1"}
+        roots |= dict.fromkeys(("roles", "rolebindings"), "/apis/rbac.authorization.k8s.io/v1")
+        roots |= dict.fromkeys(("minermodels", "evalrounds", "validators"), GROUP)
+        return f"{roots.get(plural, '/api/v1')}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
+
+    def get(self, plural: str, name: str) -> Obj:
+        found: Obj = self.api.get(self.path(plural, name))
+        return found
+
+    def all(self, plural: str, **labels: str) -> list[Obj]:
+        wanted = labels.items()
+        items: list[Obj] = self.api.get(self.path(plural))["items"]
+        return [o for o in items if wanted <= o["metadata"].get("labels", {}).items()]
+
+    def create(self, plural: str, kind: str, name: str, spec: Obj, labels: dict[str, str] | None = None) -> Obj:
+        meta = {"name": name, "labels": labels or {}}
+        body = {"apiVersion": "bitagent.io/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
+        made: Obj = self.api.create(self.path(plural), body)
+        return made
+
+    def model(self, name: str, *, repo: str = "", revision: str = "a" * 40, **spec: Any) -> Obj:
+        source = {"huggingFace": {"repo": repo or f"org/{name}", "revision": revision}}
+        return self.create("minermodels", "MinerModel", name, {"source": source} | spec)
+
+    def round(self, name: str, **spec: Any) -> Obj:
+        tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
+        return self.create("evalrounds", "EvalRound", name, {"models": {"matchLabels": {}}, "tasks": tasks} | spec)
+
+    def start_operator(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as out:
+            command = [sys.executable, "-m", "bitagent_operator"]
+            process = subprocess.Popen(command, env=self.environment, stdout=out, stderr=out)
+        self.operators.append(process)
+        return process
+
+    def kill_operator(self) -> None:
+        process = self.operators.pop()
+        process.kill()
+        process.wait()
+
+    def until(self, what: str, test: Callable[[], Any], seconds: float = 30) -> Any:
+        """The first true value of `test`; a failure shows the end of the operator's log."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if found := test():
+                    return found
+            except (ApiError, KeyError):
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds} s: {what}\n{self.log.read_text()[-6000:]}")
+
+    def condition(self, plural: str, name: str, kind: str) -> Obj:
+        conditions = self.get(plural, name).get("status", {}).get("conditions", [])
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    def until_condition(self, plural: str, name: str, kind: str, status: str = "True", seconds: float = 30) -> Obj:
+        """Wait for a condition; the object."""
+
+        def holds() -> bool:
+            return bool(self.condition(plural, name, kind).get("status") == status)
+
+        self.until(f"{plural}/{name} {kind}={status}", holds, seconds)
+        return self.get(plural, name)
+
+    def told(self, reason: str) -> list[str]:
+        """Texts of the Events with that reason."""
+        return [e["message"] for e in self.all("events") if e["reason"] == reason]
+
+    def pause(self, seconds: float) -> None:
+        """Let real time pass, where nothing can be waited for."""
+        time.sleep(seconds)
+
+    def results(self, name: str) -> dict[str, Obj]:
+        """A round's results by model."""
+        return {r["model"]: r for r in self.get("evalrounds", name)["status"]["results"]}
+
+
+@pytest.fixture
+def world(plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A fresh namespace, its kubelet, and credentials for an operator, which the test starts."""
+    name = f"t{abs(hash(request.node.nodeid)):x}"[:12]
+    plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    kubeconfig = _service_account(plane, name, tmp_path)
+    config = {
+        "namespace": name,
+        "images": {"evaluator": "example/evaluator:1", "validator": "example/validator:1"},
+        "cache": {"claimName": "cache"},
+        "artifacts": {"claimName": "artifacts"},
+        "healthPort": 0,
+        "metricsPort": 0,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "BITAGENT_CONFIG": str(path), "BITAGENT_DEBUG": ""}
+    environment.pop("KUBERNETES_SERVICE_HOST", None)
+    with Kubelet(plane.api, name) as kubelet:
+        made = World(plane.api, plane, name, kubelet, environment, tmp_path / "operator.log")
+        yield made
+        for process in made.operators:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def outcomes() -> Outcomes:
+    """How pods may end."""
+    return Outcomes()
+
+
+@pytest.fixture
+def operator(world: World) -> World:
+    """The world with a running operator."""
+    world.start_operator()
+    return world
+
+
+def _service_account(plane: ControlPlane, namespace: str, folder: Path) -> Path:
+    """A kubeconfig of a service account that may do what the operator's Role says."""
+    core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    plane.api.create(f"{core}/serviceaccounts", {"metadata": {"name": "operator"}})
+    plane.api.create(f"{rbac}/roles", {"metadata": {"name": "operator"}, "rules": OPERATOR_RULES})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "operator"}
+    subject = {"kind": "ServiceAccount", "name": "operator", "namespace": namespace}
+    plane.api.create(
+        f"{rbac}/rolebindings", {"metadata": {"name": "operator"}, "roleRef": reference, "subjects": [subject]}
+    )
+    token = plane.api.create(f"{core}/serviceaccounts/operator/token", {"spec": {"expirationSeconds": 3600}})
+    config = json.loads(plane.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token["status"]["token"]}
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path

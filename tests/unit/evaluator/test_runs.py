@@ -1,0 +1,352 @@
+"""One evaluation with an engine that only pretends: journal, resumption, results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.minermodel import Engine as EngineChoices
+from bitagent_crds.results import Response, ResultsManifest, Task
+from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
+from bitagent_evaluator.engine.plan import EnginePlan, Hardware
+from bitagent_evaluator.faults import InfrastructureFault, ModelFault
+from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
+from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
+from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
+from bitagent_evaluator.runs.prompting import choose_format, write_prompts
+
+ANSWERS = {"right": "add(a=1, b=2)", "wrong": "add(a=1, b=3)"}
+FUNCTION = {
+    "name": "add",
+    "description": "Add two integers",
+    "parameters": {
+        "type": "dict",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+}
+
+
+def task(number: int, text: str = "Add 1 and 2.") -> Task:
+    return Task(
+        id=f"t{number}",
+        source="test",
+        category="even" if number % 2 == 0 else "odd",
+        messages=[{"role": "user", "content": f"{number}: {text}"}],
+        functions=[FUNCTION],
+        ground_truth=[{"add": {"a": [1], "b": [2]}}],
+    )
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class PretendedEngine:
+    """Answers `right` to even tasks and `wrong` to odd ones, two a step, last prompts first; may be killed after some."""
+
+    vocabulary: dict[str, list[int]]
+    dies_after: int | None
+    device: str = "pretended"
+    packages: dict[str, str] = field(default_factory=lambda: {"pretended": "1"})
+    asked: list[Prompt] = field(default_factory=list)
+
+    def generate(self, prompts: Sequence[Prompt], stop_ids: Sequence[int]) -> Iterator[list[Answer]]:
+        assert list(stop_ids) == [2]
+        self.asked = list(prompts)
+        finished = 0
+        for start in range(len(prompts), 0, -2):
+            step = []
+            for prompt in prompts[max(0, start - 2) : start]:
+                ids = self.vocabulary["right" if int(prompt.key[1:]) % 2 == 0 else "wrong"]
+                step.append(Answer(prompt.key, ids, len(ids) + 1, "stop"))
+            if self.dies_after is not None and finished >= self.dies_after:
+                raise Killed
+            finished += len(step)
+            yield step
+
+
+@dataclass
+class PretendedBackend:
+    """Starts pretended engines."""
+
+    models: Path
+    dies_after: int | None = None
+    identity: str = "pretended 1"
+    device: str = "pretended"
+    engines: list[PretendedEngine] = field(default_factory=list)
+    plans: list[EnginePlan] = field(default_factory=list)
+
+    def prepare(self, model_dir: Path) -> None:
+        del model_dir
+
+    def hardware(self) -> Hardware:
+        return Hardware(0, self.device)
+
+    @contextmanager
+    def start(self, model_dir: Path, plan: EnginePlan) -> Iterator[Engine]:
+        tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+        vocabulary = {name: tokenizer.encode(text, add_special_tokens=False).ids for name, text in ANSWERS.items()}
+        engine = PretendedEngine(vocabulary, self.dies_after, self.device)
+        self.engines.append(engine)
+        self.plans.append(plan)
+        yield engine
+
+
+@dataclass
+class Recorded:
+    """A progress display that remembers."""
+
+    phases: list[str] = field(default_factory=list)
+    counts: list[tuple[int, int]] = field(default_factory=list)
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
+
+    def answered(self, done: int, total: int) -> None:
+        self.counts.append((done, total))
+
+
+@pytest.fixture
+def evaluation(models: Path, tmp_path: Path) -> Evaluation:
+    return Evaluation(
+        model_dir=models / "tiny-fc-1200",
+        repo="acme/tiny",
+        commit="a" * 40,
+        weights_digest="sha256:" + "1" * 64,
+        tasks=[task(number) for number in range(10)],
+        task_set_digest="sha256:" + "2" * 64,
+        out_dir=tmp_path / "out",
+        prompt_format=PromptFormat.AUTO,
+        max_tokens=32,
+        engine=EngineChoices(),
+    )
+
+
+def changed(evaluation: Evaluation, **changes: Any) -> Evaluation:
+    return Evaluation(**{**evaluation.__dict__, **changes})
+
+
+def run(evaluation: Evaluation, models: Path, **backend: Any) -> tuple[Evaluated, PretendedBackend]:
+    pretended = PretendedBackend(models, **backend)
+    return evaluate(evaluation, pretended, Recorded()), pretended
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in (RESPONSES, "verdicts.jsonl", "manifest.json")}
+
+
+def test_results_say_what_happened(evaluation: Evaluation, models: Path) -> None:
+    progress = Recorded()
+    outcome = evaluate(evaluation, PretendedBackend(models), progress)
+    assert (outcome.aggregate.passed, outcome.aggregate.total, outcome.aggregate.score) == (5, 10, "0.500000")
+    assert outcome.aggregate.categories["even"].passed == 5
+    assert outcome.prompt_format is PromptFormat.CHAT_TEMPLATE
+    written = files(evaluation.out_dir)
+    lines = [json.loads(line) for line in written[RESPONSES].splitlines()]
+    assert [line["id"] for line in lines] == [f"t{number}" for number in range(10)]
+    assert {line["text"] for line in lines} == set(ANSWERS.values())
+    manifest = ResultsManifest.model_validate_json(written["manifest.json"])
+    assert outcome.result_digest == "sha256:" + hashlib.sha256(written["manifest.json"]).hexdigest()
+    assert manifest.responses_digest == "sha256:" + hashlib.sha256(written[RESPONSES]).hexdigest()
+    assert manifest.verdicts_digest == "sha256:" + hashlib.sha256(written["verdicts.jsonl"]).hexdigest()
+    assert (manifest.score, manifest.device, manifest.packages) == ("0.500000", "pretended", {"pretended": "1"})
+    assert manifest.engine["max_model_len"] > 32
+    assert progress.counts[0] == (0, 10) and progress.counts[-1] == (10, 10)
+
+
+def test_killed_run_goes_on_and_ends_the_same(evaluation: Evaluation, models: Path, tmp_path: Path) -> None:
+    whole, _ = run(changed(evaluation, out_dir=tmp_path / "whole"), models)
+    for dies_after in (4, 2):
+        with pytest.raises(Killed):
+            run(evaluation, models, dies_after=dies_after)
+    with (evaluation.out_dir / RESPONSES).open("ab") as file:
+        file.write(b'{"id":"t0","text":"to')
+    outcome, backend = run(evaluation, models)
+    assert outcome.resumed == 6
+    assert [prompt.key for prompt in backend.engines[0].asked] == ["t0", "t1", "t2", "t3"]
+    assert files(evaluation.out_dir) == files(tmp_path / "whole")
+    assert outcome.result_digest == whole.result_digest
+
+
+def test_complete_run_starts_no_engine(evaluation: Evaluation, models: Path) -> None:
+    first, _ = run(evaluation, models)
+    before = files(evaluation.out_dir)
+    (evaluation.out_dir / "manifest.json").unlink()
+    again, backend = run(evaluation, models)
+    assert backend.engines == [] and again.resumed == 10
+    assert files(evaluation.out_dir) == before and again.result_digest == first.result_digest
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "task set": {"task_set_digest": "sha256:" + "3" * 64},
+    "weights": {"weights_digest": "sha256:" + "4" * 64},
+    "format": {"prompt_format": PromptFormat.BFCL},
+    "max tokens": {"max_tokens": 33},
+    "dtype": {"engine": EngineChoices.model_validate({"dtype": "Float32"})},
+    "length": {"engine": EngineChoices(max_model_length=1024)},
+    "questions": {"tasks": [task(number, "Add 1 and 2!") for number in range(10)]},
+    "fresh": {"fresh": True},
+}
+
+
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES.keys())
+def test_answers_to_other_inputs_are_set_aside(evaluation: Evaluation, models: Path, changes: dict[str, Any]) -> None:
+    run(evaluation, models)
+    before = (evaluation.out_dir / RESPONSES).read_bytes()
+    outcome, backend = run(changed(evaluation, **changes), models)
+    assert outcome.resumed == 0 and len(backend.engines[0].asked) == 10
+    (aside,) = evaluation.out_dir.glob("responses-*.jsonl")
+    assert aside.read_bytes() == before
+
+
+def test_answers_of_another_engine_are_set_aside(evaluation: Evaluation, models: Path) -> None:
+    run(evaluation, models)
+    assert run(evaluation, models, identity="pretended 2")[0].resumed == 0
+
+
+def test_every_device_that_answered_is_named(evaluation: Evaluation, models: Path) -> None:
+    with pytest.raises(Killed):
+        run(evaluation, models, dies_after=4, device="one")
+    outcome, _ = run(evaluation, models, device="two")
+    assert outcome.device == "one + two"
+
+
+def test_prompt_that_does_not_fit_fails_its_task(evaluation: Evaluation, models: Path) -> None:
+    tasks = [task(0), task(2, "Add 1 and 2. " * 1000), task(4)]
+    outcome, backend = run(changed(evaluation, tasks=tasks), models)
+    assert outcome.too_long == 1
+    assert (outcome.aggregate.passed, outcome.aggregate.total) == (2, 3)
+    verdicts = [json.loads(line) for line in (evaluation.out_dir / "verdicts.jsonl").read_text().splitlines()]
+    assert [verdict["error"] for verdict in verdicts] == ["", "no_response", ""]
+    assert len(backend.engines[0].asked) == 2
+
+
+def test_answer_gets_what_the_prompt_leaves(evaluation: Evaluation, models: Path) -> None:
+    limits = EngineChoices(max_model_length=256)
+    _, backend = run(changed(evaluation, engine=limits, max_tokens=8192), models)
+    (engine,) = backend.engines
+    assert {len(prompt.token_ids) + prompt.max_tokens for prompt in engine.asked} == {256}
+    assert backend.plans[0].arguments["max_model_len"] == 256
+
+
+def test_weights_that_are_no_numbers_never_reach_an_engine(
+    evaluation: Evaluation, checkpoint: Any, models: Path
+) -> None:
+    def change(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        return header, b"\xc0\x7f" * (len(data) // 2)
+
+    checkpoint.header(change)
+    backend = PretendedBackend(models)
+    with pytest.raises(ModelFault, match="NaN") as fault:
+        evaluate(changed(evaluation, model_dir=checkpoint.path), backend, Recorded())
+    assert fault.value.reason is Reason.NON_FINITE_WEIGHTS and backend.engines == []
+
+
+def test_model_that_is_gone_is_infrastructure(evaluation: Evaluation, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for gone in (tmp_path / "none", tmp_path / "empty"):
+        with pytest.raises(InfrastructureFault, match="no model"):
+            run(changed(evaluation, model_dir=gone), models)
+
+
+def test_unsafe_model_is_a_model_fault(evaluation: Evaluation, checkpoint: Any, models: Path) -> None:
+    checkpoint.config(auto_map={})
+    with pytest.raises(ModelFault) as fault:
+        run(changed(evaluation, model_dir=checkpoint.path), models)
+    assert fault.value.reason is Reason.CUSTOM_CODE
+
+
+@pytest.mark.parametrize(
+    ("wanted", "uses_tools", "chosen"),
+    [
+        (PromptFormat.AUTO, True, PromptFormat.CHAT_TEMPLATE),
+        (PromptFormat.AUTO, False, PromptFormat.BFCL),
+        (PromptFormat.BITAGENT, True, PromptFormat.BITAGENT),
+    ],
+)
+def test_format(wanted: PromptFormat, uses_tools: bool, chosen: PromptFormat) -> None:
+    assert choose_format(wanted, Tokenization(uses_tools, ())) is chosen
+
+
+def test_token_outside_the_vocabulary_is_the_tokenizers_fault(models: Path) -> None:
+    with (
+        PromptWriter(models / "tiny-fc-1200") as writer,
+        pytest.raises(ModelFault, match="vocabulary has 300") as fault,
+    ):
+        write_prompts(writer, [task(0)], PromptFormat.AUTO, max_tokens=8, token_limit=2048, vocab_size=300)
+    assert fault.value.reason is Reason.BAD_TOKENIZER
+
+
+KEY = RunKey(
+    task_set_digest="sha256:" + "2" * 64,
+    weights_digest=None,
+    prompts_digest="sha256:" + "5" * 64,
+    stop_ids=[2],
+    prompt_format="Bfcl",
+    max_tokens=8,
+    max_model_length=64,
+    dtype="bfloat16",
+    engine="pretended 1",
+)
+
+
+def response(name: str, text: str = "x") -> Response:
+    return Response(id=name, text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdz"), st.text(max_size=20)), max_size=8),
+    st.integers(0, 60),
+    st.binary(max_size=30).map(lambda junk: junk.replace(b"{", b"")),
+)
+def test_whatever_a_kill_leaves_is_read_or_dropped(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str]], cut: int, junk: bytes
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    with Journal(directory, KEY, "abcd"):
+        pass
+    whole = b"".join(encode_line(response(name, text)) for name, text in lines)
+    (directory / RESPONSES).write_bytes(whole[: len(whole) - cut] + junk)
+    with Journal(directory, KEY, "abcd") as journal:
+        assert set(journal.responses) <= {name for name, _ in lines} & set("abcd")
+        assert all((name, found.text) in lines for name, found in journal.responses.items())
+        journal.append([response(name) for name in "abcd" if name not in journal.responses])
+    with Journal(directory, KEY, "abcd") as journal:
+        assert set(journal.responses) == set("abcd") and journal.resumed == 4
+
+
+def test_first_of_two_answers_counts(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "ab") as journal:
+        journal.append([response("a", "first")])
+    with (tmp_path / RESPONSES).open("ab") as file:
+        file.write(encode_line(response("a", "second")))
+    with Journal(tmp_path, KEY, "ab") as journal:
+        assert journal.responses["a"].text == "first"
+
+
+def test_second_attempt_at_the_same_time_is_kept_out(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "a"), pytest.raises(InfrastructureFault, match="another attempt"):
+        Journal(tmp_path, KEY, "a")
+    with Journal(tmp_path, KEY, "a") as journal:
+        assert journal.resumed == 0
+
+
+def test_broken_run_file_means_other_inputs(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "a") as journal:
+        journal.append([response("a")])
+    (tmp_path / RUN).write_text("{")
+    with Journal(tmp_path, KEY, "a") as journal:
+        assert journal.resumed == 0
