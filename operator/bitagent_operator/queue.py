@@ -91,11 +91,13 @@ class WorkQueue(Generic[K]):
 
     async def _one(self, key: K, slots: asyncio.Semaphore) -> None:
         loop = asyncio.get_running_loop()
-        self._last[key] = loop.time()
+        began = self._last[key] = loop.time()
         try:
             again = await self._work(key)
             self._fails.pop(key, None)
-            due = min(self._due.get(key, float("inf")), float("inf") if again is None else loop.time() + again)
+            due = self._due.get(key, float("inf"))
+            if again is not None:
+                due = min(due, max(loop.time() + again, began + self._pace))
         except Exception as error:  # noqa: BLE001 - one bad object must not stop the others: logged, and tried again
             due = loop.time() + self._failed(key, error)
         finally:

@@ -34,8 +34,8 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 """
 
 
-def objects(*, dns_image: str, dns_address: str) -> dict[str, Mapping[str, Any]]:
-    """Return the objects to apply by their API path, in this order."""
+def objects(*, dns_image: str, dns_address: str, api_address: str) -> dict[str, Mapping[str, Any]]:
+    """Return the objects to apply by their API path, in this order. `api_address` is where the API server itself listens, port 6443."""
     core = "/api/v1/namespaces/kube-system"
     return {
         f"{RBAC}/clusterroles/bitagent:netpol": _watcher(
@@ -55,7 +55,7 @@ def objects(*, dns_image: str, dns_address: str) -> dict[str, Mapping[str, Any]]
         ),
         f"{core}/configmaps/coredns": {**_object("v1", "ConfigMap", "coredns"), "data": {"Corefile": COREFILE}},
         f"{core}/services/kube-dns": _service(dns_address),
-        DEPLOYMENT: _deployment(dns_image),
+        DEPLOYMENT: _deployment(dns_image, api_address),
     }
 
 
@@ -81,12 +81,17 @@ def _service(address: str) -> dict[str, Any]:
     return {**_object("v1", "Service", "kube-dns"), "spec": {"clusterIP": address, "selector": LABELS, "ports": ports}}
 
 
-def _deployment(image: str) -> dict[str, Any]:
+def _deployment(image: str, api_address: str) -> dict[str, Any]:
     container = {
         "name": "coredns",
         "image": image,
         "imagePullPolicy": "Never",
         "args": ["-conf", "/etc/coredns/Corefile"],
+        # Not by the Service: a first connection before kube-proxy has its rules hangs for half a minute.
+        "env": [
+            {"name": "KUBERNETES_SERVICE_HOST", "value": api_address},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+        ],
         "ports": [
             {"containerPort": 53, "name": "dns", "protocol": "UDP"},
             {"containerPort": 53, "name": "dns-tcp", "protocol": "TCP"},

@@ -107,9 +107,10 @@ class _Start:
             api = Api.from_kubeconfig(node.kubeconfig)
             wait_ready(self.running["kube-apiserver"], api.ready, seconds=90)
         with self.phases("node ready"):
-            for path, body in addons.objects(
-                dns_image=node_images.dns_image(self.binaries), dns_address=node.dns
-            ).items():
+            wanted = addons.objects(
+                dns_image=node_images.dns_image(self.binaries), dns_address=node.dns, api_address=node.address
+            )
+            for path, body in wanted.items():
                 _retried(partial(api.apply, path, body))
             self.start_node()
             wait_ready(self.running["kubelet"], lambda: _node_not_ready(api), seconds=90)

@@ -97,6 +97,8 @@ def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, va
     phases.together(chain_and_hub, operator)
     with phases.phase("models, validator"), tempfile.TemporaryDirectory() as scratch:
         stack.apply_demo(made, Path(scratch))
+    with phases.phase("operator ready"):
+        stack.wait_operator(made)
 
 
 def show(made: stack.Stack, *, follow: bool) -> int:

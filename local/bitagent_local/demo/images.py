@@ -33,7 +33,7 @@ def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str
 
 def build_all(phases: Phases) -> dict[str, str]:
     """Build what has changed; no node is needed. Image to reference."""
-    return _images(phases, "images", "build", list(ROLES.values()))
+    return _images(phases, "images", "prepare", list(ROLES.values()))
 
 
 def push_all(phases: Phases, *, title: str = "images to the registry") -> dict[str, str]:

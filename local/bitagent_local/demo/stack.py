@@ -24,6 +24,7 @@ MANIFESTS = SOURCES / "manifests"
 MODELS_VOLUME = "bitagent-operator-models"
 ARTIFACTS_VOLUME = "bitagent-operator-artifacts"
 SITE_VOLUME = "bitagent-site"
+CRDS = ("minermodels.bitagent.io", "evalrounds.bitagent.io", "validators.bitagent.io")
 SITE_PACKAGES = ROOT / ".venv" / "lib" / "python3.11" / "site-packages"
 
 
@@ -69,7 +70,7 @@ def install_world(stack: Stack, *, image: str) -> None:
 def install_operator(
     stack: Stack, images: Mapping[str, str], *, values: Path, extra: Mapping[str, str] | None = None
 ) -> None:
-    """The namespace and the chart; waits until the operator is ready."""
+    """The namespace and the chart. Does not wait: what is applied next is there when the operator comes up."""
     stack.kubectl.apply((EXAMPLES / "namespace.yaml").read_text())
     if values.name == "values-local.yaml":
         stack.kubectl.apply((MANIFESTS / "site.yaml").read_text())
@@ -77,8 +78,14 @@ def install_operator(
     flags = [f"--set={key}={value}" for key, value in settings.items()]
     stack.run_helm(
         "upgrade", "--install", RELEASE, str(ROOT / "charts" / "bitagent-operator"), "-n", NAMESPACE,
-        "-f", str(values), *flags, "--wait", "--timeout=180s",
+        "-f", str(values), *flags,
     )  # fmt: skip
+    stack.kubectl.run("wait", "--for=condition=Established", "crd", *CRDS, "--timeout=60s")
+
+
+def wait_operator(stack: Stack) -> None:
+    """Until the operator is in sync."""
+    stack.kubectl.run("rollout", "status", "deploy/bitagent-operator", "-n", NAMESPACE, "--timeout=180s")
 
 
 def apply_demo(stack: Stack, scratch: Path) -> None:
@@ -114,8 +121,8 @@ def hotkey_secret(stack: Stack, uri: str, scratch: Path) -> str:
 def uninstall(stack: Stack) -> None:
     """Remove what the demo made on a cluster that stays: objects, release, namespaces and CRDs."""
     kubectl = stack.kubectl
-    for kind in ("validators", "evalrounds", "minermodels"):
-        kubectl.run("delete", f"{kind}.bitagent.io", "--all", "-n", NAMESPACE, "--ignore-not-found", check=False)
+    for kind in reversed(CRDS):
+        kubectl.run("delete", kind, "--all", "-n", NAMESPACE, "--ignore-not-found", check=False)
     wait_until(
         lambda: (
             not kubectl.run(

@@ -11,7 +11,7 @@ from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import require_root
 
 from .base import ensure_base
-from .build import build_image, ensure_image
+from .build import build_image, build_unless_pushed, ensure_image
 from .store import Store
 
 
@@ -23,10 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("base", help="make the base image, if it is not there")
     command.set_defaults(run=_base)
-    for name, what, run in (
-        ("build", "build", build_image),
-        ("push", "build and push to the node's registry", ensure_image),
-    ):
+    verbs = {
+        "build": ("build", build_image),
+        "prepare": ("build, unless the node's registry has them,", build_unless_pushed),
+        "push": ("build and push to the node's registry", ensure_image),
+    }
+    for name, (what, run) in verbs.items():
         command = commands.add_parser(
             name, help=f"{what} the named images, where they changed; prints their references"
         )

@@ -39,6 +39,16 @@ def build_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     return name
 
 
+def build_unless_pushed(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
+    """Return the name of an image that can be pushed or has been: what the registry has need not be built. Needs root, but no node.
+
+    Raises:
+        ClusterError: The build failed.
+    """
+    name = image_reference(spec)
+    return name if in_registry(node, name) else build_image(node, spec, show=show)
+
+
 def ensure_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     """Return the name of an image that the node can pull: built and pushed unless the registry has it. Needs root.
 

@@ -110,6 +110,7 @@ def test_a_branch_is_resolved_once_per_round(operator: World, outcomes: Outcomes
     operator.kubelet.script = script
     operator.model("m-500", revision="main")
     operator.until_condition("minermodels", "m-500", "Fetched")
+    operator.until("fetch Job removed", lambda: not operator.all("jobs"))
     long_ago = {"status": {"resolved": {"at": "2026-01-01T00:00:00Z"}}}
     operator.api.merge(operator.path("minermodels", "m-500/status"), long_ago)
     operator.round("branch")

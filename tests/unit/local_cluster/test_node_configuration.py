@@ -100,14 +100,14 @@ def test_built_in_paths_are_mounted_from_the_state() -> None:
 
 
 def test_addons_are_applied_where_they_say_they_are() -> None:
-    for path, body in addons.objects(dns_image="dns:1", dns_address=NODE.dns).items():
+    for path, body in addons.objects(dns_image="dns:1", dns_address=NODE.dns, api_address=NODE.address).items():
         assert path.endswith(f"/{body['metadata']['name']}")
         assert path.startswith("/api/v1/" if body["apiVersion"] == "v1" else f"/apis/{body['apiVersion']}/")
         assert ("/namespaces/kube-system/" in path) == ("namespace" in body["metadata"])
 
 
 def test_dns_pods_are_found_by_their_service_and_by_policies() -> None:
-    made = addons.objects(dns_image="dns:1", dns_address=NODE.dns)
+    made = addons.objects(dns_image="dns:1", dns_address=NODE.dns, api_address=NODE.address)
     service = made["/api/v1/namespaces/kube-system/services/kube-dns"]["spec"]
     template = made[addons.DEPLOYMENT]["spec"]["template"]
     assert service["clusterIP"] == NODE.dns
