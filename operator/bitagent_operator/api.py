@@ -127,7 +127,9 @@ class Api:
         items: list[Obj] = []
         while True:
             page = await self._call("GET", endpoint.path(self.namespace), query=query)
-            items += page["items"] or ()
+            for item in page["items"] or ():
+                item["metadata"].pop("managedFields", None)  # can be half of an object, and nobody here reads it
+                items.append(item)
             token = page["metadata"].get("continue")
             if not token:
                 return items

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from bitagent_crds.fields import PromptFormat
@@ -16,6 +17,8 @@ from bitagent_evaluator.scoring import Aggregate
 MANIFEST = "manifest.json"
 VERDICTS = "verdicts.jsonl"
 SUMMARY = "summary.json"
+JUDGES = ("bitagent", "bfcl-eval", "tree-sitter", "tree-sitter-java", "tree-sitter-javascript")
+"""Packages that shape a verdict; those that shape an answer are the engine's."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def write_results(
         prompt_format=provenance.prompt_format,
         max_tokens=provenance.max_tokens,
         engine=provenance.started.arguments,
-        packages=provenance.started.packages,
+        packages=provenance.started.packages | {name: version(name) for name in JUDGES},
         device=" + ".join(provenance.started.devices),
         dtype=provenance.dtype,
         responses_digest=digest_of(answers),

@@ -52,3 +52,10 @@ def test_five_kills_change_nothing(world: World, outcomes: Outcomes) -> None:
     assert scores == {f"m{i:02}-{i + 100}": (f"0.{i + 100}000", MODELS - i) for i in range(MODELS)}
     assert {work: len(uids) for work, uids in created.items()} == dict.fromkeys(created, 1)
     assert len(created) == 2 * MODELS + 1
+
+
+def test_a_signal_ends_it_in_order(world: World) -> None:
+    process = world.start_operator()
+    world.until("in sync", lambda: "in sync" in world.log.read_text())
+    process.terminate()
+    assert process.wait(timeout=20) == 0

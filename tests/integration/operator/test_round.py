@@ -220,6 +220,19 @@ def test_jobs_go_after_their_time_and_results_stay(operator: World) -> None:
     assert operator.results("short")["m-500"]["score"] == "0.500000"
 
 
+def test_jobs_that_are_refused_are_told_and_tried_again(operator: World) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    operator.api.create(operator.path("resourcequotas"), quota)
+    operator.until("quota in force", lambda: operator.get("resourcequotas", "none")["status"]["hard"])
+    operator.model("m-500")
+    operator.round("refused")
+    told = operator.until("the refusal is told", lambda: operator.told("JobNotCreated"))
+    assert "exceeded quota" in told[0]
+    assert operator.get("evalrounds", "refused")["status"]["phase"] == "Preparing"
+    operator.api.delete(operator.path("resourcequotas", "none"))
+    operator.until_condition("evalrounds", "refused", "Complete", seconds=60)
+
+
 def test_a_full_round_fits_in_etcd(world: World) -> None:
     """1,024 results with every field and the longest names: written by server-side apply, as the operator does."""
     world.round("full")

@@ -107,10 +107,13 @@ async def test_an_answer_that_is_not_json_is_an_error(double: Double) -> None:
 
 async def test_lists_are_read_in_pages(double: Double) -> None:
     double.answers = [
-        say(200, {"metadata": {"continue": "next"}, "items": [{"n": 1}, {"n": 2}]}),
+        say(
+            200,
+            {"metadata": {"continue": "next"}, "items": [{"metadata": {"name": n, "managedFields": []}} for n in "ab"]},
+        ),
         say(200, {"metadata": {}, "items": None}),
     ]
-    assert await double.api.list(MODELS, labels="a=b") == [{"n": 1}, {"n": 2}]
+    assert await double.api.list(MODELS, labels="a=b") == [{"metadata": {"name": n}} for n in "ab"]
     assert [q.get("continue") for q in double.queries] == [None, "next"]
     assert double.queries[0]["labelSelector"] == "a=b"
     assert double.seen[0][1] == "/apis/bitagent.io/v1alpha1/namespaces/ns/minermodels"
