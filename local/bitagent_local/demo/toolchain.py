@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from bitagent_local.cluster.binaries import Binaries, ensure_binaries
@@ -35,8 +36,10 @@ def environment(phases: Phases) -> None:
 
 def binaries(phases: Phases) -> None:
     """Kubernetes, kubectl, Helm and CoreDNS, built from Go modules."""
-    with phases.phase("Kubernetes binaries"):
-        ensure_binaries()
+    with phases.phase("Kubernetes binaries") as phase:
+        phase.run(
+            [sys.executable, "-m", "bitagent_local.cluster", "build"], env={**os.environ, "PYTHONPATH": str(SOURCES)}
+        )
 
 
 def prepare(phases: Phases) -> None:

@@ -51,7 +51,7 @@ def finished_round(world: World) -> Object | None:
 
 def models_table(world: World) -> Table:
     """Every submission: is it safe, is it here, what did the last round say."""
-    table = Table(title="MinerModels", title_justify="left", expand=True)
+    table = Table(title="MinerModels", title_justify="left")
     for column in ("model", "repository", "safe", "fetched", "why", "score", "rank"):
         table.add_column(column)
     for model in sorted(world.models, key=name_of):
@@ -75,7 +75,7 @@ def _status(found: Mapping[str, Any]) -> Text:
 
 def jobs_table(world: World) -> Table:
     """Jobs that run or wait now, and how many have ended."""
-    table = Table(title="Jobs", title_justify="left", expand=True)
+    table = Table(title="Jobs", title_justify="left")
     for column in ("job", "what", "state"):
         table.add_column(column)
     ended = 0
@@ -104,7 +104,7 @@ def leaderboard(round_: Object) -> Table:
     """A round's results in order of rank; what was not ranked follows, with the reason."""
     status = round_["status"]
     title = f"Leaderboard of {name_of(round_)}: {status['taskSet']['count']} tasks, task set {status['taskSet']['digest'][7:19]}"
-    table = Table(title=title, title_justify="left", expand=True)
+    table = Table(title=title, title_justify="left")
     for column in ("rank", "model", "score", "passed", "state", "why", "load s", "answer s"):
         table.add_column(column)
     for result in sorted(status.get("results", ()), key=lambda r: (r.get("rank", 10**6), r["model"])):
@@ -128,7 +128,7 @@ def _why(result: Mapping[str, Any]) -> str:
 
 def weights_table(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
     """Weights as read back from the chain; `names` maps hotkeys to models."""
-    table = Table(title="Weights on the chain, read back with the SDK", title_justify="left", expand=True)
+    table = Table(title="Weights on the chain, read back with the SDK", title_justify="left")
     for column in ("hotkey", "model", "uid", "weight"):
         table.add_column(column)
     for row in sorted(rows, key=lambda r: -float(r["weight"])):
