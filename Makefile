@@ -52,7 +52,7 @@ crds: env ## Writes the CustomResourceDefinitions from the models, and the chart
 lock: ## Resolves pyproject.toml anew and exports requirements/*.txt
 	scripts/lock.sh
 
-images: env toolchain ## Builds every image from its Dockerfile, the evaluator's full one too, and smoke-tests them
+images: ## Builds every image from its Dockerfile, the evaluator's full one too, and smoke-tests them
 	@$(WORLD) images
 
 env: ## Makes .venv from the locks
