@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -87,8 +88,15 @@ async def run(settings: config.Config) -> None:
         await api.close()
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Entry point; the exit code is 0 after a signal, 1 after a failure."""
+    parser = argparse.ArgumentParser(
+        prog="bitagent-operator", description="Launches the Jobs and validators of one namespace."
+    )
+    parser.epilog = (
+        f"Configured by the YAML file that {config.CONFIG_VARIABLE} names; without it by {config.DEFAULT_PATH}."
+    )
+    parser.parse_args(argv)
     logs.setup(level=logging.DEBUG if os.environ.get("BITAGENT_DEBUG") else logging.INFO)
     try:
         asyncio.run(run(config.load()))

@@ -46,7 +46,7 @@ def test_log_lines_are_json_with_the_exception() -> None:
     assert "\n" not in line
     read = json.loads(line)
     assert (read["level"], read["logger"], read["message"]) == ("error", "n", "went wrong")
-    assert "in two lines" in read["exception"]
+    assert "in two lines" in read["traceback"]
 
 
 def test_health_goes_red_only_when_the_loop_has_stopped() -> None:
