@@ -96,6 +96,84 @@ class TaskSource(Model):
     """weight is this source's share of `tasks.count`, relative to the other sources' weights."""
 
 
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+class ToolShuffle(Model):
+    """The functions of a task in another order."""
+
+    percent: Percent = 100
+    """percent of the tasks that it applies to are altered."""
+
+
+class DistractorTools(Model):
+    """Functions of other tasks are added, none with a name that the task has."""
+
+    percent: Percent = 100
+    """percent of the tasks that it applies to are altered."""
+    minimum: Annotated[int, Field(ge=1, le=32)] = 2
+    """minimum is the fewest functions to add."""
+    maximum: Annotated[int, Field(ge=1, le=32)] = 6
+    """maximum is the most functions to add; at least `minimum`."""
+
+    model_config = {
+        "json_schema_extra": rules(cel("self.minimum <= self.maximum", "minimum must not be above maximum"))
+    }
+
+
+class Irrelevance(Model):
+    """The expected functions are taken away; the right answer is then to call nothing."""
+
+    percent: Percent = 25
+    """percent of the tasks that it applies to are altered."""
+
+
+class FunctionMask(Model):
+    """Function names become random strings; descriptions and ground truth follow."""
+
+    percent: Percent = 100
+    """percent of the tasks that it applies to are altered."""
+
+
+class ParameterMask(Model):
+    """Parameter names become random strings; descriptions and ground truth follow."""
+
+    percent: Percent = 100
+    """percent of the tasks that it applies to are altered."""
+
+
+class DefaultValueMask(Model):
+    """Default values named in descriptions become random strings."""
+
+    percent: Percent = 100
+    """percent of the tasks that it applies to are altered."""
+
+
+_ALTERATIONS = ("toolShuffle", "distractorTools", "irrelevance", "functionMask", "parameterMask", "defaultValueMask")
+
+
+class Alteration(Model):
+    """One change to tasks, so that remembering a benchmark does not help; exactly one member is set."""
+
+    model_config = {"json_schema_extra": rules(exactly_one(*_ALTERATIONS))}
+
+    tool_shuffle: ToolShuffle | None = None
+    """toolShuffle puts the functions in another order."""
+    distractor_tools: DistractorTools | None = None
+    """distractorTools adds functions of other tasks."""
+    irrelevance: Irrelevance | None = None
+    """irrelevance takes the expected functions away."""
+    function_mask: FunctionMask | None = None
+    """functionMask renames functions."""
+    parameter_mask: ParameterMask | None = None
+    """parameterMask renames parameters."""
+    default_value_mask: DefaultValueMask | None = None
+    """defaultValueMask changes default values."""
+
+
+Alterations = Annotated[list[Alteration], Field(max_length=8)]
+
+
 class Tasks(Model):
     """How the task set is made. The same sources, count and seed give the same bytes on any machine."""
 
@@ -103,12 +181,30 @@ class Tasks(Model):
     """sources are drawn from by weight, without repetition; a source that runs dry leaves its share to the others."""
     count: Annotated[int, Field(ge=1, le=20000)]
     """count is the number of tasks; fewer sources than that fail the round."""
+    alterations: Alterations = []
+    """alterations change the drawn tasks, one after the other in this order."""
     seed: Annotated[str, Field(min_length=1, max_length=128)]
     """seed decides which tasks are drawn and their order; a validator uses the hash of the epoch's block."""
 
 
+class Scorer(StrEnum):
+    """How answers become scores."""
+
+    BFCL = "Bfcl"
+    """The official BFCL verdict of each task: 1 or 0."""
+    BITAGENT_2024_11 = "BitAgent202411"
+    """The BitAgent subnet's criteria as of November 2024, tool criteria only; a task's score is its points over the possible points, at least 0."""
+    BITAGENT_2025_04 = "BitAgent202504"
+    """The BitAgent subnet's criteria as of April 2025, likewise."""
+    EXACT_MATCH = "ExactMatch"
+    """1 when the answer parses to exactly the first allowed values of the ground truth, calls in order."""
+
+
 class Evaluation(Model):
     """How models answer and are judged."""
+
+    scorer: Scorer = Scorer.BFCL
+    """scorer judges the answers."""
 
     prompt_format: PromptFormat = PromptFormat.AUTO
     """promptFormat holds for all models; Auto leaves it to each MinerModel."""
@@ -286,7 +382,7 @@ class ModelResult(Model):
     duplicate_of: Name | None = None
     """duplicateOf is the model that owns these weights."""
     score: Score | None = None
-    """score is the fraction of tasks passed."""
+    """score is the mean of the tasks' scores; with the Bfcl scorer the fraction of tasks passed."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """rank is the place, 1 is best; equal scores share a rank. Set when the round completes."""
     passed: Count | None = None

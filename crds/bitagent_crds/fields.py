@@ -69,6 +69,16 @@ class PromptFormat(StrEnum):
     """The BitAgent subnet's system message and tool list."""
     CHAT_TEMPLATE = "ChatTemplate"
     """The model's own chat template, with the functions as its `tools`."""
+    HAMMER = "Hammer"
+    """Hammer's instructions; the answer is a JSON list of `{"name", "arguments"}`."""
+    ALPACA = "Alpaca"
+    """One instruction and a response heading, without special tokens."""
+    VICUNA = "Vicuna"
+    """USER: and ASSISTANT: turns after a system text."""
+    CHATML = "ChatML"
+    """<|im_start|> and <|im_end|> turns."""
+    LLAMA2 = "Llama2"
+    """[INST] and <<SYS>> turns."""
 
 
 class SecretKey(Model):

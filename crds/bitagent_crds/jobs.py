@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds, Tasks
+from bitagent_crds.evalround import PhaseSeconds, Scorer, Tasks
 from bitagent_crds.fields import Commit, Count, Digest, PromptFormat, Score, ShortText
 from bitagent_crds.minermodel import Engine, ModelFacts
 from bitagent_crds.schema import Model
@@ -110,6 +110,8 @@ class EvaluateJob(Model):
     prompt_format: PromptFormat
     """The round's format if it names one, else the model's; Auto leaves the choice to the evaluator."""
     max_tokens: Count
+    scorer: Scorer = Scorer.BFCL
+    """How answers are judged."""
     engine: Engine = Engine()
 
 

@@ -134,7 +134,7 @@ class RoundScore(Model):
     round: Name
     """round is the EvalRound."""
     score: Score
-    """score is the fraction of tasks passed."""
+    """score is the mean of the tasks' scores."""
     rank: Annotated[int, Field(ge=1)]
     """rank is the place in the round, 1 is best; equal scores share a rank."""
     at: Time

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import Commit, Digest, PromptFormat, Score
 
 SCHEMA_VERSION = 1
@@ -43,6 +44,15 @@ class Language(StrEnum):
     JAVASCRIPT = "JavaScript"
 
 
+class AlterationRecord(FileModel):
+    """One alteration of one task."""
+
+    name: str
+    """Registry name, such as `FunctionMask`."""
+    parameters: dict[str, Any]
+    """What it chose: enough to see the way back, such as `{"get_weather": "kq3v9"}` for a mask."""
+
+
 class Task(FileModel):
     """One question with the functions that may answer it."""
 
@@ -60,6 +70,10 @@ class Task(FileModel):
     """What a right answer looks like."""
     language: Language = Language.PYTHON
     """Syntax of functions and calls."""
+    alterations: list[AlterationRecord] = []
+    """What was done to the task, in order."""
+    parent: Task | None = None
+    """The task before any alteration; None when there was none."""
     ground_truth: list[dict[str, dict[str, list[Any]]]] | None = None
     """One `{function: {argument: [allowed values]}}` per expected call, BFCL's possible answers; "" among the values marks an optional argument. None unless `expects` is Calls."""
 
@@ -85,7 +99,11 @@ class Verdict(FileModel):
     category: str
     """The task's category."""
     passed: bool
-    """Whether the official rule accepts the answer."""
+    """Whether the answer is fully right by the scorer's rule."""
+    score: float = Field(default=0.0, ge=0.0, le=1.0)
+    """The task's share of the score."""
+    criteria: dict[str, tuple[float, float]] = {}
+    """Points and possible points by criterion, for scorers that have criteria."""
     error: str = ""
     """The checker's error type, such as `value_error:string`; empty when passed."""
     detail: str = ""
@@ -105,6 +123,19 @@ class SourceManifest(FileModel):
     """Tasks taken."""
 
 
+class AlterationManifest(FileModel):
+    """What one alteration did to a task set."""
+
+    name: str
+    """Registry name."""
+    parameters: dict[str, Any]
+    """Its parameters, as in the round's spec."""
+    applied: int
+    """Tasks that it changed."""
+    skipped: dict[str, int]
+    """Tasks that it left alone, by reason."""
+
+
 class TaskSetManifest(FileModel):
     """Provenance of a task set."""
 
@@ -117,6 +148,8 @@ class TaskSetManifest(FileModel):
     """The seed that every choice follows from."""
     sources: list[SourceManifest]
     """What each source gave, in the order of the spec."""
+    alterations: list[AlterationManifest] = []
+    """What was done to the drawn tasks, in the order of the spec."""
     categories: dict[str, int]
     """Number of tasks per category."""
     builder: str
@@ -128,6 +161,10 @@ class CategoryScore(FileModel):
 
     passed: int
     total: int
+    score: Score = "0.000000"
+    """Mean of the tasks' scores."""
+    interval: tuple[Score, Score] | None = None
+    """95 % confidence interval of `score` by bootstrap over tasks; None where it was not computed."""
 
 
 class ResultsManifest(FileModel):
@@ -158,8 +195,12 @@ class ResultsManifest(FileModel):
     """SHA-256 of responses.jsonl in the order of the tasks."""
     verdicts_digest: Digest
     """SHA-256 of verdicts.jsonl in the order of the tasks."""
+    scorer: Scorer = Scorer.BFCL
+    """How answers were judged."""
     score: Score
-    """Fraction of tasks passed."""
+    """Mean of the tasks' scores."""
+    interval: tuple[Score, Score] | None = None
+    """95 % confidence interval of `score` by bootstrap over tasks, seeded by the task set; None where it was not computed."""
     passed: int
     total: int
     categories: dict[str, CategoryScore]

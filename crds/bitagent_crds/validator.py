@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bitagent_crds.conditions import Conditions
-from bitagent_crds.evalround import EvalRoundTemplate, TaskSource
+from bitagent_crds.evalround import Alterations, EvalRoundTemplate, TaskSource
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
 from bitagent_crds.schema import Column, Kind, Model, Resource, cel, map_list, rules
 
@@ -45,6 +45,8 @@ class TasksTemplate(Model):
     """sources are drawn from by weight."""
     count: Annotated[int, Field(ge=1, le=20000)]
     """count is the number of tasks."""
+    alterations: Alterations = []
+    """alterations change the drawn tasks, one after the other in this order."""
 
 
 class RoundTemplate(EvalRoundTemplate):

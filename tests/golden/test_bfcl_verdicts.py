@@ -108,7 +108,7 @@ def test_no_answer_of_the_reference_is_refused() -> None:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_verdicts_are_the_same(category: str) -> None:
     chosen = [row for row in rows() if row["category"] == category]
-    verdicts = scorer("bfcl_ast").verdicts([(tasks()[row["id"]], row["response"]) for row in chosen])
+    verdicts = scorer("Bfcl").verdicts([(tasks()[row["id"]], row["response"]) for row in chosen])
     expected = [(row["verdict"], row["error_type"] or "") for row in chosen]
     got = [(verdict.passed, verdict.error) for verdict in verdicts]
     assert len(got) == len(expected)

@@ -8,5 +8,5 @@ from bitagent_evaluator.answers.sourcetree import Decoded, decode_with
 
 
 def decode(text: str) -> Decoded:
-    """Read a bracketed answer. Raises AnswerError."""
+    """Read an answer. Raises AnswerError."""
     return decode_with(parse_javascript_function_call, text)

@@ -11,6 +11,7 @@ import ast
 import warnings
 from typing import Any
 
+from bitagent_evaluator.answers.bracketed import bracketed
 from bitagent_evaluator.answers.errors import AnswerError
 from bitagent_evaluator.answers.folding import fold
 
@@ -19,8 +20,8 @@ MAX_DEPTH = 150
 
 
 def decode(text: str) -> list[dict[str, dict[str | None, Any]]]:
-    """Read a bracketed answer. Raises AnswerError."""
-    body = _parse(text.strip().strip("'"))
+    """Read an answer. Raises AnswerError."""
+    body = _parse(bracketed(text).strip().strip("'"))
     if isinstance(body, ast.Call):
         return [_call(body)]
     if not isinstance(body, ast.List | ast.Tuple | ast.Set):

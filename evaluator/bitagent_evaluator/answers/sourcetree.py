@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from bitagent_evaluator.answers.bracketed import bracketed
 from bitagent_evaluator.answers.errors import AnswerError
 
 MAX_CHARACTERS = 8_192
@@ -16,6 +17,7 @@ Decoded: TypeAlias = Any
 
 def decode_with(parse: Callable[[str], Decoded], text: str) -> Decoded:
     """Run one of the official parsers. Raises AnswerError."""
+    text = bracketed(text)
     if len(text) > MAX_CHARACTERS:
         raise AnswerError(f"the answer has {len(text)} characters, more than {MAX_CHARACTERS}", refused=True)
     try:

@@ -11,6 +11,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "tasks": ("bitagent_evaluator.cli.tasks", "build and show task sets"),
     "run": ("bitagent_evaluator.cli.run", "evaluate a model on a task set"),
     "score": ("bitagent_evaluator.cli.score", "judge answers that exist already"),
+    "check": ("bitagent_evaluator.cli.check", "say what a validator would say about a model's files"),
+    "compare": ("bitagent_evaluator.cli.compare", "compare two results task by task"),
+    "report": ("bitagent_evaluator.cli.report", "write results as one HTML page"),
     "job": ("bitagent_evaluator.cli.job", "do what a Job document says (used in pods)"),
 }
 

@@ -27,6 +27,11 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
+def interval_text(interval: tuple[str, str] | None) -> str:
+    """A confidence interval for a table; empty where there is none."""
+    return f"{float(interval[0]):.1%} to {float(interval[1]):.1%}" if interval else ""
+
+
 @contextmanager
 def working(on: str) -> Iterator[None]:
     """A spinner with a caption while the block runs, on a terminal only."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE, EvaluateSummary
 from bitagent_crds.minermodel import DType
@@ -45,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prompt-format", type=PromptFormat, choices=list(PromptFormat), default=PromptFormat.AUTO, metavar="FORMAT",
         help=f"how tasks become prompts: {', '.join(PromptFormat)} (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scorer", type=Scorer, choices=list(Scorer), default=Scorer.BFCL, metavar="NAME",
+        help=f"how answers are judged: {', '.join(Scorer)} (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--max-tokens", type=_positive, default=256, metavar="N", help="limit of one answer (default: %(default)s)"
@@ -137,6 +142,7 @@ def _evaluation(options: argparse.Namespace, tasks: list[Task], out: Path) -> Ev
         prompt_format=options.prompt_format,
         max_tokens=options.max_tokens,
         engine=EngineChoices(dtype=options.dtype),
+        scorer=options.scorer,
         fresh=options.fresh,
     )
 
@@ -161,6 +167,7 @@ def _plain(summary: EvaluateSummary, evaluated: Evaluated, out: Path) -> dict[st
     categories = {name: entry.model_dump() for name, entry in evaluated.aggregate.categories.items()}
     return {
         **summary.to_wire(),
+        "interval": evaluated.aggregate.interval,
         "categories": categories,
         "promptFormat": evaluated.prompt_format,
         "tooLong": evaluated.too_long,

@@ -1,42 +1,60 @@
-"""`bitagent-eval score`: judge answers that exist already."""
+"""`bitagent-eval score`: judge answers that exist already, of a task set or of lines that carry task and answer together."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import ValidationError
 from rich.table import Table
 
+from bitagent_crds.evalround import Scorer
+from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
-from bitagent_crds.results import Response, Verdict
-from bitagent_evaluator.cli.output import fail, print_json, results, working
+from bitagent_crds.results import Response
+from bitagent_evaluator.cli.output import fail, interval_text, print_json, results, working
+from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.scoring import Aggregate, aggregate, score
+from bitagent_evaluator.scoring.pairs import PAIR_FORMATS, BadLine, pair_format
 from bitagent_evaluator.tasks import TaskSetError, read_tasks
+from bitagent_evaluator.tasks.files import digest_of, encode_tasks
 
 
-class _BadFile(Exception):
-    """The file of responses cannot be used."""
+class _Unusable(Exception):
+    """The input cannot be used."""
+
+
+class _Unwritable(Exception):
+    """The output cannot be written."""
 
 
 def main(argv: list[str]) -> int:
     """Run the verb. Exit codes: 0 done (whatever the score), 2 unusable input, 1 the verdicts cannot be written."""
     args = _parser().parse_args(argv)
     try:
-        tasks = read_tasks(args.tasks)
-        responses = _read_responses(args.responses)
-    except (TaskSetError, _BadFile) as error:
+        return _score_pairs(args) if args.pairs else _score_task_set(args)
+    except (TaskSetError, _Unusable) as error:
         return fail("score", str(error), EXIT_USAGE)
+    except _Unwritable as error:
+        return fail("score", str(error), EXIT_INFRASTRUCTURE)
+
+
+def _score_task_set(args: argparse.Namespace) -> int:
+    if args.tasks is None or args.responses is None:
+        raise _Unusable("give --tasks and --responses, or --pairs")
+    if args.scorer not in list(Scorer):
+        raise _Unusable(f"--scorer {args.scorer}: with --tasks there are: {', '.join(Scorer)}")
+    tasks = read_tasks(args.tasks)
+    responses = _read_responses(args.responses)
     if not {task.id for task in tasks} & {response.id for response in responses}:
-        return fail("score", f"no response of {args.responses} belongs to a task of {args.tasks}", EXIT_USAGE)
+        raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
     with working(f"judging {len(tasks)} answers"):
-        verdicts = score(tasks, responses)
-    try:
-        _write(args.out, verdicts)
-    except OSError as error:
-        return fail("score", f"cannot write {args.out}: {error}", EXIT_INFRASTRUCTURE)
-    outcome = aggregate(verdicts)
+        verdicts = score(tasks, readable(tasks, responses, PromptFormat(args.prompt_format)), scorer=args.scorer)
+        outcome = aggregate(verdicts, seed=digest_of(encode_tasks(tasks)))
+    _write(args.out, (verdict.model_dump_json() for verdict in verdicts))
     if args.json:
         print_json(asdict(outcome) | {"categories": {name: c.model_dump() for name, c in outcome.categories.items()}})
     else:
@@ -44,50 +62,87 @@ def main(argv: list[str]) -> int:
     return EXIT_OK
 
 
-def _read_responses(path: Path) -> list[Response]:
+def _score_pairs(args: argparse.Namespace) -> int:
+    if args.tasks is not None or args.responses is not None:
+        raise _Unusable("--pairs carries tasks and responses; leave --tasks and --responses out")
+    name = args.scorer.lower()
+    if name not in PAIR_FORMATS.names():
+        raise _Unusable(f"--scorer {args.scorer}: with --pairs there are: {', '.join(PAIR_FORMATS.names())}")
     try:
-        lines = path.read_bytes().split(b"\n")
+        with working(f"judging {args.pairs}"):
+            judged = list(pair_format(name).judge(_lines(args.pairs)))
+    except BadLine as error:
+        raise _Unusable(f"{args.pairs}, {error}") from error
+    _write(args.out, (json.dumps(result) for result in judged))
+    if args.json:
+        print_json({"lines": len(judged)})
+    return EXIT_OK
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")
     except OSError as error:
-        raise _BadFile(f"{path}: {error.strerror}") from error
+        raise _Unusable(f"{path}: {error.strerror}") from error
+
+
+def _read_responses(path: Path) -> list[Response]:
     responses: list[Response] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
                 responses.append(Response.model_validate_json(line))
             except ValidationError as error:
                 found = error.errors(include_url=False)[0]
                 where = ".".join(str(part) for part in found["loc"])
-                raise _BadFile(f"{path}, line {number}: {where + ': ' if where else ''}{found['msg']}") from error
+                raise _Unusable(f"{path}, line {number}: {where + ': ' if where else ''}{found['msg']}") from error
     return responses
 
 
-def _write(path: Path, verdicts: list[Verdict]) -> None:
+def _write(path: Path, lines: Iterable[str]) -> None:
     partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(verdict.model_dump_json() + "\n" for verdict in verdicts), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise _Unwritable(f"cannot write {path}: {error}") from error
 
 
 def _show(outcome: Aggregate, out: Path) -> None:
     table = Table(caption=f"verdicts in {out}", caption_justify="left")
     table.add_column("category")
-    for name in ("passed", "total", "score"):
+    for name in ("passed", "total", "score", "95 % interval"):
         table.add_column(name, justify="right")
-    for category, count in outcome.categories.items():
-        table.add_row(category, str(count.passed), str(count.total), f"{count.passed / count.total:.1%}")
+    for category, of in outcome.categories.items():
+        table.add_row(category, str(of.passed), str(of.total), f"{float(of.score):.1%}", interval_text(of.interval))
     table.add_section()
-    table.add_row("all", str(outcome.passed), str(outcome.total), outcome.score, style="bold")
+    table.add_row(
+        "all", str(outcome.passed), str(outcome.total), outcome.score, interval_text(outcome.interval), style="bold"
+    )
     results().print(table)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitagent-eval score",
-        description="Judge a model's answers by the official rules. A task without an answer counts as failed.",
+        description="Judge a model's answers. A task without an answer counts as failed.",
+        epilog="exit codes: 0 judged, whatever the score; 2 unusable input; 1 the verdicts cannot be written",
+    )
+    parser.add_argument("--tasks", type=Path, metavar="DIR|FILE", help="a task set, or a tasks.jsonl alone")
+    parser.add_argument("--responses", type=Path, metavar="FILE", help="responses.jsonl of a run")
+    parser.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="lines of task and answer instead, for comparing with a reference"
     )
     parser.add_argument(
-        "--tasks", type=Path, required=True, metavar="DIR|FILE", help="a task set, or a tasks.jsonl alone"
-    )
-    parser.add_argument("--responses", type=Path, required=True, metavar="FILE", help="responses.jsonl of a run")
+        "--scorer", default=Scorer.BFCL.value, metavar="NAME",
+        help=f"{', '.join(Scorer)}; with --pairs the format of the lines: {', '.join(PAIR_FORMATS.names())} "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    formats = [f.value for f in PromptFormat if f is not PromptFormat.AUTO]
+    parser.add_argument(
+        "--prompt-format", default=PromptFormat.BFCL.value, choices=formats, metavar="FORMAT",
+        help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="verdicts, one JSON line per task")
     parser.add_argument("--json", action="store_true", help="print the score as JSON")
     return parser

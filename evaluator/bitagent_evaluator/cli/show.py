@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from bitagent_evaluator.cli.output import interval_text
 from bitagent_evaluator.runs.evaluate import Evaluated
 
 
@@ -75,12 +76,14 @@ def results_view(model: str, evaluated: Evaluated, out: Path) -> Group:
     total, seconds = evaluated.aggregate, evaluated.seconds
     table = Table(title=f"{model}: {total.score}", title_justify="left")
     table.add_column("category")
-    for name in ("passed", "total", "score"):
+    for name in ("passed", "total", "score", "95 % interval"):
         table.add_column(name, justify="right")
     for name, entry in total.categories.items():
-        table.add_row(name, str(entry.passed), str(entry.total), f"{entry.passed / max(1, entry.total):.1%}")
+        table.add_row(
+            name, str(entry.passed), str(entry.total), f"{float(entry.score):.1%}", interval_text(entry.interval)
+        )
     table.add_section()
-    table.add_row("all", str(total.passed), str(total.total), total.score, style="bold")
+    table.add_row("all", str(total.passed), str(total.total), total.score, interval_text(total.interval), style="bold")
     facts = Table.grid(padding=(0, 2))
     facts.add_row("seconds", f"{seconds.load} to load, {seconds.generate} to generate, {seconds.score} to score")
     facts.add_row("prompt format", str(evaluated.prompt_format))

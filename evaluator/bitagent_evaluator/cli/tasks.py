@@ -1,12 +1,13 @@
-"""`bitagent-eval tasks build|show`: make a task set, look into one."""
+"""`bitagent-eval tasks build|show|diff`: make a task set, look into one, compare two."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from bitagent_crds.evalround import Alteration
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
-from bitagent_evaluator.cli import tasks_view
+from bitagent_evaluator.cli import tasks_diff, tasks_view
 from bitagent_evaluator.cli.output import fail, print_json, working
 from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of
 from bitagent_evaluator.tasks import TaskSetError, build_task_set, read_task_set
@@ -15,8 +16,10 @@ EPILOG = """examples:
   bitagent-eval tasks build --bfcl simple_python,multiple --count 200 --seed demo --out tasks/
   bitagent-eval tasks build --jsonl my-tasks.jsonl --count 50 --out tasks/
   bitagent-eval tasks build --spec round.yaml --file 1=my-tasks.jsonl --out tasks/
+  bitagent-eval tasks build --bfcl multiple --alter function-mask --alter irrelevance:percent=25 --out tasks/
   bitagent-eval tasks show tasks/ --limit 5
   bitagent-eval tasks show tasks/ --id simple_python_12
+  bitagent-eval tasks diff before/ after/
 
 a line of a --jsonl file (every argument lists its allowed values; "" among them makes it optional):
   {"id": "sum-1", "category": "sums", "messages": [{"role": "user", "content": "What is 1 + 2?"}],
@@ -29,7 +32,8 @@ where no function fits: "expects": "NoCall" and no ground_truth"""
 def main(argv: list[str]) -> int:
     """Run the verb. Exit codes: 0 done, 2 wrong usage, 78 the spec cannot be met, 1 files cannot be written."""
     args = _parser().parse_args(argv)
-    return _build(args) if args.action == "build" else _show(args)
+    actions = {"build": _build, "show": _show, "diff": _diff}
+    return actions[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -71,14 +75,27 @@ def _show(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _diff(args: argparse.Namespace) -> int:
+    try:
+        before, after = (read_task_set(directory)[1] for directory in (args.a, args.b))
+    except TaskSetError as error:
+        return fail("tasks diff", str(error), EXIT_USAGE)
+    found = tasks_diff.difference(before, after)
+    if args.json:
+        print_json(found.to_json())
+    else:
+        tasks_view.difference(found, names=(str(args.a), str(args.b)), limit=args.limit)
+    return EXIT_OK
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitagent-eval tasks",
-        description="Build and show task sets.",
+        description="Build, show and compare task sets.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build|show|diff")
     build = actions.add_parser(
         "build",
         help="draw tasks from sources and write tasks.jsonl and manifest.json",
@@ -97,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--jsonl", action="append", default=[], type=Path, metavar="FILE", help="draw from this file of tasks"
     )
+    build.add_argument(
+        "--alter",
+        action="append",
+        default=[],
+        metavar="NAME[:KEY=N,...]",
+        help=f"change the drawn tasks, in the order given: {', '.join(f.replace('_', '-') for f in Alteration.model_fields)}",
+    )
     build.add_argument("--count", type=int, metavar="N", help="number of tasks (default: the spec's, else 100)")
     build.add_argument("--seed", metavar="TEXT", help="what every choice follows from (default: the spec's, else 0)")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write to")
@@ -106,4 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")
     show.add_argument("--id", metavar="TASK", help="show one task in full")
     show.add_argument("--json", action="store_true", help="print manifest and listed tasks as JSON")
+    diff = actions.add_parser("diff", help="which tasks only one of two sets has, which differ, and what was altered")
+    diff.add_argument("a", type=Path, metavar="A", help="directory of a task set")
+    diff.add_argument("b", type=Path, metavar="B", help="directory of another")
+    diff.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")
+    diff.add_argument("--json", action="store_true", help="print all differences as JSON")
     return parser

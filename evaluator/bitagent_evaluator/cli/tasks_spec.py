@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import BfclCategory, Tasks
+from bitagent_crds.evalround import Alteration, BfclCategory, Tasks
 
 DEFAULT_COUNT = 100
 DEFAULT_SEED = "0"
@@ -20,10 +20,15 @@ class SpecError(Exception):
 
 
 def spec_of(args: argparse.Namespace) -> Tasks:
-    """The spec: a file's, or one of the flags' sources; `--count` and `--seed` win over a file's. Raises SpecError."""
+    """The spec: a file's, or one of the flags' sources; `--count` and `--seed` win over a file's, `--alter` comes after its alterations.
+
+    Raises SpecError.
+    """
     if args.spec is not None and (args.bfcl or args.jsonl):
         raise SpecError("--spec already names the sources: leave out --bfcl and --jsonl")
     document = _from_file(args.spec) if args.spec is not None else _from_flags(args)
+    if args.alter:
+        document["alterations"] = [*(document.get("alterations") or []), *map(alteration_of, args.alter)]
     given = {"count": args.count, "seed": args.seed}
     document |= {key: value for key, value in given.items() if value is not None}
     try:
@@ -32,6 +37,26 @@ def spec_of(args: argparse.Namespace) -> Tasks:
         found = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in found["loc"])
         raise SpecError(f"{args.spec or 'flags'}: {where}: {found['msg']}") from error
+
+
+def alteration_of(text: str) -> dict[str, dict[str, Any]]:
+    """An alteration of the spec from `NAME[:key=value,...]`; names in any of the usual ways of writing them. Raises SpecError."""
+    name, _, rest = text.partition(":")
+    known = {_plain(field): field for field in Alteration.model_fields}
+    if _plain(name) not in known:
+        names = ", ".join(field.replace("_", "-") for field in Alteration.model_fields)
+        raise SpecError(f"--alter {text}: no alteration {name!r}; there are: {names}")
+    parameters: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, separator, value = (part.strip() for part in pair.partition("="))
+        if not separator or not key or not value.isdecimal():
+            raise SpecError(f"--alter {text}: write NAME:key=number,..., such as distractor-tools:minimum=2,maximum=4")
+        parameters[key] = int(value)
+    return {known[_plain(name)]: parameters}
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower()
 
 
 def files_of(args: argparse.Namespace, spec: Tasks) -> dict[int, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Group
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from bitagent_crds.results import Expects, Task, TaskSetManifest
 from bitagent_evaluator.cli.output import results
+from bitagent_evaluator.cli.tasks_diff import Difference
 
 _EXCERPT = 60
 
@@ -24,6 +26,9 @@ def manifest(directory: Path, found: TaskSetManifest) -> None:
     facts.add_row("seed", found.seed)
     for source in found.sources:
         facts.add_row("source", f"{source.source} ({source.version}): {source.count} tasks")
+    for alteration in found.alterations:
+        left = "".join(f", {reason} {count}" for reason, count in alteration.skipped.items())
+        facts.add_row("altered", f"{alteration.name}: {alteration.applied} tasks{left}")
     facts.add_row("categories", ", ".join(f"{name} {count}" for name, count in found.categories.items()))
     facts.add_row("built by", found.builder)
     results().print(Panel(facts, title=Text(f"{directory}: {found.count} tasks"), title_align="left"))
@@ -33,12 +38,15 @@ def table(tasks: list[Task], *, total: int) -> None:
     """The given tasks, one a row."""
     rows = Table(caption=f"{len(tasks)} of {total} tasks", caption_justify="left", expand=True)
     rows.add_column("task", overflow="fold", max_width=40)
-    for name in ("question", "functions", "expected"):
+    shown = ["question", "functions", "expected"]
+    if any(found.alterations for found in tasks):
+        shown.append("altered by")
+    for name in shown:
         rows.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
     for found in tasks:
         names = ", ".join(str(function.get("name")) for function in found.functions)
-        cells = (_question(found), names, expected(found))
-        rows.add_row(Text(found.id), *(Text(_excerpt(cell)) for cell in cells))
+        cells = (_question(found), names, expected(found), _alterations(record.name for record in found.alterations))
+        rows.add_row(Text(found.id), *(Text(_excerpt(cell)) for cell in cells[: len(shown)]))
     results().print(rows)
 
 
@@ -52,8 +60,32 @@ def task(found: Task) -> None:
         Text("\nexpected", style="bold"),
         _json(found.ground_truth) if found.ground_truth is not None else Text(expected(found)),
     ]
+    for record in found.alterations:
+        parts += [Text(f"\naltered by {record.name}", style="bold"), _json(record.parameters)]
     title = Text(f"{found.id} ({found.source}, {found.category}, {found.language})")
     results().print(Panel(Group(*parts), title=title, title_align="left"))
+
+
+def difference(found: Difference, *, names: tuple[str, str], limit: int) -> None:
+    """What two task sets, called `names`, do not have in common; of each kind the first `limit` tasks."""
+    first, second = names
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("the same", str(found.same))
+    facts.add_row("changed", str(len(found.changed)))
+    for name, ids in ((first, found.only_first), (second, found.only_second)):
+        facts.add_row(f"only in {name}", f"{len(ids)}{': ' if ids else ''}{_listed(ids, limit)}")
+    if found.reordered:
+        facts.add_row("order", "the tasks that both have stand in another order")
+    results().print(facts)
+    if not found.changed:
+        return
+    rows = Table(caption=f"{min(limit, len(found.changed))} of {len(found.changed)} changed", caption_justify="left")
+    for column in ("task", "differs in", "altered in the first", "altered in the second"):
+        rows.add_column(column, overflow="fold")
+    for change in found.changed[:limit]:
+        cells = (", ".join(change.fields), *map(_alterations, change.alterations))
+        rows.add_row(Text(change.id), *map(Text, cells))
+    results().print(rows)
 
 
 def expected(found: Task) -> str:
@@ -68,6 +100,14 @@ def expected(found: Task) -> str:
             shown = ", ".join(f"{key}={values[0]!r}" for key, values in arguments.items() if values and values[0] != "")
             calls.append(f"{name}({shown})")
     return ", ".join(calls)
+
+
+def _alterations(names: Iterable[str]) -> str:
+    return ", ".join(names) or "-"
+
+
+def _listed(ids: Sequence[str], limit: int) -> str:
+    return ", ".join(ids[:limit]) + (", …" if len(ids) > limit else "")
 
 
 def _question(found: Task) -> str:

@@ -10,6 +10,7 @@ import json
 from bfcl_eval.constants import default_prompts
 
 from bitagent_crds.results import Task
+from bitagent_evaluator.answers import AnswerSyntax
 from bitagent_evaluator.formats.chat import Chat, with_system_prompt
 from bitagent_evaluator.formats.documentation import documented
 
@@ -20,6 +21,10 @@ _LAYOUT = "plaintext"
 
 class Bfcl:
     """Functions as JSON in the system message."""
+
+    syntaxes = (AnswerSyntax.PYTHON,)
+    uses_template = True
+    stop_tokens = ()
 
     def chat(self, task: Task) -> Chat:
         """The official prompt."""

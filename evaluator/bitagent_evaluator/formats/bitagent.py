@@ -12,6 +12,7 @@ import json
 from bfcl_eval.constants import default_prompts
 
 from bitagent_crds.results import Language, Task
+from bitagent_evaluator.answers import AnswerSyntax
 from bitagent_evaluator.formats.chat import Chat, with_system_prompt
 from bitagent_evaluator.formats.documentation import documented
 
@@ -26,6 +27,10 @@ _CALL_FORMAT = "[func_name(params_name1=params_value1, params_name2=params_value
 
 class BitAgent:
     """Functions as JSON in the system message, in the subnet's words."""
+
+    syntaxes = (AnswerSyntax.PYTHON,)
+    uses_template = True
+    stop_tokens = ()
 
     def chat(self, task: Task) -> Chat:
         """The subnet's prompt."""

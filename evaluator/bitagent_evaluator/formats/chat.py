@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +17,11 @@ FORMATS = Registry(
         PromptFormat.BFCL.value: "bitagent_evaluator.formats.bfcl:Bfcl",
         PromptFormat.BITAGENT.value: "bitagent_evaluator.formats.bitagent:BitAgent",
         PromptFormat.CHAT_TEMPLATE.value: "bitagent_evaluator.formats.chat_template:ChatTemplate",
+        PromptFormat.HAMMER.value: "bitagent_evaluator.formats.hammer:Hammer",
+        PromptFormat.ALPACA.value: "bitagent_evaluator.formats.alpaca:Alpaca",
+        PromptFormat.VICUNA.value: "bitagent_evaluator.formats.vicuna:Vicuna",
+        PromptFormat.CHATML.value: "bitagent_evaluator.formats.chatml:ChatML",
+        PromptFormat.LLAMA2.value: "bitagent_evaluator.formats.llama2:Llama2",
     },
 )
 
@@ -30,18 +36,43 @@ class Chat:
     """Functions for the template's `tools`, in OpenAI's form; None when the messages describe the functions."""
 
 
-class Format(Protocol):
-    """Makes chats of tasks. Made without arguments."""
+@dataclass(frozen=True)
+class RawPrompt:
+    """A prompt that is ready: no template of the model has a say in it."""
 
-    def chat(self, task: Task) -> Chat:
-        """The chat for a task, which is left unchanged."""
+    text: str
+    """All of it, up to where the answer begins. Special tokens written out in it count as such, as they do for a rendered template."""
+    add_special_tokens: bool = True
+    """Whether the tokenizer puts around the text what it always does, such as a beginning-of-sequence token."""
+
+
+class Format(Protocol):
+    """Makes prompts of tasks. Made without arguments."""
+
+    @property
+    def syntaxes(self) -> Sequence[str]:
+        """Registry names of the answer syntaxes that it accepts, in the order in which they are tried."""
+        ...
+
+    @property
+    def uses_template(self) -> bool:
+        """Whether it makes `Chat`s; if not, `RawPrompt`s, and a model needs no usable template."""
+        ...
+
+    @property
+    def stop_tokens(self) -> Sequence[str]:
+        """Tokens that end an answer besides those that the model names, where its tokenizer knows them."""
+        ...
+
+    def chat(self, task: Task) -> Chat | RawPrompt:
+        """The prompt for a task, which is left unchanged."""
         ...
 
 
 def prompt_format(name: PromptFormat | str) -> Format:
     """A format by name. Raises ValueError for Auto, which the caller resolves by looking at the model, and UnknownName."""
     if name == PromptFormat.AUTO:
-        raise ValueError("promptFormat Auto is a choice still to be made: name Bfcl, BitAgent or ChatTemplate")
+        raise ValueError(f"promptFormat Auto is a choice still to be made: name one of {', '.join(FORMATS.names())}")
     made: Format = FORMATS.load(str(name))()
     return made
 

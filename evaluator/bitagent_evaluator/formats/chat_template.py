@@ -11,12 +11,22 @@ from typing import Any
 from bfcl_eval.constants.type_mappings import GORILLA_TO_OPENAPI
 
 from bitagent_crds.results import Task
+from bitagent_evaluator.answers import AnswerSyntax
 from bitagent_evaluator.formats.chat import Chat
 from bitagent_evaluator.formats.documentation import documented
 
 
 class ChatTemplate:
     """Functions as tools of the model's chat template."""
+
+    syntaxes = (
+        AnswerSyntax.PYTHON,
+        AnswerSyntax.TOOL_CALL_BLOCKS,
+        AnswerSyntax.TOOL_CALLS,
+        AnswerSyntax.JSON_LIST,
+    )
+    uses_template = True
+    stop_tokens = ()
 
     def chat(self, task: Task) -> Chat:
         """Messages as they are, functions as tools."""

@@ -26,15 +26,17 @@ def pieces(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes
 class ModelDirectory:
     """A directory that holds one model."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow_links: bool = False) -> None:
+        """With `follow_links` links count as files; only for a directory of one's own: a link may lead out of a volume into the pod."""
         self._path = path
+        self._follow_links = follow_links
 
     def resolve(self) -> Snapshot:
         """Digests of everything that would be fetched; the commit follows from them. Raises FetchError."""
         if not self._path.is_dir():
             raise FetchError(Reason.REPOSITORY_NOT_FOUND, f"{self._path} is no directory of the volume")
-        # A link could lead out of the volume into the pod.
-        entries = [entry for entry in self._path.iterdir() if entry.is_file() and not entry.is_symlink()]
+        found = (entry for entry in self._path.iterdir() if entry.is_file())
+        entries = [entry for entry in found if self._follow_links or not entry.is_symlink()]
         if len(entries) > MAX_FILES:
             raise FetchError(Reason.TOO_LARGE, f"{self._path} has more than {MAX_FILES} files")
         sizes = {entry.name: entry.stat().st_size for entry in entries}

@@ -19,10 +19,9 @@ from bitagent_crds.minermodel import ModelFacts
 from bitagent_evaluator.hub.cache import CacheRecord, ModelCache
 from bitagent_evaluator.hub.download import download
 from bitagent_evaluator.hub.errors import FetchError
+from bitagent_evaluator.hub.examination import Unsafe, examine
 from bitagent_evaluator.hub.retries import retried
-from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files, sha256_of
-from bitagent_evaluator.safety.evidence import Judgement
-from bitagent_evaluator.safety.inspect import inspect
+from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files
 from bitagent_evaluator.safety.selection import fetched_files, weight_files
 
 _PARALLEL_FILES = 4
@@ -56,11 +55,9 @@ def fetch(
     found = cache.find(where)
     if found is not None:
         return _done(found, already_cached=True)
-    judgement = inspect(snapshot.sizes, _reader(source, snapshot), max_bytes=max_bytes)
-    facts = _facts(source, snapshot, judgement)
-    if judgement.refusal is not None or facts is None:
-        reason, message = judgement.refusal or (Reason.CORRUPT_WEIGHTS, "the weight headers are not sound")
-        return Fetched(reason, message, facts)
+    facts = examine(source, snapshot, max_bytes=max_bytes)
+    if isinstance(facts, Unsafe):
+        return Fetched(facts.reason, facts.message, facts.facts)
     with cache.lock(where):
         found = cache.find(where)
         if found is not None:
@@ -78,38 +75,6 @@ def _done(record: CacheRecord, *, already_cached: bool) -> Fetched:
     facts = record.facts
     verb = "was in the cache already" if already_cached else "is in the cache"
     return Fetched(Reason.FETCHED, f"{facts.size_bytes} bytes, {facts.architecture}: {verb}", facts, already_cached)
-
-
-def _reader(source: Source, snapshot: Snapshot) -> Callable[[str, int, int], bytes]:
-    def read(name: str, start: int, length: int) -> bytes:
-        end = min(start + length, snapshot.files[name].size)
-        return retried(lambda: b"".join(source.stream(snapshot, name, start, end)), f"reading {name}")
-
-    return read
-
-
-def _facts(source: Source, snapshot: Snapshot, judgement: Judgement) -> ModelFacts | None:
-    """Facts for a repository whose weight headers are sound. Weights whose digest the repository does not state are read to hash them."""
-    if judgement.parameters is None:
-        return None
-    digests = {name: _digest(source, snapshot, name) for name in weight_files(snapshot.files)}
-    return ModelFacts(
-        commit=snapshot.commit,
-        size_bytes=sum(snapshot.files[name].size for name in fetched_files(snapshot.files)),
-        parameters=judgement.parameters,
-        architecture=judgement.architecture,
-        license=snapshot.license or judgement.license,
-        quantization=judgement.quantization,
-        weights_digest=digest_of_files(digests),
-        template_digest=judgement.template_digest,
-    )
-
-
-def _digest(source: Source, snapshot: Snapshot, name: str) -> str:
-    file = snapshot.files[name]
-    if file.sha256 is not None:
-        return file.sha256
-    return retried(lambda: sha256_of(source.stream(snapshot, name, 0, file.size)), f"hashing {name}")
 
 
 def _download(

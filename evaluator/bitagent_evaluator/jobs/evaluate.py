@@ -64,6 +64,7 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
         prompt_format=job.prompt_format,
         max_tokens=job.max_tokens,
         engine=job.engine,
+        scorer=job.scorer,
     )
 
 

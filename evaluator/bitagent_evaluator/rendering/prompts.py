@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
 from bitagent_evaluator.faults import ModelFault
+from bitagent_evaluator.formats import Chat, RawPrompt
 from bitagent_evaluator.safety.selection import SMALL_FILES
 
 _WORKER = "bitagent_evaluator.rendering.worker:RenderingWorker"
 LIMITS = Limits(memory_bytes=768 << 20, cpu_seconds=5.0)
 """A tokenizer of 250,000 tokens takes 340 MB and a second."""
 _BATCH = 256
-"""Chats per request; each request has its own allowance of time and characters."""
+"""Prompts per request; each request has its own allowance of time and characters."""
 _CPU_SECONDS_PER_ITEM = 0.02
-
-
-class ChatLike(Protocol):
-    """What a prompt is made of."""
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """Chat messages."""
-        ...
-
-    @property
-    def tools(self) -> list[dict[str, Any]] | None:
-        """Functions for the template's `tools`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +26,7 @@ class Tokenization:
     """What the model's small files say."""
 
     uses_tools: bool
-    """Whether the model's template takes tools."""
+    """Whether the model's template takes tools; False when no template was read."""
     stop_ids: tuple[int, ...]
     """Token ids that end an answer."""
 
@@ -58,24 +45,38 @@ class PromptWriter:
     def __exit__(self, *_: object) -> None:
         self._child.close()
 
-    def load(self) -> Tokenization:
-        """Read template and tokenizer; first of all calls."""
-        small = {name: path.read_bytes() for name in SMALL_FILES if (path := self._model_dir / name).exists()}
-        tokenizer = self._ask({"do": "tokenizer"}, Reason.BAD_TOKENIZER, "the tokenizer", small)
-        template = self._ask({"do": "template"}, Reason.TEMPLATE_REFUSED, "the chat template", small)
-        return Tokenization(template["uses_tools"], tuple(tokenizer["stop_ids"]))
+    def load(self, *, template: bool = True, stop_tokens: Sequence[str] = ()) -> Tokenization:
+        """Read the tokenizer, and the template where prompts need one; first of all calls.
 
-    def write(self, chats: Sequence[ChatLike]) -> list[list[int]]:
-        """The token ids of each chat's prompt, in order."""
-        prompts: list[list[int]] = []
-        for batch in _batches(chats):
-            plain = [{"messages": chat.messages, "tools": chat.tools} for chat in batch]
-            texts = self._ask(
-                {"do": "render", "chats": plain}, Reason.TEMPLATE_REFUSED, "the chat template", items=len(batch)
-            )["texts"]
-            request = {"do": "encode", "texts": texts}
-            prompts += self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(batch))["ids"]
-        return prompts
+        `stop_tokens` end answers too, as far as the tokenizer knows them.
+        """
+        small = {name: path.read_bytes() for name in SMALL_FILES if (path := self._model_dir / name).exists()}
+        request = {"do": "tokenizer", "stop_tokens": list(stop_tokens)}
+        stop_ids = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", small)["stop_ids"]
+        uses_tools = (
+            template
+            and self._ask({"do": "template"}, Reason.TEMPLATE_REFUSED, "the chat template", small)["uses_tools"]
+        )
+        return Tokenization(uses_tools, tuple(stop_ids))
+
+    def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[list[int]]:
+        """The token ids of each prompt, in order: chats through the template, which writes special tokens itself, ready text as it says."""
+        written: list[list[int]] = []
+        for batch in _batches(prompts):
+            chats = [{"messages": chat.messages, "tools": chat.tools} for chat in batch if isinstance(chat, Chat)]
+            rendered = iter(self._render(chats))
+            texts = [prompt.text if isinstance(prompt, RawPrompt) else next(rendered) for prompt in batch]
+            special = [isinstance(prompt, RawPrompt) and prompt.add_special_tokens for prompt in batch]
+            request = {"do": "encode", "texts": texts, "add_special_tokens": special}
+            written += self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(batch))["ids"]
+        return written
+
+    def _render(self, chats: list[dict[str, Any]]) -> list[str]:
+        if not chats:
+            return []
+        request = {"do": "render", "chats": chats}
+        texts: list[str] = self._ask(request, Reason.TEMPLATE_REFUSED, "the chat template", items=len(chats))["texts"]
+        return texts
 
     def read(self, answers: Sequence[Sequence[int]]) -> list[str]:
         """The text of each answer's token ids, special tokens left out."""
@@ -102,6 +103,6 @@ class PromptWriter:
             raise ModelFault(reason, f"{what} {fault.message}") from None
 
 
-def _batches(chats: Sequence[ChatLike]) -> Iterator[Sequence[ChatLike]]:
-    for start in range(0, len(chats), _BATCH):
-        yield chats[start : start + _BATCH]
+def _batches(prompts: Sequence[Chat | RawPrompt]) -> Iterator[Sequence[Chat | RawPrompt]]:
+    for start in range(0, len(prompts), _BATCH):
+        yield prompts[start : start + _BATCH]

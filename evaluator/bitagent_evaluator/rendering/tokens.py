@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -26,9 +26,14 @@ def stop_ids(
     configurations: list[Mapping[str, Any]],
     id_of: Callable[[str], int | None],
     vocab_size: int,
+    *,
+    also: Sequence[str] = (),
 ) -> list[int]:
-    """Token ids that end an answer: the tokenizer's end token, and what the configurations name. Anything malformed is left out."""
-    found: list[object] = []
+    """Token ids that end an answer: the tokenizer's end token, `also`, and what the configurations name.
+
+    Anything malformed is left out.
+    """
+    found: list[object] = [id_of(token) for token in also]
     if "eos_token" in special:
         found.append(id_of(special["eos_token"]))
     for configuration in configurations:

@@ -24,7 +24,7 @@ MAX_CHARACTERS = 32 << 20
 
 
 class RenderingWorker:
-    """Answers `{"do": "tokenizer" | "template" | "render" | "encode" | "decode", ...}`; the first two come first, in this order."""
+    """Answers `{"do": "tokenizer" | "template" | "render" | "encode" | "decode", ...}`; "tokenizer" comes first, "template" before "render"."""
 
     def __init__(self) -> None:
         self._template: ChatTemplate | None = None
@@ -53,7 +53,10 @@ class RenderingWorker:
         self._tokenizer.no_truncation()
         config = parse_object(CONFIG, small[CONFIG], Reason.BAD_CONFIG)
         configurations: list[Mapping[str, Any]] = [config, _optional(small, GENERATION_CONFIG, Reason.BAD_CONFIG)]
-        return {"stop_ids": stop_ids(self._special, configurations, self._tokenizer.token_to_id, config["vocab_size"])}
+        id_of = self._tokenizer.token_to_id
+        return {
+            "stop_ids": stop_ids(self._special, configurations, id_of, config["vocab_size"], also=body["stop_tokens"])
+        }
 
     def _load_template(self, body: dict[str, Any], small: Mapping[str, bytes]) -> dict[str, Any]:
         settings = parse_object(TOKENIZER_CONFIG, small[TOKENIZER_CONFIG], Reason.BAD_TOKENIZER)
@@ -80,9 +83,15 @@ class RenderingWorker:
         return {"texts": texts}
 
     def _encode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
-        # The template writes the special tokens itself.
-        encoded = self._tokenizer.encode_batch_fast(body["texts"], add_special_tokens=False)
-        return {"ids": [item.ids for item in encoded]}
+        """Token ids; with special tokens, those that the tokenizer's own post-processor adds, such as one that begins a sequence."""
+        ids: list[list[int]] = [[]] * len(body["texts"])
+        for special in (False, True):
+            chosen = [place for place, wanted in enumerate(body["add_special_tokens"]) if wanted is special]
+            texts = [body["texts"][place] for place in chosen]
+            encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
+            for place, item in zip(chosen, encoded, strict=True):
+                ids[place] = item.ids
+        return {"ids": ids}
 
     def _decode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
         return {"texts": self._tokenizer.decode_batch(body["ids"], skip_special_tokens=True)}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.evalround import PhaseSeconds, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Response, Task
@@ -30,6 +30,7 @@ from bitagent_evaluator.rendering.prompts import PromptWriter
 from bitagent_evaluator.runs.clock import seconds_since_process_start
 from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
 from bitagent_evaluator.runs.prompting import Prompts, write_prompts
+from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.runs.results import Provenance, write_results
 from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
 from bitagent_evaluator.safety.selection import weight_files
@@ -56,6 +57,8 @@ class Evaluation:
     prompt_format: PromptFormat
     max_tokens: int
     engine: EngineChoices
+    scorer: Scorer = Scorer.BFCL
+    """How answers are judged; not part of what answers depend on, so a run can be taken over with another scorer."""
     fresh: bool = False
     """Ask everything anew instead of taking over an earlier attempt's answers."""
 
@@ -197,8 +200,8 @@ def _finish(
     progress.phase("scoring")
     started = time.monotonic()
     responses = [journal.responses[task.id] for task in evaluation.tasks if task.id in journal.responses]
-    verdicts = score(evaluation.tasks, responses)
-    total = aggregate(verdicts)
+    verdicts = score(evaluation.tasks, readable(evaluation.tasks, responses, prompts.format), scorer=evaluation.scorer)
+    total = aggregate(verdicts, seed=evaluation.task_set_digest)
     provenance = Provenance(
         repo=evaluation.repo,
         commit=evaluation.commit,
@@ -207,6 +210,7 @@ def _finish(
         prompt_format=prompts.format,
         max_tokens=evaluation.max_tokens,
         dtype=key.dtype,
+        scorer=evaluation.scorer,
         started=journal.started,
     )
     digest = write_results(evaluation.out_dir, provenance, responses, verdicts, total)

@@ -24,6 +24,8 @@ class Prompts:
     too_long: list[str]
     """Ids of tasks whose prompt leaves no room for an answer."""
     stop_ids: tuple[int, ...]
+    syntaxes: tuple[str, ...]
+    """In which the format accepts answers."""
 
 
 def choose_format(wanted: PromptFormat, tokenization: Tokenization) -> PromptFormat:
@@ -46,7 +48,7 @@ def write_prompts(
 
     Raises ModelFault for a tokenizer that makes ids outside the vocabulary: they would break the engine for every task.
     """
-    tokenization = writer.load()
+    tokenization = _load(writer, wanted)
     chosen = choose_format(wanted, tokenization)
     maker = prompt_format(chosen)
     written = writer.write([maker.chat(task) for task in tasks])
@@ -60,4 +62,12 @@ def write_prompts(
             fitting.append(Prompt(task.id, token_ids, min(max_tokens, room)))
         else:
             too_long.append(task.id)
-    return Prompts(chosen, fitting, too_long, tokenization.stop_ids)
+    return Prompts(chosen, fitting, too_long, tokenization.stop_ids, tuple(maker.syntaxes))
+
+
+def _load(writer: PromptWriter, wanted: PromptFormat) -> Tokenization:
+    """Read no template for a format that does without: a broken one is no fault there."""
+    if wanted is PromptFormat.AUTO:
+        return writer.load()
+    maker = prompt_format(wanted)
+    return writer.load(template=maker.uses_template, stop_tokens=maker.stop_tokens)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Response, ResultsManifest, Verdict
@@ -17,8 +18,8 @@ from bitagent_evaluator.scoring import Aggregate
 MANIFEST = "manifest.json"
 VERDICTS = "verdicts.jsonl"
 SUMMARY = "summary.json"
-JUDGES = ("bitagent", "bfcl-eval", "tree-sitter", "tree-sitter-java", "tree-sitter-javascript")
-"""Packages that shape a verdict; those that shape an answer are the engine's."""
+JUDGES = ("bitagent", "bfcl-eval", "numpy", "tree-sitter", "tree-sitter-java", "tree-sitter-javascript")
+"""Packages that shape a verdict or an interval; those that shape an answer are the engine's."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Provenance:
     prompt_format: PromptFormat
     max_tokens: int
     dtype: str
+    scorer: Scorer
     started: Started
 
 
@@ -58,7 +60,9 @@ def write_results(
         dtype=provenance.dtype,
         responses_digest=digest_of(answers),
         verdicts_digest=digest_of(judged),
+        scorer=provenance.scorer,
         score=aggregate.score,
+        interval=aggregate.interval,
         passed=aggregate.passed,
         total=aggregate.total,
         categories=aggregate.categories,

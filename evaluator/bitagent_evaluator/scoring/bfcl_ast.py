@@ -1,4 +1,4 @@
-"""Scorer `bfcl_ast`: the leaderboard's verdicts on single-turn answers.
+"""Scorer `Bfcl`: the leaderboard's verdicts on single-turn answers.
 
 Python answers are judged in this process. Java and JavaScript answers go to a child process: their parsers recurse in C, and the
 official type conversion matches patterns that some texts keep busy for ever (see `child`).
@@ -6,7 +6,7 @@ official type conversion matches patterns that some texts keep busy for ever (se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from bitagent_crds.results import Language, Task, Verdict
 from bitagent_evaluator.scoring.child import Child
@@ -16,7 +16,7 @@ from bitagent_evaluator.scoring.judgement import judge
 class BfclAst:
     """Official AST checker, relevance and irrelevance rules."""
 
-    def verdicts(self, answers: Sequence[tuple[Task, str]]) -> Iterator[Verdict]:
+    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
         with Child() as child:
             for task, text in answers:

@@ -7,17 +7,22 @@ pays nothing.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
 import select
 import subprocess
 import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Self, TypeAlias, cast
 
 from bitagent_crds.results import Task, Verdict
-from bitagent_evaluator.scoring.judgement import judge
+from bitagent_evaluator.scoring import judgement
+
+Rule: TypeAlias = Callable[[Task, str], Verdict]
+"""How one answer is judged: a function of a module."""
 
 SECONDS_PER_ANSWER = 5.0
 SECONDS_TO_START = 60.0
@@ -30,7 +35,8 @@ _READY = b"ready\n"
 class Child:
     """Context manager around the process; `judge` may be called any number of times."""
 
-    def __init__(self, *, seconds_per_answer: float = SECONDS_PER_ANSWER) -> None:
+    def __init__(self, rule: Rule = judgement.judge, *, seconds_per_answer: float = SECONDS_PER_ANSWER) -> None:
+        self._command = [sys.executable, "-P", "-m", __name__, f"{rule.__module__}:{rule.__name__}"]
         self._seconds = seconds_per_answer
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -43,7 +49,7 @@ class Child:
         self._stop()
 
     def judge(self, task: Task, text: str) -> Verdict:
-        """The verdict of `judgement.judge`, within limits of time and memory. Raises RuntimeError if no child can be started."""
+        """The verdict of the rule, within limits of time and memory. Raises RuntimeError if no child can be started."""
         process = self._process or self._start()
         line = json.dumps({"task": task.model_dump(mode="json"), "text": text}).encode() + b"\n"
         try:
@@ -62,7 +68,7 @@ class Child:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -73,7 +79,7 @@ class Child:
             ready = b""
         if ready != _READY:
             self._stop()
-            raise RuntimeError(f"the checker's process did not start: {sys.executable} -P -m {__name__}")
+            raise RuntimeError(f"the checker's process did not start: {' '.join(self._command)}")
         return process
 
     def _stop(self) -> None:
@@ -96,11 +102,13 @@ def _read_line(stream: IO[bytes], seconds: float) -> bytes:
 
 
 def _failed(task: Task, error: str, detail: str) -> Verdict:
-    return Verdict(id=task.id, category=task.category, passed=False, error=error, detail=detail)
+    return judgement.verdict(task, error, detail)
 
 
 def main() -> int:
-    """The child: verdicts for the lines on stdin until it closes."""
+    """The child: verdicts by the rule `module:function` of the command line for the lines on stdin until it closes."""
+    module, _, function = sys.argv[1].partition(":")
+    rule: Rule = getattr(importlib.import_module(module), function)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
@@ -108,7 +116,7 @@ def main() -> int:
     out.write(_READY)
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        verdict = judge(Task.model_validate(request["task"]), request["text"])
+        verdict = rule(Task.model_validate(request["task"]), request["text"])
         out.write(verdict.model_dump_json().encode() + b"\n")
     return 0
 

@@ -37,7 +37,19 @@ def judge(task: Task, text: str) -> Verdict:
             error, detail = _check_presence(task, text)
     except AnswerError as failure:
         error, detail = REFUSED if failure.refused else DECODER_FAILED, str(failure)
-    return Verdict(id=task.id, category=task.category, passed=not error, error=error, detail=_printable(detail))
+    return verdict(task, error, detail)
+
+
+def verdict(task: Task, error: str, detail: str) -> Verdict:
+    """A verdict that is all or nothing: passed with the whole score when there is no error."""
+    return Verdict(
+        id=task.id,
+        category=task.category,
+        passed=not error,
+        score=0.0 if error else 1.0,
+        error=error,
+        detail=_printable(detail),
+    )
 
 
 def _check_presence(task: Task, text: str) -> tuple[str, str]:
@@ -73,8 +85,12 @@ def _check_calls(task: Task, text: str) -> tuple[str, str]:
 
 
 def checker_category(task: Task) -> str:
-    """The category by which the official checker chooses its rule: BFCL's own, or one that follows from the task's shape."""
-    if task.category in _CATEGORIES:
+    """The category by which the official checker chooses its rule: BFCL's own, or one that follows from the task's shape.
+
+    Its `simple` rules look at the first function alone. A simple case that was given more functions is judged as `multiple`, or the place
+    would tell the answer.
+    """
+    if task.category in _CATEGORIES and ("simple" not in task.category or len(task.functions) == 1):
         return task.category
     if len(task.ground_truth or ()) > 1:
         return BfclCategory.PARALLEL

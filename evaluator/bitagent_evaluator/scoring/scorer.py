@@ -5,34 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from bitagent_crds.evalround import Scorer as ScorerName
 from bitagent_crds.results import Response, Task, Verdict
 from bitagent_evaluator.registry import Registry
-
-DEFAULT_SCORER = "bfcl_ast"
 
 SCORERS = Registry(
     what="scorer",
     group="bitagent.scorers",
-    builtin={"bfcl_ast": "bitagent_evaluator.scoring.bfcl_ast:BfclAst"},
+    builtin={
+        ScorerName.BFCL.value: "bitagent_evaluator.scoring.bfcl_ast:BfclAst",
+        ScorerName.BITAGENT_2024_11.value: "bitagent_evaluator.scoring.bitagent.scorer:BitAgent202411",
+        ScorerName.BITAGENT_2025_04.value: "bitagent_evaluator.scoring.bitagent.scorer:BitAgent202504",
+        ScorerName.EXACT_MATCH.value: "bitagent_evaluator.scoring.exact_match:ExactMatch",
+    },
 )
 
 
 class Scorer(Protocol):
     """Judges answers. Made without arguments."""
 
-    def verdicts(self, answers: Sequence[tuple[Task, str]]) -> Iterator[Verdict]:
+    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
         """One verdict for each (task, answer text), in order. No answer makes it raise, hang or execute anything."""
         ...
 
 
-def scorer(name: str = DEFAULT_SCORER) -> Scorer:
+def scorer(name: str = ScorerName.BFCL) -> Scorer:
     """A scorer by its registry name. Raises UnknownName."""
+    return _made(name)
+
+
+def _made(name: str) -> Scorer:
     made: Scorer = SCORERS.load(name)()
     return made
 
 
-def score(tasks: Sequence[Task], responses: Iterable[Response], *, by: str = DEFAULT_SCORER) -> list[Verdict]:
-    """Judge one model's answers to `tasks`: one verdict per task, in the order of the tasks.
+def score(tasks: Sequence[Task], responses: Iterable[Response], *, scorer: str = ScorerName.BFCL) -> list[Verdict]:
+    """Judge one model's answers to `tasks` by a registered scorer: one verdict per task, in the order of the tasks.
 
     A task without a response fails with error `no_response`. Responses to other tasks are ignored; of two responses to one task the
     first counts, as it does when an interrupted run goes on.
@@ -41,7 +49,7 @@ def score(tasks: Sequence[Task], responses: Iterable[Response], *, by: str = DEF
     for response in responses:
         texts.setdefault(response.id, response.text)
     answered = [(task, texts[task.id]) for task in tasks if task.id in texts]
-    judged = {verdict.id: verdict for verdict in scorer(by).verdicts(answered)}
+    judged = {verdict.id: verdict for verdict in _made(scorer).verdicts(answered)}
     return [judged.get(task.id) or _no_response(task) for task in tasks]
 
 

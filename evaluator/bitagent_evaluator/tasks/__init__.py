@@ -1,8 +1,8 @@
 """Task sets: where tasks come from, which are drawn, and the files that hold them.
 
 One file per source behind the registry in `source`, drawing in `sampling`, files in `files`, all of it together in `building`.
-The same spec, files and package versions give the same bytes on any machine. How a task is shown to a model is
-`bitagent_evaluator.formats`, what a right answer is `bitagent_evaluator.scoring`.
+The same spec, files and package versions give the same bytes on any machine. How drawn tasks are changed is `bitagent_evaluator.alterations`,
+how a task is shown to a model `bitagent_evaluator.formats`, what a right answer is `bitagent_evaluator.scoring`.
 """
 
 from bitagent_evaluator.tasks.building import build_task_set

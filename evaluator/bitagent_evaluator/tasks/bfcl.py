@@ -40,9 +40,19 @@ class BfclTasks:
         return [task for category in self._categories for task in _category(category)]
 
 
+def expects_of(category: BfclCategory) -> Expects:
+    """What a right answer to a category's cases looks like."""
+    return _EXPECTS.get(category, Expects.CALLS)
+
+
+def language_of(category: BfclCategory) -> Language:
+    """The language that a category's functions are written in."""
+    return _LANGUAGES.get(category, Language.PYTHON)
+
+
 def _category(category: BfclCategory) -> list[Task]:
     data = importlib.resources.files("bfcl_eval") / "data"
-    expects = _EXPECTS.get(category, Expects.CALLS)
+    expects = expects_of(category)
     answers: dict[str, Any] = {}
     try:
         if expects is Expects.CALLS:
@@ -56,7 +66,7 @@ def _category(category: BfclCategory) -> list[Task]:
                 messages=entry["question"][0],
                 functions=entry["function"],
                 expects=expects,
-                language=_LANGUAGES.get(category, Language.PYTHON),
+                language=language_of(category),
                 ground_truth=answers[entry["id"]] if expects is Expects.CALLS else None,
             )
             for entry in _entries(data / f"BFCL_v4_{category}.json")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bitagent_crds.evalround import Tasks
 from bitagent_crds.results import SourceManifest, Task, TaskSetManifest
+from bitagent_evaluator.alterations import AlterationError, alter_tasks
 from bitagent_evaluator.tasks.errors import TaskSetError
 from bitagent_evaluator.tasks.files import digest_of, encode_tasks, write_task_set
 from bitagent_evaluator.tasks.sampling import draw, order, shares
@@ -16,12 +17,13 @@ from bitagent_evaluator.tasks.source import Source, open_source
 
 
 def build_task_set(tasks: Tasks, *, files: Mapping[int, Path], out: Path) -> TaskSetManifest:
-    """Draw the tasks that the spec asks for and write `tasks.jsonl` and `manifest.json` into `out`.
+    """Draw the tasks that the spec asks for, alter them and write `tasks.jsonl` and `manifest.json` into `out`.
 
     `files` holds the file of each JSONL source by its index in `tasks.sources`. A task that two sources have counts as the first one's.
     Repeating the call writes the same bytes.
 
-    Raises TaskSetError when a source cannot be read, when two different tasks share an id, or when there are fewer tasks than `count`.
+    Raises TaskSetError when a source cannot be read, when two different tasks share an id, when there are fewer tasks than `count`, or
+    when an alteration's parameters contradict each other.
     """
     sources = [open_source(index, spec, files.get(index)) for index, spec in enumerate(tasks.sources)]
     pools = _pools(sources)
@@ -36,7 +38,15 @@ def build_task_set(tasks: Tasks, *, files: Mapping[int, Path], out: Path) -> Tas
     drawn: dict[str, Task] = {}
     for index, (pool, count) in enumerate(zip(pools, counts, strict=True)):
         drawn |= {task_id: pool[task_id] for task_id in draw(list(pool), count, seed=tasks.seed, index=index)}
-    chosen = [drawn[task_id] for task_id in order(list(drawn), seed=tasks.seed)]
+    try:
+        chosen, alterations = alter_tasks(
+            [drawn[task_id] for task_id in order(list(drawn), seed=tasks.seed)],
+            tasks.alterations,
+            seed=tasks.seed,
+            available=(task for pool in pools for task in pool.values()),
+        )
+    except AlterationError as error:
+        raise TaskSetError(str(error)) from error
     content = encode_tasks(chosen)
     manifest = TaskSetManifest(
         digest=digest_of(content),
@@ -46,6 +56,7 @@ def build_task_set(tasks: Tasks, *, files: Mapping[int, Path], out: Path) -> Tas
             SourceManifest(source=source.name, version=source.version, parameters=source.parameters, count=count)
             for source, count in zip(sources, counts, strict=True)
         ],
+        alterations=alterations,
         categories=dict(sorted(Counter(task.category for task in chosen).items())),
         builder=f"bitagent-eval {version('bitagent')}",
     )

@@ -41,6 +41,7 @@ def build(config: Config, observed: RoundObject, evaluation: Evaluation, tasks: 
         weights_digest=evaluation.weights_digest,
         prompt_format=model.spec.prompt_format if chosen == PromptFormat.AUTO else chosen,
         max_tokens=spec.evaluation.max_tokens,
+        scorer=spec.evaluation.scorer,
         engine=model.spec.engine,
     )
     queue = spec.workload.queue_name

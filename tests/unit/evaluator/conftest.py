@@ -6,13 +6,19 @@ import json
 import shutil
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bitagent_crds.evalround import Scorer
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.results import Response, Verdict
+from bitagent_evaluator.runs.journal import Started
+from bitagent_evaluator.runs.results import Provenance, write_results
+from bitagent_evaluator.scoring import aggregate
 from bitagent_local.hub.answers import Hub
 from bitagent_local.hub.faults import FaultRequest
 from bitagent_local.hub.server import HubServer
@@ -111,3 +117,37 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+WriteResults = Callable[..., Path]
+
+
+@pytest.fixture
+def results_directory(tmp_path: Path) -> WriteResults:
+    """Writes a results directory `name` by the library's own writer."""
+
+    def write(
+        name: str,
+        verdicts: Sequence[Verdict],
+        responses: Sequence[Response] = (),
+        *,
+        task_set_digest: str = "sha256:" + "1" * 64,
+        scorer: Scorer = Scorer.BFCL,
+    ) -> Path:
+        directory = tmp_path / name
+        directory.mkdir()
+        provenance = Provenance(
+            repo=f"acme/{name}",
+            commit="c" * 40,
+            weights_digest="sha256:" + "2" * 64,
+            task_set_digest=task_set_digest,
+            prompt_format=PromptFormat.BFCL,
+            max_tokens=256,
+            dtype="bfloat16",
+            scorer=scorer,
+            started=Started(devices=["a processor"], arguments={"seed": 0}, packages={"vllm": "1"}),
+        )
+        write_results(directory, provenance, responses, verdicts, aggregate(verdicts, seed=task_set_digest))
+        return directory
+
+    return write

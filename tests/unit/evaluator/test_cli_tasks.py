@@ -215,14 +215,42 @@ def test_score(built: Path, responses: Path, capsys: pytest.CaptureFixture[str],
         score_verb.main(["--tasks", str(built / tasks), "--responses", str(responses), "--out", str(out), "--json"])
         == 0
     )
-    assert json.loads(capsys.readouterr().out) == {
+    outcome = json.loads(capsys.readouterr().out)
+    low, high = outcome["interval"]
+    assert low < "0.500000" < high
+    assert outcome["categories"]["jsonl"].pop("interval") is not None
+    assert outcome == {
         "passed": 2,
         "total": 4,
         "score": "0.500000",
-        "categories": {"jsonl": {"passed": 2, "total": 4}},
+        "interval": [low, high],
+        "categories": {"jsonl": {"passed": 2, "total": 4, "score": "0.500000"}},
     }
     verdicts = [Verdict.model_validate_json(text) for text in out.read_text().splitlines()]
     assert [verdict.error for verdict in verdicts] == ["", "ast_decoder:decoder_failed", "", "no_response"]
+
+
+@pytest.mark.parametrize(("prompt_format", "passed"), [("Hammer", True), ("Bfcl", False)])
+def test_answers_are_read_as_they_were_asked_for(built: Path, prompt_format: str, passed: bool) -> None:
+    first = json.loads((built / "tasks.jsonl").read_text().splitlines()[0])
+    calls = [
+        {"name": name, "arguments": {key: values[0] for key, values in arguments.items()}}
+        for call in first["ground_truth"]
+        for name, arguments in call.items()
+    ]
+    answer = {
+        "id": first["id"],
+        "text": json.dumps(calls),
+        "finish_reason": "stop",
+        "prompt_tokens": 1,
+        "completion_tokens": 1,
+    }
+    answers, out = built.parent / "json.jsonl", built.parent / "json-verdicts.jsonl"
+    answers.write_text(json.dumps(answer) + "\n")
+    words = ["--tasks", str(built), "--responses", str(answers), "--out", str(out), "--prompt-format", prompt_format]
+    assert score_verb.main(words) == 0
+    verdicts = {v.id: v for v in map(Verdict.model_validate_json, out.read_text().splitlines())}
+    assert verdicts[first["id"]].passed is passed
 
 
 def test_score_for_people(built: Path, responses: Path, capsys: pytest.CaptureFixture[str]) -> None:

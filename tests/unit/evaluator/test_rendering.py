@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.faults import ModelFault
-from bitagent_evaluator.formats import Chat
+from bitagent_evaluator.formats import Chat, RawPrompt
 from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
 from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
 from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
+from bitagent_evaluator.runs.prompting import write_prompts
 
 QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0)
 QUESTION = [{"role": "user", "content": "Give me a random number between 205 and 390."}]
@@ -95,6 +98,70 @@ def test_hostile_model_is_refused_within_bounds(
     assert fault.value.reason is reason
     assert words in fault.value.message
     assert time.monotonic() - started < 60
+
+
+TEXTS = ["[INST] Hé <|im_start|> [/INST]", "", "a <s> b"]
+
+
+def with_beginning(content: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer that puts `<|endoftext|>` before every text."""
+    begin = {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}
+    post = content["post_processor"]
+    single = [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, *post["single"]]
+    return {**content, "post_processor": {**post, "single": single, "special_tokens": {begin["id"]: begin}}}
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["no beginning token", "beginning token"])
+def test_ready_text_is_tokenized_as_the_reference_library_does(checkpoint: Any, begins: bool) -> None:
+    transformers = pytest.importorskip("transformers")
+    if begins:
+        checkpoint.edit("tokenizer.json", with_beginning)
+    reference = transformers.PreTrainedTokenizerFast(tokenizer_file=str(checkpoint.path / "tokenizer.json"))
+    prompts = [RawPrompt(text, add_special_tokens=special) for special in (True, False) for text in TEXTS]
+    wanted = [reference(prompt.text, add_special_tokens=prompt.add_special_tokens).input_ids for prompt in prompts]
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load(template=False)
+        assert writer.write(prompts) == wanted
+    assert [ids[:1] == [0] for ids in wanted] == [begins] * 3 + [False] * 3
+    assert 1 in wanted[0]  # <|im_start|> in the text is the token
+
+
+def test_chats_and_ready_texts_keep_their_order(checkpoint: Any) -> None:
+    checkpoint.edit("tokenizer.json", with_beginning)
+    ready = RawPrompt("x")
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load()
+        chat, text, unmarked = writer.write([Chat(QUESTION, None), ready, RawPrompt("x", add_special_tokens=False)])
+        assert writer.write([ready, Chat(QUESTION, None), ready]) == [text, chat, text]
+        assert text == [0, *unmarked] and chat[0] != 0
+        assert writer.write([]) == []
+
+
+def test_ready_text_needs_no_template(checkpoint: Any) -> None:
+    template(LOOPS)(checkpoint)
+    with PromptWriter(checkpoint.path, QUICK) as writer:
+        assert not writer.load(template=False).uses_tools
+        assert len(writer.write([RawPrompt("x")])) == 1
+
+
+def test_a_round_in_a_raw_format_needs_no_template_and_ends_at_the_formats_token(checkpoint: Any) -> None:
+    template(LOOPS)(checkpoint)
+    checkpoint.edit("tokenizer_config.json", lambda content: {**content, "eos_token": "<|endoftext|>"})
+    checkpoint.config(eos_token_id=0)
+    checkpoint.edit("generation_config.json", lambda content: {**content, "eos_token_id": 0})
+    task = Task(id="t", source="s", category="c", messages=QUESTION, functions=[], expects=Expects.NO_CALL)
+    limits = {"max_tokens": 8, "token_limit": 2048, "vocab_size": 4096}
+    with PromptWriter(checkpoint.path, QUICK) as writer:
+        written = write_prompts(writer, [task], PromptFormat.CHATML, **limits)
+        (prompt,) = written.fitting
+        assert QUESTION[0]["content"] in writer.read([prompt.token_ids])[0]
+    assert written.stop_ids == (0, 2)
+    assert written.syntaxes == ("Python", "FunctionParams", "ReWoo")
+
+
+def test_a_formats_stop_tokens_count_where_the_tokenizer_knows_them(models: Path) -> None:
+    with PromptWriter(models / "tiny-fc-1200") as writer:
+        assert writer.load(stop_tokens=["<|im_start|>", "<|unknown|>"]).stop_ids == (1, 2)
 
 
 def test_model_without_template_gets_chatml(checkpoint: Any) -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Response, ResultsManifest, Task
@@ -25,6 +26,8 @@ from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
 from bitagent_evaluator.runs.prompting import choose_format, write_prompts
+from bitagent_evaluator.runs.readable import readable
+from bitagent_evaluator.scoring import score
 
 ANSWERS = {"right": "add(a=1, b=2)", "wrong": "add(a=1, b=3)"}
 FUNCTION = {
@@ -167,6 +170,18 @@ def test_results_say_what_happened(evaluation: Evaluation, models: Path) -> None
     assert manifest.packages["bfcl-eval"] == "2026.3.23"
     assert manifest.engine["max_model_len"] > 32
     assert progress.counts[0] == (0, 10) and progress.counts[-1] == (10, 10)
+
+
+def test_another_scorer_judges_the_same_answers(evaluation: Evaluation, models: Path) -> None:
+    first, _ = run(evaluation, models)
+    second, backend = run(changed(evaluation, scorer=Scorer.BITAGENT_2025_04), models)
+    manifest = ResultsManifest.model_validate_json((evaluation.out_dir / "manifest.json").read_bytes())
+    assert (backend.engines, second.resumed, second.aggregate.total) == ([], 10, first.aggregate.total)
+    assert (manifest.scorer, manifest.score) == (Scorer.BITAGENT_2025_04, second.aggregate.score)
+    assert manifest.interval == second.aggregate.interval is not None
+    assert manifest.categories["even"].interval is not None
+    verdicts = [json.loads(line) for line in (evaluation.out_dir / "verdicts.jsonl").read_text().splitlines()]
+    assert all("function_name" in verdict["criteria"] for verdict in verdicts)
 
 
 def test_killed_run_goes_on_and_ends_the_same(evaluation: Evaluation, models: Path, tmp_path: Path) -> None:
@@ -352,3 +367,21 @@ def test_broken_run_file_means_other_inputs(tmp_path: Path) -> None:
     (tmp_path / RUN).write_text("{")
     with Journal(tmp_path, KEY, "a") as journal:
         assert journal.resumed == 0
+
+
+@pytest.mark.parametrize(
+    ("used", "passed"),
+    [
+        pytest.param(PromptFormat.HAMMER, True, id="a format that asks for JSON"),
+        pytest.param(PromptFormat.BFCL, False, id="a format that asks for Python calls"),
+    ],
+)
+def test_answers_are_read_in_the_syntaxes_of_the_format(used: PromptFormat, passed: bool) -> None:
+    answer = Response(
+        id="t1",
+        text='[{"name": "add", "arguments": {"a": 1, "b": 2}}]',
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+    )
+    assert [v.passed for v in score([task(1)], readable([task(1)], [answer], used))] == [passed]

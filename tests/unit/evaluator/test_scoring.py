@@ -123,12 +123,14 @@ def test_the_first_answer_counts() -> None:
 
 
 def test_an_unknown_scorer_is_named() -> None:
-    with pytest.raises(UnknownName, match="no scorer 'vibes'; there are: bfcl_ast"):
+    with pytest.raises(
+        UnknownName, match="no scorer 'vibes'; there are: Bfcl, BitAgent202411, BitAgent202504, ExactMatch"
+    ):
         scorer("vibes")
 
 
 def verdict(category: str, passed: bool) -> Verdict:
-    return Verdict(id="x", category=category, passed=passed)
+    return Verdict(id="x", category=category, passed=passed, score=float(passed))
 
 
 def test_aggregate_counts_by_category() -> None:
@@ -136,7 +138,7 @@ def test_aggregate_counts_by_category() -> None:
     assert (outcome.passed, outcome.total, outcome.score) == (1, 3, "0.333333")
     assert list(outcome.categories.items()) == [
         ("a", CategoryScore(passed=0, total=1)),
-        ("b", CategoryScore(passed=1, total=2)),
+        ("b", CategoryScore(passed=1, total=2, score="0.500000")),
     ]
 
 

@@ -21,6 +21,8 @@ def test_an_unknown_word_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--verbose" in capsys.readouterr().err
 
 
-def test_a_missing_configuration_is_told_and_fails(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_configuration_is_told_and_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("BITAGENT_CONFIG", "/nowhere/config.yaml")
     assert main([]) == 1

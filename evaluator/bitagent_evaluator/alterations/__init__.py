@@ -1,0 +1,23 @@
+"""Alterations: changes to drawn tasks after which remembering a benchmark does not help, while the right answer stays known.
+
+One file per alteration behind the registry in `alteration`; `pipeline` applies them in the order of the spec and keeps the books. An
+alteration changes a task only where it is certain that the changed ground truth is still right; every other task stays as it is and is
+counted with a reason. All choices follow from seed, place in the spec and task id (`choices`). What a right answer is, is
+`bitagent_evaluator.scoring`; which tasks are drawn, `bitagent_evaluator.tasks`.
+"""
+
+from bitagent_evaluator.alterations.alteration import ALTERATIONS, Alteration, AlterationError, Altered, Skipped
+from bitagent_evaluator.alterations.choices import Choices
+from bitagent_evaluator.alterations.pipeline import alter_tasks
+from bitagent_evaluator.alterations.pool import FunctionPool
+
+__all__ = [
+    "ALTERATIONS",
+    "Alteration",
+    "AlterationError",
+    "Altered",
+    "Choices",
+    "FunctionPool",
+    "Skipped",
+    "alter_tasks",
+]

@@ -1,0 +1,112 @@
+"""A results directory in memory: whole, unchanged, and of a version that this program knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.results import SCHEMA_VERSION, FileModel, Response, ResultsManifest, Task, Verdict
+from bitagent_evaluator.runs.files import digest_of
+from bitagent_evaluator.runs.journal import RESPONSES
+from bitagent_evaluator.runs.results import MANIFEST, SUMMARY, VERDICTS
+from bitagent_evaluator.tasks import read_tasks
+from bitagent_evaluator.tasks.files import encode_tasks
+
+_Line = TypeVar("_Line", bound=FileModel)
+
+
+class ResultsError(Exception):
+    """The results cannot be used; the text says which and why."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """One model's results."""
+
+    directory: Path
+    manifest: ResultsManifest
+    verdicts: Sequence[Verdict]
+    """In the order of the tasks."""
+    responses: Mapping[str, Response]
+    """Answers by the task's id; a task that was not asked has none."""
+    summary: EvaluateSummary | None
+    """Where the time went; None when the directory has no summary."""
+
+    @property
+    def name(self) -> str:
+        """The model, short enough for a table."""
+        commit = f"@{self.manifest.commit[:8]}" if self.manifest.commit else ""
+        return self.manifest.repo + commit
+
+
+def task_score(verdict: Verdict) -> float:
+    """A task's share of the score. Verdicts from before scores were written pass or fail."""
+    return verdict.score if "score" in verdict.model_fields_set else float(verdict.passed)
+
+
+def read_results(directory: Path) -> Results:
+    """Read a results directory. Raises ResultsError when it is incomplete, changed or too new."""
+    manifest_bytes = _read(directory, MANIFEST)
+    try:
+        manifest = ResultsManifest.model_validate_json(manifest_bytes)
+    except ValidationError as error:
+        raise ResultsError(f"{directory / MANIFEST} is not a results manifest: {_first(error)}") from error
+    if manifest.schema_version > SCHEMA_VERSION:
+        message = f"{directory} was written by a newer version (schema {manifest.schema_version}, this one reads {SCHEMA_VERSION}): upgrade"
+        raise ResultsError(message)
+    verdicts = _lines(directory, VERDICTS, Verdict, manifest.verdicts_digest)
+    responses = _lines(directory, RESPONSES, Response, manifest.responses_digest)
+    by_id = {response.id: response for response in responses}
+    return Results(directory, manifest, verdicts, by_id, _summary(directory))
+
+
+def read_tasks_of(path: Path, results: Results) -> Mapping[str, Task]:
+    """The tasks that the results are about, by id. Raises TaskSetError, and ResultsError when they are others.
+
+    A run with `--limit` is about the first tasks of a set.
+    """
+    tasks = read_tasks(path)[: results.manifest.total]
+    digest = digest_of(encode_tasks(tasks))
+    if digest != results.manifest.task_set_digest:
+        message = f"{results.directory} is not about the tasks of {path}: it names {results.manifest.task_set_digest}, these are {digest}"
+        raise ResultsError(message)
+    return {task.id: task for task in tasks}
+
+
+def _read(directory: Path, name: str) -> bytes:
+    try:
+        return (directory / name).read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{directory} holds no complete results: {error.filename}: {error.strerror}") from error
+
+
+def _lines(directory: Path, name: str, kind: type[_Line], digest: str) -> list[_Line]:
+    content = _read(directory, name)
+    if digest_of(content) != digest:
+        raise ResultsError(
+            f"{directory / name} was changed: its digest is {digest_of(content)}, the manifest says {digest}"
+        )
+    try:
+        return [kind.model_validate_json(line) for line in content.split(b"\n") if line]
+    except ValidationError as error:
+        raise ResultsError(f"{directory / name}: {_first(error)}") from error
+
+
+def _summary(directory: Path) -> EvaluateSummary | None:
+    try:
+        return EvaluateSummary.model_validate_json((directory / SUMMARY).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise ResultsError(f"{directory / SUMMARY} cannot be read: {error}") from error
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in found["loc"])
+    return f"{where}: {found['msg']}" if where else found["msg"]

@@ -1,0 +1,201 @@
+"""Everything that a page says, as plain data. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bitagent_crds.results import ResultsManifest, Task
+from bitagent_evaluator.reports.comparison import Finding, compare
+from bitagent_evaluator.reports.failures import Failure, visible, worst
+from bitagent_evaluator.reports.plots import Figure, cumulative, histogram
+from bitagent_evaluator.reports.reading import Results, task_score
+
+
+@dataclass(frozen=True)
+class Row:
+    """A score with what it was counted from, as fractions of one."""
+
+    name: str
+    passed: int
+    total: int
+    score: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """One line of the leaderboard."""
+
+    rank: int
+    anchor: str
+    row: Row
+    tasks: str
+    """Digest of its task set, shortened."""
+    behind: str
+    """How it compares with the first place; empty for that, and for other task sets."""
+    categories: Sequence[Row | None]
+    """In the order of the leaderboard's categories; None where it had no such tasks."""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Several results side by side."""
+
+    places: Sequence[Place]
+    categories: Sequence[str]
+    one_task_set: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """All about one model."""
+
+    anchor: str
+    name: str
+    overall: Row
+    facts: Sequence[tuple[str, str]]
+    versions: Sequence[tuple[str, str]]
+    categories: Sequence[Row]
+    errors: Sequence[tuple[str, int]]
+    failed: int
+    failures: Sequence[Failure]
+    has_tasks: bool
+    phases: Sequence[tuple[str, float]]
+    """Phase and seconds; empty when they were not recorded."""
+    figures: Sequence[tuple[str, Figure]]
+    """Titles and figures; none where nothing was answered."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report."""
+
+    title: str
+    leaderboard: Leaderboard | None
+    """None for a single model."""
+    sections: Sequence[Section]
+
+
+def page(several: Sequence[tuple[Results, Mapping[str, Task] | None]], *, failures: int) -> Page:
+    """The report about results, each with its tasks where they are known, best first; `failures` bounds the failed tasks shown of each."""
+    ordered = sorted(several, key=lambda item: float(item[0].manifest.score), reverse=True)
+    sections = [
+        _section(results, tasks, anchor=f"model-{number}", failures=failures)
+        for number, (results, tasks) in enumerate(ordered, 1)
+    ]
+    if len(sections) == 1:
+        return Page(sections[0].name, None, sections)
+    return Page(f"{len(sections)} models", _leaderboard([results for results, _ in ordered], sections), sections)
+
+
+def _leaderboard(ordered: Sequence[Results], sections: Sequence[Section]) -> Leaderboard:
+    categories = sorted({row.name for section in sections for row in section.categories})
+    places: list[Place] = []
+    for results, section in zip(ordered, sections, strict=True):
+        rank = next(i for i, other in enumerate(ordered, 1) if other.manifest.score == results.manifest.score)
+        of = {row.name: row for row in section.categories}
+        places.append(
+            Place(
+                rank=rank,
+                anchor=section.anchor,
+                row=section.overall,
+                tasks=results.manifest.task_set_digest.removeprefix("sha256:")[:12],
+                behind=_behind(ordered[0], results),
+                categories=[of.get(name) for name in categories],
+            )
+        )
+    return Leaderboard(places, categories, len({place.tasks for place in places}) == 1)
+
+
+def _behind(first: Results, other: Results) -> str:
+    same = first.manifest.task_set_digest == other.manifest.task_set_digest
+    if first is other or not same or first.manifest.scorer != other.manifest.scorer:
+        return ""
+    found = compare(other, first)
+    low, high = found.overall.interval
+    remark = f", {found.finding}" if found.finding is Finding.NO_DIFFERENCE else ""
+    return f"{100 * found.overall.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}){remark}"
+
+
+def _section(results: Results, tasks: Mapping[str, Task] | None, *, anchor: str, failures: int) -> Section:
+    manifest = results.manifest
+    failed = [verdict for verdict in results.verdicts if not verdict.passed]
+    return Section(
+        anchor=anchor,
+        name=visible(results.name),
+        overall=Row(
+            visible(results.name), manifest.passed, manifest.total, float(manifest.score), _floats(manifest.interval)
+        ),
+        facts=_facts(results),
+        versions=[(visible(name), visible(version)) for name, version in sorted(manifest.packages.items())],
+        categories=_categories(results),
+        errors=Counter(visible(verdict.error) or "partly right" for verdict in failed).most_common(),
+        failed=len(failed),
+        failures=worst(results, tasks, limit=failures),
+        has_tasks=tasks is not None,
+        phases=_phases(results),
+        figures=_figures(results),
+    )
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    manifest: ResultsManifest = results.manifest
+    return [
+        ("repository", visible(manifest.repo)),
+        ("commit", manifest.commit or "none (a local directory)"),
+        ("weights", manifest.weights_digest or "not established"),
+        ("task set", manifest.task_set_digest),
+        ("prompt format", manifest.prompt_format),
+        ("scorer", manifest.scorer),
+        ("answer limit", f"{manifest.max_tokens} tokens"),
+        ("device", visible(manifest.device)),
+        ("number format", visible(manifest.dtype)),
+        ("engine", visible(", ".join(f"{name}={value}" for name, value in manifest.engine.items()))),
+        ("responses", manifest.responses_digest),
+        ("verdicts", manifest.verdicts_digest),
+    ]
+
+
+def _categories(results: Results) -> list[Row]:
+    scores: dict[str, list[float]] = {}
+    for verdict in results.verdicts:
+        scores.setdefault(verdict.category, []).append(task_score(verdict))
+    rows = []
+    for name, entry in results.manifest.categories.items():
+        of = scores.get(name, [])
+        mean = sum(of) / len(of) if of else 0.0
+        rows.append(Row(visible(name), entry.passed, entry.total, mean, _floats(entry.interval)))
+    return rows
+
+
+def _floats(interval: tuple[str, str] | None) -> tuple[float, float] | None:
+    return None if interval is None else (float(interval[0]), float(interval[1]))
+
+
+def _phases(results: Results) -> list[tuple[str, float]]:
+    seconds = results.summary.seconds if results.summary else None
+    if seconds is None:
+        return []
+    return [("load", float(seconds.load)), ("generate", float(seconds.generate)), ("score", float(seconds.score))]
+
+
+def _figures(results: Results) -> list[tuple[str, Figure]]:
+    answered = [
+        (verdict, results.responses[verdict.id]) for verdict in results.verdicts if verdict.id in results.responses
+    ]
+    lengths = [
+        ("passed", [response.completion_tokens for verdict, response in answered if verdict.passed]),
+        ("failed", [response.completion_tokens for verdict, response in answered if not verdict.passed]),
+    ]
+    prompts = [("plain", [response.prompt_tokens for _, response in answered])]
+    figures = [
+        ("Answers by length", histogram(lengths, x_label="tokens of the answer")),
+        (
+            "Share of answers up to a length",
+            cumulative([r.completion_tokens for _, r in answered], x_label="tokens of the answer"),
+        ),
+        ("Prompts by length", histogram(prompts, x_label="tokens of the prompt")),
+    ]
+    return [(title, figure) for title, figure in figures if figure is not None]

@@ -1,0 +1,25 @@
+"""From a model's answers to what scorers read: every syntax that the prompt's format accepts, written as BFCL writes calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.results import Language, Response, Task
+from bitagent_evaluator.answers import normalise
+from bitagent_evaluator.formats import prompt_format
+
+
+def readable(tasks: Sequence[Task], responses: Sequence[Response], used: PromptFormat) -> list[Response]:
+    """The responses with their calls in BFCL's syntax; what is no call in a syntax of the format stays as it is.
+
+    Raises ValueError for Auto, which is no format.
+    """
+    syntaxes = prompt_format(used).syntaxes
+    languages = {task.id: task.language for task in tasks}
+    return [
+        response.model_copy(
+            update={"text": normalise(response.text, syntaxes, languages.get(response.id, Language.PYTHON))}
+        )
+        for response in responses
+    ]
