@@ -15,10 +15,11 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds, Scorer, Tasks
+from bitagent_crds.evalround import PhaseSeconds, Scorer
 from bitagent_crds.fields import Commit, Count, Digest, PromptFormat, Score, ShortText
 from bitagent_crds.minermodel import Engine, ModelFacts
 from bitagent_crds.schema import Model
+from bitagent_crds.tasks import Tasks
 
 EXIT_OK = 0
 EXIT_MODEL_FAULT = 78

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import Alteration, BfclCategory, Tasks
+from bitagent_crds.tasks import Alteration, BfclCategory, Tasks
 
 DEFAULT_COUNT = 100
 DEFAULT_SEED = "0"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from bitagent_crds.evalround import Tasks
 from bitagent_crds.results import SourceManifest, Task, TaskSetManifest
+from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.alterations import AlterationError, alter_tasks
 from bitagent_evaluator.tasks.errors import TaskSetError
 from bitagent_evaluator.tasks.files import digest_of, encode_tasks, write_task_set

@@ -8,14 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
-from bitagent_crds.evalround import (
-    FINAL_STATES,
-    EvalRoundStatus,
-    ModelResult,
-    ResultState,
-    RoundCounts,
-    RoundPhase,
-)
+from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus, ModelResult, ResultState, RoundCounts, RoundPhase
 from bitagent_operator.conditions import Conditions, clip, holds
 from bitagent_operator.observed import RoundObject
 from bitagent_operator.plan import ranking

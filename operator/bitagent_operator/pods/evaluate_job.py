@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitagent_crds.evalround import TaskSetStatus, Workload
+from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EvaluateJob
 from bitagent_crds.layout import (
@@ -15,6 +15,7 @@ from bitagent_crds.layout import (
     task_set,
 )
 from bitagent_crds.minermodel import ModelSource
+from bitagent_crds.workload import Workload
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.naming import Component

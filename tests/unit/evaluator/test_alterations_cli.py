@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import Tasks
+from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli import tasks as tasks_verb
 from bitagent_evaluator.cli.tasks_spec import SpecError, alteration_of
 from bitagent_evaluator.tasks import MANIFEST, TASKS, TaskSetError, build_task_set, read_task_set

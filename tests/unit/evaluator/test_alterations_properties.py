@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import Alteration as Spec
 from bitagent_crds.evalround import BfclCategory, BfclSource
 from bitagent_crds.results import Expects, Language, Task
+from bitagent_crds.tasks import Alteration as Spec
 from bitagent_evaluator.alterations import alter_tasks
 from bitagent_evaluator.alterations.distractor_tools import plain_name
 from bitagent_evaluator.scoring.judgement import judge

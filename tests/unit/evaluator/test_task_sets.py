@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import BfclCategory, Tasks
+from bitagent_crds.tasks import BfclCategory, Tasks
 from bitagent_evaluator.tasks import MANIFEST, TASKS, TaskSetError, build_task_set, read_task_set, read_tasks
 
 FUNCTION = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import BfclCategory, BfclSource
 from bitagent_crds.results import Expects, Language, Task
+from bitagent_crds.tasks import BfclCategory, BfclSource
 from bitagent_evaluator.scoring.judgement import judge
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 

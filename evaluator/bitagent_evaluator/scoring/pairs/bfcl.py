@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bitagent_crds.evalround import BfclCategory, Scorer
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.results import Expects, Task
+from bitagent_crds.tasks import BfclCategory
 from bitagent_evaluator.scoring.pairs.line import BadLine, read_lines
 from bitagent_evaluator.scoring.scorer import scorer
 from bitagent_evaluator.tasks.bfcl import expects_of, language_of
