@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from .errors import ClusterError
 from .node import Node
@@ -26,10 +27,14 @@ PROGRAMS = {
 }
 """Each program, by name or path, and the package that has it. The last two are for building images only."""
 
+LIBRARIES = {"/usr/lib/x86_64-linux-gnu/libnuma.so.1": "libnuma1"}
+"""Each library, and the package that has it: vLLM's CPU engine, which tests run on this machine itself."""
+
 
 def missing_packages() -> list[str]:
-    """Return the packages to install, sorted; empty if every program is there."""
-    return sorted({package for program, package in PROGRAMS.items() if shutil.which(program, path=_path()) is None})
+    """Return the packages to install, sorted; empty if every program and library is there."""
+    programs = {package for program, package in PROGRAMS.items() if shutil.which(program, path=_path()) is None}
+    return sorted(programs | {package for library, package in LIBRARIES.items() if not Path(library).exists()})
 
 
 def require_packages() -> None:
