@@ -36,7 +36,7 @@ def task(number: int, sample: Sample) -> Task:
 def lines() -> str:
     """The whole file."""
     tasks = [task(number, sample) for number, sample in enumerate(held_out())]
-    return "".join(task.model_dump_json() + "\n" for task in tasks)
+    return "".join(task.model_dump_json(exclude={"alterations", "parent"}) + "\n" for task in tasks)
 
 
 def main() -> int:

@@ -96,7 +96,7 @@ def test_another_seed_draws_otherwise(tmp_path: Path, sums: Path) -> None:
 BUILD = """
 import sys
 from pathlib import Path
-from bitagent_crds.evalround import Tasks
+from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.tasks import build_task_set
 print(build_task_set(Tasks.model_validate_json(sys.argv[1]), files={1: Path(sys.argv[2])}, out=Path(sys.argv[3])).digest)
 """
