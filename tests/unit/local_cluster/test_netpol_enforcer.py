@@ -94,9 +94,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     api = FakeApi(pods=[pod()], namespaces=[{"metadata": {"name": "shop"}}], networkpolicies=[DENY])
-    return World(api, tmp_path / "s")
+    made = World(api, tmp_path / "s")
+    yield made
+    made.refuse.clear()  # its thread outlives the test, and would go on complaining
 
 
 def test_rules_follow_events(world: World) -> None:
