@@ -108,7 +108,7 @@ def test_a_spec_cannot_be_changed_through_its_status(world: World) -> None:
 def test_defaults_are_filled_in(world: World) -> None:
     made = create(world, "EvalRound", "defaults", copy.deepcopy(ROUND))
     assert made["spec"]["workload"]["parallelism"] == 8
-    assert made["spec"]["evaluation"] == {"promptFormat": "Auto", "maxTokens": 256}
+    assert made["spec"]["evaluation"] == {"promptFormat": "Auto", "maxTokens": 256, "scorer": "Bfcl"}
 
 
 EXPLAINED = [
