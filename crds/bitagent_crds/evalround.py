@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -280,9 +280,3 @@ class EvalRound(Resource):
     """spec is what competes on what; immutable, except suspend."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""
-
-
-def template_fields() -> tuple[str, ...]:
-    """Wire names of the fields that a competition's template shares with a round's spec."""
-    aliases: list[Any] = [f.alias or name for name, f in EvalRoundTemplate.model_fields.items()]
-    return tuple(aliases)

@@ -164,7 +164,7 @@ class Tasks(Model):
     sources: Annotated[list[TaskSource], Field(min_length=1, max_length=8)]
     """sources are drawn from by weight, without repetition; a source that runs dry leaves its share to the others."""
     count: Annotated[int, Field(ge=1, le=20000)]
-    """count is the number of tasks; fewer sources than that fail the round."""
+    """count is the number of tasks; sources that hold fewer together fail the round."""
     alterations: Alterations = []
     """alterations change the drawn tasks, one after the other in this order."""
     seed: Annotated[str, Field(min_length=1, max_length=128)]
