@@ -13,6 +13,7 @@ from bitagent_crds.fields import (
     Count,
     Digest,
     Label,
+    Loss,
     Name,
     PromptFormat,
     Score,
@@ -37,10 +38,27 @@ class Scorer(StrEnum):
     """The BitAgent subnet's criteria as of April 2025, likewise."""
     EXACT_MATCH = "ExactMatch"
     """1 when the answer parses to exactly the first allowed values of the ground truth, calls in order."""
+    LOSS = "Loss"
+    """The mean negative log-likelihood of a task's reference text; the score is exp(-loss), so that more is better here too."""
+
+
+class LossParameters(Model):
+    """How losses are measured."""
+
+    sequence_length: Annotated[int, Field(ge=16, le=131072)] = 2048
+    """sequenceLength is the most tokens of prompt and reference together; what is beyond is cut."""
+    batches: Annotated[int, Field(ge=1, le=32)] = 16
+    """batches is the number of parts that the samples are split into, in order; each part's mean loss is reported, for pairwise policies."""
 
 
 class Evaluation(Model):
     """How models answer and are judged."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel("!has(self.loss) || (has(self.scorer) && self.scorer == 'Loss')", "loss belongs to scorer Loss")
+        )
+    }
 
     scorer: Scorer = Scorer.BFCL
     """scorer judges the answers."""
@@ -49,6 +67,8 @@ class Evaluation(Model):
     """promptFormat holds for all models; Auto leaves it to each MinerModel."""
     max_tokens: Annotated[int, Field(ge=1, le=8192)] = 256
     """maxTokens bounds one answer."""
+    loss: LossParameters | None = None
+    """loss says how losses are measured, for scorer Loss; absent: the defaults."""
 
 
 class Admission(Model):
@@ -170,11 +190,15 @@ class ModelResult(Model):
     duplicate_of: Name | None = None
     """duplicateOf is the model that owns these weights."""
     score: Score | None = None
-    """score is the mean of the tasks' scores; with the Bfcl scorer the fraction of tasks passed."""
+    """score is the mean of the tasks' scores; with the Bfcl scorer the fraction of tasks passed, with Loss exp(-loss)."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """rank is the place, 1 is best; equal scores share a rank. Set when the round completes."""
     passed: Count | None = None
     """passed is the number of tasks passed."""
+    loss: Loss | None = None
+    """loss is the mean loss of all samples, with scorer Loss."""
+    batch_losses: Annotated[list[Loss], Field(max_length=32)] = []
+    """batchLosses are the mean losses of the parts of the samples, in order, with scorer Loss."""
     attempts: Count = 0
     """attempts is how often the evaluation was started."""
     result_digest: Digest | None = None

@@ -32,7 +32,11 @@ Path = Annotated[
     ),
 ]
 """A relative path inside a volume."""
+Url = Annotated[str, Field(min_length=8, max_length=1024, pattern=r"^https?://[^\s]+$")]
+"""An http or https address."""
 Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$")]
+Loss = Annotated[str, Field(max_length=20, pattern=r"^([0-9]{1,12}\.[0-9]{6}|inf)$")]
+"""A mean negative log-likelihood in nats per token, in a string; `inf` for a failure."""
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[str, Field(max_length=16, pattern=r"^[0-9]+\.[0-9]{1,3}$")]
 """A duration in seconds, as a decimal string."""
@@ -56,6 +60,13 @@ def score_text(passed: float, total: float) -> str:
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"score {value} is outside 0..1")
     return f"{value:.6f}"
+
+
+def loss_text(value: float) -> str:
+    """A loss as the contract writes it; what is no number, or too large for one, is `inf`. Raises ValueError below 0."""
+    if value < 0:
+        raise ValueError(f"loss {value} is below 0")
+    return f"{value:.6f}" if value < 10**12 else "inf"
 
 
 class PromptFormat(StrEnum):

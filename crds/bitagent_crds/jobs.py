@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds, Scorer
-from bitagent_crds.fields import Commit, Count, Digest, PromptFormat, Score, ShortText
+from bitagent_crds.evalround import LossParameters, PhaseSeconds, Scorer
+from bitagent_crds.fields import Commit, Count, Digest, Loss, PromptFormat, Score, ShortText
 from bitagent_crds.minermodel import Engine, ModelFacts
 from bitagent_crds.schema import Model
 from bitagent_crds.tasks import Tasks
@@ -71,13 +71,17 @@ class FetchSummary(Model):
 
 
 class TaskSetJob(Model):
-    """Build a round's task set."""
+    """Build a round's task set.
+
+    What needs a key finds it in the environment: `source_key(i)` for `tasks.sources[i]`, `alteration_key(i)` for `tasks.alterations[i]`;
+    the hub's address comes from HF_ENDPOINT.
+    """
 
     kind: Literal[JobKind.TASK_SET] = JobKind.TASK_SET
     tasks: Tasks
     """The round's tasks, as in its spec."""
     files: dict[Annotated[str, Field(pattern=r"^[0-9]+$")], str] = {}
-    """Absolute path of the mounted file of each JSONL source, by its index in `tasks.sources`."""
+    """Absolute path of the mounted file of each JSONL source that is mounted, by its index in `tasks.sources`."""
     out_dir: str
     """Absolute path of the directory that gets tasks.jsonl and manifest.json."""
 
@@ -113,6 +117,8 @@ class EvaluateJob(Model):
     max_tokens: Count
     scorer: Scorer = Scorer.BFCL
     """How answers are judged."""
+    loss: LossParameters | None = None
+    """How losses are measured, for scorer Loss; None: the defaults."""
     engine: Engine = Engine()
 
 
@@ -126,6 +132,10 @@ class EvaluateSummary(Model):
     """Present when evaluated; "0.000000" for a model's fault."""
     passed: Count = 0
     total: Count = 0
+    loss: Loss | None = None
+    """Mean loss of all samples, with scorer Loss."""
+    batch_losses: list[Loss] = []
+    """Mean losses of the parts of the samples, in order, with scorer Loss."""
     result_digest: Digest | None = None
     """SHA-256 of results/manifest.json."""
     task_set_digest: Digest | None = None
@@ -137,6 +147,16 @@ class EvaluateSummary(Model):
 
 AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob, Field(discriminator="kind")]
 ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob] = TypeAdapter(AnyJob)
+
+
+def source_key(index: int) -> str:
+    """Environment variable with the token or API key of `tasks.sources[index]`."""
+    return f"SOURCE_{index}_KEY"
+
+
+def alteration_key(index: int) -> str:
+    """Environment variable with the API key of `tasks.alterations[index]`."""
+    return f"ALTERATION_{index}_KEY"
 
 
 def termination_message(summary: Model) -> str:

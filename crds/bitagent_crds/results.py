@@ -9,12 +9,12 @@ Readers accept what they do not know (a newer writer), writers write only what i
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from bitagent_crds.evalround import Scorer
-from bitagent_crds.fields import Commit, Digest, PromptFormat, Score
+from bitagent_crds.fields import Commit, Digest, Loss, PromptFormat, Score
 
 SCHEMA_VERSION = 1
 
@@ -22,7 +22,16 @@ SCHEMA_VERSION = 1
 class FileModel(BaseModel):
     """Base of everything that is written to a file: frozen, and open to members of newer versions."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, ser_json_inf_nan="strings")
+    _later: ClassVar[frozenset[str]] = frozenset()
+    """Members that came after others were written and signed: left out while they have nothing to say, so that old content keeps its digest."""
+
+    @model_serializer(mode="wrap")
+    def _without_silent_members(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        return {
+            name: value for name, value in content.items() if name not in self._later or value not in (None, [], {}, "")
+        }
 
 
 class Expects(StrEnum):
@@ -34,6 +43,10 @@ class Expects(StrEnum):
     """No call at all (BFCL irrelevance)."""
     ANY_CALL = "AnyCall"
     """At least one call, whichever (BFCL relevance)."""
+    STATE = "State"
+    """In a conversation: after each turn the systems are in the state, and gave the results, that the reference calls lead to."""
+    TEXT = "Text"
+    """The text of `reference`; only its loss is measured."""
 
 
 class Language(StrEnum):
@@ -53,8 +66,27 @@ class AlterationRecord(FileModel):
     """What it chose: enough to see the way back, such as `{"get_weather": "kq3v9"}` for a mask."""
 
 
+class Conversation(FileModel):
+    """A task of several turns, whose calls act on simulated systems (BFCL multi-turn)."""
+
+    turns: list[list[dict[str, Any]]]
+    """The user's messages of each turn; those of the first are also the task's `messages`."""
+    ground_truth: list[list[str]]
+    """Reference calls of each turn, as Python source: what the state after the turn is compared with."""
+    classes: list[str]
+    """Names of the simulated systems that take part."""
+    initial_state: dict[str, Any]
+    """What each system is loaded with, by its name."""
+    held_back: dict[str, list[dict[str, Any]]] = {}
+    """Functions that are missing at first and offered from a turn on, by the turn's index."""
+    long_context: bool = False
+    """Whether the systems are filled with much irrelevant content."""
+
+
 class Task(FileModel):
     """One question with the functions that may answer it."""
+
+    _later: ClassVar[frozenset[str]] = frozenset({"conversation", "reference"})
 
     id: str = Field(min_length=1, max_length=256)
     """Unique in the task set."""
@@ -76,10 +108,16 @@ class Task(FileModel):
     """The task before any alteration; None when there was none."""
     ground_truth: list[dict[str, dict[str, list[Any]]]] | None = None
     """One `{function: {argument: [allowed values]}}` per expected call, BFCL's possible answers; "" among the values marks an optional argument. None unless `expects` is Calls."""
+    conversation: Conversation | None = None
+    """The further turns, when `expects` is State."""
+    reference: str | None = None
+    """The text whose loss is measured, when `expects` is Text."""
 
 
 class Response(FileModel):
     """A model's answer to one task."""
+
+    _later: ClassVar[frozenset[str]] = frozenset({"turns", "loss", "loss_tokens"})
 
     id: str
     """The task's id."""
@@ -89,10 +127,18 @@ class Response(FileModel):
     """`stop`, or `length` when the token limit cut the answer."""
     prompt_tokens: int = Field(ge=0)
     completion_tokens: int = Field(ge=0)
+    turns: list[list[str]] = []
+    """In a conversation: the text of each step of each turn; `text` is the last one."""
+    loss: float | None = None
+    """Mean negative log-likelihood of the reference text, in nats per token; infinite when it could not be measured."""
+    loss_tokens: int | None = None
+    """Tokens of the reference that `loss` is the mean over."""
 
 
 class Verdict(FileModel):
     """The judgement of one answer."""
+
+    _later: ClassVar[frozenset[str]] = frozenset({"loss"})
 
     id: str
     """The task's id."""
@@ -108,6 +154,8 @@ class Verdict(FileModel):
     """The checker's error type, such as `value_error:string`; empty when passed."""
     detail: str = ""
     """What was wrong, for people."""
+    loss: float | None = None
+    """The loss behind `score`, with scorer Loss."""
 
 
 class SourceManifest(FileModel):
@@ -126,6 +174,8 @@ class SourceManifest(FileModel):
 class AlterationManifest(FileModel):
     """What one alteration did to a task set."""
 
+    _later: ClassVar[frozenset[str]] = frozenset({"version"})
+
     name: str
     """Registry name."""
     parameters: dict[str, Any]
@@ -134,10 +184,14 @@ class AlterationManifest(FileModel):
     """Tasks that it changed."""
     skipped: dict[str, int]
     """Tasks that it left alone, by reason."""
+    version: str = ""
+    """What it was done with, where that is not this program alone, such as the name and version of an embedding model."""
 
 
 class TaskSetManifest(FileModel):
     """Provenance of a task set."""
+
+    _later: ClassVar[frozenset[str]] = frozenset({"files"})
 
     schema_version: int = SCHEMA_VERSION
     digest: Digest
@@ -154,6 +208,8 @@ class TaskSetManifest(FileModel):
     """Number of tasks per category."""
     builder: str
     """Program and version that built it."""
+    files: dict[str, Digest] = {}
+    """Digests of further files beside tasks.jsonl, such as the answers of a rewriter that a rebuild takes over."""
 
 
 class CategoryScore(FileModel):
@@ -169,6 +225,8 @@ class CategoryScore(FileModel):
 
 class ResultsManifest(FileModel):
     """Provenance of results: enough for a stranger to reproduce them."""
+
+    _later: ClassVar[frozenset[str]] = frozenset({"loss", "batch_losses", "leaderboard", "task_set", "syntaxes"})
 
     schema_version: int = SCHEMA_VERSION
     repo: str
@@ -205,3 +263,13 @@ class ResultsManifest(FileModel):
     total: int
     categories: dict[str, CategoryScore]
     """Outcome per category."""
+    leaderboard: dict[str, Score] = {}
+    """Columns as the BFCL leaderboard computes them, those whose categories were asked."""
+    loss: Loss | None = None
+    """Mean loss of all samples, with scorer Loss."""
+    batch_losses: list[Loss] = []
+    """Mean losses of the parts of the samples, in order, with scorer Loss."""
+    syntaxes: list[str] = []
+    """Answer syntaxes that were accepted, in the order in which they were tried."""
+    task_set: TaskSetManifest | None = None
+    """Manifest of the task set, when it came with one: what a rebuild follows."""

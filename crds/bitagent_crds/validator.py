@@ -7,11 +7,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from bitagent_crds.alterations import Alterations
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.evalround import EvalRoundTemplate
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
 from bitagent_crds.schema import Column, Kind, Model, Resource, cel, map_list, rules
-from bitagent_crds.tasks import Alterations, TaskSource
+from bitagent_crds.sources import TaskSource
 
 Endpoint = Annotated[str, Field(max_length=256, pattern=r"^wss?://.+$")]
 

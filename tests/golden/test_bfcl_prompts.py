@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bitagent_crds.tasks import BfclCategory, BfclSource
+from bitagent_crds.sources import BfclCategory, BfclSource
 from bitagent_evaluator.formats import prompt_format
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 

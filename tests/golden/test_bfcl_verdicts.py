@@ -13,7 +13,7 @@ import pytest
 
 from bitagent_crds.results import Expects, Language, Task
 from bitagent_evaluator.answers import AnswerError, decode
-from bitagent_evaluator.scoring import scorer
+from bitagent_evaluator.scoring import answer, scorer
 
 DATA = Path(__file__).parent / "bfcl"
 LANGUAGES = {"simple_java": Language.JAVA, "simple_javascript": Language.JAVASCRIPT}
@@ -108,7 +108,9 @@ def test_no_answer_of_the_reference_is_refused() -> None:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_verdicts_are_the_same(category: str) -> None:
     chosen = [row for row in rows() if row["category"] == category]
-    verdicts = scorer("Bfcl").verdicts([(tasks()[row["id"]], row["response"]) for row in chosen])
+    verdicts = scorer("Bfcl").verdicts(
+        [(tasks()[row["id"]], answer(tasks()[row["id"]], row["response"])) for row in chosen]
+    )
     expected = [(row["verdict"], row["error_type"] or "") for row in chosen]
     got = [(verdict.passed, verdict.error) for verdict in verdicts]
     assert len(got) == len(expected)

@@ -9,8 +9,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from bitagent_crds.alterations import DefaultValueMask
 from bitagent_crds.results import Language, Task
-from bitagent_crds.tasks import DefaultValueMask
 from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.defaults import Scalar, another, find_default, is_said, same

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bitagent_crds.alterations import DistractorTools
 from bitagent_crds.results import Expects, Task
-from bitagent_crds.tasks import DistractorTools
 from bitagent_evaluator.alterations.alteration import AlterationError, Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.pool import FunctionPool, Owned

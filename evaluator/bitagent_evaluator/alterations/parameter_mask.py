@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bitagent_crds.alterations import ParameterMask
 from bitagent_crds.results import Task
-from bitagent_crds.tasks import ParameterMask
 from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.following import (

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.results import AlterationManifest, AlterationRecord, Task
-from bitagent_crds.tasks import Alteration as Spec
 from bitagent_evaluator.alterations.alteration import ALTERATIONS, Alteration, AlterationError, Altered, Reason
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.pool import FunctionPool

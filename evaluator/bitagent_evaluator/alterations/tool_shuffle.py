@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bitagent_crds.alterations import ToolShuffle
 from bitagent_crds.results import Task
-from bitagent_crds.tasks import ToolShuffle
 from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.following import has_duplicates

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bitagent_crds.alterations import Alteration
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
-from bitagent_crds.tasks import Alteration
 from bitagent_evaluator.cli import tasks_diff, tasks_view
 from bitagent_evaluator.cli.output import fail, print_json, working
 from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of

@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bitagent_crds.tasks import Alteration, BfclCategory, Tasks
+from bitagent_crds.alterations import Alteration
+from bitagent_crds.sources import BfclCategory
+from bitagent_crds.tasks import Tasks
 
 DEFAULT_COUNT = 100
 DEFAULT_SEED = "0"

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds, Scorer
+from bitagent_crds.evalround import LossParameters, PhaseSeconds, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Response, Task
@@ -27,9 +27,9 @@ from bitagent_evaluator.engine.plan import engine_dtype, plan_engine, token_limi
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.progress import Progress
 from bitagent_evaluator.rendering.prompts import PromptWriter
+from bitagent_evaluator.runs.asking import Asked, Way, Wording, open_wording, prepare_ways
 from bitagent_evaluator.runs.clock import seconds_since_process_start
 from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
-from bitagent_evaluator.runs.prompting import Prompts, write_prompts
 from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.runs.results import Provenance, write_results
 from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
@@ -59,6 +59,8 @@ class Evaluation:
     engine: EngineChoices
     scorer: Scorer = Scorer.BFCL
     """How answers are judged; not part of what answers depend on, so a run can be taken over with another scorer."""
+    loss: LossParameters = field(default_factory=LossParameters)
+    """How losses are measured, for scorer Loss."""
     fresh: bool = False
     """Ask everything anew instead of taking over an earlier attempt's answers."""
 
@@ -95,22 +97,22 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
     with PromptWriter(model_dir) as writer:
         config = checked_config(model_dir)
         limit = token_limit(config, evaluation.engine)
-        prompts = write_prompts(
+        wording = open_wording(
             writer,
-            evaluation.tasks,
             evaluation.prompt_format,
             max_tokens=evaluation.max_tokens,
             token_limit=limit,
             vocab_size=config["vocab_size"],
         )
+        ways = prepare_ways(evaluation.tasks, wording, Asked(evaluation.scorer, evaluation.loss))
         _check_finite(model_dir)
-        if prompts.too_long:
-            _log.warning("%d prompts do not fit into %d tokens; their tasks fail", len(prompts.too_long), limit)
-        key = _run_key(evaluation, backend, prompts, config, limit)
-        ids = {prompt.key for prompt in prompts.fitting}
+        if too_long := sum(len(way.too_long) for way in ways):
+            _log.warning("%d prompts do not fit into %d tokens; their tasks fail", too_long, limit)
+        key = _run_key(evaluation, backend, wording, ways, config)
+        ids = {task_id for way in ways for task_id in way.ids}
         with Journal(evaluation.out_dir, key, ids, fresh=evaluation.fresh) as journal:
-            load, generate = _generate(evaluation, backend, progress, writer, config, prompts, journal)
-            return _finish(evaluation, progress, prompts, key, journal, load=load, generate=generate)
+            load, generate = _generate(evaluation, backend, progress, config, ways, journal)
+            return _finish(evaluation, progress, wording, key, journal, too_long=too_long, load=load, generate=generate)
 
 
 def checked_config(model_dir: Path) -> dict[str, Any]:
@@ -129,15 +131,17 @@ def _check_finite(model_dir: Path) -> None:
         raise ModelFault(Reason.NON_FINITE_WEIGHTS, message)
 
 
-def _run_key(evaluation: Evaluation, backend: Backend, prompts: Prompts, config: dict[str, Any], limit: int) -> RunKey:
+def _run_key(
+    evaluation: Evaluation, backend: Backend, wording: Wording, ways: Sequence[Way], config: dict[str, Any]
+) -> RunKey:
     return RunKey(
         task_set_digest=evaluation.task_set_digest,
         weights_digest=evaluation.weights_digest,
-        prompts_digest=prompts_digest([prompt.token_ids for prompt in prompts.fitting]),
-        stop_ids=list(prompts.stop_ids),
-        prompt_format=prompts.format,
+        prompts_digest=prompts_digest(ids for way in ways for ids in way.fingerprint()),
+        stop_ids=list(wording.stop_ids),
+        prompt_format=wording.name,
         max_tokens=evaluation.max_tokens,
-        max_model_length=limit,
+        max_model_length=wording.token_limit,
         dtype=engine_dtype(config, evaluation.engine),
         engine=backend.identity,
     )
@@ -147,52 +151,43 @@ def _generate(
     evaluation: Evaluation,
     backend: Backend,
     progress: Progress,
-    writer: PromptWriter,
     config: dict[str, Any],
-    prompts: Prompts,
+    ways: Sequence[Way],
     journal: Journal,
 ) -> tuple[float, float]:
     """Ask what is not answered yet; seconds until ready, and seconds of generating."""
-    missing = [prompt for prompt in prompts.fitting if prompt.key not in journal.responses]
+    total = sum(len(way.ids) for way in ways)
     if journal.resumed:
-        _log.info("%d of %d answers taken over from an earlier attempt", journal.resumed, len(prompts.fitting))
-    if not missing:
+        _log.info("%d of %d answers taken over from an earlier attempt", journal.resumed, total)
+    if len(journal.responses) == total:
         return seconds_since_process_start(), 0.0
-    lengths = [len(prompt.token_ids) for prompt in prompts.fitting]
-    plan = plan_engine(config, evaluation.engine, backend.hardware(), lengths=lengths, max_tokens=evaluation.max_tokens)
+    sequences = [tokens for way in ways for tokens in way.sequences]
+    plan = plan_engine(config, evaluation.engine, backend.hardware(), lengths=sequences, max_tokens=0)
     progress.phase("loading the model")
-    prompt_tokens = {prompt.key: len(prompt.token_ids) for prompt in missing}
     with backend.start(evaluation.model_dir, plan) as engine:
         journal.start(device=engine.device, arguments=plan.arguments, packages=engine.packages)
         load = seconds_since_process_start()
         progress.phase("generating")
         started = time.monotonic()
-        progress.answered(len(journal.responses), len(prompts.fitting))
-        for answers in engine.generate(missing, prompts.stop_ids):
-            texts = writer.read([answer.token_ids for answer in answers])
-            journal.append(
-                [
-                    Response(
-                        id=answer.key,
-                        text=text,
-                        finish_reason=answer.finish_reason,
-                        prompt_tokens=prompt_tokens[answer.key],
-                        completion_tokens=answer.completion_tokens,
-                    )
-                    for answer, text in zip(answers, texts, strict=True)
-                ]
-            )
-            progress.answered(len(journal.responses), len(prompts.fitting))
+        progress.answered(len(journal.responses), total)
+
+        def keep(responses: list[Response]) -> None:
+            journal.append(responses)
+            progress.answered(len(journal.responses), total)
+
+        for way in ways:
+            way.ask(engine, frozenset(journal.responses), keep)
         return load, time.monotonic() - started
 
 
 def _finish(
     evaluation: Evaluation,
     progress: Progress,
-    prompts: Prompts,
+    wording: Wording,
     key: RunKey,
     journal: Journal,
     *,
+    too_long: int,
     load: float,
     generate: float,
 ) -> Evaluated:
@@ -200,14 +195,14 @@ def _finish(
     progress.phase("scoring")
     started = time.monotonic()
     responses = [journal.responses[task.id] for task in evaluation.tasks if task.id in journal.responses]
-    verdicts = score(evaluation.tasks, readable(evaluation.tasks, responses, prompts.format), scorer=evaluation.scorer)
+    verdicts = score(evaluation.tasks, readable(evaluation.tasks, responses, wording.name), scorer=evaluation.scorer)
     total = aggregate(verdicts, seed=evaluation.task_set_digest)
     provenance = Provenance(
         repo=evaluation.repo,
         commit=evaluation.commit,
         weights_digest=evaluation.weights_digest,
         task_set_digest=evaluation.task_set_digest,
-        prompt_format=prompts.format,
+        prompt_format=wording.name,
         max_tokens=evaluation.max_tokens,
         dtype=key.dtype,
         scorer=evaluation.scorer,
@@ -217,9 +212,9 @@ def _finish(
     return Evaluated(
         aggregate=total,
         result_digest=digest,
-        prompt_format=prompts.format,
+        prompt_format=wording.name,
         device=" + ".join(journal.started.devices)[:128],
         resumed=journal.resumed,
-        too_long=len(prompts.too_long),
+        too_long=too_long,
         seconds=PhaseSeconds(load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"),
     )

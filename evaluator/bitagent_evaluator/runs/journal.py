@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -68,7 +68,7 @@ class Started(BaseModel):
     packages: dict[str, str] = {}
 
 
-def prompts_digest(prompts: Sequence[Sequence[int]]) -> str:
+def prompts_digest(prompts: Iterable[Sequence[int]]) -> str:
     """SHA-256 over prompts as token ids."""
     digest = hashlib.sha256()
     for prompt in prompts:

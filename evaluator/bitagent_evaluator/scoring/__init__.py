@@ -5,6 +5,6 @@ which answers are right and nothing else. `pairs` judges lines that carry task a
 """
 
 from bitagent_evaluator.scoring.aggregation import Aggregate, aggregate
-from bitagent_evaluator.scoring.scorer import Scorer, score, scorer
+from bitagent_evaluator.scoring.scorer import Scorer, answer, score, scorer
 
-__all__ = ["Aggregate", "Scorer", "aggregate", "score", "scorer"]
+__all__ = ["Aggregate", "Scorer", "aggregate", "answer", "score", "scorer"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bitagent_crds.results import Language, Task, Verdict
+from bitagent_crds.results import Language, Response, Task, Verdict
 from bitagent_evaluator.scoring.child import Child
 from bitagent_evaluator.scoring.judgement import judge
 
@@ -16,11 +16,11 @@ from bitagent_evaluator.scoring.judgement import judge
 class BfclAst:
     """Official AST checker, relevance and irrelevance rules."""
 
-    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
+    def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
         with Child() as child:
-            for task, text in answers:
+            for task, response in answers:
                 if task.language is Language.PYTHON:
-                    yield judge(task, text)
+                    yield judge(task, response.text)
                 else:
-                    yield child.judge(task, text)
+                    yield child.judge(task, response.text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from bitagent_crds.results import Expects, Language, Task, Verdict
+from bitagent_crds.results import Expects, Language, Response, Task, Verdict
 from bitagent_evaluator.answers import AnswerError, decode
 from bitagent_evaluator.scoring import judgement
 from bitagent_evaluator.scoring.child import Child
@@ -22,11 +22,11 @@ UNREADABLE = "exact_match:unreadable"
 class ExactMatch:
     """See the module."""
 
-    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
+    def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
         with Child(judge) as child:
-            for task, text in answers:
-                yield judge(task, text) if task.language is Language.PYTHON else child.judge(task, text)
+            for task, response in answers:
+                yield (judge if task.language is Language.PYTHON else child.judge)(task, response.text)
 
 
 def judge(task: Task, text: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bitagent_crds.results import Expects, Language, Task, Verdict
-from bitagent_crds.tasks import BfclCategory
+from bitagent_crds.sources import BfclCategory
 from bitagent_evaluator.answers import AnswerError, decode, is_call_list
 from bitagent_evaluator.scoring import official
 

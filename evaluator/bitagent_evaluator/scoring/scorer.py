@@ -24,8 +24,8 @@ SCORERS = Registry(
 class Scorer(Protocol):
     """Judges answers. Made without arguments."""
 
-    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
-        """One verdict for each (task, answer text), in order. No answer makes it raise, hang or execute anything."""
+    def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
+        """One verdict for each task with its answer, in order. No answer makes it raise, hang or execute anything."""
         ...
 
 
@@ -45,12 +45,17 @@ def score(tasks: Sequence[Task], responses: Iterable[Response], *, scorer: str =
     A task without a response fails with error `no_response`. Responses to other tasks are ignored; of two responses to one task the
     first counts, as it does when an interrupted run goes on.
     """
-    texts: dict[str, str] = {}
+    answers: dict[str, Response] = {}
     for response in responses:
-        texts.setdefault(response.id, response.text)
-    answered = [(task, texts[task.id]) for task in tasks if task.id in texts]
+        answers.setdefault(response.id, response)
+    answered = [(task, answers[task.id]) for task in tasks if task.id in answers]
     judged = {verdict.id: verdict for verdict in _made(scorer).verdicts(answered)}
     return [judged.get(task.id) or _no_response(task) for task in tasks]
+
+
+def answer(task: Task, text: str) -> Response:
+    """A response of which only the text is known."""
+    return Response(id=task.id, text=text, finish_reason="stop", prompt_tokens=0, completion_tokens=0)
 
 
 def _no_response(task: Task) -> Verdict:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.tasks import BfclCategory, BfclSource
+from bitagent_crds.sources import BfclCategory, BfclSource
 from bitagent_evaluator.tasks.errors import TaskSetError
 
 _LANGUAGES = {BfclCategory.SIMPLE_JAVA: Language.JAVA, BfclCategory.SIMPLE_JAVASCRIPT: Language.JAVASCRIPT}

@@ -16,7 +16,7 @@ from bfcl_eval.constants.type_mappings import JAVA_TYPE_CONVERSION, JS_TYPE_CONV
 from pydantic import ValidationError
 
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.tasks import JsonlSource
+from bitagent_crds.sources import JsonlSource
 from bitagent_evaluator.tasks.errors import TaskSetError
 
 MAX_LINE_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bitagent_crds.results import Task
-from bitagent_crds.tasks import TaskSource
+from bitagent_crds.sources import TaskSource
 from bitagent_evaluator.registry import Registry
 from bitagent_evaluator.tasks.errors import TaskSetError
 

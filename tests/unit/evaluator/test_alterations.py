@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.results import AlterationManifest, Expects, Language, Task
-from bitagent_crds.tasks import Alteration as Spec
 from bitagent_evaluator.alterations import alter_tasks
 from bitagent_evaluator.alterations.alteration import ALTERATIONS, AlterationError
 from bitagent_evaluator.alterations.distractor_tools import plain_name, telling_words

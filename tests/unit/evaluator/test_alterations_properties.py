@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.tasks import Alteration as Spec
-from bitagent_crds.tasks import BfclCategory, BfclSource
+from bitagent_crds.sources import BfclCategory, BfclSource
 from bitagent_evaluator.alterations import alter_tasks
 from bitagent_evaluator.alterations.distractor_tools import plain_name
 from bitagent_evaluator.scoring.judgement import judge
@@ -162,7 +162,8 @@ def test_irrelevance_applies_to_more_tasks_after_distractors_than_before() -> No
 
 ONCE = """
 import hashlib, sys
-from bitagent_crds.tasks import Alteration, BfclCategory, BfclSource
+from bitagent_crds.alterations import Alteration
+from bitagent_crds.sources import BfclCategory, BfclSource
 from bitagent_evaluator.alterations import alter_tasks
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 from bitagent_evaluator.tasks.files import encode_tasks

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.faults import ModelFault
@@ -19,7 +20,8 @@ from bitagent_evaluator.formats import Chat, RawPrompt
 from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
 from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
 from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
-from bitagent_evaluator.runs.prompting import write_prompts
+from bitagent_evaluator.runs.asking import Asked, open_wording
+from bitagent_evaluator.runs.asking.single_turn import SingleTurn
 
 QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0)
 QUESTION = [{"role": "user", "content": "Give me a random number between 205 and 390."}]
@@ -152,11 +154,11 @@ def test_a_round_in_a_raw_format_needs_no_template_and_ends_at_the_formats_token
     task = Task(id="t", source="s", category="c", messages=QUESTION, functions=[], expects=Expects.NO_CALL)
     limits = {"max_tokens": 8, "token_limit": 2048, "vocab_size": 4096}
     with PromptWriter(checkpoint.path, QUICK) as writer:
-        written = write_prompts(writer, [task], PromptFormat.CHATML, **limits)
-        (prompt,) = written.fitting
+        wording = open_wording(writer, PromptFormat.CHATML, **limits)
+        (prompt,) = SingleTurn([task], wording, Asked(Scorer.BFCL)).prompts
         assert QUESTION[0]["content"] in writer.read([prompt.token_ids])[0]
-    assert written.stop_ids == (0, 2)
-    assert written.syntaxes == ("Python", "FunctionParams", "ReWoo")
+    assert wording.stop_ids == (0, 2)
+    assert wording.format.syntaxes == ("Python", "FunctionParams", "ReWoo")
 
 
 def test_a_formats_stop_tokens_count_where_the_tokenizer_knows_them(models: Path) -> None:

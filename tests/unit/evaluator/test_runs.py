@@ -23,9 +23,9 @@ from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
+from bitagent_evaluator.runs.asking import Asked, choose_format, open_wording, prepare_ways
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
-from bitagent_evaluator.runs.prompting import choose_format, write_prompts
 from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.scoring import score
 
@@ -299,11 +299,10 @@ def test_format(wanted: PromptFormat, uses_tools: bool, chosen: PromptFormat) ->
 
 
 def test_token_outside_the_vocabulary_is_the_tokenizers_fault(models: Path) -> None:
-    with (
-        PromptWriter(models / "tiny-fc-1200") as writer,
-        pytest.raises(ModelFault, match="vocabulary has 300") as fault,
-    ):
-        write_prompts(writer, [task(0)], PromptFormat.AUTO, max_tokens=8, token_limit=2048, vocab_size=300)
+    with PromptWriter(models / "tiny-fc-1200") as writer:
+        wording = open_wording(writer, PromptFormat.AUTO, max_tokens=8, token_limit=2048, vocab_size=300)
+        with pytest.raises(ModelFault, match="vocabulary has 300") as fault:
+            prepare_ways([task(0)], wording, Asked(Scorer.BFCL))
     assert fault.value.reason is Reason.BAD_TOKENIZER
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bitagent_crds.results import Expects, Task, Verdict
 from bitagent_evaluator.answers import MAX_CHARACTERS
+from bitagent_evaluator.scoring import answer as respond
 from bitagent_evaluator.scoring import scorer
 from bitagent_evaluator.scoring.bitagent import Answer, Expected, rule_set
 from bitagent_evaluator.scoring.bitagent.expectation import expected_call
@@ -41,7 +42,7 @@ SOME = task(expects=Expects.ANY_CALL)
 
 
 def verdict(name: str, given_task: Task, answer: str) -> Verdict:
-    return next(scorer(name).verdicts([(given_task, answer)]))
+    return next(scorer(name).verdicts([(given_task, respond(given_task, answer))]))
 
 
 @pytest.mark.parametrize(

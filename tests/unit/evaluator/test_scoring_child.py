@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bitagent_crds.results import Language, Task
-from bitagent_evaluator.scoring import child, scorer
+from bitagent_evaluator.scoring import answer, child, scorer
 from bitagent_evaluator.scoring.child import CRASHED, TIME_LIMIT, Child
 
 
@@ -79,12 +79,13 @@ def test_python_answers_start_no_process(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(child.Child, "_start", refuse)
-    assert [verdict.passed for verdict in scorer().verdicts([(task(Language.PYTHON), "prose")])] == [False]
+    asked = task(Language.PYTHON)
+    assert [verdict.passed for verdict in scorer().verdicts([(asked, answer(asked, "prose"))])] == [False]
 
 
 def test_a_mix_of_languages_stays_in_order() -> None:
     answers = [
-        (task(language, str(i)), '[Greeter.greet(a="x")]')
+        (asked := task(language, str(i)), answer(asked, '[Greeter.greet(a="x")]'))
         for i, language in enumerate([Language.JAVA, Language.PYTHON, Language.JAVASCRIPT] * 3)
     ]
     assert [verdict.id for verdict in scorer().verdicts(answers)] == [str(i) for i in range(9)]

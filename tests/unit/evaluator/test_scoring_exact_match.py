@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Expects, Language, Task
+from bitagent_evaluator.scoring import answer as respond
 from bitagent_evaluator.scoring import scorer
 
 
@@ -51,6 +52,6 @@ CASES: dict[str, tuple[Task, str, str]] = {
 
 @pytest.mark.parametrize(("given_task", "answer", "error"), CASES.values(), ids=CASES)
 def test_verdict(given_task: Task, answer: str, error: str) -> None:
-    verdict = next(scorer("ExactMatch").verdicts([(given_task, answer)]))
+    verdict = next(scorer("ExactMatch").verdicts([(given_task, respond(given_task, answer))]))
     assert (verdict.passed, verdict.score, verdict.error) == (not error, float(not error), error)
     assert bool(verdict.detail) is bool(error)

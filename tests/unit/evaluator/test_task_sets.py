@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.tasks import BfclCategory, Tasks
+from bitagent_crds.sources import BfclCategory
+from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.tasks import MANIFEST, TASKS, TaskSetError, build_task_set, read_task_set, read_tasks
 
 FUNCTION = {
@@ -170,7 +171,7 @@ def test_different_tasks_of_one_id(tmp_path: Path, sums: Path) -> None:
 
 @pytest.mark.parametrize("source", [{}, bfcl("multiple") | JSONL], ids=["none", "two"])
 def test_a_source_names_exactly_one_origin(tmp_path: Path, source: dict[str, Any]) -> None:
-    with pytest.raises(TaskSetError, match=r"tasks.sources\[0\]: exactly one of bfcl, jsonl must be set"):
+    with pytest.raises(TaskSetError, match=r"tasks.sources\[0\]: exactly one of bfcl, jsonl, hugging_face, stream must be set"):
         build_task_set(spec(source), files={}, out=tmp_path)
 
 

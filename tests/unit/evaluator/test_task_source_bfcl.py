@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.tasks import BfclCategory, BfclSource
+from bitagent_crds.sources import BfclCategory, BfclSource
 from bitagent_evaluator.scoring.judgement import judge
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 
@@ -99,7 +99,7 @@ def test_the_ground_truth_passes(category: str) -> None:
 def test_reading_cases_writes_nothing_and_needs_no_handlers() -> None:
     code = """
 import sys
-from bitagent_crds.tasks import BfclSource
+from bitagent_crds.sources import BfclSource
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 assert BfclTasks(BfclSource(categories=["multiple"])).tasks()
 print([name for name in sys.modules if name.startswith(("bfcl_eval.model_handler", "bfcl_eval.utils", "bfcl_eval.constants.eval_config"))])

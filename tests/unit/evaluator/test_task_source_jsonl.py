@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.tasks import JsonlSource
+from bitagent_crds.sources import JsonlSource
 from bitagent_evaluator.tasks import TaskSetError
 from bitagent_evaluator.tasks.jsonl import MAX_LINE_BYTES, JsonlTasks
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bitagent_crds.results import Expects, Task, Verdict
+from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.scoring.bitagent.criteria import Answer, Score
 from bitagent_evaluator.scoring.bitagent.expectation import best_score, expected_call, tools_of
 from bitagent_evaluator.scoring.bitagent.rule_sets import RuleSet, rule_set
@@ -19,10 +19,10 @@ class _ByRules:
     def __init__(self, name: str) -> None:
         self._rules: RuleSet = rule_set(name)
 
-    def verdicts(self, answers: Iterable[tuple[Task, str]]) -> Iterator[Verdict]:
+    def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
-        for task, text in answers:
-            yield judge(task, text) if task.expects is Expects.ANY_CALL else self._verdict(task, text)
+        for task, response in answers:
+            yield (judge if task.expects is Expects.ANY_CALL else self._verdict)(task, response.text)
 
     def _verdict(self, task: Task, text: str) -> Verdict:
         scored = self._rules.score(

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from bitagent_crds.evalround import Scorer
 from bitagent_crds.results import Expects, Task
-from bitagent_crds.tasks import BfclCategory
+from bitagent_crds.sources import BfclCategory
 from bitagent_evaluator.scoring.pairs.line import BadLine, read_lines
-from bitagent_evaluator.scoring.scorer import scorer
+from bitagent_evaluator.scoring.scorer import answer, scorer
 from bitagent_evaluator.tasks.bfcl import expects_of, language_of
 
 
@@ -34,7 +34,7 @@ class BfclPairs:
     def judge(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """`{"id", "passed"}` per line."""
         read = [(line.id, _task(number, line), line.response) for number, line in read_lines(lines, BfclLine)]
-        verdicts = scorer(Scorer.BFCL).verdicts((task, response) for _, task, response in read)
+        verdicts = scorer(Scorer.BFCL).verdicts((task, answer(task, response)) for _, task, response in read)
         for (line_id, _, _), verdict in zip(read, verdicts, strict=True):
             yield {"id": line_id, "passed": verdict.passed}
 

@@ -1,0 +1,49 @@
+"""Way `single_turn`: one prompt, one answer; all prompts in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bitagent_crds.results import Response, Task
+from bitagent_evaluator.engine.interface import Engine, Prompt
+from bitagent_evaluator.runs.asking.way import Asked
+from bitagent_evaluator.runs.asking.wording import Wording
+
+
+class SingleTurn:
+    """See the module."""
+
+    def __init__(self, tasks: Sequence[Task], wording: Wording, asked: Asked) -> None:
+        """Write all prompts."""
+        self._wording = wording
+        written = wording.write([wording.format.chat(task) for task in tasks])
+        rooms = [wording.room(prompt) for prompt in written]
+        self.prompts = [
+            Prompt(task.id, prompt, room) for task, prompt, room in zip(tasks, written, rooms, strict=True) if room
+        ]
+        self.ids = [prompt.key for prompt in self.prompts]
+        self.too_long = [task.id for task, room in zip(tasks, rooms, strict=True) if not room]
+        self.sequences = [len(prompt.token_ids) + prompt.max_tokens for prompt in self.prompts]
+
+    def fingerprint(self) -> Iterator[Sequence[int]]:
+        """The prompts."""
+        return (prompt.token_ids for prompt in self.prompts)
+
+    def ask(self, engine: Engine, answered: frozenset[str], keep: Callable[[list[Response]], None]) -> None:
+        """Every prompt that has no answer yet."""
+        missing = [prompt for prompt in self.prompts if prompt.key not in answered]
+        prompt_tokens = {prompt.key: len(prompt.token_ids) for prompt in missing}
+        for answers in engine.generate(missing, self._wording.stop_ids):
+            texts = self._wording.writer.read([answer.token_ids for answer in answers])
+            keep(
+                [
+                    Response(
+                        id=answer.key,
+                        text=text,
+                        finish_reason=answer.finish_reason,
+                        prompt_tokens=prompt_tokens[answer.key],
+                        completion_tokens=answer.completion_tokens,
+                    )
+                    for answer, text in zip(answers, texts, strict=True)
+                ]
+            )
