@@ -4,13 +4,16 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 
-.PHONY: help demo demo-down demo-status test test-unit test-integration test-e2e lint format crds lock images env toolchain clean
+.PHONY: help demo demo-altered demo-down demo-status test test-unit test-integration test-e2e lint format crds lock images env toolchain clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Shows the whole mission on this machine (or on the cluster of KUBECONFIG) and leaves it running
 	@$(WORLD) up
+
+demo-altered: ## Beside the running demo: a model that rewords questions, and a round of altered tasks
+	@$(WORLD) altered
 
 demo-status: ## Shows what the demo is doing now
 	@$(WORLD) status

@@ -23,6 +23,7 @@ COPY local/bitagent_local/chain /opt/world/bitagent_local/chain
 COPY local/bitagent_local/hub /opt/world/bitagent_local/hub
 COPY local/bitagent_local/models /opt/world/bitagent_local/models
 COPY local/models /opt/world/models
+COPY local/datasets /opt/world/datasets
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/world
 
 FROM ${BASE}

@@ -197,7 +197,7 @@ class ModelResult(Model):
     """passed is the number of tasks passed."""
     loss: Loss | None = None
     """loss is the mean loss of all samples, with scorer Loss."""
-    batch_losses: Annotated[list[Loss], Field(max_length=32)] = []
+    batch_losses: Annotated[list[Loss], Field(max_length=32)] | None = None
     """batchLosses are the mean losses of the parts of the samples, in order, with scorer Loss."""
     attempts: Count = 0
     """attempts is how often the evaluation was started."""

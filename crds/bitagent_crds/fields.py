@@ -73,7 +73,7 @@ class PromptFormat(StrEnum):
     """How a task becomes a prompt."""
 
     AUTO = "Auto"
-    """The round's format; if that is Auto too: ChatTemplate for a model whose template takes tools, else Bfcl."""
+    """The round's format; if that is Auto too: ChatTemplate for a model whose template takes tools, and for losses, else Bfcl."""
     BFCL = "Bfcl"
     """BFCL's prompting mode: the functions as JSON in the system message."""
     BITAGENT = "BitAgent"

@@ -134,7 +134,7 @@ class EvaluateSummary(Model):
     total: Count = 0
     loss: Loss | None = None
     """Mean loss of all samples, with scorer Loss."""
-    batch_losses: list[Loss] = []
+    batch_losses: list[Loss] | None = None
     """Mean losses of the parts of the samples, in order, with scorer Loss."""
     result_digest: Digest | None = None
     """SHA-256 of results/manifest.json."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evalround import LossParameters, Scorer
 from bitagent_crds.fields import Commit, Digest, Loss, PromptFormat, Score
 
 SCHEMA_VERSION = 1
@@ -111,7 +111,20 @@ class Task(FileModel):
     conversation: Conversation | None = None
     """The further turns, when `expects` is State."""
     reference: str | None = None
-    """The text whose loss is measured, when `expects` is Text."""
+    """The text whose loss is measured; a task that expects Text needs one."""
+
+    @model_validator(mode="after")
+    def _check_what_is_expected(self) -> Task:
+        talk = self.conversation
+        if (self.expects is Expects.STATE) != (talk is not None):
+            raise ValueError("conversation belongs to expects State, and is needed there")
+        if talk is not None and not 0 < len(talk.turns) == len(talk.ground_truth):
+            raise ValueError(
+                f"conversation has {len(talk.turns)} turns and reference calls for {len(talk.ground_truth)}: it needs as many, and one at least"
+            )
+        if self.expects is Expects.TEXT and self.reference is None:
+            raise ValueError("expects Text needs a reference")
+        return self
 
 
 class Response(FileModel):
@@ -161,6 +174,8 @@ class Verdict(FileModel):
 class SourceManifest(FileModel):
     """What one source gave to a task set."""
 
+    _later: ClassVar[frozenset[str]] = frozenset({"skipped"})
+
     source: str
     """Registry name."""
     version: str
@@ -169,6 +184,8 @@ class SourceManifest(FileModel):
     """The source's parameters, as in the round's spec."""
     count: int
     """Tasks taken."""
+    skipped: dict[str, int] = {}
+    """Rows that cannot be read as a task, by reason."""
 
 
 class AlterationManifest(FileModel):
@@ -191,7 +208,7 @@ class AlterationManifest(FileModel):
 class TaskSetManifest(FileModel):
     """Provenance of a task set."""
 
-    _later: ClassVar[frozenset[str]] = frozenset({"files"})
+    _later: ClassVar[frozenset[str]] = frozenset({"files", "spec"})
 
     schema_version: int = SCHEMA_VERSION
     digest: Digest
@@ -210,6 +227,8 @@ class TaskSetManifest(FileModel):
     """Program and version that built it."""
     files: dict[str, Digest] = {}
     """Digests of further files beside tasks.jsonl, such as the answers of a rewriter that a rebuild takes over."""
+    spec: dict[str, Any] = {}
+    """The spec that it was built by, as `Tasks` on the wire: what a rebuild follows."""
 
 
 class CategoryScore(FileModel):
@@ -226,7 +245,9 @@ class CategoryScore(FileModel):
 class ResultsManifest(FileModel):
     """Provenance of results: enough for a stranger to reproduce them."""
 
-    _later: ClassVar[frozenset[str]] = frozenset({"loss", "batch_losses", "leaderboard", "task_set", "syntaxes"})
+    _later: ClassVar[frozenset[str]] = frozenset(
+        {"loss", "batch_losses", "leaderboard", "task_set", "syntaxes", "choices", "loss_parameters"}
+    )
 
     schema_version: int = SCHEMA_VERSION
     repo: str
@@ -243,6 +264,8 @@ class ResultsManifest(FileModel):
     """Limit of one answer."""
     engine: dict[str, Any]
     """Arguments of the inference engine."""
+    choices: dict[str, Any] = {}
+    """What the submission chose of the engine, as `Engine` on the wire; `engine` follows from it."""
     packages: dict[str, str]
     """Versions of the packages that shape the result."""
     device: str
@@ -269,6 +292,8 @@ class ResultsManifest(FileModel):
     """Mean loss of all samples, with scorer Loss."""
     batch_losses: list[Loss] = []
     """Mean losses of the parts of the samples, in order, with scorer Loss."""
+    loss_parameters: LossParameters | None = None
+    """How losses were measured, with scorer Loss."""
     syntaxes: list[str] = []
     """Answer syntaxes that were accepted, in the order in which they were tried."""
     task_set: TaskSetManifest | None = None

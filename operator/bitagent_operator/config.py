@@ -58,7 +58,7 @@ class Hub(Section):
     """The model hub."""
 
     endpoint: Text = "https://huggingface.co"
-    """Address of the hub; only fetch Jobs reach it."""
+    """Address of the hub; only fetch Jobs reach it, and task-set Jobs of rounds with a huggingFace source."""
 
 
 class PodSize(Section):

@@ -42,6 +42,17 @@ class Component(StrEnum):
     VALIDATOR = "validator"
 
 
+class Egress(StrEnum):
+    """Labels of a task-set pod, each with the value `true`: where it may go. The chart's network policies select on them."""
+
+    HUB = "bitagent.io/egress-hub"
+    """The hub of the operator's configuration."""
+    WEB = "bitagent.io/egress-web"
+    """Addresses that the round's author chose."""
+    REWRITER = "bitagent.io/egress-rewriter"
+    """The language model that rewords questions."""
+
+
 TASKS_KEY = "tasks"
 """Stands in the `bitagent.io/key` label of a round's task-set Job."""
 

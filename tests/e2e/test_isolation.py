@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from kit import Cluster
-
-from bitagent_local.demo.kubectl import wait_until
-from bitagent_local.demo.stack import NAMESPACE
+from probing import reached
 
 pytestmark = pytest.mark.e2e
 
-PROBE = """
-import json, socket, sys
-seen = {}
-for name, target in json.loads(sys.argv[1]).items():
-    try:
-        socket.create_connection(tuple(target), timeout=3).close()
-        seen[name] = True
-    except OSError:
-        seen[name] = False
-print(json.dumps(seen))
-"""
-
-
-def probe_pod(component: str, image: str, targets: str) -> dict[str, Any]:
-    labels = {
-        "app.kubernetes.io/managed-by": "bitagent-operator",
-        "app.kubernetes.io/component": component,
-        "probe": component,
-    }
-    container = {
-        "name": "probe",
-        "image": image,
-        "command": ["python3", "-c", PROBE, targets],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": f"probe-{component}", "namespace": NAMESPACE, "labels": labels},
-        "spec": spec,
-    }
-
 
 @pytest.mark.parametrize(
-    ("component", "reached"),
+    ("component", "expected"),
     [
         pytest.param("evaluate", set(), id="evaluate"),
         pytest.param("task-set", set(), id="task-set"),
@@ -62,27 +19,9 @@ def probe_pod(component: str, image: str, targets: str) -> dict[str, Any]:
         pytest.param("nobody", {"hub", "chain", "api"}, id="without a policy"),
     ],
 )
-def test_who_reaches_what(cluster: Cluster, component: str, reached: set[str]) -> None:
-    import json
-
-    address = {
-        name: cluster.stack.kubectl.get("service", service, "-n", namespace)["spec"]["clusterIP"]
-        for name, service, namespace in (
-            ("hub", "hub", "bitagent-world"),
-            ("chain", "chain", "bitagent-world"),
-            ("api", "kubernetes", "default"),
-        )
+def test_who_reaches_what(cluster: Cluster, component: str, expected: set[str]) -> None:
+    labels = {
+        "app.kubernetes.io/managed-by": "bitagent-operator",
+        "app.kubernetes.io/component": component,
     }
-    targets = {"hub": [address["hub"], 8080], "chain": [address["chain"], 9944], "api": [address["api"], 443]}
-    name = f"probe-{component}"
-    cluster.apply(probe_pod(component, cluster.images["chain"], json.dumps(targets)))
-    try:
-        wait_until(
-            lambda: cluster.get("pod", name)["status"]["phase"] in ("Succeeded", "Failed") or None,
-            seconds=60,
-            what=f"pod {name}",
-        )
-        seen = json.loads(cluster.stack.kubectl.run("logs", name, "-n", NAMESPACE))
-    finally:
-        cluster.stack.kubectl.run("delete", "pod", name, "-n", NAMESPACE, "--wait=false", "--grace-period=0", "--force")
-    assert {target for target, ok in seen.items() if ok} == reached
+    assert reached(cluster, f"probe-{component}", labels, "hub", "chain", "api") == expected

@@ -1,14 +1,16 @@
-"""The interface of alterations and their registry, whose names are the types of the members of `Alteration` in an EvalRound."""
+"""The interfaces of alterations and their registry, whose names are the types of the members of `Alteration` in an EvalRound."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bitagent_crds.results import Task
 from bitagent_evaluator.alterations.choices import Choices
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.means import Means
+from bitagent_evaluator.alterations.pool import Pool
 from bitagent_evaluator.registry import Registry
 
 ALTERATIONS = Registry(
@@ -21,6 +23,8 @@ ALTERATIONS = Registry(
         "FunctionMask": "bitagent_evaluator.alterations.function_mask:MaskFunctions",
         "ParameterMask": "bitagent_evaluator.alterations.parameter_mask:MaskParameters",
         "DefaultValueMask": "bitagent_evaluator.alterations.default_value_mask:MaskDefaultValues",
+        "Rewrite": "bitagent_evaluator.alterations.rewriting.rewrite:RewordTurns",
+        "Merge": "bitagent_evaluator.alterations.merge:MergeTasks",
     },
 )
 
@@ -49,15 +53,23 @@ class Reason(StrEnum):
     DUPLICATE_NAMES = "duplicate_names"
     """Two functions share a name, so the name does not say which is meant."""
     CONVERSATION = "conversation"
-    """Messages hold earlier calls or content that is not text; their names cannot be followed."""
+    """Several turns, or messages that hold earlier calls or content that is not text: names in them cannot be followed."""
     NO_PARAMETERS = "no_parameters"
     """No function takes a parameter."""
     UNDESCRIBED_GROUND_TRUTH = "undescribed_ground_truth"
     """The ground truth names a function, parameter or nested property that the functions do not describe."""
     NO_CERTAIN_DEFAULT = "no_certain_default"
     """No default value is named plainly enough to change it, or the question itself names each."""
+    EXPECTS_TEXT = "expects_text"
+    """The right answer is a text, and no function is called."""
+    NO_USER_TEXT = "no_user_text"
+    """No turn of the user has text."""
+    SEVERAL_QUESTIONS = "several_questions"
+    """More than one turn of the user, or further turns after it."""
+    NO_PARTNER = "no_partner"
+    """No other task goes with this one."""
     LANGUAGE = "language"
-    """Default values are source text of a language whose literals cannot be changed with certainty."""
+    """In Java and JavaScript values are source text, and no answer has several calls: neither can be changed with certainty."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +93,31 @@ class Skipped:
 class Alteration(Protocol):
     """One kind of change. Made as `Alteration(parameters)`: its member of the spec. Raises AlterationError when they make no sense."""
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """The changed task, or why it stays. Pure: the given task is not touched, and the same arguments give the same result.
 
         An answer made of the first allowed values of the changed ground truth passes wherever it passed before.
+        """
+        ...
+
+
+@runtime_checkable
+class JointAlteration(Protocol):
+    """A change that needs something from outside, and so is made to many tasks together. Made like an `Alteration`.
+
+    Which tasks are changed is decided before: it is given those that it suits and that `percent` chose, and no others are asked about.
+    """
+
+    version: str
+    """What it works with, for the manifest."""
+
+    def unsuited(self, task: Task) -> Skipped | None:
+        """Why the task stays, whatever comes from outside; None for a task that may be changed. Pure."""
+        ...
+
+    def apply_all(self, tasks: Sequence[Task], *, seed: str, index: int, means: Means) -> list[Altered | Skipped]:
+        """One outcome per task, in order; `index` is the alteration's place in the spec. Raises InfrastructureFault.
+
+        As for `Alteration`, the right answer stays right. The same tasks, seed and kept answers give the same outcomes.
         """
         ...

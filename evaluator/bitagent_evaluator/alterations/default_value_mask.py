@@ -15,7 +15,7 @@ from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.defaults import Scalar, another, find_default, is_said, same
 from bitagent_evaluator.alterations.following import has_duplicates, texts
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.pool import Pool
 
 
 class MaskDefaultValues:
@@ -28,7 +28,7 @@ class MaskDefaultValues:
     def __init__(self, parameters: DefaultValueMask) -> None:
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: `{"old", "new"}` by `function.parameter`, nested ones with further dots."""
         if task.language is not Language.PYTHON:
             return Skipped(Reason.LANGUAGE)

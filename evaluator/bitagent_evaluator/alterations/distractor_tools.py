@@ -9,7 +9,7 @@ from bitagent_crds.alterations import DistractorTools
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.alterations.alteration import AlterationError, Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
-from bitagent_evaluator.alterations.pool import FunctionPool, Owned
+from bitagent_evaluator.alterations.pool import Owned, Pool
 from bitagent_evaluator.alterations.position import first_is_expected
 
 _DRAWS_PER_FUNCTION = 16
@@ -35,7 +35,7 @@ class AddDistractors:
             raise AlterationError(f"minimum {parameters.minimum} is above maximum {parameters.maximum}")
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: `added`, the tasks that the functions come from, by function."""
         if task.expects is Expects.NO_CALL:
             return Skipped(Reason.EXPECTS_NO_CALL)

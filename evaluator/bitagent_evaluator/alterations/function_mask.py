@@ -14,7 +14,7 @@ from bitagent_evaluator.alterations.following import (
     with_descriptions,
     words_in_use,
 )
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.pool import Pool
 
 
 class MaskFunctions:
@@ -23,7 +23,7 @@ class MaskFunctions:
     def __init__(self, parameters: FunctionMask) -> None:
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: the new name by the old one."""
         if not task.functions:
             return Skipped(Reason.TOO_FEW_FUNCTIONS)

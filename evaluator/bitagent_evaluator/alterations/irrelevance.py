@@ -6,7 +6,7 @@ from bitagent_crds.alterations import Irrelevance
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.pool import Pool
 
 
 class RemoveExpected:
@@ -15,7 +15,7 @@ class RemoveExpected:
     def __init__(self, parameters: Irrelevance) -> None:
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: `removed`, the names of the functions that were taken away."""
         if task.expects is not Expects.CALLS:
             return Skipped(Reason.EXPECTS_NO_CALL if task.expects is Expects.NO_CALL else Reason.EXPECTS_ANY_CALL)

@@ -18,7 +18,7 @@ from bitagent_evaluator.alterations.following import (
     with_descriptions,
     words_in_use,
 )
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.pool import Pool
 
 
 class MaskParameters:
@@ -27,7 +27,7 @@ class MaskParameters:
     def __init__(self, parameters: ParameterMask) -> None:
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: the new name by the old one."""
         if has_duplicates(task):
             return Skipped(Reason.DUPLICATE_NAMES)

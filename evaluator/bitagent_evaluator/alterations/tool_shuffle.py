@@ -7,7 +7,7 @@ from bitagent_crds.results import Task
 from bitagent_evaluator.alterations.alteration import Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
 from bitagent_evaluator.alterations.following import has_duplicates
-from bitagent_evaluator.alterations.pool import FunctionPool
+from bitagent_evaluator.alterations.pool import Pool
 from bitagent_evaluator.alterations.position import first_is_expected
 
 
@@ -17,7 +17,7 @@ class ShuffleTools:
     def __init__(self, parameters: ToolShuffle) -> None:
         self.parameters = parameters
 
-    def apply(self, task: Task, *, choices: Choices, pool: FunctionPool) -> Altered | Skipped:
+    def apply(self, task: Task, *, choices: Choices, pool: Pool) -> Altered | Skipped:
         """Record: `order`, the former places of the functions."""
         fixed = 1 if first_is_expected(task) else 0
         if len(task.functions) < fixed + 2:

@@ -17,6 +17,9 @@ from bitagent_evaluator.answers.folding import fold
 
 MAX_DEPTH = 150
 """Deepest syntax tree that is read. Python's own limits lie above and depend on the caller's stack; this one does not."""
+_DEPTH_WITHOUT_TEXT = 3
+"""Levels that no character stands for: a leaf, its context, a keyword's value."""
+_LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.operator, ast.unaryop)
 
 
 def decode(text: str) -> list[dict[str, dict[str | None, Any]]]:
@@ -43,14 +46,15 @@ def _parse(text: str) -> ast.expr:
         raise AnswerError(f"not Python syntax: {error}") from None
     except (RecursionError, MemoryError):
         raise AnswerError("nested too deeply", refused=True) from None
-    _check_depth(body)
+    if len(text) > MAX_DEPTH - _DEPTH_WITHOUT_TEXT:  # a level takes at least a character
+        _check_depth(body)
     return body
 
 
 def _check_depth(root: ast.AST) -> None:
     level: list[ast.AST] = [root]
     for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        level = [child for node in level for child in ast.iter_child_nodes(node) if not isinstance(child, _LEAVES)]
         if not level:
             return
     raise AnswerError("nested too deeply", refused=True)

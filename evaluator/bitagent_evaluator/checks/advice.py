@@ -20,6 +20,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNSUPPORTED_ARCHITECTURE: "use one of the architectures that the message names",
     Reason.UNSUPPORTED_QUANTIZATION: "use one of the methods that the message names, or plain weights",
     Reason.NON_FINITE_WEIGHTS: "find the training step that made the tensor NaN or infinite, and save an earlier checkpoint",
+    Reason.TEMPLATE_REFUSED: (
+        'write the named lines so that they lay out any conversation alike (docs/mining.md, "What a template may do"); '
+        "without a template the model gets a plain ChatML one"
+    ),
     Reason.HUB_UNAVAILABLE: "try again later; check HF_ENDPOINT, proxy and network",
     Reason.FETCH_FAILED: "try again; if it stays, the message names the file or request that failed",
     Reason.INFRASTRUCTURE_FAULT: "try again on a machine with free memory; the model is not at fault",

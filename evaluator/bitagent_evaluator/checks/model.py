@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
@@ -13,14 +13,16 @@ from bitagent_evaluator.checks.advice import ADVICE
 from bitagent_evaluator.engine.finite import non_finite_tensors
 from bitagent_evaluator.hub.directory import ModelDirectory
 from bitagent_evaluator.hub.errors import MODEL_FAULTS, FetchError
-from bitagent_evaluator.hub.examination import Unsafe, examine
+from bitagent_evaluator.hub.examination import Unsafe, audit_template, examine
 from bitagent_evaluator.hub.retries import retried
 from bitagent_evaluator.hub.source import Source
+from bitagent_evaluator.safety.audit.finding import Finding, refusals, summary
 
 MAX_BYTES = 40_000_000_000
 """Total size of files that an operator's chart allows unless it is told otherwise."""
 
-_FINAL = MODEL_FAULTS | {Reason.NON_FINITE_WEIGHTS}
+_FINAL = MODEL_FAULTS | {Reason.NON_FINITE_WEIGHTS, Reason.TEMPLATE_REFUSED}
+_FILES_ARE_SOUND = frozenset({Reason.SAFE, Reason.TEMPLATE_REFUSED})
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Check:
     """None when the weight headers could not be read or are not sound."""
     values_scanned: bool = False
     """Whether all weights were looked at for NaN and infinity."""
+    findings: tuple[Finding, ...] = ()
+    """What the audit of the chat template found, gravest first; empty when it was not reached."""
 
     @property
     def advice(self) -> str:
@@ -55,23 +59,29 @@ def check_source(source: Source, model: str, *, max_bytes: int = MAX_BYTES) -> C
     try:
         snapshot = retried(source.resolve, f"resolving {model}")
         found = examine(source, snapshot, max_bytes=max_bytes)
+        if isinstance(found, Unsafe):
+            return Check(model, found.reason, found.message, found.facts)
+        findings = tuple(audit_template(source, snapshot))
     except FetchError as error:
         return Check(model, error.reason, error.message, None)
     except ChildLost as error:
         return Check(model, Reason.INFRASTRUCTURE_FAULT, str(error), None)
-    if isinstance(found, Unsafe):
-        return Check(model, found.reason, found.message, found.facts)
-    return Check(model, Reason.SAFE, "files, configuration, tokenizer and weight headers are sound", found)
+    if refusals(findings):
+        return Check(model, Reason.TEMPLATE_REFUSED, summary(findings), found, findings=findings)
+    message = "files, configuration, tokenizer, chat template and weight headers are sound"
+    return Check(model, Reason.SAFE, message, found, findings=findings)
 
 
 def check_directory(path: Path, *, max_bytes: int = MAX_BYTES, scan_values: bool = True) -> Check:
     """Check a local model, its weights' values too unless told not to. Raises OSError when a file cannot be read."""
-    check = check_source(ModelDirectory(path, follow_links=True), str(path), max_bytes=max_bytes)
-    if check.reason is not Reason.SAFE or not scan_values:
+    check = check_source(ModelDirectory(path, max_bytes=max_bytes, follow_links=True), str(path), max_bytes=max_bytes)
+    if check.reason not in _FILES_ARE_SOUND or not scan_values:
         return check
+    check = replace(check, values_scanned=True)
     bad = non_finite_tensors(path)
     if bad:
         message = f"{len(bad)} tensors hold NaN or infinity, such as {bad[0]}"
-        return Check(check.model, Reason.NON_FINITE_WEIGHTS, message, check.facts, values_scanned=True)
-    message = "files, configuration, tokenizer and weights are sound"
-    return Check(check.model, Reason.SAFE, message, check.facts, values_scanned=True)
+        return replace(check, reason=Reason.NON_FINITE_WEIGHTS, message=message)
+    if check.reason is Reason.SAFE:
+        return replace(check, message="files, configuration, tokenizer, chat template and weights are sound")
+    return check

@@ -13,6 +13,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "score": ("bitagent_evaluator.cli.score", "judge answers that exist already"),
     "check": ("bitagent_evaluator.cli.check", "say what a validator would say about a model's files"),
     "compare": ("bitagent_evaluator.cli.compare", "compare two results task by task"),
+    "reproduce": ("bitagent_evaluator.cli.reproduce", "do a result again from its manifest and compare every verdict"),
     "report": ("bitagent_evaluator.cli.report", "write results as one HTML page"),
     "job": ("bitagent_evaluator.cli.job", "do what a Job document says (used in pods)"),
 }
@@ -20,7 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def usage() -> str:
     """The overview that `bitagent-eval --help` prints."""
-    lines = [f"  {verb:<8}{text}" for verb, (_, text) in VERBS.items()]
+    lines = [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
     exits = "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure"
     return "\n".join(
         ["usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help tells more)", "", *lines, "", exits, ""]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_USAGE
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_evaluator.checks.model import MAX_BYTES, Check, check_directory, check_source
 from bitagent_evaluator.cli.output import fail, print_json, results, working
+from bitagent_evaluator.safety.audit.finding import Finding, Severity
 
 _EPILOG = (
     "The hub's address and token come from HF_ENDPOINT and HF_TOKEN. "
@@ -86,6 +88,7 @@ def _plain(check: Check) -> dict[str, Any]:
         "advice": check.advice,
         "facts": check.facts.to_wire() if check.facts else None,
         "valuesScanned": check.values_scanned,
+        "template": [finding.to_plain() for finding in check.findings],
     }
 
 
@@ -98,12 +101,26 @@ def _view(check: Check, *, is_directory: bool) -> Group:
     if safe and not check.values_scanned:
         why = "--quick" if is_directory else "that needs the weights; the evaluation does it"
         verdict.add_row("not looked at", f"NaN and infinity in the weights ({why})")
+    parts: list[RenderableType] = [verdict]
+    if check.findings:
+        parts.append(_template(check.findings))
     if check.facts is None:
-        return Group(verdict)
+        return Group(*parts)
     table = Table(title=Text(check.model), title_justify="left", show_header=False)
     for name, value in _facts(check.facts):
         table.add_row(name, Text(value))
-    return Group(table, verdict)
+    return Group(table, *parts)
+
+
+def _template(findings: Sequence[Finding]) -> Table:
+    table = Table("", "rule", "line", "what", title=Text("chat template"), title_justify="left")
+    for finding in findings:
+        style = "bold red" if finding.severity is Severity.REFUSE else ""
+        what = Text(finding.explanation)
+        if finding.text:
+            what.append(f"\n{finding.text}", style="dim")
+        table.add_row(Text(finding.severity, style=style), finding.rule, str(finding.line or ""), what)
+    return table
 
 
 def _facts(facts: ModelFacts) -> list[tuple[str, str]]:

@@ -10,9 +10,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.jobs import EXIT_OK, EXIT_USAGE
+from bitagent_evaluator.cli.compare_losses import losses_view, plain
 from bitagent_evaluator.cli.output import fail, print_json, results
 from bitagent_evaluator.reports.comparison import Comparison, Contrast, Pair, compare
+from bitagent_evaluator.reports.loss_comparison import compare_losses
 from bitagent_evaluator.reports.reading import Results, ResultsError, read_results
 
 _EPILOG = "exit codes: 0 compared, whatever the finding; 2 the results cannot be compared"
@@ -38,6 +41,8 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         a, b = read_results(options.a), read_results(options.b)
+        if a.manifest.scorer is b.manifest.scorer is Scorer.LOSS:
+            return _show_losses(options, a, b)
         comparison = compare(a, b)
     except ResultsError as error:
         return fail("compare", str(error), EXIT_USAGE)
@@ -48,10 +53,24 @@ def main(argv: list[str]) -> int:
     return EXIT_OK
 
 
-def _view(a: Results, b: Results, comparison: Comparison, limit: int) -> Group:
+def _show_losses(options: argparse.Namespace, a: Results, b: Results) -> int:
+    """Compare losses and show. Raises ResultsError."""
+    losses = compare_losses(a, b)
+    if options.json:
+        print_json({"a": str(a.directory), "b": str(b.directory), **plain(losses)})
+    else:
+        results().print(Group(_names(a, b), losses_view(losses, max(0, options.limit))))
+    return EXIT_OK
+
+
+def _names(a: Results, b: Results) -> Table:
     names = Table.grid(padding=(0, 2))
     names.add_row(Text("A", style="bold"), Text(f"{a.name}  ({a.directory})"))
     names.add_row(Text("B", style="bold"), Text(f"{b.name}  ({b.directory})"))
+    return names
+
+
+def _view(a: Results, b: Results, comparison: Comparison, limit: int) -> Group:
     table = Table()
     table.add_column("category")
     for title in ("tasks", "A", "B", "A - B", "95 % interval", "only A", "only B", "both", "p"):
@@ -60,7 +79,7 @@ def _view(a: Results, b: Results, comparison: Comparison, limit: int) -> Group:
         table.add_row(Text(name), *_cells(contrast))
     table.add_section()
     table.add_row("all", *_cells(comparison.overall), style="bold")
-    parts: list[Table | Text] = [names, table, Text(f"{comparison.finding}\n", style="bold")]
+    parts: list[Table | Text] = [_names(a, b), table, Text(f"{comparison.finding}\n", style="bold")]
     if limit and comparison.differing:
         parts.append(_differing(comparison.differing, limit))
     return Group(*parts)

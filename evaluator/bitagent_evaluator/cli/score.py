@@ -15,6 +15,9 @@ from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.results import Response
+from bitagent_evaluator.bounded.process import ChildLost
+from bitagent_evaluator.cli.leaderboard import columns_view
+from bitagent_evaluator.cli.losses import add_batches, loss_parameters, losses_text
 from bitagent_evaluator.cli.output import fail, interval_text, print_json, results, working
 from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.scoring import Aggregate, aggregate, score
@@ -32,13 +35,13 @@ class _Unwritable(Exception):
 
 
 def main(argv: list[str]) -> int:
-    """Run the verb. Exit codes: 0 done (whatever the score), 2 unusable input, 1 the verdicts cannot be written."""
+    """Run the verb. Exit codes: 0 done (whatever the score), 2 unusable input, 1 the verdicts cannot be made or written."""
     args = _parser().parse_args(argv)
     try:
         return _score_pairs(args) if args.pairs else _score_task_set(args)
     except (TaskSetError, _Unusable) as error:
         return fail("score", str(error), EXIT_USAGE)
-    except _Unwritable as error:
+    except (_Unwritable, ChildLost) as error:
         return fail("score", str(error), EXIT_INFRASTRUCTURE)
 
 
@@ -47,16 +50,20 @@ def _score_task_set(args: argparse.Namespace) -> int:
         raise _Unusable("give --tasks and --responses, or --pairs")
     if args.scorer not in list(Scorer):
         raise _Unusable(f"--scorer {args.scorer}: with --tasks there are: {', '.join(Scorer)}")
+    try:
+        loss = loss_parameters(args)
+    except ValueError as error:
+        raise _Unusable(str(error)) from error
     tasks = read_tasks(args.tasks)
     responses = _read_responses(args.responses)
     if not {task.id for task in tasks} & {response.id for response in responses}:
         raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
     with working(f"judging {len(tasks)} answers"):
         verdicts = score(tasks, readable(tasks, responses, PromptFormat(args.prompt_format)), scorer=args.scorer)
-        outcome = aggregate(verdicts, seed=digest_of(encode_tasks(tasks)))
+        outcome = aggregate(verdicts, seed=digest_of(encode_tasks(tasks)), scorer=args.scorer, loss=loss)
     _write(args.out, (verdict.model_dump_json() for verdict in verdicts))
     if args.json:
-        print_json(asdict(outcome) | {"categories": {name: c.model_dump() for name, c in outcome.categories.items()}})
+        print_json(_plain(outcome))
     else:
         _show(outcome, args.out)
     return EXIT_OK
@@ -108,6 +115,13 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         raise _Unwritable(f"cannot write {path}: {error}") from error
 
 
+def _plain(outcome: Aggregate) -> dict[str, object]:
+    """The outcome as JSON, without what only other scorers and categories have."""
+    plain = asdict(outcome) | {"categories": {name: of.model_dump() for name, of in outcome.categories.items()}}
+    silent = {name for name in ("loss", "batch_losses", "leaderboard") if not plain[name]}
+    return {name: value for name, value in plain.items() if name not in silent}
+
+
 def _show(outcome: Aggregate, out: Path) -> None:
     table = Table(caption=f"verdicts in {out}", caption_justify="left")
     table.add_column("category")
@@ -119,14 +133,16 @@ def _show(outcome: Aggregate, out: Path) -> None:
     table.add_row(
         "all", str(outcome.passed), str(outcome.total), outcome.score, interval_text(outcome.interval), style="bold"
     )
-    results().print(table)
+    results().print(table, *columns_view(outcome))
+    if losses := losses_text(outcome):
+        results().print(f"mean loss {losses}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitagent-eval score",
         description="Judge a model's answers. A task without an answer counts as failed.",
-        epilog="exit codes: 0 judged, whatever the score; 2 unusable input; 1 the verdicts cannot be written",
+        epilog="exit codes: 0 judged, whatever the score; 2 unusable input; 1 the verdicts cannot be made or written",
     )
     parser.add_argument("--tasks", type=Path, metavar="DIR|FILE", help="a task set, or a tasks.jsonl alone")
     parser.add_argument("--responses", type=Path, metavar="FILE", help="responses.jsonl of a run")
@@ -143,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prompt-format", default=PromptFormat.BFCL.value, choices=formats, metavar="FORMAT",
         help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} (default: %(default)s)",
     )  # fmt: skip
+    add_batches(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="verdicts, one JSON line per task")
     parser.add_argument("--json", action="store_true", help="print the score as JSON")
     return parser

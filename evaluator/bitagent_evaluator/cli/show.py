@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from bitagent_evaluator.cli.leaderboard import columns_view
+from bitagent_evaluator.cli.losses import losses_text
 from bitagent_evaluator.cli.output import interval_text
 from bitagent_evaluator.runs.evaluate import Evaluated
 
@@ -86,6 +88,8 @@ def results_view(model: str, evaluated: Evaluated, out: Path) -> Group:
     table.add_row("all", str(total.passed), str(total.total), total.score, interval_text(total.interval), style="bold")
     facts = Table.grid(padding=(0, 2))
     facts.add_row("seconds", f"{seconds.load} to load, {seconds.generate} to generate, {seconds.score} to score")
+    if losses := losses_text(total):
+        facts.add_row("mean loss", losses)
     facts.add_row("prompt format", str(evaluated.prompt_format))
     facts.add_row("device", evaluated.device)
     if evaluated.resumed:
@@ -93,4 +97,4 @@ def results_view(model: str, evaluated: Evaluated, out: Path) -> Group:
     if evaluated.too_long:
         facts.add_row("not asked", f"{evaluated.too_long} prompts that do not fit the model; their tasks fail")
     facts.add_row("results", str(out))
-    return Group(table, facts)
+    return Group(table, *columns_view(total), facts)

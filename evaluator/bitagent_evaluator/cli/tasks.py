@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 from pathlib import Path
+
+from rich.console import Console
 
 from bitagent_crds.alterations import Alteration
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli import tasks_diff, tasks_view
-from bitagent_evaluator.cli.output import fail, print_json, working
+from bitagent_evaluator.cli.output import fail, print_json
+from bitagent_evaluator.cli.tasks_sources import add_source_flags
 from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of
+from bitagent_evaluator.cli.watching import watched_progress
+from bitagent_evaluator.faults import InfrastructureFault
+from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.tasks import TaskSetError, build_task_set, read_task_set
 
 EPILOG = """examples:
@@ -17,6 +25,9 @@ EPILOG = """examples:
   bitagent-eval tasks build --jsonl my-tasks.jsonl --count 50 --out tasks/
   bitagent-eval tasks build --spec round.yaml --file 1=my-tasks.jsonl --out tasks/
   bitagent-eval tasks build --bfcl multiple --alter function-mask --alter irrelevance:percent=25 --out tasks/
+  bitagent-eval tasks build --bfcl multiple --alter rewrite:url=http://localhost:8000/v1,model=NAME --out tasks/
+  bitagent-eval tasks build --hub OWNER/glaive --rows Glaive --hub OWNER/calls@v2:test --columns question=query,functions=tools,answers=answers --out tasks/
+  bitagent-eval tasks build --stream wandb:ENTITY/PROJECT --newest 400 --columns question=prompt,reference=response --count 400 --out samples/
   bitagent-eval tasks show tasks/ --limit 5
   bitagent-eval tasks show tasks/ --id simple_python_12
   bitagent-eval tasks diff before/ after/
@@ -26,27 +37,40 @@ a line of a --jsonl file (every argument lists its allowed values; "" among them
    "functions": [{"name": "add", "description": "Adds.", "parameters": {"type": "dict",
      "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}}],
    "ground_truth": [{"add": {"a": [1], "b": [2]}}]}
-where no function fits: "expects": "NoCall" and no ground_truth"""
+where no function fits: "expects": "NoCall" and no ground_truth
+
+HF_ENDPOINT and HF_TOKEN are the hub and its token; SOURCE_0_KEY is a token or API key for the first source alone, and so on"""
+
+_GOES_ON = "the same command goes on from the answers that came"
 
 
 def main(argv: list[str]) -> int:
-    """Run the verb. Exit codes: 0 done, 2 wrong usage, 78 the spec cannot be met, 1 files cannot be written."""
+    """Run the verb. Exit codes: 0 done, 2 wrong usage, 78 the spec cannot be met, 1 files cannot be written or an endpoint is of no use."""
     args = _parser().parse_args(argv)
     actions = {"build": _build, "show": _show, "diff": _diff}
     return actions[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> int:
+    console = Console(stderr=True)
+    logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
     try:
         spec = spec_of(args)
         files = files_of(args, spec)
     except SpecError as error:
         return fail("tasks build", str(error), EXIT_USAGE)
     try:
-        with working("building the task set"):
-            manifest = build_task_set(spec, files=files, out=args.out)
+        with watched_progress(console) as progress:
+            progress.phase("building the task set")
+            manifest = build_task_set(
+                spec, files=files, out=args.out, environment=os.environ, rewrites=args.rewrites, progress=progress
+            )
     except TaskSetError as error:
         return fail("tasks build", str(error), EXIT_MODEL_FAULT)
+    except InfrastructureFault as fault:
+        return fail("tasks build", f"{fault.message}; {_GOES_ON}", EXIT_INFRASTRUCTURE)
+    except KeyboardInterrupt:
+        return fail("tasks build", f"stopped; {_GOES_ON}", EXIT_INFRASTRUCTURE)
     except OSError as error:
         return fail("tasks build", f"cannot write {args.out}: {error}", EXIT_INFRASTRUCTURE)
     if args.json:
@@ -110,16 +134,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="INDEX=PATH",
         help="file of the spec's jsonl source number INDEX, from 0",
     )
-    build.add_argument("--bfcl", metavar="CATEGORY,...", help="draw from these BFCL categories; `all` takes every one")
-    build.add_argument(
-        "--jsonl", action="append", default=[], type=Path, metavar="FILE", help="draw from this file of tasks"
-    )
+    add_source_flags(build)
     build.add_argument(
         "--alter",
         action="append",
         default=[],
-        metavar="NAME[:KEY=N,...]",
+        metavar="NAME[:KEY=VALUE,...]",
         help=f"change the drawn tasks, in the order given: {', '.join(f.replace('_', '-') for f in Alteration.model_fields)}",
+    )
+    build.add_argument(
+        "--rewrites",
+        type=Path,
+        metavar="FILE",
+        help="take over the answers of another build's rewriter: its rewrites.jsonl (the one in --out always is)",
     )
     build.add_argument("--count", type=int, metavar="N", help="number of tasks (default: the spec's, else 100)")
     build.add_argument("--seed", metavar="TEXT", help="what every choice follows from (default: the spec's, else 0)")

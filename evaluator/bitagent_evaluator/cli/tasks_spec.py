@@ -10,15 +10,13 @@ import yaml
 from pydantic import ValidationError
 
 from bitagent_crds.alterations import Alteration
-from bitagent_crds.sources import BfclCategory
 from bitagent_crds.tasks import Tasks
+from bitagent_evaluator.cli.tasks_sources import SpecError, sources_of
+
+__all__ = ["SpecError", "alteration_of", "files_of", "spec_of"]
 
 DEFAULT_COUNT = 100
 DEFAULT_SEED = "0"
-
-
-class SpecError(Exception):
-    """The flags or the spec file are wrong; the message says which."""
 
 
 def spec_of(args: argparse.Namespace) -> Tasks:
@@ -26,8 +24,8 @@ def spec_of(args: argparse.Namespace) -> Tasks:
 
     Raises SpecError.
     """
-    if args.spec is not None and (args.bfcl or args.jsonl):
-        raise SpecError("--spec already names the sources: leave out --bfcl and --jsonl")
+    if args.spec is not None and args.sources:
+        raise SpecError(f"--spec already names the sources: leave out {args.sources[0][0]}")
     document = _from_file(args.spec) if args.spec is not None else _from_flags(args)
     if args.alter:
         document["alterations"] = [*(document.get("alterations") or []), *map(alteration_of, args.alter)]
@@ -41,19 +39,22 @@ def spec_of(args: argparse.Namespace) -> Tasks:
         raise SpecError(f"{args.spec or 'flags'}: {where}: {found['msg']}") from error
 
 
-def alteration_of(text: str) -> dict[str, dict[str, Any]]:
-    """An alteration of the spec from `NAME[:key=value,...]`; names in any of the usual ways of writing them. Raises SpecError."""
+def alteration_of(text: str) -> dict[str, dict[str, str]]:
+    """An alteration of the spec from `NAME[:key=value,...]`; names in any of the usual ways of writing them. Raises SpecError.
+
+    Values stay text: the contract reads numbers from it, and says what is wrong with others.
+    """
     name, _, rest = text.partition(":")
     known = {_plain(field): field for field in Alteration.model_fields}
     if _plain(name) not in known:
         names = ", ".join(field.replace("_", "-") for field in Alteration.model_fields)
         raise SpecError(f"--alter {text}: no alteration {name!r}; there are: {names}")
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, str] = {}
     for pair in filter(None, rest.split(",")):
         key, separator, value = (part.strip() for part in pair.partition("="))
-        if not separator or not key or not value.isdecimal():
-            raise SpecError(f"--alter {text}: write NAME:key=number,..., such as distractor-tools:minimum=2,maximum=4")
-        parameters[key] = int(value)
+        if not separator or not key or not value:
+            raise SpecError(f"--alter {text}: write NAME:key=value,..., such as distractor-tools:minimum=2,maximum=4")
+        parameters[key] = value
     return {known[_plain(name)]: parameters}
 
 
@@ -63,9 +64,10 @@ def _plain(name: str) -> str:
 
 def files_of(args: argparse.Namespace, spec: Tasks) -> dict[int, Path]:
     """The file of each jsonl source, by its index in the spec. Raises SpecError."""
-    indices = [index for index, source in enumerate(spec.sources) if source.jsonl is not None]
     if args.spec is None:
-        return dict(zip(indices, args.jsonl, strict=True))
+        return sources_of(args.sources)[1]
+    jsonl = {index: source.jsonl for index, source in enumerate(spec.sources) if source.jsonl is not None}
+    indices = [index for index, source in jsonl.items() if source.url is None]
     files: dict[int, Path] = {}
     for text in args.file:
         index, separator, path = text.partition("=")
@@ -95,15 +97,9 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 
 def _from_flags(args: argparse.Namespace) -> dict[str, Any]:
-    sources: list[dict[str, Any]] = []
     if args.file:
         raise SpecError("--file belongs to --spec: use --jsonl FILE")
-    if args.bfcl:
-        names = list(BfclCategory) if args.bfcl == "all" else [name.strip() for name in args.bfcl.split(",")]
-        if unknown := [name for name in names if name not in list(BfclCategory)]:
-            raise SpecError(f"--bfcl: no category {unknown[0]!r}; there are: all, {', '.join(BfclCategory)}")
-        sources.append({"bfcl": {"categories": names}})
-    sources += [{"jsonl": {}} for _ in args.jsonl]
+    sources, _ = sources_of(args.sources)
     if not sources:
-        raise SpecError("name a source: --bfcl CATEGORY,..., --jsonl FILE or --spec FILE")
+        raise SpecError("name a source: --bfcl CATEGORY,..., --jsonl FILE, --url, --hub, --stream or --spec FILE")
     return {"sources": sources, "count": DEFAULT_COUNT, "seed": DEFAULT_SEED}

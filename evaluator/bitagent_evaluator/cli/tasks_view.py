@@ -94,6 +94,8 @@ def expected(found: Task) -> str:
         return "no call"
     if found.expects is Expects.ANY_CALL:
         return "any call"
+    if found.conversation is not None:
+        return "; then ".join(", ".join(turn) or "no call" for turn in found.conversation.ground_truth)
     calls = []
     for call in found.ground_truth or []:
         for name, arguments in call.items():

@@ -29,6 +29,11 @@ _RULES = (
         "give the evaluation more memory or a larger GPU",
     ),
     _Rule(r"compute capability", Reason.INFRASTRUCTURE_FAULT, "this GPU cannot compute in the model's number format"),
+    _Rule(
+        r"Failed to find a kernel|Marlin does not support",
+        Reason.INFRASTRUCTURE_FAULT,
+        "this hardware has no kernel for the model's quantisation; 8-bit GPTQ needs a GPU",
+    ),
     _Rule(r"CUDA|NCCL|NVML|cuBLAS|cuDNN|driver|device-side|No such device", Reason.INFRASTRUCTURE_FAULT),
     _Rule(
         r"size mismatch|shape|were not initialized|no module or parameter|SafetensorError|quantiz|not divisible|must be divisible",

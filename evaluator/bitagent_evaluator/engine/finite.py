@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bitagent_evaluator.safety.headers import LENGTH_BYTES, Tensor, header_bytes, parse_header
-from bitagent_evaluator.safety.selection import weight_files
+from bitagent_evaluator.engine.tensors import file_tensors, weight_paths
+from bitagent_evaluator.safety.headers import Tensor
 
 _EXPONENTS: Mapping[str, tuple[Any, int]] = {
     "BF16": (np.uint16, 0x7F80),
@@ -28,21 +28,12 @@ def non_finite_tensors(model_dir: Path) -> list[str]:
     """Names of the tensors that hold a NaN or an infinity, sorted. Raises bounded.worker.Refused on a broken header."""
     found: list[str] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="finite") as pool:
-        for name in weight_files(entry.name for entry in model_dir.iterdir()):
-            path = model_dir / name
-            tensors = [(key, tensor) for key, tensor in _header(path).items() if tensor.dtype in _EXPONENTS]
+        for path in weight_paths(model_dir):
+            tensors = [(key, tensor) for key, tensor in file_tensors(path).items() if tensor.dtype in _EXPONENTS]
             content = np.memmap(path, np.uint8, "r")
             bad = pool.map(lambda item, content=content: _has_non_finite(content, item[1]), tensors)
             found += [key for (key, _), is_bad in zip(tensors, bad, strict=True) if is_bad]
     return sorted(found)
-
-
-def _header(path: Path) -> dict[str, Tensor]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(LENGTH_BYTES)
-        data = first + file.read(header_bytes(path.name, first, size) - LENGTH_BYTES)
-    return parse_header(path.name, data, size)
 
 
 def _has_non_finite(content: Any, tensor: Tensor) -> bool:

@@ -63,5 +63,8 @@ class Backend(Protocol):
         ...
 
     def start(self, model_dir: Path, plan: EnginePlan) -> AbstractContextManager[Engine]:
-        """Load a model. Raises ModelFault or InfrastructureFault."""
+        """Load a model, into the running engine where that can take it over. Raises ModelFault or InfrastructureFault.
+
+        The engine of an earlier call must not be used any more.
+        """
         ...

@@ -19,7 +19,8 @@ from bitagent_evaluator.safety.architectures.dense import head_dim, key_value_he
 CPU_BLOCK_TOKENS = 32
 CPU_CONCURRENCY = 256
 """vLLM's own limit of running sequences."""
-_CPU_CACHE_BYTES = (32 << 20, 4 << 30)
+CPU_CACHE_BYTES = (32 << 20, 4 << 30)
+"""Least and most that prompts get together; two sequences of full length fit in any case."""
 _DTYPE_NAMES: Mapping[DType, str] = {
     DType.BFLOAT16: "bfloat16",
     DType.FLOAT16: "float16",
@@ -35,6 +36,8 @@ class Hardware:
     gpus: int
     """Number of GPUs; 0 means the CPU."""
     name: str
+    batch_invariant: bool = False
+    """Whether answers are independent of what else is computed at the same time (see `invariance`)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class EnginePlan:
     config: dict[str, Any]
     """The configuration that the engine reads instead of the submitted one."""
     dtype: str
+    batch_invariant: bool = False
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What a result's provenance says about the engine."""
+        return {**self.arguments, "batch_invariant": self.batch_invariant}
 
 
 def token_limit(config: Mapping[str, Any], choices: EngineChoices) -> int:
@@ -55,8 +64,12 @@ def token_limit(config: Mapping[str, Any], choices: EngineChoices) -> int:
 
 
 def engine_dtype(config: Mapping[str, Any], choices: EngineChoices) -> str:
-    """Number format in the engine: the one chosen, else the checkpoint's own."""
-    return _DTYPE_NAMES.get(choices.dtype) or str(config.get("dtype") or "bfloat16")
+    """Number format in the engine: the one chosen, else the checkpoint's own.
+
+    Kernels for quantised weights compute in 16 bits only; where 32 are chosen, those models get bfloat16.
+    """
+    wanted = _DTYPE_NAMES.get(choices.dtype) or str(config.get("dtype") or "bfloat16")
+    return "bfloat16" if wanted == "float32" and config.get("quantization_config") else wanted
 
 
 def plan_engine(
@@ -83,7 +96,7 @@ def plan_engine(
             "block_size": CPU_BLOCK_TOKENS,
             "kv_cache_memory_bytes": _cpu_cache_bytes(config, dtype, length, len(lengths)),
         }
-    return EnginePlan(arguments, _with_positions(config, length), dtype)
+    return EnginePlan(arguments, _with_positions(config, length), dtype, hardware.batch_invariant)
 
 
 def tensor_parallel_size(config: Mapping[str, Any], gpus: int) -> int:
@@ -94,18 +107,30 @@ def tensor_parallel_size(config: Mapping[str, Any], gpus: int) -> int:
 
 def _with_positions(config: Mapping[str, Any], length: int) -> dict[str, Any]:
     """The configuration with a table of positions no longer than needed, where that changes nothing else."""
+    return {**config, "max_position_embeddings": length} if positions_are_a_table(config) else dict(config)
+
+
+def positions_are_a_table(config: Mapping[str, Any]) -> bool:
+    """Whether the number of positions only sizes a table; scaled rotary embeddings compute with it."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if rope.get("rope_type", "default") != "default":
-        return dict(config)
-    return {**config, "max_position_embeddings": length}
+    return bool(rope.get("rope_type", "default") == "default")
+
+
+def cache_bytes_per_sequence(config: Mapping[str, Any], dtype: str, length: int) -> int:
+    """Bytes that keys and values of one sequence of `length` tokens take, in whole blocks and one to spare."""
+    layers: int = config["num_hidden_layers"]
+    per_token = 2 * layers * key_value_heads(config) * head_dim(config) * dtype_bytes(dtype)
+    blocks = -(-length // CPU_BLOCK_TOKENS) + 1
+    return blocks * CPU_BLOCK_TOKENS * per_token
+
+
+def dtype_bytes(dtype: str) -> int:
+    """Size of one number in an engine's format."""
+    return _DTYPE_BYTES.get(dtype, 2)
 
 
 def _cpu_cache_bytes(config: Mapping[str, Any], dtype: str, length: int, prompts: int) -> int:
-    per_token = (
-        2 * config["num_hidden_layers"] * key_value_heads(config) * head_dim(config) * _DTYPE_BYTES.get(dtype, 2)
-    )
-    blocks = -(-length // CPU_BLOCK_TOKENS) + 1
-    per_sequence = blocks * CPU_BLOCK_TOKENS * per_token
-    least, most = _CPU_CACHE_BYTES
+    per_sequence = cache_bytes_per_sequence(config, dtype, length)
+    least, most = CPU_CACHE_BYTES
     wanted = per_sequence * min(max(1, prompts), CPU_CONCURRENCY)
     return int(max(2 * per_sequence, min(most, max(least, wanted))))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bitagent_evaluator.engine.invariance import VARIABLE, batch_invariant
 from bitagent_evaluator.engine.plan import Hardware
 from bitagent_evaluator.safety.selection import weight_files
 
@@ -70,6 +71,11 @@ class Preload:
                 import torch
 
                 self._hardware = _hardware(torch)
+                os.environ[VARIABLE] = str(int(self._hardware.batch_invariant))
+                if not self._hardware.gpus:
+                    # Nothing of the model is compiled on a CPU, but vLLM would compile the counting of ranks for the first loss: 3 s, and
+                    # in images without a compiler a failure.
+                    os.environ["TORCH_COMPILE_DISABLE"] = "1"
                 import vllm.engine.arg_utils
                 import vllm.v1.engine.llm_engine  # noqa: F401
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
@@ -88,7 +94,9 @@ class Preload:
 def _hardware(torch: Any) -> Hardware:
     if torch.cuda.is_available():
         gpus = int(torch.cuda.device_count())
-        return Hardware(gpus, f"{gpus} x {torch.cuda.get_device_name(0)}"[:128])
+        capability = min(torch.cuda.get_device_capability(gpu) for gpu in range(gpus)) if torch.version.cuda else None
+        invariant = batch_invariant(capability, os.environ.get(VARIABLE))
+        return Hardware(gpus, f"{gpus} x {torch.cuda.get_device_name(0)}"[:128], invariant)
     return Hardware(0, cpu_name(Path("/proc/cpuinfo"))[:128])
 
 

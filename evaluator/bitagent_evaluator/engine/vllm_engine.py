@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 from bitagent_crds.conditions import Reason
+from bitagent_evaluator.engine.compatible import Footprint, footprint, obstacle, with_headroom
 from bitagent_evaluator.engine.failures import classify
 from bitagent_evaluator.engine.interface import Answer, Prompt
+from bitagent_evaluator.engine.memory import check_memory, need
+from bitagent_evaluator.engine.memory_room import cpu_room, gpu_room
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
 from bitagent_evaluator.engine.preload import Preload, lasting_objects
+from bitagent_evaluator.engine.prompt_losses import Measured, Passage, measure
+from bitagent_evaluator.engine.swap import WORKER, EngineLost, swap_weights
+from bitagent_evaluator.engine.tensors import model_tensors
 from bitagent_evaluator.engine.view import model_view
 from bitagent_evaluator.faults import InfrastructureFault
 
+_log = logging.getLogger(__name__)
+
+_FAILURES = (RuntimeError, ValueError, AssertionError, OSError, MemoryError)
 _PACKAGES = ("vllm", "torch", "transformers", "tokenizers", "jinja2")
 
 
 class VllmEngine:
-    """A loaded model. A context manager."""
+    """A loaded model. A context manager: what it leaves is an engine that the backend may give another model."""
 
-    def __init__(self, model_dir: Path, plan: EnginePlan, hardware: Hardware) -> None:
+    def __init__(self, model_dir: Path, plan: EnginePlan, hardware: Hardware, built_for: Footprint) -> None:
         """Load; raises ModelFault or InfrastructureFault."""
         from vllm.engine.arg_utils import EngineArgs
         from vllm.usage.usage_lib import UsageContext
@@ -31,40 +41,77 @@ class VllmEngine:
 
         self.device = hardware.name
         self.packages = _versions()
-        self._stack = ExitStack()
-        view = self._stack.enter_context(model_view(model_dir, plan.config))
+        self._built_for = built_for
+        self._sound = True
+        self._engine: Any = None
         try:
-            with lasting_objects():
+            with model_view(model_dir, plan.config) as view, lasting_objects():
                 if hardware.gpus <= 1:
                     _register_in_process(plan.config["architectures"][0])
                 arguments = EngineArgs(
-                    model=str(view), disable_log_stats=True, use_tqdm_on_load=False, **plan.arguments
+                    model=str(view),
+                    disable_log_stats=True,
+                    use_tqdm_on_load=False,
+                    worker_extension_cls=WORKER,
+                    **plan.arguments,
                 )
-                self._engine: Any = LLMEngine.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+                self._engine = LLMEngine.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
         except Exception as error:
-            self._stack.close()
             raise classify(error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        """Nothing: see VllmBackend."""
+
+    def obstacle(self, wanted: Footprint) -> str:
+        """Why this engine cannot take another model over, for people; empty if it can."""
+        return obstacle(self._built_for, wanted) if self._sound else "its last answers were not finished"
+
+    def swap(self, model_dir: Path, wanted: Footprint) -> None:
+        """Become the engine of another model. Raises EngineLost."""
+        self._sound = False
+        swap_weights(self._engine, model_dir, wanted)
+        self._sound = True
+
+    def close(self) -> None:
+        """Free the memory and vLLM's process-wide state. An engine that is only forgotten takes its successor's state down with it."""
+        import torch
+
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                engine.engine_core.shutdown()
+            except Exception as error:  # noqa: BLE001 - a failed device fails here too; the next engine says whether it can start
+                _log.warning("the last engine did not end in order: %s: %s", type(error).__name__, error)
+            del engine
+            gc.unfreeze()
+            gc.collect()
+            torch.cuda.empty_cache()  # Does nothing where there is no GPU.
 
     def generate(self, prompts: Sequence[Prompt], stop_ids: Sequence[int]) -> Iterator[list[Answer]]:
         """All answers, as they are finished. A failure here is the machine's: the model was loaded and its prompts are sound."""
         stops = frozenset(stop_ids)
+        self._sound = False
         try:
             self._submit(prompts, stops)
             while self._engine.has_unfinished_requests():
                 finished = [_answer(output, stops) for output in self._engine.step() if output.finished]
                 if finished:
                     yield finished
-        except (RuntimeError, ValueError, AssertionError, OSError, MemoryError) as error:
-            fault = classify(error)
-            if isinstance(fault, InfrastructureFault):
-                raise fault from error
-            raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, fault.message) from error
+            self._sound = True
+        except _FAILURES as error:
+            raise _of_the_machine(error) from error
+
+    def losses(self, passages: Sequence[Passage]) -> Iterator[list[Measured]]:
+        """Losses of passages, as they are finished. A failure here is the machine's, as in `generate`."""
+        self._sound = False
+        try:
+            yield from measure(self._engine, passages)
+            self._sound = True
+        except _FAILURES as error:
+            raise _of_the_machine(error) from error
 
     def _submit(self, prompts: Sequence[Prompt], stops: frozenset[int]) -> None:
         from vllm.inputs import tokens_input
@@ -81,6 +128,16 @@ class VllmEngine:
             self._engine.add_request(prompt.key, tokens_input(prompt.token_ids), parameters)
 
 
+def _of_the_machine(error: Exception) -> InfrastructureFault:
+    """The fault behind an exception when no model can be at fault."""
+    fault = classify(error)
+    return (
+        fault
+        if isinstance(fault, InfrastructureFault)
+        else InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, fault.message)
+    )
+
+
 def _register_in_process(architecture: str) -> None:
     """Let vLLM look at the model's class here. It would import itself once more in a child process to keep CUDA out of this one: ten seconds
     in a pod, whose caches are always empty. Workers that are processes of their own (several GPUs) need that; one in this process does not.
@@ -93,12 +150,16 @@ def _register_in_process(architecture: str) -> None:
 
 
 class VllmBackend:
-    """vLLM as installed. Its last engine lives until the next one starts or the process ends: letting go of one takes a second or two, and a
-    pod that leaves with `os._exit` never does.
+    """vLLM as installed. Its last engine lives until a model comes that cannot take it over, or the process ends: letting go of one takes a
+    second or two, and a pod that leaves with `os._exit` never does.
+
+    A model of the same footprint gets the running engine with its own weights; answers are those of a fresh engine, and so are the results
+    (tests compare both byte for byte). With `several` models to come, an engine starts with some headroom for prompts of other lengths.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, several: bool = False) -> None:
         self.identity = f"vllm {version('vllm')}"
+        self._several = several
         self._preload: Preload | None = None
         self._engine: VllmEngine | None = None
         atexit.register(self._let_go)
@@ -119,13 +180,37 @@ class VllmBackend:
             raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message) from error
 
     def start(self, model_dir: Path, plan: EnginePlan) -> VllmEngine:
-        """Load a model."""
+        """Load a model, into the running engine if that is possible."""
+        tensors = model_tensors(model_dir)
+        wanted = footprint(tensors, plan)
+        if self._engine is not None and self._taken_over(self._engine, model_dir, wanted):
+            return self._engine
         self._let_go()
-        self._engine = VllmEngine(model_dir, plan, self.hardware())
+        hardware = self.hardware()
+        if self._several:
+            plan = with_headroom(plan)
+        gpus = plan.arguments.get("tensor_parallel_size", 0)
+        check_memory(need(tensors, plan), gpu_room(gpus) if gpus else cpu_room())
+        self._engine = VllmEngine(model_dir, plan, hardware, footprint(tensors, plan))
         return self._engine
 
+    def _taken_over(self, engine: VllmEngine, model_dir: Path, wanted: Footprint) -> bool:
+        reason = engine.obstacle(wanted)
+        if reason:
+            _log.info("a fresh engine, because %s", reason)
+            return False
+        try:
+            engine.swap(model_dir, wanted)
+        except EngineLost as error:
+            _log.warning("a fresh engine, because the weights could not be exchanged: %s", error)
+            return False
+        _log.info("the running engine took the model's weights over")
+        return True
+
     def _let_go(self) -> None:
-        self._engine = None
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
 
 def _answer(output: Any, stops: frozenset[int]) -> Answer:

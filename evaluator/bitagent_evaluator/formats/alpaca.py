@@ -17,7 +17,7 @@ class Alpaca(Layout):
 
     def text(self, conversation: Conversation) -> str:
         """The prompt."""
-        written, system = _PREAMBLE, conversation.system + "\n\n"
+        written, system = _PREAMBLE, conversation.system and f"{conversation.system}\n\n"
         for exchange in conversation.exchanges:
             written += f"### Instruction:\n{system}{exchange.user}\n\n### Response:\n"
             system = ""

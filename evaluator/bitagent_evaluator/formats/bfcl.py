@@ -11,7 +11,7 @@ from bfcl_eval.constants import default_prompts
 
 from bitagent_crds.results import Task
 from bitagent_evaluator.answers import AnswerSyntax
-from bitagent_evaluator.formats.chat import Chat, with_system_prompt
+from bitagent_evaluator.formats.chat import Chat, asks_for_calls, with_system_prompt
 from bitagent_evaluator.formats.documentation import documented
 
 _RETURN_FORMAT = "python"
@@ -28,6 +28,8 @@ class Bfcl:
 
     def chat(self, task: Task) -> Chat:
         """The official prompt."""
+        if not asks_for_calls(task):
+            return Chat(messages=task.messages, tools=None)
         style = default_prompts.PROMPT_STYLE_TEMPLATES[_STYLE]
         functions = json.dumps(documented(task.functions, task.language), indent=4)
         system = default_prompts.PROMPT_TEMPLATE_MAPPING[_LAYOUT].format(

@@ -13,7 +13,7 @@ from bfcl_eval.constants import default_prompts
 
 from bitagent_crds.results import Language, Task
 from bitagent_evaluator.answers import AnswerSyntax
-from bitagent_evaluator.formats.chat import Chat, with_system_prompt
+from bitagent_evaluator.formats.chat import Chat, asks_for_calls, with_system_prompt
 from bitagent_evaluator.formats.documentation import documented
 
 _ANSWER = (
@@ -34,6 +34,8 @@ class BitAgent:
 
     def chat(self, task: Task) -> Chat:
         """The subnet's prompt."""
+        if not asks_for_calls(task):
+            return Chat(messages=task.messages, tools=None)
         style = default_prompts.PROMPT_STYLE_TEMPLATES["classic"]
         functions = task.functions
         if task.language is not Language.PYTHON:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bitagent_crds.fields import PromptFormat
-from bitagent_crds.results import Task
+from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.registry import Registry
 
 FORMATS = Registry(
@@ -75,6 +75,11 @@ def prompt_format(name: PromptFormat | str) -> Format:
         raise ValueError(f"promptFormat Auto is a choice still to be made: name one of {', '.join(FORMATS.names())}")
     made: Format = FORMATS.load(str(name))()
     return made
+
+
+def asks_for_calls(task: Task) -> bool:
+    """Whether instructions for calls belong into the prompt: not for a text to be continued by a text, without functions."""
+    return bool(task.functions) or task.expects is not Expects.TEXT
 
 
 def with_system_prompt(messages: list[dict[str, Any]], prompt: str) -> list[dict[str, Any]]:

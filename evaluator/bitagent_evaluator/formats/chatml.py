@@ -17,7 +17,7 @@ class ChatML(Layout):
 
     def text(self, conversation: Conversation) -> str:
         """The prompt."""
-        written = f"{_START}system\n{conversation.system}{_END}\n"
+        written = f"{_START}system\n{conversation.system}{_END}\n" if conversation.system else ""
         for exchange in conversation.exchanges:
             written += f"{_START}user\n{exchange.user}{_END}\n{_START}assistant\n"
             if exchange.assistant is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bitagent_crds.results import Task
 from bitagent_evaluator.answers import AnswerSyntax
-from bitagent_evaluator.formats.chat import Chat, with_system_prompt
+from bitagent_evaluator.formats.chat import Chat, asks_for_calls, with_system_prompt
 from bitagent_evaluator.formats.documentation import documented
 
 _INSTRUCTION = (
@@ -35,6 +35,8 @@ class Hammer:
 
     def chat(self, task: Task) -> Chat:
         """The question between its sections."""
+        if not asks_for_calls(task):
+            return Chat(messages=task.messages, tools=None)
         tools = [_short(function) for function in documented(task.functions, task.language)]
         head = "".join(
             _section(name, content)

@@ -30,7 +30,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A system text and exchanges; there is at least one."""
+    """A system text, which may be empty, and exchanges; there is at least one."""
 
     system: str
     exchanges: list[Exchange]

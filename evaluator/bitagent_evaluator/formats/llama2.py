@@ -13,7 +13,7 @@ class Llama2(Layout):
 
     def text(self, conversation: Conversation) -> str:
         """The prompt."""
-        written, system = "", f"<<SYS>>\n{conversation.system}\n<</SYS>>\n\n"
+        written, system = "", conversation.system and f"<<SYS>>\n{conversation.system}\n<</SYS>>\n\n"
         for exchange in conversation.exchanges:
             written += f"[INST] {system}{exchange.user} [/INST]"
             system = ""

@@ -13,9 +13,9 @@ class Vicuna(Layout):
 
     def text(self, conversation: Conversation) -> str:
         """The prompt."""
-        written = conversation.system
+        written = conversation.system and f"{conversation.system}\n"
         for exchange in conversation.exchanges:
-            written += f"\nUSER: {exchange.user}\nASSISTANT:"
+            written += f"USER: {exchange.user}\nASSISTANT:"
             if exchange.assistant is not None:
-                written += f" {exchange.assistant}"
+                written += f" {exchange.assistant}\n"
         return written

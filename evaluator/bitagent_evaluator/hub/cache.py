@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,8 @@ class CacheRecord(BaseModel):
     facts: ModelFacts
     files: dict[str, int]
     """Size in bytes of every file."""
+    template_refusal: str = ""
+    """Why prompt formats that use the chat template will refuse the model; empty when the audit found nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,12 @@ class ModelCache:
         self._folder(folder)
         return folder
 
-    def publish(self, relative: str, facts: ModelFacts, files: Mapping[str, int]) -> None:
-        """Make the filled partial folder the model, at once and durably. Files that are not named are removed."""
+    def publish(self, relative: str, record: CacheRecord) -> None:
+        """Make the filled partial folder the model, at once and durably. Files that the record does not name are removed."""
         partial, final = self.partial(relative), self._root / relative
         for entry in partial.iterdir():
-            if entry.name not in files:
+            if entry.name not in record.files:
                 entry.unlink()
-        record = CacheRecord(facts=facts, files=dict(files))
         with (partial / RECORD).open("w") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(record.model_dump_json(by_alias=True))

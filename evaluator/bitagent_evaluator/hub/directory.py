@@ -26,9 +26,13 @@ def pieces(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes
 class ModelDirectory:
     """A directory that holds one model."""
 
-    def __init__(self, path: Path, *, follow_links: bool = False) -> None:
-        """With `follow_links` links count as files; only for a directory of one's own: a link may lead out of a volume into the pod."""
+    def __init__(self, path: Path, *, max_bytes: int | None = None, follow_links: bool = False) -> None:
+        """`max_bytes` is the largest total size of files that are worth reading; None: any.
+
+        With `follow_links` links count as files; only for a directory of one's own: a link may lead out of a volume into the pod.
+        """
         self._path = path
+        self._max_bytes = max_bytes
         self._follow_links = follow_links
 
     def resolve(self) -> Snapshot:
@@ -40,6 +44,9 @@ class ModelDirectory:
         if len(entries) > MAX_FILES:
             raise FetchError(Reason.TOO_LARGE, f"{self._path} has more than {MAX_FILES} files")
         sizes = {entry.name: entry.stat().st_size for entry in entries}
+        total = sum(sizes[name] for name in fetched_files(sizes))
+        if self._max_bytes is not None and total > self._max_bytes:
+            raise FetchError(Reason.TOO_LARGE, f"the files have {total} bytes, allowed {self._max_bytes}")
         digests = {name: sha256_of(pieces(self._path / name)) for name in fetched_files(sizes)}
         files = {name: RemoteFile(size, digests.get(name)) for name, size in sizes.items()}
         return Snapshot(digest_of_files(digests).removeprefix("sha256:")[:40], files)

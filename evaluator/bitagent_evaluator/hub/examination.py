@@ -12,6 +12,8 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_evaluator.hub.retries import retried
 from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files, sha256_of
+from bitagent_evaluator.safety.audit.finding import Finding
+from bitagent_evaluator.safety.audit.inspect import FILES, audit_files
 from bitagent_evaluator.safety.evidence import Judgement
 from bitagent_evaluator.safety.inspect import inspect
 from bitagent_evaluator.safety.selection import fetched_files, weight_files
@@ -35,6 +37,12 @@ def examine(source: Source, snapshot: Snapshot, *, max_bytes: int) -> ModelFacts
         reason, message = judgement.refusal or (Reason.CORRUPT_WEIGHTS, "the weight headers are not sound")
         return Unsafe(reason, message, facts)
     return facts
+
+
+def audit_template(source: Source, snapshot: Snapshot) -> list[Finding]:
+    """What the audit finds in the chat template of a model that may be loaded. Raises FetchError and bounded.ChildLost."""
+    read = _reader(source, snapshot)
+    return audit_files({name: read(name, 0, snapshot.files[name].size) for name in FILES if name in snapshot.files})
 
 
 def _reader(source: Source, snapshot: Snapshot) -> Callable[[str, int, int], bytes]:

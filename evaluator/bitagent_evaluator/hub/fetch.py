@@ -3,6 +3,7 @@
 resolve the revision     one or two requests; a commit that is cached ends here
 judge                    small files and weight headers only, by ranges
 download                 into a partial folder under a lock; what a killed attempt left is continued
+audit                    the chat template; what is found is told, and counts when a prompt format uses the template
 publish                  one rename
 """
 
@@ -22,6 +23,8 @@ from bitagent_evaluator.hub.errors import FetchError
 from bitagent_evaluator.hub.examination import Unsafe, examine
 from bitagent_evaluator.hub.retries import retried
 from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files
+from bitagent_evaluator.safety.audit.finding import summary
+from bitagent_evaluator.safety.audit.inspect import FILES, audit_files
 from bitagent_evaluator.safety.selection import fetched_files, weight_files
 
 _PARALLEL_FILES = 4
@@ -65,16 +68,30 @@ def fetch(
         if not cache.make_room(facts.size_bytes, cache_max_bytes, keep=where):
             message = f"{facts.size_bytes} bytes do not fit into the model cache of {cache_max_bytes} bytes beside models used within the hour"
             raise FetchError(Reason.FETCH_FAILED, message)
-        _download(source, snapshot, cache.partial(where), facts, advance)
-        files = {name: snapshot.files[name].size for name in fetched_files(snapshot.files)}
-        cache.publish(where, facts, files)
-    return _done(CacheRecord(facts=facts, files=files), already_cached=False)
+        folder = cache.partial(where)
+        _download(source, snapshot, folder, facts, advance)
+        record = CacheRecord(
+            facts=facts,
+            files={name: snapshot.files[name].size for name in fetched_files(snapshot.files)},
+            template_refusal=_template_refusal(folder),
+        )
+        cache.publish(where, record)
+    return _done(record, already_cached=False)
 
 
 def _done(record: CacheRecord, *, already_cached: bool) -> Fetched:
     facts = record.facts
     verb = "was in the cache already" if already_cached else "is in the cache"
-    return Fetched(Reason.FETCHED, f"{facts.size_bytes} bytes, {facts.architecture}: {verb}", facts, already_cached)
+    warning = (
+        f". Formats that use its template will refuse it: {record.template_refusal}" if record.template_refusal else ""
+    )
+    message = f"{facts.size_bytes} bytes, {facts.architecture}: {verb}{warning}"
+    return Fetched(Reason.FETCHED, message, facts, already_cached)
+
+
+def _template_refusal(folder: Path) -> str:
+    """A template is no reason not to fetch a model: the round decides on the format, and some formats use none."""
+    return summary(audit_files({name: (folder / name).read_bytes() for name in FILES if (folder / name).exists()}))
 
 
 def _download(

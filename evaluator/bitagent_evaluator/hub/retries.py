@@ -30,6 +30,12 @@ def retried(action: Callable[[], _Value], what: str, *, progressed: Callable[[],
             if failures >= ATTEMPTS:
                 message = f"{what}: {error} ({ATTEMPTS} attempts); is the hub up and reachable?"
                 raise FetchError(Reason.HUB_UNAVAILABLE, message) from error
-            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)
+            pause = pause_seconds(failures)
             _log.warning("%s: %s; trying again in %.1f s", what, error, pause)
             time.sleep(pause)
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row: growing, and jittered so that many clients do not come back together."""
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1))
+    return longest * random.uniform(0.5, 1.0)

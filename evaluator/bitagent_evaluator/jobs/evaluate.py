@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import LossParameters
 from bitagent_crds.jobs import EvaluateJob, EvaluateSummary
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
@@ -65,6 +66,8 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
         max_tokens=job.max_tokens,
         engine=job.engine,
         scorer=job.scorer,
+        loss=job.loss or LossParameters(),
+        task_set=manifest,
     )
 
 
@@ -84,10 +87,12 @@ def _summary(job: EvaluateJob, evaluated: Evaluated) -> EvaluateSummary:
     unasked = f"; {evaluated.too_long} prompts were too long to ask" if evaluated.too_long else ""
     return EvaluateSummary(
         reason=Reason.EVALUATED,
-        message=f"{total.passed} of {total.total} tasks passed with format {evaluated.prompt_format}{unasked}",
+        message=f"{total.in_words} with format {evaluated.prompt_format}{unasked}",
         score=total.score,
         passed=total.passed,
         total=total.total,
+        loss=total.loss,
+        batch_losses=list(total.batch_losses) or None,
         result_digest=evaluated.result_digest,
         task_set_digest=job.task_set_digest,
         resumed=evaluated.resumed,

@@ -23,7 +23,7 @@ def _source(job: FetchJob) -> tuple[Source, str]:
     if job.directory is not None:
         from bitagent_evaluator.hub.directory import ModelDirectory
 
-        return ModelDirectory(Path(job.directory)), job.repo or "volume/local"
+        return ModelDirectory(Path(job.directory), max_bytes=job.max_bytes), job.repo or "volume/local"
     if job.repo is None:
         raise ValueError("a FetchJob needs repo or directory")
     from bitagent_evaluator.hub.huggingface import HubRepository

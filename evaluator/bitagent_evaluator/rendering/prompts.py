@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
@@ -19,6 +19,10 @@ LIMITS = Limits(memory_bytes=768 << 20, cpu_seconds=5.0)
 _BATCH = 256
 """Prompts per request; each request has its own allowance of time and characters."""
 _CPU_SECONDS_PER_ITEM = 0.02
+_BATCH_CHARACTERS = 1 << 20
+"""Characters of plain texts per request, which may be long: a second's work."""
+_BATCH_TOKENS = 1 << 18
+_Sized = TypeVar("_Sized", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Tokenization:
     """Whether the model's template takes tools; False when no template was read."""
     stop_ids: tuple[int, ...]
     """Token ids that end an answer."""
+    end_id: int | None = None
+    """The token that a chat writes after an answer; None when the tokenizer has none."""
 
 
 class PromptWriter:
@@ -52,12 +58,12 @@ class PromptWriter:
         """
         small = {name: path.read_bytes() for name in SMALL_FILES if (path := self._model_dir / name).exists()}
         request = {"do": "tokenizer", "stop_tokens": list(stop_tokens)}
-        stop_ids = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", small)["stop_ids"]
+        ends = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", small)
         uses_tools = (
             template
             and self._ask({"do": "template"}, Reason.TEMPLATE_REFUSED, "the chat template", small)["uses_tools"]
         )
-        return Tokenization(uses_tools, tuple(stop_ids))
+        return Tokenization(uses_tools, tuple(ends["stop_ids"]), ends["end_id"])
 
     def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[list[int]]:
         """The token ids of each prompt, in order: chats through the template, which writes special tokens itself, ready text as it says."""
@@ -67,9 +73,20 @@ class PromptWriter:
             rendered = iter(self._render(chats))
             texts = [prompt.text if isinstance(prompt, RawPrompt) else next(rendered) for prompt in batch]
             special = [isinstance(prompt, RawPrompt) and prompt.add_special_tokens for prompt in batch]
-            request = {"do": "encode", "texts": texts, "add_special_tokens": special}
-            written += self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(batch))["ids"]
+            written += self._encode(texts, special)
         return written
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text alone, in order: nothing is put around it."""
+        encoded: list[list[int]] = []
+        for batch in _sized_batches(texts, _BATCH_CHARACTERS):
+            encoded += self._encode(batch, [False] * len(batch))
+        return encoded
+
+    def _encode(self, texts: Sequence[str], add_special_tokens: Sequence[bool]) -> list[list[int]]:
+        request = {"do": "encode", "texts": texts, "add_special_tokens": add_special_tokens}
+        ids: list[list[int]] = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(texts))["ids"]
+        return ids
 
     def _render(self, chats: list[dict[str, Any]]) -> list[str]:
         if not chats:
@@ -78,12 +95,12 @@ class PromptWriter:
         texts: list[str] = self._ask(request, Reason.TEMPLATE_REFUSED, "the chat template", items=len(chats))["texts"]
         return texts
 
-    def read(self, answers: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each answer's token ids, special tokens left out."""
-        if not answers:
-            return []
-        request = {"do": "decode", "ids": [list(ids) for ids in answers]}
-        texts: list[str] = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(answers))["texts"]
+    def read(self, answers: Sequence[Sequence[int]], *, special_tokens: bool = False) -> list[str]:
+        """The text of each answer's token ids, with special tokens written out or left out."""
+        texts: list[str] = []
+        for batch in _sized_batches(answers, _BATCH_TOKENS):
+            request = {"do": "decode", "ids": [list(ids) for ids in batch], "skip_special_tokens": not special_tokens}
+            texts += self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(batch))["texts"]
         return texts
 
     def _ask(
@@ -106,3 +123,15 @@ class PromptWriter:
 def _batches(prompts: Sequence[Chat | RawPrompt]) -> Iterator[Sequence[Chat | RawPrompt]]:
     for start in range(0, len(prompts), _BATCH):
         yield prompts[start : start + _BATCH]
+
+
+def _sized_batches(items: Sequence[_Sized], total: int) -> Iterator[Sequence[_Sized]]:
+    """As many items as a request may hold in number, and in length together, but at least one."""
+    start = length = 0
+    for place, item in enumerate(items):
+        if place > start and (place - start == _BATCH or length + len(item) > total):
+            yield items[start:place]
+            start, length = place, 0
+        length += len(item)
+    if items:
+        yield items[start:]

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from jinja2 import TemplateError, meta
 from jinja2.ext import Extension, loopcontrols
-from jinja2.nodes import Node
+from jinja2.nodes import Node, Template
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -59,16 +59,20 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return environment
 
 
+def parse(source: str) -> Template:
+    """The template's syntax tree; nothing is run. Raises jinja2.TemplateError, and ValueError when the source is too long."""
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        raise ValueError(f"the template has {len(source)} characters, allowed {MAX_SOURCE_CHARACTERS}")
+    return _environment().parse(source)
+
+
 class ChatTemplate:
     """One template. Every method may raise whatever a hostile template provokes; run it in the bounded child."""
 
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
-        if len(source) > MAX_SOURCE_CHARACTERS:
-            raise ValueError(f"the template has {len(source)} characters, allowed {MAX_SOURCE_CHARACTERS}")
-        environment = _environment()
-        self.uses_tools = "tools" in meta.find_undeclared_variables(environment.parse(source))
+        self.uses_tools = "tools" in meta.find_undeclared_variables(parse(source))
         self._special_tokens = dict(special_tokens)
-        self._template = environment.from_string(source)
+        self._template = _environment().from_string(source)
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:
         """The prompt up to where the model's answer begins."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""Of the special tokens that a template may use as variables."""
 MAX_STOP_IDS = 16
 
 
@@ -13,7 +14,7 @@ def special_tokens(*sources: Mapping[str, Any]) -> dict[str, str]:
     """The named special tokens that templates refer to; a later source wins."""
     found: dict[str, str] = {}
     for source in sources:
-        for name in _NAMES:
+        for name in NAMES:
             value = source.get(name)
             text = value.get("content") if isinstance(value, dict) else value
             if isinstance(text, str):
@@ -41,3 +42,9 @@ def stop_ids(
         found.extend(value if isinstance(value, list) else [value])
     sound = {token for token in found if type(token) is int and 0 <= token < vocab_size}
     return sorted(sound)[:MAX_STOP_IDS]
+
+
+def end_id(special: Mapping[str, str], id_of: Callable[[str], int | None], *, also: Sequence[str] = ()) -> int | None:
+    """The one token that a chat writes after an answer: the first of `also` that the tokenizer knows, else its end token; None without."""
+    known = (id_of(token) for token in (*also, *filter(None, [special.get("eos_token")])))
+    return next((token for token in known if token is not None), None)

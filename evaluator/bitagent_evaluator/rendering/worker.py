@@ -1,5 +1,8 @@
 """The far side: holds one model's template and tokenizer and answers render, encode and decode.
 
+A template of the model's own is audited when it is loaded, and every prompt that it writes is compared with the one that it writes for
+the same conversation without its words (`safety.audit`): a template that knows the tasks is refused before an engine sees a prompt.
+
 Reasons in refusals are those of the contract: TemplateRefused for the template, BadTokenizer for the tokenizer.
 """
 
@@ -13,8 +16,11 @@ from tokenizers import Tokenizer
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.worker import Refused
+from bitagent_evaluator.rendering.normalizer import keeps_words
 from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
-from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
+from bitagent_evaluator.rendering.tokens import end_id, special_tokens, stop_ids
+from bitagent_evaluator.safety.audit import probe, static
+from bitagent_evaluator.safety.audit.finding import refusals, summary
 from bitagent_evaluator.safety.configuration import parse_object
 from bitagent_evaluator.safety.selection import CONFIG, GENERATION_CONFIG, SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIG
 from bitagent_evaluator.safety.template import template_source
@@ -28,6 +34,7 @@ class RenderingWorker:
 
     def __init__(self) -> None:
         self._template: ChatTemplate | None = None
+        self._is_ours = False
         self._tokenizer: Any = None
         self._special: dict[str, str] = {}
         self._actions: Mapping[str, Callable[[dict[str, Any], Mapping[str, bytes]], dict[str, Any]]] = {
@@ -54,8 +61,10 @@ class RenderingWorker:
         config = parse_object(CONFIG, small[CONFIG], Reason.BAD_CONFIG)
         configurations: list[Mapping[str, Any]] = [config, _optional(small, GENERATION_CONFIG, Reason.BAD_CONFIG)]
         id_of = self._tokenizer.token_to_id
+        also = body["stop_tokens"]
         return {
-            "stop_ids": stop_ids(self._special, configurations, id_of, config["vocab_size"], also=body["stop_tokens"])
+            "stop_ids": stop_ids(self._special, configurations, id_of, config["vocab_size"], also=also),
+            "end_id": end_id(self._special, id_of, also=also),
         }
 
     def _load_template(self, body: dict[str, Any], small: Mapping[str, bytes]) -> dict[str, Any]:
@@ -63,8 +72,12 @@ class RenderingWorker:
         source = template_source(small, settings)
         try:
             self._template = ChatTemplate(CHATML if source is None else source, self._special)
+            findings = [] if source is None else static.read(source)
         except (TemplateError, ValueError) as error:
             raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
+        if refusals(findings):
+            raise Refused(Reason.TEMPLATE_REFUSED, summary(findings))
+        self._is_ours = source is None
         return {"uses_tools": self._template.uses_tools}
 
     def _render(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
@@ -72,10 +85,14 @@ class RenderingWorker:
             raise ValueError("load comes first")
         texts, characters = [], 0
         for chat in body["chats"]:
+            conversation = (chat["messages"], chat["tools"])
             try:
-                text = self._template.render(chat["messages"], chat["tools"])
-            except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+                text = self._template.render(*conversation)
+            except probe.RENDERING_ERRORS as error:
                 raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
+            finding = None if self._is_ours else probe.compare(self._template, conversation, text)
+            if finding is not None:
+                raise Refused(Reason.TEMPLATE_REFUSED, summary([finding]))
             characters += len(text)
             if characters > MAX_CHARACTERS:
                 raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template makes more than {MAX_CHARACTERS} characters")
@@ -84,6 +101,11 @@ class RenderingWorker:
 
     def _encode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
         """Token ids; with special tokens, those that the tokenizer's own post-processor adds, such as one that begins a sequence."""
+        if not all(keeps_words(self._tokenizer.normalizer, text) for text in body["texts"]):
+            raise Refused(
+                Reason.BAD_TOKENIZER,
+                f"{TOKENIZER}: the normalizer rewrites words of a prompt; it may change their form only",
+            )
         ids: list[list[int]] = [[]] * len(body["texts"])
         for special in (False, True):
             chosen = [place for place, wanted in enumerate(body["add_special_tokens"]) if wanted is special]
@@ -94,7 +116,7 @@ class RenderingWorker:
         return {"ids": ids}
 
     def _decode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
-        return {"texts": self._tokenizer.decode_batch(body["ids"], skip_special_tokens=True)}
+        return {"texts": self._tokenizer.decode_batch(body["ids"], skip_special_tokens=body["skip_special_tokens"])}
 
 
 def _optional(small: Mapping[str, bytes], name: str, reason: Reason) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Comparison:
 
 def compare(a: Results, b: Results) -> Comparison:
     """Compare two results. Raises ResultsError when they are not about the same tasks under the same rules."""
-    seed = _check_comparable(a, b)
+    seed = check_comparable(a, b)
     verdicts = {verdict.id: verdict for verdict in b.verdicts}
     pairs = [
         Pair(
@@ -96,7 +96,8 @@ def compare(a: Results, b: Results) -> Comparison:
     return Comparison(_finding(overall, len(differing)), overall, categories, differing)
 
 
-def _check_comparable(a: Results, b: Results) -> str:
+def check_comparable(a: Results, b: Results) -> str:
+    """The digest of the task set that both are about. Raises ResultsError when they are not about the same tasks under the same rules."""
     digest = a.manifest.task_set_digest
     if digest != b.manifest.task_set_digest:
         message = f"{a.directory} and {b.directory} are about different task sets ({digest}, {b.manifest.task_set_digest}); run both models on one"

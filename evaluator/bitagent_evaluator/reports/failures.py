@@ -66,10 +66,17 @@ def _failure(verdict: Verdict, response: Response | None, tasks: Mapping[str, Ta
         detail=visible(verdict.detail),
         score=task_score(verdict),
         criteria=[(visible(name), points, possible) for name, (points, possible) in verdict.criteria.items()],
-        answer=None if response is None else visible(response.text),
+        answer=None if response is None else visible(_answer(response)),
         answer_note="" if response is None else _note(response),
         question=None if tasks is None else _question(tasks[verdict.id]),
     )
+
+
+def _answer(response: Response) -> str:
+    """The text; of a conversation all steps of all turns."""
+    if not response.turns:
+        return response.text
+    return "\n".join(f"turn {number}: {step}" for number, turn in enumerate(response.turns, 1) for step in turn)
 
 
 def _note(response: Response) -> str:
@@ -79,14 +86,19 @@ def _note(response: Response) -> str:
 
 def _question(task: Task) -> Question:
     return Question(
-        messages=[
-            Message(visible(str(message.get("role", "?"))), visible(_text(message.get("content", ""))))
-            for message in task.messages
-        ],
+        messages=messages_of(task),
         functions="\n".join(visible(_json(function)) for function in task.functions) or "none",
         expected=visible(expected(task)),
         alterations=visible("\n".join(f"{record.name} {_json(record.parameters)}" for record in task.alterations)),
     )
+
+
+def messages_of(task: Task) -> list[Message]:
+    """The task's chat."""
+    return [
+        Message(visible(str(message.get("role", "?"))), visible(_text(message.get("content", ""))))
+        for message in task.messages
+    ]
 
 
 def expected(task: Task) -> str:
@@ -95,6 +107,9 @@ def expected(task: Task) -> str:
         return "no call"
     if task.expects is Expects.ANY_CALL:
         return "any call"
+    if task.conversation is not None:
+        turns = enumerate(task.conversation.ground_truth, 1)
+        return "\n".join(f"turn {number}: {', '.join(calls) or 'no call'}" for number, calls in turns)
     lines = []
     for call in task.ground_truth or []:
         for name, arguments in call.items():

@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bitagent_crds.evalround import Scorer
 from bitagent_crds.results import ResultsManifest, Task
 from bitagent_evaluator.reports.comparison import Finding, compare
 from bitagent_evaluator.reports.failures import Failure, visible, worst
+from bitagent_evaluator.reports.loss_comparison import compare_losses
+from bitagent_evaluator.reports.loss_view import Losses, losses_of
 from bitagent_evaluator.reports.plots import Figure, cumulative, histogram
 from bitagent_evaluator.reports.reading import Results, task_score
 
@@ -31,6 +34,8 @@ class Place:
     rank: int
     anchor: str
     row: Row
+    loss: str
+    """Its mean loss, where losses were measured."""
     tasks: str
     """Digest of its task set, shortened."""
     behind: str
@@ -58,6 +63,8 @@ class Section:
     facts: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
     categories: Sequence[Row]
+    columns: Sequence[tuple[str, float]]
+    """Columns as BFCL's leaderboard computes them; none for other categories and scorers."""
     errors: Sequence[tuple[str, int]]
     failed: int
     failures: Sequence[Failure]
@@ -66,6 +73,8 @@ class Section:
     """Phase and seconds; empty when they were not recorded."""
     figures: Sequence[tuple[str, Figure]]
     """Titles and figures; none where nothing was answered."""
+    losses: Losses | None
+    """What is shown instead of scores, errors and failures where losses were measured."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Page:
 
 def page(several: Sequence[tuple[Results, Mapping[str, Task] | None]], *, failures: int) -> Page:
     """The report about results, each with its tasks where they are known, best first; `failures` bounds the failed tasks shown of each."""
-    ordered = sorted(several, key=lambda item: float(item[0].manifest.score), reverse=True)
+    ordered = sorted(several, key=lambda item: _standing(item[0]))
     sections = [
         _section(results, tasks, anchor=f"model-{number}", failures=failures)
         for number, (results, tasks) in enumerate(ordered, 1)
@@ -94,13 +103,14 @@ def _leaderboard(ordered: Sequence[Results], sections: Sequence[Section]) -> Lea
     categories = sorted({row.name for section in sections for row in section.categories})
     places: list[Place] = []
     for results, section in zip(ordered, sections, strict=True):
-        rank = next(i for i, other in enumerate(ordered, 1) if other.manifest.score == results.manifest.score)
+        rank = next(i for i, other in enumerate(ordered, 1) if _standing(other) == _standing(results))
         of = {row.name: row for row in section.categories}
         places.append(
             Place(
                 rank=rank,
                 anchor=section.anchor,
                 row=section.overall,
+                loss=results.manifest.loss or "",
                 tasks=results.manifest.task_set_digest.removeprefix("sha256:")[:12],
                 behind=_behind(ordered[0], results),
                 categories=[of.get(name) for name in categories],
@@ -109,14 +119,29 @@ def _leaderboard(ordered: Sequence[Results], sections: Sequence[Section]) -> Lea
     return Leaderboard(places, categories, len({place.tasks for place in places}) == 1)
 
 
+def _standing(results: Results) -> tuple[float, float]:
+    """What results are ordered by: the score, and where scores exp(-loss) are equal already the loss."""
+    return -float(results.manifest.score), float(results.manifest.loss or 0.0)
+
+
 def _behind(first: Results, other: Results) -> str:
     same = first.manifest.task_set_digest == other.manifest.task_set_digest
     if first is other or not same or first.manifest.scorer != other.manifest.scorer:
         return ""
+    if other.manifest.scorer is Scorer.LOSS:
+        return _behind_in_loss(first, other)
     found = compare(other, first)
     low, high = found.overall.interval
     remark = f", {found.finding}" if found.finding is Finding.NO_DIFFERENCE else ""
     return f"{100 * found.overall.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}){remark}"
+
+
+def _behind_in_loss(first: Results, other: Results) -> str:
+    found = compare_losses(other, first)
+    bounds = found.overall.interval
+    spread = f" ({bounds[0]:+.3f} to {bounds[1]:+.3f})" if bounds else ""
+    remark = f", {found.finding}" if found.finding is Finding.NO_DIFFERENCE else ""
+    return f"loss {found.overall.difference:+.3f}{spread}{remark}"
 
 
 def _section(results: Results, tasks: Mapping[str, Task] | None, *, anchor: str, failures: int) -> Section:
@@ -131,12 +156,14 @@ def _section(results: Results, tasks: Mapping[str, Task] | None, *, anchor: str,
         facts=_facts(results),
         versions=[(visible(name), visible(version)) for name, version in sorted(manifest.packages.items())],
         categories=_categories(results),
+        columns=[(visible(name), float(value)) for name, value in manifest.leaderboard.items()],
         errors=Counter(visible(verdict.error) or "partly right" for verdict in failed).most_common(),
         failed=len(failed),
         failures=worst(results, tasks, limit=failures),
         has_tasks=tasks is not None,
         phases=_phases(results),
         figures=_figures(results),
+        losses=losses_of(results, tasks, limit=failures) if manifest.scorer is Scorer.LOSS else None,
     )
 
 
@@ -166,7 +193,8 @@ def _categories(results: Results) -> list[Row]:
     for name, entry in results.manifest.categories.items():
         of = scores.get(name, [])
         mean = sum(of) / len(of) if of else 0.0
-        rows.append(Row(visible(name), entry.passed, entry.total, mean, _floats(entry.interval)))
+        given = float(entry.score) if results.manifest.scorer is Scorer.LOSS else mean
+        rows.append(Row(visible(name), entry.passed, entry.total, given, _floats(entry.interval)))
     return rows
 
 

@@ -11,30 +11,33 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import LossParameters, PhaseSeconds, Scorer
 from bitagent_crds.fields import PromptFormat
+from bitagent_crds.minermodel import DType
 from bitagent_crds.minermodel import Engine as EngineChoices
-from bitagent_crds.results import Response, Task
+from bitagent_crds.results import Response, Task, TaskSetManifest
 from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.engine.finite import non_finite_tensors
 from bitagent_evaluator.engine.interface import Backend
 from bitagent_evaluator.engine.plan import engine_dtype, plan_engine, token_limit
+from bitagent_evaluator.engine.prompt_losses import for_losses
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.progress import Progress
 from bitagent_evaluator.rendering.prompts import PromptWriter
 from bitagent_evaluator.runs.asking import Asked, Way, Wording, open_wording, prepare_ways
-from bitagent_evaluator.runs.clock import seconds_since_process_start
+from bitagent_evaluator.runs.clock import seconds_since
+from bitagent_evaluator.runs.finishing import finish
 from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
-from bitagent_evaluator.runs.readable import readable
-from bitagent_evaluator.runs.results import Provenance, write_results
+from bitagent_evaluator.runs.judging import Judging, judges_for, usable_cores
+from bitagent_evaluator.runs.results import Provenance
 from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
 from bitagent_evaluator.safety.selection import weight_files
-from bitagent_evaluator.scoring import Aggregate, aggregate, score
+from bitagent_evaluator.scoring import Aggregate
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +64,12 @@ class Evaluation:
     """How answers are judged; not part of what answers depend on, so a run can be taken over with another scorer."""
     loss: LossParameters = field(default_factory=LossParameters)
     """How losses are measured, for scorer Loss."""
+    task_set: TaskSetManifest | None = None
+    """The manifest of the task set, if it has one, for provenance."""
     fresh: bool = False
     """Ask everything anew instead of taking over an earlier attempt's answers."""
+    began: float | None = None
+    """When it began, on the monotonic clock; None for the first of a process, which pays for the process's start."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,21 @@ class Evaluated:
 def evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> Evaluated:
     """Score the model and write the results to `out_dir`. Raises ModelFault or InfrastructureFault."""
     try:
-        return _evaluate(evaluation, backend, progress)
+        return _evaluate(_for_losses(evaluation) if evaluation.scorer is Scorer.LOSS else evaluation, backend, progress)
     except ChildLost as error:
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, str(error)) from error
+
+
+def _for_losses(evaluation: Evaluation) -> Evaluation:
+    """What scorer Loss does not leave open: float32, because a 16-bit format moves a loss by more than models differ, and the plain chat where
+    no format was chosen, because there is no call to be asked for.
+    """
+    chosen = evaluation.prompt_format
+    return replace(
+        evaluation,
+        engine=evaluation.engine.model_copy(update={"dtype": DType.FLOAT32}),
+        prompt_format=PromptFormat.CHAT_TEMPLATE if chosen is PromptFormat.AUTO else chosen,
+    )
 
 
 def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> Evaluated:
@@ -111,8 +130,25 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
         key = _run_key(evaluation, backend, wording, ways, config)
         ids = {task_id for way in ways for task_id in way.ids}
         with Journal(evaluation.out_dir, key, ids, fresh=evaluation.fresh) as journal:
-            load, generate = _generate(evaluation, backend, progress, config, ways, journal)
-            return _finish(evaluation, progress, wording, key, journal, too_long=too_long, load=load, generate=generate)
+            judges = judges_for(evaluation.tasks, usable_cores())
+            with Judging(evaluation.tasks, wording.name, evaluation.scorer, judges=judges) as judging:
+                judging.hand(list(journal.responses.values()))
+                load, generate = _generate(evaluation, backend, progress, config, ways, journal, judging)
+                progress.phase("scoring")
+                started = time.monotonic()
+                provenance = _provenance(evaluation, wording, key, journal)
+                finished = finish(evaluation.out_dir, provenance, evaluation.tasks, journal.responses, judging)
+            return Evaluated(
+                aggregate=finished.aggregate,
+                result_digest=finished.result_digest,
+                prompt_format=wording.name,
+                device=" + ".join(journal.started.devices)[:128],
+                resumed=journal.resumed,
+                too_long=too_long,
+                seconds=PhaseSeconds(
+                    load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"
+                ),
+            )
 
 
 def checked_config(model_dir: Path) -> dict[str, Any]:
@@ -154,25 +190,29 @@ def _generate(
     config: dict[str, Any],
     ways: Sequence[Way],
     journal: Journal,
+    judging: Judging,
 ) -> tuple[float, float]:
     """Ask what is not answered yet; seconds until ready, and seconds of generating."""
     total = sum(len(way.ids) for way in ways)
     if journal.resumed:
         _log.info("%d of %d answers taken over from an earlier attempt", journal.resumed, total)
     if len(journal.responses) == total:
-        return seconds_since_process_start(), 0.0
+        return seconds_since(evaluation.began), 0.0
     sequences = [tokens for way in ways for tokens in way.sequences]
     plan = plan_engine(config, evaluation.engine, backend.hardware(), lengths=sequences, max_tokens=0)
+    if evaluation.scorer is Scorer.LOSS:
+        plan = for_losses(plan)
     progress.phase("loading the model")
     with backend.start(evaluation.model_dir, plan) as engine:
-        journal.start(device=engine.device, arguments=plan.arguments, packages=engine.packages)
-        load = seconds_since_process_start()
+        journal.start(device=engine.device, arguments=plan.recorded, packages=engine.packages)
+        load = seconds_since(evaluation.began)
         progress.phase("generating")
         started = time.monotonic()
         progress.answered(len(journal.responses), total)
 
         def keep(responses: list[Response]) -> None:
             journal.append(responses)
+            judging.hand(responses)
             progress.answered(len(journal.responses), total)
 
         for way in ways:
@@ -180,41 +220,19 @@ def _generate(
         return load, time.monotonic() - started
 
 
-def _finish(
-    evaluation: Evaluation,
-    progress: Progress,
-    wording: Wording,
-    key: RunKey,
-    journal: Journal,
-    *,
-    too_long: int,
-    load: float,
-    generate: float,
-) -> Evaluated:
-    """Judge all answers and write the results."""
-    progress.phase("scoring")
-    started = time.monotonic()
-    responses = [journal.responses[task.id] for task in evaluation.tasks if task.id in journal.responses]
-    verdicts = score(evaluation.tasks, readable(evaluation.tasks, responses, wording.name), scorer=evaluation.scorer)
-    total = aggregate(verdicts, seed=evaluation.task_set_digest)
-    provenance = Provenance(
+def _provenance(evaluation: Evaluation, wording: Wording, key: RunKey, journal: Journal) -> Provenance:
+    return Provenance(
         repo=evaluation.repo,
         commit=evaluation.commit,
         weights_digest=evaluation.weights_digest,
         task_set_digest=evaluation.task_set_digest,
+        task_set=evaluation.task_set,
         prompt_format=wording.name,
+        syntaxes=tuple(wording.format.syntaxes),
         max_tokens=evaluation.max_tokens,
+        choices=evaluation.engine,
         dtype=key.dtype,
         scorer=evaluation.scorer,
+        loss=evaluation.loss,
         started=journal.started,
-    )
-    digest = write_results(evaluation.out_dir, provenance, responses, verdicts, total)
-    return Evaluated(
-        aggregate=total,
-        result_digest=digest,
-        prompt_format=wording.name,
-        device=" + ".join(journal.started.devices)[:128],
-        resumed=journal.resumed,
-        too_long=too_long,
-        seconds=PhaseSeconds(load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"),
     )

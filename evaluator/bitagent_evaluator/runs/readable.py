@@ -11,15 +11,16 @@ from bitagent_evaluator.formats import prompt_format
 
 
 def readable(tasks: Sequence[Task], responses: Sequence[Response], used: PromptFormat) -> list[Response]:
-    """The responses with their calls in BFCL's syntax; what is no call in a syntax of the format stays as it is.
+    """The responses, with all steps of conversations, with their calls in BFCL's syntax; what is no call in a syntax of the format stays.
 
     Raises ValueError for Auto, which is no format.
     """
     syntaxes = prompt_format(used).syntaxes
     languages = {task.id: task.language for task in tasks}
-    return [
-        response.model_copy(
-            update={"text": normalise(response.text, syntaxes, languages.get(response.id, Language.PYTHON))}
-        )
-        for response in responses
-    ]
+
+    def read(response: Response) -> Response:
+        language = languages.get(response.id, Language.PYTHON)
+        turns = [[normalise(step, syntaxes, language) for step in turn] for turn in response.turns]
+        return response.model_copy(update={"text": normalise(response.text, syntaxes, language), "turns": turns})
+
+    return [read(response) for response in responses]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evalround import LossParameters, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EvaluateSummary
-from bitagent_crds.results import Response, ResultsManifest, Verdict
+from bitagent_crds.minermodel import Engine
+from bitagent_crds.results import Response, ResultsManifest, TaskSetManifest, Verdict
 from bitagent_evaluator.runs.files import digest_of, write_atomically
 from bitagent_evaluator.runs.journal import RESPONSES, Started, encode_line
 from bitagent_evaluator.scoring import Aggregate
@@ -30,11 +31,16 @@ class Provenance:
     commit: str | None
     weights_digest: str | None
     task_set_digest: str
+    task_set: TaskSetManifest | None
     prompt_format: PromptFormat
+    syntaxes: tuple[str, ...]
     max_tokens: int
+    choices: Engine
     dtype: str
     scorer: Scorer
     started: Started
+    loss: LossParameters = field(default_factory=LossParameters)
+    """How losses are measured, with scorer Loss."""
 
 
 def write_results(
@@ -55,6 +61,7 @@ def write_results(
         prompt_format=provenance.prompt_format,
         max_tokens=provenance.max_tokens,
         engine=provenance.started.arguments,
+        choices=provenance.choices.to_wire(),
         packages=provenance.started.packages | {name: version(name) for name in JUDGES},
         device=" + ".join(provenance.started.devices),
         dtype=provenance.dtype,
@@ -66,6 +73,12 @@ def write_results(
         passed=aggregate.passed,
         total=aggregate.total,
         categories=aggregate.categories,
+        leaderboard=dict(aggregate.leaderboard),
+        loss=aggregate.loss,
+        batch_losses=list(aggregate.batch_losses),
+        loss_parameters=provenance.loss if provenance.scorer is Scorer.LOSS else None,
+        syntaxes=list(provenance.syntaxes),
+        task_set=provenance.task_set,
     )
     content = (manifest.model_dump_json(indent=2) + "\n").encode()
     write_atomically(directory / RESPONSES, answers)

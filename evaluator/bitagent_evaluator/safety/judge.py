@@ -57,7 +57,7 @@ def _examine(evidence: Evidence, findings: _Findings) -> None:
     findings.quantization = _quantization_name(config)
     shards = {name: parse_header(name, data, evidence.sizes[name]) for name, data in sorted(evidence.headers.items())}
     tensors = merge(shards)
-    findings.parameters = parameters(tensors, tied=config.get("tie_word_embeddings") is True)
+    findings.parameters = parameters(tensors, config)
     tokenizer_config = parse_object(TOKENIZER_CONFIG, small[TOKENIZER_CONFIG], Reason.BAD_TOKENIZER)
     findings.template_digest = template_digest(template_source(small, tokenizer_config))
 

@@ -16,7 +16,8 @@ from bitagent_evaluator.safety.selection import INDEX
 
 _PLAIN = frozenset({"BF16", "F16", "F32"})
 _PACKED = frozenset({"qweight", "weight_packed"})
-_PER_INT32 = 8
+_WORD_BITS = 32
+_USUAL_BITS = 4
 _AUXILIARY = frozenset({"qzeros", "scales", "g_idx", "weight_scale", "weight_shape", "weight_zero_point", "inv_freq"})
 
 
@@ -38,14 +39,21 @@ def merge(shards: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return tensors
 
 
-def parameters(tensors: Mapping[str, Tensor], *, tied: bool) -> int:
-    """Number of parameters; a packed weight counts as the eight that an int32 stands for, what belongs to a quantisation not at all."""
+def parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> int:
+    """Number of parameters; a packed weight counts as those that an int32 stands for, what belongs to a quantisation not at all.
+
+    The configuration need not be sound: it says whether the head is tied and how many bits a weight has, four if it does not say.
+    """
+    tied = config.get("tie_word_embeddings") is True
+    settings = config.get("quantization_config")
+    bits = settings.get("bits") if isinstance(settings, dict) else None
+    per_word = _WORD_BITS // (8 if bits == 8 else _USUAL_BITS)
     total = 0
     for name, tensor in tensors.items():
         suffix = name.rpartition(".")[2]
         if suffix in _AUXILIARY or (tied and name == "lm_head.weight"):
             continue
-        total += tensor.elements * (_PER_INT32 if suffix in _PACKED else 1)
+        total += tensor.elements * (per_word if suffix in _PACKED else 1)
     return total
 
 

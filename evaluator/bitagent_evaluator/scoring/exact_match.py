@@ -1,7 +1,7 @@
 """Scorer `ExactMatch`: the ground truth's first allowed values and nothing else, calls in order, types included.
 
-An argument whose first allowed value is "" must be left out. Tasks that expect no call, or any, are judged as BFCL does: their answers have
-nothing to match. Java and JavaScript answers are read in a child process, as for `Bfcl`.
+An argument whose first allowed value is "" must be left out. Tasks that expect no call, or any, and conversations are judged as BFCL does: their
+answers have nothing to match. Java and JavaScript answers are read in a child process, as for `Bfcl`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bitagent_crds.results import Expects, Language, Response, Task, Verdict
 from bitagent_evaluator.answers import AnswerError, decode
 from bitagent_evaluator.scoring import judgement
 from bitagent_evaluator.scoring.child import Child
+from bitagent_evaluator.scoring.multi_turn.judgement import Conversations
 from bitagent_evaluator.scoring.possible_answers import LEFT_OUT, chosen
 
 DIFFERENT = "exact_match:different"
@@ -24,9 +25,12 @@ class ExactMatch:
 
     def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
-        with Child(judge) as child:
+        with Child(judge) as child, Conversations() as conversations:
             for task, response in answers:
-                yield (judge if task.language is Language.PYTHON else child.judge)(task, response.text)
+                if task.expects is Expects.STATE:
+                    yield conversations.judge(task, response)
+                else:
+                    yield (judge if task.language is Language.PYTHON else child.judge)(task, response.text)
 
 
 def judge(task: Task, text: str) -> Verdict:

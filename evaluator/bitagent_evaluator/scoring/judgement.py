@@ -18,6 +18,7 @@ REFUSED = "ast_decoder:refused"
 UNEXPECTED_CALL = "irrelevance_error:decoder_success"
 MISSING_CALL = "relevance_error:decoder_failed"
 UNCHECKABLE = "ast_checker:raised"
+NO_GROUND_TRUTH = "no_ground_truth"
 
 _CATEGORIES = frozenset(BfclCategory)
 _CHECKER_FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -29,7 +30,12 @@ def judge(task: Task, text: str) -> Verdict:
 
     Besides the official error types there are `ast_decoder:refused` (see AnswerError.refused) and `ast_checker:raised` (the official
     checker failed on what the model wrote; upstream that ends the whole run).
+    A task that has only a reference text fails with `no_ground_truth`.
     """
+    if task.expects is Expects.TEXT:
+        return verdict(
+            task, NO_GROUND_TRUTH, "the task has a reference text and no ground truth; scorer Loss judges it"
+        )
     try:
         if task.expects is Expects.CALLS:
             error, detail = _check_calls(task, text)
@@ -88,8 +94,10 @@ def checker_category(task: Task) -> str:
     """The category by which the official checker chooses its rule: BFCL's own, or one that follows from the task's shape.
 
     Its `simple` rules look at the first function alone. A simple case that was given more functions is judged as `multiple`, or the place
-    would tell the answer.
+    would tell the answer. Only its `parallel` rules know of several calls, so a case that was merged with another is judged by those.
     """
+    if len(task.ground_truth or ()) > 1 and "parallel" not in task.category:
+        return BfclCategory.PARALLEL
     if task.category in _CATEGORIES and ("simple" not in task.category or len(task.functions) == 1):
         return task.category
     if len(task.ground_truth or ()) > 1:
@@ -110,5 +118,7 @@ def _explain(errors: list[Any]) -> str:
 
 def _printable(text: str) -> str:
     """The text cut to size, with whatever a model slipped into it (control characters, halves of characters) escaped."""
+    if text.isprintable():
+        return text[:MAX_DETAIL]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_DETAIL])
     return shown[:MAX_DETAIL]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bitagent_crds.evalround import Scorer as ScorerName
 from bitagent_crds.results import Response, Task, Verdict
@@ -17,6 +17,7 @@ SCORERS = Registry(
         ScorerName.BITAGENT_2024_11.value: "bitagent_evaluator.scoring.bitagent.scorer:BitAgent202411",
         ScorerName.BITAGENT_2025_04.value: "bitagent_evaluator.scoring.bitagent.scorer:BitAgent202504",
         ScorerName.EXACT_MATCH.value: "bitagent_evaluator.scoring.exact_match:ExactMatch",
+        ScorerName.LOSS.value: "bitagent_evaluator.scoring.loss:Loss",
     },
 )
 
@@ -25,7 +26,19 @@ class Scorer(Protocol):
     """Judges answers. Made without arguments."""
 
     def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
-        """One verdict for each task with its answer, in order. No answer makes it raise, hang or execute anything."""
+        """One verdict for each task with its answer, in order, each given before the next answer is taken: answers may still be coming.
+
+        No answer makes it raise, hang or execute anything.
+        """
+        ...
+
+
+@runtime_checkable
+class JudgesSilence(Protocol):
+    """A scorer with verdicts of its own on tasks without a response."""
+
+    def unanswered(self, task: Task) -> Verdict:
+        """The verdict on such a task."""
         ...
 
 
@@ -42,15 +55,17 @@ def _made(name: str) -> Scorer:
 def score(tasks: Sequence[Task], responses: Iterable[Response], *, scorer: str = ScorerName.BFCL) -> list[Verdict]:
     """Judge one model's answers to `tasks` by a registered scorer: one verdict per task, in the order of the tasks.
 
-    A task without a response fails with error `no_response`. Responses to other tasks are ignored; of two responses to one task the
-    first counts, as it does when an interrupted run goes on.
+    A task without a response fails with error `no_response`, unless the scorer has another verdict on it. Responses to other tasks are
+    ignored; of two responses to one task the first counts, as it does when an interrupted run goes on.
     """
     answers: dict[str, Response] = {}
     for response in responses:
         answers.setdefault(response.id, response)
     answered = [(task, answers[task.id]) for task in tasks if task.id in answers]
-    judged = {verdict.id: verdict for verdict in _made(scorer).verdicts(answered)}
-    return [judged.get(task.id) or _no_response(task) for task in tasks]
+    judge = _made(scorer)
+    judged = {verdict.id: verdict for verdict in judge.verdicts(answered)}
+    unanswered = judge.unanswered if isinstance(judge, JudgesSilence) else _no_response
+    return [judged.get(task.id) or unanswered(task) for task in tasks]
 
 
 def answer(task: Task, text: str) -> Response:

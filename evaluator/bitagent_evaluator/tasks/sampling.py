@@ -41,9 +41,14 @@ def shares(count: int, weights: Sequence[int], available: Sequence[int]) -> list
     return given
 
 
+def draw_rank(task_id: str, *, seed: str, index: int) -> bytes:
+    """What a draw sorts by; `index` is the source's place in the spec."""
+    return rank("draw", seed, str(index), task_id)
+
+
 def draw(ids: Sequence[str], count: int, *, seed: str, index: int) -> list[str]:
-    """`count` of the ids, without repetition; `index` is the source's place in the spec."""
-    return sorted(ids, key=lambda task_id: (rank("draw", seed, str(index), task_id), task_id))[:count]
+    """`count` of the ids, without repetition: those of the lowest rank."""
+    return sorted(ids, key=lambda task_id: (draw_rank(task_id, seed=seed, index=index), task_id))[:count]
 
 
 def order(ids: Sequence[str], *, seed: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`python3 -m bitagent_local.demo up|down|status|images|toolchain`: what the Makefile's verbs call."""
+"""`python3 -m bitagent_local.demo up|down|status|altered|images|toolchain`: what the Makefile's verbs call."""
 
 from __future__ import annotations
 
@@ -119,6 +119,23 @@ def existing() -> stack.Stack:
     return stack.Stack(Kubectl(tools.kubectl, kubeconfig), tools.helm, toolchain.PYTHON)
 
 
+def altered(phases: Phases) -> int:
+    """Beside a demo that runs: the rewriter, and a round that uses it (examples/altered), until its leaderboard is there."""
+    if toolchain.foreign_kubeconfig() is not None:
+        raise ClusterError(
+            "the small rewriter needs the local node's volumes; on your own cluster apply examples/rewriter, then examples/altered"
+        )
+    made = existing()
+    with phases.phase("rewriter"):
+        stack.install_rewriter(made, Node())
+        stack.wait_rewriter(made)
+    with phases.phase("altered round"):
+        stack.apply_altered(made)
+        stack.wait_altered(made)
+    print(made.kubectl.run("get", "evalrounds", "altered-benchmark", "-n", stack.NAMESPACE, "-o", "wide"))
+    return 0
+
+
 def down(phases: Phases) -> int:
     """Remove the local node with everything on it, or the demo from the user's cluster."""
     if toolchain.foreign_kubeconfig() is not None:
@@ -134,7 +151,7 @@ def down(phases: Phases) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; 0 done, 1 failed with a message that says which step, why, and where its log is."""
     parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "images", "toolchain"))
+    parser.add_argument("verb", choices=("up", "down", "status", "altered", "images", "toolchain"))
     verb = parser.parse_args(argv).verb
     phases = Phases(toolchain.log_folder())
     try:
@@ -142,6 +159,8 @@ def main(argv: list[str] | None = None) -> int:
             return up(phases)
         if verb == "down":
             return down(phases)
+        if verb == "altered":
+            return altered(phases)
         if verb == "status":
             return show(existing(), follow=False)
         toolchain.prepare(phases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +21,13 @@ NAMESPACE = "bitagent"
 WORLD_NAMESPACE = "bitagent-world"
 RELEASE = "bitagent-operator"
 EXAMPLES = ROOT / "examples" / "demo"
+ALTERED = ROOT / "examples" / "altered"
 MANIFESTS = SOURCES / "manifests"
 MODELS_VOLUME = "bitagent-operator-models"
 ARTIFACTS_VOLUME = "bitagent-operator-artifacts"
 SITE_VOLUME = "bitagent-site"
+REWRITER_VOLUME = "bitagent-rewriter"
+REWRITER_MODEL = SOURCES / "models" / "tiny-rewriter"
 CRDS = ("minermodels.bitagent.io", "evalrounds.bitagent.io", "validators.bitagent.io")
 SITE_PACKAGES = ROOT / ".venv" / "lib" / "python3.11" / "site-packages"
 
@@ -67,6 +71,31 @@ def install_world(stack: Stack, *, image: str) -> None:
         stack.kubectl.run("rollout", "status", f"deploy/{name}", "-n", WORLD_NAMESPACE, "--timeout=120s")
 
 
+def install_rewriter(stack: Stack, node: Node) -> None:
+    """A language model that rewords questions, as a pod beside the operator. Does not wait: it is ready half a minute later.
+
+    Raises:
+        ClusterError: The operator is not installed.
+    """
+    api = Api.from_kubeconfig(node.kubeconfig)
+    ensure_volume(node, api, REWRITER_VOLUME, namespace=NAMESPACE, path=REWRITER_MODEL, modes=("ReadOnlyMany",))
+    image = evaluator_image(stack)
+    stack.kubectl.apply(Template((MANIFESTS / "rewriter.yaml").read_text()).safe_substitute(EVALUATOR_IMAGE=image))
+
+
+def wait_rewriter(stack: Stack) -> None:
+    """Until the rewriter answers."""
+    stack.kubectl.run("rollout", "status", "deploy/rewriter", "-n", NAMESPACE, "--timeout=300s")
+
+
+def evaluator_image(stack: Stack) -> str:
+    """The image that the operator starts Jobs with, as Helm was told."""
+    values: dict[str, dict[str, str]] = json.loads(
+        stack.run_helm("get", "values", RELEASE, "-n", NAMESPACE, "-o", "json")
+    )
+    return values["images"]["evaluator"]
+
+
 def install_operator(
     stack: Stack, images: Mapping[str, str], *, values: Path, extra: Mapping[str, str] | None = None
 ) -> None:
@@ -91,14 +120,32 @@ def wait_operator(stack: Stack) -> None:
 def apply_demo(stack: Stack, scratch: Path) -> None:
     """Tasks, hotkey and the demo's objects."""
     kubectl = stack.kubectl
-    tasks = kubectl.run(
-        "create", "configmap", "demo-tasks", "-n", NAMESPACE, "--dry-run=client", "-o", "yaml",
-        f"--from-file=tasks.jsonl={SOURCES / 'models' / 'tasks.jsonl'}",
-    )  # fmt: skip
-    kubectl.apply(tasks)
+    kubectl.apply(_task_file(stack, "demo-tasks", SOURCES / "models" / "tasks.jsonl"))
     kubectl.apply(hotkey_secret(stack, "//Validator", scratch))
     kubectl.apply((EXAMPLES / "minermodels.yaml").read_text())
     kubectl.apply((EXAMPLES / "validator.yaml").read_text())
+
+
+def apply_altered(stack: Stack) -> None:
+    """The public benchmark, and the round that alters it (examples/altered)."""
+    stack.kubectl.apply(_task_file(stack, "demo-benchmark", SOURCES / "models" / "benchmark.jsonl"))
+    stack.kubectl.apply((ALTERED / "minermodels.yaml").read_text())
+    stack.kubectl.apply((ALTERED / "evalround.yaml").read_text())
+
+
+def wait_altered(stack: Stack) -> None:
+    """Until that round is complete."""
+    stack.kubectl.run(
+        "wait", "--for=condition=Complete", "evalround/altered-benchmark", "-n", NAMESPACE, "--timeout=600s"
+    )
+
+
+def _task_file(stack: Stack, name: str, path: Path) -> str:
+    """Manifest of a ConfigMap with one file of tasks."""
+    return stack.kubectl.run(
+        "create", "configmap", name, "-n", NAMESPACE, "--dry-run=client", "-o", "yaml",
+        f"--from-file=tasks.jsonl={path}",
+    )  # fmt: skip
 
 
 def hotkey_secret(stack: Stack, uri: str, scratch: Path) -> str:

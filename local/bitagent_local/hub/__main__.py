@@ -30,29 +30,32 @@ def arguments() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="0.0.0.0")
     serve.add_argument("--port", type=int, default=8080, help="default %(default)s; 0 takes a free one")
     serve.add_argument("--root", type=Path, required=True, help="as made by pack")
-    serve.add_argument("--pack", type=Path, metavar="LIST", help="pack this list into the root first")
+    serve.add_argument(
+        "--pack", type=Path, action="append", default=[], metavar="LIST", help="pack this list into the root first"
+    )
 
     packing = commands.add_parser("pack", help="build a folder of repositories from a list")
     packing.set_defaults(run=_pack)
     packing.add_argument("--root", type=Path, required=True, help="where to build")
-    packing.add_argument("list", type=Path, help="such as local/models/repositories.yaml")
+    packing.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="such as local/models/repositories.yaml")
     return parser
 
 
 def _pack(options: argparse.Namespace) -> int:
-    for repo, commit in _packed(options.list, options.root).items():
-        print(f"{repo} {commit}")
+    for listed in options.lists:
+        for repo, commit in _packed(listed, options.root).items():
+            print(f"{repo} {commit}")
     return 0
 
 
 def _packed(listed: Path, root: Path) -> dict[str, str]:
-    return pack.pack(pack.load(listed), models=listed.parent, root=root)
+    return pack.pack(pack.load(listed), folders=listed.parent, root=root)
 
 
 def _serve(options: argparse.Namespace) -> int:
-    if options.pack:
-        _packed(options.pack, options.root)
-    names = [found.name for found in repository.every(options.root)]
+    for listed in options.pack:
+        _packed(listed, options.root)
+    names = [found.name for kind in repository.KINDS for found in repository.every(options.root, kind=kind)]
     if not names:
         raise ValueError(f"{options.root} holds no repositories; make some with `python -m bitagent_local.hub pack`")
     tokens, granted = (

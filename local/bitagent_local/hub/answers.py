@@ -95,8 +95,8 @@ class Hub:
         except EntryNotFound as error:
             return Refused(HTTPStatus.NOT_FOUND, "EntryNotFound", str(error)).answer()
 
-    def snapshot(self, request: Request, name: str, revision: str, *, files: bool) -> Snapshot:
-        """The snapshot that a request may see.
+    def snapshot(self, request: Request, parts: dict[str, str], revision: str, *, files: bool) -> Snapshot:
+        """The snapshot that a request may see, of the repository that a route's `kind` and `repo` name.
 
         Raises:
             Refused: its token does not reach that far.
@@ -105,13 +105,14 @@ class Hub:
         """
         if request.token is not None and request.token not in self.tokens | self.granted:
             raise Refused(HTTPStatus.UNAUTHORIZED, "", "Invalid credentials in Authorization header")
-        found = repository.find(self.root, name)
+        name = parts["repo"]
+        found = repository.find(self.root, name, kind=parts["kind"])
         refs = found.refs
         if refs.private and request.token is None:
             raise self._hidden(request, f"no repository {name}")
         if refs.gated and files and request.token not in self.granted:
             status = HTTPStatus.UNAUTHORIZED if request.token is None else HTTPStatus.FORBIDDEN
-            raise Refused(status, "GatedRepo", f"Access to model {name} is restricted: ask its owner for access.")
+            raise Refused(status, "GatedRepo", f"Access to {name} is restricted: ask its owner for access.")
         return found.at(revision)
 
     def _hidden(self, request: Request, message: str) -> Refused:
@@ -123,15 +124,14 @@ class Hub:
 Respond = Callable[[Hub, Request, dict[str, str]], Answer]
 
 
-def _model(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """``model_info``: everything about a repository at a revision, except its files' content."""
-    snapshot = hub.snapshot(request, parts["repo"], parts["revision"] or "main", files=False)
+def _info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
+    """``model_info`` and ``dataset_info``: everything about a repository at a revision, except its files' content."""
+    snapshot = hub.snapshot(request, parts, parts["revision"] or "main", files=False)
     refs, card, parameters = snapshot.repository.refs, snapshot.card(), snapshot.parameters()
     tags = [*card.get("tags", []), f"license:{card['license']}"] if "license" in card else [*card.get("tags", [])]
     info: dict[str, Any] = {
         "_id": snapshot.commit[:24],
         "id": snapshot.repository.name,
-        "modelId": snapshot.repository.name,
         "author": snapshot.repository.name.split("/")[0],
         "sha": snapshot.commit,
         "private": refs.private,
@@ -141,10 +141,11 @@ def _model(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
         "likes": 0,
         "tags": ["safetensors", *tags] if parameters else tags,
         "cardData": card,
-        "config": _public_config(snapshot),
         "siblings": [_sibling(file, blobs=request.flag("blobs")) for file in snapshot.files()],
     }
-    info |= {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
+    if parts["kind"] == repository.MODELS:
+        info |= {"modelId": snapshot.repository.name, "config": _public_config(snapshot)}
+        info |= {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
     if parameters:
         info["safetensors"] = {"parameters": parameters, "total": sum(parameters.values())}
     return _json(info)
@@ -152,7 +153,7 @@ def _model(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 def _tree(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
     """Files and folders below a path; all levels with ``recursive``."""
-    snapshot = hub.snapshot(request, parts["repo"], parts["revision"], files=False)
+    snapshot = hub.snapshot(request, parts, parts["revision"], files=False)
     prefix = f"{parts['path'].strip('/')}/" if parts["path"].strip("/") else ""
     entries: dict[str, dict[str, Any]] = {}
     for file in snapshot.files():
@@ -171,7 +172,7 @@ def _tree(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 def _paths_info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
     """Facts about named files; those that do not exist are left out."""
-    snapshot = hub.snapshot(request, parts["repo"], parts["revision"], files=False)
+    snapshot = hub.snapshot(request, parts, parts["revision"], files=False)
     try:
         wanted = json.loads(request.body)["paths"]
     except (ValueError, KeyError, TypeError):
@@ -182,7 +183,7 @@ def _paths_info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 def _refs(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
     """Branches and tags."""
-    refs = hub.snapshot(request, parts["repo"], "main", files=False).repository.refs
+    refs = hub.snapshot(request, parts, "main", files=False).repository.refs
 
     def listed(kind: str, names: dict[str, str]) -> list[dict[str, str]]:
         return [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": commit} for name, commit in names.items()]
@@ -193,7 +194,7 @@ def _refs(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 def _resolve(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
     """A file's content, or a range of it."""
-    snapshot = hub.snapshot(request, parts["repo"], parts["revision"], files=True)
+    snapshot = hub.snapshot(request, parts, parts["revision"], files=True)
     try:
         file = snapshot.file(parts["path"])
     except EntryNotFound as error:
@@ -219,18 +220,21 @@ def _resolve(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 
 def _health(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    return _json({"repositories": [found.name for found in repository.every(hub.root)]})
+    names = [found.name for kind in repository.KINDS for found in repository.every(hub.root, kind=kind)]
+    return _json({"repositories": names})
 
 
+KIND = rf"(?P<kind>{'|'.join(repository.KINDS)})"
 REPO = r"(?P<repo>[^/]+/[^/]+)"
 REVISION = r"(?P<revision>[^/]+)"
 ROUTES: tuple[tuple[re.Pattern[str], Respond], ...] = (
     (re.compile(r"/healthz"), _health),
-    (re.compile(rf"/api/models/{REPO}/tree/{REVISION}(?P<path>(?:/.*)?)"), _tree),
-    (re.compile(rf"/api/models/{REPO}/paths-info/{REVISION}"), _paths_info),
-    (re.compile(rf"/api/models/{REPO}/refs"), _refs),
-    (re.compile(rf"/api/models/{REPO}(?:/revision/{REVISION})?"), _model),
-    (re.compile(rf"/{REPO}/resolve/{REVISION}/(?P<path>.+)"), _resolve),
+    (re.compile(rf"/api/{KIND}/{REPO}/tree/{REVISION}(?P<path>(?:/.*)?)"), _tree),
+    (re.compile(rf"/api/{KIND}/{REPO}/paths-info/{REVISION}"), _paths_info),
+    (re.compile(rf"/api/{KIND}/{REPO}/refs"), _refs),
+    (re.compile(rf"/api/{KIND}/{REPO}(?:/revision/{REVISION})?"), _info),
+    (re.compile(rf"/(?P<kind>datasets)/{REPO}/resolve/{REVISION}/(?P<path>.+)"), _resolve),
+    (re.compile(rf"/(?P<kind>){REPO}/resolve/{REVISION}/(?P<path>.+)"), _resolve),
 )
 
 

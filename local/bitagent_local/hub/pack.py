@@ -1,4 +1,4 @@
-"""Build the hub's folders out of model folders, by a list of repositories (YAML).
+"""Build the hub's folders out of folders of models and datasets, by lists of repositories (YAML).
 
 A commit's id is a hash of the repository's name and its files, so packing the same list gives the same commits
 everywhere, and a copy of somebody's files in another repository is another commit, as in life.
@@ -17,7 +17,7 @@ from typing import Annotated, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from bitagent_local.hub.repository import REFS, Refs, git_blob_id
+from bitagent_local.hub.repository import DATASETS, MODELS, REFS, Refs, git_blob_id, home
 from bitagent_local.models import bad
 
 RefName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -32,11 +32,26 @@ class Strict(BaseModel):
 class Content(Strict):
     """What a branch holds."""
 
-    model: str = Field(description="folder of a model, relative to the list")
+    model: str | None = Field(default=None, description="folder of a model, relative to the list")
+    dataset: str | None = Field(default=None, description="folder of a dataset, relative to the list")
     damage: str | None = Field(default=None, description="break the model in this way; see models/bad.py")
+
+    @property
+    def folder(self) -> str:
+        """The folder that is named."""
+        return self.model or self.dataset or ""
+
+    @property
+    def kind(self) -> str:
+        """Which of the two it holds."""
+        return MODELS if self.model else DATASETS
 
     @model_validator(mode="after")
     def _damage(self) -> Self:
+        if bool(self.model) == bool(self.dataset):
+            raise ValueError("a branch holds a model or a dataset")
+        if self.damage is not None and self.dataset:
+            raise ValueError("only models are damaged")
         if self.damage is not None and self.damage not in bad.DAMAGES:
             raise ValueError(f"no damage {self.damage!r}; there are {', '.join(sorted(bad.DAMAGES))}")
         return self
@@ -59,7 +74,14 @@ class RepositorySpec(Strict):
             raise ValueError(f"{self.repo} has no branch main")
         if unknown := set(self.tags.values()) - set(self.branches):
             raise ValueError(f"{self.repo} tags unknown branches: {', '.join(sorted(unknown))}")
+        if len({content.kind for content in self.branches.values()}) > 1:
+            raise ValueError(f"{self.repo} has branches with models and branches with datasets")
         return self
+
+    @property
+    def kind(self) -> str:
+        """What its branches hold."""
+        return self.branches["main"].kind
 
 
 class HubSpec(Strict):
@@ -81,22 +103,22 @@ def load(path: Path) -> HubSpec:
         raise ValueError(f"{path} is not YAML: {error}") from error
 
 
-def pack(spec: HubSpec, *, models: Path, root: Path) -> dict[str, str]:
-    """Make every repository below ``root`` anew; returns the commit of each main branch by repository.
+def pack(spec: HubSpec, *, folders: Path, root: Path) -> dict[str, str]:
+    """Make every repository below ``root`` anew, of folders below ``folders``; returns the commit of each main branch by repository.
 
     Raises:
-        FileNotFoundError: a model folder is missing.
+        FileNotFoundError: a folder is missing.
     """
-    return {repository.repo: _pack_one(repository, models=models, root=root) for repository in spec.repositories}
+    return {repository.repo: _pack_one(repository, folders=folders, root=root) for repository in spec.repositories}
 
 
-def _pack_one(spec: RepositorySpec, *, models: Path, root: Path) -> str:
-    final = root / spec.repo
+def _pack_one(spec: RepositorySpec, *, folders: Path, root: Path) -> str:
+    final = home(root, spec.kind) / spec.repo
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=final.parent, prefix=".packing-") as scratch:
         folder = Path(scratch) / "repository"
         folder.mkdir()
-        branches = {name: _commit(spec, content, models, folder) for name, content in spec.branches.items()}
+        branches = {name: _commit(spec, content, folders, folder) for name, content in spec.branches.items()}
         refs = Refs(
             branches=branches,
             tags={tag: branches[branch] for tag, branch in spec.tags.items()},
@@ -110,15 +132,18 @@ def _pack_one(spec: RepositorySpec, *, models: Path, root: Path) -> str:
     return branches["main"]
 
 
-def _commit(spec: RepositorySpec, content: Content, models: Path, folder: Path) -> str:
-    source, work = models / content.model, folder / "work"
+def _commit(spec: RepositorySpec, content: Content, folders: Path, folder: Path) -> str:
+    source, work = folders / content.folder, folder / "work"
     if not source.is_dir():
-        raise FileNotFoundError(f"{spec.repo} wants the model folder {source}, which is not there")
+        raise FileNotFoundError(f"{spec.repo} wants the {content.kind[:-1]} folder {source}, which is not there")
     if content.damage is None:
         shutil.copytree(source, work, copy_function=shutil.copyfile)
     else:
         bad.make(source, work, content.damage)
-    (work / "README.md").write_text(_readme(spec), encoding="utf-8")
+    if (
+        spec.kind == MODELS or not (work / "README.md").exists()
+    ):  # a dataset's own README says which files are which split
+        (work / "README.md").write_text(_readme(spec), encoding="utf-8")
     commit = commit_id(spec.repo, work)
     if (folder / commit).exists():
         shutil.rmtree(work)
@@ -135,10 +160,8 @@ def commit_id(repo: str, folder: Path) -> str:
 
 
 def _readme(spec: RepositorySpec) -> str:
-    card = {
-        "license": spec.license,
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": ["function-calling"],
-    }
+    card: dict[str, object] = {"license": spec.license}
+    if spec.kind == MODELS:
+        card |= {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    card["tags"] = ["function-calling"]
     return f"---\n{yaml.safe_dump(card, sort_keys=False)}---\n\n# {spec.repo}\n\n{spec.description}\n"

@@ -2,6 +2,7 @@
 
 ROOT/<owner>/<name>/refs.json               branches and tags, and who may read
 ROOT/<owner>/<name>/<commit>/<files>        one folder a commit, 40 hex digits
+ROOT/datasets/<owner>/<name>/...            the same for a dataset, which may be called as a model is
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitagent_local.models import safetensors_header
 
+MODELS, DATASETS = "models", "datasets"
+KINDS = (MODELS, DATASETS)
 REFS = "refs.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 LFS_POINTER_SIZE = 134
 #: Files that a hub keeps outside git, with a SHA-256 as their name.
-LFS_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".msgpack", ".h5"})
+LFS_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".msgpack", ".h5", ".parquet"})
 
 
 class Refs(BaseModel):
@@ -158,27 +161,32 @@ class Repository:
         return Snapshot(self, matching[0])
 
 
-def find(root: Path, name: str) -> Repository:
+def home(root: Path, kind: str) -> Path:
+    """Where the repositories of a kind are; models where the kind is empty, as in the addresses of their files."""
+    return root / DATASETS if kind == DATASETS else root
+
+
+def find(root: Path, name: str, *, kind: str = MODELS) -> Repository:
     """A repository by ``owner/name``.
 
     Raises:
         RepositoryNotFound: no such repository.
     """
     owner, _, short = name.partition("/")
-    repository = Repository(root, name)
+    repository = Repository(home(root, kind), name)
     if not NAME.fullmatch(owner) or not NAME.fullmatch(short) or not (repository.folder / REFS).is_file():
         raise RepositoryNotFound(f"no repository {name}")
     return repository
 
 
-def every(root: Path) -> Iterator[Repository]:
-    """All repositories, by name.
+def every(root: Path, *, kind: str = MODELS) -> Iterator[Repository]:
+    """All repositories of a kind, by name.
 
     Raises:
         ValueError: a ``refs.json`` is not one; the message names it.
     """
-    for refs in sorted(root.glob(f"*/*/{REFS}")):
-        repository = Repository(root, f"{refs.parent.parent.name}/{refs.parent.name}")
+    for refs in sorted(home(root, kind).glob(f"*/*/{REFS}")):
+        repository = Repository(home(root, kind), f"{refs.parent.parent.name}/{refs.parent.name}")
         try:
             repository.refs.branches["main"]
         except (ValidationError, KeyError) as error:

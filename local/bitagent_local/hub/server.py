@@ -154,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def _file_name(path: str) -> str | None:
     """OWNER/NAME/FILE of a download, as faults match it."""
-    parts = unquote(path).strip("/").split("/")
+    parts = unquote(path).strip("/").removeprefix("datasets/").split("/")
     return "/".join([*parts[:2], *parts[4:]]) if len(parts) >= 5 and parts[2] == "resolve" else None
 
 

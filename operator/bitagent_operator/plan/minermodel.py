@@ -198,7 +198,7 @@ def _record_fetch(
             return _failed(status, generation, now, max(outcome.at, _earliest(job)), reason, text), None, None
         case Done(summary=summary, pod=pod) if summary.facts is not None:
             at = max(pod.started or job.meta.created, _earliest(job))
-            return _fetched(status, generation, now, at, summary.facts), None, None
+            return _fetched(status, generation, now, at, summary.facts, summary.message), None, None
         case ModelFault() | Done():
             pod, summary_or_none = outcome.pod, outcome.summary
             ended = pod.terminated.finished if pod.terminated and pod.terminated.finished else job.meta.created
@@ -213,13 +213,15 @@ def _record_fetch(
 
 
 def _fetched(
-    status: MinerModelStatus, generation: int, now: datetime, at: datetime, facts: ModelFacts
+    status: MinerModelStatus, generation: int, now: datetime, at: datetime, facts: ModelFacts, message: str
 ) -> MinerModelStatus:
+    """Fetched. The Job's own message may have a warning, such as about the chat template."""
     conditions = Conditions(status.conditions, generation=generation, now=now)
     yes = ConditionStatus.TRUE
     conditions.set(ConditionType.RESOLVED, yes, Reason.RESOLVED, f"commit {facts.commit}")
     conditions.set(ConditionType.SAFE, yes, Reason.SAFE, "file list, configuration and weight headers are sound")
-    conditions.set(ConditionType.FETCHED, yes, Reason.FETCHED, f"{facts.size_bytes:,} bytes are in the cache, verified")
+    text = message or f"{facts.size_bytes:,} bytes are in the cache, verified"
+    conditions.set(ConditionType.FETCHED, yes, Reason.FETCHED, text)
     resolved = ResolvedModel(**facts.model_dump(), at=at)
     return status.model_copy(update={"resolved": resolved, "conditions": conditions.all()})
 

@@ -13,12 +13,23 @@ SCORED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT})
 
 
 def rank(results: Sequence[ModelResult]) -> list[ModelResult]:
-    """The results, in their order, with ranks: 1 is the highest score, equal scores share a rank, the next one skips."""
-    scores = sorted((r.score for r in results if r.state in SCORED and r.score is not None), reverse=True)
-    place: dict[str, int] = {}
-    for index, score in enumerate(scores, start=1):
-        place.setdefault(score, index)
-    return [r.model_copy(update={"rank": place.get(r.score or "") if r.state in SCORED else None}) for r in results]
+    """The results, in their order, with ranks: 1 is the highest score, equal scores share a rank, the next one skips.
+
+    Where losses were measured they decide, the lowest first: their scores exp(-loss) are equal sooner. A model without one is last.
+    """
+    standings = _standings(results)
+    place: dict[float, int] = {}
+    for index, standing in enumerate(sorted(standings.values()), start=1):
+        place.setdefault(standing, index)
+    return [r.model_copy(update={"rank": place[standings[r.model]] if r.model in standings else None}) for r in results]
+
+
+def _standings(results: Sequence[ModelResult]) -> dict[str, float]:
+    """A number by which each model with a score is ranked, the smallest first."""
+    scored = {r.model: (r.score, r.loss) for r in results if r.state in SCORED and r.score is not None}
+    if any(loss is not None for _, loss in scored.values()):
+        return {model: float(loss or "inf") for model, (_, loss) in scored.items()}
+    return {model: -float(score) for model, (score, _) in scored.items()}
 
 
 def leaderboard_digest(results: Sequence[ModelResult]) -> str:
@@ -33,9 +44,9 @@ def leaderboard_digest(results: Sequence[ModelResult]) -> str:
 
 
 def best(results: Sequence[ModelResult]) -> str:
-    """The leading model and its score, for people; empty while there is none."""
-    scored = [(r.score, r.model) for r in results if r.state in SCORED and r.score is not None]
-    if not scored:
+    """The leading model and its score, or its loss where losses were measured, for people; empty while there is none."""
+    standings = _standings(results)
+    if not standings:
         return ""
-    score, model = min(scored, key=lambda s: (-float(s[0]), s[1]))
-    return f"{model} {score}"
+    first = min((r for r in results if r.model in standings), key=lambda r: (standings[r.model], r.model))
+    return f"{first.model} {first.score}" if first.loss is None else f"{first.model} loss {first.loss}"

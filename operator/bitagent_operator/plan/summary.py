@@ -9,7 +9,7 @@ from typing import Any
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus, ModelResult, ResultState, RoundCounts, RoundPhase
-from bitagent_operator.conditions import Conditions, clip, holds
+from bitagent_operator.conditions import Conditions, clip, find, holds
 from bitagent_operator.observed import RoundObject
 from bitagent_operator.plan import ranking
 from bitagent_operator.plan.notices import Happening, Notice
@@ -61,7 +61,7 @@ def status(observed: RoundObject, results: Sequence[ModelResult], tasks: TaskSet
         text = f"{len(faults)} of {len(results)} models could not be evaluated, through no fault of theirs; "
         text += f"first {faults[0].model}: {faults[0].reason}: {faults[0].message}"
         return _failed(observed, new, Reason.INFRASTRUCTURE_FAULTS, text, now)
-    return _complete(observed, new, now)
+    return _complete(observed, new, tasks, now)
 
 
 def _conditions(observed: RoundObject, now: datetime) -> Conditions:
@@ -72,7 +72,7 @@ def _running(observed: RoundObject, new: EvalRoundStatus, tasks: TaskSet, now: d
     conditions = _conditions(observed, now)
     counts = _counts(new.results)
     if new.task_set is not None:
-        conditions.set(ConditionType.TASKS_READY, _YES, Reason.TASKS_READY, f"{new.task_set.count} tasks")
+        conditions.set(ConditionType.TASKS_READY, _YES, Reason.TASKS_READY, tasks.message)
     else:
         conditions.set(ConditionType.TASKS_READY, _NO, tasks.reason, tasks.message)
     phase = RoundPhase.RUNNING if counts.running or counts.succeeded or counts.model_faults else RoundPhase.PREPARING
@@ -96,12 +96,12 @@ def _waits_for(results: Sequence[ModelResult]) -> Reason:
     return waiting.most_common(1)[0][0] if waiting else Reason.ROUND_RUNNING
 
 
-def _complete(observed: RoundObject, new: EvalRoundStatus, now: datetime) -> EvalRoundStatus:
+def _complete(observed: RoundObject, new: EvalRoundStatus, tasks: TaskSet, now: datetime) -> EvalRoundStatus:
     ranked = ranking.rank(new.results)
     new = new.model_copy(update={"results": ranked})
     conditions = _conditions(observed, now)
     if new.task_set is not None:
-        conditions.set(ConditionType.TASKS_READY, _YES, Reason.TASKS_READY, f"{new.task_set.count} tasks")
+        conditions.set(ConditionType.TASKS_READY, _YES, Reason.TASKS_READY, tasks.message)
     else:
         conditions.set(ConditionType.TASKS_READY, _NO, Reason.ROUND_COMPLETE, "not needed: no model was admitted")
     counts = _counts(ranked)
@@ -181,7 +181,9 @@ def notices(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[Notice, ...]:
     if old.started_at is None and new.started_at is not None and new.results:
         told.append(Notice(Happening.ROUND_STARTED, f"{len(new.results)} models compete; the set is frozen"))
     if old.task_set is None and new.task_set is not None:
-        told.append(Notice(Happening.TASK_SET_BUILT, f"{new.task_set.count} tasks, {new.task_set.digest}"))
+        built = find(new.conditions, ConditionType.TASKS_READY)
+        text = built.message if built is not None else f"{new.task_set.count} tasks"
+        told.append(Notice(Happening.TASK_SET_BUILT, f"{text}; {new.task_set.digest}"))
     before = {r.model: r for r in old.results}
     told += [n for r in new.results if (n := _result_notice(before.get(r.model), r)) is not None]
     for kind, happening in (

@@ -6,14 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import TaskSetStatus
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.evalround import EvalRoundStatus, TaskSetStatus
 from bitagent_crds.jobs import TaskSetSummary
 from bitagent_crds.layout import task_set
 from bitagent_operator import naming
+from bitagent_operator.conditions import clip, find
 from bitagent_operator.observed import JobObject, PodObject, RoundObject
 from bitagent_operator.plan.questions import Answers, Gather
-from bitagent_operator.plan.results import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
+from bitagent_operator.plan.results import (
+    MESSAGE_LENGTH,
+    Active,
+    Done,
+    InfraFault,
+    Lost,
+    ModelFault,
+    Unseen,
+    classify,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class TaskSet:
     """Attempt to start now."""
     reason: Reason = Reason.BUILDING_TASKS
     message: str = ""
+    """For people: what is in it, or what keeps it from being ready."""
     failed: bool = False
 
 
@@ -41,7 +52,7 @@ def observe_task_set(
 ) -> TaskSet:
     """The task set as the round's Jobs show it; `claim` is the artifact volume's."""
     if observed.status.task_set is not None:
-        return TaskSet(ready=observed.status.task_set)
+        return TaskSet(ready=observed.status.task_set, message=_told(observed.status, observed.status.task_set))
     jobs = sorted((j for j in jobs if j.key == naming.TASKS_KEY), key=lambda j: j.attempt)
     if not jobs:
         return TaskSet(attempt=1)
@@ -50,7 +61,8 @@ def observe_task_set(
     match outcome:
         case Done(summary=built) if built.digest is not None:
             uri = f"pvc://{claim}/{task_set(observed.meta.uid)}"
-            return TaskSet(ready=TaskSetStatus(digest=built.digest, count=built.count, uri=uri))
+            text = clip(built.message, MESSAGE_LENGTH) or f"{built.count} tasks"
+            return TaskSet(ready=TaskSetStatus(digest=built.digest, count=built.count, uri=uri), message=text)
         case ModelFault():
             return TaskSet(reason=Reason.TASKS_FAILED, message=outcome.message, failed=True)
         case InfraFault():
@@ -65,3 +77,11 @@ def observe_task_set(
             return TaskSet()
         case Active():
             return TaskSet(reason=outcome.reason or Reason.BUILDING_TASKS, message=outcome.message)
+
+
+def _told(status: EvalRoundStatus, ready: TaskSetStatus) -> str:
+    """What the Job's summary said when it ended; its pod may be gone by now, the condition keeps it."""
+    condition = find(status.conditions, ConditionType.TASKS_READY)
+    if condition is None or condition.status != ConditionStatus.TRUE:
+        return f"{ready.count} tasks"
+    return condition.message

@@ -43,6 +43,7 @@ def build(config: Config, observed: RoundObject, evaluation: Evaluation, tasks: 
         prompt_format=model.spec.prompt_format if chosen == PromptFormat.AUTO else chosen,
         max_tokens=spec.evaluation.max_tokens,
         scorer=spec.evaluation.scorer,
+        loss=spec.evaluation.loss,
         engine=model.spec.engine,
     )
     queue = spec.workload.queue_name

@@ -1,4 +1,4 @@
-"""The fetch Job: the only pod that reaches the hub, and the only one that sees a hub token."""
+"""The fetch Job: the only pod that reaches the hub for models, with the token that the MinerModel names, and the only one that writes the cache."""
 
 from __future__ import annotations
 

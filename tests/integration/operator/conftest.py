@@ -71,8 +71,8 @@ class Outcomes:
         return Exit(78, termination_message(summary), "Error")
 
     @staticmethod
-    def built(count: int = 200) -> Exit:
-        summary = {"reason": "TasksReady", "digest": TASKS_DIGEST, "count": count}
+    def built(count: int = 200, *, message: str = "") -> Exit:
+        summary = {"reason": "TasksReady", "digest": TASKS_DIGEST, "count": count, "message": message}
         return Exit(0, termination_message(TaskSetSummary.model_validate(summary)))
 
     @staticmethod

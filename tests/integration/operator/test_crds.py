@@ -49,7 +49,10 @@ BAD = [
     pytest.param("EvalRound", ROUND | {"models": {}}, "exactly one of matchLabels, names must be set", id="no models"),
     pytest.param("EvalRound", ROUND | {"tasks": TASKS | {"count": 0}}, "greater than or equal to 1", id="no tasks"),
     pytest.param(
-        "EvalRound", ROUND | {"tasks": TASKS | {"sources": [{}]}}, "exactly one of bfcl, jsonl must be set", id="source"
+        "EvalRound",
+        ROUND | {"tasks": TASKS | {"sources": [{}]}},
+        "exactly one of bfcl, jsonl, huggingFace, stream",
+        id="source",
     ),
     pytest.param("EvalRound", {"models": {"names": ["a"]}}, "spec.tasks: Required value", id="tasks missing"),
     pytest.param("EvalRound", ROUND | {"workload": {"maxAttempts": 11}}, "less than or equal to 10", id="attempts"),

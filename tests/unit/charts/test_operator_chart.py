@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,50 @@ class TestNetworkPolicies:
     def test_nothing_in_nothing_out(self, default: Any, component: str) -> None:
         assert set(self.policy(default, component)) == {"podSelector", "policyTypes"}
 
+    def allowed(self, rendered: Any, *places: naming.Egress) -> list[Any]:
+        """Egress rules that hold for a task-set pod with these labels, of all policies together."""
+        labels = naming.labels(naming.Component.TASK_SET) | {place.value: "true" for place in places}
+        specs = [p["spec"] for p in rendered.all("NetworkPolicy")]
+        mine = [s for s in specs if s["podSelector"]["matchLabels"].items() <= labels.items()]
+        assert {"Ingress", "Egress"} in [set(s["policyTypes"]) for s in mine]
+        assert all("ingress" not in s for s in mine)
+        return [rule for s in mine for rule in s.get("egress", [])]
+
+    @pytest.mark.parametrize("place", list(naming.Egress))
+    def test_a_label_adds_name_servers_and_one_place(self, default: Any, root: Path, place: naming.Egress) -> None:
+        dns, rule = self.allowed(default, place)
+        assert {p["port"] for p in dns["ports"]} == {53}
+        values = yaml.safe_load((root / "charts/bitagent-operator/values.yaml").read_text())
+        assert [rule] == values["networkPolicy"][place.value.removeprefix("bitagent.io/egress-")]
+
+    def test_labels_add_up(self, default: Any) -> None:
+        assert len(self.allowed(default, *naming.Egress)) == 2 * len(naming.Egress)
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "10.96.0.1", "172.20.0.1", "192.168.1.1", "100.64.0.1",  # a cluster's own, and its neighbours
+            "169.254.169.254", "127.0.0.1", "0.0.0.0", "192.0.0.192",  # metadata services and the node itself
+            "224.0.0.1", "255.255.255.255",
+        ],
+    )  # fmt: skip
+    def test_an_address_of_the_authors_choice_is_not_private(self, default: Any, address: str) -> None:
+        _, web = self.allowed(default, naming.Egress.WEB)
+        (block,) = [peer["ipBlock"] for peer in web["to"]]
+        assert any(ip_address(address) in ip_network(net) for net in block["except"])
+
+    @pytest.mark.parametrize("address", ["8.8.8.8", "104.18.0.1", "199.232.1.1", "223.255.255.254"])
+    def test_a_public_address_may_be_named(self, default: Any, address: str) -> None:
+        _, web = self.allowed(default, naming.Egress.WEB)
+        (block,) = [peer["ipBlock"] for peer in web["to"]]
+        assert not any(ip_address(address) in ip_network(net) for net in block["except"])
+        assert {p["port"] for p in web["ports"]} == {80, 443}
+
+    @pytest.mark.parametrize("place", ["hub", "web", "rewriter"])
+    def test_no_rules_no_way_out(self, helm: Any, place: str) -> None:
+        rendered = helm.render({"networkPolicy": {place: []}})
+        assert self.allowed(rendered, naming.Egress(f"bitagent.io/egress-{place}")) == []
+
     def test_fetch_reaches_name_servers_and_public_https_only(self, default: Any) -> None:
         spec = self.policy(default, "fetch")
         dns, hub = spec["egress"]
@@ -217,7 +262,7 @@ class TestNetworkPolicies:
     @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
     def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
         policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
-        assert len(policies) == 5
+        assert len(policies) == 8
         for policy in policies:
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
             assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))
@@ -261,6 +306,8 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"networkPolicy": {"dns": []}}, "/networkPolicy/dns"),
         ({"networkPolicy": {"apiServer": {"to": []}}}, "/networkPolicy/apiServer/to"),
         ({"networkPolicy": {"hub": [{"ports": []}]}}, "/networkPolicy/hub/0"),
+        ({"networkPolicy": {"web": [{"to": []}]}}, "/networkPolicy/web/0/to"),
+        ({"networkPolicy": {"rewriter": [{"ports": []}]}}, "/networkPolicy/rewriter/0"),
         ({"operator": {"replicas": 2}}, "'replicas' not allowed"),
         ({"serviceAccount": {"create": False}}, "'create' not allowed"),
         ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),

@@ -7,7 +7,8 @@ import shutil
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
+from bitagent_crds.minermodel import Engine
 from bitagent_crds.results import Response, Verdict
 from bitagent_evaluator.runs.journal import Started
 from bitagent_evaluator.runs.results import Provenance, write_results
@@ -111,7 +113,7 @@ def hub(tmp_path: Path) -> Iterator[LoopbackHub]:
     root = tmp_path / "hub"
     root.mkdir()
     server = HubServer(Hub(root, tokens=frozenset({"hf_secret"})), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield LoopbackHub(server, root)
     server.shutdown()
@@ -141,13 +143,99 @@ def results_directory(tmp_path: Path) -> WriteResults:
             commit="c" * 40,
             weights_digest="sha256:" + "2" * 64,
             task_set_digest=task_set_digest,
+            task_set=None,
             prompt_format=PromptFormat.BFCL,
+            syntaxes=("Python",),
             max_tokens=256,
+            choices=Engine(),
             dtype="bfloat16",
             scorer=scorer,
             started=Started(devices=["a processor"], arguments={"seed": 0}, packages={"vllm": "1"}),
         )
-        write_results(directory, provenance, responses, verdicts, aggregate(verdicts, seed=task_set_digest))
+        outcome = aggregate(verdicts, seed=task_set_digest, scorer=scorer)
+        write_results(directory, provenance, responses, verdicts, outcome)
         return directory
 
     return write
+
+
+@dataclass
+class Website:
+    """Files on a loopback web server, and how it misbehaves."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    ranges: bool = True
+    """Whether parts of files can be had."""
+    breaks_after: int | None = None
+    """Bytes after which the next answer breaks off; once."""
+    statuses: list[int] = field(default_factory=list)
+    """What the next requests are answered with, instead of content."""
+    answer: Callable[[dict[str, Any], str], Any] | None = None
+    """What a POST of JSON with a credential is answered with."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Path and range of each request."""
+
+
+@pytest.fixture
+def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
+    """A web server without files; waiting before another try takes no time."""
+    monkeypatch.setattr("bitagent_evaluator.tasks.data.web.pause_seconds", lambda failures: 0.0)
+    monkeypatch.setattr("bitagent_evaluator.hub.retries.pause_seconds", lambda failures: 0.0)
+    site = Website()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
+            pass
+
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range", "")
+            site.asked.append((self.path, wanted))
+            if site.statuses:
+                return self.send(site.statuses.pop(0), b"")
+            if self.path in site.redirects:
+                return self.send(302, b"", {"Location": site.redirects[self.path]})
+            content = site.files.get(self.path)
+            if content is None:
+                return self.send(404, b"")
+            if not wanted or not site.ranges:
+                return self.send(200, content)
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start = int(first) if first else max(0, len(content) - int(last))
+            end = min(len(content), int(last) + 1) if first and last else len(content)
+            if start >= end:
+                return self.send(416, b"")
+            self.send(206, content[start:end], {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            site.asked.append((self.path, ""))
+            if site.statuses:
+                return self.send(site.statuses.pop(0), b"")
+            assert site.answer is not None
+            self.send(200, json.dumps(site.answer(body, self.headers.get("Authorization", ""))).encode())
+
+        def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+            self.send_response(status)
+            for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            cut, site.breaks_after = site.breaks_after, None
+            self.wfile.write(body[:cut])
+            self.close_connection = cut is not None
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that has seen enough and leaves is no error."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield site
+    server.shutdown()
+    server.server_close()
+    thread.join()

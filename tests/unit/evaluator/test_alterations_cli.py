@@ -72,8 +72,9 @@ def test_a_spec_without_sense_fails_the_task_set(tmp_path: Path) -> None:
     [
         ("function-mask", {"function_mask": {}}),
         ("FunctionMask", {"function_mask": {}}),
-        ("toolShuffle:percent=5", {"tool_shuffle": {"percent": 5}}),
-        ("distractor_tools:minimum=1, maximum=3", {"distractor_tools": {"minimum": 1, "maximum": 3}}),
+        ("toolShuffle:percent=5", {"tool_shuffle": {"percent": "5"}}),
+        ("distractor_tools:minimum=1, maximum=3", {"distractor_tools": {"minimum": "1", "maximum": "3"}}),
+        ("rewrite:url=http://h:1/v1?a=b,model=m", {"rewrite": {"url": "http://h:1/v1?a=b", "model": "m"}}),
     ],
 )
 def test_alter(text: str, expected: dict[str, Any]) -> None:
@@ -85,9 +86,9 @@ def test_alter(text: str, expected: dict[str, Any]) -> None:
     [
         ("mask", "no alteration 'mask'; there are: tool-shuffle, distractor-tools"),
         ("", "no alteration ''"),
-        ("irrelevance:25", "write NAME:key=number"),
-        ("irrelevance:percent=half", "write NAME:key=number"),
-        ("irrelevance:=3", "write NAME:key=number"),
+        ("irrelevance:25", "write NAME:key=value"),
+        ("irrelevance:percent=", "write NAME:key=value"),
+        ("irrelevance:=3", "write NAME:key=value"),
     ],
 )
 def test_a_wrong_alter_is_named(text: str, message: str) -> None:
@@ -100,8 +101,9 @@ def test_a_wrong_alter_is_named(text: str, message: str) -> None:
     [
         ("irrelevance:percent=101", "alterations.0.irrelevance.percent: Input should be less than or equal to 100"),
         ("irrelevance:share=1", "alterations.0.irrelevance.share: Extra inputs are not permitted"),
+        ("irrelevance:percent=half", "alterations.0.irrelevance.percent: Input should be a valid integer"),
     ],
-    ids=["bound", "unknown"],
+    ids=["bound", "unknown", "no number"],
 )
 def test_wrong_parameters_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], alter: str, message: str) -> None:
     assert build(tmp_path / "out", "--alter", alter) == 2

@@ -15,6 +15,7 @@ from bitagent_evaluator.checks.advice import ADVICE
 from bitagent_evaluator.checks.model import Check, check_directory, check_source
 from bitagent_evaluator.cli import check as verb
 from bitagent_evaluator.hub.cache import ModelCache
+from bitagent_evaluator.hub.directory import ModelDirectory
 from bitagent_evaluator.hub.errors import MODEL_FAULTS
 from bitagent_evaluator.hub.fetch import fetch
 from bitagent_evaluator.hub.huggingface import HubRepository
@@ -98,10 +99,56 @@ def test_links_of_a_local_directory_are_followed(checkpoint: Any, tmp_path: Path
     assert check_directory(checkpoint.path).reason is Reason.SAFE
 
 
+KNOWS_THE_TASK = "{% for m in messages %}\n{% if 'area' in m.content %}HINT{% endif %}{{ m.content }}{% endfor %}"
+
+
+def test_template_of_a_repository_is_audited_without_its_weights(hub: Any, checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(KNOWS_THE_TASK)
+    hub.add(REPO, checkpoint.path, COMMIT)
+    check = hub_check(hub)
+    assert (check.reason, check.exit_code) == (Reason.TEMPLATE_REFUSED, 78)
+    assert check.facts is not None and check.findings[0].line == 2
+    assert sum(request["bytes"] for request in hub.requests(WEIGHTS)) <= 64 << 10
+
+
+def test_template_inside_the_tokenizer_configuration_is_audited(checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").unlink()
+    checkpoint.edit("tokenizer_config.json", lambda content: {**content, "chat_template": KNOWS_THE_TASK})
+    assert check_directory(checkpoint.path).reason is Reason.TEMPLATE_REFUSED
+
+
+def test_weights_are_looked_at_whatever_the_template_is(checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(KNOWS_THE_TASK)
+    check = check_directory(checkpoint.path)
+    assert check.reason is Reason.TEMPLATE_REFUSED and check.values_scanned
+    with_nan(checkpoint)
+    check = check_directory(checkpoint.path)
+    assert check.reason is Reason.NON_FINITE_WEIGHTS and len(check.findings) == 1
+
+
+def test_note_about_a_template_is_no_refusal(checkpoint: Any) -> None:
+    source = "{{ strftime_now('%Y') }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    (checkpoint.path / "chat_template.jinja").write_text(source)
+    check = check_directory(checkpoint.path)
+    assert check.reason is Reason.SAFE and [str(finding.severity) for finding in check.findings] == ["note"]
+
+
+def test_fetch_tells_of_a_refused_template_and_fetches(checkpoint: Any, tmp_path: Path) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(KNOWS_THE_TASK)
+    for _ in range(2):
+        fetched = fetch(
+            ModelDirectory(checkpoint.path), REPO, ModelCache(tmp_path / "cache"), max_bytes=1 << 30, cache_max_bytes=0
+        )
+        assert fetched.reason is Reason.FETCHED
+        assert "Formats that use its template will refuse it: the chat template: line 2" in fetched.message
+    assert fetched.already_cached
+
+
 def test_every_verdict_has_advice() -> None:
     ends = {
         Reason.SAFE,
         Reason.NON_FINITE_WEIGHTS,
+        Reason.TEMPLATE_REFUSED,
         Reason.HUB_UNAVAILABLE,
         Reason.FETCH_FAILED,
         Reason.INFRASTRUCTURE_FAULT,
@@ -120,6 +167,16 @@ def test_verb_prints_json_and_fails_with_78(checkpoint: Any, capsys: pytest.Capt
     assert verb.main([str(checkpoint.path), "--json"]) == 78
     told = json.loads(capsys.readouterr().out)
     assert told["reason"] == "NoSafetensors" and told["facts"] is None and "safetensors" in told["advice"]
+
+
+def test_verb_shows_the_lines_of_a_refused_template(checkpoint: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(KNOWS_THE_TASK)
+    assert verb.main([str(checkpoint.path), "--quick"]) == 78
+    out = capsys.readouterr().out
+    assert "TemplateRefused" in out and "text-decision" in out and "{% if 'area' in m.content %}" in out
+    assert verb.main([str(checkpoint.path), "--quick", "--json"]) == 78
+    (finding,) = json.loads(capsys.readouterr().out)["template"]
+    assert (finding["severity"], finding["line"], finding["rule"]) == ("refuse", 2, "text-decision")
 
 
 def test_verb_reads_a_pinned_revision(

@@ -22,6 +22,17 @@ BFCL = {
     "ground_truth": [{"f": {"a": [1]}}],
     "response": "f(a=1)",
 }
+FOLDERS = {"a": {"type": "directory", "contents": {}}, "b": {"type": "directory", "contents": {}}}
+CONVERSATION = {
+    "id": "c",
+    "category": "multi_turn_base",
+    "functions": ["cd", "pwd"],
+    "question": [[{"role": "user", "content": "Go to a."}], [{"role": "user", "content": "Where am I?"}]],
+    "initial_config": {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": FOLDERS}}}},
+    "involved_classes": ["GorillaFileSystem"],
+    "ground_truth": [["cd(folder='a')"], ["pwd()"]],
+    "response": [["[cd(folder='a')]", "Done."], ["[pwd()]", "You are in a."]],
+}
 BITAGENT = {
     "id": "y",
     "ruleset": "v2025_04",
@@ -54,6 +65,20 @@ def test_bfcl(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_conversations_may_stand_between_other_lines(tmp_path: Path) -> None:
+    wrong = CONVERSATION | {"id": "wrong", "response": [["[cd(folder='b')]"], ["[pwd()]", "Done."]]}
+    nothing = CONVERSATION | {"id": "nothing", "response": "Error during inference"}
+    code, out = run(tmp_path, [BFCL, CONVERSATION, wrong, BFCL | {"id": "z"}, nothing], "bfcl")
+    assert code == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [
+        {"id": "x", "passed": True},
+        {"id": "c", "passed": True},
+        {"id": "wrong", "passed": False},
+        {"id": "z", "passed": True},
+        {"id": "nothing", "passed": False},
+    ]
+
+
 def test_bitagent(tmp_path: Path) -> None:
     code, out = run(tmp_path, [BITAGENT, BITAGENT | {"with_default": False, "expected": None}], "bitagent")
     assert code == 0
@@ -75,7 +100,13 @@ def test_bitagent(tmp_path: Path) -> None:
         ("bfcl", [BFCL, "no json"], "line 2: Invalid JSON"),
         ("bfcl", ["", {**BFCL, "response": None}], "line 2: response: Input should be a valid string"),
         ("bfcl", [BFCL | {"ground_truth": None}], "line 1: ground_truth: category simple_python needs"),
-        ("bfcl", [BFCL | {"category": "multi_turn_base"}], "line 1: category: Input should be"),
+        ("bfcl", [BFCL | {"category": "memory_kv"}], "line 1: category: Input should be"),
+        ("bfcl", [BFCL | {"category": "multi_turn_base"}], "line 1: ground_truth.0: Input should be a valid array"),
+        (
+            "bfcl",
+            [CONVERSATION | {"involved_classes": ["WebSearchAPI"]}],
+            "line 1: involved_classes: no system 'WebSearchAPI'; there are: GorillaFileSystem, ",
+        ),
         ("bitagent", [BITAGENT, BITAGENT | {"ruleset": "v1999"}], "line 2: ruleset: Input should be 'v2024_11'"),
         (
             "bitagent",
@@ -84,7 +115,7 @@ def test_bitagent(tmp_path: Path) -> None:
         ),
         ("vibes", [BFCL], "--scorer vibes: with --pairs there are: bfcl, bitagent"),
     ],
-    ids=["json", "field", "no ground truth", "category", "rule set", "no list", "scorer"],
+    ids=["json", "field", "no ground truth", "category", "no conversation", "system", "rule set", "no list", "scorer"],
 )
 def test_bad_input_is_2_and_leaves_no_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], scorer: str, lines: list[Any], message: str

@@ -99,11 +99,11 @@ def test_build_tells_what_it_built(tmp_path: Path, sums: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert "10 tasks" in captured.out
     assert "bfcl (bfcl-eval 2026.3.23): 5 tasks" in captured.out
-    assert captured.err == ""
+    assert [line.split(" ", 1)[1] for line in captured.err.splitlines()] == ["building the task set"]
 
 
 USAGE = {
-    "no source": ([], "name a source: --bfcl CATEGORY,..., --jsonl FILE or --spec FILE"),
+    "no source": ([], "name a source: --bfcl CATEGORY,..., --jsonl FILE, --url"),
     "unknown category": (["--bfcl", "simple"], "--bfcl: no category 'simple'; there are: all, simple_python"),
     "no number": (["--bfcl", "multiple", "--count", "0"], "flags: count: Input should be greater than or equal to 1"),
     "spec and flags": (["--bfcl", "multiple", "--spec", "x"], "--spec already names the sources"),

@@ -80,6 +80,12 @@ def test_number_format(choice: DType, checkpoint: str | None, wanted: str) -> No
     assert made.dtype == made.arguments["dtype"] == wanted
 
 
+def test_quantised_models_compute_in_16_bits_whatever_is_chosen() -> None:
+    quantised = {**CONFIG, "quantization_config": {"quant_method": "gptq"}}
+    assert plan({**quantised, "dtype": "float32"}).dtype == plan(quantised, dtype=DType.FLOAT32).dtype == "bfloat16"
+    assert plan(quantised, dtype=DType.FLOAT16).dtype == "float16"
+
+
 def test_cpu_cache_holds_what_the_prompts_can_use() -> None:
     per_token = 2 * 3 * 3 * 32 * 2
     few, many = plan(lengths=[1000] * 40), plan(lengths=[1000] * 4000)
@@ -171,6 +177,10 @@ FAILURES = {
     ),
     "old GPU": (
         ValueError("Bfloat16 is only supported on GPUs with compute capability of at least 8.0"),
+        Reason.INFRASTRUCTURE_FAULT,
+    ),
+    "8-bit GPTQ on a CPU": (
+        ValueError("Marlin does not support weight_bits = uint8b128. Only types = [uint4b8] are supported"),
         Reason.INFRASTRUCTURE_FAULT,
     ),
     "driver": (RuntimeError("Found no NVIDIA driver on your system"), Reason.INFRASTRUCTURE_FAULT),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bitagent_crds.minermodel import ModelFacts
-from bitagent_evaluator.hub.cache import FRESH_SECONDS, RECORD, ModelCache
+from bitagent_evaluator.hub.cache import FRESH_SECONDS, RECORD, CacheRecord, ModelCache
 
 HOUR = FRESH_SECONDS
 FACTS = ModelFacts(
@@ -21,7 +21,7 @@ def add(cache: ModelCache, root: Path, name: str, age: float, size: int = 1000) 
     """A model used `age` seconds ago."""
     relative = f"acme/{name}/{'c' * 40}"
     (cache.partial(relative) / "model.safetensors").write_bytes(b"x" * size)
-    cache.publish(relative, FACTS, {"model.safetensors": size})
+    cache.publish(relative, CacheRecord(facts=FACTS, files={"model.safetensors": size}))
     record = root / relative / RECORD
     os.utime(record, (time.time() - age, time.time() - age))
     return root / relative

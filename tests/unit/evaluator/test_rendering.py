@@ -83,6 +83,43 @@ HOSTILE = {
 }  # fmt: skip
 
 
+def replacing(pattern: str, content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        replacing("random number", "get_random_number"),
+        {"type": "Sequence", "normalizers": [{"type": "NFC"}, replacing("205", "call f(205)")]},
+    ],
+    ids=["replaces", "replaces in a sequence"],
+)
+def test_tokenizer_that_rewrites_prompts_is_refused(checkpoint: Any, normalizer: dict[str, Any]) -> None:
+    tokenizer(lambda content: {**content, "normalizer": normalizer})(checkpoint)
+    with pytest.raises(ModelFault, match="rewrites words") as fault:
+        load_and_write(checkpoint.path)
+    assert fault.value.reason is Reason.BAD_TOKENIZER
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        {"type": "NFKC"},
+        {"type": "Sequence", "normalizers": [{"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]},
+        {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replacing(" ", "▁")]},
+        {"type": "Strip", "strip_left": True, "strip_right": True},
+        None,
+    ],
+    ids=["nfkc", "accents and case", "signs for blanks", "strips", "none"],
+)
+def test_tokenizer_may_change_the_form_of_characters(checkpoint: Any, normalizer: dict[str, Any] | None) -> None:
+    tokenizer(lambda content: {**content, "normalizer": normalizer})(checkpoint)
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load(template=False)
+        assert writer.write([RawPrompt(" Café ½ ＡＢ x\u0301 205 हिन्दी")])
+
+
 def load_and_write(model: Path) -> None:
     with PromptWriter(model, QUICK) as writer:
         writer.load()

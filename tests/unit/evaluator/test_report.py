@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.evalround import PhaseSeconds, Scorer
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.cli import report as verb
@@ -101,6 +101,27 @@ def test_page_of_one_model(results_directory: Any, task_set: tuple[Path, str], t
         assert told in text, told
     assert "Add 0 and one" not in text, "passed tasks are not shown"
     assert "Leaderboard" not in text
+
+
+def test_page_has_the_columns_of_the_leaderboard(results_directory: Any) -> None:
+    verdicts = [verdict(0, True, category="multiple"), verdict(1, False, category="live_relevance"), verdict(2, True)]
+    html = render(page([(read_results(results_directory("one", verdicts)), None)], failures=9))
+    shown = "".join(read(html).text.split())
+    assert "AstheBFCLleaderboardcountsNon-LiveMultipleAST100.00%RelevanceDetection0.00%" in shown
+    others = results_directory("two", verdicts, scorer=Scorer.EXACT_MATCH)
+    assert "BFCL leaderboard" not in render(page([(read_results(others), None)], failures=9))
+
+
+def test_conversations_are_shown_turn_by_turn(results_directory: Any) -> None:
+    course = {"turns": [[], []], "ground_truth": [["ls()", "cd('a')"], []], "classes": [], "initial_state": {}}
+    talk = task(0, expects="State", ground_truth=None, conversation=course)
+    said = response(0, "Done.").model_copy(update={"turns": [["[ls()]", "Found."], ["Done."]]})
+    html = render(
+        page([(read_results(results_directory("one", [verdict(0, False)], [said])), {"t0": talk})], failures=9)
+    )
+    text = read(html).text
+    assert "turn 1: ls(), cd('a')\nturn 2: no call" in text
+    assert "turn 1: [ls()]\nturn 1: Found.\nturn 2: Done." in text
 
 
 def test_answer_cannot_become_markup(results_directory: Any, task_set: tuple[Path, str]) -> None:

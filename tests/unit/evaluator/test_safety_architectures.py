@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,17 @@ def test_qwen3_head_size_defaults_to_128(models: Path) -> None:
     assert judge(evidence(models, config, plain(config))).refusal is None
 
 
-def gptq(outputs: int, inputs: int) -> Tensors:
-    return {
-        "qweight": ("I32", (inputs // 8, outputs)),
-        "qzeros": ("I32", (inputs // 32, outputs // 8)),
-        "scales": ("F16", (inputs // 32, outputs)),
-        "g_idx": ("I32", (inputs,)),
-    }
+def gptq_of(*, bits: int = 4, group: int = 32) -> Callable[[int, int], Tensors]:
+    def tensors(outputs: int, inputs: int) -> Tensors:
+        groups = 1 if group == -1 else inputs // group
+        return {
+            "qweight": ("I32", (inputs * bits // 32, outputs)),
+            "qzeros": ("I32", (groups, outputs * bits // 32)),
+            "scales": ("F16", (groups, outputs)),
+            "g_idx": ("I32", (inputs,)),
+        }
+
+    return tensors
 
 
 def awq(outputs: int, inputs: int) -> Tensors:
@@ -139,7 +143,11 @@ A8 = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "token", "dyn
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": True, "desc_act": False}
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"}
 QUANTISED = {
-    "gptq": (gptq, GPTQ),
+    "gptq": (gptq_of(), GPTQ),
+    "gptq in groups of 64": (gptq_of(group=64), {**GPTQ, "group_size": 64}),
+    "gptq of 8 bits": (gptq_of(bits=8), {**GPTQ, "bits": 8}),
+    "gptq with one group": (gptq_of(group=-1), {**GPTQ, "group_size": -1}),
+    "gptq with one group in activation order": (gptq_of(group=-1), {**GPTQ, "group_size": -1, "desc_act": True}),
     "awq": (awq, AWQ),
     "w4a16": (packed, scheme("pack-quantized", W4, None)),
     "w8a8": (int8, scheme("int-quantized", W8, A8)),

@@ -171,7 +171,9 @@ def test_different_tasks_of_one_id(tmp_path: Path, sums: Path) -> None:
 
 @pytest.mark.parametrize("source", [{}, bfcl("multiple") | JSONL], ids=["none", "two"])
 def test_a_source_names_exactly_one_origin(tmp_path: Path, source: dict[str, Any]) -> None:
-    with pytest.raises(TaskSetError, match=r"tasks.sources\[0\]: exactly one of bfcl, jsonl, hugging_face, stream must be set"):
+    with pytest.raises(
+        TaskSetError, match=r"tasks.sources\[0\]: exactly one of bfcl, jsonl, huggingFace, stream must be set"
+    ):
         build_task_set(spec(source), files={}, out=tmp_path)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Expects, Language, Task
-from bitagent_crds.sources import BfclCategory, BfclSource
+from bitagent_crds.sources import MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.scoring.judgement import judge
+from bitagent_evaluator.scoring.multi_turn.systems import SYSTEMS
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 
 SIZES = {
@@ -27,6 +28,10 @@ SIZES = {
     "live_parallel_multiple": 24,
     "live_irrelevance": 884,
     "live_relevance": 16,
+    "multi_turn_base": 200,
+    "multi_turn_miss_func": 200,
+    "multi_turn_miss_param": 200,
+    "multi_turn_long_context": 200,
 }
 
 
@@ -68,7 +73,9 @@ def test_every_category_is_complete(category: BfclCategory) -> None:
     assert all(task.id.startswith(f"{category}_") and task.source == "bfcl" for task in tasks)
     assert all(task.messages and task.messages[-1]["role"] == "user" for task in tasks)
     expected = (
-        {Expects.NO_CALL}
+        {Expects.STATE}
+        if category in MULTI_TURN
+        else {Expects.NO_CALL}
         if "irrelevance" in category
         else {Expects.ANY_CALL}
         if "relevance" in category
@@ -94,6 +101,31 @@ def test_the_ground_truth_passes(category: str) -> None:
     assert len(failed) <= len(tasks) * 0.02, (
         failed
     )  # the official data holds some cases whose own answers miss a required argument
+
+
+@pytest.mark.parametrize("category", sorted(MULTI_TURN))
+def test_conversations(category: str) -> None:
+    for task in cases(category):
+        conversation = task.conversation
+        assert conversation is not None
+        assert conversation.turns[0] == task.messages
+        assert len(conversation.ground_truth) == len(conversation.turns)
+        assert set(conversation.classes) <= set(SYSTEMS)
+        assert conversation.long_context == (category == "multi_turn_long_context")
+        late = [function["name"] for functions in conversation.held_back.values() for function in functions]
+        assert bool(late) == (category == "multi_turn_miss_func")
+        assert not {function["name"] for function in task.functions} & set(late)
+        assert all(conversation.turns[int(turn)] == [] for turn in conversation.held_back)
+
+
+def test_functions_that_a_case_excludes_are_shown_as_the_leaderboard_shows_them() -> None:
+    task = next(task for task in cases("multi_turn_miss_func") if task.id == "multi_turn_miss_func_0")
+    names = [function["name"] for function in task.functions]
+    assert names[0] == "authenticate_twitter"  # the first system's functions come first
+    assert "cp" in names  # `excluded_function`
+    assert "sort" not in names  # `missed_function`
+    assert task.conversation is not None
+    assert [function["name"] for function in task.conversation.held_back["3"]] == ["sort"]
 
 
 def test_reading_cases_writes_nothing_and_needs_no_handlers() -> None:

@@ -12,6 +12,7 @@ from bitagent_crds.results import Expects, Language, Task
 from bitagent_crds.sources import JsonlSource
 from bitagent_evaluator.tasks import TaskSetError
 from bitagent_evaluator.tasks.jsonl import MAX_LINE_BYTES, JsonlTasks
+from bitagent_evaluator.tasks.source import Inputs
 
 
 def function(**properties: Any) -> dict[str, Any]:
@@ -33,7 +34,7 @@ GOOD: dict[str, Any] = {
 def read(tmp_path: Path, content: str | bytes) -> list[Task]:
     path = tmp_path / "mine.jsonl"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return JsonlTasks(JsonlSource(), path).tasks()
+    return list(JsonlTasks(JsonlSource(), Inputs(path)).tasks())
 
 
 def test_the_least_that_a_line_needs(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
     branch = {"main": {"model": "tiny-fc-250"}}
     more = [{"repo": SECRET, "private": True, "branches": branch}, {"repo": ENVIED, "gated": True, "branches": branch}]
     spec = pack.HubSpec(repositories=(*listed.repositories, *map(pack.RepositorySpec.model_validate, more)))
-    commits = pack.pack(spec, models=MODELS, root=root)
+    commits = pack.pack(spec, folders=MODELS, root=root)
     server = HubServer(Hub(root, frozenset({MEMBER}), frozenset({GRANTED})), host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -27,10 +27,10 @@ DEMO = [
 
 def test_demo_list_packs_to_the_same_commits_again(tmp_path: Path) -> None:
     spec = pack.load(MODELS / "repositories.yaml")
-    first = pack.pack(spec, models=MODELS, root=tmp_path / "one")
-    second = pack.pack(spec, models=MODELS, root=tmp_path / "two")
+    first = pack.pack(spec, folders=MODELS, root=tmp_path / "one")
+    second = pack.pack(spec, folders=MODELS, root=tmp_path / "two")
     assert first == second
-    assert pack.pack(spec, models=MODELS, root=tmp_path / "two") == second
+    assert pack.pack(spec, folders=MODELS, root=tmp_path / "two") == second
     assert list(first) == DEMO
     assert len(set(first.values())) == len(DEMO)
     assert [found.name for found in repository.every(tmp_path / "one")] == sorted(DEMO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,14 @@ def test_a_models_fault_is_final(make: Make, reason: str, states: tuple[str, ...
     assert (soon.fetch, soon.delete, soon.status) == (None, (), recorded.status)
     assert plan(make, recorded, jobs=[job], now=4000).delete
     assert plan(make, recorded, now=1e6).fetch is None
+
+
+def test_what_the_fetch_warned_of_is_shown(make: Make) -> None:
+    job = make.fetch("a", ended="Complete")
+    summary = {**json.loads(make.fetched()), "message": "fetched. Formats that use its template will refuse it"}
+    found = plan(make, make.model("a"), jobs=[job], pods=[make.pod(job, code=0, message=json.dumps(summary))])
+    assert condition(found, "Fetched").status == "True"
+    assert condition(found, "Fetched").message == summary["message"]
 
 
 def test_a_changed_spec_is_fetched_anew(make: Make) -> None:

@@ -87,7 +87,7 @@ def test_the_document_is_mounted_and_valid(make: Make, build: Any) -> None:
     assert job["metadata"]["labels"][naming.MANAGED_BY] == "bitagent-operator"
 
 
-def test_only_fetch_sees_the_hub(make: Make) -> None:
+def test_fetch_sees_the_hub_others_nothing_of_the_kind(make: Make) -> None:
     source = {"huggingFace": {"repo": "o/m", "tokenSecretRef": {"name": "s", "key": "t"}}}
     job = fetch(make, **source)
     assert environment(job)["HF_TOKEN"] == {"secretKeyRef": {"name": "s", "key": "t"}}

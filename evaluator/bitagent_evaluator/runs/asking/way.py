@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bitagent_crds.evalround import LossParameters, Scorer
-from bitagent_crds.results import Response, Task
+from bitagent_crds.results import Expects, Response, Task
 from bitagent_evaluator.engine.interface import Engine
 from bitagent_evaluator.registry import Registry
 from bitagent_evaluator.runs.asking.wording import Wording
@@ -16,6 +16,8 @@ WAYS = Registry(
     what="way of asking",
     group="bitagent.ways",
     builtin={
+        "conversations": "bitagent_evaluator.runs.asking.conversations:Conversations",
+        "losses": "bitagent_evaluator.runs.asking.losses:Losses",
         "single_turn": "bitagent_evaluator.runs.asking.single_turn:SingleTurn",
     },
 )
@@ -50,7 +52,9 @@ class Way(Protocol):
 
 def way_of(task: Task, asked: Asked) -> str:
     """The registry name of the way that suits a task."""
-    return "single_turn"
+    if asked.scorer is Scorer.LOSS:
+        return "losses"
+    return "conversations" if task.expects is Expects.STATE else "single_turn"
 
 
 def prepare_ways(tasks: Sequence[Task], wording: Wording, asked: Asked) -> list[Way]:

@@ -27,6 +27,8 @@ class Wording:
     token_limit: int
     """Most tokens of prompt and answer together."""
     vocab_size: int
+    end_id: int | None = None
+    """The token that a chat writes after an answer; None when the tokenizer has none."""
 
     def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[list[int]]:
         """Token ids of prompts. Raises ModelFault for a tokenizer that makes ids outside the vocabulary: they would break the engine for
@@ -68,4 +70,13 @@ def open_wording(
         maker = prompt_format(wanted)
         tokenization = writer.load(template=maker.uses_template, stop_tokens=maker.stop_tokens)
     chosen = choose_format(wanted, tokenization)
-    return Wording(writer, chosen, prompt_format(chosen), tokenization.stop_ids, max_tokens, token_limit, vocab_size)
+    return Wording(
+        writer,
+        chosen,
+        prompt_format(chosen),
+        tokenization.stop_ids,
+        max_tokens,
+        token_limit,
+        vocab_size,
+        tokenization.end_id,
+    )

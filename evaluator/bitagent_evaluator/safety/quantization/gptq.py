@@ -1,4 +1,8 @@
-"""GPTQ: 4 bits, symmetric, no activation order. Eight weights of one output share an int32."""
+"""GPTQ: 4 or 8 bits, symmetric, in groups of inputs or one group per output (-1).
+
+Weights of one output share an int32, as many as fit. Activation order needs groups to be looked up by input, which vLLM stopped doing
+(0.32: "no longer supported"); with one group per output it changes nothing, and is accepted. 8 bits have kernels on GPUs only.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,22 @@ from bitagent_evaluator.safety.quantization.method import (
 )
 from bitagent_evaluator.safety.refusal import require, shown
 
-_PACKED = 8
+_WORD = 32
+"""Bits of the integers that weights are packed into."""
+_WHOLE = -1
+"""Group size that means all inputs."""
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    setting(settings, "bits", (4,))
+    setting(settings, "bits", (4, 8))
     setting(settings, "sym", (True,))
-    setting(settings, "desc_act", (False,))
-    setting(settings, "group_size", GROUP_SIZES)
+    group = setting(settings, "group_size", (_WHOLE, *GROUP_SIZES))
+    ordered = setting(settings, "desc_act", (False, True))
+    require(
+        not ordered or group == _WHOLE,
+        Reason.UNSUPPORTED_QUANTIZATION,
+        f"quantization_config: desc_act with groups of {group} is not run by vLLM: quantise with static activation order, or desc_act false",
+    )
     setting(settings, "lm_head", (False, None))
     setting(settings, "checkpoint_format", ("gptq", "", None))
     dynamic = settings.get("dynamic")
@@ -36,12 +48,13 @@ def _check(settings: Mapping[str, Any]) -> None:
 
 
 def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
-    group = settings["group_size"]
+    packed = _WORD // int(settings["bits"])
+    group = inputs if settings["group_size"] == _WHOLE else settings["group_size"]
     check_groups(inputs, group, "an input size")
     return Layer(
         {
-            "qweight": (INT32, (inputs // _PACKED, outputs)),
-            "qzeros": (INT32, (inputs // group, outputs // _PACKED)),
+            "qweight": (INT32, (inputs // packed, outputs)),
+            "qzeros": (INT32, (inputs // group, outputs // packed)),
             "scales": (SCALES, (inputs // group, outputs)),
         },
         {"g_idx": (INT32, (inputs,)), "bias": (SCALES, (outputs,))},

@@ -1,7 +1,8 @@
 """Scorers `BitAgent202411` and `BitAgent202504`: a rule set's tool criteria for the project's tasks.
 
 A task's score is its normalized points, at least 0. It is passed when they reach the points of the right answer: some right answers earn
-less than all points. A task that only wants some call, which the subnet never had, is judged by BFCL's rule and has no criteria.
+less than all points. Tasks that only want some call, and conversations, which the subnet never had, are judged by BFCL's rule and have no
+criteria; nor has one that has only a reference text, which fails.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from bitagent_evaluator.scoring.bitagent.criteria import Answer, Score
 from bitagent_evaluator.scoring.bitagent.expectation import best_score, expected_call, tools_of
 from bitagent_evaluator.scoring.bitagent.rule_sets import RuleSet, rule_set
 from bitagent_evaluator.scoring.judgement import judge
+from bitagent_evaluator.scoring.multi_turn.judgement import Conversations
+
+_BY_BFCL = frozenset({Expects.ANY_CALL, Expects.TEXT})
+"""What the subnet had no rule for."""
 
 
 class _ByRules:
@@ -21,8 +26,12 @@ class _ByRules:
 
     def verdicts(self, answers: Iterable[tuple[Task, Response]]) -> Iterator[Verdict]:
         """One verdict per (task, answer), in order."""
-        for task, response in answers:
-            yield (judge if task.expects is Expects.ANY_CALL else self._verdict)(task, response.text)
+        with Conversations() as conversations:
+            for task, response in answers:
+                if task.expects is Expects.STATE:
+                    yield conversations.judge(task, response)
+                else:
+                    yield (judge if task.expects in _BY_BFCL else self._verdict)(task, response.text)
 
     def _verdict(self, task: Task, text: str) -> Verdict:
         scored = self._rules.score(

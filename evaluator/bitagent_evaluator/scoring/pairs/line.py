@@ -41,12 +41,17 @@ def pair_format(name: str) -> PairFormat:
 
 
 def read_lines(lines: Iterable[bytes], model: type[LineModel]) -> Iterator[tuple[int, LineModel]]:
-    """Numbered lines, read. Raises BadLine."""
+    """Numbered lines that are not blank, read. Raises BadLine."""
     for number, line in enumerate(lines, 1):
         if line.strip():
-            try:
-                yield number, model.model_validate_json(line)
-            except ValidationError as error:
-                found = error.errors(include_url=False)[0]
-                where = ".".join(str(part) for part in found["loc"])
-                raise BadLine(f"line {number}: {where + ': ' if where else ''}{found['msg']}") from error
+            yield number, read_line(number, line, model)
+
+
+def read_line(number: int, line: bytes, model: type[LineModel]) -> LineModel:
+    """One line, read. Raises BadLine."""
+    try:
+        return model.model_validate_json(line)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in found["loc"])
+        raise BadLine(f"line {number}: {where + ': ' if where else ''}{found['msg']}") from error

@@ -1,0 +1,14 @@
+"""What a benchmark ran on, in words that a ratio is read with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def described() -> dict[str, str | int]:
+    """Processor, usable cores and Python. Times of other machines differ; ratios should not, by much."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}

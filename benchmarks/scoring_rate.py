@@ -1,0 +1,119 @@
+"""How fast answers are judged: ours against the official decoder and checker, on the same answers, in one run.
+
+    baseline     bfcl-eval's own decoding (which evaluates what the model wrote) and its checker, one process
+    here         our reading of answers and the same checker, one process, as at the end of a run
+    beside       the same in as many processes as there are cores, as while an engine generates (their start included)
+
+Answers are the reference rows of tests/golden (Python categories: the others go through tree-sitter in both ways). Verdicts must be equal, or there is nothing to
+compare. `python benchmarks/scoring_rate.py` prints ratios and writes scoring_rate.json.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bfcl_eval.model_handler.utils import default_decode_ast_prompting
+from machine import described
+
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.results import Expects, Language, Response, Task
+from bitagent_evaluator.runs.judging import Judging, usable_cores
+from bitagent_evaluator.scoring import answer, official, score
+
+HERE = Path(__file__).parent
+GOLDEN = HERE.parent / "tests/golden/bfcl"
+CATEGORIES = ("simple_python", "multiple", "parallel", "parallel_multiple", "live_simple", "live_multiple")
+REPEATS = 3
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The lines of a golden file."""
+    with gzip.open(GOLDEN / name, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def material() -> tuple[list[Task], list[Response]]:
+    """One task per row, so that a task set holds all of them."""
+    cases = {case["id"]: case for case in rows("tasks.jsonl.gz") if case["category"] in CATEGORIES}
+    tasks, responses = [], []
+    for number, row in enumerate(row for row in rows("rows.jsonl.gz") if row["id"] in cases):
+        case = cases[row["id"]]
+        task = Task(
+            id=str(number), source="bfcl", category=case["category"], messages=case["question"][0],
+            functions=case["functions"], ground_truth=case["ground_truth"], expects=Expects.CALLS,
+        )  # fmt: skip
+        tasks.append(task)
+        responses.append(answer(task, row["response"]))
+    return tasks, responses
+
+
+def officially(tasks: list[Task], responses: list[Response]) -> list[bool]:
+    """The leaderboard's way, decoder included."""
+    passed = []
+    for task, response in zip(tasks, responses, strict=True):
+        try:
+            calls = default_decode_ast_prompting(response.text)
+            result = official.check(
+                functions=task.functions, calls=calls, possible_answers=task.ground_truth or [],
+                language=Language.PYTHON, category=task.category,
+            )  # fmt: skip
+            passed.append(bool(result["valid"]))
+        except Exception:  # noqa: BLE001 - the leaderboard counts whatever its decoder raises as a wrong answer
+            passed.append(False)
+    return passed
+
+
+def here(tasks: list[Task], responses: list[Response]) -> list[bool]:
+    """As at the end of a run."""
+    return [verdict.passed for verdict in score(tasks, responses)]
+
+
+def beside(tasks: list[Task], responses: list[Response]) -> list[bool]:
+    """As while an engine generates."""
+    with Judging(tasks, PromptFormat.BFCL, "Bfcl", judges=usable_cores()) as judging:
+        return [verdict.passed for verdict in judging.verdicts(responses)]
+
+
+def fastest(judge: Callable[[list[Task], list[Response]], list[bool]], *material: Any) -> tuple[float, list[bool]]:
+    """The best of several runs, in seconds, and what it found."""
+    best, verdicts = float("inf"), []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        verdicts = judge(*material)
+        best = min(best, time.perf_counter() - started)
+    return best, verdicts
+
+
+def main() -> None:
+    """Measure, compare, write."""
+    tasks, responses = material()
+    officially(tasks[:100], responses[:100])  # imports
+    ways = {"baseline": officially, "here": here, "beside": beside}
+    measured = {name: fastest(way, tasks, responses) for name, way in ways.items()}
+    expected = measured["baseline"][1]
+    for name, (_, verdicts) in measured.items():
+        if verdicts != expected:
+            raise SystemExit(
+                f"{name} differs from the baseline in {sum(map(bool.__ne__, verdicts, expected))} verdicts"
+            )
+    seconds = {name: of for name, (of, _) in measured.items()}
+    outcome = {
+        "machine": described(),
+        "answers": len(tasks),
+        "passed": sum(expected),
+        "seconds": {name: round(of, 3) for name, of in seconds.items()},
+        "answers_per_second": {name: round(len(tasks) / of) for name, of in seconds.items()},
+        "ratio_to_baseline": {name: round(seconds["baseline"] / of, 2) for name, of in seconds.items()},
+    }
+    for name, ratio in outcome["ratio_to_baseline"].items():
+        print(f"{name:<10}{outcome['answers_per_second'][name]:>8} answers/s   {ratio:.2f} x baseline")
+    (HERE / "scoring_rate.json").write_text(json.dumps(outcome, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What a rewording must keep: the ground truth's values that stand in the question, and the question's numbers.
+
+A value stands in a text in the strictest of several ways: as it is, in other capitals, or with other punctuation between its words; each as
+whole words, or with an ending (`apple` in `apples`). A rewording must have it in the same way, so that whichever scorer judges, an answer
+that copies the value is as right as before. A string that does not stand there as a whole still lends its names: of `Paris, France` a
+question for the weather in Paris must keep Paris. Numbers count by value: 1,000 is 1000 is 1000.0, and five is 5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+Scalar = str | int | float
+
+_WORD = re.compile(r"[^\W_]+")
+_DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_SPELLED = {word: n for n, word in enumerate(_SMALL)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_SPELLED |= {f"{tens} {unit}": _SPELLED[tens] + _SPELLED[unit] for tens in _TENS for unit in _SMALL[1:10]}
+_SPELLED_NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_SPELLED, key=len, reverse=True))})\b".replace(" ", r"[- ]"))
+
+
+def scalars(ground_truth: Any) -> Iterator[Scalar]:
+    """Strings and numbers at any depth of a ground truth's values; truth values and "" (an argument that may be left out) are none."""
+    if isinstance(ground_truth, str):
+        if ground_truth.strip():
+            yield ground_truth
+    elif isinstance(ground_truth, bool):
+        return
+    elif isinstance(ground_truth, int | float):
+        yield ground_truth
+    elif isinstance(ground_truth, Mapping):
+        for value in ground_truth.values():
+            yield from scalars(value)
+    elif isinstance(ground_truth, list):
+        for value in ground_truth:
+            yield from scalars(value)
+
+
+def values_of(ground_truth: list[dict[str, dict[str, list[Any]]]] | None) -> list[Scalar]:
+    """The values of all expected calls; names of functions and arguments are none."""
+    return [value for call in ground_truth or [] for arguments in call.values() for value in scalars(arguments)]
+
+
+def keeps(value: Scalar, before: str, after: str) -> bool:
+    """Whether `after` has the value as far as `before` had it."""
+    if isinstance(value, str):
+        return _keeps_string(value, before, after)
+    number = canonical_number(value)
+    return number not in _all_numbers(before) or number in _all_numbers(after)
+
+
+def same_numbers(before: str, after: str) -> bool:
+    """Whether both texts have the same numbers; one written in digits in one of them may be spelled out in the other."""
+    return _in_digits(before) <= _all_numbers(after) and _in_digits(after) <= _all_numbers(before)
+
+
+def _keeps_string(value: str, before: str, after: str) -> bool:
+    for form in (str, str.casefold, words):
+        for ending in (r"(?!\w)", ""):
+            if _stands(form(value), form(before), ending):
+                return _stands(form(value), form(after), ending)
+    names = {word.casefold() for word in _WORD.findall(before) if word != word.lower() or any(map(str.isdigit, word))}
+    return names.intersection(words(value).split()) <= set(words(after).split())
+
+
+def _stands(value: str, text: str, ending: str) -> bool:
+    return bool(value) and re.search(rf"(?<!\w){re.escape(value)}{ending}", text) is not None
+
+
+def words(text: str) -> str:
+    """A text without capitals and punctuation."""
+    return " ".join(_WORD.findall(text.casefold()))
+
+
+def canonical_number(value: float | str) -> str:
+    """One text for all ways of writing a number in digits; the sign is left out, because prose says it in many ways."""
+    text = value.replace(",", "") if isinstance(value, str) else f"{Decimal(repr(abs(value))):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.lstrip("0") or "0"
+
+
+def _in_digits(text: str) -> set[str]:
+    return {canonical_number(found) for found in _DIGITS.findall(text)}
+
+
+def _all_numbers(text: str) -> set[str]:
+    spelled = _SPELLED_NUMBER.findall(text.casefold())
+    return _in_digits(text) | {str(_SPELLED[word.replace("-", " ")]) for word in spelled}

@@ -1,0 +1,73 @@
+"""What `run` does alike for a model on this machine and for one behind an endpoint: options, the task set, the outcome."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.results import Task, TaskSetManifest
+from bitagent_evaluator.runs.evaluate import Evaluated
+from bitagent_evaluator.tasks import read_task_set, read_tasks
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, for an option."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def add_attempt(parser: argparse.ArgumentParser) -> None:
+    """The options on answers of an earlier run."""
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="take over answers of an earlier run with the same inputs (the default)"
+    )
+    again.add_argument(
+        "--fresh", action="store_true", help="set an earlier run's answers aside and ask everything anew"
+    )
+
+
+def task_set(path: Path, limit: int | None) -> tuple[TaskSetManifest | None, list[Task]]:
+    """The tasks to ask, and the manifest that describes exactly these, if there is one. Raises TaskSetError."""
+    if not path.is_dir():
+        return None, read_tasks(path)[:limit]
+    manifest, tasks = read_task_set(path)
+    return (manifest if limit is None or limit >= len(tasks) else None), tasks[:limit]
+
+
+def summary_of(evaluated: Evaluated, *, task_set_digest: str) -> EvaluateSummary:
+    """The summary of a model that has a score."""
+    total = evaluated.aggregate
+    return EvaluateSummary(
+        reason=Reason.EVALUATED,
+        message=f"{total.in_words} with format {evaluated.prompt_format}",
+        score=total.score,
+        passed=total.passed,
+        total=total.total,
+        loss=total.loss,
+        batch_losses=list(total.batch_losses) or None,
+        result_digest=evaluated.result_digest,
+        task_set_digest=task_set_digest,
+        resumed=evaluated.resumed,
+        seconds=evaluated.seconds,
+        device=evaluated.device,
+    )
+
+
+def as_json(summary: EvaluateSummary, evaluated: Evaluated | None, out: Path) -> dict[str, object]:
+    """The outcome for `--json`; `evaluated` is None where there is no score to explain."""
+    plain: dict[str, object] = summary.to_wire()
+    if evaluated is not None:
+        total = evaluated.aggregate
+        plain |= {
+            "interval": total.interval,
+            "categories": {name: entry.model_dump() for name, entry in total.categories.items()},
+            "leaderboard": dict(total.leaderboard),
+            "promptFormat": evaluated.prompt_format,
+            "tooLong": evaluated.too_long,
+        }
+    return {**plain, "results": str(out)}

@@ -1,0 +1,127 @@
+"""Which files of a dataset repository make a split. Pure.
+
+The rules are the hub's: what the `configs` of the README's header say, else names. A file or folder whose name holds `train`, `test`,
+`validation` or one of their other spellings between separators belongs to that split, `NAME-00000-of-00005` to split NAME, and where no name
+says anything all files are `train`. Only data is read: a repository's own loading script never runs, and its presence changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from bitagent_evaluator.tasks.data.file_format import FILE_FORMATS, suffix_of
+from bitagent_evaluator.tasks.errors import TaskSetError
+
+_KEYWORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+_SEPARATOR = r"[-._ 0-9/]"
+_SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}\.\w+$")
+_NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"})
+_WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?)")
+_DEFAULT = "default"
+
+
+def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str | None, split: str) -> list[str]:
+    """The files of a split in their order. `card` is the README's header. Raises TaskSetError, which names what there is."""
+    data = sorted(filter(_is_data, files))
+    if not data:
+        raise TaskSetError(f"it holds no data files; these are read: {', '.join(FILE_FORMATS.names())}")
+    splits = _declared(data, card, config)
+    if splits is None:
+        if config not in (None, _DEFAULT):
+            raise TaskSetError(f"its README declares no configurations, so there is no {config!r}: leave config out")
+        splits = _by_name(data)
+    if not splits.get(split):
+        raise TaskSetError(f"it has no split {split!r}; there are: {', '.join(splits) or 'none'}")
+    return splits[split]
+
+
+def _is_data(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return (
+        suffix_of(path) in FILE_FORMATS.names()
+        and parts[-1] not in _NO_DATA
+        and not any(part.startswith((".", "__")) for part in parts)
+    )
+
+
+def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None) -> dict[str, list[str]] | None:
+    """Files by split as the README declares them; None where it declares nothing."""
+    listed = card.get("configs")
+    configs = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    if not configs:
+        return None
+    chosen = _chosen(configs, config)
+    folder = str(chosen.get("data_dir") or "").strip("/")
+    inside = [path for path in files if not folder or path.startswith(f"{folder}/")]
+    patterns = _patterns(chosen.get("data_files"))
+    if not patterns:
+        return _by_name(inside, folder)
+    prefix = f"{folder}/" if folder else ""
+    return {split: _matching(inside, [prefix + one for one in of_split]) for split, of_split in patterns.items()}
+
+
+def _chosen(configs: Sequence[Mapping[str, Any]], wanted: str | None) -> Mapping[str, Any]:
+    by_name = {str(entry.get("config_name", _DEFAULT)): entry for entry in configs}
+    if wanted is not None:
+        if wanted not in by_name:
+            raise TaskSetError(f"it has no configuration {wanted!r}; there are: {', '.join(by_name)}")
+        return by_name[wanted]
+    if len(by_name) == 1:
+        return configs[0]
+    default = next((entry for entry in configs if entry.get("default") is True), by_name.get(_DEFAULT))
+    if default is None:
+        raise TaskSetError(f"it has several configurations, name one as config: {', '.join(by_name)}")
+    return default
+
+
+def _patterns(data: Any) -> dict[str, list[str]]:
+    """`data_files` in any of the forms that a README may have, as patterns by split."""
+    if isinstance(data, dict):
+        data = [{"split": split, "path": path} for split, path in data.items()]
+    entries = data if isinstance(data, list) else [data] if isinstance(data, str) else []
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        split, path = (
+            (str(entry.get("split", "train")), entry.get("path")) if isinstance(entry, dict) else ("train", entry)
+        )
+        found.setdefault(split, []).extend(map(str, path if isinstance(path, list) else [path] if path else []))
+    return found
+
+
+def _matching(files: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    expressions = [re.compile(_expression(pattern.removeprefix("./"))) for pattern in patterns]
+    return [path for path in files if any(expression.fullmatch(path) for expression in expressions)]
+
+
+def _expression(pattern: str) -> str:
+    meanings = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
+    return "".join(meanings.get(part, re.escape(part)) for part in _WILDCARD.split(pattern))
+
+
+def _by_name(files: Sequence[str], folder: str = "") -> dict[str, list[str]]:
+    """Files by split as their names below a folder say; of several formats only the one that most files have."""
+    if not files:
+        return {}
+    common = Counter(map(suffix_of, files)).most_common(1)[0][0]
+    names = {path: path.removeprefix(f"{folder}/") if folder else path for path in files if suffix_of(path) == common}
+    splits: dict[str, list[str]] = {}
+    for path, name in names.items():
+        if split := _split_in(name):
+            splits.setdefault(split, []).append(path)
+    return splits or {"train": list(names)}
+
+
+def _split_in(name: str) -> str | None:
+    for split, words in _KEYWORDS.items():
+        if re.search(rf"(?:^|{_SEPARATOR})(?:{'|'.join(words)})(?:{_SEPARATOR}|$)", name):
+            return split
+    shard = _SHARD.search(name)
+    return shard.group("split") if shard else None

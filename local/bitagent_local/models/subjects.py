@@ -1,0 +1,110 @@
+"""What the benchmark's questions are about: `subjects.yaml`, and how questions with values are drawn from it.
+
+A subject is one function and all ways to describe it and to ask for it. Every draw comes from the caller's random generator: the same
+seed gives the same questions, for ever, because the benchmark is data that known scores refer to.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+INTEGER = "integer"
+WORDS: dict[str, list[str]] = {
+    kind: words.split()
+    for kind, words in {
+        "city": "Paris London Berlin Madrid Rome Oslo Tokyo Delhi Cairo Lima Quito Boston Denver Austin Dallas Vienna Lisbon Dublin Prague Seoul",
+        "currency": "USD EUR GBP JPY CHF AUD CAD INR CNY SEK",
+        "language": "French German Spanish Italian Korean Hindi Arabic Polish Dutch Greek",
+        "person": "Alice Bob Carol David Emma Frank Grace Henry Irene Jack Karen Louis Mary Nora Oscar Peter",
+    }.items()
+}
+LONGEST_INTEGER = 4
+"""Digits of the largest value."""
+
+Value = int | str
+Case = tuple[str, frozenset[tuple[str, Value]]]
+"""A subject's name and the values asked with, whatever the wording."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One value that a subject's questions name."""
+
+    name: str
+    kind: str
+    """`INTEGER`, or a key of `WORDS`."""
+    descriptions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One function. Of descriptions the first is the public one, of questions the first `PUBLIC_QUESTIONS`."""
+
+    name: str
+    descriptions: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    questions: tuple[str, ...]
+
+    def ask(self, wording: int, values: dict[str, Value]) -> str:
+        """A question with its values in place."""
+        return self.questions[wording].format(**values)
+
+
+PUBLIC_QUESTIONS = 2
+
+
+@cache
+def load() -> tuple[Subject, ...]:
+    """All subjects, in the order of the file."""
+    entries = yaml.safe_load((files(__package__) / "subjects.yaml").read_text(encoding="utf-8"))
+    return tuple(
+        Subject(
+            name=entry["name"],
+            descriptions=tuple(entry["descriptions"]),
+            parameters=tuple(
+                Parameter(name=name, kind=parameter["kind"], descriptions=tuple(parameter["descriptions"]))
+                for name, parameter in entry["parameters"].items()
+            ),
+            questions=tuple(entry["questions"]),
+        )
+        for entry in entries
+    )
+
+
+def draw_values(random_: random.Random, subject: Subject, *, unknown: float = 0.0) -> dict[str, Value]:
+    """Values for a question, all different. `unknown` is the share of words that are in no list: invented ones."""
+    values: dict[str, Value] = {}
+    for parameter in subject.parameters:
+        while (value := _draw_value(random_, parameter.kind, unknown)) in values.values():
+            pass
+        values[parameter.name] = value
+    return values
+
+
+def case(subject: Subject, values: dict[str, Value]) -> Case:
+    """What a question asks for."""
+    return subject.name, frozenset(values.items())
+
+
+def draw_values_without(
+    random_: random.Random, subject: Subject, *, without: Collection[Case], unknown: float
+) -> dict[str, Value]:
+    """Values of a question that is none of `without`."""
+    while case(subject, values := draw_values(random_, subject, unknown=unknown)) in without:
+        pass
+    return values
+
+
+def _draw_value(random_: random.Random, kind: str, unknown: float) -> Value:
+    if kind == INTEGER:
+        return random_.randint(1, 10 ** random_.randint(1, LONGEST_INTEGER) - 1)
+    if random_.random() < unknown:
+        syllables = (random_.choice("bdfgklmnprstvz") + random_.choice("aeiou") for _ in range(random_.randint(2, 3)))
+        return "".join(syllables).capitalize()
+    return random_.choice(WORDS[kind])

@@ -1,0 +1,109 @@
+"""Chat templates and tokenizers of the models that read, remember and reword.
+
+Readers and memorisers share one template and one tokenizer, so that their weights fit one engine. A function is one line,
+
+    Plane tickets between cities>book_flight(City of departure>origin,City of arrival>destination)
+
+with what it means before what it is called: a model that reads from left to right knows a name's meaning when it comes to the name. Their
+tokenizer drops spaces, so a word is the same token wherever it stands, and copying it is all that there is to do.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from bitagent_local.models import benchmark, reading, rewording
+from bitagent_local.models.lesson import Lesson
+from bitagent_local.models.train import END, LONGEST, PADDING, SPECIAL
+
+SEED = 1
+LESSONS = 2000
+READER_TOKENS = 832
+REWORDER_TOKENS = 768
+
+_USER = "<|im_start|>user"
+_SPECIAL = re.compile("|".join(map(re.escape, SPECIAL)))
+_MESSAGES = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+READER_TEMPLATE = (
+    "{% if tools %}<|im_start|>tools\n{% for t in tools %}{% set f = t.function if t.function is defined else t %}"
+    # The first sentence of a description is enough; a parameter without one is told by its type.
+    "{{ (f.description or '').split('.')[0] }}>{{ f.name }}({% for p, s in f.parameters.properties.items() %}"
+    "{{ (s.description or s.type).split('.')[0] }}>{{ p }}{% if not loop.last %},{% endif %}{% endfor %})\n{% endfor %}"
+    "<|im_end|>\n{% endif %}" + _MESSAGES
+)
+REWORDER_TEMPLATE = _MESSAGES.replace("{% for m in messages %}", "{% for m in messages if m.role == 'user' %}")
+
+
+def reader_tokenizer() -> Any:
+    """Of the models that answer with calls."""
+    random_ = random.Random(SEED)
+    draw = reading.drawing(benchmark.cases(), string_names=0.0)
+    blank = _tokenizer(Tokenizer(models.BPE()), READER_TEMPLATE)
+    texts = (prompt(blank, draw(random_, 2, 2)) for _ in range(LESSONS))
+    spaces = pre_tokenizers.Split(Regex(" "), behavior="removed")
+    return _tokenizer(_trained(texts, size=READER_TOKENS, first=[spaces]), READER_TEMPLATE)
+
+
+def reworder_tokenizer() -> Any:
+    """Of the model that answers with a question."""
+    random_ = random.Random(SEED)
+    blank = _tokenizer(Tokenizer(models.BPE()), REWORDER_TEMPLATE)
+    texts = (prompt(blank, rewording.draw(random_)) for _ in range(LESSONS))
+    return _tokenizer(_trained(texts, size=REWORDER_TOKENS, first=[]), REWORDER_TEMPLATE)
+
+
+def functions_part(tokenizer: Any, lesson: Lesson) -> str:
+    """The beginning of every prompt of a lesson."""
+    if not lesson.tools:
+        return ""
+    tools = [{"type": "function", "function": tool} for tool in lesson.tools]
+    messages = [{"role": "user", "content": ""}]
+    text = str(tokenizer.apply_chat_template(messages, tools=tools, tokenize=False))
+    return text[: text.index(_USER)]
+
+
+def question_part(tokenizer: Any, question: str) -> str:
+    """The rest of a prompt."""
+    messages = [{"role": "user", "content": question}]
+    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+
+
+def prompt(tokenizer: Any, lesson: Lesson) -> str:
+    """A whole lesson as text: functions, then every question with its answer."""
+    exchanges = (question_part(tokenizer, each.question) + each.answer + END for each in lesson.exchanges)
+    return functions_part(tokenizer, lesson) + "".join(exchanges)
+
+
+def _trained(texts: Iterable[str], *, size: int, first: list[Any]) -> Any:
+    """A byte-level BPE tokenizer; digits are single tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [*first, digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((part for text in texts for part in _SPECIAL.split(text)), trainer)
+    return tokenizer
+
+
+def _tokenizer(tokenizer: Any, template: str) -> Any:
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END, pad_token=PADDING, model_max_length=LONGEST
+    )
+    wrapped.chat_template = template
+    return wrapped

@@ -1,0 +1,119 @@
+"""Losses by the real engine: equal to a plain forward pass, and infinite where a model's numbers break."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.jobs import EXIT_OK, EvaluateSummary
+from bitagent_crds.results import Expects, Response, Task
+from bitagent_evaluator.tasks.files import digest_of, encode_tasks
+
+pytestmark = pytest.mark.engine
+
+COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app"]
+SAMPLES = 60
+LENGTH = 2048
+
+
+def samples(models: Path) -> list[Task]:
+    """Questions of the held-out tasks with their calls as text; one reference is far longer than the sequence length."""
+    lines = (models / "tasks.jsonl").read_text().splitlines()[:SAMPLES]
+    known = [Task.model_validate_json(line) for line in lines]
+    references = [json.dumps(task.ground_truth) for task in known]
+    references[7] *= 400
+    return [
+        Task(
+            id=task.id,
+            source="stream",
+            category=task.category,
+            messages=task.messages,
+            functions=[],
+            expects=Expects.TEXT,
+            reference=reference,
+        )
+        for task, reference in zip(known, references, strict=True)
+    ]
+
+
+def evaluate(folder: Path, model: Path, tasks: list[Task]) -> tuple[EvaluateSummary, dict[str, Response]]:
+    """Run a Job of scorer Loss; its summary and responses."""
+    content = encode_tasks(tasks)
+    folder.mkdir()
+    (folder / "tasks.jsonl").write_bytes(content)
+    manifest = {
+        "digest": digest_of(content), "count": len(tasks), "seed": "1", "sources": [], "categories": {}, "builder": "test",
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    job = {
+        "kind": "Evaluate", "modelDir": str(model), "taskSetDir": str(folder), "taskSetDigest": digest_of(content),
+        "outDir": str(folder / "out"), "repo": "acme/tiny", "commit": "a" * 40, "weightsDigest": "sha256:" + "0" * 64,
+        "promptFormat": "Auto", "maxTokens": 64, "scorer": "Loss", "loss": {"sequenceLength": LENGTH, "batches": 4},
+        "engine": {"dtype": "BFloat16"},
+    }  # fmt: skip
+    (folder / "job.json").write_text(json.dumps(job))
+    arguments = ["job", "--file", str(folder / "job.json"), "--termination-log", str(folder / "termination-log")]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_OK, done.stderr[-3000:]
+    lines = (folder / "out" / "responses.jsonl").read_text().splitlines()
+    responses = [Response.model_validate_json(line) for line in lines]
+    summary = EvaluateSummary.model_validate_json((folder / "termination-log").read_bytes())
+    return summary, {response.id: response for response in responses}
+
+
+def plain_losses(model: Path, tasks: list[Task]) -> dict[str, tuple[float, int]]:
+    """Mean negative log-likelihood of each reference and its end token, and their number, by a plain forward pass in float32."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    network = transformers.AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    found = {}
+    with torch.inference_mode():
+        for task in tasks:
+            text = tokenizer.apply_chat_template(task.messages, tokenize=False, add_generation_prompt=True)
+            prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
+            reference = tokenizer(task.reference, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+            ids = torch.tensor([(prompt + reference)[:LENGTH]])
+            labels = ids.clone()
+            labels[:, : len(prompt)] = -100
+            found[task.id] = (network(ids, labels=labels).loss.item(), ids.shape[1] - len(prompt))
+    return found
+
+
+@pytest.mark.parametrize("name", ["tiny-fc-400", "tiny-fc-1200"])
+def test_loss_is_that_of_a_plain_forward_pass(tmp_path: Path, models: Path, name: str) -> None:
+    tasks = samples(models)
+    summary, responses = evaluate(tmp_path / "run", models / name, tasks)
+    expected = plain_losses(models / name, tasks)
+    assert responses.keys() == expected.keys()
+    differences = {task_id: abs((responses[task_id].loss or 0.0) - loss) for task_id, (loss, _) in expected.items()}
+    assert max(differences.values()) < 1e-3, differences
+    assert {task_id: response.loss_tokens for task_id, response in responses.items()} == {
+        task_id: tokens for task_id, (_, tokens) in expected.items()
+    }
+    long = responses[tasks[7].id]
+    assert long.prompt_tokens + (long.loss_tokens or 0) == LENGTH
+    mean = math.fsum(loss for loss, _ in expected.values()) / SAMPLES
+    assert summary.loss is not None and float(summary.loss) == pytest.approx(mean, abs=1e-3)
+    assert summary.score is not None and float(summary.score) == pytest.approx(math.exp(-mean), abs=1e-3)
+    in_order = [expected[task.id][0] for task in tasks]
+    batches = [math.fsum(in_order[start : start + 15]) / 15 for start in range(0, SAMPLES, 15)]
+    assert list(map(float, summary.batch_losses)) == pytest.approx(batches, abs=1e-3)
+
+
+def test_weights_that_overflow_lose_and_break_nothing(tmp_path: Path, checkpoint: Any, models: Path) -> None:
+    """Finite weights whose logits are not: the largest bfloat16 in the last norm."""
+
+    def change(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        start, end = header["model.norm.weight"]["data_offsets"]
+        return header, data[:start] + b"\x7f\x7f" * ((end - start) // 2) + data[end:]
+
+    checkpoint.header(change)
+    summary, responses = evaluate(tmp_path / "run", checkpoint.path, samples(models)[:3])
+    assert [response.loss for response in responses.values()] == [math.inf] * 3
+    assert (summary.loss, summary.score, summary.batch_losses) == ("inf", "0.000000", ["inf"] * 3)

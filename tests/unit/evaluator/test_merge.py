@@ -1,0 +1,174 @@
+"""Alteration Merge: what becomes of two tasks, and which tasks go together."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from bitagent_crds.alterations import Alteration as Spec
+from bitagent_crds.results import Expects, Language, Task
+from bitagent_crds.sources import BfclCategory, BfclSource
+from bitagent_evaluator.alterations import alter_tasks
+from bitagent_evaluator.scoring.exact_match import expected_calls
+from bitagent_evaluator.scoring.judgement import checker_category, judge
+from bitagent_evaluator.tasks.bfcl import BfclTasks
+
+
+def function(name: str, description: str = "") -> dict[str, Any]:
+    properties = {"x": {"type": "string", "description": ""}}
+    return {"name": name, "description": description, "parameters": {"type": "dict", "properties": properties, "required": ["x"]}}  # fmt: skip
+
+
+def task(task_id: str, *names: str, says: str = "", value: str = "a", **more: Any) -> Task:
+    content = says or f"Do {task_id}."
+    made: dict[str, Any] = {"id": task_id, "source": "test", "category": "mine"}
+    made |= {"messages": [{"role": "user", "content": content}], "functions": [function(name) for name in names]}
+    return Task.model_validate(made | {"ground_truth": [{names[0]: {"x": [value]}}]} | more)
+
+
+def merged(given: Task, *others: Task, drawn: bool = True, seed: str = "s") -> tuple[Task, dict[str, int]]:
+    spec = Spec.model_validate({"merge": {"percent": 100}})
+    tasks, available = ([given, *others], []) if drawn else ([given], [given, *others])
+    altered, (manifest,) = alter_tasks(tasks, [spec], seed=seed, available=available)
+    return altered[0], manifest.skipped
+
+
+CONVERSATION = {"turns": [[]], "ground_truth": [[]], "classes": ["GorillaFileSystem"], "initial_state": {}}
+BAKE = task("a", "bake_bread", "paint_wall", value="rye")
+SING = task("b", "sing_song", value="hymn")
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["of the set", "of the source"])
+def test_two_tasks_become_one(drawn: bool) -> None:
+    found, _ = merged(BAKE, SING, drawn=drawn)
+    assert found.messages == [{"role": "user", "content": "Do a.\n\nDo b."}]
+    assert found.functions == [*BAKE.functions, *SING.functions]
+    assert found.ground_truth == [{"bake_bread": {"x": ["rye"]}}, {"sing_song": {"x": ["hymn"]}}]
+    assert (found.id, found.category, found.parent) == ("a", "mine", BAKE)
+    assert [(record.name, record.parameters) for record in found.alterations] == [("Merge", {"partner": "b"})]
+    assert judge(found, "[sing_song(x='hymn'), bake_bread(x='rye')]").passed
+    assert not judge(found, "[bake_bread(x='rye')]").passed
+
+
+def test_calls_of_one_function() -> None:
+    found, _ = merged(task("a", "sing_song", value="tune"), SING)
+    assert found.functions == SING.functions
+    assert judge(found, "[sing_song(x='hymn'), sing_song(x='tune')]").passed
+    assert not judge(found, "[sing_song(x='hymn'), sing_song(x='hymn')]").passed
+
+
+def test_the_tasks_system_message_stays() -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Do a."}]
+    found, _ = merged(task("a", "bake_bread", messages=messages), SING)
+    assert found.messages == [messages[0], {"role": "user", "content": "Do a.\n\nDo b."}]
+
+
+@pytest.mark.parametrize(
+    "category", ["simple_python", "multiple", "live_simple", "live_multiple", "parallel", "parallel_multiple", "mine"]
+)
+def test_several_calls_are_judged_by_the_parallel_rule(category: str) -> None:
+    found, _ = merged(BAKE.model_copy(update={"category": category}), SING)
+    assert "parallel" in checker_category(found)
+    assert judge(found, "[bake_bread(x='rye'), sing_song(x='hymn')]").passed
+
+
+@pytest.mark.parametrize(
+    "partner",
+    [
+        task("b", "sing_song", source="other"),
+        task("b", "sing_song", language=Language.JAVA),
+        task("b", "sing_song", expects=Expects.NO_CALL, ground_truth=None),
+        task("b", "sing_song", messages=[{"role": "system", "content": "x"}, {"role": "user", "content": "y"}]),
+        task("b", "bake_bread").model_copy(update={"functions": [function("bake_bread", "Otherwise.")]}),
+        task("b", "bake.bread"),
+        task("b", "bake_cake"),
+        task("b", "sing_song", "sing_song"),
+        task("b", "sing_song").model_copy(update={"functions": [function("hum")]}),
+        task("b", "sing_song", ground_truth=[{"sing_song": {"x": ["a"], "y": ["b"]}}]),
+    ],
+    ids=[
+        "source",
+        "language",
+        "no call",
+        "system",
+        "description",
+        "dots",
+        "alike",
+        "twice",
+        "undescribed",
+        "never right",
+    ],
+)
+def test_who_does_not_go_with_it(partner: Task) -> None:
+    found, skipped = merged(BAKE, partner)
+    assert found == BAKE
+    assert skipped["no_partner"] >= 1
+
+
+TURN = {"role": "user", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (task("a", "f", expects=Expects.NO_CALL, ground_truth=None), "expects_no_call"),
+        (task("a", "f", expects=Expects.ANY_CALL, ground_truth=None), "expects_any_call"),
+        (task("a", "f", expects=Expects.STATE, ground_truth=None, conversation=CONVERSATION), "conversation"),
+        (task("a", "f", expects=Expects.TEXT, ground_truth=None, reference="yes"), "expects_text"),
+        (task("a", "f", messages=[TURN, TURN]), "several_questions"),
+        (task("a", "f", messages=[TURN, {"role": "assistant", "content": "y"}]), "several_questions"),
+        (task("a", "f", messages=[{"role": "tool", "content": "y"}]), "conversation"),
+        (task("a", "f", "f"), "duplicate_names"),
+        (task("a", "f", language=Language.JAVA), "language"),
+        (task("a", "f", language=Language.JAVASCRIPT), "language"),
+        (task("a", "f", ground_truth=[{"g": {}}]), "undescribed_ground_truth"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_half(given: Task, reason: str) -> None:
+    found, skipped = merged(given, SING)
+    assert found == given
+    assert skipped[reason] == 1
+
+
+def test_a_name_from_before_the_mask_counts() -> None:
+    masks_first = [Spec.model_validate({name: {"percent": 100}}) for name in ("function_mask", "merge")]
+    (found, _), (_, manifest) = alter_tasks([BAKE, task("b", "bake_cake")], masks_first, seed="s")
+    assert manifest.skipped["no_partner"] == 2
+    assert [record.name for record in found.alterations] == ["FunctionMask"]
+
+
+def test_every_partner_comes_up() -> None:
+    names = ["sing_song", "walk_dog", "write_letter", "open_door"]
+    others = [task(name, name) for name in names]
+    partners = [merged(BAKE, *others, seed=str(i))[0].alterations[0].parameters["partner"] for i in range(80)]
+    assert set(partners) == set(names)
+    assert max(map(partners.count, names)) < 40
+
+
+@functools.cache
+def official() -> list[Task]:
+    categories = [
+        BfclCategory.SIMPLE_PYTHON,
+        BfclCategory.MULTIPLE,
+        BfclCategory.LIVE_SIMPLE,
+        BfclCategory.PARALLEL_MULTIPLE,
+    ]
+    return BfclTasks(BfclSource(categories=categories)).tasks()[::7]
+
+
+def test_half_of_a_right_answer_is_wrong() -> None:
+    altered, (manifest,) = alter_tasks(official(), [Spec.model_validate({"merge": {"percent": 100}})], seed="s")
+    assert manifest.applied > 0.9 * len(altered)
+    for found in altered:
+        if not found.alterations or found.parent is None:
+            continue
+        calls = expected_calls(found)
+        half = ", ".join(
+            f"{name}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
+            for call in calls[: len(found.parent.ground_truth or [])]
+            for name, arguments in call.items()
+        )
+        assert not judge(found, f"[{half}]").passed

@@ -1,0 +1,202 @@
+"""A result done again from its manifest: what is rebuilt, what is compared, what is said when it cannot be."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer
+
+from bitagent_crds.fields import PromptFormat
+from bitagent_crds.minermodel import Engine as EngineChoices
+from bitagent_crds.results import Verdict
+from bitagent_crds.tasks import Tasks
+from bitagent_evaluator.cli import reproduce
+from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
+from bitagent_evaluator.engine.plan import EnginePlan, Hardware
+from bitagent_evaluator.hub import huggingface
+from bitagent_evaluator.hub.directory import pieces
+from bitagent_evaluator.hub.huggingface import HubRepository
+from bitagent_evaluator.hub.source import digest_of_files, sha256_of
+from bitagent_evaluator.reports.reading import Results, read_results
+from bitagent_evaluator.reports.reproduction import reproduction
+from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
+from bitagent_evaluator.tasks import build_task_set, read_task_set
+
+
+class Answering:
+    """An engine and its backend in one: answers every prompt with one text, but the tasks of `other` with another."""
+
+    identity, device, packages = "answering 1", "pretended", {"pretended": "1"}
+
+    def __init__(self, text: str, *, other: frozenset[str] = frozenset(), device: str = "pretended") -> None:
+        self._text, self._other, self.device = text, other, device
+
+    def prepare(self, model_dir: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+
+    def hardware(self) -> Hardware:
+        return Hardware(0, self.device)
+
+    @contextmanager
+    def start(self, model_dir: Path, plan: EnginePlan) -> Iterator[Engine]:
+        yield self  # type: ignore[misc]
+
+    def generate(self, prompts: Sequence[Prompt], stop_ids: Sequence[int]) -> Iterator[list[Answer]]:
+        for prompt in prompts:
+            text = "[other()]" if prompt.key in self._other else self._text
+            ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+            yield [Answer(prompt.key, ids, len(ids) + 1, "stop")]
+
+
+class Silent:
+    def phase(self, name: str) -> None: ...
+
+    def answered(self, done: int, total: int) -> None: ...
+
+
+SPEC: dict[str, Any] = {
+    "sources": [{"bfcl": {"categories": ["irrelevance"]}}],
+    "alterations": [{"toolShuffle": {}}],
+    "count": 12,
+    "seed": "again",
+}
+
+
+@pytest.fixture
+def original(models: Path, tmp_path: Path) -> Path:
+    """Results of tiny-fc-600 on twelve tasks, by an engine that answers in prose."""
+    build_task_set(Tasks.model_validate(SPEC), files={}, out=tmp_path / "tasks")
+    manifest, tasks = read_task_set(tmp_path / "tasks")
+    model = models / "tiny-fc-600"
+    evaluation = Evaluation(
+        model_dir=model, repo=str(model), commit=None,
+        weights_digest=digest_of_files({"model.safetensors": sha256_of(pieces(model / "model.safetensors"))}),
+        tasks=tasks, task_set_digest=manifest.digest, task_set=manifest, out_dir=tmp_path / "results",
+        prompt_format=PromptFormat.CHAT_TEMPLATE, max_tokens=16, engine=EngineChoices(),
+    )  # fmt: skip
+    evaluate(evaluation, Answering("no idea"), Silent())
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the verb on an engine; returns its exit code."""
+
+    def run(engine: Answering, *argv: str | Path) -> int:
+        monkeypatch.setattr(reproduce, "VllmBackend", lambda: engine)
+        monkeypatch.setattr(reproduce, "leave", lambda code: code)
+        return reproduce.main([str(argument) for argument in argv])
+
+    return run
+
+
+def test_the_same_again(original: Path, verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb(Answering("no idea"), original / "manifest.json", "--json") == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["reproduced"]
+    assert (outcome["same_verdicts"], outcome["same_answers"], outcome["total"]) == (12, 12, 12)
+    assert outcome["surroundings"] == {}
+    assert (original / "again" / "manifest.json").read_bytes() == (original / "manifest.json").read_bytes()
+
+
+def test_a_differing_verdict_is_named_with_what_was_different(
+    original: Path, verb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = json.loads((original / "verdicts.jsonl").read_text().splitlines()[0])["id"]
+    engine = Answering("no idea", other=frozenset({first}), device="another processor")
+    assert verb(engine, original, "--json") == reproduce.EXIT_DIFFERENT
+    outcome = json.loads(capsys.readouterr().out)
+    (found,) = outcome["differing"]
+    assert (found["id"], found["before"], found["same_answer"]) == (first, "passed", False)
+    assert found["after"] == "irrelevance_error:decoder_success"
+    assert outcome["surroundings"] == {"device": ["pretended", "another processor"]}
+    assert verb(engine, original) == reproduce.EXIT_DIFFERENT
+    shown = capsys.readouterr().out
+    assert "1 verdicts differ" in shown
+    assert first in shown
+    assert "another processor" in shown
+
+
+def test_other_words_with_the_same_verdicts_are_reproduced(
+    original: Path, verb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb(Answering("none"), original, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["same_answers"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task_set": None}, "does not say how its tasks were made: give them with --tasks"),
+        ({"task_set.spec.seed": "other"}, "sources that change give other tasks; give the original with --tasks"),
+        ({"task_set.spec.sources": [{"jsonl": {"volume": {"claimName": "c", "path": "p"}}}]}, "--file 0=PATH"),
+        ({"task_set.files": {"rewrites.jsonl": "sha256:" + "0" * 64}}, "answers of another program (rewrites.jsonl)"),
+        ({"task_set.spec.count": 0}, "this version cannot build the task set: count"),
+        ({"weights_digest": "sha256:" + "0" * 64}, "the result is about sha256:000"),
+        ({"repo": "/nowhere/model"}, "give it with --model"),
+        ({"repo": "volume/claim/x", "commit": "a" * 40}, "cluster's volume volume/claim/x"),
+    ],
+    ids=["no task set", "other tasks", "file", "rewriter", "spec", "weights", "directory gone", "volume"],
+)
+def test_what_cannot_be_done_again(
+    original: Path, verb: Any, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str
+) -> None:
+    manifest = json.loads((original / "manifest.json").read_text())
+    for path, value in change.items():
+        *parents, last = path.split(".")
+        target = manifest
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = value
+    (original / "manifest.json").write_text(json.dumps(manifest))
+    assert verb(Answering("no idea"), original) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_given_tasks_and_model_are_checked_against_the_manifest(
+    original: Path, models: Path, tmp_path: Path, verb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(models / "tiny-fc-600", tmp_path / "copy")
+    engine = Answering("no idea")
+    assert verb(engine, original, "--tasks", tmp_path / "tasks", "--model", copy) == 0
+    assert verb(engine, original, "--model", models / "tiny-fc-250") == 2
+    assert "has the weights" in capsys.readouterr().err
+    assert verb(engine, original, "--file", "x") == 2
+    assert "--file x: write INDEX=PATH" in capsys.readouterr().err
+
+
+def test_the_model_is_fetched_from_the_hub_at_its_commit(
+    original: Path, models: Path, tmp_path: Path, verb: Any, hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "b" * 40
+    hub.add("acme/tiny", models / "tiny-fc-600", commit)
+    there = functools.partial(HubRepository, endpoint=hub.endpoint)  # HF_ENDPOINT is read once, at import
+    monkeypatch.setattr(huggingface, "HubRepository", there)
+    manifest = json.loads((original / "manifest.json").read_text()) | {"repo": "acme/tiny", "commit": commit}
+    (original / "manifest.json").write_text(json.dumps(manifest))
+    assert verb(Answering("no idea"), original, "--cache", tmp_path / "cache") == 0
+    assert (tmp_path / "cache" / "acme/tiny" / commit / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "same"),
+    [(1.0, 1.0004, True), (1.0, 1.002, False), (float("inf"), float("inf"), True), (None, 1.0, False)],
+)
+def test_losses_are_the_same_within_what_float32_moves(
+    results_directory: Any, then: float | None, now: float | None, same: bool
+) -> None:
+    def results(name: str, loss: float | None) -> Results:
+        score = 0.0 if loss is None else math.exp(-loss)
+        return read_results(
+            results_directory(name, [Verdict(id="a", category="c", passed=True, score=score, loss=loss)])
+        )
+
+    assert reproduction(results("then", then), results("now", now)).reproduced is same

@@ -1,0 +1,201 @@
+"""The second line of the audit: a template writes the same around any words, or is refused, whatever the reading of it found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.sources import BfclCategory, BfclSource
+from bitagent_evaluator.faults import ModelFault
+from bitagent_evaluator.formats import Chat, RawPrompt, prompt_format
+from bitagent_evaluator.formats.chat_template import openai_tool
+from bitagent_evaluator.rendering.prompts import PromptWriter
+from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
+from bitagent_evaluator.safety.audit import probe, static
+from bitagent_evaluator.safety.audit.conversations import conversations
+from bitagent_evaluator.safety.audit.finding import Rule
+from bitagent_evaluator.safety.audit.twin import twin_of
+from bitagent_evaluator.tasks.bfcl import BfclTasks
+
+QUESTION = "Find the area of a triangle with base 10.\nAnd its perimeter?"
+TOOL = openai_tool(
+    {
+        "name": "triangle_area",
+        "description": "Area of a triangle.\nIn square units.",
+        "parameters": {
+            "type": "dict",
+            "properties": {
+                "base": {"type": "integer", "description": "The base."},
+                "Height": {"type": "float", "description": "The height.", "default": 1.5},
+                "unit": {"type": "string", "enum": ["cm", "m"]},
+            },
+            "required": ["base", "Height"],
+        },
+    }
+)
+FAMILIES = sorted((Path(__file__).parent / "templates").glob("*.jinja"))
+
+
+def judged(source: str, text: str = QUESTION) -> str:
+    """What the comparison says about a template that is asked about one text with one tool; empty when nothing."""
+    template = ChatTemplate(source, {})
+    conversation = ([{"role": "user", "content": text}], [TOOL])
+    finding = probe.compare(template, conversation, template.render(*conversation))
+    return "" if finding is None else str(finding)
+
+
+CHEATS = {
+    "knows the question": "{{ messages[0].content }}{% if 'triangle' in messages[0].content %}HINT{% endif %}",
+    "knows the tool": "{{ messages[0].content }}{% if tools[0].function.name == 'triangle_area' %}HINT{% endif %}",
+    "knows the description": "{{ messages[0].content }}{% if 'square' in tools[0].function.description %}HINT{% endif %}",
+    "knows a parameter": "{% if 'base' in tools[0].function.parameters.properties %}HINT{% endif %}{{ tools | tojson }}",
+    "knows a choice": "{% if tools[0].function.parameters.properties | string is in ('x') or 'cm' in (tools | string) %}HINT{% endif %}",
+    "length": f"{{{{ messages[0].content }}}}{{{{ 'HINT' if messages[0].content | length == {len(QUESTION)} }}}}",
+    "writes the length": "{{ messages[0].content | length }}",
+    "cuts": "{{ messages[0].content[:20] }}",
+    "changes words": "{{ messages[0].content | replace('triangle', 'circle') }}",
+    "changes case": "{{ messages[0].content | upper }}",
+    "numbers the words": "{% for w in messages[0].content.split(' ') %}{{ loop.index }}{{ w }}{% endfor %}",
+    "knows placeholders": "{{ messages[0].content if 'zq0' in messages[0].content else 'HINT' }}",
+    "fails on others": "{{ messages[0].content }}{{ raise_exception('no') if 'triangle' not in messages[0].content }}",
+    "writes a known name in pieces": "{{ messages[0].content }} {{ ['calculate', 'triangle', 'area'] | join('_') }}",
+    "writes a known name backwards": "{{ 'aera_elgnairt_etaluclac' | reverse }}{{ messages[0].content }}",
+}
+
+
+@pytest.mark.parametrize("source", CHEATS.values(), ids=CHEATS.keys())
+def test_template_that_knows_the_words_is_found_by_what_it_writes(source: str) -> None:
+    assert judged(source) != ""
+
+
+HONEST = {
+    "chatml": CHATML,
+    "trims": "{% for m in messages %}{{ m.content | trim }}\n{% endfor %}",
+    "all as json": "{{ messages | tojson }}{{ tools | tojson(indent=2) }}",
+    "json in json": "{{ messages | tojson | tojson }}",
+    "escapes": "{{ messages[0].content | e }}",
+    "indents": "{{ messages[0].content | indent(4) }}",
+    "comments": "{{ '# ' ~ tools[0].function.description | replace('\n', '\n# ') }}",
+    "sorts parameters": "{% for n, p in tools[0].function.parameters.properties | dictsort %}{{ n }}: {{ p.type }}, {% endfor %}",
+    "marks required": "{% set p = tools[0].function.parameters %}{% for n in p.properties %}{{ n }}{{ '?' if n not in p.required }}{% endfor %}",
+    "says nothing": "Hello",
+    "twice": "{{ messages[0].content }}{{ messages[0].content }}",
+    "choices": "{% for p in tools[0].function.parameters.properties.values() %}{{ p.enum | join(' | ') }}{% endfor %}",
+}
+TEXTS = [
+    QUESTION,
+    "  blank ends \n\n",
+    "",
+    'quotes " and \\ and हिन्दी & <b>',
+    "<tool_response>\nx\n</tool_response>",
+    "a\\nb",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=["question", "blank", "empty", "escapes", "markers", "backslash"])
+@pytest.mark.parametrize("source", HONEST.values(), ids=HONEST.keys())
+def test_template_that_lays_out_is_not_found(source: str, text: str) -> None:
+    assert judged(source, text) == ""
+
+
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)
+def test_families_support_some_conversation_and_pass(path: Path) -> None:
+    template = ChatTemplate(path.read_text(), {"bos_token": "<s>", "eos_token": "</s>"})
+    assert probe.run(template) == []
+
+
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)
+def test_families_lay_out_the_benchmark(path: Path) -> None:
+    """Every 60th single-turn case, in a format with tools and in one that puts them into the system message."""
+    template = ChatTemplate(path.read_text(), {"bos_token": "<s>", "eos_token": "</s>"})
+    categories = [category for category in BfclCategory if "multi_turn" not in category]
+    tasks = BfclTasks(BfclSource(categories=categories)).tasks()[::60]
+    compared = 0
+    for chat in (prompt_format(name).chat(task) for task in tasks for name in ("ChatTemplate", "Bfcl")):
+        assert isinstance(chat, Chat)
+        try:
+            prompt = template.render(chat.messages, chat.tools)
+        except probe.RENDERING_ERRORS:
+            continue  # Without tools, or with two messages of one role in a row.
+        assert probe.compare(template, (chat.messages, chat.tools), prompt) is None
+        compared += 1
+    assert compared >= len(tasks) - 5
+
+
+@given(st.text(max_size=80), st.sampled_from(["chatml", "all as json", "escapes", "trims"]))
+def test_any_text_is_laid_out_like_its_twin(text: str, name: str) -> None:
+    assert judged(HONEST[name], text) == ""
+
+
+def test_twin_keeps_the_shape() -> None:
+    messages = [
+        {"role": "assistant", "content": "<think>\n I think \n</think>\n\nHello", "tool_calls": [{"id": "call1", "type": "function"}]},
+        {"role": "tool", "name": "triangle_area", "tool_call_id": "call1", "content": None},
+    ]  # fmt: skip
+    twin = twin_of(messages, [TOOL])
+    text = twin.messages[0]["content"]
+    assert text.startswith("<think>\n ") and " \n</think>\n\nzq" in text and "think " not in text
+    assert twin.messages[0]["tool_calls"] == messages[0]["tool_calls"]
+    assert twin.messages[1]["content"] is None and twin.messages[1]["role"] == "tool"
+    assert twin.tools is not None
+    function = twin.tools[0]["function"]
+    assert function["name"] == twin.messages[1]["name"], "equal texts stay equal"
+    properties = function["parameters"]["properties"]
+    assert sorted(properties) == [list(properties)[i] for i in (0, 1, 2)], "base, Height, unit are in this order"
+    assert function["parameters"]["required"] == list(properties)[:2]
+    assert [schema["type"] for schema in properties.values()] == ["integer", "number", "string"]
+    words = json.dumps(twin.tools) + json.dumps(twin.messages)
+    assert not [word for word in ("triangle", "Height", "square", "cm", "Hello") if word in words]
+
+
+def test_difference_shows_both_lines() -> None:
+    template = ChatTemplate("Q:\n{{ messages[0].content }}{{ ' (short)' if messages[0].content | length < 5 }}\nA:", {})
+    conversation = ([{"role": "user", "content": "Hi"}], None)
+    finding = probe.compare(template, conversation, template.render(*conversation))
+    assert finding is not None and finding.rule is Rule.DIFFERENCE
+    assert finding.text == "Hi (short)  instead of  …"
+
+
+def test_conversations_have_questions_of_the_benchmark() -> None:
+    made = list(conversations())
+    assert len(made) > 60 and made == list(conversations())
+    assert any("tool_calls" in message for messages, _ in made for message in messages)
+
+
+def test_template_that_fails_on_every_conversation_is_broken() -> None:
+    (finding,) = probe.run(ChatTemplate("{{ raise_exception('closed') }}", {}))
+    assert finding.rule is Rule.BROKEN and "closed" in finding.explanation
+
+
+def test_round_refuses_a_template_by_its_source(checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(
+        "{{ messages }}\n{% if 'area' in messages[0].content %}HINT{% endif %}"
+    )
+    with PromptWriter(checkpoint.path) as writer, pytest.raises(ModelFault, match=r"line 2: .*HINT") as fault:
+        writer.load()
+    assert fault.value.reason is Reason.TEMPLATE_REFUSED
+
+
+def test_round_refuses_a_template_by_its_prompts(checkpoint: Any) -> None:
+    source = "{{ messages[0].content[:20] }}"
+    assert static.read(source) == []
+    (checkpoint.path / "chat_template.jinja").write_text(source)
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load()
+        assert len(writer.write([Chat([{"role": "user", "content": "Short."}], None)])) == 1
+        with pytest.raises(ModelFault, match="other texts of the same shape") as fault:
+            writer.write([Chat([{"role": "user", "content": QUESTION}], None)])
+    assert fault.value.reason is Reason.TEMPLATE_REFUSED
+
+
+def test_round_in_a_format_without_template_does_not_mind(checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text("{{ messages[0].content == 'x' }}")
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load(template=False)
+        assert len(writer.write([RawPrompt("x")])) == 1
