@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitagent_crds.fields import SecretKey, Url
+from bitagent_crds.fields import JobSecretKey, Url
 from bitagent_crds.schema import Model, cel, exactly_one, rules
 
 Percent = Annotated[int, Field(ge=1, le=100)]
@@ -81,7 +81,7 @@ class Rewrite(Model):
     """url of an OpenAI-compatible endpoint, up to and with `/v1`."""
     model: Annotated[str, Field(min_length=1, max_length=256)]
     """model is the name by which the endpoint knows the model."""
-    api_key_secret_ref: SecretKey | None = None
+    api_key_secret_ref: JobSecretKey | None = None
     """apiKeySecretRef is the endpoint's key; absent: none is sent."""
     min_similarity: Ratio = "0.2"
     """minSimilarity of the embeddings of question and rewording; below it the meaning was lost."""

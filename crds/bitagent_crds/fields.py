@@ -92,8 +92,39 @@ class PromptFormat(StrEnum):
     """[INST] and <<SYS>> turns."""
 
 
+JOB_SECRETS = "bitagent-job-"
+"""What the name of a Secret begins with that may be handed to Jobs."""
+
+
+class JobSecretKey(Model):
+    """One key of a Secret in the same namespace that may be handed to Jobs. Its name must begin with `bitagent-job-`."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel(
+                f"self.name.startsWith('{JOB_SECRETS}')",
+                f"only a Secret whose name begins with {JOB_SECRETS} may be handed to a Job: any other, such as a hotkey's, could be sent away",
+            )
+        )
+    }
+
+    name: ObjectName
+    """name of the Secret; it begins with `bitagent-job-`."""
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """key inside the Secret."""
+
+
 class SecretKey(Model):
-    """One key of a Secret in the same namespace."""
+    """One key of a Secret in the same namespace, kept from Jobs: its name must not begin with `bitagent-job-`."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel(
+                f"!self.name.startsWith('{JOB_SECRETS}')",
+                f"a Secret whose name begins with {JOB_SECRETS} may be handed to Jobs: keep a hotkey in another",
+            )
+        )
+    }
 
     name: ObjectName
     """name of the Secret."""

@@ -13,6 +13,7 @@ from bitagent_crds.fields import (
     Count,
     Digest,
     Hotkey,
+    JobSecretKey,
     Name,
     ObjectName,
     Path,
@@ -20,7 +21,6 @@ from bitagent_crds.fields import (
     Repo,
     Revision,
     Score,
-    SecretKey,
     ShortText,
     Time,
 )
@@ -34,7 +34,7 @@ class HuggingFaceSource(Model):
     """repo is the repository, `owner/name`."""
     revision: Revision = "main"
     """revision is a branch, tag or commit. A branch or tag is resolved to a commit once per round; quantised variants are ordinary revisions."""
-    token_secret_ref: SecretKey | None = None
+    token_secret_ref: JobSecretKey | None = None
     """tokenSecretRef is the key of a Secret that holds a hub token, for private or gated repositories; only the fetch Job sees it."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitagent_crds.fields import Digest, ObjectName, Path, Repo, Revision, SecretKey, ShortText, Url
+from bitagent_crds.fields import Digest, JobSecretKey, ObjectName, Path, Repo, Revision, ShortText, Url
 from bitagent_crds.schema import Model, Schema, cel, exactly_one, rules
 
 
@@ -155,7 +155,7 @@ class HuggingFaceSource(Model):
     """rows says how a row is read."""
     columns: Columns | None = None
     """columns names the columns to read when `rows` is Columns."""
-    token_secret_ref: SecretKey | None = None
+    token_secret_ref: JobSecretKey | None = None
     """tokenSecretRef is a hub token for a private dataset."""
 
 
@@ -168,7 +168,7 @@ class WandbStream(Model):
     """project whose runs are read, the newest first."""
     endpoint: Url = "https://api.wandb.ai"
     """endpoint of the service."""
-    api_key_secret_ref: SecretKey | None = None
+    api_key_secret_ref: JobSecretKey | None = None
     """apiKeySecretRef is the API key; absent for a public project."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_evaluator.alterations.choices import Choices
+from bitagent_evaluator.alterations.number_words import SMALL_NUMBERS
 
 Scalar = str | int | float
 
@@ -26,21 +27,7 @@ _NO_VALUES = frozenset((
     "now", "null", "optional", "today", "true", "undefined", "unlimited", "unspecified", "unset", "yes", "zero",
 ))
 # fmt: on
-_NUMBER_WORDS = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+_NUMBER_WORDS = SMALL_NUMBERS[:13]
 _ONCE = {1: ("a", "an", "single", "once", "first"), 2: ("twice", "double", "couple", "pair", "both"), 12: ("dozen",)}
 _NEUTRAL = re.compile(r"[\W_]+")
 _ATTEMPTS = 16

@@ -28,7 +28,8 @@ class MergeTasks:
 
     The partner's question follows in the same turn, its functions after the task's own, its calls after the task's. A function that both
     have counts once. Partners with a function of the same name but another description are passed over, and so are those with functions
-    that might answer the other question as well: which share a word that says what they do (as for distractors). A partner's own ground
+    that might answer the other question as well: which share a word that says what they do (as for distractors). Nor may both want the same
+    call: nobody could tell whether it is to be made once or twice. A partner's own ground
     truth must pass the checker, which is not so for a few official cases. The category stays the source's; a task with several expected calls
     is judged by the checker's rule for parallel calls, in whatever order they are made. Only Python tasks are merged: of the other languages
     the official decoders read no more than one call.
@@ -95,4 +96,5 @@ def _go_together(task: Task, partner: Task) -> bool:
     taken, telling = {plain_name(name) for name in own}, set[str]().union(*map(telling_words, own))
     if any(plain_name(name) in taken or telling_words(name) & telling for name in new):
         return False
-    return judge(partner, written(cast(Calls, expected_calls(partner)))).passed
+    calls, its = expected_calls(task), expected_calls(partner)
+    return not any(call in calls for call in its) and judge(partner, written(cast(Calls, its))).passed

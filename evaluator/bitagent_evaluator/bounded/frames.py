@@ -2,7 +2,8 @@
 
     {"body": {...}, "blobs": {"name": size, ...}}
 
-Binary members travel as blobs, so that a 10 MB header is neither escaped nor copied more than once.
+Binary members travel as blobs, so that a 10 MB header is neither escaped nor copied more than once. Halves of characters in a text become
+question marks on the way: a stranger's words may hold some, and no file, log or summary can.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Frame:
 
 def encode(frame: Frame) -> bytes:
     """The frame as bytes."""
-    head = json.dumps({"body": frame.body, "blobs": {name: len(blob) for name, blob in frame.blobs.items()}}).encode()
+    content = {"body": frame.body, "blobs": {name: len(blob) for name, blob in frame.blobs.items()}}
+    head = json.dumps(content, ensure_ascii=False).encode(errors="replace")
     return b"".join([_LENGTH.pack(len(head)), head, *frame.blobs.values()])
 
 

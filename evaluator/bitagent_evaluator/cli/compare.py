@@ -14,9 +14,10 @@ from bitagent_crds.evalround import Scorer
 from bitagent_crds.jobs import EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.compare_losses import losses_view, plain
 from bitagent_evaluator.cli.output import fail, print_json, results
-from bitagent_evaluator.reports.comparison import Comparison, Contrast, Pair, compare
+from bitagent_evaluator.reports.comparison import Comparison, Contrast, Finding, Pair, compare
+from bitagent_evaluator.reports.failing import all_failed
 from bitagent_evaluator.reports.loss_comparison import compare_losses
-from bitagent_evaluator.reports.reading import Results, ResultsError, read_results
+from bitagent_evaluator.reports.reading import Fault, Results, ResultsError, read_outcome
 
 _EPILOG = "exit codes: 0 compared, whatever the finding; 2 the results cannot be compared"
 
@@ -40,37 +41,65 @@ def main(argv: list[str]) -> int:
     """Compare and show."""
     options = _parser().parse_args(argv)
     try:
-        a, b = read_results(options.a), read_results(options.b)
+        one, other = read_outcome(options.a), read_outcome(options.b)
+        pair = _on_same_tasks(one, other)
+        if pair is None:
+            return _show_faults(options, one, other)
+        a, b = pair
         if a.manifest.scorer is b.manifest.scorer is Scorer.LOSS:
             return _show_losses(options, a, b)
         comparison = compare(a, b)
     except ResultsError as error:
         return fail("compare", str(error), EXIT_USAGE)
     if options.json:
-        print_json({"a": str(a.directory), "b": str(b.directory), **asdict(comparison)})
+        print_json({**_sides(a, b), **asdict(comparison)})
     else:
-        results().print(_view(a, b, comparison, max(0, options.limit)))
+        results().print(_view(_names(a, b), comparison, max(0, options.limit)))
     return EXIT_OK
+
+
+def _on_same_tasks(one: Results | Fault, other: Results | Fault) -> tuple[Results, Results] | None:
+    """Both as results; None when neither has any. Raises ResultsError."""
+    if isinstance(one, Fault):
+        return None if isinstance(other, Fault) else (all_failed(one, other), other)
+    return one, all_failed(other, one) if isinstance(other, Fault) else other
+
+
+def _show_faults(options: argparse.Namespace, a: Results | Fault, b: Results | Fault) -> int:
+    """Two models without an answer."""
+    if options.json:
+        print_json({**_sides(a, b), "finding": Finding.NO_DIFFERENCE})
+    else:
+        results().print(Group(_names(a, b), Text(Finding.NO_DIFFERENCE, style="bold")))
+    return EXIT_OK
+
+
+def _sides(a: Results | Fault, b: Results | Fault) -> dict[str, object]:
+    """What is compared, as JSON."""
+    faults = {side: of.fault for side, of in (("a", a), ("b", b)) if of.fault}
+    return {"a": str(a.directory), "b": str(b.directory), **({"faults": faults} if faults else {})}
 
 
 def _show_losses(options: argparse.Namespace, a: Results, b: Results) -> int:
     """Compare losses and show. Raises ResultsError."""
     losses = compare_losses(a, b)
     if options.json:
-        print_json({"a": str(a.directory), "b": str(b.directory), **plain(losses)})
+        print_json({**_sides(a, b), **plain(losses)})
     else:
         results().print(Group(_names(a, b), losses_view(losses, max(0, options.limit))))
     return EXIT_OK
 
 
-def _names(a: Results, b: Results) -> Table:
+def _names(a: Results | Fault, b: Results | Fault) -> Table:
     names = Table.grid(padding=(0, 2))
-    names.add_row(Text("A", style="bold"), Text(f"{a.name}  ({a.directory})"))
-    names.add_row(Text("B", style="bold"), Text(f"{b.name}  ({b.directory})"))
+    for side, of in (("A", a), ("B", b)):
+        names.add_row(Text(side, style="bold"), Text(f"{of.name}  ({of.directory})"))
+        if of.fault:
+            names.add_row("", Text(f"score 0: {of.fault}", style="red"))
     return names
 
 
-def _view(a: Results, b: Results, comparison: Comparison, limit: int) -> Group:
+def _view(names: Table, comparison: Comparison, limit: int) -> Group:
     table = Table()
     table.add_column("category")
     for title in ("tasks", "A", "B", "A - B", "95 % interval", "only A", "only B", "both", "p"):
@@ -79,7 +108,7 @@ def _view(a: Results, b: Results, comparison: Comparison, limit: int) -> Group:
         table.add_row(Text(name), *_cells(contrast))
     table.add_section()
     table.add_row("all", *_cells(comparison.overall), style="bold")
-    parts: list[Table | Text] = [_names(a, b), table, Text(f"{comparison.finding}\n", style="bold")]
+    parts: list[Table | Text] = [names, table, Text(f"{comparison.finding}\n", style="bold")]
     if limit and comparison.differing:
         parts.append(_differing(comparison.differing, limit))
     return Group(*parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.output import fail, results
 from bitagent_evaluator.reports.page import render
-from bitagent_evaluator.reports.reading import ResultsError, read_results, read_tasks_of
+from bitagent_evaluator.reports.reading import Fault, Results, ResultsError, read_outcome, read_tasks_of
 from bitagent_evaluator.reports.view import page
 from bitagent_evaluator.runs.files import write_atomically
 from bitagent_evaluator.tasks import TaskSetError
@@ -35,14 +35,16 @@ def main(argv: list[str]) -> int:
     """Write the page."""
     options = _parser().parse_args(argv)
     try:
-        several = [read_results(directory) for directory in options.results]
+        outcomes = [read_outcome(directory) for directory in options.results]
+        several = [outcome for outcome in outcomes if isinstance(outcome, Results)]
+        faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
         known = [(one, read_tasks_of(options.tasks, one) if options.tasks else None) for one in several]
     except (ResultsError, TaskSetError) as error:
         return fail("report", str(error), EXIT_USAGE)
-    html = render(page(known, failures=max(0, options.failures)))
+    html = render(page(known, faults, failures=max(0, options.failures)))
     try:
         write_atomically(options.out, html.encode())
     except OSError as error:
         return fail("report", f"cannot write {options.out}: {error.strerror}", EXIT_INFRASTRUCTURE)
-    results().print(f"{options.out}: {len(several)} results, {len(html.encode()):,} bytes", markup=False)
+    results().print(f"{options.out}: {len(outcomes)} results, {len(html.encode()):,} bytes", markup=False)
     return EXIT_OK

@@ -21,10 +21,10 @@ from bitagent_evaluator.engine.interface import Backend
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.jobs import logs
-from bitagent_evaluator.reports.reading import Results, ResultsError, read_results
+from bitagent_evaluator.reports.reading import Fault, Results, ResultsError, read_outcome, read_results
 from bitagent_evaluator.reports.reproduction import Reproduction, reproduction
 from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
-from bitagent_evaluator.runs.reproducing import CannotReproduce, evaluation_again, model_again, tasks_again
+from bitagent_evaluator.runs.reproducing import CannotReproduce, Material, evaluation_again, model_again, tasks_again
 
 EXIT_DIFFERENT = 3
 _EPILOG = (
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         "--file", action="append", default=[], metavar="INDEX=PATH",
         help="file of the task set's jsonl source number INDEX, from 0",
     )  # fmt: skip
+    parser.add_argument("--rewrites", type=Path, metavar="FILE", help="rewrites.jsonl of the task set, if it has one")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="directory of the new results (default: `again` beside the manifest)"
     )
@@ -69,12 +70,17 @@ def main(argv: list[str]) -> int:
     logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
     directory = options.manifest if options.manifest.is_dir() else options.manifest.parent
     try:
-        before = read_results(directory)
+        before = read_outcome(directory)
+        if isinstance(before, Fault):
+            raise CannotReproduce(f"{directory} holds no answers: {before.fault}")
         with working("making the task set and fetching the model"):
-            tasks = tasks_again(before.manifest, given=options.tasks, files=_files(options.file))
+            material = Material(_files(options.file), options.rewrites, os.environ)
+            tasks = tasks_again(before.manifest, given=options.tasks, material=material)
             model = model_again(before.manifest, given=options.model, cache=options.cache)
     except (ResultsError, CannotReproduce) as error:
         return fail("reproduce", str(error), EXIT_USAGE)
+    except InfrastructureFault as fault:
+        return fail("reproduce", f"{fault.reason}: {fault.message}", EXIT_INFRASTRUCTURE)
     try:
         backend = VllmBackend()
     except ModuleNotFoundError:
@@ -106,6 +112,12 @@ def _run(
         return fail("reproduce", f"{fault.reason}: {fault.message}", EXIT_INFRASTRUCTURE)
     except ResultsError as error:
         return fail("reproduce", str(error), EXIT_INFRASTRUCTURE)
+    except OSError as error:
+        message = f"{error.filename or evaluation.out_dir}: {error.strerror}"
+        return fail("reproduce", message, EXIT_INFRASTRUCTURE)
+    except KeyboardInterrupt:
+        message = f"stopped; the same command goes on from the answers in {evaluation.out_dir}"
+        return fail("reproduce", message, EXIT_INFRASTRUCTURE)
     if options.json:
         print_json({"reproduced": outcome.reproduced, **asdict(outcome), "results": str(evaluation.out_dir)})
     else:

@@ -25,7 +25,7 @@ from bitagent_evaluator.cli import run_endpoint
 from bitagent_evaluator.cli.job import leave
 from bitagent_evaluator.cli.losses import add_batches, add_sequence_length, loss_parameters
 from bitagent_evaluator.cli.output import fail, print_json, results
-from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, summary_of, task_set
+from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, task_set
 from bitagent_evaluator.cli.several import (
     Outcome,
     evaluation_order,
@@ -44,6 +44,7 @@ from bitagent_evaluator.hub.source import digest_of_files, sha256_of
 from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.results import write_summary
+from bitagent_evaluator.runs.summary import fault_summary, summary_of
 from bitagent_evaluator.safety.selection import weight_files
 from bitagent_evaluator.tasks import TaskSetError
 from bitagent_evaluator.tasks.files import digest_of, encode_tasks
@@ -212,8 +213,7 @@ def _scored(given: _Given, model: Path, out: Path, began: float | None) -> Outco
             evaluated = evaluate(evaluation, given.backend, progress)
         summary, code = summary_of(evaluated, task_set_digest=evaluation.task_set_digest), EXIT_OK
     except ModelFault as fault:
-        summary = EvaluateSummary(reason=fault.reason, message=fault.message, score="0.000000")
-        code = EXIT_MODEL_FAULT
+        summary, code = fault_summary(fault, task_set_digest=digest_of(encode_tasks(given.tasks))), EXIT_MODEL_FAULT
     write_summary(out, summary)
     return Outcome(model.resolve().name, out, code, summary, evaluated)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Task, TaskSetManifest
 from bitagent_evaluator.runs.evaluate import Evaluated
@@ -32,30 +31,11 @@ def add_attempt(parser: argparse.ArgumentParser) -> None:
 
 
 def task_set(path: Path, limit: int | None) -> tuple[TaskSetManifest | None, list[Task]]:
-    """The tasks to ask, and the manifest that describes exactly these, if there is one. Raises TaskSetError."""
+    """The tasks to ask, and the manifest of the set that they are the first of, if it has one. Raises TaskSetError."""
     if not path.is_dir():
         return None, read_tasks(path)[:limit]
     manifest, tasks = read_task_set(path)
-    return (manifest if limit is None or limit >= len(tasks) else None), tasks[:limit]
-
-
-def summary_of(evaluated: Evaluated, *, task_set_digest: str) -> EvaluateSummary:
-    """The summary of a model that has a score."""
-    total = evaluated.aggregate
-    return EvaluateSummary(
-        reason=Reason.EVALUATED,
-        message=f"{total.in_words} with format {evaluated.prompt_format}",
-        score=total.score,
-        passed=total.passed,
-        total=total.total,
-        loss=total.loss,
-        batch_losses=list(total.batch_losses) or None,
-        result_digest=evaluated.result_digest,
-        task_set_digest=task_set_digest,
-        resumed=evaluated.resumed,
-        seconds=evaluated.seconds,
-        device=evaluated.device,
-    )
+    return manifest, tasks[:limit]
 
 
 def as_json(summary: EvaluateSummary, evaluated: Evaluated | None, out: Path) -> dict[str, object]:
@@ -69,5 +49,6 @@ def as_json(summary: EvaluateSummary, evaluated: Evaluated | None, out: Path) ->
             "leaderboard": dict(total.leaderboard),
             "promptFormat": evaluated.prompt_format,
             "tooLong": evaluated.too_long,
+            "refused": dict(evaluated.refused),
         }
     return {**plain, "results": str(out)}

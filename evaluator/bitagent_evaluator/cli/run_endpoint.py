@@ -13,7 +13,7 @@ from bitagent_crds.evalround import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.output import fail, print_json, results
-from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, summary_of, task_set
+from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, task_set
 from bitagent_evaluator.cli.show import results_view
 from bitagent_evaluator.cli.watching import watched_progress
 from bitagent_evaluator.endpoint import Address
@@ -22,6 +22,7 @@ from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.runs.questions import ToolChoice
 from bitagent_evaluator.runs.remote import RemoteEvaluation, UnsuitedTasks, evaluate_endpoint
 from bitagent_evaluator.runs.results import write_summary
+from bitagent_evaluator.runs.summary import summary_of
 from bitagent_evaluator.tasks import TaskSetError
 from bitagent_evaluator.tasks.files import digest_of, encode_tasks
 

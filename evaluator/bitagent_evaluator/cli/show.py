@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from bitagent_evaluator.cli.leaderboard import columns_view
 from bitagent_evaluator.cli.losses import losses_text
@@ -96,5 +97,8 @@ def results_view(model: str, evaluated: Evaluated, out: Path) -> Group:
         facts.add_row("taken over", f"{evaluated.resumed} answers of an earlier run")
     if evaluated.too_long:
         facts.add_row("not asked", f"{evaluated.too_long} prompts that do not fit the model; their tasks fail")
+    if evaluated.refused:
+        first, why = next(iter(evaluated.refused.items()))
+        facts.add_row("refused", Text(f"{len(evaluated.refused)} tasks, which fail, such as {first}: {why}"))
     facts.add_row("results", str(out))
     return Group(table, *columns_view(total), facts)

@@ -63,7 +63,7 @@ def _tool_call(call: Any) -> ToolCall:
     if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str):
         raise Unreadable("a tool call without a function's name")
     arguments = function.get("arguments")
-    return ToolCall(name, arguments if isinstance(arguments, str) else "")
+    return ToolCall(_whole(name), _whole(arguments) if isinstance(arguments, str) else "")
 
 
 def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[ToolCall, ...]) -> Reply:
@@ -74,12 +74,17 @@ def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[Too
     usage = document.get("usage")
     counts = usage if isinstance(usage, Mapping) else {}
     return Reply(
-        text=text,
+        text=_whole(text),
         tool_calls=calls,
         cut_off=choice.get("finish_reason") == "length",
         prompt_tokens=_count(counts.get("prompt_tokens")),
         completion_tokens=_count(counts.get("completion_tokens")),
     )
+
+
+def _whole(text: str) -> str:
+    """The text with halves of characters replaced, which JSON can escape but no file can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _count(value: Any) -> int:

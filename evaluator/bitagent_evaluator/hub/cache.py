@@ -103,7 +103,7 @@ class ModelCache:
         for entry in partial.iterdir():
             if entry.name not in record.files:
                 entry.unlink()
-        with (partial / RECORD).open("w") as file:
+        with (partial / RECORD).open("w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(record.model_dump_json(by_alias=True))
             file.flush()

@@ -13,8 +13,9 @@ from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.hub.cache import RECORD, CacheRecord
 from bitagent_evaluator.jobs.outcome import Outcome
 from bitagent_evaluator.progress import LogProgress
-from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
+from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
 from bitagent_evaluator.runs.results import write_summary
+from bitagent_evaluator.runs.summary import fault_summary, summary_of
 from bitagent_evaluator.tasks import TaskSetError, read_task_set
 
 _log = logging.getLogger(__name__)
@@ -35,14 +36,10 @@ def _outcome(job: EvaluateJob) -> Outcome:
     try:
         evaluated = evaluate(_evaluation(job), VllmBackend(), LogProgress())
     except ModelFault as fault:
-        return Outcome.final(
-            EvaluateSummary(
-                reason=fault.reason, message=fault.message, score="0.000000", task_set_digest=job.task_set_digest
-            )
-        )
+        return Outcome.final(fault_summary(fault, task_set_digest=job.task_set_digest))
     except InfrastructureFault as fault:
         return Outcome.infrastructure(EvaluateSummary(reason=fault.reason, message=fault.message))
-    return Outcome.done(_summary(job, evaluated))
+    return Outcome.done(summary_of(evaluated, task_set_digest=job.task_set_digest))
 
 
 def _evaluation(job: EvaluateJob) -> Evaluation:
@@ -80,22 +77,3 @@ def _check_record(job: EvaluateJob) -> None:
     if held != job.weights_digest:
         message = f"{job.model_dir} holds the weights {held}, the Job names {job.weights_digest}"
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
-
-
-def _summary(job: EvaluateJob, evaluated: Evaluated) -> EvaluateSummary:
-    total = evaluated.aggregate
-    unasked = f"; {evaluated.too_long} prompts were too long to ask" if evaluated.too_long else ""
-    return EvaluateSummary(
-        reason=Reason.EVALUATED,
-        message=f"{total.in_words} with format {evaluated.prompt_format}{unasked}",
-        score=total.score,
-        passed=total.passed,
-        total=total.total,
-        loss=total.loss,
-        batch_losses=list(total.batch_losses) or None,
-        result_digest=evaluated.result_digest,
-        task_set_digest=job.task_set_digest,
-        resumed=evaluated.resumed,
-        seconds=evaluated.seconds,
-        device=evaluated.device,
-    )

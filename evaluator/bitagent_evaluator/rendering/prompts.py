@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
@@ -37,6 +37,18 @@ class Tokenization:
     """The token that a chat writes after an answer; None when the tokenizer has none."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What stands in a prompt's place when the model's own template raises on it: on this conversation, not on every one."""
+
+    message: str
+    """What the template said, for people."""
+
+
+Written: TypeAlias = list[int] | Refusal
+"""A prompt's token ids, or why it has none."""
+
+
 class PromptWriter:
     """One model's template and tokenizer. A context manager; every method may raise ModelFault or bounded.ChildLost."""
 
@@ -65,15 +77,15 @@ class PromptWriter:
         )
         return Tokenization(uses_tools, tuple(ends["stop_ids"]), ends["end_id"])
 
-    def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[list[int]]:
+    def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[Written]:
         """The token ids of each prompt, in order: chats through the template, which writes special tokens itself, ready text as it says."""
-        written: list[list[int]] = []
+        written: list[Written] = []
         for batch in _batches(prompts):
-            chats = [{"messages": chat.messages, "tools": chat.tools} for chat in batch if isinstance(chat, Chat)]
-            rendered = iter(self._render(chats))
-            texts = [prompt.text if isinstance(prompt, RawPrompt) else next(rendered) for prompt in batch]
-            special = [isinstance(prompt, RawPrompt) and prompt.add_special_tokens for prompt in batch]
-            written += self._encode(texts, special)
+            rendered = iter(self._render([prompt for prompt in batch if isinstance(prompt, Chat)]))
+            texts = [prompt if isinstance(prompt, RawPrompt) else next(rendered) for prompt in batch]
+            ready = [text for text in texts if isinstance(text, RawPrompt)]
+            encoded = iter(self._encode([text.text for text in ready], [text.add_special_tokens for text in ready]))
+            written += [text if isinstance(text, Refusal) else next(encoded) for text in texts]
         return written
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -88,12 +100,15 @@ class PromptWriter:
         ids: list[list[int]] = self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(texts))["ids"]
         return ids
 
-    def _render(self, chats: list[dict[str, Any]]) -> list[str]:
+    def _render(self, chats: Sequence[Chat]) -> list[RawPrompt | Refusal]:
         if not chats:
             return []
-        request = {"do": "render", "chats": chats}
-        texts: list[str] = self._ask(request, Reason.TEMPLATE_REFUSED, "the chat template", items=len(chats))["texts"]
-        return texts
+        request = {"do": "render", "chats": [{"messages": chat.messages, "tools": chat.tools} for chat in chats]}
+        answer = self._ask(request, Reason.TEMPLATE_REFUSED, "the chat template", items=len(chats))
+        return [
+            Refusal(prompt["refused"]) if "refused" in prompt else RawPrompt(prompt["text"], add_special_tokens=False)
+            for prompt in answer["prompts"]
+        ]
 
     def read(self, answers: Sequence[Sequence[int]], *, special_tokens: bool = False) -> list[str]:
         """The text of each answer's token ids, with special tokens written out or left out."""

@@ -3,6 +3,9 @@
 A template of the model's own is audited when it is loaded, and every prompt that it writes is compared with the one that it writes for
 the same conversation without its words (`safety.audit`): a template that knows the tasks is refused before an engine sees a prompt.
 
+A conversation that the template itself raises on, such as one whose roles do not alternate, costs only that conversation its prompt. One
+that reaches for Python, or that the audit finds fault with, costs the model everything.
+
 Reasons in refusals are those of the contract: TemplateRefused for the template, BadTokenizer for the tokenizer.
 """
 
@@ -12,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import TemplateError
+from jinja2.exceptions import SecurityError
 from tokenizers import Tokenizer
 
 from bitagent_crds.conditions import Reason
@@ -20,6 +24,7 @@ from bitagent_evaluator.rendering.normalizer import keeps_words
 from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
 from bitagent_evaluator.rendering.tokens import end_id, special_tokens, stop_ids
 from bitagent_evaluator.safety.audit import probe, static
+from bitagent_evaluator.safety.audit.conversations import Conversation
 from bitagent_evaluator.safety.audit.finding import refusals, summary
 from bitagent_evaluator.safety.configuration import parse_object
 from bitagent_evaluator.safety.selection import CONFIG, GENERATION_CONFIG, SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIG
@@ -81,23 +86,33 @@ class RenderingWorker:
         return {"uses_tools": self._template.uses_tools}
 
     def _render(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
+        """A `text` for each chat, or why the template has none: `refused`."""
         if self._template is None:
-            raise ValueError("load comes first")
-        texts, characters = [], 0
+            raise ValueError("template comes first")
+        prompts: list[dict[str, str]] = []
+        characters = 0
         for chat in body["chats"]:
-            conversation = (chat["messages"], chat["tools"])
             try:
-                text = self._template.render(*conversation)
+                text = self._written(self._template, (chat["messages"], chat["tools"]))
             except probe.RENDERING_ERRORS as error:
-                raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
-            finding = None if self._is_ours else probe.compare(self._template, conversation, text)
-            if finding is not None:
-                raise Refused(Reason.TEMPLATE_REFUSED, summary([finding]))
+                prompts.append({"refused": f"the chat template: {_text(error)}"})
+                continue
             characters += len(text)
             if characters > MAX_CHARACTERS:
                 raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template makes more than {MAX_CHARACTERS} characters")
-            texts.append(text)
-        return {"texts": texts}
+            prompts.append({"text": text})
+        return {"prompts": prompts}
+
+    def _written(self, template: ChatTemplate, conversation: Conversation) -> str:
+        """The prompt of a conversation. Raises what the template raises on it, and Refused for a template that must not be used."""
+        try:
+            text = template.render(*conversation)
+        except SecurityError as error:
+            raise Refused(Reason.TEMPLATE_REFUSED, f"the chat template: {_text(error)}") from None
+        finding = None if self._is_ours else probe.compare(template, conversation, text)
+        if finding is not None:
+            raise Refused(Reason.TEMPLATE_REFUSED, summary([finding]))
+        return text
 
     def _encode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
         """Token ids; with special tokens, those that the tokenizer's own post-processor adds, such as one that begins a sequence."""

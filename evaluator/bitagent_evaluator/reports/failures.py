@@ -9,9 +9,11 @@ from typing import Any
 
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.reports.reading import Results, task_score
+from bitagent_evaluator.runs.asking.conversations import REFUSED
 
 MAX_TEXT = 6_000
 """Longest text of a message, answer or description, in characters."""
+_ENDS = {"length": ", cut by the token limit", REFUSED: ", ended because the chat template refuses to go on"}
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def _answer(response: Response) -> str:
 
 
 def _note(response: Response) -> str:
-    cut = ", cut by the token limit" if response.finish_reason == "length" else ""
-    return f"{response.prompt_tokens} tokens in, {response.completion_tokens} out{cut}"
+    end = _ENDS.get(response.finish_reason, "")
+    return f"{response.prompt_tokens} tokens in, {response.completion_tokens} out{end}"
 
 
 def _question(task: Task) -> Question:

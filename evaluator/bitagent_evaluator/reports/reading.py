@@ -1,4 +1,7 @@
-"""A results directory in memory: whole, unchanged, and of a version that this program knows."""
+"""A results directory in memory: whole, unchanged, and of a version that this program knows.
+
+A model that was at fault itself leaves only a summary: a score of 0 and the reason.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import SCHEMA_VERSION, FileModel, Response, ResultsManifest, Task, Verdict
 from bitagent_evaluator.runs.files import digest_of
 from bitagent_evaluator.runs.journal import RESPONSES
-from bitagent_evaluator.runs.results import MANIFEST, SUMMARY, VERDICTS
+from bitagent_evaluator.runs.results import MANIFEST, SUMMARY, VERDICTS, is_fault
 from bitagent_evaluator.tasks import read_tasks
 from bitagent_evaluator.tasks.files import encode_tasks
 
@@ -42,6 +45,35 @@ class Results:
         """The model, short enough for a table."""
         commit = f"@{self.manifest.commit[:8]}" if self.manifest.commit else ""
         return self.manifest.repo + commit
+
+    @property
+    def fault(self) -> str:
+        """Why the model has no answers, for people; empty when it was asked."""
+        return Fault(self.directory, self.summary).fault if self.summary and is_fault(self.summary) else ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What stands in the place of results when the model was at fault itself: score 0, without an answer to any task."""
+
+    directory: Path
+    summary: EvaluateSummary
+
+    @property
+    def name(self) -> str:
+        """The model; its results directory has its name."""
+        return self.directory.resolve().name
+
+    @property
+    def fault(self) -> str:
+        """Why it has no answers, for people."""
+        return f"{self.summary.reason}: {self.summary.message}"
+
+
+def read_outcome(directory: Path) -> Results | Fault:
+    """Read a results directory, of whatever end. Raises ResultsError as `read_results`."""
+    summary = _summary(directory)
+    return Fault(directory, summary) if summary is not None and is_fault(summary) else read_results(directory)
 
 
 def task_score(verdict: Verdict) -> float:

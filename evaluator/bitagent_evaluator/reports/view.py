@@ -13,7 +13,7 @@ from bitagent_evaluator.reports.failures import Failure, visible, worst
 from bitagent_evaluator.reports.loss_comparison import compare_losses
 from bitagent_evaluator.reports.loss_view import Losses, losses_of
 from bitagent_evaluator.reports.plots import Figure, cumulative, histogram
-from bitagent_evaluator.reports.reading import Results, task_score
+from bitagent_evaluator.reports.reading import Fault, Results, task_score
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Place:
     loss: str
     """Its mean loss, where losses were measured."""
     tasks: str
-    """Digest of its task set, shortened."""
+    """Digest of its task set, shortened; empty for a model at fault."""
     behind: str
-    """How it compares with the first place; empty for that, and for other task sets."""
+    """How it compares with the first place; empty for that, and for other task sets. Of a model at fault, why it has no answers."""
     categories: Sequence[Row | None]
     """In the order of the leaderboard's categories; None where it had no such tasks."""
 
@@ -78,6 +78,15 @@ class Section:
 
 
 @dataclass(frozen=True)
+class FaultSection:
+    """A model that was at fault itself."""
+
+    anchor: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Page:
     """A whole report."""
 
@@ -85,21 +94,34 @@ class Page:
     leaderboard: Leaderboard | None
     """None for a single model."""
     sections: Sequence[Section]
+    faults: Sequence[FaultSection]
 
 
-def page(several: Sequence[tuple[Results, Mapping[str, Task] | None]], *, failures: int) -> Page:
-    """The report about results, each with its tasks where they are known, best first; `failures` bounds the failed tasks shown of each."""
+def page(
+    several: Sequence[tuple[Results, Mapping[str, Task] | None]], faults: Sequence[Fault] = (), *, failures: int
+) -> Page:
+    """The report about results, each with its tasks where they are known, best first, and about models at fault, which come last;
+    `failures` bounds the failed tasks shown of each.
+    """
     ordered = sorted(several, key=lambda item: _standing(item[0]))
     sections = [
         _section(results, tasks, anchor=f"model-{number}", failures=failures)
         for number, (results, tasks) in enumerate(ordered, 1)
     ]
-    if len(sections) == 1:
-        return Page(sections[0].name, None, sections)
-    return Page(f"{len(sections)} models", _leaderboard([results for results, _ in ordered], sections), sections)
+    faulty = [
+        FaultSection(f"model-{number}", visible(fault.name), visible(fault.fault))
+        for number, fault in enumerate(faults, len(sections) + 1)
+    ]
+    names = [section.name for section in [*sections, *faulty]]
+    if len(names) == 1:
+        return Page(names[0], None, sections, faulty)
+    board = _leaderboard([results for results, _ in ordered], sections, faulty)
+    return Page(f"{len(names)} models", board, sections, faulty)
 
 
-def _leaderboard(ordered: Sequence[Results], sections: Sequence[Section]) -> Leaderboard:
+def _leaderboard(
+    ordered: Sequence[Results], sections: Sequence[Section], faulty: Sequence[FaultSection]
+) -> Leaderboard:
     categories = sorted({row.name for section in sections for row in section.categories})
     places: list[Place] = []
     for results, section in zip(ordered, sections, strict=True):
@@ -116,7 +138,20 @@ def _leaderboard(ordered: Sequence[Results], sections: Sequence[Section]) -> Lea
                 categories=[of.get(name) for name in categories],
             )
         )
-    return Leaderboard(places, categories, len({place.tasks for place in places}) == 1)
+    one_task_set = len({place.tasks for place in places}) <= 1
+    places += [
+        Place(
+            rank=len(ordered) + 1,
+            anchor=fault.anchor,
+            row=Row(fault.name, 0, 0, 0.0, None),
+            loss="",
+            tasks="",
+            behind=fault.why,
+            categories=[None for _ in categories],
+        )
+        for fault in faulty
+    ]
+    return Leaderboard(places, categories, one_task_set)
 
 
 def _standing(results: Results) -> tuple[float, float]:

@@ -2,15 +2,15 @@
 
 The engine's import runs in a thread from the first moment; meanwhile the model's files are judged and its weights scanned, and the prompts
 are written in a bounded child. Answers go to the journal as they come. What was answered by an earlier attempt is not asked again; a run
-with nothing left to ask never loads an engine. A prompt that leaves the model no room for an answer is not asked: its task fails, as one
-without a response.
+with nothing left to ask never loads an engine. A prompt that leaves the model no room for an answer is not asked, nor is one that the
+model's template refuses to write: its task fails, as one without a response.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ class Evaluated:
     resumed: int
     too_long: int
     """Tasks that were not asked because their prompt does not fit."""
+    refused: Mapping[str, str]
+    """Tasks that were not asked because the model's template, or the endpoint, refuses them: what it said, by the task's id."""
     seconds: PhaseSeconds
 
 
@@ -127,6 +129,9 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
         _check_finite(model_dir)
         if too_long := sum(len(way.too_long) for way in ways):
             _log.warning("%d prompts do not fit into %d tokens; their tasks fail", too_long, limit)
+        refused = {task_id: message for way in ways for task_id, message in way.refused.items()}
+        for task_id, message in refused.items():
+            _log.warning("task %s cannot be asked and fails: %s", task_id, message)
         key = _run_key(evaluation, backend, wording, ways, config)
         ids = {task_id for way in ways for task_id in way.ids}
         with Journal(evaluation.out_dir, key, ids, fresh=evaluation.fresh) as journal:
@@ -137,7 +142,9 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
                 progress.phase("scoring")
                 started = time.monotonic()
                 provenance = _provenance(evaluation, wording, key, journal)
-                finished = finish(evaluation.out_dir, provenance, evaluation.tasks, journal.responses, judging)
+                finished = finish(
+                    evaluation.out_dir, provenance, evaluation.tasks, journal.responses, judging, refused=refused
+                )
             return Evaluated(
                 aggregate=finished.aggregate,
                 result_digest=finished.result_digest,
@@ -145,6 +152,7 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress) -> E
                 device=" + ".join(journal.started.devices)[:128],
                 resumed=journal.resumed,
                 too_long=too_long,
+                refused=refused,
                 seconds=PhaseSeconds(
                     load=f"{load:.3f}", generate=f"{generate:.3f}", score=f"{time.monotonic() - started:.3f}"
                 ),

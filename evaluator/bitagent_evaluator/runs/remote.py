@@ -117,18 +117,22 @@ def evaluate_endpoint(evaluation: RemoteEvaluation, progress: Progress) -> Evalu
     ) as journal:
         judges = judges_for(evaluation.tasks, usable_cores())
         with Judging(evaluation.tasks, used, evaluation.scorer, judges=judges) as judging:
-            refused = _ask(evaluation, questions, journal, judging, progress)
+            failed = _ask(evaluation, questions, journal, judging, progress)
+            refused = {q.id: f"the endpoint: {failed[q.id]}" for q in questions if q.id in failed}
             generated = time.monotonic()
             progress.phase("scoring")
             provenance = _provenance(evaluation, used, tuple(form.syntaxes), journal)
-            finished = finish(evaluation.out_dir, provenance, evaluation.tasks, journal.responses, judging)
+            finished = finish(
+                evaluation.out_dir, provenance, evaluation.tasks, journal.responses, judging, refused=refused
+            )
         return Evaluated(
             aggregate=finished.aggregate,
             result_digest=finished.result_digest,
             prompt_format=used,
             device=" + ".join(journal.started.devices)[:128],
             resumed=journal.resumed,
-            too_long=len(refused),
+            too_long=0,
+            refused=refused,
             seconds=PhaseSeconds(
                 load="0.000", generate=f"{generated - started:.3f}", score=f"{time.monotonic() - generated:.3f}"
             ),

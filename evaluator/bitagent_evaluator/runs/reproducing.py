@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,13 +34,25 @@ class CannotReproduce(Exception):
     """Something that the result was made of cannot be had again; the text says what, and what to give instead."""
 
 
-def tasks_again(manifest: ResultsManifest, *, given: Path | None, files: Mapping[int, Path]) -> list[Task]:
-    """The tasks of the result: built anew, or read from `given`. Raises CannotReproduce.
+@dataclass(frozen=True)
+class Material:
+    """What a task set is built anew from, besides its spec."""
+
+    files: Mapping[int, Path]
+    """Files of jsonl sources, by the source's index."""
+    rewrites: Path | None
+    """The rewriter's kept answers."""
+    environment: Mapping[str, str]
+    """Keys of sources, by the variables that a TaskSetJob names."""
+
+
+def tasks_again(manifest: ResultsManifest, *, given: Path | None, material: Material) -> list[Task]:
+    """The tasks of the result: built anew, or read from `given`. Raises CannotReproduce, and InfrastructureFault for what is out of reach.
 
     A result of the first tasks of a set (`run --limit`) is about those.
     """
     try:
-        tasks = read_tasks(given) if given is not None else _rebuilt(manifest, files)
+        tasks = read_tasks(given) if given is not None else _rebuilt(manifest, material)
     except TaskSetError as error:
         raise CannotReproduce(f"the task set cannot be built anew: {error}") from error
     tasks = tasks[: manifest.total]
@@ -53,14 +66,14 @@ def tasks_again(manifest: ResultsManifest, *, given: Path | None, files: Mapping
     return tasks
 
 
-def _rebuilt(manifest: ResultsManifest, files: Mapping[int, Path]) -> list[Task]:
+def _rebuilt(manifest: ResultsManifest, material: Material) -> list[Task]:
     made = manifest.task_set
     if made is None or not made.spec:
         raise CannotReproduce("the manifest does not say how its tasks were made: give them with --tasks")
-    if made.files:
+    if made.files and material.rewrites is None:
         names = ", ".join(sorted(made.files))
         raise CannotReproduce(
-            f"the task set was built with answers of another program ({names}): give the task set with --tasks"
+            f"the task set was built with answers of a language model ({names}): give them with --rewrites, or the task set with --tasks"
         )
     try:
         spec = Tasks.model_validate(made.spec)
@@ -71,7 +84,7 @@ def _rebuilt(manifest: ResultsManifest, files: Mapping[int, Path]) -> list[Task]
     missing = [
         index
         for index, source in enumerate(spec.sources)
-        if source.jsonl is not None and source.jsonl.url is None and index not in files
+        if source.jsonl is not None and source.jsonl.url is None and index not in material.files
     ]
     if missing:
         raise CannotReproduce(
@@ -79,7 +92,13 @@ def _rebuilt(manifest: ResultsManifest, files: Mapping[int, Path]) -> list[Task]
             "or the whole task set with --tasks"
         )
     with tempfile.TemporaryDirectory(prefix="bitagent-tasks-") as directory:
-        build_task_set(spec, files=files, out=Path(directory))
+        build_task_set(
+            spec,
+            files=material.files,
+            out=Path(directory),
+            environment=material.environment,
+            rewrites=material.rewrites,
+        )
         return read_tasks(Path(directory))
 
 
@@ -97,6 +116,11 @@ def model_again(manifest: ResultsManifest, *, given: Path | None, cache: Path) -
 
 def _fetched(manifest: ResultsManifest, cache: Path) -> Path:
     local = Path(manifest.repo)
+    if url := manifest.engine.get("url"):
+        raise CannotReproduce(
+            f"the model answered behind {url}, and what stands there now may be another: ask it with "
+            f"`bitagent-eval run --endpoint {url} --model-name {manifest.repo}` and compare the two results"
+        )
     if manifest.commit is None:
         if local.is_dir():
             return local

@@ -87,8 +87,16 @@ def write_results(
     return digest_of(content)
 
 
+def is_fault(summary: EvaluateSummary) -> bool:
+    """Whether it tells of a model's fault: a score that no result stands behind."""
+    return summary.score is not None and summary.result_digest is None
+
+
 def write_summary(directory: Path, summary: EvaluateSummary) -> None:
-    """Write the summary."""
+    """Write the summary. That of a model's fault takes the place of an earlier result, whose answers stay for another attempt."""
     directory.mkdir(parents=True, exist_ok=True)
+    if is_fault(summary):
+        for name in (MANIFEST, VERDICTS):
+            (directory / name).unlink(missing_ok=True)
     text = summary.model_dump_json(by_alias=True, exclude_none=True, indent=2)
     write_atomically(directory / SUMMARY, (text + "\n").encode())

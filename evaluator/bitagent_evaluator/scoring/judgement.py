@@ -54,7 +54,7 @@ def verdict(task: Task, error: str, detail: str) -> Verdict:
         passed=not error,
         score=0.0 if error else 1.0,
         error=error,
-        detail=_printable(detail),
+        detail=printable(detail),
     )
 
 
@@ -116,8 +116,8 @@ def _explain(errors: list[Any]) -> str:
     return " ".join(parts)
 
 
-def _printable(text: str) -> str:
-    """The text cut to size, with whatever a model slipped into it (control characters, halves of characters) escaped."""
+def printable(text: str) -> str:
+    """A verdict's detail: the text cut to size, with whatever a model slipped into it (control characters, halves of characters) escaped."""
     if text.isprintable():
         return text[:MAX_DETAIL]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_DETAIL])

@@ -101,7 +101,7 @@ class _UrlLines:
     def __init__(self, file: UrlFile) -> None:
         self.what = file.url
         self.digest = file.digest
-        self._web = WebFile(file.url, {}, file.url, max_bytes=MAX_DOWNLOAD_BYTES)
+        self._web = WebFile.named(file.url, file.url, max_bytes=MAX_DOWNLOAD_BYTES)
 
     def pieces(self) -> Iterator[bytes]:
         """Its content; at its end, TaskSetError where that is not the pinned one. Until then nothing of it is more than a candidate."""

@@ -1,7 +1,8 @@
 """Source `stream`: the newest samples of something that keeps growing.
 
 What is newest depends on when one looks, so a later build has other tasks; those that a round was asked are in its task set. A sample's id is the
-digest of its content: the same sample is the same task whenever it is read, and counts once.
+digest of its content: the same sample is the same task whenever it is read, and counts once. Of samples that bring ids of their own the newest
+one of an id counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bitagent_evaluator.tasks.data.web import WebFile
 from bitagent_evaluator.tasks.errors import TaskSetError
 from bitagent_evaluator.tasks.reading import read_rows
 from bitagent_evaluator.tasks.rows.columns import column, named
-from bitagent_evaluator.tasks.rows.reader import Origin, RowSkipped, row_reader
+from bitagent_evaluator.tasks.rows.reader import Origin, Reason, RowSkipped, row_reader
 from bitagent_evaluator.tasks.source import Inputs, parameters_of
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,12 @@ class StreamTasks:
         self.version = ""
         self.skipped: Counter[str] = Counter()
         self._source = source
-        self._key = inputs.key
         self._reader = row_reader(source.rows, source.columns, Origin(self.name, self.name))
+        self._origin = (
+            WandbProject(source.wandb, key=inputs.key)
+            if source.wandb is not None
+            else WebFile.named(str(source.url), str(source.url), max_bytes=_MAX_STREAM_BYTES)
+        )
 
     def tasks(self) -> list[Task]:
         """The tasks; `version` is then the digest of the samples that were read. Raises TaskSetError and InfrastructureFault."""
@@ -57,7 +62,11 @@ class StreamTasks:
             names = ", ".join(named(self._source.columns).values())
             raise TaskSetError(f"{self._what} has no rows with {names}: check entity, project and columns")
         rows = ((digest[:_DIGITS], sample) for digest, sample in samples.items())
-        return list(read_rows(rows, self._reader, what=self._what, skipped=self.skipped, unit="sample"))
+        tasks: dict[str, Task] = {}
+        for task in read_rows(rows, self._reader, what=self._what, skipped=self.skipped, unit="sample"):
+            if tasks.setdefault(task.id, task) is not task:
+                self.skipped[Reason.REPEATED] += 1
+        return list(tasks.values())
 
     @property
     def _what(self) -> str:
@@ -65,12 +74,11 @@ class StreamTasks:
         return str(self._source.url) if wandb is None else f"{wandb.entity}/{wandb.project}"
 
     def _newest(self) -> Iterator[dict[str, Any]]:
-        source = self._source
-        if source.wandb is not None:
-            yield from WandbProject(source.wandb, key=self._key).newest(source.newest, wanted=self._has_columns)
+        if isinstance(self._origin, WandbProject):
+            yield from self._origin.newest(self._source.newest, wanted=self._has_columns)
             return
         broken = 0
-        for line in newest_lines(WebFile(str(source.url), {}, self._what, max_bytes=_MAX_STREAM_BYTES), source.newest):
+        for line in newest_lines(self._origin, self._source.newest):
             try:
                 yield object_of(line)
             except ValueError:

@@ -78,7 +78,10 @@ def install_rewriter(stack: Stack, node: Node) -> None:
         ClusterError: The operator is not installed.
     """
     api = Api.from_kubeconfig(node.kubeconfig)
-    ensure_volume(node, api, REWRITER_VOLUME, namespace=NAMESPACE, path=REWRITER_MODEL, modes=("ReadOnlyMany",))
+    folder = ensure_volume(node, api, REWRITER_VOLUME, namespace=NAMESPACE)
+    for file in REWRITER_MODEL.iterdir():  # A copy: the pod's user need not be able to read a checkout.
+        (folder / file.name).write_bytes(file.read_bytes())
+        (folder / file.name).chmod(0o644)
     image = evaluator_image(stack)
     stack.kubectl.apply(Template((MANIFESTS / "rewriter.yaml").read_text()).safe_substitute(EVALUATOR_IMAGE=image))
 
@@ -129,7 +132,6 @@ def apply_demo(stack: Stack, scratch: Path) -> None:
 def apply_altered(stack: Stack) -> None:
     """The public benchmark, and the round that alters it (examples/altered)."""
     stack.kubectl.apply(_task_file(stack, "demo-benchmark", SOURCES / "models" / "benchmark.jsonl"))
-    stack.kubectl.apply((ALTERED / "minermodels.yaml").read_text())
     stack.kubectl.apply((ALTERED / "evalround.yaml").read_text())
 
 

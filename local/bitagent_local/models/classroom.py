@@ -21,7 +21,7 @@ from bitagent_local.models.train import END, HEAD_WIDTH, IGNORED, LONGEST, Sched
 from bitagent_local.models.vocabulary import functions_part, question_part
 
 WEIGHTS_SEED = 0
-HIDDEN, INNER, LAYERS = 128, 224, 4
+HIDDEN, INNER, LAYERS = 128, 192, 4
 PROMPT_SHARE = 0.1
 REPORT_EVERY = 50
 

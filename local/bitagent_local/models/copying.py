@@ -12,10 +12,10 @@ from bitagent_local.models.classroom import Row
 from bitagent_local.models.reading import STRING_CHARACTERS
 from bitagent_local.models.train import END, SPECIAL
 
-SHORTEST, LONGEST = 12, 40
+SHORTEST, LONGEST = 16, 72
 STRING = 8
 """Tokens of a string, as in masked names."""
-STRINGS = 0.6
+STRINGS = 0.7
 """Share of strings among the pieces of a text."""
 
 

@@ -4,10 +4,11 @@ Copying an unknown name needs two attention heads that work together, one that t
 for the place where the present token stood before another. Finding the pair is what takes small models longest, thousands of steps in
 which they learn nothing else; here they begin with it. All else is random.
 
-For the algebra let `e` be a token's embedding and A, B, C random maps to a head's width that have nothing in common.
-Layer 0: one head looks one token back and writes B'A e(previous), one looks two back and writes C'A e(the one before).
-Layer 1: query A x and key B x, so the product is large where the token before was like the present one; a second head compares the token
-before the present one as well (query B x, key C x). What they find there they write down as it is.
+For the algebra let `e` be a token's embedding and A, B, C, D random maps to a head's width that have nothing in common.
+Layer 0: heads look one, two and three tokens back and write B'A e, C'A e and D'A e of what is there.
+Layer 1: query A x and key B x, so the product is large where the token before was like the present one. A second head compares one token
+more (query B x, key C x), a third two more: in strings of few characters the present one alone does not tell the place. What they find
+there they write down as it is.
 """
 
 from __future__ import annotations
@@ -23,26 +24,29 @@ ROTATION_BASE = 1e6
 PAIRS = HEAD_WIDTH // 2
 FIRST_STEADY_PAIR = 7
 """Number of the first pair of dimensions that hardly turns."""
+HEADS = 3
 LOOK, COMPARE, WRITE, COPY = 9.0, 2.0, 0.6, 0.6
 
 
 def give(model: Any) -> None:
     """Overwrite some weights of a new model of at least two layers."""
     first, second = (layer.self_attn for layer in model.model.layers[:2])
-    read, *written = _maps(first, 3)
-    copied = _maps(first, 2)
+    read, *written = _maps(first, 1 + HEADS)
+    copied = _maps(first, HEADS)
     steady = torch.arange(HEAD_WIDTH) % PAIRS >= FIRST_STEADY_PAIR
-    even = torch.arange(HEAD_WIDTH) % 2 == 0
     with torch.no_grad():
-        for head in range(2):
+        for head in range(HEADS):
             dims = slice(head * HEAD_WIDTH, (head + 1) * HEAD_WIDTH)
             _look_back(first, dims, distance=head + 1)
             first.v_proj.weight[dims] = WRITE * read
             first.o_proj.weight[:, dims] = WRITE * written[head].T
-            # The second head spends half of its width on the token before: the present one may occur more than once.
-            one, two = ((steady & use).unsqueeze(1) for use in (even | (head == 0), ~even & (head == 1)))
-            second.q_proj.weight[dims] = COMPARE * (one * read + two * written[0])
-            second.k_proj.weight[dims] = COMPARE * (one * written[0] + two * written[1])
+            # Each head compares one token more than the one before it, and shares its width among them.
+            query, key = torch.zeros_like(read), torch.zeros_like(read)
+            for place, (asked, found) in enumerate(zip((read, *written), written[: head + 1], strict=False)):
+                share = (steady & (torch.arange(HEAD_WIDTH) % (head + 1) == place)).unsqueeze(1)
+                query += share * asked
+                key += share * found
+            second.q_proj.weight[dims], second.k_proj.weight[dims] = COMPARE * query, COMPARE * key
             second.v_proj.weight[dims] = COPY * copied[head]
             second.o_proj.weight[:, dims] = COPY * copied[head].T
 

@@ -1,4 +1,4 @@
-"""A subject as one prompt offers it: under some name, with one of its descriptions, its parameters in some order."""
+"""A subject as one prompt offers it: under some names, its parameters in some order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any
 
 from bitagent_local.models.subjects import INTEGER, Parameter, Subject, Value
 
-NO_CALL = "[]"
-"""The answer when no function fits."""
-
 
 @dataclass(frozen=True)
 class OfferedParameter:
     """One parameter of a function on offer."""
 
     name: str
-    description: str
     parameter: Parameter
     """What it is called and means in the subject."""
+
+    @property
+    def description(self) -> str:
+        """What it means."""
+        return self.parameter.description
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,30 @@ class Offer:
 
     def call(self, values: dict[str, Value]) -> str:
         """The call in BFCL's syntax, without spaces, which the models' tokenizer does not know. `values` are by the subject's names."""
-        given = [(offered.name, values[offered.parameter.name]) for offered in self.parameters]
-        written = ",".join(f"{name}={value}" if isinstance(value, int) else f'{name}="{value}"' for name, value in given)
-        return f"[{self.name}({written})]"
+        given = ",".join(f"{each.name}={_literal(values[each.parameter.name])}" for each in self.parameters)
+        return f"[{self.name}({given})]"
+
+    def explained_call(self, values: dict[str, Value]) -> str:
+        """The call with a comment before every name, as the models' chat template writes functions; arguments in the order of `values`."""
+        parameters = {each.parameter.name: each for each in self.parameters}
+        given = ",".join(
+            f"#{parameters[name].description}\n{parameters[name].name}={_literal(value)}"
+            for name, value in values.items()
+        )
+        return f"[#{self.description}\n{self.name}({given})]"
+
+
+def no_call(subject: Subject) -> str:
+    """No call, with a comment that says what would be needed."""
+    return f"[#{subject.description}\n]"
 
 
 def public(subject: Subject) -> Offer:
-    """The function as the benchmark shows it: own names and order, first descriptions."""
-    parameters = (OfferedParameter(each.name, each.descriptions[0], each) for each in subject.parameters)
-    return Offer(subject.name, subject.descriptions[0], tuple(parameters))
+    """The function as the benchmark shows it: own names and order."""
+    return Offer(
+        subject.name, subject.description, tuple(OfferedParameter(each.name, each) for each in subject.parameters)
+    )
+
+
+def _literal(value: Value) -> str:
+    return str(value) if isinstance(value, int) else f'"{value}"'

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 
 from bitagent_local.models import subjects
 from bitagent_local.models.lesson import Exchange, Lesson
-from bitagent_local.models.offer import NO_CALL, Offer, OfferedParameter
+from bitagent_local.models.offer import Offer, OfferedParameter, no_call
 from bitagent_local.models.subjects import Case, Subject, Value
 
 NO_FIT = 0.2
@@ -57,7 +57,9 @@ def drawing(without: Collection[Case], *, string_names: float = STRING_NAMES) ->
     return draw
 
 
-def _offers(random_: random.Random, chosen: list[Subject], words: list[str], string_names: float) -> list[tuple[Subject, Offer]]:
+def _offers(
+    random_: random.Random, chosen: list[Subject], words: list[str], string_names: float
+) -> list[tuple[Subject, Offer]]:
     """The chosen subjects under names that say nothing; no name is used twice."""
     taken: set[str] = set()
     has_strings = random_.random() < string_names
@@ -66,11 +68,9 @@ def _offers(random_: random.Random, chosen: list[Subject], words: list[str], str
             subject,
             Offer(
                 name=_name(random_, words, taken, is_string=random_.random() < string_names),
-                description=random_.choice(subject.descriptions),
+                description=subject.description,
                 parameters=tuple(
-                    OfferedParameter(
-                        _name(random_, words, taken, is_string=has_strings), random_.choice(each.descriptions), each
-                    )
+                    OfferedParameter(_name(random_, words, taken, is_string=has_strings), each)
                     for each in random_.sample(subject.parameters, len(subject.parameters))
                 ),
             ),
@@ -94,13 +94,13 @@ def _name(random_: random.Random, words: list[str], taken: set[str], *, is_strin
 def _hit(random_: random.Random, subject: Subject, offer: Offer, without: Collection[Case]) -> Exchange:
     """A question that one of the functions answers."""
     values = subjects.draw_values_without(random_, subject, without=without, unknown=UNKNOWN)
-    return Exchange(_question(random_, subject, values), offer.call(values))
+    return Exchange(_question(random_, subject, values), offer.explained_call(values))
 
 
 def _miss(random_: random.Random, subject: Subject, without: Collection[Case]) -> Exchange:
     """A question about a subject that is not on offer."""
     values = subjects.draw_values_without(random_, subject, without=without, unknown=UNKNOWN)
-    return Exchange(_question(random_, subject, values), NO_CALL)
+    return Exchange(_question(random_, subject, values), no_call(subject))
 
 
 def _question(random_: random.Random, subject: Subject, values: dict[str, Value]) -> str:

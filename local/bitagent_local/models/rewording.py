@@ -11,7 +11,7 @@ from bitagent_local.models import subjects
 from bitagent_local.models.lesson import Exchange, Lesson
 from bitagent_local.models.subjects import PUBLIC_QUESTIONS, Subject, Value
 
-UNKNOWN = 0.2
+UNKNOWN = 0.4
 """Share of words among the values that are in no list."""
 
 

@@ -39,15 +39,15 @@ class Parameter:
     name: str
     kind: str
     """`INTEGER`, or a key of `WORDS`."""
-    descriptions: tuple[str, ...]
+    description: str
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One function. Of descriptions the first is the public one, of questions the first `PUBLIC_QUESTIONS`."""
+    """One function. Of its questions the first `PUBLIC_QUESTIONS` are the benchmark's."""
 
     name: str
-    descriptions: tuple[str, ...]
+    description: str
     parameters: tuple[Parameter, ...]
     questions: tuple[str, ...]
 
@@ -66,9 +66,9 @@ def load() -> tuple[Subject, ...]:
     return tuple(
         Subject(
             name=entry["name"],
-            descriptions=tuple(entry["descriptions"]),
+            description=entry["description"],
             parameters=tuple(
-                Parameter(name=name, kind=parameter["kind"], descriptions=tuple(parameter["descriptions"]))
+                Parameter(name=name, kind=parameter["kind"], description=parameter["description"])
                 for name, parameter in entry["parameters"].items()
             ),
             questions=tuple(entry["questions"]),

@@ -21,9 +21,11 @@ from bitagent_local.models.vocabulary import reader_tokenizer, reworder_tokenize
 
 SEED = 2
 BATCH = 32
-COPYING = 150
+COPYING = 200
 """Steps of copying alone, before the lessons."""
-EASY = 0.4
+QUESTIONS = 5
+"""Of a lesson."""
+EASY = 0.3
 """Share of the steps after which a reader's lessons offer `MANY` functions instead of `FEW`."""
 FEW = (1, 2, 2, 3)
 MANY = (2, 3, 3, 4, 4, 5, 6, 8, 11)
@@ -58,7 +60,9 @@ def sense(out: Path, steps: int) -> None:
                 yield copying.rows(random_, BATCH)
             else:
                 functions = random_.choice(FEW if step < steps * EASY else MANY)
-                yield [encoder.row(draw(random_, functions, 4)) for _ in range(max(4, BATCH // (functions + 1)))]
+                yield [
+                    encoder.row(draw(random_, functions, QUESTIONS)) for _ in range(max(4, BATCH // (functions + 2)))
+                ]
 
     teach(out, tokenizer, batches(), schedule=Schedule(steps, BATCH, 2.5e-3), copies=True)
 
@@ -80,9 +84,9 @@ def rewriter(out: Path, steps: int) -> None:
 
 
 COURSES: dict[str, tuple[Callable[[Path, int], None], int]] = {
-    "memo": (memo, 400),
-    "sense": (sense, 1300),
-    "rewriter": (rewriter, 700),
+    "memo": (memo, 600),
+    "sense": (sense, 2000),
+    "rewriter": (rewriter, 1000),
 }
 
 

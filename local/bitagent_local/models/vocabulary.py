@@ -1,11 +1,16 @@
 """Chat templates and tokenizers of the models that read, remember and reword.
 
-Readers and memorisers share one template and one tokenizer, so that their weights fit one engine. A function is one line,
+Readers and memorisers share one template and one tokenizer, so that their weights fit one engine. A function looks like
 
-    Plane tickets between cities>book_flight(City of departure>origin,City of arrival>destination)
+    [#Book a flight
+    book_flight(#Where the plane leaves
+    origin,#Where the plane lands
+    destination)]
 
-with what it means before what it is called: a model that reads from left to right knows a name's meaning when it comes to the name. Their
-tokenizer drops spaces, so a word is the same token wherever it stands, and copying it is all that there is to do.
+and a reader answers in the same way, with values: Python's comments let it say what it means before it says how that is called here. A
+question stands one word a line, so a word is the same token there and in an answer, and copying it is all that there is to do.
+
+Words are split as Qwen2's own tokenizer splits them. Libraries that go by a checkpoint's architecture do so whatever its files say.
 """
 
 from __future__ import annotations
@@ -15,8 +20,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from bitagent_local.models import benchmark, reading, rewording
 from bitagent_local.models.lesson import Lesson
@@ -24,7 +30,7 @@ from bitagent_local.models.train import END, LONGEST, PADDING, SPECIAL
 
 SEED = 1
 LESSONS = 2000
-READER_TOKENS = 832
+READER_TOKENS = 1024
 REWORDER_TOKENS = 768
 
 _USER = "<|im_start|>user"
@@ -36,9 +42,9 @@ _MESSAGES = (
 READER_TEMPLATE = (
     "{% if tools %}<|im_start|>tools\n{% for t in tools %}{% set f = t.function if t.function is defined else t %}"
     # The first sentence of a description is enough; a parameter without one is told by its type.
-    "{{ (f.description or '').split('.')[0] }}>{{ f.name }}({% for p, s in f.parameters.properties.items() %}"
-    "{{ (s.description or s.type).split('.')[0] }}>{{ p }}{% if not loop.last %},{% endif %}{% endfor %})\n{% endfor %}"
-    "<|im_end|>\n{% endif %}" + _MESSAGES
+    "[#{{ (f.description or '').split('.')[0] }}\n{{ f.name }}({% for p, s in f.parameters.properties.items() %}"
+    "#{{ (s.description or s.type).split('.')[0] }}\n{{ p }}{% if not loop.last %},{% endif %}{% endfor %})]\n{% endfor %}"
+    "<|im_end|>\n{% endif %}" + _MESSAGES.replace("m.content", "m.content | replace(' ', '\n')")
 )
 REWORDER_TEMPLATE = _MESSAGES.replace("{% for m in messages %}", "{% for m in messages if m.role == 'user' %}")
 
@@ -49,8 +55,7 @@ def reader_tokenizer() -> Any:
     draw = reading.drawing(benchmark.cases(), string_names=0.0)
     blank = _tokenizer(Tokenizer(models.BPE()), READER_TEMPLATE)
     texts = (prompt(blank, draw(random_, 2, 2)) for _ in range(LESSONS))
-    spaces = pre_tokenizers.Split(Regex(" "), behavior="removed")
-    return _tokenizer(_trained(texts, size=READER_TOKENS, first=[spaces]), READER_TEMPLATE)
+    return _tokenizer(_trained(texts, size=READER_TOKENS), READER_TEMPLATE)
 
 
 def reworder_tokenizer() -> Any:
@@ -58,7 +63,7 @@ def reworder_tokenizer() -> Any:
     random_ = random.Random(SEED)
     blank = _tokenizer(Tokenizer(models.BPE()), REWORDER_TEMPLATE)
     texts = (prompt(blank, rewording.draw(random_)) for _ in range(LESSONS))
-    return _tokenizer(_trained(texts, size=REWORDER_TOKENS, first=[]), REWORDER_TEMPLATE)
+    return _tokenizer(_trained(texts, size=REWORDER_TOKENS), REWORDER_TEMPLATE)
 
 
 def functions_part(tokenizer: Any, lesson: Lesson) -> str:
@@ -83,13 +88,13 @@ def prompt(tokenizer: Any, lesson: Lesson) -> str:
     return functions_part(tokenizer, lesson) + "".join(exchanges)
 
 
-def _trained(texts: Iterable[str], *, size: int, first: list[Any]) -> Any:
+def _trained(texts: Iterable[str], *, size: int) -> Any:
     """A byte-level BPE tokenizer; digits are single tokens."""
     tokenizer = Tokenizer(models.BPE())
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [*first, digits, pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
+    tokenizer.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated")
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,

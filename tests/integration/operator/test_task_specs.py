@@ -18,7 +18,9 @@ BFCL: dict[str, Any] = {"bfcl": {"categories": ["simple_python"]}}
 COLUMNS = {"question": "query", "functions": "tools", "answers": "answers"}
 DATASET: dict[str, Any] = {"repo": "o/d", "rows": "Columns", "columns": COLUMNS}
 REWRITE: dict[str, Any] = {"url": "http://rewriter:8000/v1", "model": "m"}
-SECRET = {"name": "keys", "key": "token"}
+SECRET = {"name": "bitagent-job-keys", "key": "token"}
+HOTKEY = {"name": "wallet", "key": "hotkey"}
+NO_HOTKEY = "only a Secret whose name begins with bitagent-job- may be handed to a Job"
 
 GOOD = [
     pytest.param([{"huggingFace": DATASET | {"tokenSecretRef": SECRET}}], [], id="dataset by columns"),
@@ -83,6 +85,17 @@ BAD = [
     pytest.param({"alterations": [{"rewrite": REWRITE | {"minSimilarity": "2.0"}}]}, "should match", id="no ratio"),
     pytest.param({"alterations": [{"rewrite": {"model": "m"}}]}, "url: Required value", id="no endpoint"),
     pytest.param(
+        {"sources": [{"huggingFace": DATASET | {"tokenSecretRef": HOTKEY}}]}, NO_HOTKEY, id="hotkey as hub token"
+    ),
+    pytest.param(
+        {"sources": [{"stream": {"wandb": {"entity": "e", "project": "p", "apiKeySecretRef": HOTKEY}}}]},
+        NO_HOTKEY,
+        id="hotkey to a stream",
+    ),
+    pytest.param(
+        {"alterations": [{"rewrite": REWRITE | {"apiKeySecretRef": HOTKEY}}]}, NO_HOTKEY, id="hotkey to a rewriter"
+    ),
+    pytest.param(
         {"alterations": [{"rewrite": REWRITE, "merge": {}}]}, "exactly one of toolShuffle", id="two alterations at once"
     ),
 ]
@@ -92,22 +105,34 @@ def tasks(**more: Any) -> Obj:
     return {"sources": [BFCL], "count": 10, "seed": "1"} | more
 
 
+def validator(template: Obj, hotkey: Obj) -> Obj:
+    competition = {"id": "c", "schedule": {"everyBlocks": 360}}
+    competition["round"] = {"models": {"matchLabels": {}}, "tasks": template}
+    wallet = {"hotkeySecretRef": hotkey}
+    return {"netuid": 1, "chain": {"endpoints": ["ws://c:1"]}, "wallet": wallet, "competitions": [competition]}
+
+
 @pytest.mark.parametrize(("sources", "alterations"), GOOD)
 def test_what_the_contract_offers_is_taken_by_rounds_and_competitions(
     world: World, sources: list[Obj], alterations: list[Obj]
 ) -> None:
     made = world.round("good", tasks=tasks(sources=sources, alterations=alterations))
     template = {k: v for k, v in made["spec"]["tasks"].items() if k != "seed"}
-    competition = {"id": "c", "schedule": {"everyBlocks": 360}}
-    competition["round"] = {"models": {"matchLabels": {}}, "tasks": template}
-    spec = {"netuid": 1, "chain": {"endpoints": ["ws://c:1"]}, "wallet": {"hotkeySecretRef": SECRET}}
-    world.create("validators", "Validator", "good", spec | {"competitions": [competition]})
+    world.create("validators", "Validator", "good", validator(template, HOTKEY))
 
 
 @pytest.mark.parametrize(("changed", "message"), BAD)
 def test_what_it_does_not_is_refused_with_a_reason(world: World, changed: Obj, message: str) -> None:
     with pytest.raises(ApiError, match=message):
         world.round("bad", tasks=tasks(**changed))
+
+
+def test_models_and_wallets_keep_hotkeys_from_jobs(world: World) -> None:
+    source = {"huggingFace": {"repo": "o/m", "tokenSecretRef": HOTKEY}}
+    with pytest.raises(ApiError, match=NO_HOTKEY):
+        world.create("minermodels", "MinerModel", "bad", {"source": source})
+    with pytest.raises(ApiError, match="may be handed to Jobs: keep a hotkey in another"):
+        world.create("validators", "Validator", "bad", validator({"sources": [BFCL], "count": 10}, SECRET))
 
 
 def test_the_job_has_labels_and_keys_that_the_spec_names_and_tells_what_it_did(

@@ -168,8 +168,12 @@ class Website:
     redirects: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
     """Whether parts of files can be had."""
+    more: int = 0
+    """Bytes that are sent before the part that was asked for."""
     breaks_after: int | None = None
     """Bytes after which the next answer breaks off; once."""
+    missing_end: bool = False
+    """Whether the next whole file is announced a byte longer than it is; once."""
     statuses: list[int] = field(default_factory=list)
     """What the next requests are answered with, instead of content."""
     answer: Callable[[dict[str, Any], str], Any] | None = None
@@ -204,7 +208,7 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
             if not wanted or not site.ranges:
                 return self.send(200, content)
             first, _, last = wanted.removeprefix("bytes=").partition("-")
-            start = int(first) if first else max(0, len(content) - int(last))
+            start = int(first) - site.more if first else max(0, len(content) - int(last) - site.more)
             end = min(len(content), int(last) + 1) if first and last else len(content)
             if start >= end:
                 return self.send(416, b"")
@@ -220,12 +224,13 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
 
         def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
             self.send_response(status)
-            for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            missing, site.missing_end = site.missing_end, False
+            for name, value in {**(headers or {}), "Content-Length": str(len(body) + missing)}.items():
                 self.send_header(name, value)
             self.end_headers()
             cut, site.breaks_after = site.breaks_after, None
             self.wfile.write(body[:cut])
-            self.close_connection = cut is not None
+            self.close_connection = missing or cut is not None
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:

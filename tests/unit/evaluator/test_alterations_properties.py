@@ -23,7 +23,7 @@ from bitagent_evaluator.tasks.bfcl import BfclTasks
 from bitagent_evaluator.tasks.files import encode_tasks
 
 NAMES = [name for name in Spec.model_fields if name != "rewrite"]
-"""Those that need nothing from outside; what holds for Rewrite is in test_rewrite."""
+"""Those that need nothing from outside. What holds for Rewrite too, and on tasks of the other sources, is in endpoint/test_alterations_of_sources."""
 CHAINS: dict[str, list[str]] = {name: [name] for name in NAMES} | {
     "all": [
         "merge",
@@ -41,6 +41,7 @@ CHAINS: dict[str, list[str]] = {name: [name] for name in NAMES} | {
         "tool_shuffle",
         "irrelevance",
         "distractor_tools",
+        "merge",
     ],
     "twice": ["function_mask", "distractor_tools", "parameter_mask", "function_mask", "parameter_mask"],
 }

@@ -380,6 +380,22 @@ def test_a_first_prompt_that_does_not_fit_is_not_asked(evaluation: Evaluation) -
     assert {prompt.key for wave in backend.engines[0].waves for prompt in wave} == {"right"}
 
 
+def test_a_template_that_refuses_to_go_on_ends_that_conversation(evaluation: Evaluation) -> None:
+    (evaluation.model_dir / "chat_template.jinja").unlink(missing_ok=True)
+    source = (
+        "{% for m in messages %}{% if loop.index > 4 and m.role == 'user' %}{{ raise_exception('enough') }}{% endif %}"
+        "<|{{ m.role }}|>{{ m.content }}{% endfor %}<|assistant|>"
+    )
+    settings = evaluation.model_dir / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"chat_template": source}))
+    outcome, _ = led(evaluation)
+    assert outcome.refused == {}
+    assert {key: response.finish_reason for key, response in responses(evaluation).items()}[
+        "right"
+    ] == "template_refused"
+    assert errors(evaluation)["right"] == "multi_turn:force_terminated"
+
+
 def test_calls_without_end_end_the_conversation(evaluation: Evaluation) -> None:
     endless = "power(base=9.0, exponent=logarithm(value=2, base=3, precision=10000000))"
     tasks = replace(evaluation, tasks=[task("right"), task("endless")], max_tokens=128)

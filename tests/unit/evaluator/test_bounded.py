@@ -175,6 +175,13 @@ def test_frame_survives_any_cutting(body: dict[str, int | str], blobs: dict[str,
     assert not any(frames[:-1])
 
 
+def test_halves_of_characters_do_not_get_through() -> None:
+    data = encode(Frame({"said": ["a\ud800b", {"\udfff": "ä😀"}]}))
+    frame = Decoder(len(data)).feed(data)
+    assert frame is not None
+    assert frame.body == {"said": ["a?b", {"?": "ä😀"}]}
+
+
 def test_frame_is_refused_by_its_announced_size() -> None:
     data = encode(Frame({}, {"a": b"x" * 1000}))
     with pytest.raises(FrameTooLarge):

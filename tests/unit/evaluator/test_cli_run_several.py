@@ -36,7 +36,7 @@ def evaluated(passed: int) -> Evaluated:
     score = f"{passed / TASKS:.6f}"
     categories = {"simple": CategoryScore(passed=passed, total=TASKS, score=score)}
     total = Aggregate(passed=passed, total=TASKS, score=score, categories=categories, interval=("0.1", "0.9"))
-    return Evaluated(total, "sha256:" + "1" * 64, PromptFormat.BFCL, "pretended", 0, 0, SECONDS)
+    return Evaluated(total, "sha256:" + "1" * 64, PromptFormat.BFCL, "pretended", 0, 0, {}, SECONDS)
 
 
 @dataclass

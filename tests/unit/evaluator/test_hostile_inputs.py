@@ -27,7 +27,6 @@ CPU_SECONDS = 10.0
 """Of all processes together; on an idle machine the wall clock shows about the same."""
 WALL_SECONDS = 120.0
 """Only ends what hangs: the machine may be busy with other tests."""
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,15 @@ class Measured:
     peak_bytes: int
 
 
-def resident_bytes(pid: int) -> int:
-    """Of a process and everything below it; 0 when it is gone."""
+def peak_bytes(pid: int) -> int:
+    """Most memory that a process had so far, and what is below it now; 0 when it is gone. (A child's `ru_maxrss` counts this test's own memory.)"""
     try:
-        own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        status = Path(f"/proc/{pid}/status").read_text()
+        own = next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
         tasks = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
     except (OSError, IndexError):
         return 0
-    return own + sum(resident_bytes(int(child)) for children in tasks for child in children)
+    return own + sum(peak_bytes(int(child)) for children in tasks for child in children)
 
 
 def measured(*arguments: str, log: Path) -> Measured:
@@ -65,11 +65,11 @@ def measured(*arguments: str, log: Path) -> Measured:
             break
         if time.monotonic() > deadline:
             process.kill()
-        peak = max(peak, resident_bytes(process.pid))
+        peak = max(peak, peak_bytes(process.pid))
         time.sleep(0.005)
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu = usage.ru_utime + usage.ru_stime
-    return Measured(process.returncode, log.read_text(), cpu, max(peak, usage.ru_maxrss * 1024))
+    return Measured(process.returncode, log.read_text(), cpu, peak)
 
 
 def template(source: str) -> Callable[[Any], None]:

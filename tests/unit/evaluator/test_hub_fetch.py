@@ -215,6 +215,17 @@ def test_what_is_not_there_is_final(
     assert repo in error.value.message
 
 
+def test_a_template_with_unwritable_words_is_told_and_kept(hub: Any, tmp_path: Path, checkpoint: Any) -> None:
+    (checkpoint.path / "chat_template.jinja").unlink(missing_ok=True)
+    template = "{{ raise_exception('\ud800 ä') }}"
+    checkpoint.edit("tokenizer_config.json", lambda content: {**content, "chat_template": template})
+    hub.add(REPO, checkpoint.path, COMMIT)
+    for already_cached in (False, True):
+        outcome = fetched(hub, tmp_path / "cache")
+        assert (outcome.reason, outcome.already_cached) == (Reason.FETCHED, already_cached)
+        assert "it fails on every conversation: TemplateError: ? ä" in outcome.message
+
+
 def test_unsafe_model_is_not_downloaded(hub: Any, models: Path, tmp_path: Path, checkpoint: Any) -> None:
     checkpoint.config(auto_map={"AutoConfig": "evil.C"})
     hub.add(REPO, checkpoint.path, COMMIT)

@@ -92,5 +92,3 @@ def test_leaving_early_ends_the_processes() -> None:
     with Judging([task(1)], PromptFormat.BFCL, "Bfcl", judges=2) as judging:
         processes = [judge._process for judge in judging._judges]
     assert all(process.poll() is not None for process in processes)
-
-

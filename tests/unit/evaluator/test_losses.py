@@ -126,6 +126,15 @@ def test_what_leaves_no_room_is_not_asked(models: Path) -> None:
     assert (prepared.ids, prepared.too_long) == (["t0"], ["t1"])
 
 
+def test_a_prompt_that_the_template_refuses_is_not_measured(checkpoint: Any) -> None:
+    source = "{% if messages | length > 1 %}{{ raise_exception('one turn') }}{% endif %}{{ messages[0].content }}"
+    (checkpoint.path / "chat_template.jinja").write_text(source)
+    twice = task(0).model_copy(update={"messages": task(0).messages * 2})
+    prepared = way(checkpoint.path, [twice, task(1)])
+    assert (prepared.ids, prepared.too_long) == (["t1"], [])
+    assert prepared.refused == {"t0": "the chat template: TemplateError: one turn"}
+
+
 def test_a_sequence_that_the_model_does_not_take_is_not_cut_to_its_size(models: Path) -> None:
     length = len(way(models / MODEL, [task(0)]).passages[0].token_ids)
     assert way(models / MODEL, [task(0)], token_limit=length).ids == ["t0"]

@@ -87,6 +87,7 @@ def test_several_calls_are_judged_by_the_parallel_rule(category: str) -> None:
         task("b", "sing_song", "sing_song"),
         task("b", "sing_song").model_copy(update={"functions": [function("hum")]}),
         task("b", "sing_song", ground_truth=[{"sing_song": {"x": ["a"], "y": ["b"]}}]),
+        task("b", "bake_bread", value="rye"),
     ],
     ids=[
         "source",
@@ -99,6 +100,7 @@ def test_several_calls_are_judged_by_the_parallel_rule(category: str) -> None:
         "twice",
         "undescribed",
         "never right",
+        "same call",
     ],
 )
 def test_who_does_not_go_with_it(partner: Task) -> None:
@@ -138,6 +140,14 @@ def test_a_name_from_before_the_mask_counts() -> None:
     (found, _), (_, manifest) = alter_tasks([BAKE, task("b", "bake_cake")], masks_first, seed="s")
     assert manifest.skipped["no_partner"] == 2
     assert [record.name for record in found.alterations] == ["FunctionMask"]
+
+
+def test_nobody_is_merged_with_the_same_partner_twice() -> None:
+    twice = [Spec.model_validate({"merge": {"percent": 100}})] * 2
+    (found, _), (first, second) = alter_tasks([BAKE, SING], twice, seed="s")
+    assert (first.applied, second.applied) == (2, 0)
+    assert second.skipped == {"no_partner": 2}
+    assert len(found.ground_truth or []) == 2
 
 
 def test_every_partner_comes_up() -> None:

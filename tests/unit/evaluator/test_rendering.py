@@ -17,10 +17,10 @@ from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import Chat, RawPrompt
-from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
-from bitagent_evaluator.rendering.template import CHATML, ChatTemplate
+from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter, Refusal
+from bitagent_evaluator.rendering.template import CHATML, MAX_PROMPT_CHARACTERS, ChatTemplate
 from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
-from bitagent_evaluator.runs.asking import Asked, open_wording
+from bitagent_evaluator.runs.asking import Asked, open_wording, prepare_ways
 from bitagent_evaluator.runs.asking.single_turn import SingleTurn
 
 QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0)
@@ -121,9 +121,47 @@ def test_tokenizer_may_change_the_form_of_characters(checkpoint: Any, normalizer
 
 
 def load_and_write(model: Path) -> None:
+    """A round of one task, up to where an engine would be asked."""
+    task = Task(id="t", source="s", category="c", messages=QUESTION, functions=[], expects=Expects.NO_CALL)
     with PromptWriter(model, QUICK) as writer:
+        wording = open_wording(writer, PromptFormat.CHAT_TEMPLATE, max_tokens=8, token_limit=2048, vocab_size=4096)
+        prepare_ways([task], wording, Asked(Scorer.BFCL))
+
+
+ALTERNATING = (
+    "{% for m in messages %}{% if loop.index0 % 2 == 0 and m.role != 'user' or loop.index0 % 2 and m.role != 'assistant' %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}{{ m.content }}{% endfor %}"
+)
+TURNS = [QUESTION, [*QUESTION, *QUESTION], QUESTION]
+
+
+def test_a_template_refuses_the_conversations_that_it_raises_on(checkpoint: Any) -> None:
+    template(ALTERNATING)(checkpoint)
+    with PromptWriter(checkpoint.path) as writer:
         writer.load()
-        writer.write([Chat(QUESTION, None)])
+        first, refused, ready, last = writer.write(
+            [*(Chat(turns, None) for turns in TURNS[:2]), RawPrompt("x"), Chat(QUESTION, None)]
+        )
+        assert first == last and isinstance(ready, list)
+        assert refused == Refusal("the chat template: TemplateError: roles must alternate")
+
+
+def test_a_prompt_over_the_limit_is_refused_alone(checkpoint: Any) -> None:
+    template("{% for m in messages %}{{ m.content }}{% endfor %}")(checkpoint)
+    long = [{"role": "user", "content": "x" * (MAX_PROMPT_CHARACTERS + 1)}]
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load()
+        refused, written = writer.write([Chat(long, None), Chat(QUESTION, None)])
+        assert isinstance(refused, Refusal) and str(MAX_PROMPT_CHARACTERS) in refused.message
+        assert isinstance(written, list)
+
+
+def test_a_template_that_reaches_for_python_once_is_refused_whole(checkpoint: Any) -> None:
+    template("{% if messages | length > 1 %}{{ ''.__class__.__mro__ }}{% endif %}{{ messages[0].content }}")(checkpoint)
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load()
+        with pytest.raises(ModelFault, match="SecurityError"):
+            writer.write([Chat(turns, None) for turns in TURNS])
 
 
 @pytest.mark.parametrize(("damage", "reason", "words"), HOSTILE.values(), ids=HOSTILE.keys())
@@ -172,6 +210,7 @@ def test_chats_and_ready_texts_keep_their_order(checkpoint: Any) -> None:
         writer.load()
         chat, text, unmarked = writer.write([Chat(QUESTION, None), ready, RawPrompt("x", add_special_tokens=False)])
         assert writer.write([ready, Chat(QUESTION, None), ready]) == [text, chat, text]
+        assert isinstance(unmarked, list) and isinstance(chat, list)
         assert text == [0, *unmarked] and chat[0] != 0
         assert writer.write([]) == []
 
@@ -208,6 +247,7 @@ def test_model_without_template_gets_chatml(checkpoint: Any) -> None:
     with PromptWriter(checkpoint.path) as writer:
         assert not writer.load().uses_tools
         (prompt,) = writer.write([Chat(QUESTION, None)])
+        assert isinstance(prompt, list)
         assert writer.read([prompt]) == [f"user\n{QUESTION[0]['content']}\nassistant\n"]
 
 

@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
-from bitagent_crds.results import Verdict
+from bitagent_crds.results import ResultsManifest, Verdict
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli import reproduce
+from bitagent_evaluator.cli.run_common import task_set
 from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
+from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.hub import huggingface
 from bitagent_evaluator.hub.directory import pieces
 from bitagent_evaluator.hub.huggingface import HubRepository
@@ -28,7 +31,11 @@ from bitagent_evaluator.hub.source import digest_of_files, sha256_of
 from bitagent_evaluator.reports.reading import Results, read_results
 from bitagent_evaluator.reports.reproduction import reproduction
 from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
+from bitagent_evaluator.runs.reproducing import evaluation_again
+from bitagent_evaluator.runs.results import write_summary
+from bitagent_evaluator.runs.summary import fault_summary
 from bitagent_evaluator.tasks import build_task_set, read_task_set
+from bitagent_evaluator.tasks.files import digest_of, encode_tasks
 
 
 class Answering:
@@ -125,6 +132,35 @@ def test_a_differing_verdict_is_named_with_what_was_different(
     assert "another processor" in shown
 
 
+def test_the_first_tasks_of_a_set_again(
+    models: Path, original: Path, verb: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, tasks = task_set(tmp_path / "tasks", 5)
+    before = ResultsManifest.model_validate_json((original / "manifest.json").read_bytes())
+    limited = evaluation_again(
+        before.model_copy(update={"task_set": manifest, "task_set_digest": digest_of(encode_tasks(tasks))}),
+        models / "tiny-fc-600",
+        tasks,
+        tmp_path / "limited",
+    )
+    evaluate(limited, Answering("no idea"), Silent())
+    assert verb(Answering("no idea"), tmp_path / "limited", "--json") == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert (outcome["reproduced"], outcome["total"]) == (True, 5)
+
+
+def test_a_fault_cannot_be_done_again(tmp_path: Path, verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fault = ModelFault(Reason.TEMPLATE_REFUSED, "roles must alternate")
+    write_summary(tmp_path, fault_summary(fault, task_set_digest="sha256:" + "1" * 64))
+    assert verb(Answering("no idea"), tmp_path) == 2
+    assert "holds no answers: TemplateRefused: roles must alternate" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_told(original: Path, verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verb(Answering("no idea"), original, "--out", original / "manifest.json" / "again") == 1
+    assert "Not a directory" in capsys.readouterr().err
+
+
 def test_other_words_with_the_same_verdicts_are_reproduced(
     original: Path, verb: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,13 +174,17 @@ def test_other_words_with_the_same_verdicts_are_reproduced(
         ({"task_set": None}, "does not say how its tasks were made: give them with --tasks"),
         ({"task_set.spec.seed": "other"}, "sources that change give other tasks; give the original with --tasks"),
         ({"task_set.spec.sources": [{"jsonl": {"volume": {"claimName": "c", "path": "p"}}}]}, "--file 0=PATH"),
-        ({"task_set.files": {"rewrites.jsonl": "sha256:" + "0" * 64}}, "answers of another program (rewrites.jsonl)"),
+        (
+            {"task_set.files": {"rewrites.jsonl": "sha256:" + "0" * 64}},
+            "answers of a language model (rewrites.jsonl): give them with --rewrites",
+        ),
         ({"task_set.spec.count": 0}, "this version cannot build the task set: count"),
         ({"weights_digest": "sha256:" + "0" * 64}, "the result is about sha256:000"),
+        ({"engine.url": "http://here/v1"}, "answered behind http://here/v1"),
         ({"repo": "/nowhere/model"}, "give it with --model"),
         ({"repo": "volume/claim/x", "commit": "a" * 40}, "cluster's volume volume/claim/x"),
     ],
-    ids=["no task set", "other tasks", "file", "rewriter", "spec", "weights", "directory gone", "volume"],
+    ids=["no task set", "other tasks", "file", "rewriter", "spec", "weights", "endpoint", "directory gone", "volume"],
 )
 def test_what_cannot_be_done_again(
     original: Path, verb: Any, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str

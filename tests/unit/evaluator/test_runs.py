@@ -27,6 +27,7 @@ from bitagent_evaluator.runs.asking import Asked, choose_format, open_wording, p
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
 from bitagent_evaluator.runs.readable import readable
+from bitagent_evaluator.runs.summary import summary_of
 from bitagent_evaluator.scoring import score
 
 ANSWERS = {"right": "add(a=1, b=2)", "wrong": "add(a=1, b=3)"}
@@ -249,6 +250,55 @@ def test_prompt_that_does_not_fit_fails_its_task(evaluation: Evaluation, models:
     verdicts = [json.loads(line) for line in (evaluation.out_dir / "verdicts.jsonl").read_text().splitlines()]
     assert [verdict["error"] for verdict in verdicts] == ["", "no_response", ""]
     assert len(backend.engines[0].asked) == 2
+
+
+ALTERNATING = (
+    "{% for m in messages %}{% if loop.index0 % 2 and m.role == 'user' %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{{ m.content }}{% endfor %}"
+)
+SAID = "the chat template: TemplateError: roles must alternate"
+
+
+def twice(given: Task) -> Task:
+    return given.model_copy(update={"messages": given.messages * 2})
+
+
+@pytest.mark.parametrize("scorer", [Scorer.BFCL, Scorer.BITAGENT_2025_04, Scorer.EXACT_MATCH])
+def test_a_task_that_the_template_refuses_fails_alone(
+    evaluation: Evaluation, checkpoint: Any, models: Path, scorer: Scorer
+) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(ALTERNATING)
+    asked = changed(
+        evaluation,
+        model_dir=checkpoint.path,
+        tasks=[task(0), twice(task(2)), task(4)],
+        prompt_format=PromptFormat.CHAT_TEMPLATE,
+        scorer=scorer,
+    )
+    for resumed in (0, 2):
+        outcome, _ = run(asked, models)
+        assert (outcome.aggregate.total, outcome.too_long, dict(outcome.refused)) == (3, 0, {"t2": SAID})
+        assert outcome.resumed == resumed
+        verdicts = [json.loads(line) for line in (evaluation.out_dir / "verdicts.jsonl").read_text().splitlines()]
+        assert [verdict["error"] == "prompt_refused" for verdict in verdicts] == [False, True, False]
+        assert verdicts[1]["detail"] == SAID and not verdicts[1]["passed"]
+    summary = summary_of(outcome, task_set_digest=asked.task_set_digest)
+    assert summary.message.endswith(f"; 1 were refused, such as t2: {SAID}")
+
+
+def test_a_template_that_refuses_every_task_is_the_models_fault(
+    evaluation: Evaluation, checkpoint: Any, models: Path
+) -> None:
+    (checkpoint.path / "chat_template.jinja").write_text(ALTERNATING)
+    asked = changed(
+        evaluation,
+        model_dir=checkpoint.path,
+        tasks=[twice(task(0)), twice(task(2))],
+        prompt_format=PromptFormat.CHAT_TEMPLATE,
+    )
+    with pytest.raises(ModelFault, match="roles must alternate") as fault:
+        run(asked, models)
+    assert fault.value.reason is Reason.TEMPLATE_REFUSED
 
 
 def test_answer_gets_what_the_prompt_leaves(evaluation: Evaluation, models: Path) -> None:

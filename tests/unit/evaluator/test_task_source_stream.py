@@ -83,6 +83,15 @@ def test_a_repeated_sample_counts_once_and_broken_lines_are_left_out(website: An
     assert "1 lines are no JSON objects" in caplog.text
 
 
+def test_of_samples_with_one_id_the_newest_counts(website: Any) -> None:
+    rows = [{"n": n, "prompt": f"prompt {i}", "response": "yes"} for i, n in enumerate("abab")]
+    website.files["/s.jsonl"] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    source = {"url": f"{website.url}/s.jsonl", "rows": "Columns", "columns": {"id": "n", **COLUMNS}}
+    stream = StreamTasks(StreamSource.model_validate(source), Inputs())
+    assert prompts(stream.tasks()) == ["prompt 3", "prompt 2"]
+    assert stream.skipped == {"with the id of a newer one": 2}
+
+
 def test_ids_follow_from_content(website: Any) -> None:
     website.files["/a"] = line(1) + line(2)
     website.files["/b"] = line(2) + json.dumps(dict(reversed(json.loads(line(1)).items()))).encode() + b"\n"
@@ -121,6 +130,13 @@ def test_more_than_memory_should_hold(website: Any, monkeypatch: pytest.MonkeyPa
     website.ranges = ranges
     with pytest.raises(TaskSetError, match="more than 1000000 bytes: lower newest"):
         read(f"{website.url}/s.jsonl", 1000)
+
+
+def test_a_server_that_sends_more_than_was_asked_for(website: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    website.files["/s.jsonl"] = b"".join(line(i, 3000) for i in range(1000))
+    monkeypatch.setattr(website, "more", 5, raising=True)
+    with pytest.raises(TaskSetError, match="does not send the parts that it is asked for"):
+        read(f"{website.url}/s.jsonl", 50)
 
 
 class Service:
@@ -213,6 +229,19 @@ def test_refusals_are_told(website: Any, answer: Any, message: str) -> None:
     website.answer = lambda body, credential: answer
     with pytest.raises(TaskSetError, match=message):
         project(website, 10)
+
+
+def test_an_answer_without_end_is_cut_off(website: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "_MAX_ANSWER_BYTES", 1000)
+    website.answer = lambda body, credential: ["x"] * 1000
+    with pytest.raises(TaskSetError, match="the answer is larger than 1000 bytes"):
+        project(website, 10)
+
+
+def test_an_endpoint_with_a_password() -> None:
+    source = {"wandb": {"entity": "acme", "project": "samples", "endpoint": "https://me:secret@127.0.0.1"}}
+    with pytest.raises(TaskSetError, match="which the manifest would publish"):
+        StreamTasks(StreamSource.model_validate(source), Inputs())
 
 
 def test_a_service_that_is_down_is_tried_again(website: Any) -> None:

@@ -58,6 +58,33 @@ def test_a_broken_connection_is_resumed(tmp_path: Path, website: Any, ranges: bo
     assert 0 < start <= 100_000
 
 
+def test_a_connection_that_breaks_after_the_last_byte(
+    tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitagent_evaluator.tasks.data.web._PIECE", len(LINES))
+    website.files["/tasks.jsonl"] = LINES
+    website.missing_end = True
+    assert len(build(f"{website.url}/tasks.jsonl", tmp_path)) == 20
+    assert [wanted for _, wanted in website.asked] == ["", f"bytes={len(LINES)}-"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://me:secret@127.0.0.1/tasks.jsonl", "url holds a user name or a password, which the manifest would publish"),
+        ("http://[::1/tasks.jsonl", "is no web address"),
+        ("http://127.0.0.1:99999/tasks.jsonl", "is no web address: Port out of range"),
+        ("http://a..b/tasks.jsonl", "is no web address"),
+        ("http:///tasks.jsonl", "is no web address: it begins with http:// or https:// and a host"),
+    ],
+    ids=["password", "bracket", "port", "host", "no host"],
+)  # fmt: skip
+def test_what_is_no_address_is_final(tmp_path: Path, url: str, message: str) -> None:
+    with pytest.raises(TaskSetError, match=rf"sources\[0\] \(jsonl\): .*{message}") as caught:
+        build(url, tmp_path / "out")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_server_that_comes_back_is_waited_for(tmp_path: Path, website: Any) -> None:
     website.files["/tasks.jsonl"] = LINES
     website.statuses = [503, 429, 500]

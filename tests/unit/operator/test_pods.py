@@ -88,9 +88,9 @@ def test_the_document_is_mounted_and_valid(make: Make, build: Any) -> None:
 
 
 def test_fetch_sees_the_hub_others_nothing_of_the_kind(make: Make) -> None:
-    source = {"huggingFace": {"repo": "o/m", "tokenSecretRef": {"name": "s", "key": "t"}}}
+    source = {"huggingFace": {"repo": "o/m", "tokenSecretRef": {"name": "bitagent-job-s", "key": "t"}}}
     job = fetch(make, **source)
-    assert environment(job)["HF_TOKEN"] == {"secretKeyRef": {"name": "s", "key": "t"}}
+    assert environment(job)["HF_TOKEN"] == {"secretKeyRef": {"name": "bitagent-job-s", "key": "t"}}
     assert environment(job)["HF_ENDPOINT"] == "https://huggingface.co"
     for other in (task_set(make), evaluate(make)):
         assert environment(other).keys() == {"HOME", "USER"}

@@ -85,8 +85,8 @@ def test_words_about_a_set_that_was_not_ready_are_not_kept(make: Make) -> None:
 def test_a_secret_that_is_missing_is_named(make: Make) -> None:
     """As the kubelet reports a variable whose Secret is not there; the Job waits, and goes on when it is."""
     running = job(make, active=1)
-    waits = make.pod(running, waiting=("CreateContainerConfigError", 'secret "rewriter-key" not found'))
+    waits = make.pod(running, waiting=("CreateContainerConfigError", 'secret "bitagent-job-rewriter" not found'))
     found = plan(make, make.started("a", tasks=False), [running], [waits])
     assert (ready(found).status, ready(found).reason) == ("False", "InfrastructureFault")
-    assert 'secret "rewriter-key" not found' in ready(found).message
+    assert 'secret "bitagent-job-rewriter" not found' in ready(found).message
     assert next(c.status for c in found.status.conditions if c.type == "Failed") == "False"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 DIGEST = "sha256:" + "1" * 64
-SECRET = {"name": "keys", "key": "token"}
+SECRET = {"name": "bitagent-job-keys", "key": "token"}
 REFERENCE = {"secretKeyRef": SECRET}
 HUB, WEB, REWRITER = Egress.HUB, Egress.WEB, Egress.REWRITER
 

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from bitagent_crds.alterations import Rewrite
 from bitagent_crds.conditions import Reason as Fault
 from bitagent_crds.results import Task
+from bitagent_evaluator.addresses import check_address
 from bitagent_evaluator.alterations.alteration import AlterationError, Altered, Reason, Skipped
 from bitagent_evaluator.alterations.means import Means
 from bitagent_evaluator.alterations.rewriting import prompt
@@ -56,10 +56,10 @@ class RewordTurns:
             raise AlterationError(
                 f"minSimilarity {parameters.min_similarity} is not below maxSimilarity {parameters.max_similarity}"
             )
-        if "@" in urlsplit(parameters.url).netloc:
-            raise AlterationError(
-                "url holds a user name or a password, which the manifest would publish: give a key in apiKeySecretRef"
-            )
+        try:
+            check_address(parameters.url)
+        except ValueError as error:
+            raise AlterationError(str(error)) from None
         self._embedding: Embedding = EMBEDDINGS.load(EMBEDDING)()
         self.version = f"{self._embedding.version}, prompt {prompt.VERSION}"
 
@@ -114,6 +114,7 @@ class _Rewriter:
     means: Means
     _done: int = 0
     _patience: Patience = field(default_factory=Patience)
+    _asking: dict[str, asyncio.Lock] = field(default_factory=dict)
     _judge: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
     async def run(self, turns: Sequence[_Turn], address: Address) -> None:
@@ -150,15 +151,17 @@ class _Rewriter:
         return turn.question.judge(prompt.rewording(answer.text, turn.question.text), self.bounds)
 
     async def _answer(self, question: str, number: int, endpoint: Endpoint) -> Answer:
+        """The answer to a question; tasks that ask the same share it, or a rebuild from kept answers would differ."""
         key = self._key(question, number)
-        known = self.means.answers.get(key)
-        if known is not None:
-            if known.text is not None:
-                self._patience.answered()
-            return known
-        answer = await self._asked(question, key, endpoint)
-        self.means.answers.add(key, answer)
-        return answer
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            known = self.means.answers.get(key)
+            if known is not None:
+                if known.text is not None:
+                    self._patience.answered()
+                return known
+            answer = await self._asked(question, key, endpoint)
+            self.means.answers.add(key, answer)
+            return answer
 
     async def _asked(self, question: str, key: str, endpoint: Endpoint) -> Answer:
         try:

@@ -13,35 +13,15 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from bitagent_evaluator.alterations.number_words import SMALL_NUMBERS
+
 Scalar = str | int | float
 
 _WORD = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
-_SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_SPELLED = {word: n for n, word in enumerate(_SMALL)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
-_SPELLED |= {f"{tens} {unit}": _SPELLED[tens] + _SPELLED[unit] for tens in _TENS for unit in _SMALL[1:10]}
+_SPELLED = {word: n for n, word in enumerate(SMALL_NUMBERS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
+_SPELLED |= {f"{tens} {unit}": _SPELLED[tens] + _SPELLED[unit] for tens in _TENS for unit in SMALL_NUMBERS[1:10]}
 _SPELLED_NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_SPELLED, key=len, reverse=True))})\b".replace(" ", r"[- ]"))
 
 

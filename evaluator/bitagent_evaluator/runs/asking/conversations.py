@@ -7,21 +7,24 @@ prefix caching spares it what they repeat. A response is kept when its conversat
 A conversation has room for its first prompt and, in each turn, `TURN_TOKENS` and one more answer, as far as the model's limit goes. This is several times
 what the longest reference calls and results take, and keeps the engine from planning for a limit of a hundred thousand tokens that nobody reaches. The room
 depends on the task and the model alone, never on the other tasks. A conversation that outgrows it ends there; its further turns are unanswered.
+So does one that the template raises on half-way.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bitagent_crds.results import Response, Task
 from bitagent_evaluator.answers import AnswerError, normalise
 from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
+from bitagent_evaluator.rendering.prompts import Refusal, Written
 from bitagent_evaluator.rendering.template import MAX_PROMPT_CHARACTERS
 from bitagent_evaluator.runs.asking.dialogue import Dialogue
 from bitagent_evaluator.runs.asking.manner import manner_of
 from bitagent_evaluator.runs.asking.way import Asked
-from bitagent_evaluator.runs.asking.wording import Wording
+from bitagent_evaluator.runs.asking.wording import Wording, by_task
 from bitagent_evaluator.scoring.multi_turn.calls import executable
 from bitagent_evaluator.scoring.multi_turn.simulation import Runaway, Simulation
 
@@ -31,6 +34,10 @@ MAX_CHARACTERS = MAX_PROMPT_CHARACTERS * 3 // 4
 """Most characters of messages and functions: the rest is what a template may add before a prompt is refused, which would be held against the model."""
 _BATCH_PROMPTS, _BATCH_CHARACTERS = 64, 1 << 20
 """Prompts are written in batches of these sizes, because each has its own allowance of time and characters."""
+REFUSED = "template_refused"
+"""Finish reason of a conversation that the model's template raised on when it was to go on."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,9 +59,9 @@ class _Course:
     def over(self) -> bool:
         return self.ended or self.dialogue.finished
 
-    def end(self) -> None:
-        """It has outgrown its room, or its calls their limits."""
-        self.ended, self.finish_reason = True, "length"
+    def end(self, reason: str = "length") -> None:
+        """End it before its time: it has outgrown its room or its calls their limits, or `reason` says what else."""
+        self.ended, self.finish_reason = True, reason
 
     def take(self, text: str, answer: Answer) -> None:
         self.text, self.finish_reason = text, answer.finish_reason
@@ -80,20 +87,20 @@ class Conversations:
         """Write the first prompt of each conversation."""
         self._wording = wording
         self._manner = manner_of(tasks[0], wording)
-        self._prompts = self._write([Dialogue(task, self._manner) for task in tasks])
-        self._tasks = [task for task, prompt in zip(tasks, self._prompts, strict=True) if wording.room(prompt)]
+        self._prompts, self.refused = by_task(tasks, self._write([Dialogue(task, self._manner) for task in tasks]))
+        self._tasks = [task for task in tasks if wording.room(self._prompts.get(task.id, []))]
         self._rooms = {
-            task.id: min(wording.token_limit, len(prompt) + _turn_room(task, wording.max_tokens))
-            for task, prompt in zip(tasks, self._prompts, strict=True)
+            task.id: min(wording.token_limit, len(self._prompts[task.id]) + _turn_room(task, wording.max_tokens))
+            for task in self._tasks
         }
         self.ids = [task.id for task in self._tasks]
-        self.too_long = [task.id for task, prompt in zip(tasks, self._prompts, strict=True) if not wording.room(prompt)]
+        self.too_long = [key for key, prompt in self._prompts.items() if not wording.room(prompt)]
         self.sequences = [self._rooms[task_id] for task_id in self.ids]
 
     def fingerprint(self) -> Iterator[Sequence[int]]:
         """How results are shown, and the first prompts; the rest follows from the answers."""
         yield [int(self._manner.functions_as_tools), int(self._manner.tool_role)]
-        yield from self._prompts
+        yield from self._prompts.values()
 
     def ask(self, engine: Engine, answered: frozenset[str], keep: Callable[[list[Response]], None]) -> None:
         """Every conversation that has no response yet."""
@@ -115,9 +122,13 @@ class Conversations:
                 going_on = [course for course in going_on if not course.over]
 
     def _next_prompts(self, going_on: Sequence[_Course]) -> list[Prompt]:
-        """The prompts of the next wave; ends the conversations that have no room for one."""
+        """The prompts of the next wave; ends the conversations that have no room for one, or that the model's template does not go on with."""
         prompts: list[Prompt] = []
         for course, tokens in zip(going_on, self._write([course.dialogue for course in going_on]), strict=True):
+            if isinstance(tokens, Refusal):
+                course.end(REFUSED)
+                _log.warning("conversation %s ends: %s", course.task.id, tokens.message)
+                continue
             room = min(self._wording.max_tokens, course.room - len(tokens)) if tokens else 0
             if room <= 0:
                 course.end()
@@ -143,13 +154,13 @@ class Conversations:
         except AnswerError:
             return []
 
-    def _write(self, dialogues: Sequence[Dialogue]) -> list[list[int]]:
-        """The next prompt of each as token ids, in order; none of a dialogue that is too large to be written."""
-        written: list[list[int]] = [[] for _ in dialogues]
+    def _write(self, dialogues: Sequence[Dialogue]) -> list[Written]:
+        """The next prompt of each, in order; one without tokens of a dialogue that is too large to be written."""
+        written: list[Written] = [[] for _ in dialogues]
         for places in _batches([dialogue.characters for dialogue in dialogues]):
             chats = [self._wording.format.chat(dialogues[place].task) for place in places]
-            for place, tokens in zip(places, self._wording.write(chats), strict=True):
-                written[place] = tokens
+            for place, prompt in zip(places, self._wording.write(chats), strict=True):
+                written[place] = prompt
         return written
 
 

@@ -28,7 +28,7 @@ from bitagent_evaluator.engine.prompt_losses import LossEngine, Passage
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.formats import Chat, RawPrompt
 from bitagent_evaluator.runs.asking.way import Asked
-from bitagent_evaluator.runs.asking.wording import Wording
+from bitagent_evaluator.runs.asking.wording import Wording, by_task
 
 MEASURED = "measured"
 """Finish reason of a response that was not generated."""
@@ -43,11 +43,13 @@ class Losses:
         """Write all prompts and references. Tasks without a reference are left alone: there is nothing to ask."""
         tasks = [task for task in tasks if task.reference]
         length = asked.loss.sequence_length
-        prompts = wording.write([_without_empty_tools(wording.format.chat(task)) for task in tasks])
+        written = wording.write([_without_empty_tools(wording.format.chat(task)) for task in tasks])
+        prompts, self.refused = by_task(tasks, written)
+        tasks = [task for task in tasks if task.id in prompts]
         references = _references([task.reference or "" for task in tasks], wording, length)
         passages = [
-            Passage(task.id, (prompt + reference)[:length], len(prompt))
-            for task, prompt, reference in zip(tasks, prompts, references, strict=True)
+            Passage(key, (prompt + reference)[:length], len(prompt))
+            for (key, prompt), reference in zip(prompts.items(), references, strict=True)
         ]
         limit = wording.token_limit
         self.passages = [p for p in passages if 0 < p.start < len(p.token_ids) <= limit]

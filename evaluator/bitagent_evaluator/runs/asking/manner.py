@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitagent_crds.conditions import Reason
 from bitagent_crds.results import Task
-from bitagent_evaluator.bounded.process import ChildLost
-from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import Chat
+from bitagent_evaluator.rendering.prompts import Refusal
 from bitagent_evaluator.runs.asking.dialogue import Manner
 from bitagent_evaluator.runs.asking.wording import Wording
 
@@ -29,27 +27,7 @@ def manner_of(task: Task, wording: Wording) -> Manner:
 
 
 def _shows_results(task: Task, wording: Wording) -> bool:
-    def written(*results: str) -> list[list[int]]:
-        histories = [[*_ASKED, _CALLED, {"role": "tool", "name": "f()", "content": result}] for result in results]
-        return wording.write([_chat(task, history, wording) for history in histories])
-
-    try:
-        one, other = written("0", "0 0 0 0")
-    except ModelFault as fault:
-        if fault.reason is not Reason.TEMPLATE_REFUSED:
-            raise
-        _check_alive(task, wording, fault)
-        return False
-    return one != other
-
-
-def _check_alive(task: Task, wording: Wording, fault: ModelFault) -> None:
-    """Raises the fault if it cost the writer its child: then the template did not refuse a role, it ran out of its limits."""
-    try:
-        wording.write([_chat(task, _ASKED, wording)])
-    except ChildLost:
-        raise fault from None
-
-
-def _chat(task: Task, messages: list[dict[str, Any]], wording: Wording) -> Any:
-    return wording.format.chat(task.model_copy(update={"messages": messages}))
+    histories = [[*_ASKED, _CALLED, {"role": "tool", "name": "f()", "content": result}] for result in ("0", "0 0 0 0")]
+    chats = [wording.format.chat(task.model_copy(update={"messages": history})) for history in histories]
+    one, other = wording.write(chats)
+    return not isinstance(one, Refusal) and one != other

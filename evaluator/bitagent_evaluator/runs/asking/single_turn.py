@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bitagent_crds.results import Response, Task
 from bitagent_evaluator.engine.interface import Engine, Prompt
 from bitagent_evaluator.runs.asking.way import Asked
-from bitagent_evaluator.runs.asking.wording import Wording
+from bitagent_evaluator.runs.asking.wording import Wording, by_task
 
 
 class SingleTurn:
@@ -16,13 +16,10 @@ class SingleTurn:
     def __init__(self, tasks: Sequence[Task], wording: Wording, asked: Asked) -> None:
         """Write all prompts."""
         self._wording = wording
-        written = wording.write([wording.format.chat(task) for task in tasks])
-        rooms = [wording.room(prompt) for prompt in written]
-        self.prompts = [
-            Prompt(task.id, prompt, room) for task, prompt, room in zip(tasks, written, rooms, strict=True) if room
-        ]
+        written, self.refused = by_task(tasks, wording.write([wording.format.chat(task) for task in tasks]))
+        self.prompts = [Prompt(key, ids, room) for key, ids in written.items() if (room := wording.room(ids))]
         self.ids = [prompt.key for prompt in self.prompts]
-        self.too_long = [task.id for task, room in zip(tasks, rooms, strict=True) if not room]
+        self.too_long = [key for key, ids in written.items() if not wording.room(ids)]
         self.sequences = [len(prompt.token_ids) + prompt.max_tokens for prompt in self.prompts]
 
     def fingerprint(self) -> Iterator[Sequence[int]]:

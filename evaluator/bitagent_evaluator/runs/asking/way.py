@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import LossParameters, Scorer
 from bitagent_crds.results import Expects, Response, Task
 from bitagent_evaluator.engine.interface import Engine
+from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.registry import Registry
 from bitagent_evaluator.runs.asking.wording import Wording
 
@@ -38,6 +40,8 @@ class Way(Protocol):
     """Tasks that can be asked, in order."""
     too_long: Sequence[str]
     """Tasks that do not fit the model; they stay without a response."""
+    refused: Mapping[str, str]
+    """Tasks that the model's template raises on, with what it said; they stay without a response, too."""
     sequences: Sequence[int]
     """Tokens that each sequence may come to, prompt and answer together: what the engine must have room for."""
 
@@ -58,8 +62,12 @@ def way_of(task: Task, asked: Asked) -> str:
 
 
 def prepare_ways(tasks: Sequence[Task], wording: Wording, asked: Asked) -> list[Way]:
-    """All tasks, each in its way; ways in the order of their names. Raises ModelFault."""
+    """All tasks, each in its way; ways in the order of their names. Raises ModelFault, also when the template refuses every task."""
     grouped: dict[str, list[Task]] = {}
     for task in tasks:
         grouped.setdefault(way_of(task, asked), []).append(task)
-    return [WAYS.load(name)(grouped[name], wording, asked) for name in sorted(grouped)]
+    ways: list[Way] = [WAYS.load(name)(grouped[name], wording, asked) for name in sorted(grouped)]
+    refusal = next((message for way in ways for message in way.refused.values()), None)
+    if refusal is not None and not any(way.ids or way.too_long for way in ways):
+        raise ModelFault(Reason.TEMPLATE_REFUSED, refusal)
+    return ways

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import PromptFormat
+from bitagent_crds.results import Task
 from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import Chat, RawPrompt, prompt_format
 from bitagent_evaluator.formats.chat import Format
-from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
+from bitagent_evaluator.rendering.prompts import PromptWriter, Refusal, Tokenization, Written
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Wording:
     end_id: int | None = None
     """The token that a chat writes after an answer; None when the tokenizer has none."""
 
-    def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[list[int]]:
+    def write(self, prompts: Sequence[Chat | RawPrompt]) -> list[Written]:
         """Token ids of prompts. Raises ModelFault for a tokenizer that makes ids outside the vocabulary: they would break the engine for
         every task.
         """
         written = self.writer.write(prompts)
-        self.check(written)
+        self.check([prompt for prompt in written if not isinstance(prompt, Refusal)])
         return written
 
     def check(self, sequences: Sequence[Sequence[int]]) -> None:
@@ -48,6 +49,15 @@ class Wording:
     def room(self, prompt: Sequence[int]) -> int:
         """Most tokens that an answer to this prompt may have; 0 when the prompt cannot be asked."""
         return max(0, min(self.max_tokens, self.token_limit - len(prompt))) if prompt else 0
+
+
+def by_task(tasks: Sequence[Task], written: Sequence[Written]) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """The prompts of tasks, and what the template said about those that have none; both by the task's id, in order."""
+    pairs = list(zip(tasks, written, strict=True))
+    return (
+        {task.id: prompt for task, prompt in pairs if not isinstance(prompt, Refusal)},
+        {task.id: prompt.message for task, prompt in pairs if isinstance(prompt, Refusal)},
+    )
 
 
 def choose_format(wanted: PromptFormat, tokenization: Tokenization) -> PromptFormat:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from bitagent_crds.results import Conversation, Expects, Response, Task
 from bitagent_crds.sources import BfclCategory
@@ -18,7 +18,7 @@ class MultiTurnLine(BaseModel):
     """A case and a conversation. Its functions and questions may be there; verdicts do not depend on them."""
 
     category: BfclCategory
-    ground_truth: list[list[str]]
+    ground_truth: Annotated[list[list[str]], Field(min_length=1)]
     """Reference calls of each turn."""
     initial_config: dict[str, Any]
     involved_classes: list[str]
@@ -39,7 +39,7 @@ def read_conversation(number: int, line: bytes) -> tuple[Task, Response]:
         functions=[],
         expects=Expects.STATE,
         conversation=Conversation(
-            turns=[],
+            turns=[[] for _ in case.ground_truth],  # verdicts do not depend on what was asked
             ground_truth=case.ground_truth,
             classes=case.involved_classes,
             initial_state=case.initial_config,

@@ -30,14 +30,13 @@ from huggingface_hub.utils import build_hf_headers
 from bitagent_evaluator.faults import InfrastructureFault
 from bitagent_evaluator.hub.errors import FetchError, Transient
 from bitagent_evaluator.hub.retries import retried
-from bitagent_evaluator.tasks.data.web import TIMEOUT_SECONDS, WebFile
+from bitagent_evaluator.tasks.data.web import PASSING, TIMEOUT_SECONDS, WebFile
 from bitagent_evaluator.tasks.errors import TaskSetError
 
 _README = "README.md"
 _MAX_README_BYTES = 1 << 22
 _MAX_FILES = 20_000
 _MAX_FILE_BYTES = 1 << 36
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class DatasetRepository:
             raise TaskSetError(f"dataset {repo} has no revision {revision!r}") from None
         except HfHubHTTPError as error:
             status = error.response.status_code if error.response is not None else 0
-            if status in _PASSING or status == 0:
+            if status in PASSING or status == 0:
                 raise Transient(f"the hub answers {status}") from error
             raise TaskSetError(f"the hub refuses dataset {repo} ({status}): check the token") from error
         except HTTPError as error:

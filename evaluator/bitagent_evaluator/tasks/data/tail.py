@@ -19,7 +19,7 @@ MAX_BYTES = 1 << 28
 
 def newest_lines(file: WebFile, count: int) -> list[bytes]:
     """Up to `count` lines that are not blank, the newest first. Raises TaskSetError and InfrastructureFault."""
-    end = file.ranged(f"bytes=-{FIRST_BYTES}")
+    end = file.end(FIRST_BYTES)
     if end is None:
         return _passing_by(file, count)
     content, start = end.content, end.start

@@ -33,6 +33,7 @@ query HistoryPage($entity: String!, $project: String!, $run: String!, $minStep: 
 }
 """
 _RUNS_PER_PAGE = 50
+_MAX_ANSWER_BYTES = 1 << 27
 STEPS_PER_PAGE = 500
 MAX_PAGES = 2_000
 """Most pages of history that are looked through for samples."""
@@ -47,7 +48,8 @@ class WandbProject:
         self._variables = {"entity": stream.entity, "project": stream.project}
         self._what = f"the Weights & Biases project {stream.entity}/{stream.project}"
         headers = {"Authorization": "Basic " + base64.b64encode(f"api:{key}".encode()).decode()} if key else {}
-        self._web = WebFile(f"{stream.endpoint.rstrip('/')}/graphql", headers, self._what, max_bytes=0)
+        address = f"{stream.endpoint.rstrip('/')}/graphql"
+        self._web = WebFile.named(address, self._what, max_bytes=_MAX_ANSWER_BYTES, headers=headers)
 
     def newest(self, count: int, *, wanted: Callable[[Row], bool]) -> list[Row]:
         """Up to `count` history rows that are wanted: of the newest run the last first, then of the one before it.
@@ -65,7 +67,7 @@ class WandbProject:
         for run, last_step in self._runs():
             for end in range(last_step + 1, 0, -STEPS_PER_PAGE):
                 page = self._history(run, max(0, end - STEPS_PER_PAGE), end)
-                found += [row for row in reversed(page) if wanted(row)]
+                found += filter(wanted, reversed(page))
                 pages += 1
                 if len(found) >= count or pages >= MAX_PAGES:
                     return found[:count]

@@ -7,18 +7,20 @@ secret header does not follow to another host. The client is huggingface_hub's, 
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from huggingface_hub.errors import HTTPError
 from huggingface_hub.utils import get_session
 
 from bitagent_crds.conditions import Reason
+from bitagent_evaluator.addresses import check_address
 from bitagent_evaluator.faults import InfrastructureFault
 from bitagent_evaluator.hub.retries import ATTEMPTS, pause_seconds
 from bitagent_evaluator.tasks.errors import TaskSetError
@@ -26,10 +28,11 @@ from bitagent_evaluator.tasks.errors import TaskSetError
 _log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers after which another try may go well."""
 _NEVER = frozenset({"UnsupportedProtocol", "TooManyRedirects", "InvalidURL"})
 """Errors of the client that no second try cures. By name: which HTTP library huggingface_hub uses depends on its version."""
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(?:\d+|\*)")
 _PIECE = 1 << 16
 
 
@@ -43,7 +46,6 @@ class Part:
 
     content: bytes
     start: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class WebFile:
     what: str
     """What messages call it."""
     max_bytes: int
+    """Largest file, or answer, that is taken."""
+
+    @classmethod
+    def named(cls, url: str, what: str, *, max_bytes: int, headers: Mapping[str, str] | None = None) -> Self:
+        """The file at an address that a spec names. Raises TaskSetError where that is none."""
+        try:
+            check_address(url)
+        except ValueError as error:
+            raise TaskSetError(str(error)) from None
+        return cls(url, headers or {}, what, max_bytes)
 
     def stream(self) -> Iterator[bytes]:
         """All of it. Raises TaskSetError and InfrastructureFault."""
@@ -75,17 +87,23 @@ class WebFile:
 
     def part(self, start: int, end: int) -> bytes:
         """The bytes from `start` up to, not including, `end`. Raises as `stream`, and TaskSetError where the server knows no ranges."""
-        found = self.ranged(f"bytes={start}-{end - 1}")
+        found = self._ranged(f"{start}-{end - 1}", end - start)
         if found is None or found.start != start or len(found.content) != end - start:
-            raise TaskSetError(f"{self.what}: the server does not send the parts that it is asked for")
+            raise self._not_as_asked()
         return found.content
 
-    def ranged(self, wanted: str) -> Part | None:
-        """What a `Range` header asks for; None where the server knows no ranges, or has nothing there. Raises as `stream`."""
+    def end(self, length: int) -> Part | None:
+        """The last `length` bytes, or all there are; None where the server knows no ranges, or has nothing there. Raises as `stream`."""
+        return self._ranged(f"-{length}", length)
+
+    def _not_as_asked(self) -> TaskSetError:
+        return TaskSetError(f"{self.what}: the server does not send the parts that it is asked for")
+
+    def _ranged(self, wanted: str, most: int) -> Part | None:
         failures = 0
         while True:
             try:
-                return self._ranged(wanted)
+                return self._part(f"bytes={wanted}", most)
             except _Passing as error:
                 failures += 1
                 self._pause(failures, error)
@@ -95,20 +113,24 @@ class WebFile:
         failures = 0
         while True:
             try:
-                with self._faults():
-                    response = get_session().post(
-                        self.url, headers=dict(self.headers), json=content, timeout=TIMEOUT_SECONDS
-                    )
+                with self._open({}, content) as response:
                     self._check(response.status_code)
-                    return response.json()
+                    answer = bytearray()
+                    for piece in response.iter_bytes(_PIECE):
+                        answer += piece
+                        if len(answer) > self.max_bytes:
+                            raise TaskSetError(f"{self.what}: the answer is larger than {self.max_bytes} bytes")
+                return json.loads(answer)
             except _Passing as error:
                 failures += 1
                 self._pause(failures, error)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise TaskSetError(f"{self.what} does not answer in JSON: {error}") from error
 
     def _from(self, position: int) -> Iterator[bytes]:
         with self._open({"Range": f"bytes={position}-"} if position else {}) as response:
+            if position and response.status_code == 416:
+                return  # The connection broke after the last byte.
             self._check(response.status_code)
             skip = position if response.status_code == 200 else 0  # A server without ranges sends the whole file.
             for piece in response.iter_bytes(_PIECE):
@@ -117,7 +139,7 @@ class WebFile:
                 if kept:
                     yield kept
 
-    def _ranged(self, wanted: str) -> Part | None:
+    def _part(self, wanted: str, most: int) -> Part | None:
         with self._open({"Range": wanted}) as response:
             if response.status_code == 416:
                 return None
@@ -125,7 +147,9 @@ class WebFile:
             said = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status_code != 206 or said is None:
                 return None
-            first, last, total = map(int, said.groups())
+            first, last = map(int, said.groups())
+            if last - first + 1 > most:
+                raise self._not_as_asked()
             content = bytearray()
             for piece in response.iter_bytes(_PIECE):
                 content += piece
@@ -133,17 +157,20 @@ class WebFile:
                     break
         if len(content) != last - first + 1:
             raise _Passing(f"{len(content)} of {last - first + 1} bytes arrived")
-        return Part(bytes(content), first, total)
+        return Part(bytes(content), first)
 
     @contextmanager
-    def _open(self, headers: Mapping[str, str]) -> Iterator[Any]:
+    def _open(self, headers: Mapping[str, str], document: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """A GET, or a POST of a JSON document."""
+        method = "GET" if document is None else "POST"
         asked = {**self.headers, **headers, "Accept-Encoding": "identity"}
-        with (
-            self._faults(),
-            get_session().stream(
-                "GET", self.url, headers=asked, timeout=TIMEOUT_SECONDS, follow_redirects=True
-            ) as response,
-        ):
+        options: dict[str, Any] = {
+            "headers": asked,
+            "json": document,
+            "timeout": TIMEOUT_SECONDS,
+            "follow_redirects": True,
+        }
+        with self._faults(), get_session().stream(method, self.url, **options) as response:
             yield response
 
     @contextmanager
@@ -161,7 +188,7 @@ class WebFile:
     def _check(self, status: int) -> None:
         if status in (200, 206):
             return
-        if status in _PASSING:
+        if status in PASSING:
             raise _Passing(f"the server answers {status}")
         advice = {
             401: "it wants a key: name the Secret that holds one",

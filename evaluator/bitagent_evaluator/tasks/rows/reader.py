@@ -44,7 +44,7 @@ class Reason(StrEnum):
     UNFAIR = "whose own answer the official checker refuses"
     NO_REFERENCE = "without a reference text"
     NOT_JSON = "with a value that JSON cannot hold"
-    REPEATED = "that repeat an earlier one"
+    REPEATED = "with the id of a newer one"
 
 
 class RowError(ValueError):

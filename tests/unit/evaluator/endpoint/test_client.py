@@ -69,6 +69,16 @@ async def test_tool_calls(stand_in: Any, script: Any) -> None:
     assert [(call.name, call.arguments) for call in reply.tool_calls] == [("f", '{"a": 1}'), ("g", "")]
 
 
+async def test_halves_of_characters_are_replaced(stand_in: Any, script: Any) -> None:
+    stand_in.says(script.said("a\ud83e\udd80b\ud83ec", calls=[("f\udd80", '"\ud83e"')]))
+    reply = await ask(stand_in.url)
+    assert (reply.text, reply.tool_calls[0].name, reply.tool_calls[0].arguments) == (
+        "a\U0001f980b\ufffdc",
+        "f\ufffd",
+        '"\ufffd"',
+    )
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
 async def test_what_may_pass_is_tried_again(stand_in: Any, script: Any, status: int) -> None:
     stand_in.says(script.problem(status), script.problem(status), script.said("at last"))

@@ -149,9 +149,10 @@ def test_a_refused_task_fails_alone(stand_in: Any, script: Any, tmp_path: Path) 
 
     stand_in.script = answer
     found = run(stand_in.url, tmp_path)
-    assert (found.aggregate.passed, found.aggregate.total, found.too_long) == (5, 6, 1)
+    assert (found.aggregate.passed, found.aggregate.total, found.too_long, list(found.refused)) == (5, 6, 0, ["t2"])
     verdicts = [json.loads(line) for line in (tmp_path / "verdicts.jsonl").read_bytes().splitlines()]
-    assert [verdict["id"] for verdict in verdicts if verdict["error"] == "no_response"] == ["t2"]
+    (refused,) = [verdict for verdict in verdicts if verdict["error"] == "prompt_refused"]
+    assert refused["id"] == "t2" and refused["detail"].startswith("the endpoint: ") and "too long" in refused["detail"]
 
 
 @pytest.mark.parametrize(

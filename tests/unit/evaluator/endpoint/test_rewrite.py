@@ -182,6 +182,8 @@ def test_a_spec_that_makes_no_sense(stand_in: Any) -> None:
         alter([PARIS], stand_in.url, minSimilarity="0.9", maxSimilarity="0.5")
     with pytest.raises(AlterationError, match="a password, which the manifest would publish"):
         alter([PARIS], "http://me:secret@127.0.0.1/v1")
+    with pytest.raises(AlterationError, match=r"\[0\] \(Rewrite\): 'http://\[::1/v1' is no web address"):
+        alter([PARIS], "http://[::1/v1")
 
 
 # Faults
@@ -292,6 +294,12 @@ def test_a_rebuild_with_the_same_file_asks_nobody_and_gives_the_same_bytes(
     (tmp_path / "other.jsonl").write_bytes(b'{"key":"unused","text":"x"}\n' + reversed_lines)
     build_task_set(spec(stand_in.url), files={}, out=tmp_path / "c", rewrites=tmp_path / "other.jsonl")
     assert built(tmp_path / "c") == first
+
+
+def test_tasks_that_ask_the_same_share_the_answer(stand_in: Any, script: Any) -> None:
+    stand_in.script = lambda request: script.said(f"{politely(request.question)} {'Really. ' * len(stand_in.requests)}")
+    altered, _ = alter([PARIS.model_copy(update={"id": f"t{i}"}) for i in range(8)], stand_in.url)
+    assert len({t.messages[0]["content"] for t in altered}) == len(stand_in.requests) == 1
 
 
 def test_a_killed_build_goes_on_where_it_stopped(stand_in: Any, script: Any, tmp_path: Path) -> None:
