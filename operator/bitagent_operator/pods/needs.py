@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bitagent_crds.fields import SecretKey
+from bitagent_crds.fields import JobSecretKey
 from bitagent_crds.jobs import alteration_key, source_key
 from bitagent_crds.sources import TaskSource
 from bitagent_crds.tasks import Tasks
@@ -42,7 +42,7 @@ def _places(source: TaskSource) -> Iterator[Egress]:
         yield Egress.WEB
 
 
-def _keys(tasks: Tasks) -> Iterator[tuple[str, SecretKey]]:
+def _keys(tasks: Tasks) -> Iterator[tuple[str, JobSecretKey]]:
     """Name of the variable and the Secret behind it, for what names a Secret."""
     for index, source in enumerate(tasks.sources):
         wandb = source.stream.wandb if source.stream is not None else None
@@ -57,5 +57,5 @@ def _keys(tasks: Tasks) -> Iterator[tuple[str, SecretKey]]:
             yield alteration_key(index), alteration.rewrite.api_key_secret_ref
 
 
-def _secret(variable: str, reference: SecretKey) -> Obj:
+def _secret(variable: str, reference: JobSecretKey) -> Obj:
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}}}
