@@ -12,7 +12,7 @@ help: ## Lists the verbs
 demo: ## Shows the whole mission on this machine (or on the cluster of KUBECONFIG) and leaves it running
 	@$(WORLD) up
 
-demo-altered: ## Beside the running demo: a model that rewords questions, and a round of altered tasks
+demo-altered: ## Beside the running demo: a model that rewords questions, and the same tasks as published and altered
 	@$(WORLD) altered
 
 demo-status: ## Shows what the demo is doing now

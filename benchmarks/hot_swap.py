@@ -28,7 +28,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +63,10 @@ class Work:
     dtype: str
 
 
-def evaluate(work: Work, models: Sequence[Path], out: Path) -> None:
+def run(work: Work, models: Sequence[Path], out: Path) -> None:
     """One command of this project."""
-    options = [
-        "--tasks",
-        str(work.file),
-        "--out",
-        str(out),
-        "--max-tokens",
-        str(work.max_tokens),
-        "--dtype",
-        work.dtype,
-    ]
-    options += ["--prompt-format", PromptFormat.CHAT_TEMPLATE, "--fresh"]
+    options = ["--tasks", str(work.file), "--out", str(out), "--max-tokens", str(work.max_tokens)]
+    options += ["--dtype", work.dtype, "--prompt-format", PromptFormat.CHAT_TEMPLATE, "--fresh"]
     command = [sys.executable, "-m", "bitagent_evaluator.cli.app", "run", *map(str, models), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -91,14 +81,14 @@ def texts(out: Path) -> dict[str, str]:
 
 def swap(work: Work, out: Path) -> Texts:
     """One process for all."""
-    evaluate(work, work.models, out)
+    run(work, work.models, out)
     return {model.name: texts(out / model.name) for model in work.models}
 
 
 def process(work: Work, out: Path) -> Texts:
     """One process for each."""
     for model in work.models:
-        evaluate(work, [model], out / model.name)
+        run(work, [model], out / model.name)
     return {model.name: texts(out / model.name) for model in work.models}
 
 
@@ -196,7 +186,7 @@ def main() -> None:
         file = Path(folder) / "tasks.jsonl"
         file.write_text("".join(task.model_dump_json() + "\n" for task in tasks))
         work = Work(options.models, tasks, file, options.max_tokens, options.dtype)
-        evaluate(work, work.models[:1], Path(folder) / "warm-up")  # Libraries come from the disk only once.
+        run(work, work.models[:1], Path(folder) / "warm-up")  # Libraries come from the disk only once.
         for repetition in range(options.repeat):
             for name, way in WAYS.items():
                 began = time.monotonic()
@@ -205,8 +195,7 @@ def main() -> None:
                 print(f"{repetition + 1}/{options.repeat} {name:<8}{seconds[name][-1]:7.1f} s", flush=True)
     median = {name: statistics.median(taken) for name, taken in seconds.items()}
     result = {
-        "machine": described(),
-        "packages": {name: version(name) for name in ("vllm", "torch")},
+        "machine": described("vllm", "torch"),
         "models": [model.name for model in work.models],
         "tasks": len(tasks),
         "seconds": {name: [round(value, 1) for value in taken] for name, taken in seconds.items()},

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 
-def described() -> dict[str, str | int]:
-    """Processor, usable cores and Python. Times of other machines differ; ratios should not, by much."""
+def described(*packages: str) -> dict[str, object]:
+    """Processor, usable cores, Python and the versions of packages. Times of other machines differ; ratios should not, by much."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+    }

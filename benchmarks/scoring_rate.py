@@ -1,17 +1,21 @@
 """How fast answers are judged: ours against the official decoder and checker, on the same answers, in one run.
 
-    baseline     bfcl-eval's own decoding (which evaluates what the model wrote) and its checker, one process
-    here         our reading of answers and the same checker, one process, as at the end of a run
-    beside       the same in as many processes as there are cores, as while an engine generates (their start included)
+    python benchmarks/scoring_rate.py [--repeat N] [--out FILE]
 
-Answers are the reference rows of tests/golden (Python categories: the others go through tree-sitter in both ways). Verdicts must be equal, or there is nothing to
-compare. `python benchmarks/scoring_rate.py` prints ratios and writes scoring_rate.json.
+    baseline   bfcl-eval's own decoding (which evaluates what the model wrote) and its checker, one process
+    here       our reading of answers and the same checker, one process, as at the end of a run
+    beside     the same in as many processes as there are cores, as while an engine generates (their start included)
+
+Answers are the reference rows of tests/golden (Python categories: the others go through tree-sitter in both ways). Verdicts must be equal,
+or there is nothing to compare. Writes scoring_rate.json beside this file: the best of the repetitions, and rates against `baseline`.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +29,8 @@ from bitagent_crds.results import Expects, Language, Response, Task
 from bitagent_evaluator.runs.judging import Judging, usable_cores
 from bitagent_evaluator.scoring import answer, official, score
 
-HERE = Path(__file__).parent
-GOLDEN = HERE.parent / "tests/golden/bfcl"
+GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "bfcl"
 CATEGORIES = ("simple_python", "multiple", "parallel", "parallel_multiple", "live_simple", "live_multiple")
-REPEATS = 3
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -79,40 +81,39 @@ def beside(tasks: list[Task], responses: list[Response]) -> list[bool]:
         return [verdict.passed for verdict in judging.verdicts(responses)]
 
 
-def fastest(judge: Callable[[list[Task], list[Response]], list[bool]], *material: Any) -> tuple[float, list[bool]]:
-    """The best of several runs, in seconds, and what it found."""
-    best, verdicts = float("inf"), []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        verdicts = judge(*material)
-        best = min(best, time.perf_counter() - started)
-    return best, verdicts
+WAYS: dict[str, Callable[[list[Task], list[Response]], list[bool]]] = {
+    "baseline": officially,
+    "here": here,
+    "beside": beside,
+}
 
 
 def main() -> None:
     """Measure, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="repetitions (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"), metavar="FILE")
+    options = parser.parse_args()
     tasks, responses = material()
-    officially(tasks[:100], responses[:100])  # imports
-    ways = {"baseline": officially, "here": here, "beside": beside}
-    measured = {name: fastest(way, tasks, responses) for name, way in ways.items()}
-    expected = measured["baseline"][1]
-    for name, (_, verdicts) in measured.items():
-        if verdicts != expected:
-            raise SystemExit(
-                f"{name} differs from the baseline in {sum(map(bool.__ne__, verdicts, expected))} verdicts"
-            )
-    seconds = {name: of for name, (of, _) in measured.items()}
-    outcome = {
-        "machine": described(),
+    expected = officially(tasks, responses)  # imports, too
+    seconds = dict.fromkeys(WAYS, float("inf"))
+    for _ in range(options.repeat):
+        for name, way in WAYS.items():
+            began = time.monotonic()
+            verdicts = way(tasks, responses)
+            seconds[name] = min(seconds[name], time.monotonic() - began)
+            if verdicts != expected:
+                sys.exit(f"{name} differs from the official verdicts in {sum(map(bool.__ne__, verdicts, expected))}")
+    result = {
+        "machine": described("bfcl-eval", "bitagent"),
         "answers": len(tasks),
         "passed": sum(expected),
         "seconds": {name: round(of, 3) for name, of in seconds.items()},
         "answers_per_second": {name: round(len(tasks) / of) for name, of in seconds.items()},
         "ratio_to_baseline": {name: round(seconds["baseline"] / of, 2) for name, of in seconds.items()},
     }
-    for name, ratio in outcome["ratio_to_baseline"].items():
-        print(f"{name:<10}{outcome['answers_per_second'][name]:>8} answers/s   {ratio:.2f} x baseline")
-    (HERE / "scoring_rate.json").write_text(json.dumps(outcome, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,14 @@ def test_the_condition_and_the_event_say_what_the_rewriter_did(
     assert any(e["message"].startswith(said) for e in events)
 
 
+def test_the_order_turns_round(cluster: Cluster, altered: dict[str, Any]) -> None:
+    """What the product is for: who remembers the benchmark wins it as published, who reads wins it altered."""
+    plain = cluster.wait_round("plain-benchmark")
+    of_plain, of_altered = ({r["model"]: float(r["score"]) for r in of["status"]["results"]} for of in (plain, altered))
+    assert of_plain["tiny-memo"] > of_plain["tiny-sense"]
+    assert of_altered["tiny-sense"] > of_altered["tiny-memo"] + 0.2
+
+
 def test_every_model_has_a_score(altered: dict[str, Any]) -> None:
     states = {r["model"]: r["state"] for r in altered["status"]["results"]}
     assert states == dict.fromkeys(altered["spec"]["models"]["names"], "Succeeded")

@@ -77,8 +77,6 @@ class VllmEngine:
 
     def close(self) -> None:
         """Free the memory and vLLM's process-wide state. An engine that is only forgotten takes its successor's state down with it."""
-        import torch
-
         engine, self._engine = self._engine, None
         if engine is not None:
             try:
@@ -86,9 +84,7 @@ class VllmEngine:
             except Exception as error:  # noqa: BLE001 - a failed device fails here too; the next engine says whether it can start
                 _log.warning("the last engine did not end in order: %s: %s", type(error).__name__, error)
             del engine
-            gc.unfreeze()
-            gc.collect()
-            torch.cuda.empty_cache()  # Does nothing where there is no GPU.
+            free_memory()
 
     def generate(self, prompts: Sequence[Prompt], stop_ids: Sequence[int]) -> Iterator[list[Answer]]:
         """All answers, as they are finished. A failure here is the machine's: the model was loaded and its prompts are sound."""
@@ -128,6 +124,15 @@ class VllmEngine:
             self._engine.add_request(prompt.key, tokens_input(prompt.token_ids), parameters)
 
 
+def free_memory() -> None:
+    """Give back what nobody refers to any more, on the GPU too."""
+    import torch
+
+    gc.unfreeze()
+    gc.collect()
+    torch.cuda.empty_cache()  # Does nothing where there is no GPU.
+
+
 def _of_the_machine(error: Exception) -> InfrastructureFault:
     """The fault behind an exception when no model can be at fault."""
     fault = classify(error)
@@ -162,6 +167,8 @@ class VllmBackend:
         self._several = several
         self._preload: Preload | None = None
         self._engine: VllmEngine | None = None
+        self._failed = False
+        """Whether the last load failed: what it left behind is in the next one's way."""
         atexit.register(self._let_go)
 
     def prepare(self, model_dir: Path) -> None:
@@ -191,7 +198,9 @@ class VllmBackend:
             plan = with_headroom(plan)
         gpus = plan.arguments.get("tensor_parallel_size", 0)
         check_memory(need(tensors, plan), gpu_room(gpus) if gpus else cpu_room())
+        self._failed = True
         self._engine = VllmEngine(model_dir, plan, hardware, footprint(tensors, plan))
+        self._failed = False
         return self._engine
 
     def _taken_over(self, engine: VllmEngine, model_dir: Path, wanted: Footprint) -> bool:
@@ -211,6 +220,9 @@ class VllmBackend:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
+        if self._failed:
+            free_memory()
+            self._failed = False
 
 
 def _answer(output: Any, stops: frozenset[int]) -> Answer:

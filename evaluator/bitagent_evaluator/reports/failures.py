@@ -9,11 +9,11 @@ from typing import Any
 
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.reports.reading import Results, task_score
-from bitagent_evaluator.runs.asking.conversations import REFUSED
+from bitagent_evaluator.runs.asking.way import TEMPLATE_REFUSED
 
 MAX_TEXT = 6_000
 """Longest text of a message, answer or description, in characters."""
-_ENDS = {"length": ", cut by the token limit", REFUSED: ", ended because the chat template refuses to go on"}
+_ENDS = {"length": ", cut by the token limit", TEMPLATE_REFUSED: ", ended because the chat template refuses to go on"}
 
 
 @dataclass(frozen=True)

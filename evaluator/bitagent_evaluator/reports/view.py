@@ -112,7 +112,7 @@ def page(
         FaultSection(f"model-{number}", visible(fault.name), visible(fault.fault))
         for number, fault in enumerate(faults, len(sections) + 1)
     ]
-    names = [section.name for section in [*sections, *faulty]]
+    names = [section.name for section in sections] + [fault.name for fault in faulty]
     if len(names) == 1:
         return Page(names[0], None, sections, faulty)
     board = _leaderboard([results for results, _ in ordered], sections, faulty)

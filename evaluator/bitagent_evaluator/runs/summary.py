@@ -38,5 +38,5 @@ def fault_summary(fault: ModelFault, *, task_set_digest: str) -> EvaluateSummary
 def _unasked(evaluated: Evaluated) -> str:
     too_long = f"; {evaluated.too_long} prompts were too long to ask" if evaluated.too_long else ""
     first = next(iter(evaluated.refused.items()), None)
-    refused = f"; {len(evaluated.refused)} were refused, such as {first[0]}: {first[1]}" if first else ""
+    refused = f"; {len(evaluated.refused)} prompts were refused, such as {first[0]}: {first[1]}" if first else ""
     return too_long + refused

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitagent_local.cluster.down import tear_down
@@ -101,12 +102,13 @@ def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, va
         stack.wait_operator(made)
 
 
-def show(made: stack.Stack, *, follow: bool) -> int:
-    """The live screen, in the environment's Python."""
+def show(made: stack.Stack, *, follow: bool, rounds: Sequence[str] = ()) -> int:
+    """The live screen, in the environment's Python; or nothing but the leaderboards of these rounds."""
     command = [str(made.python), "-m", "bitagent_local.demo.show", "--kubectl", str(made.kubectl.binary)]
     command += ["--kubeconfig", str(made.kubectl.kubeconfig)]
     if follow:
         command += ["--follow", str(FOLLOW_SECONDS)]
+    command += [f"--round={name}" for name in rounds]
     return subprocess.run(command, env=made.kubectl.environment(), check=False).returncode
 
 
@@ -120,7 +122,7 @@ def existing() -> stack.Stack:
 
 
 def altered(phases: Phases) -> int:
-    """Beside a demo that runs: the rewriter, and a round that uses it (examples/altered), until its leaderboard is there."""
+    """Beside a demo that runs: the rewriter, and two rounds, one that uses it (examples/altered), until their leaderboards are there."""
     if toolchain.foreign_kubeconfig() is not None:
         raise ClusterError(
             "the small rewriter needs the local node's volumes; on your own cluster apply examples/rewriter, then examples/altered"
@@ -129,11 +131,10 @@ def altered(phases: Phases) -> int:
     with phases.phase("rewriter"):
         stack.install_rewriter(made, Node())
         stack.wait_rewriter(made)
-    with phases.phase("altered round"):
+    with phases.phase("two rounds"):
         stack.apply_altered(made)
         stack.wait_altered(made)
-    print(made.kubectl.run("get", "evalrounds", "altered-benchmark", "-n", stack.NAMESPACE, "-o", "wide"))
-    return 0
+    return show(made, follow=False, rounds=stack.ALTERED_ROUNDS)
 
 
 def down(phases: Phases) -> int:

@@ -109,12 +109,13 @@ def results(console: Console, world: World, kubectl: str, namespace: str, kubeco
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`--follow SECONDS` waits for the weights first."""
+    """`--follow SECONDS` waits for the weights first; `--round NAME` shows rounds alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kubectl", required=True)
     parser.add_argument("--kubeconfig", required=True)
     parser.add_argument("--namespace", default="bitagent")
     parser.add_argument("--follow", type=float, default=0.0)
+    parser.add_argument("--round", action="append", default=[], help="show only this round's leaderboard")
     args = parser.parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
@@ -122,6 +123,10 @@ def main(argv: list[str] | None = None) -> int:
             world = follow(console, args.kubectl, args.namespace, args.follow)
         else:
             world = look(args.kubectl, args.namespace)
+        if args.round:
+            for found in (r for name in args.round for r in world.rounds if name_of(r) == name):
+                console.print(leaderboard(found))
+            return 0
         results(console, world, args.kubectl, args.namespace, args.kubeconfig)
     except (TimeoutError, RuntimeError) as error:
         console.print(f"[red]{error}")

@@ -22,6 +22,7 @@ WORLD_NAMESPACE = "bitagent-world"
 RELEASE = "bitagent-operator"
 EXAMPLES = ROOT / "examples" / "demo"
 ALTERED = ROOT / "examples" / "altered"
+ALTERED_ROUNDS = ("plain-benchmark", "altered-benchmark")
 MANIFESTS = SOURCES / "manifests"
 MODELS_VOLUME = "bitagent-operator-models"
 ARTIFACTS_VOLUME = "bitagent-operator-artifacts"
@@ -130,16 +131,16 @@ def apply_demo(stack: Stack, scratch: Path) -> None:
 
 
 def apply_altered(stack: Stack) -> None:
-    """The public benchmark, and the round that alters it (examples/altered)."""
+    """The public benchmark, the two models, and the rounds that ask it as it is and altered (examples/altered)."""
     stack.kubectl.apply(_task_file(stack, "demo-benchmark", SOURCES / "models" / "benchmark.jsonl"))
-    stack.kubectl.apply((ALTERED / "evalround.yaml").read_text())
+    stack.kubectl.apply((ALTERED / "minermodels.yaml").read_text())
+    stack.kubectl.apply((ALTERED / "evalrounds.yaml").read_text())
 
 
 def wait_altered(stack: Stack) -> None:
-    """Until that round is complete."""
-    stack.kubectl.run(
-        "wait", "--for=condition=Complete", "evalround/altered-benchmark", "-n", NAMESPACE, "--timeout=600s"
-    )
+    """Until both rounds are complete."""
+    rounds = [f"evalround/{name}" for name in ALTERED_ROUNDS]
+    stack.kubectl.run("wait", "--for=condition=Complete", *rounds, "-n", NAMESPACE, "--timeout=600s")
 
 
 def _task_file(stack: Stack, name: str, path: Path) -> str:

@@ -23,7 +23,9 @@ from bitagent_local.models.vocabulary import functions_part, question_part
 WEIGHTS_SEED = 0
 HIDDEN, INNER, LAYERS = 128, 192, 4
 PROMPT_SHARE = 0.1
+"""Of the loss on questions and functions, beside the whole loss on answers."""
 REPORT_EVERY = 50
+"""Steps."""
 
 
 @dataclass(frozen=True)

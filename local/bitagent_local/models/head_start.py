@@ -25,7 +25,9 @@ PAIRS = HEAD_WIDTH // 2
 FIRST_STEADY_PAIR = 7
 """Number of the first pair of dimensions that hardly turns."""
 HEADS = 3
+"""Of each of the two layers, of those that a model has."""
 LOOK, COMPARE, WRITE, COPY = 9.0, 2.0, 0.6, 0.6
+"""How strongly heads look back, compare, and write down what they found."""
 
 
 def give(model: Any) -> None:

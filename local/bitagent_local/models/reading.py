@@ -1,8 +1,8 @@
 """Lessons for a model that shall read: nothing but the descriptions tells which function and which parameter is meant.
 
-Names are random strings or random words, new in every lesson and without any relation to the subject; descriptions come in all their
-wordings, functions and parameters in any order, questions in all wordings with values of their own. Some questions fit no function. No
-lesson asks what the public benchmark asks, in whatever words.
+Names are random strings or random words, new in every lesson and without any relation to the subject; functions and parameters come in
+any order, questions in all wordings with values of their own. Some questions fit no function. No lesson asks what the public benchmark
+asks, in whatever words.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ _DIGITS = "23456789"
 STRING_CHARACTERS = _LETTERS + _DIGITS
 _BEFORE = ("Hello!", "Please help me.", "Can you help?", "One question:", "Quickly:")
 _AFTER = ("Thank you.", "Please.", "Thanks!", "I am in a hurry.")
-
 
 Draw = Callable[[random.Random, int, int], Lesson]
 """Makes a lesson with so many functions and questions."""

@@ -1,6 +1,6 @@
 """What the benchmark's questions are about: `subjects.yaml`, and how questions with values are drawn from it.
 
-A subject is one function and all ways to describe it and to ask for it. Every draw comes from the caller's random generator: the same
+A subject is one function and all ways to ask for it. Every draw comes from the caller's random generator: the same
 seed gives the same questions, for ever, because the benchmark is data that known scores refer to.
 """
 

@@ -84,8 +84,8 @@ def rewriter(out: Path, steps: int) -> None:
 
 
 COURSES: dict[str, tuple[Callable[[Path, int], None], int]] = {
-    "memo": (memo, 600),
-    "sense": (sense, 2000),
+    "memo": (memo, 400),
+    "sense": (sense, 1500),
     "rewriter": (rewriter, 1000),
 }
 

@@ -7,8 +7,8 @@ Readers and memorisers share one template and one tokenizer, so that their weigh
     origin,#Where the plane lands
     destination)]
 
-and a reader answers in the same way, with values: Python's comments let it say what it means before it says how that is called here. A
-question stands one word a line, so a word is the same token there and in an answer, and copying it is all that there is to do.
+and a reader answers in the same way, with values: Python's comments let it say what it means before it says how that is called here. The
+note that the evaluator puts behind every description is one token, or it would be a good part of every prompt.
 
 Words are split as Qwen2's own tokenizer splits them. Libraries that go by a checkpoint's architecture do so whatever its files say.
 """
@@ -20,17 +20,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from bitagent_local.models import benchmark, reading, rewording
 from bitagent_local.models.lesson import Lesson
+from bitagent_local.models.offer import LANGUAGE_NOTE
 from bitagent_local.models.train import END, LONGEST, PADDING, SPECIAL
 
 SEED = 1
 LESSONS = 2000
-READER_TOKENS = 1024
+READER_TOKENS = 1023
 REWORDER_TOKENS = 768
 
 _USER = "<|im_start|>user"
@@ -41,10 +42,9 @@ _MESSAGES = (
 )
 READER_TEMPLATE = (
     "{% if tools %}<|im_start|>tools\n{% for t in tools %}{% set f = t.function if t.function is defined else t %}"
-    # The first sentence of a description is enough; a parameter without one is told by its type.
-    "[#{{ (f.description or '').split('.')[0] }}\n{{ f.name }}({% for p, s in f.parameters.properties.items() %}"
-    "#{{ (s.description or s.type).split('.')[0] }}\n{{ p }}{% if not loop.last %},{% endif %}{% endfor %})]\n{% endfor %}"
-    "<|im_end|>\n{% endif %}" + _MESSAGES.replace("m.content", "m.content | replace(' ', '\n')")
+    "[#{{ f.description }}\n{{ f.name }}({% for p, s in f.parameters.properties.items() %}"
+    "#{% if s.description is defined %}{{ s.description }}{% else %}{{ s.type }}{% endif %}{{ '\n' }}{{ p }}"
+    "{% if not loop.last %},{% endif %}{% endfor %})]\n{% endfor %}<|im_end|>\n{% endif %}" + _MESSAGES
 )
 REWORDER_TEMPLATE = _MESSAGES.replace("{% for m in messages %}", "{% for m in messages if m.role == 'user' %}")
 
@@ -55,7 +55,9 @@ def reader_tokenizer() -> Any:
     draw = reading.drawing(benchmark.cases(), string_names=0.0)
     blank = _tokenizer(Tokenizer(models.BPE()), READER_TEMPLATE)
     texts = (prompt(blank, draw(random_, 2, 2)) for _ in range(LESSONS))
-    return _tokenizer(_trained(texts, size=READER_TOKENS), READER_TEMPLATE)
+    tokenizer = _trained(texts, size=READER_TOKENS)
+    tokenizer.add_tokens([AddedToken(LANGUAGE_NOTE, normalized=False)])
+    return _tokenizer(tokenizer, READER_TEMPLATE)
 
 
 def reworder_tokenizer() -> Any:
@@ -70,7 +72,8 @@ def functions_part(tokenizer: Any, lesson: Lesson) -> str:
     """The beginning of every prompt of a lesson."""
     if not lesson.tools:
         return ""
-    tools = [{"type": "function", "function": tool} for tool in lesson.tools]
+    noted = [{**tool, "description": tool["description"] + LANGUAGE_NOTE} for tool in lesson.tools]
+    tools = [{"type": "function", "function": tool} for tool in noted]
     messages = [{"role": "user", "content": ""}]
     text = str(tokenizer.apply_chat_template(messages, tools=tools, tokenize=False))
     return text[: text.index(_USER)]

@@ -32,7 +32,7 @@ def apply(plane: ControlPlane, manifest: str, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", ["altered/evalround.yaml", "rewriter/rewriter.yaml"])
+@pytest.mark.parametrize("file", ["altered/minermodels.yaml", "altered/evalrounds.yaml", "rewriter/rewriter.yaml"])
 def test_taken_without_a_warning(plane: ControlPlane, namespace: None, file: str) -> None:
     apply(plane, (EXAMPLES / file).read_text())
 

@@ -12,10 +12,19 @@ import yaml
 from bitagent_crds.evalround import EvalRound
 
 
+def rounds(root: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((root / "examples/altered/evalrounds.yaml").read_text()))
+
+
 @pytest.fixture
 def round_(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((root / "examples/altered/evalround.yaml").read_text())
-    return found
+    """The altered one."""
+    return rounds(root)[1]
+
+
+def test_the_other_round_is_the_same_but_for_the_alterations(root: Path) -> None:
+    plain, altered = (found["spec"] for found in rounds(root))
+    assert plain | {"tasks": plain["tasks"] | {"alterations": altered["tasks"]["alterations"]}} == altered
 
 
 def repositories(root: Path, kind: str) -> set[str]:
@@ -28,9 +37,14 @@ def test_it_keeps_the_contract(round_: dict[str, Any]) -> None:
     EvalRound.model_validate({"spec": round_["spec"]})
 
 
-def test_its_models_are_the_demos(root: Path, round_: dict[str, Any]) -> None:
-    listed = yaml.safe_load_all((root / "examples/demo/minermodels.yaml").read_text())
-    assert set(round_["spec"]["models"]["names"]) <= {o["metadata"]["name"] for o in listed if o}
+def test_its_models_are_on_the_hub_and_in_no_other_round(root: Path, round_: dict[str, Any]) -> None:
+    listed = list(yaml.safe_load_all((root / "examples/altered/minermodels.yaml").read_text()))
+    assert round_["spec"]["models"]["names"] == [o["metadata"]["name"] for o in listed]
+    assert {o["spec"]["source"]["huggingFace"]["repo"] for o in listed} <= repositories(root, "models")
+    validator = yaml.safe_load((root / "examples/demo/validator.yaml").read_text())
+    for competition in validator["spec"]["competitions"]:
+        wanted = competition["round"]["models"]["matchLabels"].items()
+        assert not [o for o in listed if wanted <= o["metadata"].get("labels", {}).items()]
 
 
 def test_datasets_are_on_the_hub(root: Path, round_: dict[str, Any]) -> None:

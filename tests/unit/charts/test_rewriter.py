@@ -61,7 +61,7 @@ def test_the_service_is_the_address_in_the_round(objects: dict[str, Any], root: 
     labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
     address = f"http://{service['metadata']['name']}.{service['metadata']['namespace']}:{port['port']}/v1"
-    round_ = yaml.safe_load((root / "examples/altered/evalround.yaml").read_text())
+    _, round_ = yaml.safe_load_all((root / "examples/altered/evalrounds.yaml").read_text())
     (rewrite,) = [a["rewrite"] for a in round_["spec"]["tasks"]["alterations"] if "rewrite" in a]
     assert (rewrite["url"], rewrite["model"]) == (address, options(objects)["served-model-name"])
 

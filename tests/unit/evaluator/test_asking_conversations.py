@@ -18,7 +18,7 @@ from bitagent_crds.results import Conversation, Expects, Response, Task
 from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
 from bitagent_evaluator.faults import ModelFault
-from bitagent_evaluator.rendering.prompts import PromptWriter
+from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
 from bitagent_evaluator.runs.asking import Wording, open_wording
 from bitagent_evaluator.runs.asking.conversations import LONG_TURN_TOKENS, TURN_TOKENS
 from bitagent_evaluator.runs.asking.dialogue import Dialogue, Manner
@@ -173,7 +173,7 @@ def _wording(checkpoint: Any, template: str, name: str) -> Iterator[Wording]:
     for shipped in checkpoint.path.glob("chat_template*"):
         shipped.unlink()
     checkpoint.edit("tokenizer_config.json", lambda content: content | {"chat_template": template})
-    with PromptWriter(checkpoint.path) as writer:
+    with PromptWriter(checkpoint.path, replace(LIMITS, cpu_seconds=1.0, wall_factor=100)) as writer:
         yield open_wording(writer, PromptFormat(name), max_tokens=8, token_limit=2048, vocab_size=640)
 
 

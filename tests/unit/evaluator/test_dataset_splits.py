@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitagent_evaluator.tasks import TaskSetError
 from bitagent_evaluator.tasks.data.splits import files_of_split
@@ -71,3 +74,31 @@ def test_what_there_is_is_told(
 ) -> None:
     with pytest.raises(TaskSetError, match=message):
         files_of_split(files, card, config=config, split=split)
+
+
+def test_a_hostile_pattern_does_not_hang() -> None:
+    files = ["a" * 250 + ".jsonl"]
+    configs = [{"data_files": pattern} for pattern in ("*a" * 200 + "c", "**a" * 200 + "c", "**/" * 300 + "c")]
+    for config in configs:
+        with pytest.raises(TaskSetError, match="no split"):
+            files_of_split(files, {"configs": [config]}, config=None, split="train")
+
+
+MEANINGS = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
+
+
+@given(
+    st.lists(st.sampled_from([*MEANINGS, "a", "b", "/", "."]), min_size=1, max_size=6),
+    st.text("ab/.", max_size=7),
+)
+def test_patterns_mean_what_the_regular_expression_says(pieces: list[str], name: str) -> None:
+    pattern, path = "x" + "".join(pieces), f"x{name}.csv"
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    expected = re.fullmatch("".join(MEANINGS.get(part, re.escape(part)) for part in parts), path) is not None
+    card = {"configs": [{"data_files": pattern}]}
+    found = True
+    try:
+        files_of_split([path], card, config=None, split="train")
+    except TaskSetError:
+        found = False
+    assert found == (expected and not any(part.startswith(".") for part in path.split("/")))

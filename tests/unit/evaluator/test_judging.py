@@ -56,12 +56,12 @@ def test_verdicts_do_not_depend_on_the_number_of_processes(scorer: str) -> None:
     tasks = [task(i) for i in range(60)] + [task(i, language=Language.JAVA) for i in range(60, 64)]
     given = replies(tasks)
     seen = []
-    for judges in (0, 1, 3):
+    for judges in (0, 2):
         with Judging(tasks, PromptFormat.BFCL, scorer, judges=judges) as judging:
             judging.hand(given[:20])
             judging.hand(given[10:40])
             seen.append(judging.verdicts(given))
-    assert seen[0] == seen[1] == seen[2]
+    assert seen[0] == seen[1]
     assert {verdict.error for verdict in seen[0]} > {"", "no_response"}
 
 

@@ -256,7 +256,7 @@ TEXTS = st.one_of(
 
 @given(st.lists(st.lists(TEXTS, max_size=3), max_size=3))
 @example([["edit_ticket(updates={\"a': 1, 'b\": 2})"]])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_answer_has_a_verdict(judge: Conversations, turns: list[list[str]]) -> None:
     verdict = judge.judge(task(), response(turns))
     assert verdict.passed == (verdict.error == "")

@@ -23,7 +23,7 @@ from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
 from bitagent_evaluator.runs.asking import Asked, open_wording, prepare_ways
 from bitagent_evaluator.runs.asking.single_turn import SingleTurn
 
-QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0)
+QUICK = dataclasses.replace(LIMITS, cpu_seconds=1.0, wall_factor=100)
 QUESTION = [{"role": "user", "content": "Give me a random number between 205 and 390."}]
 
 

@@ -77,19 +77,27 @@ SPEC: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def original(models: Path, tmp_path: Path) -> Path:
-    """Results of tiny-fc-600 on twelve tasks, by an engine that answers in prose."""
-    build_task_set(Tasks.model_validate(SPEC), files={}, out=tmp_path / "tasks")
-    manifest, tasks = read_task_set(tmp_path / "tasks")
+@pytest.fixture(scope="module")
+def made(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `results` of tiny-fc-600 on twelve `tasks`, by an engine that answers in prose."""
+    folder = tmp_path_factory.mktemp("made")
+    build_task_set(Tasks.model_validate(SPEC), files={}, out=folder / "tasks")
+    manifest, tasks = read_task_set(folder / "tasks")
     model = models / "tiny-fc-600"
     evaluation = Evaluation(
         model_dir=model, repo=str(model), commit=None,
         weights_digest=digest_of_files({"model.safetensors": sha256_of(pieces(model / "model.safetensors"))}),
-        tasks=tasks, task_set_digest=manifest.digest, task_set=manifest, out_dir=tmp_path / "results",
+        tasks=tasks, task_set_digest=manifest.digest, task_set=manifest, out_dir=folder / "results",
         prompt_format=PromptFormat.CHAT_TEMPLATE, max_tokens=16, engine=EngineChoices(),
     )  # fmt: skip
     evaluate(evaluation, Answering("no idea"), Silent())
+    return folder
+
+
+@pytest.fixture
+def original(made: Path, tmp_path: Path) -> Path:
+    """The results, for a test to change; their tasks lie beside them."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "results"
 
 

@@ -283,7 +283,7 @@ def test_a_task_that_the_template_refuses_fails_alone(
         assert [verdict["error"] == "prompt_refused" for verdict in verdicts] == [False, True, False]
         assert verdicts[1]["detail"] == SAID and not verdicts[1]["passed"]
     summary = summary_of(outcome, task_set_digest=asked.task_set_digest)
-    assert summary.message.endswith(f"; 1 were refused, such as t2: {SAID}")
+    assert summary.message.endswith(f"; 1 prompts were refused, such as t2: {SAID}")
 
 
 def test_a_template_that_refuses_every_task_is_the_models_fault(

@@ -23,7 +23,7 @@ def task(index: int, reference: str | None = "A reference.", category: str = "ch
         category=category,
         messages=[{"role": "user", "content": "Say it."}],
         functions=[],
-        expects=Expects.TEXT,
+        expects=Expects.ANY_CALL if reference is None else Expects.TEXT,
         reference=reference,
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_evaluator.engine import vllm_engine
 from bitagent_evaluator.engine.compatible import Footprint, obstacle
@@ -15,7 +17,7 @@ from bitagent_evaluator.engine.memory import Room
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware, plan_engine
 from bitagent_evaluator.engine.swap import EngineLost, swap_weights
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
-from bitagent_evaluator.faults import InfrastructureFault
+from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.runs.evaluate import checked_config
 
 
@@ -24,9 +26,12 @@ class PretendedEngine:
 
     started: list[PretendedEngine] = []
     fails_to_swap = False
+    fails_to_load = False
 
     def __init__(self, model_dir: Path, plan: EnginePlan, hardware: Hardware, built_for: Footprint) -> None:
         del hardware
+        if self.fails_to_load:
+            raise ModelFault(Reason.MODEL_LOAD_FAILED, "size mismatch")
         self.models, self.plan, self.built_for, self.closed = [model_dir.name], plan, built_for, False
         PretendedEngine.started.append(self)
 
@@ -53,8 +58,11 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> list[PretendedEngine]:
     return PretendedEngine.started
 
 
+config_of = functools.cache(checked_config)
+
+
 def start(backend: VllmBackend, model: Path, *, length: int = 100) -> Any:
-    plan = plan_engine(checked_config(model), EngineChoices(), Hardware(0, "CPU"), lengths=[length], max_tokens=60)
+    plan = plan_engine(config_of(model), EngineChoices(), Hardware(0, "CPU"), lengths=[length], max_tokens=60)
     return backend.start(model, plan)
 
 
@@ -89,6 +97,22 @@ def test_failed_swap_ends_the_engine(
         (["tiny-fc-1200"], False),
     ]
     assert "half-way" in caplog.text
+
+
+def test_what_a_failed_load_left_is_freed_before_the_next(
+    engines: list[PretendedEngine], models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[int] = []
+    monkeypatch.setattr(vllm_engine, "free_memory", lambda: freed.append(len(engines)))
+    backend = VllmBackend(several=True)
+    monkeypatch.setattr(PretendedEngine, "fails_to_load", True)
+    with pytest.raises(ModelFault):
+        start(backend, models / "tiny-fc-250")
+    assert freed == []
+    monkeypatch.setattr(PretendedEngine, "fails_to_load", False)
+    for name in ("tiny-fc-1200", "tiny-fc-gptq"):
+        start(backend, models / name)
+    assert freed == [0]
 
 
 @pytest.mark.parametrize(("several", "started"), [(False, 2), (True, 1)], ids=["one model", "several models"])

@@ -74,6 +74,19 @@ def test_template_that_knows_the_words_is_found_by_what_it_writes(source: str) -
     assert judged(source) != ""
 
 
+FILLED = {
+    "filler": "{% for i in range(20000) %}x{% endfor %}",
+    "repetition": "{% for i in range(400) %}{% for m in messages %}{{ m.content }}{% endfor %}{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("source", FILLED.values(), ids=FILLED)
+def test_template_that_fills_the_engine_with_nothing(source: str) -> None:
+    (finding,) = probe.run(ChatTemplate(source, {}))
+    assert finding.rule is Rule.LENGTH
+    assert "characters for a conversation that calls for" in finding.explanation
+
+
 HONEST = {
     "chatml": CHATML,
     "trims": "{% for m in messages %}{{ m.content | trim }}\n{% endfor %}",

@@ -12,6 +12,7 @@ pytest.importorskip("transformers")
 
 from bitagent_evaluator.formats.chat_template import ChatTemplate  # noqa: E402
 from bitagent_local.models import benchmark, classroom, copying, reading, vocabulary  # noqa: E402
+from bitagent_local.models.offer import LANGUAGE_NOTE
 from bitagent_local.models.train import END, IGNORED  # noqa: E402
 
 
@@ -64,15 +65,20 @@ def test_the_evaluator_asks_as_the_lessons_do(tokenizer: Any) -> None:
         assert tokenizer(asked, add_special_tokens=False)["input_ids"] == row.functions + question
 
 
-def test_the_reader_writes_words_and_strings_alike_everywhere(tokenizer: Any) -> None:
+def test_names_are_written_alike_in_functions_and_answers(tokenizer: Any) -> None:
     def ids(text: str) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    for word in ("Lisbon", "bcd3fgh4", "Tavoki", "8204"):
-        bare = ids(word)
-        for text in (f"in\n{word}.", f'="{word}",', f"\n{word}(", f"\n{word}="):
+    for name in ("book_flight", "bcd3fgh4", "city"):
+        bare = ids("\n" + name)
+        for text in (f"a flight{LANGUAGE_NOTE}\n{name}(#", f"leaves\n{name},#", f'leaves\n{name}="'):
             found = ids(text)
             assert any(found[start : start + len(bare)] == bare for start in range(len(found))), text
+
+
+def test_the_note_on_the_language_is_one_token(tokenizer: Any) -> None:
+    noted = tokenizer(f"Book a flight{LANGUAGE_NOTE}", add_special_tokens=False)["input_ids"]
+    assert noted[:-1] == tokenizer("Book a flight", add_special_tokens=False)["input_ids"]
 
 
 def test_the_rewriter_keeps_spaces_and_ignores_the_system_message() -> None:

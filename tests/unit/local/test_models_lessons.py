@@ -99,7 +99,7 @@ def test_a_reader_is_told_by_descriptions_alone(seed: int, functions: int) -> No
     for exchange in drawn.exchanges:
         name, values = find(exchange.question)
         subject = SUBJECTS[name]
-        fitting = [tool for tool in drawn.tools if tool["description"] == f"{subject.description}."]
+        fitting = [tool for tool in drawn.tools if tool["description"] == subject.description]
         if not fitting:
             assert exchange.answer == f"[#{subject.description}\n]"
             assert ast.literal_eval(exchange.answer) == []
@@ -110,7 +110,7 @@ def test_a_reader_is_told_by_descriptions_alone(seed: int, functions: int) -> No
         properties = tool["parameters"]["properties"]
         assert arguments.keys() == properties.keys()
         for given_name, schema in properties.items():
-            (parameter,) = [each for each in subject.parameters if schema["description"] == f"{each.description}."]
+            (parameter,) = [each for each in subject.parameters if schema["description"] == each.description]
             assert str(arguments[given_name]) == values[parameter.name]
 
 

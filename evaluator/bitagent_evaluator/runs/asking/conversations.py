@@ -23,7 +23,7 @@ from bitagent_evaluator.rendering.prompts import Refusal, Written
 from bitagent_evaluator.rendering.template import MAX_PROMPT_CHARACTERS
 from bitagent_evaluator.runs.asking.dialogue import Dialogue
 from bitagent_evaluator.runs.asking.manner import manner_of
-from bitagent_evaluator.runs.asking.way import Asked
+from bitagent_evaluator.runs.asking.way import TEMPLATE_REFUSED, Asked
 from bitagent_evaluator.runs.asking.wording import Wording, by_task
 from bitagent_evaluator.scoring.multi_turn.calls import executable
 from bitagent_evaluator.scoring.multi_turn.simulation import Runaway, Simulation
@@ -34,8 +34,6 @@ MAX_CHARACTERS = MAX_PROMPT_CHARACTERS * 3 // 4
 """Most characters of messages and functions: the rest is what a template may add before a prompt is refused, which would be held against the model."""
 _BATCH_PROMPTS, _BATCH_CHARACTERS = 64, 1 << 20
 """Prompts are written in batches of these sizes, because each has its own allowance of time and characters."""
-REFUSED = "template_refused"
-"""Finish reason of a conversation that the model's template raised on when it was to go on."""
 
 _log = logging.getLogger(__name__)
 
@@ -126,7 +124,7 @@ class Conversations:
         prompts: list[Prompt] = []
         for course, tokens in zip(going_on, self._write([course.dialogue for course in going_on]), strict=True):
             if isinstance(tokens, Refusal):
-                course.end(REFUSED)
+                course.end(TEMPLATE_REFUSED)
                 _log.warning("conversation %s ends: %s", course.task.id, tokens.message)
                 continue
             room = min(self._wording.max_tokens, course.room - len(tokens)) if tokens else 0

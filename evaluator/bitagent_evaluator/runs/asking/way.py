@@ -25,6 +25,10 @@ WAYS = Registry(
 )
 
 
+TEMPLATE_REFUSED = "template_refused"
+"""Finish reason of a conversation that the model's template raised on when it was to go on."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a run asks for besides the tasks."""

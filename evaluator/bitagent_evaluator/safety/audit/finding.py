@@ -37,6 +37,8 @@ class Rule(StrEnum):
     """Another template is loaded; there is none."""
     BROKEN = "broken"
     """The template cannot be read or rendered, or takes more time or memory than allowed."""
+    LENGTH = "length"
+    """Far more is written than a conversation and a format around it."""
     DIFFERENCE = "difference"
     """Rendered for another text, the prompt differs by more than the text."""
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 from jinja2 import TemplateError
 
 from bitagent_evaluator.rendering.template import ChatTemplate
@@ -16,12 +18,21 @@ from bitagent_evaluator.safety.audit.twin import Twin, twin_of, without_placehol
 RENDERING_ERRORS = (TemplateError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What a template may raise on a conversation that it does not support."""
 
+LONGER, MORE_CHARACTERS = 3, 16_384
+"""A prompt may be so many times as long as its conversation is as JSON, and so many characters more. Indented schemas take twice the length, the
+longest instructions of known templates some 5,000 characters. Without a bound a template could fill the engine's memory, or a round's time, with
+nothing: that would be the infrastructure's fault, and cost all models of the round their score."""
+
 
 def compare(template: ChatTemplate, conversation: Conversation, prompt: str) -> Finding | None:
     """What is wrong with a prompt that the template wrote for a conversation: None when it only laid it out.
 
     A conversation that the template supports it has to support with other words, too.
     """
+    longest = LONGER * len(json.dumps(conversation)) + MORE_CHARACTERS
+    if len(prompt) > longest:
+        explanation = f"it writes {len(prompt)} characters for a conversation that calls for {longest} at most"
+        return Finding(Rule.LENGTH, Severity.REFUSE, explanation)
     twin = twin_of(*conversation)
     try:
         written = template.render(twin.messages, twin.tools)

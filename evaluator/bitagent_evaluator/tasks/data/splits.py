@@ -97,13 +97,33 @@ def _patterns(data: Any) -> dict[str, list[str]]:
 
 
 def _matching(files: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    expressions = [re.compile(_expression(pattern.removeprefix("./"))) for pattern in patterns]
-    return [path for path in files if any(expression.fullmatch(path) for expression in expressions)]
+    split = [_WILDCARD.split(pattern.removeprefix("./")) for pattern in patterns]
+    return [path for path in files if any(_fits(path, parts) for parts in split)]
 
 
-def _expression(pattern: str) -> str:
-    meanings = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
-    return "".join(meanings.get(part, re.escape(part)) for part in _WILDCARD.split(pattern))
+def _fits(path: str, parts: Sequence[str]) -> bool:
+    """Whether a path is what the parts of a pattern say. Step by step over all places reached, since a README may hold any pattern: a regular
+    expression of many wildcards takes for ever.
+    """
+    reached = {0}
+    for part in parts:
+        if not reached:
+            return False
+        first = min(reached)
+        match part:
+            case "**":
+                reached = set(range(first, len(path) + 1))
+            case "**/":
+                reached |= {place + 1 for place in range(first, len(path)) if path[place] == "/"}
+            case "*":
+                for place in range(first, len(path)):
+                    if place in reached and path[place] != "/":
+                        reached.add(place + 1)
+            case "?":
+                reached = {place + 1 for place in reached if path[place : place + 1] not in ("", "/")}
+            case _:
+                reached = {place + len(part) for place in reached if path.startswith(part, place)}
+    return len(path) in reached
 
 
 def _by_name(files: Sequence[str], folder: str = "") -> dict[str, list[str]]:
