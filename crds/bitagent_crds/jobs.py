@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import LossParameters, PhaseSeconds, Scorer
+from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.fields import Commit, Count, Digest, Loss, PromptFormat, Score, ShortText
 from bitagent_crds.minermodel import Engine, ModelFacts
 from bitagent_crds.schema import Model

@@ -152,6 +152,10 @@ def test_a_secret_that_is_missing_is_named_and_waited_for(cluster: Cluster, alte
         return "bitagent-job-rewriter" in condition(cluster.round("keyed"), "TasksReady")["message"] or None
 
     wait_until(named, seconds=60, what="the name of the missing Secret in TasksReady")
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bitagent-job-rewriter", "namespace": NAMESPACE}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "bitagent-job-rewriter", "namespace": NAMESPACE},
+    }
     cluster.apply(secret | {"stringData": {"token": "any"}})
     cluster.wait_round("keyed")

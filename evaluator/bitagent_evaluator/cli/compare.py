@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.jobs import EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.compare_losses import losses_view, plain
 from bitagent_evaluator.cli.output import fail, print_json, results

@@ -6,7 +6,7 @@ import argparse
 
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import LossParameters, Scorer
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_evaluator.scoring import Aggregate
 
 _OPTIONS = {"sequence_length": "--sequence-length", "batches": "--batches"}

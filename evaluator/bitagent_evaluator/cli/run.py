@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE, EvaluateSummary
 from bitagent_crds.minermodel import DType

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.output import fail, print_json, results

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.table import Table
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.results import Response

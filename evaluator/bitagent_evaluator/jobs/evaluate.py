@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import LossParameters
+from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.jobs import EvaluateJob, EvaluateSummary
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import loss_text, score_text
 from bitagent_crds.results import Verdict
 from bitagent_evaluator.reports.reading import Fault, Results, ResultsError

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.results import ResultsManifest, Task
 from bitagent_evaluator.reports.comparison import Finding, compare
 from bitagent_evaluator.reports.failures import Failure, visible, worst

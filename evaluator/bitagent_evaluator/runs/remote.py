@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import LossParameters, PhaseSeconds, Scorer
+from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Expects, Response, Task, TaskSetManifest

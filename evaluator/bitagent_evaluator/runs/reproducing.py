@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import LossParameters
+from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.layout import cached_model
 from bitagent_crds.minermodel import Engine
 from bitagent_crds.results import ResultsManifest, Task

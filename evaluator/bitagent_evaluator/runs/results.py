@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from bitagent_crds.evalround import LossParameters, Scorer
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.minermodel import Engine

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from bitagent_crds.evalround import LossParameters
-from bitagent_crds.evalround import Scorer as ScorerName
+from bitagent_crds.evaluation import LossParameters
+from bitagent_crds.evaluation import Scorer as ScorerName
 from bitagent_crds.fields import score_text
 from bitagent_crds.results import CategoryScore, Verdict
 from bitagent_evaluator.scoring.leaderboard import columns

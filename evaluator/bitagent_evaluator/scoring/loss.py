@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from bitagent_crds.evalround import LossParameters
+from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.fields import loss_text
 from bitagent_crds.results import Response, Task, Verdict
 from bitagent_evaluator.scoring.aggregation import Aggregate, summarise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from bitagent_crds.evalround import Scorer as ScorerName
+from bitagent_crds.evaluation import Scorer as ScorerName
 from bitagent_crds.results import Response, Task, Verdict
 from bitagent_evaluator.registry import Registry
 

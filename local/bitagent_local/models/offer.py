@@ -7,7 +7,6 @@ from typing import Any
 
 from bitagent_local.models.subjects import INTEGER, Parameter, Subject, Value
 
-
 LANGUAGE_NOTE = " Note that the provided function is in Python 3 syntax."
 """What the leaderboard, and so the evaluator, puts behind the description of every Python function."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine
 from bitagent_crds.results import Response, Verdict

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.results import Verdict
 from bitagent_evaluator.cli import compare as verb
 from bitagent_evaluator.reports.comparison import Comparison, Finding, compare

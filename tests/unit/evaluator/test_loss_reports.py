@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.cli import compare as compare_verb
 from bitagent_evaluator.reports.comparison import Finding

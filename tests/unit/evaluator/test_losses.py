@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import LossParameters, Scorer
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import DType
 from bitagent_crds.minermodel import Engine as EngineChoices

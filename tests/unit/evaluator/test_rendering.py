@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.faults import ModelFault

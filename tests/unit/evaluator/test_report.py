@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds, Scorer
+from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.cli import report as verb

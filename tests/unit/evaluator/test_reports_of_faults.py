@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Verdict
 from bitagent_evaluator.cli import compare, report

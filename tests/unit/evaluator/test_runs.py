@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Response, ResultsManifest, Task

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import LossParameters, Scorer
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.scoring import Aggregate, aggregate, score
 from bitagent_evaluator.scoring.mean import parts

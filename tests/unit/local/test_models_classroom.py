@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 
 from bitagent_evaluator.formats.chat_template import ChatTemplate  # noqa: E402
 from bitagent_local.models import benchmark, classroom, copying, reading, vocabulary  # noqa: E402
-from bitagent_local.models.offer import LANGUAGE_NOTE
+from bitagent_local.models.offer import LANGUAGE_NOTE  # noqa: E402
 from bitagent_local.models.train import END, IGNORED  # noqa: E402
 
 

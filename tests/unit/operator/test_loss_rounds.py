@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.evalround import LossParameters, ModelResult, TaskSetStatus
+from bitagent_crds.evalround import ModelResult, TaskSetStatus
+from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.jobs import ANY_JOB, EvaluateJob, EvaluateSummary, termination_message
 from bitagent_crds.layout import evaluation_key
 from bitagent_operator.plan import evalround

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import LossParameters, Scorer
+from bitagent_crds.evaluation import LossParameters, Scorer
 from bitagent_crds.results import Expects, Response, Task
 from bitagent_evaluator.engine.interface import Engine
 from bitagent_evaluator.faults import ModelFault

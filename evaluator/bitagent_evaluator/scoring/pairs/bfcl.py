@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.results import Expects, Response, Task
 from bitagent_crds.sources import MULTI_TURN, BfclCategory
 from bitagent_evaluator.scoring.pairs.bfcl_multi_turn import read_conversation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import Scorer
+from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Expects, Response, ResultsManifest, Task
 from bitagent_evaluator.cli import run as run_verb
