@@ -164,7 +164,7 @@ def test_nothing_is_sent_that_the_chain_would_refuse(
     world = start_world(chain=chain, weights=weights)
     world.start()
     world.complete(world.wait_round(), SCORES)
-    eventually(lambda: world.validator()["status"].get("weights"), what="weights are computed")
+    eventually(lambda: world.validator().get("status", {}).get("weights"), what="weights are computed")
     eventually(lambda: world.condition(condition) == ("False", reason), what=f"{condition} is False for {reason}")
     assert world.chain.settings() == []
 
