@@ -33,7 +33,8 @@ def test_the_vocabulary_is_the_tokenizers(name: str) -> None:
     config = json.loads((MODELS / name / "config.json").read_text())
     tokenizer = json.loads((MODELS / name / "tokenizer.json").read_text())
     assert config["architectures"] == ["Qwen2ForCausalLM"]
-    assert config["vocab_size"] == len(tokenizer["model"]["vocab"])
+    added = {token["content"] for token in tokenizer["added_tokens"]}
+    assert config["vocab_size"] == len(tokenizer["model"]["vocab"].keys() | added)
 
 
 def test_reader_and_memoriser_differ_in_nothing_but_weights() -> None:

@@ -22,6 +22,9 @@ DEMO = [
     "bad/truncated",
     "bad/pickle",
     "bad/nan",
+    "memo/tiny-memo",
+    "sense/tiny-sense",
+    "world/tiny-rewriter",
 ]
 
 
@@ -98,7 +101,7 @@ def test_process_packs_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stderr is not None
-            assert "8 repositories on http port" in process.stderr.readline()
+            assert f"{len(DEMO)} repositories on http port" in process.stderr.readline()
             process.send_signal(signal.SIGTERM)
             _, log = process.communicate(timeout=10)
         finally:
