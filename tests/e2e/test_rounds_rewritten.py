@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,10 +30,12 @@ def _places(labels: dict[str, str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def rewriter(cluster: Cluster, paid_round: dict[str, Any]) -> None:
-    """The local world's rewriter, once the demo's own round is through."""
+def rewriter(cluster: Cluster, paid_round: dict[str, Any]) -> Iterator[None]:
+    """The local world's rewriter, once the demo's own round is through; gone before the chart is taken away."""
     stack.install_rewriter(cluster.stack, cluster.node)
     stack.wait_rewriter(cluster.stack)
+    yield
+    stack.remove_rewriter(cluster.stack)
 
 
 @pytest.fixture(scope="module")

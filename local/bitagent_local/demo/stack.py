@@ -87,6 +87,18 @@ def install_rewriter(stack: Stack, node: Node) -> None:
     stack.kubectl.apply(Template((MANIFESTS / "rewriter.yaml").read_text()).safe_substitute(EVALUATOR_IMAGE=image))
 
 
+def remove_rewriter(stack: Stack) -> None:
+    """The rewriter, and the file of tasks that its rounds use."""
+    rewriter = (
+        "deployment/rewriter",
+        "service/rewriter",
+        "networkpolicy/rewriter",
+        "persistentvolumeclaim/bitagent-rewriter",
+    )
+    for name in (*rewriter, "configmap/demo-benchmark"):
+        stack.kubectl.run("delete", name, "-n", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+
 def wait_rewriter(stack: Stack) -> None:
     """Until the rewriter answers."""
     stack.kubectl.run("rollout", "status", "deploy/rewriter", "-n", NAMESPACE, "--timeout=300s")
