@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Group
@@ -25,13 +25,17 @@ def manifest(directory: Path, found: TaskSetManifest) -> None:
     facts.add_row("digest", found.digest)
     facts.add_row("seed", found.seed)
     for source in found.sources:
-        facts.add_row("source", f"{source.source} ({source.version}): {source.count} tasks")
+        facts.add_row("source", f"{source.source} ({source.version}): {source.count} tasks{_left_out(source.skipped)}")
     for alteration in found.alterations:
-        left = "".join(f", {reason} {count}" for reason, count in alteration.skipped.items())
-        facts.add_row("altered", f"{alteration.name}: {alteration.applied} tasks{left}")
+        facts.add_row("altered", f"{alteration.name}: {alteration.applied} tasks{_left_out(alteration.skipped)}")
     facts.add_row("categories", ", ".join(f"{name} {count}" for name, count in found.categories.items()))
     facts.add_row("built by", found.builder)
     results().print(Panel(facts, title=Text(f"{directory}: {found.count} tasks"), title_align="left"))
+
+
+def _left_out(skipped: Mapping[str, int]) -> str:
+    """What was left alone, by reason, as the end of a line."""
+    return "".join(f", {reason} {count}" for reason, count in skipped.items())
 
 
 def table(tasks: list[Task], *, total: int) -> None:

@@ -17,6 +17,7 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.results import TaskSetManifest
 from bitagent_crds.tasks import Tasks
+from bitagent_evaluator.cli.tasks import main
 from bitagent_evaluator.faults import InfrastructureFault
 from bitagent_evaluator.tasks import TASKS, TaskSetError, build_task_set, read_tasks
 from bitagent_local.hub import pack
@@ -116,6 +117,19 @@ def test_the_local_worlds_samples(datasets: Datasets, name: str) -> None:
     assert {task.id.startswith(f"samples/{name}/") for task in read_tasks(datasets.out)} == {True}
     with pytest.raises(TaskSetError, match=f"have {there} tasks"):
         datasets.build(f"samples/{name}", count=there + 1, **source)
+
+
+def test_rows_that_are_no_task_are_counted_in_the_manifest_and_shown(
+    datasets: Datasets, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack.pack(pack.load(SAMPLES / "repositories.yaml"), folders=SAMPLES, root=datasets.hub.root)
+    source, there, _ = SAMPLE_SOURCES["glaive-style"]
+    (found,) = datasets.build("samples/glaive-style", count=there, **source).sources
+    rows = json.loads((SAMPLES / "glaive-style/train.json").read_text())
+    assert sum(found.skipped.values()) == len(rows) - there > 0
+    assert main(["show", str(datasets.out)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(reason in shown for reason in found.skipped)
 
 
 def test_every_format_gives_the_same_tasks(datasets: Datasets) -> None:
