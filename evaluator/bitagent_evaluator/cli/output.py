@@ -33,9 +33,9 @@ def interval_text(interval: tuple[str, str] | None) -> str:
 
 
 @contextmanager
-def working(on: str) -> Iterator[None]:
+def working(on: str, *, quiet: bool = False) -> Iterator[None]:
     """A spinner with a caption while the block runs, on a terminal only."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=quiet)
     if not console.is_terminal:
         yield
         return

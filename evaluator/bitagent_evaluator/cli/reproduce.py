@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,11 +15,10 @@ from rich.text import Text
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.job import leave
 from bitagent_evaluator.cli.output import fail, print_json, results, working
-from bitagent_evaluator.cli.watching import watched_progress
+from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
 from bitagent_evaluator.engine.interface import Backend
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
-from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.reports.reading import Fault, Results, ResultsError, read_outcome, read_results
 from bitagent_evaluator.reports.reproduction import Reproduction, reproduction
 from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
@@ -55,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="differing tasks to show")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_quiet(parser)
     return parser
 
 
@@ -66,14 +65,13 @@ def _default_cache() -> Path:
 def main(argv: list[str]) -> int:
     """Do it again and compare."""
     options = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
+    console = progress_console(quiet=options.quiet)
     directory = options.manifest if options.manifest.is_dir() else options.manifest.parent
     try:
         before = read_outcome(directory)
         if isinstance(before, Fault):
             raise CannotReproduce(f"{directory} holds no answers: {before.fault}")
-        with working("making the task set and fetching the model"):
+        with working("making the task set and fetching the model", quiet=options.quiet):
             material = Material(_files(options.file), options.rewrites, os.environ)
             tasks = tasks_again(before.manifest, given=options.tasks, material=material)
             model = model_again(before.manifest, given=options.model, cache=options.cache)

@@ -35,13 +35,12 @@ from bitagent_evaluator.cli.several import (
     result_directories,
 )
 from bitagent_evaluator.cli.show import results_view
-from bitagent_evaluator.cli.watching import watched_progress
+from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
 from bitagent_evaluator.engine.interface import Backend
 from bitagent_evaluator.engine.vllm_engine import VllmBackend
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.hub.directory import pieces
 from bitagent_evaluator.hub.source import digest_of_files, sha256_of
-from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.results import write_summary
 from bitagent_evaluator.runs.summary import fault_summary, summary_of
@@ -95,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add_batches(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="ask only the first N tasks")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON, a list for several models")
+    add_quiet(parser)
     add_attempt(parser)
     return parser
 
@@ -108,8 +108,7 @@ def main(argv: list[str]) -> int:
     models: list[Path] = list(dict.fromkeys([*options.models, *options.model]))
     if not models:
         parser.error("name a model's directory, or several")
-    console = Console(stderr=True)
-    logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
+    console = progress_console(quiet=options.quiet)
     try:
         options.loss = loss_parameters(options)
         manifest, tasks = task_set(options.tasks, options.limit)

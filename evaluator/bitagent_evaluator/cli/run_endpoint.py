@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.output import fail, print_json, results
 from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, task_set
 from bitagent_evaluator.cli.show import results_view
-from bitagent_evaluator.cli.watching import watched_progress
+from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
 from bitagent_evaluator.endpoint import Address
 from bitagent_evaluator.faults import InfrastructureFault
-from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.runs.questions import ToolChoice
 from bitagent_evaluator.runs.remote import RemoteEvaluation, UnsuitedTasks, evaluate_endpoint
 from bitagent_evaluator.runs.results import write_summary
@@ -75,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="ask only the first N tasks")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_quiet(parser)
     add_attempt(parser)
     return parser
 
@@ -82,8 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Evaluate and show the outcome."""
     options = _parser().parse_args(argv)
-    console = Console(stderr=True)
-    logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
+    console = progress_console(quiet=options.quiet)
     if not options.endpoint.startswith(("http://", "https://")):
         return fail("run", f"--endpoint {options.endpoint}: no http or https URL", EXIT_USAGE)
     key = os.environ.get(options.api_key_env, "") if options.api_key_env else None

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 from pathlib import Path
-
-from rich.console import Console
 
 from bitagent_crds.alterations import Alteration
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
@@ -15,9 +12,8 @@ from bitagent_evaluator.cli import tasks_diff, tasks_view
 from bitagent_evaluator.cli.output import fail, print_json
 from bitagent_evaluator.cli.tasks_sources import add_source_flags
 from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of
-from bitagent_evaluator.cli.watching import watched_progress
+from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
 from bitagent_evaluator.faults import InfrastructureFault
-from bitagent_evaluator.jobs import logs
 from bitagent_evaluator.tasks import TaskSetError, build_task_set, read_task_set
 
 EPILOG = """examples:
@@ -52,8 +48,7 @@ def main(argv: list[str]) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    console = Console(stderr=True)
-    logs.configure(logging.WARNING if console.is_terminal else logging.INFO, json_lines=False)
+    console = progress_console(quiet=args.quiet)
     try:
         spec = spec_of(args)
         files = files_of(args, spec)
@@ -152,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--seed", metavar="TEXT", help="what every choice follows from (default: the spec's, else 0)")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write to")
     build.add_argument("--json", action="store_true", help="print the manifest as JSON")
+    add_quiet(build)
     show = actions.add_parser("show", help="show what a task set holds")
     show.add_argument("directory", type=Path, metavar="DIR")
     show.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")
