@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 
-.PHONY: help demo demo-altered demo-down demo-status test test-unit test-integration test-e2e lint format crds lock images env toolchain clean
+.PHONY: help demo demo-altered demo-down demo-status test test-unit test-integration test-e2e fuzz lint format crds lock images env toolchain clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-integration: env toolchain ## Operator and validator against a real etcd an
 
 test-e2e: env toolchain ## The whole on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x
+
+fuzz: env toolchain ## The property tests on new examples, ROUNDS times (5); what fails here becomes an example in a test
+	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit -m hypothesis -n 2 -q || exit 1; done
 
 lint: env ## Style, types, import rules, generated files
 	.venv/bin/ruff check .

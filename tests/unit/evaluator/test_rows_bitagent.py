@@ -85,6 +85,7 @@ LEFT_OUT: dict[str, tuple[Any, Any, str]] = {
     "no list": ({"a": 1}, TOOLS, Reason.NO_QUESTION),
     "nobody asks": ([CALL], TOOLS, Reason.NO_QUESTION),
     "message without words": ([{"role": "user"}, CALL], TOOLS, Reason.NO_QUESTION),
+    "role that is no text": ([{"role": [], "content": "Hi"}], TOOLS, Reason.NO_QUESTION),
     "broken call": ([ASK, {"role": "tool call", "content": "book_table"}], TOOLS, Reason.BAD_CALL),
     "unknown tool": ([ASK, call("fly")], TOOLS, Reason.UNKNOWN_FUNCTION),
     "unknown argument": ([ASK, call("ring", loud=True)], TOOLS, Reason.UNKNOWN_ARGUMENT),

@@ -63,7 +63,8 @@ def messages_of(data: Any) -> list[Any]:
 
 
 def _is_call(message: Any) -> bool:
-    return isinstance(message, dict) and message.get("role") in _CALL_ROLES
+    role = message.get("role") if isinstance(message, dict) else None
+    return isinstance(role, str) and role in _CALL_ROLES
 
 
 def _first_answer(said: list[Any]) -> int:
