@@ -58,8 +58,8 @@ def histogram(groups: Sequence[tuple[str, Sequence[int]]], *, x_label: str) -> F
     step = max(1, ceil(_nice(largest / _BINS)))
     bins = largest // step + 1
     counts = [(kind, _counted(values, step, bins)) for kind, values in groups]
-    x_scale = _Scale(0, bins * step, _LEFT, WIDTH - _RIGHT)
-    y_scale = _Scale(0, max(sum(of[i] for _, of in counts) for i in range(bins)), HEIGHT - _BOTTOM, _TOP)
+    x_scale = Scale(0, bins * step, _LEFT, WIDTH - _RIGHT)
+    y_scale = Scale(0, max(sum(of[i] for _, of in counts) for i in range(bins)), HEIGHT - _BOTTOM, _TOP)
     bars: list[Bar] = []
     for i in range(bins):
         below = 0
@@ -80,8 +80,8 @@ def cumulative(values: Sequence[int], *, x_label: str) -> Figure | None:
     if not values:
         return None
     ordered = sorted(values)
-    x_scale = _Scale(0, max(1, ordered[-1]), _LEFT, WIDTH - _RIGHT)
-    y_scale = _Scale(0, 1, HEIGHT - _BOTTOM, _TOP)
+    x_scale = Scale(0, max(1, ordered[-1]), _LEFT, WIDTH - _RIGHT)
+    y_scale = Scale(0, 1, HEIGHT - _BOTTOM, _TOP)
     commands = [f"M{x_scale(0):.1f} {y_scale(0):.1f}"]
     for index, value in enumerate(ordered):
         if index + 1 == len(ordered) or ordered[index + 1] != value:
@@ -98,7 +98,7 @@ def _counted(values: Sequence[int], step: int, bins: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """A linear map of values to SVG units."""
 
     low: float

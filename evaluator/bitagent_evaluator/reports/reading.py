@@ -17,6 +17,7 @@ from bitagent_crds.results import SCHEMA_VERSION, FileModel, Response, ResultsMa
 from bitagent_evaluator.runs.files import digest_of
 from bitagent_evaluator.runs.journal import RESPONSES
 from bitagent_evaluator.runs.results import MANIFEST, SUMMARY, VERDICTS, is_fault
+from bitagent_evaluator.runs.timeline import Timeline, read_timeline
 from bitagent_evaluator.tasks import read_tasks
 from bitagent_evaluator.tasks.files import encode_tasks
 
@@ -39,6 +40,8 @@ class Results:
     """Answers by the task's id; a task that was not asked has none."""
     summary: EvaluateSummary | None
     """Where the time went; None when the directory has no summary."""
+    timeline: Timeline | None = None
+    """When answers came, in the last attempt; None when that was not written."""
 
     @property
     def name(self) -> str:
@@ -94,7 +97,7 @@ def read_results(directory: Path) -> Results:
     verdicts = _lines(directory, VERDICTS, Verdict, manifest.verdicts_digest)
     responses = _lines(directory, RESPONSES, Response, manifest.responses_digest)
     by_id = {response.id: response for response in responses}
-    return Results(directory, manifest, verdicts, by_id, _summary(directory))
+    return Results(directory, manifest, verdicts, by_id, _summary(directory), read_timeline(directory))
 
 
 def read_tasks_of(path: Path, results: Results) -> Mapping[str, Task]:

@@ -14,6 +14,7 @@ from bitagent_evaluator.reports.loss_comparison import compare_losses
 from bitagent_evaluator.reports.loss_view import Losses, losses_of
 from bitagent_evaluator.reports.plots import Figure, cumulative, histogram
 from bitagent_evaluator.reports.reading import Fault, Results, task_score
+from bitagent_evaluator.reports.time_plot import answers_over_time, rate
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Section:
     has_tasks: bool
     phases: Sequence[tuple[str, float]]
     """Phase and seconds; empty when they were not recorded."""
+    rates: Sequence[tuple[str, float]]
+    """What is counted and how much of it a second; empty when that was not recorded."""
+    time_figure: Figure | None
+    """When answers came; None when that was not recorded."""
     figures: Sequence[tuple[str, Figure]]
     """Titles and figures; none where nothing was answered."""
     losses: Losses | None
@@ -197,6 +202,8 @@ def _section(results: Results, tasks: Mapping[str, Task] | None, *, anchor: str,
         failures=worst(results, tasks, limit=failures),
         has_tasks=tasks is not None,
         phases=_phases(results),
+        rates=list(zip(("answers", "tokens"), rate(results.timeline) or (), strict=False)),
+        time_figure=answers_over_time(results.timeline, results.summary.seconds if results.summary else None),
         figures=_figures(results),
         losses=losses_of(results, tasks, limit=failures) if manifest.scorer is Scorer.LOSS else None,
     )

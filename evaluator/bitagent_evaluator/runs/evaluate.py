@@ -36,6 +36,7 @@ from bitagent_evaluator.runs.finishing import finish
 from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
 from bitagent_evaluator.runs.judging import Judging, judges_for, usable_cores
 from bitagent_evaluator.runs.results import Provenance
+from bitagent_evaluator.runs.timeline import Clock
 from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
 from bitagent_evaluator.safety.selection import weight_files
 from bitagent_evaluator.scoring import Aggregate
@@ -218,14 +219,17 @@ def _generate(
         progress.phase("generating")
         started = time.monotonic()
         progress.answered(len(journal.responses), total)
+        clock = Clock(answers=len(journal.responses), began=evaluation.began)
 
         def keep(responses: list[Response]) -> None:
             journal.append(responses)
             judging.hand(responses)
+            clock.came(responses)
             progress.answered(len(journal.responses), total)
 
         for way in ways:
             way.ask(engine, frozenset(journal.responses), keep)
+        clock.write(evaluation.out_dir)
         return load, time.monotonic() - started
 
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 RESPONSES = "responses.jsonl"
 RUN = "run.json"
 _LOCK = ".lock"
-_STALE = ("manifest.json", "verdicts.jsonl", "summary.json")
+_STALE = ("manifest.json", "verdicts.jsonl", "summary.json", "timeline.json")
 _SYNC_SECONDS = 2.0
 
 

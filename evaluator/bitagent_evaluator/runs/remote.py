@@ -39,6 +39,7 @@ from bitagent_evaluator.runs.journal import Journal, RunKey, prompts_digest
 from bitagent_evaluator.runs.judging import Judging, judges_for, usable_cores
 from bitagent_evaluator.runs.questions import Question, ToolChoice, question
 from bitagent_evaluator.runs.results import Provenance
+from bitagent_evaluator.runs.timeline import Clock
 
 _log = logging.getLogger(__name__)
 
@@ -170,10 +171,12 @@ def _ask(
     )
     progress.phase(f"asking {address.model}")
     progress.answered(len(journal.responses), len(questions))
+    clock = Clock(answers=len(journal.responses), began=time.monotonic())
 
     def keep(response: Response) -> None:
         journal.append([response])
         judging.hand([response])
+        clock.came([response])
         progress.answered(len(journal.responses), len(questions))
 
     async def ask() -> dict[str, RequestFailed]:
@@ -192,6 +195,7 @@ def _ask(
     except EndpointUnavailable as error:
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, str(error)) from error
     _check_answered(failed, journal)
+    clock.write(evaluation.out_dir)
     return failed
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitagent_evaluator.tasks import TaskSetError
@@ -91,6 +91,7 @@ MEANINGS = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
     st.lists(st.sampled_from([*MEANINGS, "a", "b", "/", "."]), min_size=1, max_size=6),
     st.text("ab/.", max_size=7),
 )
+@example(["**"], "/./a")
 def test_patterns_mean_what_the_regular_expression_says(pieces: list[str], name: str) -> None:
     pattern, path = "x" + "".join(pieces), f"x{name}.csv"
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)

@@ -28,6 +28,7 @@ from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
 from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
 from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.runs.summary import summary_of
+from bitagent_evaluator.runs.timeline import read_timeline
 from bitagent_evaluator.scoring import score
 
 ANSWERS = {"right": "add(a=1, b=2)", "wrong": "add(a=1, b=3)"}
@@ -171,6 +172,9 @@ def test_results_say_what_happened(evaluation: Evaluation, models: Path) -> None
     assert manifest.packages["bfcl-eval"] == "2026.3.23"
     assert manifest.engine["max_model_len"] > 32
     assert progress.counts[0] == (0, 10) and progress.counts[-1] == (10, 10)
+    timeline = read_timeline(evaluation.out_dir)
+    assert timeline is not None and timeline.answers == [0, 2, 4, 6, 8, 10]
+    assert timeline.tokens[-1] == sum(line["completion_tokens"] for line in lines)
 
 
 def test_another_scorer_judges_the_same_answers(evaluation: Evaluation, models: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from bitagent_evaluator.tasks.data.file_format import FILE_FORMATS, suffix_of
@@ -44,7 +43,7 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
 
 
 def _is_data(path: str) -> bool:
-    parts = PurePosixPath(path).parts
+    parts = path.split("/")
     return (
         suffix_of(path) in FILE_FORMATS.names()
         and parts[-1] not in _NO_DATA

@@ -19,6 +19,7 @@ from bitagent_evaluator.formats import prompt_format
 from bitagent_evaluator.progress import LogProgress
 from bitagent_evaluator.runs.questions import ToolChoice, allowed_names, question
 from bitagent_evaluator.runs.remote import RemoteEvaluation, UnsuitedTasks, ask_endpoint, evaluate_endpoint
+from bitagent_evaluator.runs.timeline import read_timeline
 from bitagent_evaluator.tasks.files import digest_of, encode_tasks
 
 DIGEST = "sha256:" + "1" * 64
@@ -136,6 +137,8 @@ def test_a_run_that_was_stopped_goes_on(stand_in: Any, script: Any, tmp_path: Pa
     stand_in.script = right
     found = run(stand_in.url, tmp_path)
     assert (found.aggregate.passed, found.resumed, len(stand_in.requests)) == (6, 2, 4)
+    timeline = read_timeline(tmp_path)
+    assert timeline is not None and timeline.answers == [2, 3, 4, 5, 6]
     found = run(stand_in.url, tmp_path)
     assert (found.aggregate.passed, found.resumed, len(stand_in.requests)) == (6, 6, 4)
     assert run(stand_in.url, tmp_path, fresh=True).resumed == 0
