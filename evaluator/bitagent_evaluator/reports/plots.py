@@ -107,6 +107,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
+        """Where a value lies."""
         return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 2)
 
     def ticks(self, about: int) -> list[Tick]:
