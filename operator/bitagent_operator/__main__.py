@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -34,7 +35,23 @@ RECONCILERS: dict[Kind, Reconciler] = {
 
 
 async def run(settings: config.Config) -> None:
-    """Run until kopf ends (a signal, or an API server that stays away). Raises OSError, ApiError and kubernetes' ConfigException at start."""
+    """Run until a signal, or until kopf ends (an API server that stays away).
+
+    Raises OSError, ApiError and kubernetes' ConfigException at start.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("run() needs a task")
+    # kopf handles signals once it runs. Until then a process that is PID 1 would ignore them, and its pod wait out the whole grace period.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    try:
+        await _run(settings)
+    except asyncio.CancelledError:
+        log.info("stopped at the start")
+
+
+async def _run(settings: config.Config) -> None:
     store, metrics = Store(), Metrics()
     metrics.registry.register(StateCollector(store))
     state = health.Health(settings.relist_seconds)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from bitagent_operator.__main__ import main
+
+Ports = Callable[[], int]
 
 
 def test_help_names_where_the_configuration_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,3 +37,37 @@ def test_a_missing_configuration_is_told_and_fails(
 ) -> None:
     monkeypatch.setenv("BITAGENT_CONFIG", "/nowhere/config.yaml")
     assert main([]) == 1
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_before_the_first_list_ends_it_in_order(
+    tmp_path: Path, unused_tcp_port_factory: Ports, name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an API server that takes requests and answers none
+        silent.settimeout(30)
+        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{silent.getsockname()[1]}"}}
+        context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
+        kubeconfig = {
+            "clusters": [cluster],
+            "contexts": [context],
+            "users": [{"name": "u", "user": {}}],
+            "current-context": "c",
+        }
+        configuration = {
+            "namespace": "n", "images": {"evaluator": "e", "validator": "v"}, "cache": {"claimName": "c"}, "artifacts": {"claimName": "a"},
+            "healthPort": unused_tcp_port_factory(), "metricsPort": unused_tcp_port_factory(),
+        }  # fmt: skip
+        environment = dict(os.environ)
+        environment.pop("KUBERNETES_SERVICE_HOST", None)
+        for variable, content in (("KUBECONFIG", kubeconfig), ("BITAGENT_CONFIG", configuration)):
+            path = tmp_path / f"{variable}.yaml"
+            path.write_text(json.dumps(content))
+            environment[variable] = str(path)
+        process = subprocess.Popen([sys.executable, "-m", "bitagent_operator"], env=environment)
+        try:
+            silent.accept()
+            process.send_signal(signal.Signals[name])
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+            process.wait()
