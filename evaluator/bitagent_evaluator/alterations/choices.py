@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 _LETTERS = "bcdfghjklmnpqrstvwxz"
@@ -35,7 +35,11 @@ class Choices:
 
     def order(self, count: int, *what: str) -> list[int]:
         """The numbers below `count`, mixed."""
-        return sorted(range(count), key=lambda i: (self.number(0, 2**256 - 1, "order", *what, str(i)), i))
+        return self.mixed(range(count), *what)
+
+    def mixed(self, places: Iterable[int], *what: str) -> list[int]:
+        """Different numbers in the order that they have among all of `order`."""
+        return sorted(places, key=lambda i: (self.number(0, 2**256 - 1, "order", *what, str(i)), i))
 
     def name(self, *what: str, avoid: Collection[str]) -> str:
         """A random identifier that is no word or keyword of any language, and none of `avoid` (in lower case)."""

@@ -30,6 +30,8 @@ _NO_VALUES = frozenset((
 _NUMBER_WORDS = SMALL_NUMBERS[:13]
 _ONCE = {1: ("a", "an", "single", "once", "first"), 2: ("twice", "double", "couple", "pair", "both"), 12: ("dozen",)}
 _NEUTRAL = re.compile(r"[\W_]+")
+_PLAIN_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?")
+"""A number as prose writes it: another one like it can be made digit by digit, which 1e-05 does not allow."""
 _ATTEMPTS = 16
 
 
@@ -69,8 +71,8 @@ def _read(phrase: re.Match[str], types: tuple[type, ...]) -> tuple[tuple[int, in
     kind = next(name for name in ("quoted", "number", "bare") if phrase[name] is not None)
     text, number = phrase[kind], types != (str,)
     if number:
-        readable = re.fullmatch(r"-?\d+" if types == (int,) else r"-?\d+(\.\d+)?", text)
-        return phrase.span(kind), _number(text) if readable else None
+        readable = _PLAIN_NUMBER.fullmatch(text) and not ("." in text and types == (int,))
+        return phrase.span(kind), _of_type(_number(text), types) if readable else None
     sure = kind == "quoted" or (kind == "bare" and phrase["connector"] is not None)
     return phrase.span(kind), _of_type(text, types) if sure else None
 
@@ -81,6 +83,8 @@ def _number(text: str) -> int | float:
 
 def _of_type(value: Any, types: tuple[type, ...]) -> Scalar | None:
     if type(value) not in types or (isinstance(value, str) and (not neutral(value) or value.lower() in _NO_VALUES)):
+        return None
+    if not isinstance(value, str) and not _PLAIN_NUMBER.fullmatch(str(value)):
         return None
     scalar: Scalar = value
     return scalar
@@ -105,7 +109,11 @@ def is_said(value: Scalar, text: str) -> bool:
     words = set(re.findall(r"[a-z]+", text.lower()))
     by_word = {_NUMBER_WORDS[int(value)], *_ONCE.get(int(value), ())} if value in range(13) else set()
     numbers = {float(found) for found in re.findall(r"(?<![A-Za-z_\d])\d+(?:\.\d+)?", text.replace(",", ""))}
-    return bool(words & by_word) or abs(float(value)) in numbers or abs(float(value)) * 100 in numbers
+    try:
+        size = abs(float(value))
+    except OverflowError:
+        return True
+    return bool(words & by_word) or size in numbers or size * 100 in numbers
 
 
 def another(value: Scalar, schema: Mapping[str, Any], *, taken: str, choices: Choices, what: str) -> Scalar | None:

@@ -9,7 +9,7 @@ from bitagent_crds.alterations import DistractorTools
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.alterations.alteration import AlterationError, Altered, Reason, Skipped
 from bitagent_evaluator.alterations.choices import Choices
-from bitagent_evaluator.alterations.pool import Owned, Pool
+from bitagent_evaluator.alterations.pool import Functions, Owned, Pool
 from bitagent_evaluator.alterations.position import first_is_expected
 
 _DRAWS_PER_FUNCTION = 16
@@ -62,18 +62,22 @@ def telling_words(name: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(name)} - _COMMON_WORDS
 
 
-def _draw(task: Task, wanted: int, choices: Choices, candidates: list[Owned]) -> list[Owned]:
+def _draw(task: Task, wanted: int, choices: Choices, functions: Functions) -> list[Owned]:
     """Up to `wanted` candidates that go with the task and each other. Most tasks are served by the first few of the random places."""
+    candidates = functions.owned
     if not candidates:
         return []
     own = [function["name"] for function in (*task.functions, *(task.parent.functions if task.parent else ()))]
     taken, telling = {plain_name(name) for name in own}, set[str]().union(*map(telling_words, own))
     found: list[Owned] = []
 
+    def goes_with_it(name: str) -> bool:
+        return plain_name(name) not in taken and not telling_words(name) & telling
+
     def look_at(place: int) -> None:
         owner, function = candidates[place]
         name = function["name"]
-        if owner != task.id and plain_name(name) not in taken and not telling_words(name) & telling:
+        if owner != task.id and goes_with_it(name):
             taken.add(plain_name(name))
             found.append(candidates[place])
 
@@ -81,7 +85,8 @@ def _draw(task: Task, wanted: int, choices: Choices, candidates: list[Owned]) ->
         if len(found) == wanted:
             return found
         look_at(choices.number(0, len(candidates) - 1, "distractor", str(attempt)))
-    for place in choices.order(len(candidates), "distractors"):
+    rest = (place for name, places in functions.places.items() if goes_with_it(name) for place in places)
+    for place in choices.mixed(rest, "distractors"):
         if len(found) == wanted:
             break
         look_at(place)

@@ -5,6 +5,7 @@ A model that knows both questions still has to see that there are two, and which
 
 from __future__ import annotations
 
+import functools
 from typing import cast
 
 from bitagent_crds.alterations import Merge
@@ -78,23 +79,29 @@ def _draw(task: Task, choices: Choices, candidates: list[Task]) -> Task | None:
     """The first candidate in a random order that goes with the task. Most tasks are served by the first few."""
     if not candidates:
         return None
+    original = task.parent or task
+    own = [function["name"] for known in (task, original) for function in known.functions]
+    taken, telling = {plain_name(name) for name in own}, set[str]().union(*map(telling_words, own))
+
+    @functools.cache  # partners by the thousand often share their names
+    def is_other(name: str) -> bool:
+        return plain_name(name) not in taken and not telling_words(name) & telling
+
+    def has_other_functions(partner: Task) -> bool:
+        return all(is_other(function["name"]) or function in task.functions for function in partner.functions)
+
     for attempt in range(_DRAWS):
         candidate = candidates[choices.number(0, len(candidates) - 1, "partner", str(attempt))]
-        if _go_together(task, candidate):
+        if has_other_functions(candidate) and _go_together(task, candidate):
             return candidate
-    in_order = (candidates[place] for place in choices.order(len(candidates), "partners"))
+    rest = (place for place, candidate in enumerate(candidates) if has_other_functions(candidate))
+    in_order = (candidates[place] for place in choices.mixed(rest, "partners"))
     return next((candidate for candidate in in_order if _go_together(task, candidate)), None)
 
 
 def _go_together(task: Task, partner: Task) -> bool:
-    """A partner has one message, so that no system text is lost."""
+    """Whether both calls can be asked for at once. A partner has one message, so that no system text is lost."""
     if partner.id == task.id or len(partner.messages) != 1 or _hindrance(partner) is not None:
-        return False
-    original = task.parent or task
-    own = [function["name"] for known in (task, original) for function in known.functions]
-    new = [function["name"] for function in partner.functions if function not in task.functions]
-    taken, telling = {plain_name(name) for name in own}, set[str]().union(*map(telling_words, own))
-    if any(plain_name(name) in taken or telling_words(name) & telling for name in new):
         return False
     calls, its = expected_calls(task), expected_calls(partner)
     return not any(call in calls for call in its) and judge(partner, written(cast(Calls, its))).passed

@@ -1,8 +1,8 @@
 """Arithmetic on literals, within bounds: `150 + 0`, `'New ' + 'York'`, `2 * 10 / 2`.
 
 The official decoder hands any operator expression to `eval`. Here an expression of literals and operators gives the same value, up to
-sizes that no honest answer needs; a name that Python does not know fails, as it does there; whatever would need more (a call, an
-attribute, a built-in, a huge power) is refused.
+sizes that no honest answer needs; a name that Python does not know fails, as it does there, and so does what begins with one (`now() + 1`);
+whatever would need more (a call, an attribute, a built-in, a huge power) is refused.
 """
 
 from __future__ import annotations
@@ -63,12 +63,19 @@ def fold(node: ast.expr) -> Any:
         case ast.Dict(keys=keys, values=values) if None not in keys:
             pairs = [(fold(key), fold(value)) for key, value in zip(keys, values, strict=True) if key is not None]
             return _apply(dict, pairs)
-        case ast.Name(id=name) if not hasattr(builtins, name):
+        case _ if (name := _first_name(node)) is not None and not hasattr(builtins, name):
             raise AnswerError(f"name {name!r} has no value")
         case _:
             raise AnswerError(
                 f"an operator's operand of kind {type(node).__name__} would have to be executed", refused=True
             )
+
+
+def _first_name(node: ast.expr) -> str | None:
+    """The name that has to be known before anything else of the operand is looked at, if it begins with one."""
+    while isinstance(node, ast.Call | ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _binary(op: ast.operator, left: Any, right: Any) -> Any:

@@ -19,6 +19,8 @@ MAX_DEPTH = 150
 """Deepest syntax tree that is read. Python's own limits lie above and depend on the caller's stack; this one does not."""
 _DEPTH_WITHOUT_TEXT = 3
 """Levels that no character stands for: a leaf, its context, a keyword's value."""
+MAX_INTEGER_BITS = 14_000
+"""Largest integer that is read. Python writes out none of more than 4300 digits (some 14,284 bits), though it reads any in hexadecimal."""
 _LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.operator, ast.unaryop)
 
 
@@ -48,6 +50,8 @@ def _parse(text: str) -> ast.expr:
         raise AnswerError("nested too deeply", refused=True) from None
     if len(text) > MAX_DEPTH - _DEPTH_WITHOUT_TEXT:  # a level takes at least a character
         _check_depth(body)
+    if len(text) > MAX_INTEGER_BITS // 4:  # a hexadecimal digit has four
+        _check_integers(body)
     return body
 
 
@@ -58,6 +62,13 @@ def _check_depth(root: ast.AST) -> None:
         if not level:
             return
     raise AnswerError("nested too deeply", refused=True)
+
+
+def _check_integers(root: ast.AST) -> None:
+    for node in ast.walk(root):
+        match node:
+            case ast.Constant(value=int() as value) if value.bit_length() > MAX_INTEGER_BITS:
+                raise AnswerError(f"an integer of more than {MAX_INTEGER_BITS} bits", refused=True)
 
 
 def _call(node: ast.Call) -> dict[str, dict[str | None, Any]]:

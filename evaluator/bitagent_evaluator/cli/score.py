@@ -14,12 +14,13 @@ from rich.table import Table
 from bitagent_crds.evaluation import Scorer
 from bitagent_crds.fields import PromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
-from bitagent_crds.results import Response
+from bitagent_crds.results import Response, ResultsManifest
 from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.cli.leaderboard import columns_view
 from bitagent_evaluator.cli.losses import add_batches, loss_parameters, losses_text
 from bitagent_evaluator.cli.output import fail, interval_text, print_json, results, working
 from bitagent_evaluator.runs.readable import readable
+from bitagent_evaluator.runs.results import MANIFEST
 from bitagent_evaluator.scoring import Aggregate, aggregate, score
 from bitagent_evaluator.scoring.pairs import PAIR_FORMATS, BadLine, pair_format
 from bitagent_evaluator.tasks import TaskSetError, read_tasks
@@ -58,8 +59,9 @@ def _score_task_set(args: argparse.Namespace) -> int:
     responses = _read_responses(args.responses)
     if not {task.id for task in tasks} & {response.id for response in responses}:
         raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
+    used = PromptFormat(args.prompt_format) if args.prompt_format else _format_of(args.responses)
     with working(f"judging {len(tasks)} answers"):
-        verdicts = score(tasks, readable(tasks, responses, PromptFormat(args.prompt_format)), scorer=args.scorer)
+        verdicts = score(tasks, readable(tasks, responses, used), scorer=args.scorer)
         outcome = aggregate(verdicts, seed=digest_of(encode_tasks(tasks)), scorer=args.scorer, loss=loss)
     _write(args.out, (verdict.model_dump_json() for verdict in verdicts))
     if args.json:
@@ -91,6 +93,19 @@ def _lines(path: Path) -> list[bytes]:
         return path.read_bytes().split(b"\n")
     except OSError as error:
         raise _Unusable(f"{path}: {error.strerror}") from error
+
+
+def _format_of(responses: Path) -> PromptFormat:
+    """The prompt format that the results manifest beside the answers names; Bfcl where none is about them."""
+    try:
+        manifest = ResultsManifest.model_validate_json((responses.parent / MANIFEST).read_bytes())
+        return (
+            manifest.prompt_format
+            if manifest.responses_digest == digest_of(responses.read_bytes())
+            else PromptFormat.BFCL
+        )
+    except (OSError, ValidationError):
+        return PromptFormat.BFCL
 
 
 def _read_responses(path: Path) -> list[Response]:
@@ -156,8 +171,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     formats = [f.value for f in PromptFormat if f is not PromptFormat.AUTO]
     parser.add_argument(
-        "--prompt-format", default=PromptFormat.BFCL.value, choices=formats, metavar="FORMAT",
-        help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} (default: %(default)s)",
+        "--prompt-format", choices=formats, metavar="FORMAT",
+        help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} "
+        f"(default: what manifest.json beside them says, else {PromptFormat.BFCL})",
     )  # fmt: skip
     add_batches(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="verdicts, one JSON line per task")

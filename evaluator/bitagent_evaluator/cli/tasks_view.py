@@ -23,12 +23,14 @@ def manifest(directory: Path, found: TaskSetManifest) -> None:
     """Provenance and categories of a task set."""
     facts = Table.grid(padding=(0, 2))
     facts.add_row("digest", found.digest)
-    facts.add_row("seed", found.seed)
+    facts.add_row("seed", _plain(found.seed))
     for source in found.sources:
-        facts.add_row("source", f"{source.source} ({source.version}): {source.count} tasks{_left_out(source.skipped)}")
+        told = f"{source.source} ({source.version}): {source.count} tasks{_left_out(source.skipped)}"
+        facts.add_row("source", _plain(told))
     for alteration in found.alterations:
-        facts.add_row("altered", f"{alteration.name}: {alteration.applied} tasks{_left_out(alteration.skipped)}")
-    facts.add_row("categories", ", ".join(f"{name} {count}" for name, count in found.categories.items()))
+        told = f"{alteration.name}: {alteration.applied} tasks{_left_out(alteration.skipped)}"
+        facts.add_row("altered", _plain(told))
+    facts.add_row("categories", _plain(", ".join(f"{name} {count}" for name, count in found.categories.items())))
     facts.add_row("built by", found.builder)
     results().print(Panel(facts, title=Text(f"{directory}: {found.count} tasks"), title_align="left"))
 
@@ -50,23 +52,26 @@ def table(tasks: list[Task], *, total: int) -> None:
     for found in tasks:
         names = ", ".join(str(function.get("name")) for function in found.functions)
         cells = (_question(found), names, expected(found), _alterations(record.name for record in found.alterations))
-        rows.add_row(Text(found.id), *(Text(_excerpt(cell)) for cell in cells[: len(shown)]))
+        rows.add_row(_plain(found.id), *(_plain(_excerpt(cell)) for cell in cells[: len(shown)]))
     results().print(rows)
 
 
 def task(found: Task) -> None:
     """One task in full."""
-    messages = [Text.assemble((f"{message['role']}: ", "bold"), str(message["content"])) for message in found.messages]
+    messages = [
+        Text.assemble(_plain(f"{message['role']}: ", "bold"), _plain(str(message["content"])))
+        for message in found.messages
+    ]
     parts = [
         *messages,
         Text("\nfunctions", style="bold"),
         _json(found.functions),
         Text("\nexpected", style="bold"),
-        _json(found.ground_truth) if found.ground_truth is not None else Text(expected(found)),
+        _json(found.ground_truth) if found.ground_truth is not None else _plain(expected(found)),
     ]
     for record in found.alterations:
-        parts += [Text(f"\naltered by {record.name}", style="bold"), _json(record.parameters)]
-    title = Text(f"{found.id} ({found.source}, {found.category}, {found.language})")
+        parts += [_plain(f"\naltered by {record.name}", "bold"), _json(record.parameters)]
+    title = _plain(f"{found.id} ({found.source}, {found.category}, {found.language})")
     results().print(Panel(Group(*parts), title=title, title_align="left"))
 
 
@@ -77,7 +82,7 @@ def difference(found: Difference, *, names: tuple[str, str], limit: int) -> None
     facts.add_row("the same", str(found.same))
     facts.add_row("changed", str(len(found.changed)))
     for name, ids in ((first, found.only_first), (second, found.only_second)):
-        facts.add_row(f"only in {name}", f"{len(ids)}{': ' if ids else ''}{_listed(ids, limit)}")
+        facts.add_row(_plain(f"only in {name}"), _plain(f"{len(ids)}{': ' if ids else ''}{_listed(ids, limit)}"))
     if found.reordered:
         facts.add_row("order", "the tasks that both have stand in another order")
     results().print(facts)
@@ -88,7 +93,7 @@ def difference(found: Difference, *, names: tuple[str, str], limit: int) -> None
         rows.add_column(column, overflow="fold")
     for change in found.changed[:limit]:
         cells = (", ".join(change.fields), *map(_alterations, change.alterations))
-        rows.add_row(Text(change.id), *map(Text, cells))
+        rows.add_row(_plain(change.id), *map(_plain, cells))
     results().print(rows)
 
 
@@ -125,5 +130,16 @@ def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
+def _plain(text: str, style: str = "") -> Text:
+    """What a stranger wrote, as it stands: no markup, and nothing that moves the terminal's cursor or turns its text round."""
+    return Text("".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text), style=style)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 def _json(value: object) -> Syntax:
-    return Syntax(json.dumps(value, ensure_ascii=False, indent=2), "json", word_wrap=True, background_color="default")
+    content = json.dumps(value, ensure_ascii=False, indent=2)
+    shown = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in content)
+    return Syntax(shown, "json", word_wrap=True, background_color="default")

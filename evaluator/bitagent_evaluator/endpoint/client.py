@@ -97,7 +97,7 @@ class Endpoint:
                 async with asyncio.timeout(self._timeout):
                     response = await send()
                 return read(response.http_response.json())
-            except (openai.OpenAIError, TimeoutError, ValueError) as error:
+            except (openai.OpenAIError, TimeoutError, ValueError, RecursionError) as error:
                 found = diagnose(error, self.address.shown)
             if not found.try_again or attempt == self._tries:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ class ToolCall:
 
     name: str
     arguments: str
-    """JSON text, as the endpoint gave it."""
+    """JSON text, as the endpoint gave it; empty if it gave none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def _tool_call(call: Any) -> ToolCall:
     if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str):
         raise Unreadable("a tool call without a function's name")
     arguments = function.get("arguments")
+    if isinstance(arguments, Mapping):  # some servers give the object itself
+        arguments = json.dumps(arguments, ensure_ascii=False)
     return ToolCall(_whole(name), _whole(arguments) if isinstance(arguments, str) else "")
 
 

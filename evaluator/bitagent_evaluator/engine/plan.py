@@ -3,7 +3,7 @@
 - `max_model_len` is what the longest prompt and its answer need, never more than the model allows: memory goes to concurrency instead.
 - Prefix caching is on; on a CPU with blocks of 32 tokens, because the default of 128 never matches short prompts.
 - On a CPU the key-value cache gets what the prompts can use (its default would take most of the machine), and nothing is compiled.
-- On GPUs memory use is vLLM's default, and a model is split over as many GPUs as its heads divide among.
+- On GPUs memory use is vLLM's default, and a model is split over as many GPUs as its heads and layers divide among.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _DTYPE_NAMES: Mapping[DType, str] = {
     DType.FLOAT32: "float32",
 }
 _DTYPE_BYTES = {"float32": 4}
+_VOCABULARY_BLOCK = 64
+"""vLLM pads the vocabulary to a multiple of this before it cuts it."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,26 @@ def plan_engine(
 
 
 def tensor_parallel_size(config: Mapping[str, Any], gpus: int) -> int:
-    """The largest number of GPUs, at most `gpus`, that attention and key-value heads divide among."""
-    heads, groups = config["num_attention_heads"], key_value_heads(config)
-    return max(size for size in range(1, gpus + 1) if heads % size == 0 and groups % size == 0)
+    """The largest number of GPUs, at most `gpus`, among which everything divides that vLLM cuts: heads, inner layer, padded vocabulary, and
+    whole groups of quantised weights. With another number a sound model fails to load, which would look like its own fault.
+    """
+    inner, group = config["intermediate_size"], _group_size(config)
+    attended = config["num_attention_heads"] * head_dim(config)
+    vocabulary = -(-config["vocab_size"] // _VOCABULARY_BLOCK) * _VOCABULARY_BLOCK
+    cut = [config["num_attention_heads"], key_value_heads(config), inner, vocabulary]
+    grouped = [inner, attended] if group > 1 else []
+
+    def divides(size: int) -> bool:
+        return all(width % size == 0 for width in cut) and all(width % (size * group) == 0 for width in grouped)
+
+    return max(size for size in range(1, gpus + 1) if size == 1 or divides(size))
+
+
+def _group_size(config: Mapping[str, Any]) -> int:
+    """Weights that share a scale in the quantised layers; 1 where a whole row does, or nothing is quantised."""
+    settings = config.get("quantization_config") or {}
+    group: Mapping[str, Any] = next(iter((settings.get("config_groups") or {}).values()), {})
+    return max(1, settings.get("group_size") or (group.get("weights") or {}).get("group_size") or 1)
 
 
 def _with_positions(config: Mapping[str, Any], length: int) -> dict[str, Any]:

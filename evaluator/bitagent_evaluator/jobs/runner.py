@@ -78,7 +78,7 @@ def _kind_of(document: bytes) -> JobKind:
     """The kind that a broken document names; Fetch, whose summary has the fewest members, when it names none."""
     try:
         return JobKind(json.loads(document)["kind"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return JobKind.FETCH
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
 from bitagent_crds.conditions import Reason
+from bitagent_evaluator.answers import MAX_CHARACTERS
 from bitagent_evaluator.bounded.process import BoundedProcess, InputFault, Limits
 from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import Chat, RawPrompt
@@ -22,6 +23,10 @@ _CPU_SECONDS_PER_ITEM = 0.02
 _BATCH_CHARACTERS = 1 << 20
 """Characters of plain texts per request, which may be long: a second's work."""
 _BATCH_TOKENS = 1 << 18
+MAX_ANSWER_CHARACTERS = MAX_CHARACTERS + 1
+"""Of one answer: one more than is ever read as calls, so that it is still seen to be too long. A token may stand for a megabyte of text, and all
+answers are kept.
+"""
 _Sized = TypeVar("_Sized", bound=Sized)
 
 
@@ -111,10 +116,15 @@ class PromptWriter:
         ]
 
     def read(self, answers: Sequence[Sequence[int]], *, special_tokens: bool = False) -> list[str]:
-        """The text of each answer's token ids, with special tokens written out or left out."""
+        """The text of each answer's token ids, at most MAX_ANSWER_CHARACTERS of it; with special tokens written out, all of it."""
         texts: list[str] = []
         for batch in _sized_batches(answers, _BATCH_TOKENS):
-            request = {"do": "decode", "ids": [list(ids) for ids in batch], "skip_special_tokens": not special_tokens}
+            request = {
+                "do": "decode",
+                "ids": [list(ids) for ids in batch],
+                "skip_special_tokens": not special_tokens,
+                "longest": None if special_tokens else MAX_ANSWER_CHARACTERS,
+            }
             texts += self._ask(request, Reason.BAD_TOKENIZER, "the tokenizer", items=len(batch))["texts"]
         return texts
 

@@ -131,7 +131,8 @@ class RenderingWorker:
         return {"ids": ids}
 
     def _decode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
-        return {"texts": self._tokenizer.decode_batch(body["ids"], skip_special_tokens=body["skip_special_tokens"])}
+        texts = self._tokenizer.decode_batch(body["ids"], skip_special_tokens=body["skip_special_tokens"])
+        return {"texts": [text[: body["longest"]] for text in texts]}
 
 
 def _optional(small: Mapping[str, bytes], name: str, reason: Reason) -> dict[str, Any]:

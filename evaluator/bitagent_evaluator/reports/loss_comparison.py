@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitagent_evaluator.reports.comparison import MIN_DIFFERING, Finding, check_comparable
-from bitagent_evaluator.reports.reading import Results
+from bitagent_evaluator.reports.reading import Results, ResultsError
 from bitagent_evaluator.scoring.bootstrap import interval
 from bitagent_evaluator.scoring.loss import loss_of
 
@@ -60,6 +60,7 @@ class LossComparison:
 def compare_losses(a: Results, b: Results) -> LossComparison:
     """Compare two results of scorer Loss. Raises ResultsError when they are not about the same samples."""
     seed = check_comparable(a, b)
+    _check_measured_alike(a, b)
     of_b = {verdict.id: loss_of(verdict) for verdict in b.verdicts}
     pairs = [LossPair(verdict.id, verdict.category, loss_of(verdict), of_b[verdict.id]) for verdict in a.verdicts]
     overall = _contrast(pairs, seed)
@@ -76,6 +77,16 @@ def compare_losses(a: Results, b: Results) -> LossComparison:
         batches_b=sum(other < one for one, other in batches),
         differing=sorted(differing, key=lambda pair: abs(pair.a_loss - pair.b_loss), reverse=True),
     )
+
+
+def _check_measured_alike(a: Results, b: Results) -> None:
+    """Losses up to another length are of other texts. Raises ResultsError."""
+    one, other = a.manifest.loss_parameters, b.manifest.loss_parameters
+    if one is not None and other is not None and one.sequence_length != other.sequence_length:
+        raise ResultsError(
+            f"{a.directory} measured losses up to --sequence-length {one.sequence_length}, {b.directory} up to "
+            f"{other.sequence_length}; measure both alike"
+        )
 
 
 def _contrast(pairs: Sequence[LossPair], seed: str) -> LossContrast:

@@ -13,11 +13,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from bitagent_crds.jobs import EvaluateSummary
-from bitagent_crds.results import SCHEMA_VERSION, FileModel, Response, ResultsManifest, Task, Verdict
+from bitagent_crds.results import SCHEMA_VERSION, CategoryScore, FileModel, Response, ResultsManifest, Task, Verdict
 from bitagent_evaluator.runs.files import digest_of
 from bitagent_evaluator.runs.journal import RESPONSES
 from bitagent_evaluator.runs.results import MANIFEST, SUMMARY, VERDICTS, is_fault
 from bitagent_evaluator.runs.timeline import Timeline, read_timeline
+from bitagent_evaluator.scoring import aggregate
 from bitagent_evaluator.tasks import read_tasks
 from bitagent_evaluator.tasks.files import encode_tasks
 
@@ -85,7 +86,7 @@ def task_score(verdict: Verdict) -> float:
 
 
 def read_results(directory: Path) -> Results:
-    """Read a results directory. Raises ResultsError when it is incomplete, changed or too new."""
+    """Read a results directory. Raises ResultsError when it is incomplete, contradicts itself or is too new."""
     manifest_bytes = _read(directory, MANIFEST)
     try:
         manifest = ResultsManifest.model_validate_json(manifest_bytes)
@@ -95,6 +96,7 @@ def read_results(directory: Path) -> Results:
         message = f"{directory} was written by a newer version (schema {manifest.schema_version}, this one reads {SCHEMA_VERSION}): upgrade"
         raise ResultsError(message)
     verdicts = _lines(directory, VERDICTS, Verdict, manifest.verdicts_digest)
+    _check_sums(directory, manifest, verdicts)
     responses = _lines(directory, RESPONSES, Response, manifest.responses_digest)
     by_id = {response.id: response for response in responses}
     return Results(directory, manifest, verdicts, by_id, _summary(directory), read_timeline(directory))
@@ -110,7 +112,38 @@ def read_tasks_of(path: Path, results: Results) -> Mapping[str, Task]:
     if digest != results.manifest.task_set_digest:
         message = f"{results.directory} is not about the tasks of {path}: it names {results.manifest.task_set_digest}, these are {digest}"
         raise ResultsError(message)
-    return {task.id: task for task in tasks}
+    known = {task.id: task for task in tasks}
+    if foreign := next((verdict.id for verdict in results.verdicts if verdict.id not in known), None):
+        raise ResultsError(f"{results.directory / VERDICTS} has a verdict on {foreign}, which is no task of {path}")
+    return known
+
+
+def _check_sums(directory: Path, manifest: ResultsManifest, verdicts: Sequence[Verdict]) -> None:
+    """What a manifest says of its verdicts must follow from them: a score is worth no more than what stands behind it. Raises ResultsError.
+
+    Intervals are left out, because they depend on the generator of random numbers, too.
+    """
+    if len({verdict.id for verdict in verdicts}) < len(verdicts):
+        raise ResultsError(f"{directory / VERDICTS} has several verdicts on one task")
+    scored = [verdict.model_copy(update={"score": task_score(verdict)}) for verdict in verdicts]
+    found = aggregate(scored, scorer=manifest.scorer, loss=manifest.loss_parameters)
+    sums: list[tuple[str, object, object]] = [
+        ("score", manifest.score, found.score),
+        ("passed", manifest.passed, found.passed),
+        ("total", manifest.total, found.total),
+        ("loss", manifest.loss, found.loss),
+        ("categories", _counts(manifest.categories), _counts(found.categories)),
+    ]
+    if manifest.loss_parameters is not None:
+        sums.append(("batch_losses", tuple(manifest.batch_losses), found.batch_losses))
+    sums += [(name, told, found.leaderboard.get(name, told)) for name, told in manifest.leaderboard.items()]
+    for name, told, follows in sums:
+        if told != follows:
+            raise ResultsError(f"{directory / MANIFEST} was changed: {name} is {told}, the verdicts come to {follows}")
+
+
+def _counts(categories: Mapping[str, CategoryScore]) -> dict[str, tuple[int, int]]:
+    return {name: (entry.passed, entry.total) for name, entry in categories.items()}
 
 
 def _read(directory: Path, name: str) -> bytes:

@@ -106,7 +106,7 @@ def page(
     several: Sequence[tuple[Results, Mapping[str, Task] | None]], faults: Sequence[Fault] = (), *, failures: int
 ) -> Page:
     """The report about results, each with its tasks where they are known, best first, and about models at fault, which come last;
-    `failures` bounds the failed tasks shown of each.
+    `failures` bounds the failed tasks shown of each. Raises ResultsError for results of one task set that cannot be compared.
     """
     ordered = sorted(several, key=lambda item: _standing(item[0]))
     sections = [

@@ -139,7 +139,7 @@ class Journal:
         if self._path.exists() and self._path.stat().st_size:
             name = hashlib.sha256(json.dumps(before.get("key")).encode()).hexdigest()[:12]
             aside = self._directory / f"responses-{name}.jsonl"
-            _log.warning("answers to other inputs are set aside as %s", aside.name)
+            _log.warning("earlier answers are set aside as %s", aside.name)
             self._path.replace(aside)
         for stale in _STALE:
             (self._directory / stale).unlink(missing_ok=True)
@@ -173,6 +173,6 @@ def _response(line: bytes) -> Response | None:
 def _read_run(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -134,7 +134,8 @@ class _Judge:
 
     def __init__(self, used: PromptFormat, scorer_name: str) -> None:
         command = [sys.executable, "-P", "-m", __name__, used.value, scorer_name]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a group of its own, Ctrl-C reaches the parent alone, which says what it means and ends this one.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
 
     def judge(self, items: Sequence[tuple[Task, Response]]) -> list[Verdict]:
         """One verdict each. Raises OSError or ValueError when the process is gone."""

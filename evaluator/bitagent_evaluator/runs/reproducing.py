@@ -78,9 +78,7 @@ def _rebuilt(manifest: ResultsManifest, material: Material) -> list[Task]:
     try:
         spec = Tasks.model_validate(made.spec)
     except ValidationError as error:
-        found = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in found["loc"])
-        raise CannotReproduce(f"this version cannot build the task set: {where}: {found['msg']}") from error
+        raise CannotReproduce(f"this version cannot build the task set: {_first(error)}") from error
     missing = [
         index
         for index, source in enumerate(spec.sources)
@@ -141,8 +139,18 @@ def _fetched(manifest: ResultsManifest, cache: Path) -> Path:
     return cache / cached_model(manifest.repo, manifest.commit)
 
 
-def evaluation_again(manifest: ResultsManifest, model_dir: Path, tasks: list[Task], out: Path) -> Evaluation:
-    """The evaluation that the manifest describes, with results going to `out`."""
+def evaluation_again(
+    manifest: ResultsManifest, model_dir: Path, tasks: list[Task], out: Path, *, resume: bool = False
+) -> Evaluation:
+    """The evaluation that the manifest describes, with results going to `out`. Raises CannotReproduce.
+
+    Answers that lie there already count only with `resume`: whoever gave the results may have put them there.
+    """
+    try:
+        choices = Engine.model_validate(manifest.choices)
+    except ValidationError as error:
+        message = f"this version cannot start the engine: choices.{_first(error)}"
+        raise CannotReproduce(message) from error
     return Evaluation(
         model_dir=model_dir,
         repo=manifest.repo,
@@ -154,7 +162,13 @@ def evaluation_again(manifest: ResultsManifest, model_dir: Path, tasks: list[Tas
         out_dir=out,
         prompt_format=manifest.prompt_format,
         max_tokens=manifest.max_tokens,
-        engine=Engine.model_validate(manifest.choices),
+        engine=choices,
         scorer=manifest.scorer,
         loss=manifest.loss_parameters or LossParameters(),
+        fresh=not resume,
     )
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"

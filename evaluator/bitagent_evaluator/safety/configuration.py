@@ -11,6 +11,7 @@ from typing import Any
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.worker import Refused
+from bitagent_evaluator.safety.architectures.dense import head_dim, key_value_heads
 from bitagent_evaluator.safety.refusal import require, shown
 
 INTEGERS: Mapping[str, tuple[int, int]] = {
@@ -26,6 +27,12 @@ INTEGERS: Mapping[str, tuple[int, int]] = {
     "max_window_layers": (0, 160),
 }
 """Bounds of the integers. A hidden size of 10**9 or 10**12 positions fill a node's memory before the engine fails."""
+
+MOST_WIDTHS: Mapping[str, int] = {"queries": 4, "keys and values": 2, "inner layer": 16}
+"""How many times as wide as the model each may be; of known models the widest are 2, 1 and 8 times. A round admits models by their number of
+parameters: with these proportions that number bounds the cache, too. Keys and values of one token are at most sqrt(320 * parameters) numbers
+with 160 layers, of a model with half a billion parameters 0.8 MB at 16 bits; without them it could be 15 MB, and one long prompt would fill any GPU.
+"""
 
 OPTIONAL_INTEGERS = frozenset({"num_key_value_heads", "head_dim", "sliding_window", "max_window_layers"})
 _NUMBERS: Mapping[str, tuple[float, float]] = {"rms_norm_eps": (1e-12, 1e-2), "rope_theta": (1.0, 1e9)}
@@ -51,7 +58,7 @@ _CODE = ("auto_map", "custom_pipelines")
 def parse_object(name: str, data: bytes, reason: Reason) -> dict[str, Any]:
     """A JSON object from a small file. Refuses anything else with `reason`."""
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode())  # as text: of bytes Python also takes UTF-16, which no other reader does
     except (ValueError, RecursionError) as error:
         raise Refused(reason, f"{name} is no JSON ({type(error).__name__})") from None
     require(isinstance(value, dict), reason, f"{name} is no JSON object")
@@ -92,6 +99,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
         )
         known[key] = config[key]
     _check_heads(known)
+    _check_proportions(known)
     known["hidden_act"] = _choice("hidden_act", config.get("hidden_act", "silu"), _ACTIVATIONS)
     dtype = config.get("dtype") or config.get("torch_dtype")
     if dtype is not None:
@@ -113,6 +121,19 @@ def _check_heads(known: Mapping[str, Any]) -> None:
         Reason.BAD_CONFIG,
         f"config.json: hidden_size {hidden} does not divide among {heads} heads",
     )
+
+
+def _check_proportions(known: Mapping[str, Any]) -> None:
+    hidden = known["hidden_size"]
+    widths = {
+        "queries": known["num_attention_heads"] * head_dim(known),
+        "keys and values": key_value_heads(known) * head_dim(known),
+        "inner layer": known["intermediate_size"],
+    }
+    for what, width in widths.items():
+        most = MOST_WIDTHS[what] * hidden
+        message = f"config.json: the width of the {what} is {width}, allowed {most} with hidden_size {hidden}"
+        require(width <= most, Reason.BAD_CONFIG, message)
 
 
 def _range_message(key: str, value: object, low: float, high: float) -> str:

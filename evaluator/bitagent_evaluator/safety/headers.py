@@ -19,6 +19,7 @@ MAX_HEADERS_BYTES = 16 << 20
 MAX_TENSORS = 20_000
 _MAX_DIMENSION = 1 << 31
 _MAX_RANK = 4
+_MEMBERS = frozenset({"dtype", "shape", "data_offsets"})
 
 ITEM_BYTES: Mapping[str, int] = {
     "F64": 8,
@@ -68,14 +69,16 @@ def parse_header(name: str, data: bytes, file_size: int) -> dict[str, Tensor]:
     end = header_bytes(name, data, file_size)
     require(len(data) >= end, Reason.CORRUPT_WEIGHTS, f"{name} ends inside its header")
     try:
-        entries = json.loads(data[LENGTH_BYTES:end])
+        entries = json.loads(data[LENGTH_BYTES:end].decode())  # see configuration.parse_object
     except (ValueError, RecursionError) as error:
         raise Refused(Reason.CORRUPT_WEIGHTS, f"{name}: its header is no JSON ({type(error).__name__})") from None
     require(isinstance(entries, dict), Reason.CORRUPT_WEIGHTS, f"{name}: its header is no object")
     require(
         len(entries) <= MAX_TENSORS, Reason.CORRUPT_WEIGHTS, f"{name}: {len(entries)} tensors, allowed {MAX_TENSORS}"
     )
-    entries.pop("__metadata__", None)
+    metadata = entries.pop("__metadata__", None) or {}
+    sound = isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
+    require(sound, Reason.CORRUPT_WEIGHTS, f"{name}: __metadata__ of its header is not an object of texts")
     tensors = {key: _tensor(name, key, entry, end) for key, entry in entries.items()}
     _check_spans(name, tensors, end, file_size)
     return tensors
@@ -87,6 +90,8 @@ def _tensor(name: str, key: str, entry: object, base: int) -> Tensor:
         dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]  # type: ignore[index]
     except (TypeError, KeyError, ValueError):
         raise Refused(Reason.CORRUPT_WEIGHTS, f"{where} has no dtype, shape and two offsets") from None
+    sound = isinstance(entry, dict) and entry.keys() == _MEMBERS
+    require(sound, Reason.CORRUPT_WEIGHTS, f"{where} has other members than dtype, shape and data_offsets")
     known = isinstance(dtype, str) and dtype in ITEM_BYTES
     require(known, Reason.CORRUPT_WEIGHTS, f"{where} has the unknown dtype {shown(dtype)}")
     sound = isinstance(shape, list) and len(shape) <= _MAX_RANK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.architectures import registry as architectures
 from bitagent_evaluator.safety.configuration import checked, parse_object, refuse_code
 from bitagent_evaluator.safety.evidence import Evidence, Judgement
-from bitagent_evaluator.safety.headers import parse_header
+from bitagent_evaluator.safety.headers import Tensor, parse_header
 from bitagent_evaluator.safety.license import card_license
 from bitagent_evaluator.safety.quantization import registry as methods
 from bitagent_evaluator.safety.refusal import shown
@@ -71,6 +72,14 @@ def _examine(evidence: Evidence, findings: _Findings) -> None:
     findings.config = {"architectures": [architecture.name], "model_type": architecture.model_type, **known}
     if method is not None:
         findings.config["quantization_config"] = config["quantization_config"]
+    elif known.get("dtype") == "float32":
+        findings.config["dtype"] = _held_format(tensors)
+
+
+def _held_format(tensors: Mapping[str, Tensor]) -> str:
+    """The number format of weights that are said to be 32 bits wide: what is stored in 16 would fill twice the memory that its size suggests."""
+    held = {tensor.dtype for tensor in tensors.values()} - {"F32"}
+    return "float32" if not held else "float16" if held == {"F16"} else "bfloat16"
 
 
 def _architecture_name(config: dict[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
-
+from bitagent_evaluator.answers.errors import AnswerError
+from bitagent_evaluator.answers.yaml_value import yaml_value
 from bitagent_evaluator.safety.selection import CARD_BYTES
 
 _LONGEST = 128
@@ -18,8 +18,8 @@ def card_license(card: bytes) -> str:
     if not end:
         return ""
     try:
-        fields = yaml.safe_load(front)
-    except (yaml.YAMLError, RecursionError, ValueError):
+        fields = yaml_value(front)  # PyYAML's own loader takes seconds for a card with many results
+    except AnswerError:
         return ""
     if not isinstance(fields, dict):
         return ""

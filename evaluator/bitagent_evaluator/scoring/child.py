@@ -1,17 +1,20 @@
 """A process that judges answers which could kill or stall the one that asks.
 
-The parent writes one JSON line per answer and reads one verdict line back. An answer over the time limit, or one that crashes the child,
-fails with that reason; the next answer gets a new child. The child starts with the first answer, so a task set without such tasks
-pays nothing.
+The parent writes one JSON line per answer and reads one verdict line back. An answer that takes more processor time than the limit, or
+one that crashes the child, fails with that reason; the next answer gets a new child. A child that is killed from outside, or that the
+machine does not let run, is not the answer's doing: it is tried once more, and then nobody's verdict. The child starts with the first
+answer, so a task set without such tasks pays nothing.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,12 +22,16 @@ from types import TracebackType
 from typing import IO, Self, TypeAlias, cast
 
 from bitagent_crds.results import Task, Verdict
+from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.scoring import judgement
 
 Rule: TypeAlias = Callable[[Task, str], Verdict]
 """How one answer is judged: a function of a module."""
 
 SECONDS_PER_ANSWER = 5.0
+"""Processor time."""
+WALL_FACTOR = 12.0
+"""Wall-clock limit as a multiple of the processor time."""
 SECONDS_TO_START = 60.0
 MEMORY_BYTES = 2 << 30
 TIME_LIMIT = "ast_checker:time_limit"
@@ -49,22 +56,36 @@ class Child:
         self._stop()
 
     def judge(self, task: Task, text: str) -> Verdict:
-        """The verdict of the rule, within limits of time and memory. Raises RuntimeError if no child can be started."""
+        """The verdict of the rule, within limits of time and memory. Raises ChildLost when the machine fails, and not the answer."""
+        request = {"task": task.model_dump(mode="json"), "text": text, "seconds": self._seconds}
+        line = json.dumps(request).encode() + b"\n"
+        try:
+            return self._judged(task, line)
+        except ChildLost:
+            return self._judged(task, line)
+
+    def _judged(self, task: Task, line: bytes) -> Verdict:
         process = self._process or self._start()
-        line = json.dumps({"task": task.model_dump(mode="json"), "text": text}).encode() + b"\n"
         try:
             _pipe(process.stdin).write(line)
             _pipe(process.stdin).flush()
-            answer = _read_line(_pipe(process.stdout), self._seconds)
+            answer = _read_line(_pipe(process.stdout), self._seconds * WALL_FACTOR)
         except BrokenPipeError:
             answer = b""
         except TimeoutError:
             self._stop()
+            raise ChildLost(
+                f"the checker's process gave no answer in {self._seconds * WALL_FACTOR:g} s: is the machine overloaded?"
+            ) from None
+        if answer.endswith(b"\n"):
+            return Verdict.model_validate_json(answer)
+        code = process.wait()
+        self._stop()
+        if code == -signal.SIGXCPU:
             return _failed(task, TIME_LIMIT, f"comparing this answer took more than {self._seconds:g} s")
-        if not answer.endswith(b"\n"):
-            self._stop()
-            return _failed(task, CRASHED, "reading this answer crashed the checker's process")
-        return Verdict.model_validate_json(answer)
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            raise ChildLost(f"the checker's process ended with {code} before it answered")
+        return _failed(task, CRASHED, "reading this answer crashed the checker's process")
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = process = subprocess.Popen(
@@ -79,7 +100,7 @@ class Child:
             ready = b""
         if ready != _READY:
             self._stop()
-            raise RuntimeError(f"the checker's process did not start: {' '.join(self._command)}")
+            raise ChildLost(f"the checker's process did not start: {' '.join(self._command)}")
         return process
 
     def _stop(self) -> None:
@@ -105,6 +126,12 @@ def _failed(task: Task, error: str, detail: str) -> Verdict:
     return judgement.verdict(task, error, detail)
 
 
+def _allow_cpu(seconds: float) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
 def main() -> int:
     """The child: verdicts by the rule `module:function` of the command line for the lines on stdin until it closes."""
     module, _, function = sys.argv[1].partition(":")
@@ -116,6 +143,7 @@ def main() -> int:
     out.write(_READY)
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        _allow_cpu(request["seconds"])
         verdict = rule(Task.model_validate(request["task"]), request["text"])
         out.write(verdict.model_dump_json().encode() + b"\n")
     return 0

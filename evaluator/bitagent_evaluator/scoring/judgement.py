@@ -20,7 +20,10 @@ MISSING_CALL = "relevance_error:decoder_failed"
 UNCHECKABLE = "ast_checker:raised"
 NO_GROUND_TRUTH = "no_ground_truth"
 
-_CATEGORIES = frozenset(BfclCategory)
+_CALL_CATEGORIES = frozenset(
+    category for category in BfclCategory if any(word in category for word in ("simple", "multiple", "parallel"))
+)
+"""Categories that the official checker has a rule for; a call in any other, it would judge as a simple one."""
 _CHECKER_FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What the checker raises on values that it was not written for, such as a list where a list of dicts is expected."""
 
@@ -98,7 +101,7 @@ def checker_category(task: Task) -> str:
     """
     if len(task.ground_truth or ()) > 1 and "parallel" not in task.category:
         return BfclCategory.PARALLEL
-    if task.category in _CATEGORIES and ("simple" not in task.category or len(task.functions) == 1):
+    if task.category in _CALL_CATEGORIES and ("simple" not in task.category or len(task.functions) == 1):
         return task.category
     if len(task.ground_truth or ()) > 1:
         return BfclCategory.PARALLEL

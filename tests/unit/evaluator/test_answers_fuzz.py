@@ -14,8 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitagent_evaluator.answers import MAX_CHARACTERS, AnswerError, decode, is_call_list
+from bitagent_evaluator.answers import (
+    MAX_CHARACTERS,
+    AnswerError,
+    AnswerSyntax,
+    decode,
+    decode_any,
+    is_call_list,
+    normalise,
+)
 from bitagent_evaluator.answers.folding import fold
+from bitagent_evaluator.answers.python import MAX_INTEGER_BITS
+from bitagent_evaluator.scoring.multi_turn.calls import executable
 
 SYMBOLS = "f ( ) [ ] { } a= 1 'x' , : . - ~ ** * + % << | lambda: f'{ }' \"\"\" \\ ` # x None ... := 99999999999999999999 é print( @ __import__('os')"
 WORDS = ["not ", "if ", "else ", "for x in ", "await ", "yield ", "\n", "\x00"]
@@ -149,6 +159,33 @@ def test_nothing_is_executed(text: str) -> None:
 def test_the_watch_sees_execution() -> None:
     with pytest.raises(AssertionError), nothing_executed():
         eval("1 + 1")
+
+
+HUGE = f"0x{'f' * 9000}"
+"""An integer that Python reads but does not write out."""
+UNWRITABLE = [
+    f"f(x={HUGE})",
+    f"f(x=-{HUGE})",
+    f"f(x=g({HUGE}))",
+    f"f(x=y[{HUGE}])",
+    f"f(x={{{HUGE}: 1}})",
+    f"f(x={HUGE} + 1)",
+]
+
+
+@pytest.mark.parametrize("text", UNWRITABLE, ids=lambda text: text.replace(HUGE, "HUGE"))
+def test_an_integer_that_cannot_be_written_out_is_refused(text: str) -> None:
+    for read_by in (decode, executable, lambda text: decode_any(text, [AnswerSyntax.REWOO, AnswerSyntax.PYTHON])):
+        with pytest.raises(AnswerError, match="bits") as error:
+            read_by(text)
+        assert error.value.refused
+    assert normalise(text, list(AnswerSyntax)) == text
+
+
+def test_the_largest_integers_can_be_written_out() -> None:
+    largest = f"0b{'1' * MAX_INTEGER_BITS}"
+    for text in (f"f(x={largest})", f"f(x={' + '.join([largest] * 4)})", f"f(x=-{largest})"):
+        assert repr(decode(text))
 
 
 SIZE = 1_000_000

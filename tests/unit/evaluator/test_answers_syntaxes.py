@@ -144,6 +144,7 @@ NOT_READ = {
     "params yaml half a character": (PARAMS, "function: f\nparams:\n  a: \ud800"),
     "params yaml too large a float": (PARAMS, "function: f\nparams:\n  a: 1e999"),
     "params yaml too many digits": (PARAMS, "function: f\nparams:\n  a: 1" + "0" * 5000),
+    "params yaml too many hexadecimal digits": (PARAMS, "function: f\nparams:\n  a: 0x1" + "0" * 5000),
     "no plan": (REWOO, "Plan: think.\nAnswer: #E1"),
     "step without a call": (REWOO, "#E1 = the weather"),
     "step broken": (REWOO, "#E1 = f(a=1)\n#E2 = g(b="),

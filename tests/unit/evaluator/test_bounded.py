@@ -37,6 +37,9 @@ class Probe:
         return {"value": len(bytearray(8 << 30))}
     def nest(self, body, blobs):
         return self.nest(body, blobs)
+    def panic(self, body, blobs):
+        class PanicException(BaseException): pass
+        raise PanicException("index out of bounds")
     def shout(self, body, blobs):
         return {"value": "x" * body["size"]}
     def write(self, body, blobs):
@@ -95,6 +98,7 @@ def test_refusal_carries_reason_and_message(child: BoundedProcess) -> None:
     ("action", "words"),
     [
         ("fail", "KeyError"),
+        ("panic", "PanicException: index out of bounds"),
         ("spin", "processor time"),
         ("power", "processor time"),
         ("hoard", "more memory"),
@@ -111,6 +115,22 @@ def test_fault_of_the_input(child: BoundedProcess, action: str, words: str) -> N
 def test_answer_that_is_too_long(child: BoundedProcess) -> None:
     with pytest.raises(InputFault, match="allowed 1048576"):
         child.call({"do": "shout", "size": 2 << 20})
+
+
+def test_answer_that_does_not_fit_into_the_memory(probe: str) -> None:
+    with (
+        BoundedProcess(probe, Limits(memory_bytes=256 << 20)) as process,
+        pytest.raises(InputFault, match="more memory"),
+    ):
+        process.call({"do": "shout", "size": 100 << 20})
+
+
+def test_request_that_does_not_fit_into_the_memory(probe: str) -> None:
+    with (
+        BoundedProcess(probe, Limits(memory_bytes=256 << 20)) as process,
+        pytest.raises(InputFault, match="more memory"),
+    ):
+        process.call({"do": "echo", "value": "x" * (100 << 20)})
 
 
 def test_child_writes_no_file(child: BoundedProcess, tmp_path: Path) -> None:

@@ -299,3 +299,26 @@ def test_the_line_in_the_help_is_a_task(tmp_path: Path) -> None:
         )
         == 0
     )
+
+
+HOSTILE = "x\x1b[2J\u202e[/red]"
+
+
+def test_what_strangers_wrote_cannot_steer_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task = json.loads(line(1)) | {
+        "id": HOSTILE,
+        "category": HOSTILE,
+        "messages": [{"role": "user", "content": HOSTILE}],
+    }
+    task["functions"][0] |= {"name": HOSTILE, "description": HOSTILE}
+    task["ground_truth"] = [{HOSTILE: {"a": [1]}}]
+    (tmp_path / "in.jsonl").write_text(json.dumps(task) + "\n")
+    sets = [str(tmp_path / name) for name in ("a", "b")]
+    for out, alter in zip(sets, ([], ["--alter", "function-mask"]), strict=True):
+        given = ["build", "--jsonl", str(tmp_path / "in.jsonl"), "--count", "1", "--seed", "[/]", "--out", out, *alter]
+        assert tasks_verb.main(given) == 0
+    for arguments in (["show", sets[0]], ["show", sets[1], "--id", HOSTILE], ["diff", *sets]):
+        assert tasks_verb.main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\u202e" not in shown
+    assert r"x\x1b[2J\u202e[/red]" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,39 @@ def test_damaged_results_are_refused(results_directory: Any, name: str, before: 
     directory = results_directory("a", verdicts("+-"))
     changed(directory / name, before, after)
     with pytest.raises(ResultsError, match=told):
+        read_results(directory)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('"score": "0.500000"', '"score": "0.900000"', "score is 0.900000, the verdicts come to 0.500000"),
+        ('"passed": 1', '"passed": 2', "passed is 2, the verdicts come to 1"),
+        ('"total": 2', '"total": 3', "total is 3"),
+        ('"passed": 1,\n      "total": 1', '"passed": 0,\n      "total": 1', "categories is"),
+        (
+            '"leaderboard": {\n    "Non-Live Multiple AST": "0.500000"',
+            '"leaderboard": {\n    "Non-Live Multiple AST": "0.900000"',
+            "Non-Live Multiple AST is 0.900000",
+        ),
+    ],
+    ids=["score", "passed", "total", "category", "leaderboard"],
+)
+def test_a_manifest_that_says_other_than_its_verdicts_is_refused(
+    results_directory: Any, before: str, after: str, told: str
+) -> None:
+    given = verdicts("+-")
+    if "leaderboard" in before:
+        given = [verdict.model_copy(update={"category": "multiple"}) for verdict in given]
+    directory = results_directory("a", given)
+    changed(directory / "manifest.json", before, after)
+    with pytest.raises(ResultsError, match=re.escape(told)):
+        read_results(directory)
+
+
+def test_several_verdicts_on_one_task_are_refused(results_directory: Any) -> None:
+    directory = results_directory("a", verdicts("+")[:1] * 3)
+    with pytest.raises(ResultsError, match="several verdicts on one task"):
         read_results(directory)
 
 

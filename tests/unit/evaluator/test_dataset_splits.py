@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitagent_evaluator.tasks import TaskSetError
+from bitagent_evaluator.tasks.data.repository import HubFile, Revision
 from bitagent_evaluator.tasks.data.splits import files_of_split
+from bitagent_evaluator.tasks.data.web import WebFile
 
 BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
     "one file is train": (["glaive.json", "README.md"], "train", ["glaive.json"]),
@@ -74,6 +77,41 @@ def test_what_there_is_is_told(
 ) -> None:
     with pytest.raises(TaskSetError, match=message):
         files_of_split(files, card, config=config, split=split)
+
+
+@pytest.mark.parametrize("member", ["data_files", "data_dir", "config_name"])
+def test_a_name_that_is_its_own_alias_many_times_over_is_none(member: str) -> None:
+    """Forty lines of YAML: written out, it has 2**40 parts."""
+    bomb: Any = "a/more.jsonl"
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    card = {"configs": [{member: bomb}]}
+    if member == "data_files":
+        with pytest.raises(TaskSetError, match="no split 'train'"):
+            files_of_split(FILES, card, config=None, split="train")
+    else:
+        assert files_of_split(FILES, card, config=None, split="test") == ["b/test.jsonl"]
+
+
+class Here:
+    """A file of a repository without a server."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._content
+
+
+@pytest.mark.parametrize(
+    ("header", "card"),
+    [(b"a: 1", {"a": 1}), (b"made: 2026-13-45", {}), (b"x: " + b"[" * 5000, {}), (b"x: [", {}), (b"- a", {})],
+    ids=["fine", "no date", "deep", "broken", "no object"],
+)
+def test_the_header_of_a_readme(header: bytes, card: dict[str, Any]) -> None:
+    readme = b"---\n" + header + b"\n---\nText"
+    file = HubFile("README.md", len(readme), cast(WebFile, Here(readme)))
+    assert Revision("a" * 40, {"README.md": file}).card() == card
 
 
 def test_a_hostile_pattern_does_not_hang() -> None:

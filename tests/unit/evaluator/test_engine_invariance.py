@@ -80,6 +80,7 @@ def test_vllm_sees_the_choice_when_it_is_imported(
 def test_provenance_records_the_mode_and_the_engine_does_not_get_it(invariant: bool) -> None:
     config = {
         "hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3, "max_position_embeddings": 2048,
+        "intermediate_size": 288, "vocab_size": 640,
     }  # fmt: skip
     plan = plan_engine(config, EngineChoices(), Hardware(1, "GPU", invariant), lengths=[9], max_tokens=9)
     assert plan.recorded == {**plan.arguments, "batch_invariant": invariant}

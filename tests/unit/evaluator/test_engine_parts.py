@@ -30,7 +30,12 @@ CONFIG: dict[str, Any] = {
     "num_key_value_heads": 3,
     "max_position_embeddings": 2048,
     "dtype": "bfloat16",
+    "intermediate_size": 256,
+    "vocab_size": 512,
 }
+SHAPE: dict[str, Any] = {
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 16_384, "vocab_size": 32_000,
+}  # fmt: skip
 
 
 def plan(
@@ -110,8 +115,33 @@ def test_gpu_leaves_memory_to_vllm() -> None:
     ("heads", "groups", "gpus", "wanted"), [(28, 4, 4, 4), (28, 4, 3, 2), (14, 2, 8, 2), (3, 3, 2, 1), (32, 8, 8, 8)]
 )
 def test_heads_divide_among_gpus(heads: int, groups: int, gpus: int, wanted: int) -> None:
-    config = {"num_attention_heads": heads, "num_key_value_heads": groups}
+    config = {**SHAPE, "num_attention_heads": heads, "num_key_value_heads": groups}
     assert tensor_parallel_size(config, gpus) == wanted
+
+
+@pytest.mark.parametrize(
+    ("members", "gpus", "wanted"),
+    [
+        ({"intermediate_size": 8 * 1365 + 4}, 8, 4),
+        ({"num_attention_heads": 12, "num_key_value_heads": 12, "vocab_size": 151_936}, 3, 2),
+        (
+            {"num_attention_heads": 12, "num_key_value_heads": 12, "vocab_size": 128_256, "intermediate_size": 3072},
+            3,
+            3,
+        ),
+        ({"quantization_config": {"group_size": 128}, "intermediate_size": 13_824}, 8, 4),
+        ({"quantization_config": {"group_size": -1}, "intermediate_size": 13_824}, 8, 8),
+        (
+            {"quantization_config": {"config_groups": {"g": {"weights": {"group_size": 32}}}}, "intermediate_size": 96},
+            8,
+            1,
+        ),
+        ({"quantization_config": {"group_size": 128}, "intermediate_size": 100}, 1, 1),
+    ],
+    ids=["inner layer", "vocabulary", "all divide", "groups", "one group a row", "compressed-tensors", "one GPU"],
+)
+def test_everything_that_is_cut_divides_among_gpus(members: dict[str, Any], gpus: int, wanted: int) -> None:
+    assert tensor_parallel_size(SHAPE | members, gpus) == wanted
 
 
 def test_engine_sees_configuration_and_weights_only(checkpoint: Any) -> None:

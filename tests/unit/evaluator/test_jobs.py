@@ -122,6 +122,7 @@ def test_evaluate_job_with_another_task_set_is_infrastructure(tmp_path: Path, mo
 
 BROKEN = {
     "no JSON": (b"{", FetchSummary, "not valid"),
+    "endlessly nested": (b"[" * 100_000, FetchSummary, "not valid"),
     "unknown kind": (document(kind="Dance"), FetchSummary, "Dance"),
     "missing member": (document(kind="Evaluate"), EvaluateSummary, "modelDir"),
     "surplus member": (document(kind="TaskSet", outDir="/x", tasks={}, speed=1), TaskSetSummary, "not valid"),

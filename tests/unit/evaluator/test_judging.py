@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bitagent_crds.fields import PromptFormat
@@ -92,3 +94,8 @@ def test_leaving_early_ends_the_processes() -> None:
     with Judging([task(1)], PromptFormat.BFCL, "Bfcl", judges=2) as judging:
         processes = [judge._process for judge in judging._judges]
     assert all(process.poll() is not None for process in processes)
+
+
+def test_a_key_that_stops_the_run_does_not_reach_the_processes() -> None:
+    with Judging([task(1)], PromptFormat.BFCL, "Bfcl", judges=1) as judging:
+        assert os.getpgid(judging._judges[0]._process.pid) != os.getpgid(0)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bitagent_crds.evaluation import Scorer
 from bitagent_crds.results import Expects, Response, Task, Verdict
 from bitagent_evaluator.cli import compare as compare_verb
+from bitagent_evaluator.cli import report as report_verb
 from bitagent_evaluator.reports.comparison import Finding
 from bitagent_evaluator.reports.loss_comparison import LossComparison, compare_losses
 from bitagent_evaluator.reports.loss_plot import loss_histogram
@@ -106,6 +107,28 @@ def test_the_verb_compares_losses(results_directory: Any, capsys: pytest.Capture
     assert compare_verb.main([str(a), str(b), "--json"]) == 0
     document = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (document["finding"], document["overall"]["a_loss"]) == ("B is better", "inf")
+
+
+def test_losses_up_to_other_lengths_are_not_compared(
+    results_directory: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = write(results_directory, "a", BASE), write(results_directory, "b", BASE)
+    manifest = b / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"sequence_length": 2048', '"sequence_length": 64'))
+    assert compare_verb.main([str(a), str(b)]) == 2
+    assert "up to --sequence-length 2048" in capsys.readouterr().err
+    assert report_verb.main([str(a), str(b), "--out", str(tmp_path / "page.html")]) == 2
+    assert "measured losses up to --sequence-length 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("member", ["loss", "batch_losses"])
+def test_losses_that_do_not_follow_from_the_verdicts_are_refused(results_directory: Any, member: str) -> None:
+    directory = write(results_directory, "a", BASE)
+    content = json.loads((directory / "manifest.json").read_text())
+    content[member] = "0.100000" if member == "loss" else ["0.100000", *content[member][1:]]
+    (directory / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=f"{member} is"):
+        read_results(directory)
 
 
 def test_losses_are_not_compared_with_scores(results_directory: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -183,7 +183,7 @@ def test_the_fingerprint_tells_prompt_from_reference(models: Path) -> None:
 def test_steps_are_small_enough_for_all_logits() -> None:
     config = {
         "hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3, "num_key_value_heads": 3,
-        "max_position_embeddings": 2048,
+        "max_position_embeddings": 2048, "intermediate_size": 288, "vocab_size": 640,
     }  # fmt: skip
     plan = plan_engine(config, EngineChoices(dtype=DType.FLOAT32), Hardware(1, "GPU"), lengths=[2048], max_tokens=0)
     limited = for_losses(plan)

@@ -10,7 +10,7 @@ import pytest
 from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.results import Expects, Language, Task
 from bitagent_crds.sources import BfclCategory, BfclSource
-from bitagent_evaluator.alterations import alter_tasks
+from bitagent_evaluator.alterations import Choices, alter_tasks
 from bitagent_evaluator.scoring.exact_match import expected_calls
 from bitagent_evaluator.scoring.judgement import checker_category, judge
 from bitagent_evaluator.tasks.bfcl import BfclTasks
@@ -182,3 +182,24 @@ def test_half_of_a_right_answer_is_wrong() -> None:
             for name, arguments in call.items()
         )
         assert not judge(found, f"[{half}]").passed
+
+
+@pytest.mark.parametrize("name", ["merge", "distractor_tools"])
+def test_tasks_that_share_their_functions_are_told_apart_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own tasks often have one set of functions: with a choice for every pair, 20,000 such tasks took hours."""
+    names = ("weather_now", "weather_map", "weather_alert", "weather_station")
+    tasks = [
+        task(f"t{i}", *names).model_copy(update={"functions": [function(name, f"Number {i}.") for name in names]})
+        for i in range(400)
+    ]
+    made: list[str] = []
+    number = Choices.number
+
+    def counted(choices: Choices, low: int, high: int, *what: str) -> int:
+        made.append(choices.task_id)
+        return number(choices, low, high, *what)
+
+    monkeypatch.setattr(Choices, "number", counted)
+    altered, _ = alter_tasks(tasks, [Spec.model_validate({name: {}})], seed="s", available=tasks)
+    assert altered == tasks
+    assert len(made) < 250 * len(tasks)

@@ -128,6 +128,18 @@ def test_state_stays_within_one_set_of_systems() -> None:
     assert STATE["GorillaFileSystem"]["root"]["home"]["contents"] == {}
 
 
+def test_tables_of_long_context_are_of_one_set_of_systems_too() -> None:
+    state = {"TravelAPI": {"access_token": "t", "credit_card_list": {}}}
+    card = "access_token='t', card_id='1234567812345678'"  # not of the state, but of the package's own table
+    flight = "travel_date='2026-12-01', travel_from='SFO', travel_to='LAX', travel_class='economy'"
+    one, other = (Systems(["TravelAPI"], state, long_context=True) for _ in range(2))
+    before = one.run(f"get_credit_card_balance({card})")
+    assert json.loads(one.run(f"book_flight({card}, {flight})"))["booking_status"] is True
+    assert one.run(f"get_credit_card_balance({card})") != before
+    assert other.run(f"get_credit_card_balance({card})") == before
+    assert Systems(["TravelAPI"], state, long_context=True).run(f"get_credit_card_balance({card})") == before
+
+
 def test_a_system_that_needs_a_network_is_none() -> None:
     assert len(SYSTEMS) == 8
     with pytest.raises(ValueError, match="no system 'WebSearchAPI'; there are: GorillaFileSystem"):

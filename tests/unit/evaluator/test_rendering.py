@@ -17,7 +17,7 @@ from bitagent_crds.fields import PromptFormat
 from bitagent_crds.results import Expects, Task
 from bitagent_evaluator.faults import ModelFault
 from bitagent_evaluator.formats import Chat, RawPrompt
-from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter, Refusal
+from bitagent_evaluator.rendering.prompts import LIMITS, MAX_ANSWER_CHARACTERS, PromptWriter, Refusal
 from bitagent_evaluator.rendering.template import CHATML, MAX_PROMPT_CHARACTERS, ChatTemplate
 from bitagent_evaluator.rendering.tokens import special_tokens, stop_ids
 from bitagent_evaluator.runs.asking import Asked, open_wording, prepare_ways
@@ -80,6 +80,16 @@ HOSTILE = {
     "too long a source": (template(" " * 65_537), Reason.TEMPLATE_REFUSED, "65537"),
     "unknown tokenizer": (tokenizer(lambda c: {**c, "model": {"type": "Magic"}}), Reason.BAD_TOKENIZER, "tokenizer"),
     "no tokenizer model": (tokenizer(lambda c: {}), Reason.BAD_TOKENIZER, "tokenizer"),
+    "tokenizer whose reader panics": (
+        tokenizer(lambda c: {**c, "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}),
+        Reason.BAD_TOKENIZER,
+        "PanicException",
+    ),
+    "tokenizer that panics": (
+        tokenizer(lambda c: {**c, "pre_tokenizer": {"type": "FixedLength", "length": 0}}),
+        Reason.BAD_TOKENIZER,
+        "PanicException",
+    ),
 }  # fmt: skip
 
 
@@ -175,6 +185,24 @@ def test_hostile_model_is_refused_within_bounds(
     assert fault.value.reason is reason
     assert words in fault.value.message
     assert time.monotonic() - started < 60
+
+
+def with_long_token(content: dict[str, Any]) -> dict[str, Any]:
+    """Token 0 stands for 100,000 letters."""
+    first = next(token for token, number in content["model"]["vocab"].items() if number == 0)
+    vocabulary = {
+        "a" * 100_000 if token == first else token: number for token, number in content["model"]["vocab"].items()
+    }
+    added = [token for token in content["added_tokens"] if token["id"] != 0]
+    return {**content, "added_tokens": added, "model": {**content["model"], "vocab": vocabulary, "merges": []}}
+
+
+def test_answers_of_any_length_take_bounded_room(checkpoint: Any) -> None:
+    tokenizer(with_long_token)(checkpoint)
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load()
+        assert [len(text) for text in writer.read([[0] * 50, []])] == [MAX_ANSWER_CHARACTERS, 0]
+        assert [len(text) for text in writer.read([[0] * 2], special_tokens=True)] == [200_000]
 
 
 TEXTS = ["[INST] Hé <|im_start|> [/INST]", "", "a <s> b"]

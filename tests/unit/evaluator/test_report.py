@@ -226,6 +226,14 @@ def test_limited_run_is_about_the_first_tasks(
     assert verb.main([str(directory), "--tasks", str(task_set[0]), "--out", str(tmp_path / "report.html")]) == 0
 
 
+def test_verdicts_on_other_tasks_are_refused(
+    results_directory: Any, task_set: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = results_directory("other", [verdict(99, False)], task_set_digest=digest_of(encode_tasks([task(0)])))
+    assert verb.main([str(directory), "--tasks", str(task_set[0]), "--out", str(tmp_path / "report.html")]) == 2
+    assert "has a verdict on t99" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -169,6 +169,31 @@ def test_results_that_cannot_be_written_are_told(original: Path, verb: Any, caps
     assert "Not a directory" in capsys.readouterr().err
 
 
+def test_answers_that_lie_there_already_count_only_when_asked_to(
+    original: Path, verb: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever hands over a result could lay answers beside it and have them compared with themselves."""
+    (original / "again").mkdir()
+    for name in ("responses.jsonl", "run.json"):
+        shutil.copy(original / name, original / "again" / name)
+    assert verb(Answering("[other()]"), original) == reproduce.EXIT_DIFFERENT
+    for name in ("responses.jsonl", "run.json"):
+        shutil.copy(original / name, original / "again" / name)
+    assert verb(Answering("[other()]"), original, "--resume") == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("out", ["results", "results/../results", "again/../results/"])
+def test_a_result_is_not_written_over_by_its_repetition(
+    original: Path, verb: Any, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    (original.parent / "again").mkdir()
+    before = {path.name: path.read_bytes() for path in original.iterdir()}
+    assert verb(Answering("no idea"), original, "--out", original.parent / out) == 2
+    assert "name another directory" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in original.iterdir()} == before
+
+
 def test_other_words_with_the_same_verdicts_are_reproduced(
     original: Path, verb: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -187,12 +212,26 @@ def test_other_words_with_the_same_verdicts_are_reproduced(
             "answers of a language model (rewrites.jsonl): give them with --rewrites",
         ),
         ({"task_set.spec.count": 0}, "this version cannot build the task set: count"),
+        ({"choices": {"dtype": "octal"}}, "this version cannot start the engine: choices.dtype"),
+        ({"score": "0.250000"}, "score is 0.250000, the verdicts come to 1.000000"),
         ({"weights_digest": "sha256:" + "0" * 64}, "the result is about sha256:000"),
         ({"engine.url": "http://here/v1"}, "answered behind http://here/v1"),
         ({"repo": "/nowhere/model"}, "give it with --model"),
         ({"repo": "volume/claim/x", "commit": "a" * 40}, "cluster's volume volume/claim/x"),
     ],
-    ids=["no task set", "other tasks", "file", "rewriter", "spec", "weights", "endpoint", "directory gone", "volume"],
+    ids=[
+        "no task set",
+        "other tasks",
+        "file",
+        "rewriter",
+        "spec",
+        "choices",
+        "score",
+        "weights",
+        "endpoint",
+        "directory gone",
+        "volume",
+    ],
 )
 def test_what_cannot_be_done_again(
     original: Path, verb: Any, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str

@@ -32,6 +32,8 @@ from bitagent_evaluator.alterations.rewriting.values import canonical_number, ke
         ("apple", "two apples", "apples, two", True),
         ("apple", "an apple", "apples", False),
         ("car", "a scary car", "a scary one", False),
+        ("café Ünal", "the cafe\u0301 U\u0308nal now", "now the cafe\u0301 U\u0308nal", True),
+        ("café Ünal", "the cafe\u0301 U\u0308nal now", "now that place", False),
         ("average", "the mean", "anything", True),
         ("C++ (17)", "use C++ (17) here", "here, C++ (17) is used", True),
         ("  ", "a  b", "ab", True),
@@ -66,6 +68,14 @@ def test_values_stay(value: Any, before: str, after: str, expected: bool) -> Non
         ("2024-05-01", "on 2024-05-02", False),
         ("1.50 euros", "1.5 euros", True),
         ("1,500,000.50", "1500000.5", True),
+        ("at -5 degrees", "at 5 degrees", False),
+        ("at 5 degrees", "at -5 degrees", False),
+        ("at -5 degrees", "when it has minus 5 degrees", True),
+        ("at negative 5 degrees", "at \u22125 degrees", True),
+        ("2024-05-01, room 3-5", "room 3-5 on 2024-05-01", True),
+        ("5 million people", "5 billion people", False),
+        ("two thousand", "two", False),
+        ("three Million", "MILLIONS, three of them", True),
     ],
 )
 def test_numbers_stay(before: str, after: str, expected: bool) -> None:

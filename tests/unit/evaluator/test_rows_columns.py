@@ -119,6 +119,18 @@ def test_long_ids_become_their_digest() -> None:
     assert len(task.id) == 64
 
 
+def with_default(value: Any, **more: Any) -> dict[str, Any]:
+    return {"name": "add", "parameters": {"a": {"type": "int", "default": value, **more}}}
+
+
+def with_type(kind: str) -> dict[str, Any]:
+    return {"name": "add", "parameters": {"a": {"type": kind}}}
+
+
+def deep(levels: int) -> Any:
+    return json.loads("[" * levels + "]" * levels)
+
+
 LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "no column": ({"q": "?"}, "without column 'tools'"),
     "empty question": (ROW | {"q": " "}, Reason.NO_QUESTION),
@@ -131,8 +143,12 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "another argument": (ROW | {"answers": [CALL | {"arguments": {"a": 1, "b": 2}}]}, Reason.UNKNOWN_ARGUMENT),
     "missing argument": (ROW | {"answers": [CALL | {"arguments": {}}]}, Reason.NO_ARGUMENT),
     "NaN": (ROW | {"answers": [CALL | {"arguments": {"a": float("nan")}}]}, Reason.NOT_JSON),
+    "half a character in the question": (ROW | {"q": "\ud800"}, Reason.NOT_JSON),
+    "a default that is too deep": (ROW | {"tools": [with_default(deep(300))]}, Reason.NOT_JSON),
+    "calls without end": (ROW | {"answers": [CALL] * 5000}, Reason.TOO_MANY_CALLS),
+    "a type in a type without end": (ROW | {"tools": [with_type("Optional[" * 3000 + "int" + "]" * 3000)]}, Reason.BAD_FUNCTIONS),
     "a set": (ROW | {"answers": [CALL | {"arguments": {"a": {1}}}]}, Reason.NOT_JSON),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("row", "reason"), LEFT_OUT.values(), ids=LEFT_OUT)
@@ -142,10 +158,21 @@ def test_left_out(row: dict[str, Any], reason: str) -> None:
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize("value", [None, "", 1.5, True, {"a": 1}])
+@pytest.mark.parametrize("value", [None, "", 1.5, True, {"a": 1}, "\ud800"])
 def test_ids_are_texts_or_whole_numbers(value: Any) -> None:
     with pytest.raises(RowSkipped):
         read(ROW | {"id": value}, question="q", functions="tools", answers="answers", id="id")
+
+
+def test_items_of_no_list_say_nothing() -> None:
+    row = ROW | {"tools": [with_default(1, items="x")], "answers": [CALL | {"arguments": {"a": [0.5]}}]}
+    assert read(row).ground_truth == [{"add": {"a": [[0.5]]}}]
+
+
+@pytest.mark.parametrize("role", ["category", "reference"])
+def test_halves_of_characters_anywhere(role: str) -> None:
+    with pytest.raises(RowSkipped, match=Reason.NOT_JSON):
+        read({"q": "Why?", "good": "Because.", role: "\udfff"}, **{"question": "q", "reference": "good", role: role})
 
 
 @pytest.mark.parametrize("value", [None, " ", 3])

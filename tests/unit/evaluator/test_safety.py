@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.safety.evidence import Judgement
 from bitagent_evaluator.safety.inspect import directory_reader, directory_sizes, inspect
+from bitagent_evaluator.safety.license import card_license
 
 GIB = 1 << 30
 
@@ -123,6 +125,13 @@ BAD = {
     "10**12 positions": (lambda m: m.config(max_position_embeddings=10**12), Reason.BAD_CONFIG, "max_position"),
     "no vocabulary size": (lambda m: m.config(vocab_size=None), Reason.BAD_CONFIG, "vocab_size"),
     "heads do not divide": (lambda m: m.config(num_attention_heads=5), Reason.BAD_CONFIG, "heads"),
+    "wide queries": (
+        lambda m: m.config(num_attention_heads=13, num_key_value_heads=1, head_dim=32), Reason.BAD_CONFIG, "width of the queries is 416, allowed 384"
+    ),
+    "wide keys": (
+        lambda m: m.config(num_attention_heads=7, num_key_value_heads=7, head_dim=32), Reason.BAD_CONFIG, "keys and values is 224, allowed 192"
+    ),
+    "wide inner layer": (lambda m: m.config(intermediate_size=1537), Reason.BAD_CONFIG, "inner layer is 1537, allowed 1536"),
     "rope factor": (
         lambda m: m.config(rope_parameters={"rope_type": "yarn", "factor": 1e9}), Reason.BAD_CONFIG, "factor"
     ),
@@ -216,12 +225,30 @@ def test_engine_sees_known_members_only(checkpoint: Any) -> None:
         (b"---\nlicense: {a: b}\n---\n", ""),
         (b"---\n&a [*a, *b]\n---\n", ""),
         (b"---\nlicense: !!python/object/apply:os.system [id]\n---\n", ""),
+        (b"---\nlicense: mit\nx: !!int ''\n---\n", ""),
     ],
-    ids=["plain", "crlf", "other", "list", "none", "object", "broken yaml", "code"],
+    ids=["plain", "crlf", "other", "list", "none", "object", "broken yaml", "code", "tag"],
 )
 def test_license_of_the_card(checkpoint: Any, card: bytes, license_name: str) -> None:
     (checkpoint.path / "README.md").write_bytes(card)
     assert judged(checkpoint.path).license == license_name
+
+
+def test_long_card_is_read_at_once() -> None:
+    card = b"---\nlicense: mit\n" + b"a: [1, 2, 3]\n" * 19_000 + b"---\n"
+    started = time.process_time()
+    assert card_license(card) == "mit"
+    assert time.process_time() - started < 2  # a reader in plain Python takes four on a fast machine
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_small_files_are_utf_8(checkpoint: Any, name: str, encoding: str) -> None:
+    """Other readers of these files take nothing else."""
+    file = checkpoint.path / name
+    file.write_bytes(file.read_text().encode(encoding))
+    refusal = judged(checkpoint.path).refusal
+    assert refusal is not None and f"{name} is no JSON" in refusal[1]
 
 
 def test_template_in_the_tokenizer_configuration(checkpoint: Any, models: Path) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
+from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.architectures.registry import ARCHITECTURES
 from bitagent_evaluator.safety.configuration import checked
 from bitagent_evaluator.safety.evidence import Evidence
@@ -69,6 +72,50 @@ CASES = {
     "mistral": ("MistralForCausalLM", {"sliding_window": None}, 9),
     "qwen3": ("Qwen3ForCausalLM", {"head_dim": 32}, 11),
 }
+
+
+@given(
+    st.integers(32, 512),
+    st.integers(32, 512),
+    st.integers(1, 32),
+    st.integers(1, 4),
+    st.integers(1, 16),
+    st.integers(32, 128),
+)
+def test_parameters_bound_the_cache(hidden: int, inner: int, layers: int, groups: int, heads: int, head: int) -> None:
+    """What admission relies on: keys and values of a token are at most sqrt(2 * layers * parameters) numbers."""
+    changes = {
+        "hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers, "head_dim": head,
+        "num_key_value_heads": heads, "num_attention_heads": heads * groups,
+    }  # fmt: skip
+    if heads * groups * head > 4 * hidden or heads * head > 2 * hidden or inner > 16 * hidden:
+        with pytest.raises(Refused) as refused:
+            checked(named("Qwen3ForCausalLM", **changes))
+        assert "width of the" in refused.value.message
+        return
+    config = checked(named("Qwen3ForCausalLM", **changes))
+    shapes = ARCHITECTURES["Qwen3ForCausalLM"].tensors(config).required.values()
+    assert 2 * layers * heads * head <= math.sqrt(2 * layers * sum(map(math.prod, shapes)))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "inner", "heads", "groups", "head"),
+    [(896, 4864, 14, 2, 64), (1024, 3072, 16, 8, 128), (2560, 9728, 32, 8, 128), (4096, 11008, 32, 32, 128), (5120, 14336, 32, 8, 128)],
+    ids=["Qwen2.5 0.5B", "Qwen3 0.6B", "Qwen3 4B", "Llama 2 7B", "Mistral Nemo"],
+)  # fmt: skip
+def test_known_proportions(hidden: int, inner: int, heads: int, groups: int, head: int) -> None:
+    changes = {"num_attention_heads": heads, "num_key_value_heads": groups, "head_dim": head}
+    checked(named("Qwen3ForCausalLM", hidden_size=hidden, intermediate_size=inner, **changes))
+
+
+@pytest.mark.parametrize(
+    ("stored", "said", "used"),
+    [("BF16", "float32", "bfloat16"), ("F16", "float32", "float16"), ("F32", "float32", "float32"), ("F32", "bfloat16", "bfloat16")],
+)  # fmt: skip
+def test_the_number_format_is_no_wider_than_what_is_stored(models: Path, stored: str, said: str, used: str) -> None:
+    config = named("Qwen2ForCausalLM", dtype=said)
+    found = judge(evidence(models, config, plain(config, stored))).config
+    assert found is not None and found["dtype"] == used
 
 
 @pytest.mark.parametrize(("architecture", "changes", "per_layer"), CASES.values(), ids=CASES.keys())

@@ -7,6 +7,7 @@ import math
 import struct
 
 import pytest
+import safetensors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,26 @@ def laid_out(layout: dict[str, tuple[str, tuple[int, ...]]]) -> tuple[dict[str, 
         entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     return entries, at
+
+
+TENSOR = '{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}'
+UNREADABLE = {
+    "UTF-16": f'{{"a": {TENSOR}}}'.encode("utf-16"),
+    "byte order mark": f'\ufeff{{"a": {TENSOR}}}'.encode(),
+    "metadata that is no text": f'{{"__metadata__": {{"a": 1}}, "a": {TENSOR}}}'.encode(),
+    "metadata in a list": f'{{"__metadata__": [""], "a": {TENSOR}}}'.encode(),
+    "a number that JSON has not": f'{{"a": {{"x": NaN, {TENSOR[1:]}}}'.encode(),
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_header_that_safetensors_would_not_read_is_refused(text: bytes) -> None:
+    data = struct.pack("<Q", len(text)) + text + bytes(4)
+    with pytest.raises(safetensors.SafetensorError):
+        safetensors.deserialize(data)
+    with pytest.raises(Refused) as refusal:
+        parse_header("m", data, len(data))
+    assert refusal.value.reason == Reason.CORRUPT_WEIGHTS
 
 
 @given(layouts)

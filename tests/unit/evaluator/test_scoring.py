@@ -63,7 +63,12 @@ VERDICTS: dict[str, tuple[Task, str, str]] = {
     ),
     "refused": (task(ONE), "f(a=9**9**9)", "ast_decoder:refused"),
     "code": (task(ONE), "f(a=0 + int('1'))", "ast_decoder:refused"),
-    "the checker fails": (task(ONE), "f(a=0x" + "f" * 5000 + ")", "ast_checker:raised"),
+    "an integer too large to write out": (task(ONE), "f(a=0x" + "f" * 5000 + ")", "ast_decoder:refused"),
+    "the checker fails": (
+        task({"f": {"a": [{"x": 1}]}}, functions=[function(a={"type": "dict"})]),
+        "f(a={'x': 1})",
+        "ast_checker:raised",
+    ),
     "no call, prose": (task(expects=Expects.NO_CALL), "I cannot.", ""),
     "no call, empty": (task(expects=Expects.NO_CALL), "[]", ""),
     "no call, call": (task(expects=Expects.NO_CALL), "f(a=1)", "irrelevance_error:decoder_success"),

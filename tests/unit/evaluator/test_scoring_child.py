@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from bitagent_crds.results import Language, Task
+from bitagent_evaluator.bounded.process import ChildLost
 from bitagent_evaluator.scoring import answer, child, scorer
 from bitagent_evaluator.scoring.child import CRASHED, TIME_LIMIT, Child
 
@@ -66,6 +68,31 @@ def test_a_dead_child_fails_the_answer_and_the_next_is_judged(judge: Child) -> N
     assert judge.judge(task(Language.JAVA), '[Greeter.greet(a="x")]').passed
 
 
+def test_a_child_killed_from_outside_costs_no_answer(judge: Child) -> None:
+    assert judge.judge(task(Language.JAVA), '[Greeter.greet(a="x")]').passed
+    process = judge._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert judge.judge(task(Language.JAVA), '[Greeter.greet(a="x")]').passed
+
+
+def test_a_child_that_the_machine_does_not_let_run_is_nobodys_verdict(
+    judge: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, it uses no processor time."""
+    monkeypatch.setattr(child, "WALL_FACTOR", 0.5)
+    start = Child._start
+
+    def stopped(self: Child) -> Any:
+        process = start(self)
+        os.kill(process.pid, signal.SIGSTOP)
+        return process
+
+    monkeypatch.setattr(Child, "_start", stopped)
+    with pytest.raises(ChildLost, match="overloaded"):
+        judge.judge(task(Language.JAVA), '[Greeter.greet(a="x")]')
+
+
 def test_no_process_is_left(judge: Child) -> None:
     with Child() as made:
         assert made.judge(task(Language.JAVA), '[Greeter.greet(a="x")]').passed
@@ -95,6 +122,6 @@ def test_a_child_that_does_not_start_is_no_ones_verdict(monkeypatch: pytest.Monk
     monkeypatch.setattr(child.sys, "executable", "/bin/false")
     with (
         Child() as made,
-        pytest.raises(RuntimeError, match="the checker's process did not start: /bin/false -P -m bitagent_evaluator"),
+        pytest.raises(ChildLost, match="the checker's process did not start: /bin/false -P -m bitagent_evaluator"),
     ):
         made.judge(task(Language.JAVA), "")

@@ -73,6 +73,7 @@ WRONG: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "a number that JSON lacks": ('{"id": NaN}', "not JSON: "),
     "a number without end": ('{"id": 1e999}', "not JSON: "),
     "deep": ("[" * 100_000, "not JSON: "),
+    "deeper than a task set holds": (json.dumps(GOOD)[:-1] + ', "x": ' + "[" * 300 + "]" * 300 + "}", "nested more than 100 levels deep"),
     "too long": ('"' + "x" * MAX_LINE_BYTES + '"', f"longer than {MAX_LINE_BYTES} bytes"),
     "no id": ({key: value for key, value in GOOD.items() if key != "id"}, "field id: Field required"),
     "no messages": (GOOD | {"messages": []}, "field messages: there must be at least one"),
@@ -84,6 +85,18 @@ WRONG: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
         GOOD | {"functions": [{"name": "f", "parameters": {"properties": {}, "required": ["a"]}}]},
         "field functions.0.parameters.required: must be a list of names in properties",
     ),
+    "required is no name": (
+        GOOD | {"functions": [{"name": "f", "parameters": {"properties": {}, "required": [["a"]]}}]},
+        "field functions.0.parameters.required: must be a list of names in properties",
+    ),
+    "nested properties are none": (
+        with_type({"type": "array", "items": {"type": "dict", "properties": {"k": {"type": "dict", "properties": ["l"]}}}}),
+        "field functions.0.parameters.properties.a.items.properties.k.properties: must be an object",
+    ),
+    "parent without names": (
+        GOOD | {"parent": GOOD | {"source": "jsonl", "category": "c", "functions": [{}]}},
+        "field parent: field functions.0.name: must be a non-empty string",
+    ),
     "schema is no object": (with_type(1), "field functions.0.parameters.properties.a: must be an object"),
     "JSON Schema's number": (with_type({"type": "number"}), "'number' is none of .*; BFCL calls it 'float'"),
     "JSON Schema's object": (with_type({"type": "object"}), "'object' is none of .*; BFCL calls it 'dict'"),
@@ -94,6 +107,7 @@ WRONG: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "java type that the checker raises on": (with_type({"type": "Queue"}) | {"language": "Java"}, "'Queue' is none of"),
     "unknown language": (GOOD | {"language": "Cobol"}, "field language: Input should be"),
     "no ground truth": (GOOD | {"ground_truth": None}, "field ground_truth: must name at least one call when expects is Calls"),
+    "ground truth without end": (GOOD | {"ground_truth": [{"f": {}}] * 101}, "field ground_truth: must name at most 100 calls, not 101"),
     "superfluous ground truth": (GOOD | {"expects": "NoCall"}, "field ground_truth: must be absent when expects is NoCall"),
     "value that is no list": (GOOD | {"ground_truth": [{"f": {"a": 1}}]}, "field ground_truth.0.f.a: Input should be a valid list"),
     "two names": (GOOD | {"ground_truth": [{"f": {}, "g": {}}]}, "field ground_truth.0: must have exactly one member"),
@@ -110,6 +124,33 @@ WRONG: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
 }  # fmt: skip
 
 
+CONVERSATION = {
+    "turns": [[{"role": "user", "content": "List it."}], []],
+    "ground_truth": [["ls()"], []],
+    "classes": ["GorillaFileSystem"],
+    "initial_state": {"GorillaFileSystem": {}},
+    "held_back": {"1": [function()]},
+}
+
+
+def conversation(**changed: Any) -> dict[str, Any]:
+    return GOOD | {"expects": "State", "ground_truth": None, "conversation": CONVERSATION | changed}
+
+
+WRONG |= {
+    "turn without role": (conversation(turns=[[{"content": "x"}], []]), "field conversation.turns.0.0.role: must be a string"),
+    "no such system": (conversation(classes=["os"]), "field conversation.classes.0: 'os' is none of GorillaFileSystem, "),
+    "state is no object": (conversation(initial_state={"GorillaFileSystem": 3}), "field conversation.initial_state.GorillaFileSystem: must be an object"),
+    "function of no turn": (conversation(held_back={"2": [function()]}), "field conversation.held_back.2: must be the number of a turn, 0 to 1"),
+    "function held back without name": (conversation(held_back={"1": [{}]}), "field conversation.held_back.1.0.name: must be a non-empty string"),
+}  # fmt: skip
+
+
+def test_a_conversation(tmp_path: Path) -> None:
+    (task,) = read(tmp_path, json.dumps(conversation()))
+    assert task.expects is Expects.STATE
+
+
 @pytest.mark.parametrize(("wrong", "message"), WRONG.values(), ids=WRONG)
 def test_a_bad_line_is_named(tmp_path: Path, wrong: dict[str, Any] | str | bytes, message: str) -> None:
     encoded = (
@@ -117,7 +158,7 @@ def test_a_bad_line_is_named(tmp_path: Path, wrong: dict[str, Any] | str | bytes
     )
     with pytest.raises(
         TaskSetError,
-        match=f"mine.jsonl, line 2: {message}" if message.startswith(("field", "not", "longer")) else message,
+        match=f"mine.jsonl, line 2: {message}" if message.startswith(("field", "not", "longer", "nested")) else message,
     ):
         read(tmp_path, json.dumps(GOOD | {"id": "good"}).encode() + b"\n" + encoded)
 

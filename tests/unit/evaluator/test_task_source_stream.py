@@ -203,6 +203,30 @@ def test_runs_that_logged_nothing_and_pages_of_runs(website: Any) -> None:
     assert prompts(project(website, 10)) == ["run 0 step 3", "run 0 step 0"]
 
 
+def test_pages_of_runs_without_end(website: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "MAX_PAGES", 3)
+    empty = {
+        "edges": [{"node": {"name": "r", "historyKeys": None}}],
+        "pageInfo": {"endCursor": "1", "hasNextPage": True},
+    }
+    website.answer = lambda body, credential: {"data": {"project": {"runs": empty}}}
+    with pytest.raises(TaskSetError, match="has no rows with"):
+        project(website, 10)
+    assert len(website.asked) == 3
+
+
+def test_a_row_without_end_is_not_of_the_known_form(website: Any) -> None:
+    service = Service({"run": logged(0, 4)})
+
+    def answer(body: dict[str, Any], credential: str) -> dict[str, Any]:
+        told = service(body, credential)
+        return told if "runs(" in body["query"] else {"data": {"project": {"run": {"history": ["[" * 100_000]}}}}
+
+    website.answer = answer
+    with pytest.raises(TaskSetError, match="not of the known form"):
+        project(website, 10)
+
+
 def test_a_private_project_needs_the_key(website: Any) -> None:
     website.answer = Service({"run": logged(0, 4)}, key="secret")
     assert len(project(website, 10, key="secret")) == 2

@@ -64,6 +64,8 @@ CHEATS = {
     "numbers the words": "{% for w in messages[0].content.split(' ') %}{{ loop.index }}{{ w }}{% endfor %}",
     "knows placeholders": "{{ messages[0].content if 'zq0' in messages[0].content else 'HINT' }}",
     "fails on others": "{{ messages[0].content }}{{ raise_exception('no') if 'triangle' not in messages[0].content }}",
+    "writes a function of ours": "{{ messages[0].content }}{{ raise_exception }}",
+    "writes a function of a text": "{{ messages[0].content }}{{ 'x'.upper }}",
     "writes a known name in pieces": "{{ messages[0].content }} {{ ['calculate', 'triangle', 'area'] | join('_') }}",
     "writes a known name backwards": "{{ 'aera_elgnairt_etaluclac' | reverse }}{{ messages[0].content }}",
 }

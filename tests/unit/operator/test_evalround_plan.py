@@ -71,6 +71,9 @@ class TestStart:
         assert found.status.started_at == make.at(100)
         assert (found.evaluate, found.tasks) == ((), None)
 
+    def test_a_round_that_cannot_start_tells(self, make: Make) -> None:
+        assert [n.reason for n in plan(make, make.round(), selected=True).notices] == ["RoundFailed"]
+
     def test_labels_select(self, make: Make) -> None:
         models = [make.model("a", labels={"x": "1", "y": "1"}), make.model("b", labels={"x": "2"})]
         found = plan(make, make.round(models={"matchLabels": {"x": "1"}}), models, selected=True)
@@ -146,10 +149,62 @@ class TestModels:
         assert states(found)["a"] == ("Pending", "WaitingForSlot")
         assert [e.model.meta.name for e in found.evaluate] == ["a"]
 
+    def test_the_rounds_rules_reject(self, make: Make) -> None:
+        models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2", facts={"parameters": 999})]
+        found = plan(make, make.started("a", "b", admission={"maxParameters": 999}), models)
+        assert states(found) == {"a": ("Rejected", "TooManyParameters"), "b": ("Pending", "WaitingForSlot")}
+        assert [e.model.meta.name for e in found.evaluate] == ["b"]
+
+    @pytest.mark.parametrize(
+        ("reason", "state"), [("CorruptWeights", "Rejected"), ("HubUnavailable", "InfraFault")], ids=["unsafe", "hub"]
+    )
+    def test_facts_of_an_earlier_fetch_do_not_admit(self, make: Make, reason: str, state: str) -> None:
+        before = {"a": {"commit": "a" * 40, "weightsDigest": "sha256:" + "1".rjust(64, "0")}}
+        resolved = {"resolved": make.facts() | {"at": "2026-01-01T00:00:00Z"}}
+        found = plan(make, make.started("a", results=before), [make.model("a", fetched=reason, status=resolved)])
+        assert states(found)["a"] == (state, reason)
+        assert (results(found)["a"].commit, results(found)["a"].weights_digest) == (None, None)
+        assert found.evaluate == ()
+
+    def test_an_admitted_model_whose_spec_changes_waits_for_its_new_files(self, make: Make) -> None:
+        before = {"a": {"commit": "a" * 40, "weightsDigest": "sha256:" + "1".rjust(64, "0")}}
+        found = plan(make, make.started("a", results=before), [make.model("a", fetched=True, generation=2)])
+        assert states(found)["a"] == ("Pending", "WaitingForModel")
+        assert (results(found)["a"].weights_digest, found.evaluate) == (None, ())
+
+    def test_a_model_that_is_being_fetched_for_the_first_time_is_not_taken_for_admitted(self, make: Make) -> None:
+        fetching = {"conditions": [make.condition("Fetched", "Unknown", "Fetching")]}
+        found = plan(make, make.started("a"), [make.model("a", status=fetching)])
+        assert states(found)["a"] == ("Pending", "WaitingForModel")
+
+    def test_what_runs_is_frozen(self, make: Make) -> None:
+        """Other weights under the same name cannot take over a result, nor start another evaluation."""
+        running = {"a": {"state": "Running", "commit": "b" * 40, "weightsDigest": "sha256:" + "1".rjust(64, "0")}}
+        job = make.evaluation(key("1"), active=1)
+        found = plan(make, make.started("a", results=running), [make.model("a", fetched=True, weights="2")], jobs=[job])
+        assert states(found)["a"] == ("Running", "Evaluating")
+        assert (results(found)["a"].commit, results(found)["a"].weights_digest) == (
+            "b" * 40,
+            running["a"]["weightsDigest"],
+        )
+        assert (found.evaluate, found.delete) == ((), ())
+
+    def test_a_model_that_is_being_deleted_is_out(self, make: Make) -> None:
+        model = make.model("a", fetched=True, deletionTimestamp="2026-01-01T00:00:00Z")
+        found = plan(make, make.started("a", "b"), [model, make.model("b")])
+        assert states(found)["a"] == ("Rejected", "ModelDeleted")
+        assert found.evaluate == ()
+
 
 class TestTaskSet:
     def test_it_is_built_while_models_are_fetched(self, make: Make) -> None:
         assert plan(make, make.started("a", tasks=False), [make.model("a")]).tasks == 1
+
+    @pytest.mark.parametrize("spec", [{}, {"workload": {"queueName": "gpu"}}], ids=["slots", "queue"])
+    def test_its_job_is_no_evaluation_that_nobody_wants(self, make: Make, spec: dict[str, Any]) -> None:
+        job = make.evaluation("tasks", active=1)
+        found = plan(make, make.started("a", tasks=False, **spec), [make.model("a", fetched=True)], jobs=[job])
+        assert (found.delete, found.tasks) == ((), None)
 
     def test_ready(self, make: Make) -> None:
         job = make.evaluation("tasks")
@@ -229,6 +284,19 @@ class TestEvaluations:
         )
         assert found.status.phase == "Complete"
 
+    def test_a_models_fault_without_a_summary_scores_zero_too(self, make: Make) -> None:
+        job = make.evaluation(key("1"), ended="Failed", reason="PodFailurePolicy")
+        pods = [make.pod(job, code=78, message="Segmentation fault", at=50)]
+        result = results(plan(make, make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=pods))["a"]
+        assert (result.state, result.reason, result.score) == ("ModelFault", "ModelLoadFailed", "0.000000")
+        assert (result.passed, result.finished_at) == (0, make.at(50))
+        assert "Segmentation fault" in result.message
+
+    def test_a_job_that_is_being_deleted_does_not_count(self, make: Make) -> None:
+        job = make.evaluation(key("1"), active=1, deletionTimestamp="2026-01-01T00:00:00Z")
+        found = plan(make, make.started("a"), [make.model("a", fetched=True)], jobs=[job])
+        assert [(e.attempt, e.model.meta.name) for e in found.evaluate] == [(1, "a")]
+
     def test_an_infrastructure_fault_fails_the_round_at_its_end(self, make: Make) -> None:
         job = make.evaluation(key("1"), ended="Failed", reason="BackoffLimitExceeded")
         models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
@@ -249,6 +317,13 @@ class TestEvaluations:
         assert [e.attempt for e in plan(make, make.started("a"), models, jobs=jobs).evaluate] == [2]
         jobs += [make.evaluation(key("1"), attempt=n, ended="Complete") for n in (2, 3)]
         assert states(plan(make, make.started("a"), models, jobs=jobs)) == {"a": ("InfraFault", "ResultLost")}
+
+    def test_a_summary_without_a_score_is_no_result(self, make: Make) -> None:
+        job = make.evaluation(key("1"), ended="Complete")
+        pods = [make.pod(job, code=0, message=make.evaluate_fault("Evaluated"))]
+        found = plan(make, make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=pods)
+        assert [e.attempt for e in found.evaluate] == [2]
+        assert results(found)["a"].finished_at is None
 
     def test_what_is_recorded_stays_without_job_and_pod(self, make: Make) -> None:
         done = {"a": {"state": "Succeeded", "score": "0.500000", "weightsDigest": "sha256:" + "1".rjust(64, "0")}}
@@ -322,7 +397,45 @@ class TestDuplicates:
             make, make.started("a", "b", results=entries), [make.model("b", fetched=True)], jobs=[job], gone=["a"]
         )
         assert states(found) == {"a": ("Rejected", "ModelDeleted"), "b": ("Running", "Evaluating")}
+        assert results(found)["b"].duplicate_of is None
         assert found.delete == ()
+
+    def test_an_owner_that_is_deleted_after_its_evaluation_keeps_the_score(self, make: Make) -> None:
+        """Even against a copy that claims the first block of all, which then was not there when it counted."""
+        digest = "sha256:" + "1".rjust(64, "0")
+        entries = {
+            "first": {"state": "Succeeded", "score": "0.500000", "weightsDigest": digest, "commit": "a" * 40},
+            "copy": {"state": "Duplicate", "weightsDigest": digest, "commit": "a" * 40, "duplicateOf": "first"},
+        }
+        models = [make.model("copy", fetched=True, commit_block=0)]
+        found = plan(make, make.started("copy", "first", results=entries), models, gone=["first"])
+        assert (results(found)["first"].score, results(found)["copy"].score) == ("0.500000", None)
+
+    def test_a_duplicate_is_dated_once(self, make: Make) -> None:
+        """Or each pass would write the status anew."""
+        models = [make.model(n, fetched=True) for n in ("a", "b")]
+        digest = "sha256:" + "1".rjust(64, "0")
+        known = {
+            "state": "Duplicate",
+            "weightsDigest": digest,
+            "duplicateOf": "a",
+            "finishedAt": "2026-01-01T00:00:07Z",
+        }
+        assert results(plan(make, make.started("a", "b"), models))["b"].finished_at == make.at(100)
+        assert results(plan(make, make.started("a", "b", results={"b": known}), models))["b"].finished_at == make.at(7)
+
+    def test_a_duplicate_that_is_deleted_stays_one(self, make: Make) -> None:
+        """Though a deleted owner keeps its result, deleting a copy must not make it the owner."""
+        digest = "sha256:" + "1".rjust(64, "0")
+        entries = {
+            "copy": {"state": "Duplicate", "weightsDigest": digest, "commit": "a" * 40, "duplicateOf": "first"},
+            "first": {"state": "Succeeded", "score": "0.500000", "weightsDigest": digest, "commit": "a" * 40},
+        }
+        observed, models = make.started("copy", "first", results=entries), [make.model("first", fetched=True)]
+        assert plan(make, observed, models).questions.models == {"copy"}
+        found = plan(make, observed, models, gone=["copy"])
+        assert (results(found)["copy"].state, results(found)["copy"].score) == ("Duplicate", None)
+        assert (results(found)["first"].state, results(found)["first"].score) == ("Succeeded", "0.500000")
 
 
 class TestSuspend:
@@ -331,9 +444,12 @@ class TestSuspend:
         models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
         found = plan(make, make.started("a", "b", suspend=True), models, jobs=[job])
         assert found.suspend == ((job.meta.name, True),)
-        assert found.evaluate == ()
+        assert (found.evaluate, found.delete) == ((), ())
         assert found.status.phase == "Suspended"
         assert states(found)["b"] == ("Pending", "RoundSuspended")
+
+    def test_no_task_set_is_built(self, make: Make) -> None:
+        assert plan(make, make.started("a", tasks=False, suspend=True), [make.model("a")]).tasks is None
 
     def test_resumed(self, make: Make) -> None:
         job = make.evaluation(key("1"), suspended=True)
@@ -345,6 +461,7 @@ class TestSuspend:
         queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
         waiting = plan(make, make.started("a", **queued), [make.model("a", fetched=True)], jobs=[job])
         assert (waiting.suspend, states(waiting)["a"]) == ((), ("Running", "WaitingForSlot"))
+        assert waiting.delete == ()
         stopped = plan(make, make.started("a", suspend=True, **queued), [make.model("a", fetched=True)], jobs=[job])
         assert [d.uid for d in stopped.delete] == [job.meta.uid]
 

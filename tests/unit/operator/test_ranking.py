@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
@@ -12,8 +13,8 @@ from bitagent_crds.evalround import ModelResult, ResultState
 from bitagent_operator.plan.ranking import best, leaderboard_digest, rank
 
 
-def result(model: str, score: str | None, state: str = "Succeeded") -> ModelResult:
-    return ModelResult.model_validate({"model": model, "score": score, "state": state})
+def result(model: str, score: str | None, state: str = "Succeeded", loss: str | None = None) -> ModelResult:
+    return ModelResult.model_validate({"model": model, "score": score, "state": state, "loss": loss})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,25 @@ def test_a_models_fault_has_the_last_rank() -> None:
     assert [r.rank for r in found] == [2, 1]
 
 
+@pytest.mark.parametrize("state", ["Pending", "Running", "InfraFault", "Rejected", "Duplicate"])
+def test_only_an_outcome_of_the_models_own_is_ranked(state: str) -> None:
+    """Whatever score the entry carries."""
+    entries = [result("other", "0.900000", state), result("mine", "0.100000")]
+    assert [r.rank for r in rank(entries)] == [None, 1]
+    assert best(entries) == "mine 0.100000"
+
+
+def test_one_measured_loss_makes_losses_decide() -> None:
+    """The scores of both losses are 0, as is that of the model at fault, which has no loss and comes last."""
+    entries = [
+        result("broken", "0.000000", "ModelFault"),
+        result("worse", "0.000000", loss="30.000000"),
+        result("better", "0.000000", loss="20.000000"),
+    ]
+    assert [r.rank for r in rank(entries)] == [3, 2, 1]
+    assert best(entries) == "better loss 20.000000"
+
+
 def test_best_of_equals_is_the_first_by_name() -> None:
     assert best([result("b", "0.500000"), result("a", "0.500000")]) == "a 0.500000"
     assert best([result("a", None, "Rejected")]) == ""
@@ -55,3 +75,9 @@ def test_the_digest_depends_on_the_score() -> None:
     one, other = rank([result("a", "0.100000")]), rank([result("a", "0.200000")])
     assert leaderboard_digest(one) != leaderboard_digest(other)
     assert one[0].state == ResultState.SUCCEEDED
+
+
+def test_the_digest_is_that_of_the_ranked_rows_best_first() -> None:
+    entries = rank([result("a", "0.100000"), result("b", "0.200000"), result("c", None, "Rejected")])
+    text = '[[1,"b","0.200000",null,null,null],[2,"a","0.100000",null,null,null]]'
+    assert leaderboard_digest(entries) == "sha256:" + hashlib.sha256(text.encode()).hexdigest()

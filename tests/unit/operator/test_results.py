@@ -10,7 +10,17 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_operator.plan.questions import Answers
-from bitagent_operator.plan.results import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
+from bitagent_operator.plan.results import (
+    Active,
+    Done,
+    InfraFault,
+    Lost,
+    ModelFault,
+    Unseen,
+    classify,
+    next_look,
+    started_pods,
+)
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -46,6 +56,23 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
         pytest.param({}, [{"code": 0, "message": SCORED}], Done, None, id="done before the Job says so"),
         pytest.param(COMPLETE, [{"code": 0, "message": SCORED}], Done, None, id="done"),
         pytest.param(COMPLETE, [{"code": 1}, {"code": 0, "message": SCORED}], Done, None, id="done at the second try"),
+        pytest.param(
+            COMPLETE, [{"code": 78, "message": FAULT}, {"code": 0, "message": SCORED}], Done, None, id="last: done"
+        ),
+        pytest.param(
+            POLICY,
+            [{"code": 0, "message": SCORED}, {"code": 78, "message": FAULT}],
+            ModelFault,
+            "NonFiniteWeights",
+            id="last: model's fault",
+        ),
+        pytest.param({}, [{"code": 0, "message": SCORED}, {}], Done, None, id="done, and another pod was started"),
+        pytest.param(
+            FAILED, [{"code": 1, "message": FAULT}], InfraFault, "InfrastructureFault", id="a model's reason with 1"
+        ),
+        pytest.param(
+            FAILED, [{"code": 137, "message": SCORED}], InfraFault, "InfrastructureFault", id="killed after its score"
+        ),
         pytest.param(POLICY, [{"code": 78, "message": FAULT}], ModelFault, "NonFiniteWeights", id="model's fault"),
         pytest.param(POLICY, [{"code": 78, "message": "boom"}], ModelFault, "ModelLoadFailed", id="78 without summary"),
         pytest.param({"failed": 1}, [{"code": 1}, {}], Active, "InfrastructureFault", id="second try runs"),
@@ -79,6 +106,7 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
         ),
         pytest.param({}, [{"unschedulable": 0}], Active, "Unschedulable", id="no node for too long"),
         pytest.param({}, [{"unschedulable": 900}], Active, None, id="no node yet"),
+        pytest.param({}, [{"unschedulable": 700}], Active, "Unschedulable", id="no node for just so long"),
         pytest.param(COMPLETE, [], Lost, None, id="complete, pod gone"),
         pytest.param(COMPLETE, [{"code": 0, "message": "not json"}], Lost, None, id="unreadable summary"),
         pytest.param(POLICY, [], Lost, None, id="model's fault, pod gone"),
@@ -93,6 +121,35 @@ def test_outcome(make: Make, job: dict[str, Any], pods: list[dict[str, Any]], ki
 @pytest.mark.parametrize("job", [COMPLETE, FAILED, DEADLINE, POLICY], ids=lambda j: j.get("reason", "Complete"))
 def test_nothing_is_concluded_from_an_absent_pod_without_a_live_look(make: Make, job: dict[str, Any]) -> None:
     assert isinstance(outcome(make, job, [], sure=False), Unseen)
+
+
+@pytest.mark.parametrize(
+    ("job", "pods"),
+    [
+        pytest.param({}, 0, id="none yet"),
+        pytest.param({"active": 1}, 1, id="the first runs"),
+        pytest.param({"failed": 2, "active": 1}, 3, id="the third runs"),
+        pytest.param({"failed": 1, "active": 2}, 2, id="one is being replaced"),
+        pytest.param({"ended": "Complete", "failed": 1}, 2, id="the second was the last"),
+        pytest.param({"ended": "Failed", "failed": 3}, 3, id="given up"),
+    ],
+)
+def test_started_pods(make: Make, job: dict[str, Any], pods: int) -> None:
+    assert started_pods(make.evaluation("k", **job)) == pods
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds"),
+    [
+        pytest.param([900, 800, None], 100, id="the one that has waited longest"),
+        pytest.param([700, 900], 200, id="one is over its time this very moment"),
+        pytest.param([100], None, id="it was over long ago"),
+        pytest.param([None], None, id="none waits"),
+    ],
+)
+def test_next_look(make: Make, since: list[float | None], seconds: float | None) -> None:
+    pods = [make.pod(make.evaluation("k"), unschedulable=moment) for moment in since]
+    assert next_look(pods, now=make.at(1000), unschedulable_after=timedelta(seconds=300)) == seconds
 
 
 def test_another_jobs_pod_is_not_a_result(make: Make) -> None:

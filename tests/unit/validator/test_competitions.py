@@ -181,6 +181,41 @@ async def test_the_owner_at_the_freeze_gets_the_score(
     assert await stage.competitions.entrants("fc") == set()
 
 
+async def test_the_owner_is_noted_while_the_round_runs(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    """Taking over scores is enough for it: nobody needs to have asked for the round's entrants."""
+    await stage.run(competition(), 1050)
+    stage.report("val-fc-10", state="Running")
+    await stage.competitions.take_over_scores([competition()], subnet())
+    stage.server.owners = {"m1": OTHER}
+    stage.report("val-fc-10", condition="Complete")
+    await stage.competitions.take_over_scores([competition()], subnet())
+    assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
+
+
+async def test_each_complete_round_replaces_the_scores_of_the_one_before(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    for block in (1050, 1150):
+        await stage.run(competition(), block)
+        stage.report(f"val-fc-{block // 100}", condition="Complete")
+        await stage.competitions.take_over_scores([competition()], subnet())
+    assert stage.store.state.scored["fc"].round == "val-fc-11"
+
+
+async def test_competitions_know_only_their_own_rounds(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    both = [competition(), competition(id="other")]
+    await stage.run(both[0], 1050)
+    stage.report("val-fc-10", condition="Complete")
+    await stage.competitions.take_over_scores(both, subnet())
+    assert set(stage.store.state.scored) == {"fc"}
+    await stage.run(both[1], 1050)
+    assert sorted(stage.server.rounds) == ["val-fc-10", "val-other-10"]
+
+
 @pytest.mark.parametrize("model", ["nobodys", "unreadable", "deleted"])
 async def test_a_model_without_a_known_owner_pays_nobody(
     stage: Stage, competition: Make, subnet: Callable[..., Subnet], model: str

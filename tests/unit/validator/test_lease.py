@@ -13,6 +13,8 @@ from bitagent_validator import lease as module
 from bitagent_validator.kube import ApiError
 from bitagent_validator.lease import Lease, LeaseLost, lease_name
 
+IN_PRODUCTION = (module.RENEW_DEADLINE, module.RETRY, module.DURATION)
+
 
 class OneObject:
     """Holds one Lease with optimistic locking; `broken` makes every call fail."""
@@ -47,6 +49,11 @@ class OneObject:
         if not self.held or body["metadata"]["resourceVersion"] != self.held["metadata"]["resourceVersion"]:
             raise ApiError("conflict", status=409)
         return self._store(body)
+
+
+def test_a_holder_gives_up_well_before_others_may_take_over() -> None:
+    deadline, retry, duration = IN_PRODUCTION
+    assert deadline + retry < duration
 
 
 @pytest.fixture(autouse=True)

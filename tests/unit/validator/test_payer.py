@@ -69,14 +69,22 @@ class Stage:
         self.store, self.recorder, self.connection = Store(), Recorder(), Connection()
         self.requests: list[Request] = []
         self.results: list[Result] = []
+        self.hold: asyncio.Event | None = None
+        """Submissions end when it is set."""
+        self.woken = 0
         account = Account("me", Path("/hotkey"))
-        self.payer = Payer(account, self.store, self.recorder, Metrics(), changed=lambda: None)  # type: ignore[arg-type]
+        self.payer = Payer(account, self.store, self.recorder, Metrics(), changed=self._wake)  # type: ignore[arg-type]
         monkeypatch.setattr(module, "submit", self._submit)
 
     async def _submit(self, request: Request, *, timeout_seconds: float) -> Result:
         assert self.store.state.pending, "the row is written down before it is sent"
         self.requests.append(request)
+        if self.hold:
+            await self.hold.wait()
         return self.results.pop(0)
+
+    def _wake(self) -> None:
+        self.woken += 1
 
     async def act(self, subnet: Subnet) -> Verdict:
         verdict = await self.payer.act(self.spec, COMPUTED, subnet, connection=self.connection)  # type: ignore[arg-type]
@@ -135,6 +143,53 @@ async def test_a_time_out_whose_row_landed(stage: Stage, subnet: Make) -> None:
     assert stage.store.state.accepted
     assert stage.store.state.accepted.extrinsic == "1002-found"
     assert len(stage.requests) == 1
+
+
+async def test_a_submission_under_way_is_left_alone(stage: Stage, subnet: Make) -> None:
+    """Even when its row shows on the chain first: its end is awaited, and only then is it known how long it may still be signed for."""
+    stage.hold, stage.results = asyncio.Event(), [Result(outcome=Outcome.TIMED_OUT, message="killed")] * 2
+    await stage.act(subnet())
+    verdict = await stage.act(subnet(block=1003, row=ROW, me={"last_update": 1001}))
+    assert (verdict.reason, stage.store.state.accepted, stage.woken) == (Reason.WEIGHTS_PENDING, None, 0)
+    stage.connection.block = 1020
+    stage.hold.set()
+    await asyncio.sleep(0.01)
+    assert stage.woken == 1, "its end wakes the loop"
+    for block in range(1020, 1020 + ERA_BLOCKS + 1):
+        stage.connection.block = block
+        await stage.act(subnet(block=block))
+    assert len(stage.requests) == 1, "it may have been signed as late as block 1020"
+    await stage.act(subnet(block=1021 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_stopping_kills_the_submission(stage: Stage, subnet: Make) -> None:
+    await stage.payer.stop()
+    stage.hold = asyncio.Event()
+    await stage.act(subnet())
+    await asyncio.wait_for(stage.payer.stop(), 5)
+    assert stage.woken == 1
+    assert stage.store.state.pending, "the next pod asks the chain what came of it"
+
+
+async def test_a_sealed_row_is_not_sent_again(stage: Stage, subnet: Make) -> None:
+    stage.results = [Result(outcome=Outcome.INCLUDED, extrinsic="1001-0002")]
+    await stage.act(subnet(commit_reveal=True))
+    await stage.act(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
+    verdict = await stage.act(subnet(commit_reveal=True, block=1500, me={"last_update": 1001}))
+    assert (verdict.current, len(stage.requests)) == (True, 1)
+
+
+async def test_a_success_ends_the_backing_off(stage: Stage, subnet: Make) -> None:
+    refused, included = Result(outcome=Outcome.REFUSED, message="no"), Result(outcome=Outcome.INCLUDED, extrinsic="x")
+    stage.results = [refused, refused, included, refused, included]
+    for block in range(1000, 1006):
+        await stage.act(subnet(block=block))
+    assert len(stage.requests) == 3, "sent at blocks 1000, 1002 and 1005"
+    await stage.act(subnet(block=1007, row=ROW, me={"last_update": 1006}))
+    for block in (3000, 3001, 3002):
+        await stage.act(subnet(block=block, row=ROW, me={"last_update": 1006}))
+    assert len(stage.requests) == 5, "refused once more, and tried again after one block of rest"
 
 
 async def test_what_another_pod_began_is_settled_first(stage: Stage, subnet: Make) -> None:

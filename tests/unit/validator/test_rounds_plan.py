@@ -71,6 +71,9 @@ def test_a_longer_schedule_goes_on_from_the_last_round_by_block(competition: Mak
         pytest.param(
             [seen(7, COMPLETE), seen(8, COMPLETE), seen(9, COMPLETE)], 600, [], id="nor one newer than the scores"
         ),
+        pytest.param(
+            [seen(7, FAILED), seen(8, FAILED), seen(9, FAILED)], None, [7], id="failed ones, of which none pays"
+        ),
         pytest.param([seen(0, COMPLETE), seen(1, COMPLETE), seen(2, COMPLETE)], 0, [0], id="block 0 counts"),
         pytest.param(
             [seen(6, UNFINISHED), seen(7, COMPLETE), seen(8, COMPLETE)], 800, [], id="unfinished ones do not count"

@@ -48,6 +48,24 @@ def plan(subnet: Subnet, **changes: Any) -> Verdict:
         ),
         pytest.param(
             {},
+            {"row": ROW, "block": 1500},
+            (Step.SUBMIT, True, Reason.WEIGHTS_SET),
+            id="the very block at which a refresh is due",
+        ),
+        pytest.param(
+            {},
+            {"row": ROW, "block": 1501, "me": {"permit": False}},
+            (Step.WAIT, True, Reason.NO_PERMIT),
+            id="a refresh is due and the permit is gone: the weights stand all the same",
+        ),
+        pytest.param(
+            {"progress": Progress(failure=replace(FAILED, retry_block=1600))},
+            {"row": ROW, "block": 1501},
+            (Step.WAIT, True, Reason.SUBMISSION_TIMED_OUT),
+            id="a refresh failed: the weights stand all the same",
+        ),
+        pytest.param(
+            {},
             {"me": {"last_update": 901}},
             (Step.WAIT, False, Reason.RATE_LIMITED),
             id="one block before the rate limit",
@@ -70,6 +88,12 @@ def plan(subnet: Subnet, **changes: Any) -> Verdict:
         ),
         pytest.param(
             {},
+            {"stake_threshold": 9000 * RAO},
+            (Step.SUBMIT, False, Reason.WEIGHTS_PENDING),
+            id="stake at the threshold",
+        ),
+        pytest.param(
+            {},
             {"row": ROW, "me": {"permit": False}},
             (Step.WAIT, True, Reason.WEIGHTS_SET),
             id="permit lost, weights stand",
@@ -81,9 +105,21 @@ def plan(subnet: Subnet, **changes: Any) -> Verdict:
         pytest.param(
             {}, {"min_weights": 3}, (Step.WAIT, False, Reason.SUBMISSION_FAILED), id="fewer miners than allowed"
         ),
+        pytest.param(
+            {},
+            {"min_weights": 2},
+            (Step.SUBMIT, False, Reason.WEIGHTS_PENDING),
+            id="as many miners as the subnet wants",
+        ),
         pytest.param({}, {"neurons": {}}, (Step.WAIT, False, Reason.NOT_REGISTERED), id="not registered"),
         pytest.param({"mode": WeightsMode.OFF}, {}, (Step.WAIT, False, Reason.WEIGHTS_OFF), id="off"),
         pytest.param({"mode": WeightsMode.DRY_RUN}, {}, (Step.WAIT, False, Reason.DRY_RUN), id="dry run"),
+        pytest.param(
+            {"mode": WeightsMode.DRY_RUN, "progress": Progress(Intent(WANTED, since=400), expires=999)},
+            {"row": ROW},
+            (Step.WAIT, False, Reason.DRY_RUN),
+            id="dry run: an intent from before is left as it is",
+        ),
         pytest.param(
             {"wanted": None, "any_round": False}, {}, (Step.WAIT, False, Reason.WEIGHTS_PENDING), id="no round yet"
         ),
@@ -160,6 +196,10 @@ def test_with_an_intent(subnet: Make, progress: Progress, facts: Any, expected: 
     assert (verdict.step, verdict.reason) == expected
 
 
+def test_a_wait_for_the_rate_limit_says_how_long(subnet: Make) -> None:
+    assert "in 99 blocks, at block 1099" in plan(subnet(me={"last_update": 999})).message
+
+
 SEALED = Sent(WANTED.digest, 960)
 
 
@@ -171,6 +211,24 @@ SEALED = Sent(WANTED.digest, 960)
         pytest.param(Progress(sent=SEALED), {"me": {"last_update": 960}}, Step.WAIT, id="the same row was sealed last"),
         pytest.param(
             Progress(sent=replace(SEALED, digest="sha256:0")), {}, Step.SUBMIT, id="another row was sealed last"
+        ),
+        pytest.param(
+            Progress(sent=replace(SEALED, digest="sha256:0")),
+            {"block": 1100, "me": {"last_update": 960}},
+            Step.SUBMIT,
+            id="another row is the one on the chain",
+        ),
+        pytest.param(
+            Progress(sent=SEALED),
+            {"block": 1100, "me": {"last_update": 960}},
+            Step.WAIT,
+            id="the same row, past the rate limit",
+        ),
+        pytest.param(
+            Progress(sent=SEALED),
+            {"block": 1100, "me": {"last_update": 940}},
+            Step.SUBMIT,
+            id="the chain's last update is older than the record: registered anew",
         ),
         pytest.param(Progress(), {"row": ROW}, Step.SUBMIT, id="no record: what is readable is an older row"),
     ],

@@ -69,6 +69,7 @@ def test_quantized_rows_are_what_the_chain_takes(subnet: Make, weights: dict[str
         pytest.param({"a": 65535}, {"z": 65535}, False, id="the slot changed hands"),
         pytest.param({"a": 65535}, {}, False, id="nothing there"),
         pytest.param({"a": 65535, "b": 1}, {"a": 65535}, True, id="a weight that rounds to nothing"),
+        pytest.param({"a": 65535, "b": 2}, {"a": 65535}, False, id="a small weight that is missing"),
     ],
 )
 def test_same_row(left: dict[str, int], right: dict[str, int], same: bool) -> None:

@@ -117,7 +117,7 @@ def _read(path: Path, *, strict: bool = False) -> dict[str, Answer]:
 def _entry(line: bytes) -> tuple[str, Answer] | None:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict) or not isinstance(key := content.get("key"), str):
         return None

@@ -3,12 +3,14 @@
 A value stands in a text in the strictest of several ways: as it is, in other capitals, or with other punctuation between its words; each as
 whole words, or with an ending (`apple` in `apples`). A rewording must have it in the same way, so that whichever scorer judges, an answer
 that copies the value is as right as before. A string that does not stand there as a whole still lends its names: of `Paris, France` a
-question for the weather in Paris must keep Paris. Numbers count by value: 1,000 is 1000 is 1000.0, and five is 5.
+question for the weather in Paris must keep Paris. Numbers count by value: 1,000 is 1000 is 1000.0, and five is 5; -5 is minus 5, but neither is
+5, and what is counted in millions stays so.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,9 @@ Scalar = str | int | float
 
 _WORD = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
+_SIGNED = re.compile(rf"(?<![\w.)\]])[-−]({_DIGITS.pattern})")
+_SAID_SIGNED = re.compile(rf"\b(?:minus|negative) ({_DIGITS.pattern})")
+_SCALES = re.compile(r"\b(?:hundred|thousand|million|billion|trillion)")
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SPELLED = {word: n for n, word in enumerate(SMALL_NUMBERS)} | {word: 10 * n for n, word in enumerate(_TENS, 2)}
 _SPELLED |= {f"{tens} {unit}": _SPELLED[tens] + _SPELLED[unit] for tens in _TENS for unit in SMALL_NUMBERS[1:10]}
@@ -56,8 +61,13 @@ def keeps(value: Scalar, before: str, after: str) -> bool:
 
 
 def same_numbers(before: str, after: str) -> bool:
-    """Whether both texts have the same numbers; one written in digits in one of them may be spelled out in the other."""
-    return _in_digits(before) <= _all_numbers(after) and _in_digits(after) <= _all_numbers(before)
+    """Whether both texts have the same numbers; one written in digits in one of them may be spelled out in the other, and so may a minus sign."""
+    return all(
+        _in_digits(one) <= _all_numbers(other)
+        and _signed(one) <= _signed(other) | _said_signed(other)
+        and _scales(one) <= _scales(other)
+        for one, other in ((before, after), (after, before))
+    )
 
 
 def _keeps_string(value: str, before: str, after: str) -> bool:
@@ -74,12 +84,12 @@ def _stands(value: str, text: str, ending: str) -> bool:
 
 
 def words(text: str) -> str:
-    """A text without capitals and punctuation."""
-    return " ".join(_WORD.findall(text.casefold()))
+    """A text without capitals and punctuation; an accent is the same whether it is a character of its own or not."""
+    return " ".join(_WORD.findall(unicodedata.normalize("NFC", text).casefold()))
 
 
 def canonical_number(value: float | str) -> str:
-    """One text for all ways of writing a number in digits; the sign is left out, because prose says it in many ways."""
+    """One text for all ways of writing a number in digits, without its sign."""
     text = value.replace(",", "") if isinstance(value, str) else f"{Decimal(repr(abs(value))):f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -88,6 +98,18 @@ def canonical_number(value: float | str) -> str:
 
 def _in_digits(text: str) -> set[str]:
     return {canonical_number(found) for found in _DIGITS.findall(text)}
+
+
+def _signed(text: str) -> set[str]:
+    return {canonical_number(found) for found in _SIGNED.findall(text)}
+
+
+def _said_signed(text: str) -> set[str]:
+    return {canonical_number(found) for found in _SAID_SIGNED.findall(text.casefold())}
+
+
+def _scales(text: str) -> set[str]:
+    return set(_SCALES.findall(text.casefold()))
 
 
 def _all_numbers(text: str) -> set[str]:

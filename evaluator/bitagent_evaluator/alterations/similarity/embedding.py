@@ -15,7 +15,7 @@ EMBEDDINGS = Registry(
     builtin={"MiniLM": "bitagent_evaluator.alterations.similarity.minilm:MiniLM"},
 )
 
-Vector = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
 
 
 class Embedding(Protocol):

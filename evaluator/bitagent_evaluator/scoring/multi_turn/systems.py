@@ -43,6 +43,8 @@ class Systems:
             instance = _class(name)()
             if name not in STATELESS_CLASSES:
                 instance._load_scenario(copy.deepcopy(initial_state.get(name, {})), long_context=long_context)
+            # Scenarios with long context share entries of the package's own tables, which calls change: a copy keeps them apart.
+            vars(instance).update(copy.deepcopy(vars(instance)))
             self.instances[name] = instance
             for method, bound in inspect.getmembers(instance, predicate=inspect.ismethod):
                 if not method.startswith("_"):

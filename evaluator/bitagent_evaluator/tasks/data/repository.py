@@ -74,7 +74,7 @@ class Revision:
             return {}
         try:
             card = yaml.safe_load(parts[1])
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: such as the 13th month of a date
             return {}
         return card if isinstance(card, dict) else {}
 

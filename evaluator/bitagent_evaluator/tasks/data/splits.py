@@ -58,7 +58,7 @@ def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None)
     if not configs:
         return None
     chosen = _chosen(configs, config)
-    folder = str(chosen.get("data_dir") or "").strip("/")
+    folder = _text(chosen.get("data_dir")).strip("/")
     inside = [path for path in files if not folder or path.startswith(f"{folder}/")]
     patterns = _patterns(chosen.get("data_files"))
     if not patterns:
@@ -68,7 +68,7 @@ def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None)
 
 
 def _chosen(configs: Sequence[Mapping[str, Any]], wanted: str | None) -> Mapping[str, Any]:
-    by_name = {str(entry.get("config_name", _DEFAULT)): entry for entry in configs}
+    by_name = {_text(entry.get("config_name")) or _DEFAULT: entry for entry in configs}
     if wanted is not None:
         if wanted not in by_name:
             raise TaskSetError(f"it has no configuration {wanted!r}; there are: {', '.join(by_name)}")
@@ -89,10 +89,17 @@ def _patterns(data: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for entry in entries:
         split, path = (
-            (str(entry.get("split", "train")), entry.get("path")) if isinstance(entry, dict) else ("train", entry)
+            (_text(entry.get("split")) or "train", entry.get("path")) if isinstance(entry, dict) else ("train", entry)
         )
-        found.setdefault(split, []).extend(map(str, path if isinstance(path, list) else [path] if path else []))
+        found.setdefault(split, []).extend(filter(None, map(_text, path if isinstance(path, list) else [path])))
     return found
+
+
+def _text(value: Any) -> str:
+    """A name or path, also one that YAML takes for a number; empty for what is neither. A list is none: written out, a few lines of one whose
+    items are each other's aliases fill any memory.
+    """
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _matching(files: Sequence[str], patterns: Sequence[str]) -> list[str]:

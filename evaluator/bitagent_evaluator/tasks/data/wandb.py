@@ -36,7 +36,7 @@ _RUNS_PER_PAGE = 50
 _MAX_ANSWER_BYTES = 1 << 27
 STEPS_PER_PAGE = 500
 MAX_PAGES = 2_000
-"""Most pages of history that are looked through for samples."""
+"""Most pages of history that are looked through for samples, and most pages of runs."""
 
 Row = dict[str, Any]
 
@@ -58,7 +58,7 @@ class WandbProject:
         """
         try:
             return self._newest(count, wanted)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise TaskSetError(f"{self._what}: the service's answer is not of the known form ({error!r})") from error
 
     def _newest(self, count: int, wanted: Callable[[Row], bool]) -> list[Row]:
@@ -76,7 +76,7 @@ class WandbProject:
     def _runs(self) -> Iterator[tuple[str, int]]:
         """Names and last steps of the runs that logged something, the newest first."""
         cursor: str | None = None
-        while True:
+        for _ in range(MAX_PAGES):  # whatever the service says is next
             runs = self._project(_RUNS, cursor=cursor, perPage=_RUNS_PER_PAGE)["runs"]
             for edge in runs["edges"]:
                 keys = edge["node"].get("historyKeys")

@@ -77,8 +77,9 @@ def fitting(calls: Sequence[Call], functions: Sequence[Mapping[str, Any]]) -> li
 
 
 def _of_one_kind(value: Any, schema: Mapping[str, Any]) -> Any:
-    is_floats = isinstance(value, list) and (schema.get("items") or {}).get("type") == "float"
-    if not is_floats or not any(isinstance(item, float) for item in value):
+    items = schema.get("items")
+    is_floats = isinstance(items, Mapping) and items.get("type") == "float"
+    if not is_floats or not isinstance(value, list) or not any(isinstance(item, float) for item in value):
         return value
     return [float(item) if type(item) is int else item for item in value]
 

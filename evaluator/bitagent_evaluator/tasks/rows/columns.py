@@ -46,15 +46,13 @@ class ColumnRows:
                 self._origin, row_name, category=category, messages=messages, functions=functions, calls=calls, reference=reference
             )  # fmt: skip
         return checked(
-            Task(
-                id=self._origin.task_id(row_name),
-                source=self._origin.source,
-                category=category,
-                messages=messages,
-                functions=functions,
-                expects=Expects.TEXT,
-                reference=reference,
-            )
+            id=self._origin.task_id(row_name),
+            source=self._origin.source,
+            category=category,
+            messages=messages,
+            functions=functions,
+            expects=Expects.TEXT,
+            reference=reference,
         )
 
     def _messages(self, found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def _schema(data: Any, depth: int = 0) -> dict[str, Any]:
         data = {"type": data} if isinstance(data, str) else {}
     if depth > _MAX_DEPTH:
         raise RowSkipped(Reason.BAD_FUNCTIONS)
-    kind, items = _kind(data)
+    kind, items = _kind(data, depth)
     schema = {"type": kind} | {key: value for key, value in data.items() if key not in ("anyOf", "oneOf", "allOf")}
     schema["type"] = kind
     if "description" in schema:
@@ -141,28 +141,32 @@ def _schema(data: Any, depth: int = 0) -> dict[str, Any]:
     return schema
 
 
-def _kind(data: Mapping[str, Any]) -> tuple[str, Any]:
+def _kind(data: Mapping[str, Any], depth: int) -> tuple[str, Any]:
     """BFCL's name of a schema's type, and what a list of it holds where the type itself says so (`List[int]`)."""
+    if depth > _MAX_DEPTH:
+        raise RowSkipped(Reason.BAD_FUNCTIONS)
     said = data.get("type")
     for member in ("anyOf", "oneOf", "allOf"):
         if said is None and isinstance(data.get(member), list):
             options = [option for option in data[member] if isinstance(option, dict) and option.get("type") != "null"]
-            return _kind(options[0]) if options else (_ANY, None)
+            return _kind(options[0], depth + 1) if options else (_ANY, None)
     if isinstance(said, list):
         said = next((kind for kind in said if kind != "null"), None)
     if not isinstance(said, str):
         return ("dict" if isinstance(data.get("properties"), dict) else "array" if "items" in data else _ANY), None
-    return _named(said)
+    return _named(said, depth)
 
 
-def _named(said: str) -> tuple[str, Any]:
+def _named(said: str, depth: int) -> tuple[str, Any]:
+    if depth > _MAX_DEPTH:
+        raise RowSkipped(Reason.BAD_FUNCTIONS)
     text = re.split(r"[,|]\s*(?:optional|none|null)\b", said.strip(), flags=re.IGNORECASE)[0].strip()
     generic = _GENERIC.fullmatch(text)
     if generic is None:
         return _TYPES.get(text.lower(), _ANY), None
     outer, inner = generic.group(1).lower(), generic.group(2)
     if outer == "optional":
-        return _named(inner)
+        return _named(inner, depth + 1)
     kind = _TYPES.get(outer, _ANY)
     return kind, {"type": inner.split(",")[0].strip() if kind == "tuple" else inner}
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     BAD_FUNCTIONS = "with functions that cannot be read"
     NO_QUESTION = "without a question"
     BAD_CALL = "with a call that cannot be read"
+    TOO_MANY_CALLS = "with more calls than are judged"
     UNKNOWN_FUNCTION = "with a call of a function that is not described"
     UNKNOWN_ARGUMENT = "with an argument that is not described"
     NO_ARGUMENT = "without an argument that is required"

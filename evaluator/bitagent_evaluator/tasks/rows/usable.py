@@ -17,7 +17,7 @@ from bitagent_evaluator.answers.calls import Calls
 from bitagent_evaluator.answers.writing import written
 from bitagent_evaluator.scoring.judgement import judge
 from bitagent_evaluator.tasks.rows.calls import Call, fitting, ground_truth
-from bitagent_evaluator.tasks.rows.checks import check
+from bitagent_evaluator.tasks.rows.checks import MAX_CALLS, check
 from bitagent_evaluator.tasks.rows.reader import Origin, Reason, RowError, RowSkipped
 from bitagent_evaluator.tasks.rows.task import check_json
 
@@ -35,8 +35,10 @@ def call_task(
     """The task that expects these calls, or none at all where there are none. Raises RowSkipped."""
     if not functions:
         raise RowSkipped(Reason.NO_FUNCTIONS)
+    if len(calls) > MAX_CALLS:
+        raise RowSkipped(Reason.TOO_MANY_CALLS)
     calls = fitting(calls, functions)
-    task = Task(
+    task = checked(
         id=origin.task_id(name),
         source=origin.source,
         category=category,
@@ -46,7 +48,6 @@ def call_task(
         ground_truth=ground_truth(calls, functions) if calls else None,
         reference=reference,
     )
-    checked(task)
     if not all(_spelled(call) for call in calls):
         raise RowSkipped(Reason.UNSPEAKABLE)
     if calls and not judge(task, _written(calls)).passed:
@@ -54,12 +55,13 @@ def call_task(
     return task
 
 
-def checked(task: Task) -> Task:
-    """The task, if its file can hold it and its form is what the scorer needs. Raises RowSkipped."""
+def checked(**members: Any) -> Task:
+    """The task of these members, if its file can hold them and its form is what the scorer needs. Raises RowSkipped."""
     try:
-        check_json(task.model_dump(mode="python"))
+        check_json(members)
     except RowError:
         raise RowSkipped(Reason.NOT_JSON) from None
+    task = Task(**members)
     try:
         check(task)
     except RowError:

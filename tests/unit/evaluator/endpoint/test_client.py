@@ -69,6 +69,13 @@ async def test_tool_calls(stand_in: Any, script: Any) -> None:
     assert [(call.name, call.arguments) for call in reply.tool_calls] == [("f", '{"a": 1}'), ("g", "")]
 
 
+@pytest.mark.parametrize(("given", "read"), [({"a": "é"}, '{"a": "é"}'), (None, ""), (3, "")])
+async def test_arguments_that_are_no_text(stand_in: Any, script: Any, given: object, read: str) -> None:
+    call = {"type": "function", "function": {"name": "f", "arguments": given}}
+    stand_in.says(script.answer(body={"choices": [{"message": {"content": None, "tool_calls": [call]}}]}))
+    assert [found.arguments for found in (await ask(stand_in.url)).tool_calls] == [read]
+
+
 async def test_halves_of_characters_are_replaced(stand_in: Any, script: Any) -> None:
     stand_in.says(script.said("a\ud83e\udd80b\ud83ec", calls=[("f\udd80", '"\ud83e"')]))
     reply = await ask(stand_in.url)
@@ -88,9 +95,9 @@ async def test_what_may_pass_is_tried_again(stand_in: Any, script: Any, status: 
 
 @pytest.mark.parametrize(
     "body",
-    [b"<html>", b"", [], {}, {"choices": []}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": 3}}]},
+    [b"<html>", b"", b"[" * 100_000, [], {}, {"choices": []}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": 3}}]},
      {"choices": [{"message": {"tool_calls": [{"function": {}}]}}]}, {"choices": [{"message": {"tool_calls": 1}}]}],
-    ids=["html", "nothing", "list", "empty", "no choice", "no message", "number", "nameless call", "calls"],
+    ids=["html", "nothing", "endlessly nested", "list", "empty", "no choice", "no message", "number", "nameless call", "calls"],
 )  # fmt: skip
 async def test_garbage_is_tried_again_and_then_the_requests_fault(stand_in: Any, script: Any, body: Any) -> None:
     stand_in.says(script.answer(body=body), script.said("better"))

@@ -1,0 +1,110 @@
+"""Answers on disk: which of them a later attempt takes over, and what becomes of the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bitagent_crds.results import Response
+from bitagent_evaluator.runs import journal as module
+from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line, prompts_digest
+
+KEY = RunKey(
+    task_set_digest="sha256:" + "2" * 64, weights_digest=None, prompts_digest="sha256:" + "5" * 64, stop_ids=[2],
+    prompt_format="Bfcl", max_tokens=8, max_model_length=64, dtype="bfloat16", engine="pretended 1",
+)  # fmt: skip
+OUTCOME = ("manifest.json", "verdicts.jsonl", "summary.json", "timeline.json")
+
+
+def response(name: str, text: str = "x") -> Response:
+    return Response(id=name, text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A directory with an attempt's answers to `a` and `b`, and the files of a finished run."""
+    with Journal(tmp_path, KEY, "abc") as journal:
+        journal.start(device="one", arguments={"seed": 0}, packages={"vllm": "1"})
+        journal.append([response("a"), response("b")])
+    for name in OUTCOME:
+        (tmp_path / name).write_text("{}")
+    return tmp_path
+
+
+def test_the_same_inputs_are_taken_over(begun: Path) -> None:
+    with Journal(begun, KEY, "abc") as journal:
+        assert (set(journal.responses), journal.resumed) == ({"a", "b"}, 2)
+        assert journal.started.devices == ["one"]
+    assert all((begun / name).exists() for name in OUTCOME)
+
+
+@pytest.mark.parametrize("field", RunKey.model_fields)
+def test_whatever_an_answer_depends_on_sets_answers_aside(begun: Path, field: str) -> None:
+    before = (begun / RESPONSES).read_bytes()
+    changed = [9] if field == "stop_ids" else 9 if field.startswith("max") else "other"
+    with Journal(begun, KEY.model_copy(update={field: changed}), "abc") as journal:
+        assert (journal.responses, journal.started.devices) == ({}, [])
+    (aside,) = begun.glob("responses-*.jsonl")
+    assert (aside.read_bytes(), (begun / RESPONSES).read_bytes()) == (before, b"")
+    assert not any((begun / name).exists() for name in OUTCOME), "an outcome of other answers"
+
+
+def test_a_fresh_start_sets_answers_aside(begun: Path) -> None:
+    with Journal(begun, KEY, "abc", fresh=True) as journal:
+        assert journal.responses == {}
+    assert len(list(begun.glob("responses-*.jsonl"))) == 1
+
+
+def test_nothing_is_set_aside_when_there_is_nothing(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        with Journal(tmp_path, KEY.model_copy(update={"engine": text}), "a"):
+            pass
+    assert not list(tmp_path.glob("responses-*.jsonl"))
+
+
+def test_what_does_not_count_is_gone_from_the_file(begun: Path) -> None:
+    """Or an answer appended next would be glued to a torn line and be lost."""
+    whole = (begun / RESPONSES).read_bytes()
+    with (begun / RESPONSES).open("ab") as file:
+        file.write(encode_line(response("foreign")) + encode_line(response("a", "later")) + b'{"id":"c","te')
+    with Journal(begun, KEY, "abc") as journal:
+        assert (set(journal.responses), journal.responses["a"].text) == ({"a", "b"}, "x")
+        assert (begun / RESPONSES).read_bytes() == whole
+        journal.append([response("c")])
+        assert (begun / RESPONSES).read_bytes() == whole + encode_line(response("c")), "at once: a kill loses nothing"
+
+
+def test_answers_reach_the_disk_every_few_seconds_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(module.os, "fsync", synced.append)
+    monkeypatch.setattr(module, "_SYNC_SECONDS", 0.0)
+    with Journal(tmp_path, KEY, "ab") as journal:
+        synced.clear()
+        journal.append([])
+        assert synced == []
+        journal.append([response("a")])
+        assert len(synced) == 1
+    assert len(synced) == 2
+
+
+def test_each_device_is_named_once_and_the_last_engine_stays(begun: Path) -> None:
+    with Journal(begun, KEY, "abc") as journal:
+        journal.start(device="two", arguments={"seed": 1}, packages={"vllm": "2"})
+        journal.start(device="one", arguments={"seed": 2}, packages={"vllm": "3"})
+    started = json.loads((begun / RUN).read_text())["started"]
+    assert started == {"devices": ["one", "two"], "arguments": {"seed": 2}, "packages": {"vllm": "3"}}
+
+
+def test_a_run_file_that_is_no_object_means_other_inputs(begun: Path) -> None:
+    (begun / RUN).write_text("[1]")
+    with Journal(begun, KEY, "abc") as journal:
+        assert journal.resumed == 0
+
+
+def test_prompts_are_told_apart_by_where_each_ends() -> None:
+    prompts = [[[1, 2], [3]], [[1], [2, 3]], [[1, 2, 3]], [[1], [2], [3]], [[12], [3]], []]
+    assert len({prompts_digest(tokens) for tokens in prompts}) == len(prompts)
