@@ -7,7 +7,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 .PHONY: help demo demo-altered demo-down demo-status test test-unit test-integration test-e2e fuzz lint format crds lock images env toolchain clean
 
 help: ## Lists the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Shows the whole mission on this machine (or on the cluster of KUBECONFIG) and leaves it running
 	@$(WORLD) up
@@ -58,7 +58,7 @@ crds: env ## Writes the CustomResourceDefinitions from the models, and the chart
 lock: ## Resolves pyproject.toml anew and exports requirements/*.txt
 	scripts/lock.sh
 
-images: ## Builds every image from its Dockerfile, the evaluator's full one too, and smoke-tests them
+images: ## Builds the images from their Dockerfiles, the evaluator's full one for CPUs too but not the one for GPUs, and smoke-tests them
 	@$(WORLD) images
 
 env: ## Makes .venv from the locks

@@ -24,7 +24,7 @@ from bitagent_crds.fields import (
     ShortText,
     Time,
 )
-from bitagent_crds.schema import Column, Kind, Model, Resource, exactly_one, rules
+from bitagent_crds.schema import Column, Kind, Model, Resource, cel, exactly_one, rules
 
 
 class HuggingFaceSource(Model):
@@ -64,7 +64,8 @@ class Miner(Model):
     hotkey: Hotkey
     """hotkey is the miner's account (ss58); the validator pays it for this model's score."""
     commit_block: Count | None = None
-    """commitBlock is the block of the miner's commitment. Of models with equal weights the earliest commitBlock owns the score."""
+    """commitBlock is the block of the miner's commitment. Of models with equal weights the earliest commitBlock owns the score. The revision
+    must then be that commit."""
 
 
 class DType(StrEnum):
@@ -87,6 +88,16 @@ class Engine(Model):
 
 class MinerModelSpec(Model):
     """What is submitted."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel(
+                "!has(self.miner) || !has(self.miner.commitBlock) || !has(self.source.huggingFace) || "
+                "self.source.huggingFace.revision.matches('^[0-9a-f]{40}$')",
+                "commitBlock belongs to a commit: give its 40 digits as revision, because what a branch or tag names can be replaced after that block",
+            )
+        )
+    }
 
     source: ModelSource
     """source says where the files are."""

@@ -43,7 +43,7 @@ class ApiError(Exception):
 
     def __init__(self, *, code: int, reason: str, message: str) -> None:
         super().__init__(f"{code} {reason}: {message}" if code else message)
-        self.code, self.reason = code, reason
+        self.code, self.reason, self.message = code, reason, message
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Api:
             delay = min(10.0, 0.2 * 2**attempt) * random.uniform(0.5, 1)
             try:
                 status, headers, raw = await self._request(method, url, body, content)
-            except (aiohttp.ClientConnectionError, TimeoutError, ssl.SSLError) as error:
+            except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
                 self._observe(method, 0)
                 if attempt == _RETRIES:
                     raise ApiError(code=0, reason="NoAnswer", message=f"{method} {path}: {error!r}") from error
@@ -221,7 +221,7 @@ class Api:
                 if status < 300:
                     return json.loads(raw)
                 if status not in _RETRIED or attempt == _RETRIES:
-                    raise _error(status, raw)
+                    raise _error(status, raw, request=f"{method} {path}")
                 delay = _retry_after(headers, delay)
             log.debug("%s %s: again in %.1f s", method, path, delay)
             await asyncio.sleep(delay)
@@ -241,12 +241,14 @@ class Api:
 _WRITE = {"fieldManager": naming.MANAGER, "fieldValidation": "Strict"}
 
 
-def _error(code: int, raw: bytes) -> ApiError:
+def _error(code: int, raw: bytes, *, request: str) -> ApiError:
+    """What the answer says. One without a Status, such as that no kind of this name is installed, says nothing of the request."""
     try:
         status = json.loads(raw)
         return ApiError(code=code, reason=str(status.get("reason", "")), message=str(status.get("message", "")))
     except (ValueError, AttributeError):
-        return ApiError(code=code, reason="", message=raw[:500].decode(errors="replace"))
+        text = raw[:500].decode(errors="replace").strip()
+        return ApiError(code=code, reason="NoStatus", message=f"{request}: {text}")
 
 
 def _retry_after(headers: dict[str, str], default: float) -> float:

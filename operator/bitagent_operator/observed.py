@@ -170,13 +170,15 @@ class Terminated:
 
 @dataclass(frozen=True, slots=True)
 class PodObject:
-    """A pod with one container."""
+    """A pod of ours. Only its own container counts, not those that an admission webhook adds to it."""
 
     meta: Meta
     phase: str
     reason: str
     """Why the pod as a whole failed, such as Evicted."""
     message: str
+    disruption: str
+    """Why the pod was taken from its node (preempted, drained, the node was lost), empty when it was not."""
     started: datetime | None
     """When the container started."""
     waiting_reason: str
@@ -190,15 +192,17 @@ class PodObject:
     @classmethod
     def parse(cls, obj: Obj) -> PodObject:
         """From a core/v1 Pod."""
-        status = obj.get("status") or {}
+        meta, status = Meta.parse(obj), obj.get("status") or {}
         containers = status.get("containerStatuses") or [{}]
-        state = containers[0].get("state") or {}
+        named = (c for c in containers if c.get("name") == meta.labels.get(naming.COMPONENT))
+        state = next(named, containers[0]).get("state") or {}
         waiting, running, ended = state.get("waiting") or {}, state.get("running") or {}, state.get("terminated")
         conditions = {c["type"]: c for c in status.get("conditions") or ()}
         scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
+        disruption = conditions.get("DisruptionTarget", {})
         unschedulable, terminated = None, None
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-            since = moment(scheduled.get("lastTransitionTime")) or Meta.parse(obj).created
+            since = moment(scheduled.get("lastTransitionTime")) or meta.created
             unschedulable = (since, scheduled.get("message", ""))
         if ended is not None:
             terminated = Terminated(
@@ -209,10 +213,11 @@ class PodObject:
                 finished=moment(ended.get("finishedAt")),
             )
         return cls(
-            meta=Meta.parse(obj),
+            meta=meta,
             phase=status.get("phase", ""),
             reason=status.get("reason", ""),
             message=status.get("message", ""),
+            disruption=_sentence(disruption) if disruption.get("status") == "True" else "",
             started=moment(running.get("startedAt")) or (terminated.started if terminated else None),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
@@ -220,6 +225,10 @@ class PodObject:
             unschedulable=unschedulable,
             ready=ready.get("status") == "True",
         )
+
+
+def _sentence(condition: Obj) -> str:
+    return ": ".join(t for t in (condition.get("reason"), condition.get("message")) if t) or "no reason given"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,18 @@ def rule(group: str, resources: list[str], verbs: list[str], names: list[str] | 
 
 
 def validator_rules(name: str | None) -> list[Rule]:
-    """Rights of a validator pod. `name` limits the status to its own Validator; None: as the operator must hold them."""
-    own = [name] if name is not None else None
+    """Rights of a validator pod. `name` limits it to its own status and its own ConfigMap; None: as the operator must hold them.
+
+    Any other ConfigMap could be the operator's configuration, which names the images that Jobs run. A name cannot limit `create`.
+    """
+    own, state = ([name], [f"{name}-scores"]) if name is not None else (None, None)
     return [
         rule(GROUP, ["evalrounds"], ["get", "list", "watch", "create", "patch", "delete"]),
         rule(GROUP, ["minermodels"], ["get", "list", "watch"]),
         rule(GROUP, ["validators"], ["get", "list", "watch"]),
         rule(GROUP, ["validators/status"], ["get", "patch"], own),
-        rule("", ["configmaps"], ["get", "create", "patch", "update"]),
+        rule("", ["configmaps"], ["create"]),
+        rule("", ["configmaps"], ["get", "patch", "update"], state),
         rule("coordination.k8s.io", ["leases"], ["get", "create", "patch", "update"]),
         rule("", ["events"], ["create", "patch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),

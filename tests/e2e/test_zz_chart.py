@@ -1,4 +1,7 @@
-"""The chart's life on the cluster: upgrade in place, then uninstall, which leaves the CRDs and what users made."""
+"""The chart's life on the cluster: upgrade in place, then uninstall, which leaves the CRDs and what users made.
+
+Its name puts it last: it takes away what the other tests need.
+"""
 
 from __future__ import annotations
 

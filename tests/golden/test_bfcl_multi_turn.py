@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ast
-import gzip
-import json
 from collections import Counter
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,21 +13,20 @@ from bitagent_crds.sources import MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.scoring import scorer
 from bitagent_evaluator.tasks.bfcl import BfclTasks
 
-DATA = Path(__file__).parent / "bfcl"
+if TYPE_CHECKING:
+    from tests.golden.conftest import Golden
+
+Rows = list[dict[str, Any]]
+Tasks = dict[str, Task]
 
 
-def read(name: str) -> list[dict[str, Any]]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@pytest.fixture(scope="module")
+def rows(golden: Golden) -> Rows:
+    return golden("bfcl/multi_turn_rows.jsonl.gz")
 
 
-@cache
-def rows() -> list[dict[str, Any]]:
-    return read("multi_turn_rows.jsonl.gz")
-
-
-@cache
-def tasks() -> dict[str, Task]:
+@pytest.fixture(scope="module")
+def tasks(golden: Golden) -> Tasks:
     return {
         case["id"]: Task(
             id=case["id"],
@@ -48,7 +43,7 @@ def tasks() -> dict[str, Task]:
                 long_context=case["category"] == "multi_turn_long_context",
             ),
         )
-        for case in read("multi_turn_tasks.jsonl.gz")
+        for case in golden("bfcl/multi_turn_tasks.jsonl.gz")
     }
 
 
@@ -68,17 +63,17 @@ def has_positional(conversation: Conversation) -> bool:
     return any(isinstance(call, ast.Call) and bool(call.args) for call in calls)
 
 
-def test_the_data_is_complete() -> None:
-    assert len(rows()) == 480
-    assert Counter(task.category for task in tasks().values()) == dict.fromkeys(MULTI_TURN, 20)
+def test_the_data_is_complete(rows: Rows, tasks: Tasks) -> None:
+    assert len(rows) == 480
+    assert Counter(task.category for task in tasks.values()) == dict.fromkeys(MULTI_TURN, 20)
 
 
 @pytest.mark.parametrize("name", ["Bfcl", "ExactMatch", "BitAgent202411", "BitAgent202504"])
-def test_the_verdicts_are_the_same_with_every_scorer(name: str) -> None:
-    pairs = [(tasks()[row["id"]], conversation(tasks()[row["id"]], row["response"])) for row in rows()]
+def test_the_verdicts_are_the_same_with_every_scorer(rows: Rows, tasks: Tasks, name: str) -> None:
+    pairs = [(tasks[row["id"]], conversation(tasks[row["id"]], row["response"])) for row in rows]
     differences = [
         (row["id"], row["mutation"], verdict.error, verdict.detail)
-        for row, verdict in zip(rows(), scorer(name).verdicts(pairs), strict=True)
+        for row, verdict in zip(rows, scorer(name).verdicts(pairs), strict=True)
         if (verdict.passed, verdict.error) != (row["verdict"], row["error_type"] or "")
     ]
     assert differences == []

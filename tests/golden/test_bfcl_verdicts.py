@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +11,12 @@ from bitagent_crds.results import Expects, Language, Task
 from bitagent_evaluator.answers import AnswerError, decode
 from bitagent_evaluator.scoring import answer, scorer
 
-DATA = Path(__file__).parent / "bfcl"
+if TYPE_CHECKING:
+    from tests.golden.conftest import Golden
+
+Rows = list[dict[str, Any]]
+Tasks = dict[str, Task]
+
 LANGUAGES = {"simple_java": Language.JAVA, "simple_javascript": Language.JAVASCRIPT}
 EXPECTS = {
     "irrelevance": Expects.NO_CALL,
@@ -40,18 +41,13 @@ CATEGORIES = {
 """Cases per category."""
 
 
-def read(name: str) -> list[dict[str, Any]]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@pytest.fixture(scope="module")
+def rows(golden: Golden) -> Rows:
+    return golden("bfcl/rows.jsonl.gz")
 
 
-@cache
-def rows() -> list[dict[str, Any]]:
-    return read("rows.jsonl.gz")
-
-
-@cache
-def tasks() -> dict[str, Task]:
+@pytest.fixture(scope="module")
+def tasks(golden: Golden) -> Tasks:
     return {
         case["id"]: Task(
             id=case["id"],
@@ -63,7 +59,7 @@ def tasks() -> dict[str, Task]:
             language=LANGUAGES.get(case["category"], Language.PYTHON),
             ground_truth=case["ground_truth"],
         )
-        for case in read("tasks.jsonl.gz")
+        for case in golden("bfcl/tasks.jsonl.gz")
     }
 
 
@@ -83,20 +79,20 @@ def decodes(row: dict[str, Any]) -> bool:
     return True
 
 
-def test_the_data_is_complete() -> None:
-    assert len(rows()) == 16_073
-    assert Counter(task.category for task in tasks().values()) == CATEGORIES
-    assert {row["category"] for row in rows()} == set(CATEGORIES)
+def test_the_data_is_complete(rows: Rows, tasks: Tasks) -> None:
+    assert len(rows) == 16_073
+    assert Counter(task.category for task in tasks.values()) == CATEGORIES
+    assert {row["category"] for row in rows} == set(CATEGORIES)
 
 
-def test_the_same_answers_are_readable() -> None:
-    assert differences([(row, got) for row in rows() if (got := decodes(row)) != row["decoded_ok"]]) == {}
+def test_the_same_answers_are_readable(rows: Rows) -> None:
+    assert differences([(row, got) for row in rows if (got := decodes(row)) != row["decoded_ok"]]) == {}
 
 
-def test_no_answer_of_the_reference_is_refused() -> None:
+def test_no_answer_of_the_reference_is_refused(rows: Rows) -> None:
     """Refusing is for answers that no honest model gives: none of the reference's, which hold plenty of operators, is one."""
     refused = []
-    for row in rows():
+    for row in rows:
         try:
             decode(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
         except AnswerError as error:
@@ -106,10 +102,10 @@ def test_no_answer_of_the_reference_is_refused() -> None:
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_the_verdicts_are_the_same(category: str) -> None:
-    chosen = [row for row in rows() if row["category"] == category]
+def test_the_verdicts_are_the_same(rows: Rows, tasks: Tasks, category: str) -> None:
+    chosen = [row for row in rows if row["category"] == category]
     verdicts = scorer("Bfcl").verdicts(
-        [(tasks()[row["id"]], answer(tasks()[row["id"]], row["response"])) for row in chosen]
+        [(tasks[row["id"]], answer(tasks[row["id"]], row["response"])) for row in chosen]
     )
     expected = [(row["verdict"], row["error_type"] or "") for row in chosen]
     got = [(verdict.passed, verdict.error) for verdict in verdicts]

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bitagent_evaluator.scoring.pairs import pair_format
 
-DATA = Path(__file__).parent / "bitagent"
+if TYPE_CHECKING:
+    from tests.golden.conftest import Golden
+
 RULE_SETS = ("v2024_11", "v2025_04")
 
 
-@cache
-def read(name: str) -> list[dict[str, Any]]:
-    with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+TASKS, ROWS = "bitagent/tasks.jsonl.gz", "bitagent/rows.jsonl.gz"
 
 
-def test_the_data_is_complete() -> None:
-    assert len(read("rows.jsonl.gz")) == 1_174
-    assert {row["task"] for row in read("rows.jsonl.gz")} == {task["task"] for task in read("tasks.jsonl.gz")}
+def test_the_data_is_complete(golden: Golden) -> None:
+    assert len(golden(ROWS)) == 1_174
+    assert {row["task"] for row in golden(ROWS)} == {task["task"] for task in golden(TASKS)}
 
 
 @pytest.mark.parametrize("default", ["with_default", "tool_only"])
 @pytest.mark.parametrize("rules", RULE_SETS)
-def test_the_points_are_the_same(rules: str, default: str) -> None:
-    tasks = {task["task"]: task for task in read("tasks.jsonl.gz")}
-    rows = read("rows.jsonl.gz")
+def test_the_points_are_the_same(golden: Golden, rules: str, default: str) -> None:
+    tasks = {task["task"]: task for task in golden(TASKS)}
+    rows = golden(ROWS)
     pairs = [
         {
             **{key: value for key, value in row.items() if key not in ("task", *RULE_SETS)},

@@ -41,11 +41,13 @@ class Tools:
 class Competitions:
     """The competitions of one Validator."""
 
-    def __init__(self, tools: Tools, *, namespace: str) -> None:
+    def __init__(self, tools: Tools, *, namespace: str, uid: str) -> None:
         self._tools = tools
         self._namespace = namespace
-        self._owners: dict[str, Owners] = {}
-        """Per round, by uid, from the moment it was first seen with its frozen set: who owns a model then gets its score."""
+        self._uid = uid
+        """The Validator's."""
+        self._refusals: dict[str, str] = {}
+        """Why a competition's round could not be created, so that each reason is told once."""
 
     async def entrants(self, competition: str) -> frozenset[str]:
         """Hotkeys with a model in the competition's running round.
@@ -118,7 +120,9 @@ class Competitions:
         return plan_rounds(competition, block=block, seen=seen, scored_block=scored.block if scored else None)
 
     def _of(self, competition: str) -> list[Round]:
-        mine = (r for r in self._tools.rounds.objects.values() if r.competition == competition)
+        rounds = self._tools.rounds.objects.values()
+        # Those of an earlier Validator of this name, perhaps on another chain, are not its business.
+        mine = (r for r in rounds if r.competition == competition and r.owner == self._uid)
         return sorted(mine, key=lambda r: r.block)
 
     async def _create(self, me: ValidatorObject, competition: Competition, epoch: Epoch, *, seed: str) -> str:
@@ -135,8 +139,11 @@ class Competitions:
             if error.status == CONFLICT:
                 return await self._adopt(me, name, epoch)
             if 400 <= error.status < 500:
-                await tools.recorder.warn("RoundRefused", f"{name} cannot be created: {error}")
-                return f"{name} cannot be created: {error}"
+                problem = f"{name} cannot be created: {error}"
+                if self._refusals.get(competition.id) != problem:
+                    self._refusals[competition.id] = problem
+                    await tools.recorder.warn("RoundRefused", problem)
+                return problem
             raise
         tools.rounds.put(created)
         tools.metrics.rounds.labels(competition.id, "created").inc()
@@ -175,31 +182,29 @@ class Competitions:
         )
 
     async def _note_owners(self) -> None:
-        """Remember who owns which model in rounds that have just frozen their set, and forget rounds that are gone."""
-        rounds = self._tools.rounds.objects.values()
-        for round_ in rounds:
-            if (
-                round_.outcome is Outcome.UNFINISHED
-                and round_.content
-                and round_.content.status
-                and round_.content.status.results
-            ):
-                await self._owners_of(round_)
-        alive = {r.uid for r in rounds}
-        self._owners = {uid: owners for uid, owners in self._owners.items() if uid in alive}
+        """Write down who owns which model in rounds that have just frozen their set, until their scores are taken over.
+
+        Who owns a model then gets its score, though this pod be replaced and the model be deleted before the round ends.
+        """
+        state, noted = self._tools.store.state, {}
+        for round_ in self._tools.rounds.objects.values():
+            scored = state.scored.get(round_.competition)
+            if round_.outcome is Outcome.UNFINISHED and round_.owner == self._uid:
+                if round_.results:
+                    noted[round_.uid] = dict(await self._owners_of(round_))
+            elif round_.uid in state.owners and not (scored and scored.block >= round_.block):
+                noted[round_.uid] = state.owners[round_.uid]
+        if noted != state.owners:
+            await self._tools.store.save(state.model_copy(update={"owners": noted}))
 
     async def _owners_of(self, round_: Round) -> Owners:
-        results = round_.content.status.results if round_.content and round_.content.status else []
-        if not results:
-            return {}
-        if round_.uid not in self._owners:
-            names = {r.model for r in results}
-            items, _ = await self._tools.api.list(path(API_VERSION, "minermodels", namespace=self._namespace))
-            models = {i["metadata"]["name"]: i["spec"] for i in items if i["metadata"]["name"] in names}
-            self._owners[round_.uid] = {
-                name: hotkey for name, spec in models.items() if (hotkey := _hotkey(name, spec))
-            }
-        return self._owners[round_.uid]
+        noted = self._tools.store.state.owners.get(round_.uid)
+        if noted is not None or not round_.results:
+            return noted or {}
+        names = {r.model for r in round_.results}
+        items, _ = await self._tools.api.list(path(API_VERSION, "minermodels", namespace=self._namespace))
+        models = {i["metadata"]["name"]: i["spec"] for i in items if i["metadata"]["name"] in names}
+        return {name: hotkey for name, spec in models.items() if (hotkey := _hotkey(name, spec))}
 
 
 def _hotkey(name: str, spec: object) -> str | None:

@@ -7,10 +7,10 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from bitagent_crds.conditions import ConditionStatus, ConditionType
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.schema import API_VERSION
-from bitagent_crds.validator import LastWeights, ValidatorSpec, ValidatorStatus
-from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound
+from bitagent_crds.validator import LastWeights, ValidatorSpec, ValidatorStatus, WeightsMode
+from bitagent_validator.chain.connection import ChainUnavailable, Connection, SubnetNotFound
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competitions import Competitions, Tools
@@ -103,17 +103,44 @@ class Loop:
             return
         if (me.spec.netuid, me.spec.chain) != (self._started_with.netuid, self._started_with.chain):
             raise SpecChanged("spec.netuid or spec.chain was changed")
-        await self._tools.store.load()
+        if me.spec.suspend or me.spec.weights.mode is not WeightsMode.SET:
+            # Who says so wants nothing set from then on, not even what is under way, whatever the chain does.
+            await self._payer.stop()
         chain = self._follower.state
+        try:
+            await self._tools.store.load()
+        except StateUnreadable as error:
+            self._verdict = Verdict(Step.WAIT, False, Reason.SUBMISSION_FAILED, str(error))
+            await self._report(me, me.spec, chain)
+            raise
         if isinstance(chain, Up):
             self._health.ready = True
             try:
+                await self._check_chain(chain.connection)
                 await self._step(me, me.spec, chain)
             except ChainUnavailable as error:
                 log.warning("%s", error)
-                self._follower.give_up(chain.connection)
+                self._follower.give_up(chain.connection, why=str(error))
+                chain = Down(Reason.CHAIN_UNREACHABLE, str(error))
         if self._follower.tried:
             await self._report(me, me.spec, chain)
+
+    async def _check_chain(self, connection: Connection) -> None:
+        """Blocks, scores and weights of two chains must never be mixed: note which one this is, and refuse others.
+
+        Raises:
+            ApiError: It could not be noted.
+            ChainUnavailable: It is another chain.
+        """
+        store = self._tools.store
+        if not store.state.genesis:
+            await store.save(store.state.model_copy(update={"genesis": connection.genesis}))
+        if store.state.genesis != connection.genesis:
+            raise ChainUnavailable(
+                f"{connection.endpoint} is another chain (genesis {connection.genesis[:18]}) than this Validator's "
+                f"(genesis {store.state.genesis[:18]}): correct spec.chain.endpoints; to move to another chain, delete "
+                "the Validator and create it anew"
+            )
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         settled = self._verdict is not None and self._verdict.current and self._tools.store.state.pending is None
@@ -136,7 +163,11 @@ class Loop:
 
     async def _weigh(self, spec: ValidatorSpec, subnet: Subnet) -> tuple[Computed, Verdict]:
         entrants = {c.id: await self._competitions.entrants(c.id) for c in spec.competitions}
-        computed = compute(spec.competitions, scored=self._tools.store.state.scored, entrants=entrants, subnet=subnet)
+        scored = self._tools.store.state.scored
+        if spec.weights.mode is WeightsMode.OFF:
+            computed = Computed({}, None)
+        else:
+            computed = compute(spec.competitions, scored=scored, entrants=entrants, subnet=subnet)
         return computed, self._payer.verdict(spec, computed, subnet)
 
     async def _read(self, spec: ValidatorSpec, chain: Up, *, urgent: bool) -> Subnet | None:
@@ -175,9 +206,10 @@ class Loop:
         status = status_of(picture, previous=previous, now=datetime.now(UTC))
         self._measure(status)
         body = manifest(status, name=me.name, namespace=me.namespace)
-        if self._verdict is None:
+        if not self._standings:
             # Just started, and nothing was read yet: what the last process reported stands until then.
-            body["status"] |= {k: me.status[k] for k in ("uid", "currentRounds", "weights") if k in me.status}
+            kept = ("uid", "currentRounds", "weights", "lastWeights")
+            body["status"] |= {k: me.status[k] for k in kept if k in me.status}
         now = asyncio.get_running_loop().time()
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):
             return

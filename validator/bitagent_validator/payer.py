@@ -10,11 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import Competition, ValidatorSpec
-from bitagent_validator.chain.connection import Connection
+from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy import POLICIES
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 ERA_BLOCKS = 32
 """Life of a transaction. After as many blocks, one that was never seen can be given up for good."""
 BACKOFF_BLOCKS_MAX = 64
+STATES_KEPT = 200
+"""Nodes forget the state of blocks older than about 256; what is younger than this must be there."""
 
 REASONS = {
     "rate_limited": Reason.RATE_LIMITED,
@@ -75,6 +78,10 @@ class Account:
     hotkey: str
     hotkey_file: Path
 
+    def on(self, netuid: int) -> str:
+        """The account on one subnet, as records name it."""
+        return f"{netuid}/{self.hotkey}"
+
 
 class Payer:
     """The submissions of one hotkey."""
@@ -95,10 +102,11 @@ class Payer:
 
     def verdict(self, spec: ValidatorSpec, computed: Computed, subnet: Subnet) -> Verdict:
         """What is to be done about the weights, by what is known now."""
-        state = self._store.state
+        state, account = self._store.state, self._account.on(subnet.netuid)
         progress = Progress(
-            intent=state.pending.intent() if state.pending else None,
-            sent=state.accepted.sent() if state.accepted else None,
+            # Records of another hotkey or subnet tell nothing about this one.
+            intent=state.pending.intent() if state.pending and state.pending.account == account else None,
+            sent=state.accepted.sent() if state.accepted and state.accepted.account == account else None,
             in_flight=self._task is not None,
             expires=self._expires,
             failure=self._failure,
@@ -128,23 +136,25 @@ class Payer:
             await self._confirm(subnet, connection)
             verdict = self.verdict(spec, computed, subnet)
         if verdict.step is Step.SUBMIT and computed.wanted:
-            await self._submit(spec, Intent(computed.wanted, subnet.block), subnet)
+            await self._submit(spec, Intent(computed.wanted, subnet.block), subnet, endpoint=connection.endpoint)
             verdict = replace(verdict, step=Step.WAIT)
         return verdict
 
     async def stop(self) -> None:
         """Kill a submission that is under way."""
-        if self._task:
+        if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task})
+            self._task = None
 
-    async def _submit(self, spec: ValidatorSpec, intent: Intent, subnet: Subnet) -> None:
+    async def _submit(self, spec: ValidatorSpec, intent: Intent, subnet: Subnet, *, endpoint: str) -> None:
         row, rounds = dict(intent.wanted.row), intent.wanted.rounds
-        pending = PendingRow(since=intent.since, row=row, rounds=rounds)
+        account = self._account.on(subnet.netuid)
+        pending = PendingRow(since=intent.since, row=row, rounds=rounds, account=account)
         await self._store.save(self._store.state.model_copy(update={"pending": pending}))
         self._extrinsic, self._expires, self._failure = "", None, None
         request = Request(
-            endpoints=tuple(spec.chain.endpoints),
+            endpoint=endpoint,
             hotkey_file=self._account.hotkey_file,
             hotkey=self._account.hotkey,
             netuid=spec.netuid,
@@ -199,17 +209,30 @@ class Payer:
         if pending is None or subnet.me is None:
             return
         block = subnet.me.last_update
-        extrinsic = self._extrinsic or await connection.weights_extrinsic(block, hotkey=self._account.hotkey)
+        extrinsic, at = await self._inclusion(block, age=subnet.block - block, connection=connection)
         accepted = AcceptedRow(
             digest=pending.intent().wanted.digest,
             block=block,
-            at=await connection.timestamp(block),
+            at=at,
             rounds=pending.rounds,
             extrinsic=extrinsic,
             hotkeys=len(pending.row),
+            account=pending.account,
         )
         await self._store.save(self._store.state.model_copy(update={"pending": None, "accepted": accepted}))
         self._failure, self._failures, self._expires = None, 0, None
         self._metrics.submissions.labels("Confirmed").inc()
         text = f"weights of {', '.join(pending.rounds)} for {len(pending.row)} hotkeys are on the chain: extrinsic {extrinsic}"
         await self._recorder.note("WeightsSet", text)
+
+    async def _inclusion(self, block: int, *, age: int, connection: Connection) -> tuple[str, datetime]:
+        """The extrinsic that set the weights in a block, and the block's time; as near as can be told when it is old."""
+        try:
+            extrinsic = self._extrinsic or await connection.weights_extrinsic(block, hotkey=self._account.hotkey)
+            return extrinsic, await connection.timestamp(block)
+        except ChainUnavailable:
+            if age < STATES_KEPT:
+                raise
+        # The pod was away for long, and the node no longer tells; the weights stand all the same.
+        reckoned = datetime.now(UTC) - timedelta(seconds=age * connection.block_seconds)
+        return self._extrinsic or str(block), reckoned.replace(microsecond=0)

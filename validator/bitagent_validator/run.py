@@ -119,7 +119,7 @@ async def _serve(settings: Settings, api: Api, account: Account, health: Health,
         tools=tools,
         follower=follower,
         payer=payer,
-        competitions=Competitions(tools, namespace=settings.namespace),
+        competitions=Competitions(tools, namespace=settings.namespace, uid=me.uid),
         health=health,
         wake=wake,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import EvalRound
+from bitagent_crds.evalround import EvalRound, ModelResult
 from bitagent_crds.rounds import COMPETITION_LABEL, EPOCH_LABEL
 from bitagent_crds.schema import API_VERSION
 from bitagent_crds.validator import ValidatorSpec
@@ -24,6 +24,8 @@ class Round:
 
     name: str
     uid: str
+    owner: str
+    """The uid of the Validator that made it; empty when nobody is named."""
     competition: str
     epoch: int
     """0 when the label is not a number."""
@@ -44,6 +46,11 @@ class Round:
         """`done/selected`, for people."""
         return self.content.status.progress if self.content and self.content.status else ""
 
+    @property
+    def results(self) -> list[ModelResult]:
+        """One a model; none before the set of models is frozen."""
+        return self.content.status.results if self.content and self.content.status else []
+
     def seen(self) -> SeenRound:
         """What the planner needs of it."""
         return SeenRound(self.name, self.epoch, self.block, self.outcome)
@@ -61,6 +68,7 @@ def parse_round(obj: Obj) -> Round:
     return Round(
         name=metadata["name"],
         uid=metadata["uid"],
+        owner=next((o["uid"] for o in metadata.get("ownerReferences") or [] if o.get("controller")), ""),
         competition=labels.get(COMPETITION_LABEL, ""),
         epoch=_number(labels.get(EPOCH_LABEL)),
         block=_number((metadata.get("annotations") or {}).get(BLOCK_ANNOTATION)),

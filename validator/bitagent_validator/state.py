@@ -59,6 +59,8 @@ class PendingRow(_Document):
     """The finalised block at that time."""
     row: dict[str, int]
     rounds: tuple[str, ...]
+    account: str = ""
+    """Whose row it is: `netuid/hotkey`."""
 
     def intent(self) -> Intent:
         """As the planner wants it."""
@@ -74,6 +76,8 @@ class AcceptedRow(_Document):
     rounds: tuple[str, ...]
     extrinsic: str
     hotkeys: int
+    account: str = ""
+    """Whose row it is: `netuid/hotkey`."""
 
     def sent(self) -> Sent:
         """As the planner wants it."""
@@ -84,8 +88,12 @@ class State(_Document):
     """The whole document."""
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
+    genesis: str = ""
+    """The chain that all of this is about, by the hash of its block 0; empty before a chain was read."""
     scored: dict[str, ScoredRound] = {}
     """By competition."""
+    owners: dict[str, dict[str, str]] = {}
+    """Of each round whose scores are still to come, by uid: the hotkeys by MinerModel, as they were when its set was frozen."""
     pending: PendingRow | None = None
     accepted: AcceptedRow | None = None
 
@@ -106,12 +114,12 @@ class Store:
 
         Raises:
             ApiError: The API server did not answer.
-            StateUnreadable: It is not a state document.
+            StateUnreadable: It is not a state document, or that of an earlier Validator of this name.
         """
         if self._loaded:
             return
         obj = await self._api.get(path("v1", "configmaps", namespace=self._owner.namespace, name=self._name))
-        self.state = State() if obj is None else _parse(obj)
+        self.state = State() if obj is None else _parse(obj, owner=self._owner.uid)
         self._version = obj["metadata"]["resourceVersion"] if obj else None
         self._loaded = True
 
@@ -148,11 +156,17 @@ class Store:
         }
 
 
-def _parse(obj: Obj) -> State:
+def _parse(obj: Obj, *, owner: str) -> State:
+    owners = obj["metadata"].get("ownerReferences") or []
+    if owners and all(reference["uid"] != owner for reference in owners):
+        raise StateUnreadable(
+            f"ConfigMap {obj['metadata']['name']} belongs to an earlier Validator of this name and should go with it: "
+            "if it stays, delete it"
+        )
     try:
         return State.model_validate_json((obj.get("data") or {}).get(KEY, ""))
     except ValidationError as error:
         raise StateUnreadable(
-            f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}: {error}; delete it to start "
-            "over: weights are then set again after the next complete round"
+            f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}; delete it to start over: "
+            f"scores are then taken from the last complete rounds that are still there. {error}"
         ) from error

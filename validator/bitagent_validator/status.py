@@ -197,6 +197,8 @@ def _weights(picture: Picture) -> Holds:
     kind = ConditionType.WEIGHTS_CURRENT
     if picture.suspended:
         return _hold(kind, None, Reason.SUSPENDED, "the validator is suspended")
+    if picture.subnet_missing:
+        return _hold(kind, False, Reason.SUBNET_NOT_FOUND, "there is no subnet to set weights on")
     if picture.verdict is None:
         return _hold(kind, None, Reason.WEIGHTS_PENDING, "the chain has not been read yet")
     return _hold(kind, picture.verdict.current, picture.verdict.reason, picture.verdict.message)

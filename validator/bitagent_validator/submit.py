@@ -60,11 +60,11 @@ async def submit(request: Request) -> Result:
     if key.ss58_address != request.hotkey:
         message = f"{request.hotkey_file} now holds {key.ss58_address}, not {request.hotkey}: restart the validator"
         return Result(outcome=Outcome.REFUSED, message=message)
-    subtensor = bt.Subtensor(request.endpoints[0], fallback_endpoints=list(request.endpoints[1:]), archive_endpoints=[])
+    subtensor = bt.Subtensor(request.endpoint, fallback_endpoints=[], archive_endpoints=[])
     try:
         client = await subtensor
     except (bt.BittensorError, WebSocketException, OSError, ValueError) as error:
-        return Result(outcome=Outcome.REFUSED, message=f"cannot connect to {request.endpoints[0]}: {error}")
+        return Result(outcome=Outcome.REFUSED, message=f"cannot connect to {request.endpoint}: {error}")
     try:
         intent = bt.SetWeights(netuid=request.netuid, weights=dict(request.weights), version_key=request.version_key)
         outcome = await client.execute(intent, key, period=request.era_blocks)

@@ -40,7 +40,8 @@ _RULES = (
         Reason.MODEL_LOAD_FAILED,
     ),
     _Rule(
-        r"^(\w+\.)*(ValueError|AssertionError|KeyError|TypeError|ValidationError|IndexError)\b",
+        r"^(\w+\.)*(ValueError|AssertionError|KeyError|TypeError|ValidationError|IndexError"
+        r"|ZeroDivisionError|OverflowError|RecursionError)\b",
         Reason.MODEL_LOAD_FAILED,
     ),
 )

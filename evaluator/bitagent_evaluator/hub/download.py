@@ -29,6 +29,7 @@ def download(
         advance(file.size)
         return _hash(target).hexdigest()
     advance(partial.stat().st_size if partial.exists() else 0)
+    arrived = set()
     for _ in range(2):
         digest = retried(
             lambda: _attempt(source, snapshot, name, partial, advance),
@@ -39,8 +40,12 @@ def download(
             partial.rename(target)
             return digest
         partial.unlink()
+        arrived.add(digest)
+    # What breaks on the way breaks differently each time.
+    reason = Reason.CORRUPT_WEIGHTS if len(arrived) == 1 else Reason.FETCH_FAILED
     raise FetchError(
-        Reason.FETCH_FAILED, f"{name} arrived with SHA-256 {digest}, the repository states {file.sha256}: twice"
+        reason,
+        f"{name} arrived twice, with SHA-256 {' and '.join(sorted(arrived))}; the repository states {file.sha256}",
     )
 
 

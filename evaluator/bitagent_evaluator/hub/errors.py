@@ -32,4 +32,8 @@ class FetchError(Exception):
 
 
 class Transient(Exception):
-    """A request failed in a way that often passes: a 5xx, a 429, a reset connection."""
+    """A request failed in a way that often passes: a 5xx, a 429, a reset connection. `lasting` says whose fault it is when it does not pass."""
+
+    def __init__(self, message: str, lasting: Reason = Reason.HUB_UNAVAILABLE) -> None:
+        super().__init__(message)
+        self.lasting = lasting

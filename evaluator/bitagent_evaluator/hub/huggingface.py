@@ -32,6 +32,10 @@ from bitagent_evaluator.safety.selection import MAX_FILES
 
 _TIMEOUT_SECONDS = 30.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MISSING = frozenset({404, 410, 416, 451})
+"""Of a file that the repository lists: it is not there, or shorter than listed."""
+_OTHER_REASONS = frozenset({"RepoNotFound", "RevisionNotFound"})
+"""Error codes of a hub by which the file is missing because something larger is."""
 
 
 class HubRepository:
@@ -75,6 +79,8 @@ class HubRepository:
                 "GET", url, headers=headers, timeout=_TIMEOUT_SECONDS, follow_redirects=True
             ) as response,
         ):
+            if response.status_code in _MISSING and response.headers.get("X-Error-Code") not in _OTHER_REASONS:
+                raise self._unserved(f"{name} ({response.status_code})")
             hf_raise_for_status(response)
             skip = start if response.status_code == 200 else 0  # A server without ranges sends the whole file.
             left = end - start
@@ -104,20 +110,21 @@ class HubRepository:
         except RevisionNotFoundError:
             raise FetchError(Reason.REVISION_NOT_FOUND, f"{repo} has no revision {revision}") from None
         except EntryNotFoundError as error:
-            raise FetchError(
-                Reason.FETCH_FAILED, f"{repo} lists a file that it does not serve: {_first_line(error)}"
-            ) from None
+            raise self._unserved(_first_line(error)) from error
         except HfHubHTTPError as error:
             raise self._of_status(error) from error
         except HTTPError as error:
             raise Transient(f"{type(error).__name__}: {_first_line(error)}") from error
 
+    def _unserved(self, what: str) -> Transient:
+        """A miner can take a file away and leave it in the list. That the same miner's upload is at fault shows when it stays so."""
+        return Transient(f"{self._repo} lists a file that it does not serve: {what}", Reason.REVISION_NOT_FOUND)
+
     def _of_status(self, error: Any) -> Exception:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
-            return FetchError(
-                Reason.ACCESS_DENIED, f"the hub refuses access to {self._repo} ({status}): check the token"
-            )
+            message = f"the hub refuses access to {self._repo} ({status}): check the token"
+            return Transient(message, Reason.ACCESS_DENIED)  # An address that a hub has signed may have expired.
         if status in _PASSING or status == 0:
             return Transient(f"the hub answers {status}")
         return FetchError(Reason.FETCH_FAILED, f"{self._repo}: the hub answers {status}: {_first_line(error)}")

@@ -20,7 +20,7 @@ _LONGEST_PAUSE_SECONDS = 8.0
 
 
 def retried(action: Callable[[], _Value], what: str, *, progressed: Callable[[], bool] = lambda: False) -> _Value:
-    """The action's value. After ATTEMPTS failures in a row without progress: FetchError HubUnavailable."""
+    """The action's value. After ATTEMPTS failures in a row without progress: FetchError with the last failure's reason."""
     failures = 0
     while True:
         try:
@@ -28,8 +28,8 @@ def retried(action: Callable[[], _Value], what: str, *, progressed: Callable[[],
         except Transient as error:
             failures = 1 if progressed() else failures + 1
             if failures >= ATTEMPTS:
-                message = f"{what}: {error} ({ATTEMPTS} attempts); is the hub up and reachable?"
-                raise FetchError(Reason.HUB_UNAVAILABLE, message) from error
+                advice = "; is the hub up and reachable?" if error.lasting is Reason.HUB_UNAVAILABLE else ""
+                raise FetchError(error.lasting, f"{what}: {error} ({ATTEMPTS} attempts){advice}") from error
             pause = pause_seconds(failures)
             _log.warning("%s: %s; trying again in %.1f s", what, error, pause)
             time.sleep(pause)

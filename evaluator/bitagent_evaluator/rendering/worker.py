@@ -32,6 +32,10 @@ from bitagent_evaluator.safety.template import template_source
 
 MAX_CHARACTERS = 32 << 20
 """Of all prompts of one request together."""
+TOKENS_PER_BYTE, TOKENS_PER_TEXT = 2, 64
+"""Most tokens that a text makes. Whole texts in single bytes make one a byte, and a few that begin and end it; a post-processor or normalizer
+that repeats it could fill any memory with one question.
+"""
 
 
 class RenderingWorker:
@@ -126,13 +130,21 @@ class RenderingWorker:
             chosen = [place for place, wanted in enumerate(body["add_special_tokens"]) if wanted is special]
             texts = [body["texts"][place] for place in chosen]
             encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
-            for place, item in zip(chosen, encoded, strict=True):
-                ids[place] = item.ids
+            for place, text, item in zip(chosen, texts, encoded, strict=True):
+                ids[place] = _within(text, item.ids)
         return {"ids": ids}
 
     def _decode(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
         texts = self._tokenizer.decode_batch(body["ids"], skip_special_tokens=body["skip_special_tokens"])
         return {"texts": [text[: body["longest"]] for text in texts]}
+
+
+def _within(text: str, ids: list[int]) -> list[int]:
+    most = TOKENS_PER_BYTE * len(text.encode()) + TOKENS_PER_TEXT
+    if len(ids) > most:
+        message = f"{TOKENIZER}: a text of {len(text)} characters becomes {len(ids)} tokens, allowed {most}"
+        raise Refused(Reason.BAD_TOKENIZER, message)
+    return ids
 
 
 def _optional(small: Mapping[str, bytes], name: str, reason: Reason) -> dict[str, Any]:

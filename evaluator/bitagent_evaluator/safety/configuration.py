@@ -22,7 +22,7 @@ INTEGERS: Mapping[str, tuple[int, int]] = {
     "num_key_value_heads": (1, 256),
     "vocab_size": (64, 400_000),
     "max_position_embeddings": (128, 1 << 20),
-    "head_dim": (32, 512),
+    "head_dim": (32, 256),
     "sliding_window": (16, 1 << 20),
     "max_window_layers": (0, 160),
 }
@@ -34,15 +34,23 @@ parameters: with these proportions that number bounds the cache, too. Keys and v
 with 160 layers, of a model with half a billion parameters 0.8 MB at 16 bits; without them it could be 15 MB, and one long prompt would fill any GPU.
 """
 
+HEAD_SIZES = frozenset({32, 64, 80, 96, 112, 128, 160, 192, 224, 256})
+"""Sizes of an attention head that have kernels everywhere, in 16 and 32 bits. With another one an engine fails on one machine and not on the next,
+which would look like the machine's fault.
+"""
+
+MOST_ROPE_POSITIONS = 1 << 20
+"""Positions of which an engine keeps sines and cosines: those of the configuration times the factor of its scaling. A gigabyte with the widest heads."""
+
 OPTIONAL_INTEGERS = frozenset({"num_key_value_heads", "head_dim", "sliding_window", "max_window_layers"})
-_NUMBERS: Mapping[str, tuple[float, float]] = {"rms_norm_eps": (1e-12, 1e-2), "rope_theta": (1.0, 1e9)}
+_NUMBERS: Mapping[str, tuple[float, float]] = {"rms_norm_eps": (1e-12, 1e-2), "rope_theta": (10.0, 1e9)}
 _FLAGS = frozenset({"tie_word_embeddings", "attention_bias", "mlp_bias", "use_sliding_window"})
 _ACTIVATIONS = frozenset({"silu"})
 _DTYPES = frozenset({"bfloat16", "float16", "float32"})
 _LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
 _ROPE_TYPES = frozenset({"default", "linear", "dynamic", "yarn", "llama3"})
 _ROPE_NUMBERS: Mapping[str, tuple[float, float]] = {
-    "rope_theta": (1.0, 1e9),
+    "rope_theta": (10.0, 1e9),
     "factor": (1.0, 64.0),
     "original_max_position_embeddings": (128, 1 << 20),
     "low_freq_factor": (0.1, 64.0),
@@ -52,6 +60,8 @@ _ROPE_NUMBERS: Mapping[str, tuple[float, float]] = {
     "attention_factor": (0.01, 64.0),
     "partial_rotary_factor": (1.0, 1.0),
 }
+_FACTOR_WIDENS = frozenset({"linear", "dynamic", "yarn"})
+"""Scalings whose factor multiplies the positions that are kept."""
 _CODE = ("auto_map", "custom_pipelines")
 
 
@@ -99,12 +109,18 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
         )
         known[key] = config[key]
     _check_heads(known)
+    # What was checked is what the engine computes with: it has defaults of its own for what is not there.
+    known |= {"num_key_value_heads": key_value_heads(known), "head_dim": head_dim(known)}
     _check_proportions(known)
     known["hidden_act"] = _choice("hidden_act", config.get("hidden_act", "silu"), _ACTIVATIONS)
     dtype = config.get("dtype") or config.get("torch_dtype")
     if dtype is not None:
         known["dtype"] = _choice("dtype", dtype, _DTYPES)
-    known |= _rope(config) | _layer_types(config, known["num_hidden_layers"]) | _token_ids(config, known["vocab_size"])
+    known |= (
+        _rope(config, known["max_position_embeddings"])
+        | _layer_types(config, known["num_hidden_layers"])
+        | _token_ids(config, known["vocab_size"])
+    )
     return known
 
 
@@ -120,6 +136,12 @@ def _check_heads(known: Mapping[str, Any]) -> None:
         known.get("head_dim") or hidden % heads == 0,
         Reason.BAD_CONFIG,
         f"config.json: hidden_size {hidden} does not divide among {heads} heads",
+    )
+    sizes = ", ".join(map(str, sorted(HEAD_SIZES)))
+    require(
+        head_dim(known) in HEAD_SIZES,
+        Reason.BAD_CONFIG,
+        f"config.json: the heads have the size {head_dim(known)}, allowed {sizes}",
     )
 
 
@@ -152,7 +174,7 @@ def _choice(key: str, value: object, allowed: frozenset[str]) -> str:
     return str(value)
 
 
-def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+def _rope(config: Mapping[str, Any], positions: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in ("rope_scaling", "rope_parameters"):
         value = config.get(key)
@@ -166,6 +188,11 @@ def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
             if value.get(name) is not None
         }
         require(kind == "default" or "factor" in numbers, Reason.BAD_CONFIG, f"config.json: {key} has no factor")
+        if kind in _FACTOR_WIDENS:
+            scaled = numbers.get("original_max_position_embeddings", positions) if kind == "yarn" else positions
+            kept = int(scaled * numbers["factor"])
+            message = f"config.json: {key} makes {kept} positions of {scaled}, allowed {MOST_ROPE_POSITIONS}"
+            require(kept <= MOST_ROPE_POSITIONS, Reason.BAD_CONFIG, message)
         found[key] = {"rope_type": kind, **numbers}
     return found
 
@@ -181,6 +208,11 @@ def _layer_types(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
     )
     require(
         sound, Reason.BAD_CONFIG, f"config.json: layer_types does not name an attention for each of the {layers} layers"
+    )
+    # Engines look for the window on models that never had one, too.
+    windowed = "sliding_attention" not in types or config.get("sliding_window") is not None
+    require(
+        windowed, Reason.BAD_CONFIG, "config.json: layer_types has sliding_attention, and there is no sliding_window"
     )
     return {"layer_types": types}
 

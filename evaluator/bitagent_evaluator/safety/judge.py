@@ -64,14 +64,14 @@ def _examine(evidence: Evidence, findings: _Findings) -> None:
 
     refuse_code(CONFIG, config)
     architecture = architectures.find(config)
-    known = checked(config)
+    known = checked({**architecture.defaults, **config})
     method = methods.find(config)
     check_tensors(tensors, checkpoint(architecture.tensors(known), method, config))
     check_index(small, shards)
     check_tokenizer(small, known["vocab_size"])
     findings.config = {"architectures": [architecture.name], "model_type": architecture.model_type, **known}
     if method is not None:
-        findings.config["quantization_config"] = config["quantization_config"]
+        findings.config["quantization_config"] = method.reduced(config["quantization_config"])
     elif known.get("dtype") == "float32":
         findings.config["dtype"] = _held_format(tensors)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bitagent_crds.conditions import Reason
-from bitagent_evaluator.safety.refusal import require
+from bitagent_evaluator.safety.refusal import require, shown
 
 MB = 1 << 20
 
@@ -56,7 +56,7 @@ def check_selection(sizes: Mapping[str, int], max_bytes: int) -> None:
     shards = weight_files(sizes)
     if not shards:
         pickles = sorted(name for name in sizes if _PICKLES.fullmatch(name))
-        found = f"; {pickles[0]} is a pickle, which can run code and is never loaded" if pickles else ""
+        found = f"; {shown(pickles[0])} is a pickle, which can run code and is never loaded" if pickles else ""
         require(False, Reason.NO_SAFETENSORS, f"the repository has no model.safetensors{found}: save it as safetensors")
     require(len(shards) <= MAX_SHARDS, Reason.TOO_LARGE, f"{len(shards)} weight files, allowed {MAX_SHARDS}")
     for name in REQUIRED:

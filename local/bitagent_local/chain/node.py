@@ -125,7 +125,8 @@ class Node:
         subnet.create(self.seed)
         for neuron in self.seed.neurons:
             subnet.register(neuron, block=0)
-        self.storage.put("Timestamp", "Now", (), self._timestamp(0))
+        # As on a real chain: no clock has a part in the genesis, so the same seed gives the same chain.
+        self.storage.put("Timestamp", "Now", (), 0)
         self._seal(0, ())
 
     def _apply(self, extrinsic: Extrinsic, number: int) -> tuple[list[Event], str | None]:

@@ -110,7 +110,8 @@ def block(node: Node, params: Params) -> dict[str, Any]:
 
 @provides("state_getRuntimeVersion")
 def version(node: Node, params: Params) -> dict[str, Any]:
-    """The runtime's versions; they never change."""
+    """The runtime's versions; they never change. Part of the state, so a pruned block has none."""
+    node.blocks.state(_optional(params, 0))
     return runtime_version()
 
 

@@ -1,7 +1,8 @@
 """One model's way through a round, up to its evaluation: waiting for its files, admitted, or rejected.
 
-A verdict that needs no GPU is final at once. An admitted entry carries commit and weights digest; until its evaluation starts it
-follows the model's facts, from then on it is frozen.
+A verdict that needs no GPU is final at once. An admitted entry carries commit and weights digest and keeps them: the tasks may be known by
+then, so what a miner pushes to a branch while the model waits for a slot must not be what is evaluated. Only a changed spec, until the
+evaluation starts, makes it wait for its files again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bitagent_crds.evalround import EvalRoundSpec, ModelResult, ResultState
 from bitagent_operator.conditions import clip, find
 from bitagent_operator.observed import ModelObject, RoundObject
 from bitagent_operator.plan import admission
-from bitagent_operator.plan.freshness import fresh, settled
+from bitagent_operator.plan.freshness import fresh, pinned
 from bitagent_operator.plan.questions import Answers, Gather
 from bitagent_operator.plan.results import MESSAGE_LENGTH
 
@@ -49,10 +50,10 @@ def _entry(
         return _with(entry, ResultState.REJECTED, Reason.MODEL_DELETED, "there is no MinerModel of this name any more")
     if entry.state == ResultState.RUNNING:
         return entry
+    if entry.commit is not None and _same_spec(model, entry.commit):
+        return entry
     found = fresh(model, since=started)
     if found is None:
-        if entry.commit is not None and settled(model) is None and _same_spec(model):
-            return entry  # another round has it fetched anew; what is admitted here stays
         if model.spec.suspend:
             return _with(entry, ResultState.REJECTED, Reason.SUSPENDED, "suspended before its files were there")
         c = find(model.status.conditions, ConditionType.FETCHED)
@@ -72,7 +73,11 @@ def _entry(
     return _with(admitted, ResultState.PENDING, Reason.WAITING_FOR_TASKS, "")
 
 
-def _same_spec(model: ModelObject) -> bool:
+def _same_spec(model: ModelObject, commit: str) -> bool:
+    """Whether what was last fetched, or is being fetched, is what the present spec names; a spec that names another commit has changed."""
+    hub = model.spec.source.hugging_face
+    if hub is not None and pinned(model.spec) and hub.revision != commit:
+        return False
     c = find(model.status.conditions, ConditionType.FETCHED)
     return c is not None and c.observed_generation == model.meta.generation
 

@@ -101,8 +101,11 @@ class _Observer:
     suspended: bool
     queued: bool
 
-    def result(self, jobs: list[JobObject]) -> dict[str, Any] | int:
-        """Result fields that the Jobs of one evaluation show, or the number of the attempt to start."""
+    def result(self, jobs: list[JobObject], members: Iterable[ModelResult]) -> dict[str, Any] | int:
+        """Result fields that the Jobs of one evaluation show, or the number of the attempt to start.
+
+        `members` are the entries of these weights, as they were recorded last.
+        """
         if not jobs:
             return 1
         job = max(jobs, key=lambda j: j.attempt)
@@ -114,6 +117,7 @@ class _Observer:
             answers=self.answers,
             now=self.now,
             unschedulable_after=self.unschedulable_after,
+            told=next(((m.reason, m.message) for m in members if m.state == ResultState.RUNNING), None),
         )
         match outcome:
             case Unseen():
@@ -164,10 +168,10 @@ def plan(
     suspended, queued = observed.spec.suspend, workload.queue_name is not None
     observer = _Observer(pods, answers, ask, now, unschedulable_after, workload.max_attempts, suspended, queued)
     groups = _groups(entries, models, answers, ask)
-    shown: dict[str, dict[str, Any] | int] = {
-        digest: _recorded([entries[i] for i in members]) or observer.result(by_key.get(evaluation_key(digest), []))
-        for digest, members in groups.items()
-    }
+    shown: dict[str, dict[str, Any] | int] = {}
+    for digest, members in groups.items():
+        of_digest = [entries[i] for i in members]
+        shown[digest] = _recorded(of_digest) or observer.result(by_key.get(evaluation_key(digest), []), of_digest)
     running = sum(isinstance(s, dict) and s["state"] == ResultState.RUNNING for s in shown.values())
     slots = _Slots(None if queued else max(0, workload.parallelism - running))
     results = list(entries)

@@ -1,8 +1,8 @@
 """What is known of a model's files, and whether that is recent enough for a round.
 
-A commit never changes: fetched once, it stays fetched, and its fault stays its fault until the spec changes. A branch, a tag or a
-directory may change: each round that starts wants to know anew, unless it was asked just before. A fault of the infrastructure is asked
-again by the next round.
+A commit never changes: fetched once, it stays fetched until an evaluation failed that may have missed its files, and its fault stays its
+fault until the spec changes. A branch, a tag or a directory may change, and what the hub does not show may appear: each round that starts
+wants to know anew, unless it was asked just before. A fault of the infrastructure is asked again by the next round.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from bitagent_operator.plan.results import INFRASTRUCTURE
 
 RECENT = timedelta(seconds=60)
 """What was asked this short before a round started is the round's own: models are often applied together with their first round."""
+RESOLVING = frozenset({Reason.REPOSITORY_NOT_FOUND, Reason.REVISION_NOT_FOUND, Reason.ACCESS_DENIED})
+"""Reasons for which the hub shows nothing of a model. They are no commit's own: what is private or not there yet may be public tomorrow."""
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
@@ -61,4 +63,5 @@ def fresh(model: ModelObject, *, since: datetime) -> Settled | None:
         return None
     if found.infrastructure:
         return found if found.at >= since else None
-    return found if pinned(model.spec) or found.at >= since - RECENT else None
+    lasting = pinned(model.spec) and found.reason not in RESOLVING
+    return found if lasting or found.at >= since - RECENT else None

@@ -1,4 +1,4 @@
-"""Plan for one MinerModel: fetch it when it is new, when its spec changed, and when a round wants to know anew.
+"""Plan for one MinerModel: fetch it when it is new, when its spec changed, when a round wants to know anew, and when the cache may have lost it.
 
 A need is `(generation)` or `(generation, round)`; each need gets a Job whose name follows from it. The Job is the memory: an ended Job
 counts as recorded once the status that follows from it is the status that is there, and only then it may be deleted.
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
-from bitagent_crds.evalround import ResultState
 from bitagent_crds.jobs import FetchSummary
 from bitagent_crds.minermodel import MinerModelStatus, ModelFacts, ResolvedModel, RoundScore
 from bitagent_operator import naming
 from bitagent_operator.conditions import Conditions, find, holds
 from bitagent_operator.observed import JobObject, ModelObject, PodObject, RoundObject
-from bitagent_operator.plan.freshness import fresh, settled
+from bitagent_operator.plan.fetches import Fetch, wanted
+from bitagent_operator.plan.freshness import RESOLVING, settled
 from bitagent_operator.plan.notices import Happening, Notice, Obsolete
 from bitagent_operator.plan.questions import NO_QUESTIONS, Answers, Questions
 from bitagent_operator.plan.results import INFRASTRUCTURE, Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
@@ -29,18 +29,6 @@ BACKOFF = timedelta(seconds=30)
 KEEP_FAILED = timedelta(hours=1)
 """How long the Job of a failed fetch stays, for its log."""
 HISTORY = 10
-_RESOLVING = frozenset({Reason.REPOSITORY_NOT_FOUND, Reason.REVISION_NOT_FOUND, Reason.ACCESS_DENIED})
-_NEVER = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """A fetch Job to create."""
-
-    need: str
-    since: datetime
-    """Start of the round that needs it; 1970 when no round does."""
-    attempt: int
 
 
 @dataclass(frozen=True)
@@ -112,7 +100,7 @@ def _next_fetch(
         return Fetch(latest.meta.labels[naming.NEED], _since(latest), latest.attempt + 1) if due else None
     if latest is not None and settled(model) is None:
         return None
-    return _need(model, rounds)
+    return wanted(model, rounds)
 
 
 def _order(job: JobObject) -> tuple[datetime, int, datetime]:
@@ -132,29 +120,6 @@ def _recorded(model: ModelObject, job: JobObject) -> bool:
     """Whether the status holds what the Job found: it stays, also when the Job's pods are gone."""
     over = settled(model)
     return over is not None and over.at >= _earliest(job)
-
-
-def _need(model: ModelObject, rounds: Iterable[RoundObject]) -> Fetch | None:
-    """The fetch that is wanted now, none if what is known will do."""
-    identity = (model.meta.uid, str(model.meta.generation))
-    if settled(model) is None:
-        return Fetch(naming.short_hash(*identity), _NEVER, 1)
-    waiting = [
-        (r.status.started_at, r.meta.uid)
-        for r in rounds
-        if r.status.started_at is not None and r.status.finished_at is None and not r.spec.suspend and _waits(r, model)
-    ]
-    if not waiting:
-        return None
-    since, uid = max(waiting)
-    return None if fresh(model, since=since) else Fetch(naming.short_hash(*identity, uid), since, 1)
-
-
-def _waits(observed: RoundObject, model: ModelObject) -> bool:
-    return any(
-        r.model == model.meta.name and r.state == ResultState.PENDING and r.commit is None
-        for r in observed.status.results
-    )
 
 
 def _waiting(
@@ -181,7 +146,16 @@ def _record_fetch(
     status, generation = model.status, model.meta.generation
     if job is None or _recorded(model, job):
         return status, None, None
-    outcome = classify(job, pods, FetchSummary, answers=answers, now=now, unschedulable_after=unschedulable_after)
+    last = find(status.conditions, ConditionType.FETCHED)
+    outcome = classify(
+        job,
+        pods,
+        FetchSummary,
+        answers=answers,
+        now=now,
+        unschedulable_after=unschedulable_after,
+        told=(last.reason, last.message) if last is not None and last.status == ConditionStatus.UNKNOWN else None,
+    )
     match outcome:
         case Unseen():
             return status, None, Questions(pods_of=frozenset({job.meta.uid}))
@@ -233,7 +207,7 @@ def _failed(
     conditions = Conditions(status.conditions, generation=generation, now=now)
     no, unknown = ConditionStatus.FALSE, ConditionStatus.UNKNOWN
     conditions.set(ConditionType.FETCHED, no, reason, message, not_before=at)
-    if reason in _RESOLVING:
+    if reason in RESOLVING:
         conditions.set(ConditionType.RESOLVED, no, reason, message)
         conditions.set(ConditionType.SAFE, unknown, reason, "could not be judged")
     elif reason not in INFRASTRUCTURE:
@@ -245,11 +219,13 @@ def _failed(
 def _record_rounds(
     model: ModelObject, status: MinerModelStatus, rounds: Iterable[RoundObject], now: datetime
 ) -> MinerModelStatus:
-    """Scores of the complete rounds; those of rounds that are deleted by now stay."""
+    """Scores of the complete rounds; those of rounds that are deleted by now stay. A round that was over before the model was made had another
+    one of its name.
+    """
     scores = {score.round: score for score in status.history}
     for observed in rounds:
         at = observed.status.finished_at
-        if at is None or not holds(observed.status.conditions, ConditionType.COMPLETE):
+        if at is None or at < model.meta.created or not holds(observed.status.conditions, ConditionType.COMPLETE):
             continue
         for r in observed.status.results:
             if r.model == model.meta.name and r.score is not None and r.rank is not None:

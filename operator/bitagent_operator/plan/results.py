@@ -46,6 +46,11 @@ _IMAGE_PULL = frozenset(
 )
 _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"})
 
+_PODLESS = (
+    "no pod could be made since {since:%H:%M:%S}: a quota, a limit range, a missing priority or runtime class, or an admission "
+    "webhook refuses it; `kubectl describe job {job}` has its words"
+)
+
 S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary)
 
 
@@ -108,8 +113,12 @@ def classify(
     answers: Answers,
     now: datetime,
     unschedulable_after: timedelta,
+    told: tuple[Reason, str] | None = None,
 ) -> Outcome[S]:
-    """What a Job has come to. `pods` may hold other Jobs' pods; `kind` is the summary that the Job writes."""
+    """What a Job has come to. `pods` may hold other Jobs' pods; `kind` is the summary that the Job writes.
+
+    `told` is what was reported while it went on: at its deadline a Job takes the pods with it that could tell what kept it.
+    """
     own = sorted((p for p in pods if p.meta.owner_uid == job.meta.uid), key=lambda p: (p.meta.created, p.meta.name))
     for pod in reversed(own):
         ended = pod.terminated
@@ -128,6 +137,8 @@ def classify(
             return ModelFault(reason, clip(text, MESSAGE_LENGTH), summary, pod)
     trouble, message = _trouble(own, kind, now=now, unschedulable_after=unschedulable_after)
     if job.ended is None:
+        if not own and _podless(job, now - unschedulable_after):
+            trouble, message = Reason.INFRASTRUCTURE_FAULT, _PODLESS.format(job=job.meta.name, since=job.started)
         return Active(trouble, clip(message, MESSAGE_LENGTH))
     if job.meta.uid not in answers.sure_jobs:
         return Unseen()
@@ -135,6 +146,8 @@ def classify(
         text = f"Job {job.meta.name} ended, but no pod with its result is left"
         return Lost(text, job.ended.at)
     if job.ended.reason == "DeadlineExceeded":
+        if trouble is None and told is not None and told[0] in INFRASTRUCTURE:
+            trouble, message = told
         reason = trouble or Reason.DEADLINE_EXCEEDED
         message = f"the deadline passed; {message}" if message else "the deadline passed while it still ran"
     elif trouble is None:
@@ -144,6 +157,12 @@ def classify(
         reason = trouble
         message = f"gave up after {job.failed or len(own)} failed pods; {message}"
     return InfraFault(reason, clip(message, MESSAGE_LENGTH), job.ended.at)
+
+
+def _podless(job: JobObject, moment: datetime) -> bool:
+    """Whether no pod of the Job was made since before `moment`; one that is there or was there is no such case."""
+    started = None if job.suspended or job.active or job.failed else job.started
+    return started is not None and started <= moment
 
 
 def started_pods(job: JobObject) -> int:
@@ -191,6 +210,8 @@ def pod_trouble(
         return Reason.INFRASTRUCTURE_FAULT, f"{pod.waiting_reason}: {pod.waiting_message}"
     if pod.reason == "Evicted":
         return Reason.EVICTED, f"the node evicted the pod: {pod.message}"
+    if pod.disruption and pod.phase != "Succeeded":
+        return Reason.EVICTED, f"the pod was taken from its node: {pod.disruption}"
     ended = pod.terminated
     if ended is not None and ended.exit_code != EXIT_OK:
         if ended.reason == "OOMKilled":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +19,9 @@ from bitagent_operator.plan.selection import MAX_MODELS, Selection
 from bitagent_operator.plan.tasks import TaskSet
 
 _MESSAGES = 128 * 1024
-"""Characters that all messages of a round may take together: 1,024 results, their managed fields included, must fit in etcd."""
+"""Stored bytes that all messages of a round may take together: 1,024 results, their managed fields included, must fit in etcd."""
+_ESCAPED = 6
+"""Bytes of a character that JSON escapes, `\\u003c`; no other takes more."""
 _YES, _NO = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 
@@ -172,7 +175,21 @@ def _stamped(result: ModelResult, now: datetime) -> ModelResult:
 def _fitting(results: Sequence[ModelResult]) -> list[ModelResult]:
     """The results with messages that fit together; in a small round none is cut."""
     limit = max(64, _MESSAGES // max(1, len(results)))
-    return [r if len(r.message) <= limit else r.model_copy(update={"message": clip(r.message, limit)}) for r in results]
+    cut = ((r, _clip_stored(r.message, limit)) for r in results)
+    return [r if r.message == message else r.model_copy(update={"message": message}) for r, message in cut]
+
+
+def _clip_stored(text: str, limit: int) -> str:
+    """The text, cut so that it takes at most `limit` bytes where the API server stores it. What a miner wrote may be in it."""
+    cut = text
+    while (excess := _stored(cut) - limit) > 0:
+        cut = clip(text, len(cut) - max(1, excess // _ESCAPED))
+    return cut
+
+
+def _stored(text: str) -> int:
+    """Bytes of a text as the API server writes JSON: it also escapes <, > and &."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2 + sum(text.count(c) for c in "<>&") * (_ESCAPED - 1)
 
 
 def notices(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[Notice, ...]:

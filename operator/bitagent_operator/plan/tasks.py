@@ -56,8 +56,16 @@ def observe_task_set(
     jobs = sorted((j for j in jobs if j.key == naming.TASKS_KEY), key=lambda j: j.attempt)
     if not jobs:
         return TaskSet(attempt=1)
-    job = jobs[-1]
-    outcome = classify(job, pods, TaskSetSummary, answers=answers, now=now, unschedulable_after=unschedulable_after)
+    job, last = jobs[-1], find(observed.status.conditions, ConditionType.TASKS_READY)
+    outcome = classify(
+        job,
+        pods,
+        TaskSetSummary,
+        answers=answers,
+        now=now,
+        unschedulable_after=unschedulable_after,
+        told=(last.reason, last.message) if last is not None else None,
+    )
     match outcome:
         case Done(summary=built) if built.digest is not None:
             uri = f"pvc://{claim}/{task_set(observed.meta.uid)}"

@@ -36,11 +36,17 @@ def plan(
     mount_failures: Iterable[str] | None,
     now: datetime,
     unschedulable_after: timedelta,
+    refusal: str | None = None,
 ) -> ValidatorPlan:
-    """The Deployed condition. `mount_failures`: messages of the asked pod's FailedMount events, None if not asked."""
+    """The Deployed condition. `mount_failures`: messages of the asked pod's FailedMount events, None if not asked.
+
+    `refusal` is what the API server said to one of the objects: whatever runs then runs by an older spec.
+    """
     pod = max((p for p in pods if not p.meta.deleting), key=lambda p: p.meta.created, default=None)
     no, ask = ConditionStatus.FALSE, None
-    if validator.spec.suspend:
+    if refusal is not None:
+        state = (no, Reason.INFRASTRUCTURE_FAULT, refusal)
+    elif validator.spec.suspend:
         state = (no, Reason.SUSPENDED, "spec.suspend is true; no pod sets weights")
     elif deployment is not None and deployment.current and deployment.available >= 1 and deployment.replicas == 1:
         state = (ConditionStatus.TRUE, Reason.DEPLOYMENT_AVAILABLE, "the validator pod is ready")
@@ -56,7 +62,7 @@ def plan(
     deployed = conditions.get(ConditionType.DEPLOYED)
     if deployed is None:
         raise AssertionError("just set")
-    settled = validator.spec.suspend or deployed.status == ConditionStatus.TRUE
+    settled = (refusal is None and validator.spec.suspend) or deployed.status == ConditionStatus.TRUE
     told = _notices(find(validator.conditions, ConditionType.DEPLOYED), deployed)
     return ValidatorPlan(deployed, told, mount_events_of=ask, again=None if settled else LOOK_AGAIN)
 

@@ -114,7 +114,11 @@ def job(config: Config, parts: JobParts) -> Obj:
                 "rules": [
                     {
                         "action": "FailJob",
-                        "onExitCodes": {"operator": "In", "values": [EXIT_MODEL_FAULT]},
+                        "onExitCodes": {
+                            "containerName": parts.component.value,
+                            "operator": "In",
+                            "values": [EXIT_MODEL_FAULT],
+                        },
                     },
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]

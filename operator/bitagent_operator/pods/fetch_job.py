@@ -8,7 +8,7 @@ from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.naming import Component
 from bitagent_operator.observed import ModelObject, Obj
-from bitagent_operator.plan.minermodel import Fetch
+from bitagent_operator.plan.fetches import Fetch
 from bitagent_operator.pods.common import JobParts, claim, job, mount, owner_reference, without_gpu
 
 DEADLINE_SECONDS = 6 * 3600

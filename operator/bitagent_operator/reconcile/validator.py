@@ -11,19 +11,19 @@ from bitagent_operator.pods import validator_objects
 from bitagent_operator.reconcile.context import STALE, Context
 from bitagent_operator.store import Key
 
+REFUSALS = frozenset({400, 403, 422})
+"""Codes with which rights, quotas, admission webhooks and validation refuse an object."""
+
 
 async def reconcile(context: Context, key: Key) -> float | None:
     """One pass; seconds until the next one is due by itself. A deleted Validator needs nothing: its objects go with it."""
     observed = context.store.validators.get(key)
     if observed is None or observed.meta.deleting:
         return None
-    for obj in validator_objects.build(context.config, observed):
-        applied = await context.api.apply(obj)
-        if obj["kind"] == "Deployment":
-            context.see("Deployment", applied)
-    plan = _plan(context, key, observed, None)
+    refusal = await _apply(context, observed)
+    plan = _plan(context, key, observed, None, refusal)
     if plan.mount_events_of is not None:
-        plan = _plan(context, key, observed, await _mount_failures(context, plan.mount_events_of))
+        plan = _plan(context, key, observed, await _mount_failures(context, plan.mount_events_of), refusal)
     if plan.deployed not in observed.conditions:
         body = {
             "apiVersion": API_VERSION,
@@ -42,10 +42,33 @@ async def reconcile(context: Context, key: Key) -> float | None:
                 raise
             return STALE
     await context.events.post(key.kind, observed.meta, plan.notices)
+    if refusal is not None:
+        raise refusal
     return context.config.relist_seconds if plan.again is None else plan.again
 
 
-def _plan(context: Context, key: Key, observed: ValidatorObject, mount_failures: list[str] | None) -> ValidatorPlan:
+async def _apply(context: Context, observed: ValidatorObject) -> ApiError | None:
+    """Apply the Validator's objects; the first refusal, by a rule that a person must change. Raises ApiError for what passes by itself."""
+    for obj in validator_objects.build(context.config, observed):
+        try:
+            applied = await context.api.apply(obj)
+        except ApiError as error:
+            if error.code not in REFUSALS:
+                raise
+            text = f"{obj['kind']} {obj['metadata']['name']}: {error.message}"
+            return ApiError(code=error.code, reason=error.reason, message=text)
+        if obj["kind"] == "Deployment":
+            context.see("Deployment", applied)
+    return None
+
+
+def _plan(
+    context: Context,
+    key: Key,
+    observed: ValidatorObject,
+    mount_failures: list[str] | None,
+    refusal: ApiError | None,
+) -> ValidatorPlan:
     return validator.plan(
         observed,
         deployment=context.store.deployments.get(key),
@@ -53,6 +76,7 @@ def _plan(context: Context, key: Key, observed: ValidatorObject, mount_failures:
         mount_failures=mount_failures,
         now=context.now(),
         unschedulable_after=context.unschedulable_after,
+        refusal=f"the API server refuses what it needs: {refusal}" if refusal is not None else None,
     )
 
 

@@ -38,6 +38,12 @@ BAD = [
         "exactly one of huggingFace, volume must be set",
         id="two sources",
     ),
+    pytest.param(
+        "MinerModel",
+        {"source": SOURCE, "miner": {"hotkey": "5" * 48, "commitBlock": 7}},
+        "commitBlock belongs to a commit",
+        id="commit block of a branch",
+    ),
     pytest.param("MinerModel", {"source": {"huggingFace": {"repo": "no-owner"}}}, "should match", id="repository"),
     pytest.param(
         "MinerModel", {"source": SOURCE, "engine": {"maxModelLength": 1}}, "greater than or equal to 256", id="bound"

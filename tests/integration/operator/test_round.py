@@ -159,6 +159,29 @@ def test_no_complete_round_with_an_infrastructure_fault(operator: World, outcome
     assert "latest" not in operator.get("minermodels", "m-900")["status"]
 
 
+def test_files_that_an_evaluation_missed_are_fetched_for_the_next_round(operator: World, outcomes: Outcomes) -> None:
+    """The model names a commit and says Fetched, and the cache has lost it."""
+    fetches: set[str] = set()
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        if document["kind"] == "Fetch":
+            fetches.add(pod["metadata"]["labels"]["job-name"])
+        if document["kind"] == "Evaluate" and len(fetches) < 2:
+            return outcomes.crashed(1, "/model holds no model", "Error")
+        return outcomes.usual(pod, document)
+
+    operator.kubelet.script = script
+    operator.model("m-500")
+    operator.until_condition("minermodels", "m-500", "Fetched")
+    operator.round("missed", workload={"maxAttempts": 1})
+    operator.until_condition("evalrounds", "missed", "Failed")
+    operator.until("second fetch", lambda: len(fetches) == 2)
+    operator.round("next", workload={"maxAttempts": 1})
+    operator.until_condition("evalrounds", "next", "Complete")
+    assert operator.results("next")["m-500"]["score"] == "0.500000"
+    assert len(fetches) == 2
+
+
 def test_a_broken_model_scores_zero(operator: World, outcomes: Outcomes) -> None:
     def script(pod: Obj, document: Obj) -> Exit | None:
         if document["kind"] == "Evaluate" and document["repo"] == "org/nan-1":
@@ -233,14 +256,17 @@ def test_jobs_that_are_refused_are_told_and_tried_again(operator: World) -> None
     operator.until_condition("evalrounds", "refused", "Complete", seconds=60)
 
 
-def test_a_full_round_fits_in_etcd(world: World) -> None:
-    """1,024 results with every field and the longest names: written by server-side apply, as the operator does."""
+@pytest.mark.parametrize("message", ["é" * 64, "<" * 21], ids=["two bytes", "escaped"])
+def test_a_full_round_fits_in_etcd(world: World, message: str) -> None:
+    """1,024 results with every field, the longest names and messages: written by server-side apply, as the operator does."""
     world.round("full")
     digest, time = "sha256:" + "a" * 64, "2026-01-01T00:00:00Z"
     entry = {
         "state": "Succeeded",
         "reason": "UnsupportedQuantization",
-        "message": "é" * 128,
+        "message": message,
+        "loss": "12.345678",
+        "batchLosses": ["12.345678"] * 32,
         "commit": "a" * 40,
         "weightsDigest": digest,
         "score": "0.123456",

@@ -61,6 +61,20 @@ def test_its_pod_may_do_no_more_than_its_work(operator: World) -> None:
     assert status["resourceNames"] == ["main"]
 
 
+def test_a_refused_deployment_is_reported_and_made_later(operator: World) -> None:
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"count/deployments.apps": "0"}}}
+    operator.api.create(operator.path("resourcequotas"), quota)
+    operator.until("quota in force", lambda: operator.get("resourcequotas", "none")["status"]["hard"])
+    validator(operator)
+    told = operator.until("the refusal is told", lambda: operator.told("ValidatorNotRunning"))
+    assert "exceeded quota" in told[0]
+    deployed = operator.condition("validators", "main", "Deployed")
+    assert (deployed["status"], deployed["reason"]) == ("False", "InfrastructureFault")
+    assert "exceeded quota" in deployed["message"]
+    operator.api.delete(operator.path("resourcequotas", "none"))
+    operator.until("Deployment", lambda: operator.get("deployments", NAME), seconds=90)
+
+
 def test_deployed_follows_the_pod(operator: World) -> None:
     validator(operator)
     operator.until_condition("validators", "main", "Deployed", "False")

@@ -29,7 +29,7 @@ def request_for(tmp_path: Path) -> Callable[..., Request]:
         path = tmp_path / "hotkey"
         path.write_bytes(keys.keyfile(uri))
         plain = {"netuid": 20, "weights": {1: 65535, 2: 30000}, "version_key": 0, "era_blocks": 32}
-        facts = {"endpoints": (chain.endpoint,), "hotkey_file": path, "hotkey": keys.address(uri)}
+        facts = {"endpoint": chain.endpoint, "hotkey_file": path, "hotkey": keys.address(uri)}
         return Request(**(plain | facts | changes))
 
     return make
@@ -41,7 +41,7 @@ async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., 
     (setting,) = chain.settings()
     assert (result.outcome, result.extrinsic) == (Outcome.INCLUDED, f"{setting['block']}-0001")
     assert chain.weights() == {keys.address("//a"): 65535, keys.address("//b"): 30000}
-    async with connect([chain.endpoint]) as connection:
+    async with connect(chain.endpoint) as connection:
         block = await connection.finalized()
         subnet = await connection.subnet(20, hotkey=ME, block=block)
         assert subnet.row == chain.weights()
@@ -61,7 +61,7 @@ async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., 
         pytest.param({"permit": False}, {}, "not_authorized", id="no permit"),
         pytest.param({}, {"uri": "//Stranger"}, "not_registered", id="not registered"),
         pytest.param({"weights_version": 9}, {}, "invalid_argument", id="version key too low"),
-        pytest.param({}, {"endpoints": ("ws://127.0.0.1:9",)}, "", id="no chain"),
+        pytest.param({}, {"endpoint": "ws://127.0.0.1:9"}, "", id="no chain"),
         pytest.param({}, {"hotkey": keys.address("//Other")}, "", id="another key in the file"),
     ],
 )
@@ -100,7 +100,7 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
     result = await submit(request_for(chain), timeout_seconds=60)
     assert result.outcome is Outcome.INCLUDED
     assert [s["call"] for s in chain.settings()] == ["SubtensorModule.commit_timelocked_mechanism_weights"]
-    async with connect([chain.endpoint]) as connection:
+    async with connect(chain.endpoint) as connection:
         subnet = await connection.subnet(20, hotkey=ME, block=await connection.finalized())
         assert subnet.row == {}
         assert subnet.me is not None
@@ -153,6 +153,6 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
     async with following("ws://127.0.0.1:9", chain.endpoint) as (follower, until):
         await until(lambda s: isinstance(s, Up))
         broken = follower.state.connection  # type: ignore[union-attr]
-        follower.give_up(broken)
-        await until(lambda s: isinstance(s, Down))
+        follower.give_up(broken, why="it lies")
+        assert (await until(lambda s: isinstance(s, Down))).message == "it lies"
         await until(lambda s: isinstance(s, Up) and s.connection is not broken)

@@ -105,6 +105,24 @@ def test_submission_that_times_out_is_not_repeated(
     assert [s["error"] for s in world.chain.settings()] == [None]
 
 
+def test_a_record_that_is_deleted_by_hand_costs_nothing(
+    start_world: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    world = start_world(competition={"schedule": {"everyBlocks": 40}})
+    process = world.start()
+    world.complete(world.wait_round(), SCORES)
+    eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="the first weights are set")
+    world.plane.api.delete(world.at("configmaps", "val-scores", group="api/v1"))
+    world.complete(world.wait_round(2), SCORES | {"b": "0.900000"})
+    expected = by_hand(SCORES | {"b": "0.900000"})
+    eventually(lambda: world.chain.weights() == expected, what="the second round's weights are set")
+    eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="and reported")
+    assert process.poll() is None
+    assert [s["error"] for s in world.chain.settings()] == [None, None]
+    held = world.plane.api.get(world.at("configmaps", "val-scores", group="api/v1"))
+    assert world.chain.state()["genesis_hash"] in held["data"]["state.json"]
+
+
 def test_failed_round_pays_nobody(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
     world = start_world()
     world.start()
@@ -141,6 +159,23 @@ def test_dropped_connections_cost_nothing(start_world: Callable[..., Any], event
     eventually(world.chain.weights, what="weights are on the chain")
     assert world.chain.weights() == by_hand(SCORES)
     assert process.poll() is None
+
+
+def test_another_chain_is_refused(
+    start_world: Callable[..., Any], start_chain: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """The second endpoint is of another chain: its blocks, neurons and rules are not those that the scores are about."""
+    world, other = start_world(), start_chain(weights_rate_limit=5)
+    endpoints = [world.chain.endpoint, other.endpoint]
+    world.plane.api.merge(world.at("validators", "val"), {"spec": {"chain": {"endpoints": endpoints}}})
+    world.start()
+    round_ = world.wait_round()
+    world.chain.process.kill()
+    world.complete(round_, SCORES)
+    eventually(lambda: "is another chain" in world.validator()["status"]["message"], what="the other chain is refused")
+    assert world.condition("ChainConnected") == ("False", "ChainUnreachable")
+    other.wait_blocks(12)
+    assert other.settings() == []
 
 
 @pytest.mark.parametrize(

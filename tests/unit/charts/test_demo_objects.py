@@ -16,6 +16,7 @@ from bitagent_crds.schema import API_VERSION
 from bitagent_crds.validator import Validator
 from bitagent_local.chain import keys
 from bitagent_local.chain.seed import load
+from bitagent_local.hub import pack as hub
 
 KINDS = {"MinerModel": MinerModel, "EvalRound": EvalRound, "Validator": Validator}
 
@@ -52,6 +53,13 @@ def test_repositories_are_on_the_hub_but_the_missing_one(root: Path, models: dic
     hub = {r["repo"] for r in yaml.safe_load((root / "local/models/repositories.yaml").read_text())["repositories"]}
     wanted = {m["source"]["huggingFace"]["repo"] for m in models.values()}
     assert wanted - hub == {"bad/missing"}
+
+
+def test_revisions_are_the_hubs_commits(root: Path, models: dict[str, Any], tmp_path: Path) -> None:
+    """A commit is a hash of the files: whoever trains a model again finds the new one here."""
+    packed = hub.pack(hub.load(root / "local/models/repositories.yaml"), folders=root / "local/models", root=tmp_path)
+    for source in (m["source"]["huggingFace"] for m in models.values()):
+        assert source["revision"] == packed.get(source["repo"], "0" * 40), source["repo"]
 
 
 def test_miners_of_sound_models_are_registered_with_what_they_committed(root: Path, models: dict[str, Any]) -> None:

@@ -1,3 +1,5 @@
+"""The operator's chart: what it renders from which values, what its pods may do and reach, and which values it refuses."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

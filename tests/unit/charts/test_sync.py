@@ -1,3 +1,5 @@
+"""What `charts/sync.py` generates follows from the contract and from the charts' values."""
+
 from __future__ import annotations
 
 import importlib.util

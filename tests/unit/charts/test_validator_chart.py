@@ -1,3 +1,5 @@
+"""The validator's chart: values become the Validator word for word, and mistakes in them are refused."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -46,7 +48,7 @@ def test_models_come_along(helm: Any) -> None:
     model = {
         "name": "a",
         "labels": {"competition": "tools"},
-        "source": {"huggingFace": {"repo": "acme/one", "revision": "main"}},
+        "source": {"huggingFace": {"repo": "acme/one", "revision": "a" * 40}},
         "miner": {"hotkey": HOTKEY, "commitBlock": 4_000_000},
     }
     made = helm.render({"models": [model, {**model, "name": "b"}]}).all("MinerModel")

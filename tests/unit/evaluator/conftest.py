@@ -1,12 +1,14 @@
-"""Models, broken models and a hub for the evaluator's tests."""
+"""Models, broken models, a hub, a web server, results, and a watch over what is executed, for the evaluator's tests."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -244,3 +246,33 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+EXECUTION = {"exec", "import", "open", "os.system", "subprocess.Popen", "socket.connect"}
+"""Audit events of running code objects, importing, opening files, starting programs and connecting."""
+Watch = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def nothing_executed() -> Watch:
+    """A block that fails when anything in it executes. What it needs must have been imported before."""
+    watching, executed = False, list[str]()
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event in EXECUTION:
+            executed.append(f"{event} {arguments!r}")
+
+    sys.addaudithook(note)  # stays until the process ends
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        nonlocal watching
+        executed.clear()
+        watching = True
+        try:
+            yield
+        finally:
+            watching = False
+        assert executed == []
+
+    return watched

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ast
 import keyword
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,6 +23,9 @@ from bitagent_evaluator.answers import (
 from bitagent_evaluator.answers.folding import fold
 from bitagent_evaluator.answers.python import MAX_INTEGER_BITS
 from bitagent_evaluator.scoring.multi_turn.calls import executable
+
+if TYPE_CHECKING:
+    from tests.unit.evaluator.conftest import Watch
 
 SYMBOLS = "f ( ) [ ] { } a= 1 'x' , : . - ~ ** * + % << | lambda: f'{ }' \"\"\" \\ ` # x None ... := 99999999999999999999 é print( @ __import__('os')"
 WORDS = ["not ", "if ", "else ", "for x in ", "await ", "yield ", "\n", "\x00"]
@@ -52,32 +52,8 @@ CALLS = st.lists(
     max_size=4,
 )
 
-_watching = False
-_executed: list[str] = []
 
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watching and event in {"exec", "import", "open", "os.system", "subprocess.Popen", "socket.connect"}:
-        _executed.append(f"{event} {arguments!r}")
-
-
-sys.addaudithook(_audit)
-
-
-@contextmanager
-def nothing_executed() -> Iterator[None]:
-    """Fails when the block runs code objects, imports, opens files or starts programs."""
-    global _watching
-    _executed.clear()
-    _watching = True
-    try:
-        yield
-    finally:
-        _watching = False
-    assert _executed == []
-
-
-def read(text: str) -> list[Any] | None:
+def read(text: str, nothing_executed: Watch) -> list[Any] | None:
     try:
         with nothing_executed():
             return decode(text)
@@ -90,8 +66,8 @@ decode("f(a=1 + 1, b=g(1))")  # imports what decoding needs, before anyone watch
 
 @given(st.text(max_size=60) | WRITTEN | WRITTEN.map(lambda text: f"f(a={text})"))
 @settings(max_examples=600, deadline=None)
-def test_any_text_is_calls_or_the_documented_error(text: str) -> None:
-    decoded = read(text)
+def test_any_text_is_calls_or_the_documented_error(nothing_executed: Watch, text: str) -> None:
+    decoded = read(text, nothing_executed)
     assert decoded is None or is_call_list(decoded)
 
 
@@ -152,11 +128,11 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
-def test_nothing_is_executed(text: str) -> None:
-    read(text)
+def test_nothing_is_executed(nothing_executed: Watch, text: str) -> None:
+    read(text, nothing_executed)
 
 
-def test_the_watch_sees_execution() -> None:
+def test_the_watch_sees_execution(nothing_executed: Watch) -> None:
     with pytest.raises(AssertionError), nothing_executed():
         eval("1 + 1")
 
@@ -206,7 +182,7 @@ GROWING = {
 
 
 @pytest.mark.parametrize("text", GROWING.values(), ids=GROWING)
-def test_long_answers_take_bounded_time(text: str) -> None:
+def test_long_answers_take_bounded_time(nothing_executed: Watch, text: str) -> None:
     start = time.process_time()
-    read(text)
+    read(text, nothing_executed)
     assert time.process_time() - start < 20  # the longest takes one on a slow machine

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import keyword
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -25,6 +23,9 @@ from bitagent_evaluator.answers import (
     normalise,
 )
 from bitagent_evaluator.answers.answer import SYNTAXES
+
+if TYPE_CHECKING:
+    from tests.unit.evaluator.conftest import Watch
 
 OURS = [syntax for syntax in AnswerSyntax if syntax is not AnswerSyntax.PYTHON]
 ALL = list(AnswerSyntax)
@@ -124,32 +125,7 @@ def test_calls_survive_being_rewritten(calls: Calls) -> None:
     assert normalise(rewritten, ALL) == rewritten
 
 
-_watching = False
-_executed: list[str] = []
-
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watching and event in {"exec", "import", "open", "os.system", "subprocess.Popen", "socket.connect"}:
-        _executed.append(f"{event} {arguments!r}")
-
-
-sys.addaudithook(_audit)
-
-
-@contextmanager
-def nothing_executed() -> Iterator[None]:
-    """Fails when the block runs code objects, imports, opens files or starts programs."""
-    global _watching
-    _executed.clear()
-    _watching = True
-    try:
-        yield
-    finally:
-        _watching = False
-    assert _executed == []
-
-
-def read(text: str, *syntaxes: AnswerSyntax) -> None:
+def read(text: str, nothing_executed: Watch, *syntaxes: AnswerSyntax) -> None:
     try:
         with nothing_executed():
             calls = decode_any(text, syntaxes or ALL)
@@ -177,10 +153,10 @@ WRITTEN = st.lists(FRAGMENTS, max_size=40).map("".join)
 
 @given(st.text(max_size=60) | WRITTEN)
 @settings(max_examples=600, deadline=None)
-def test_any_text_is_calls_or_the_documented_error(text: str) -> None:
-    read(text)
+def test_any_text_is_calls_or_the_documented_error(nothing_executed: Watch, text: str) -> None:
+    read(text, nothing_executed)
     for syntax in OURS:
-        read(text, syntax)
+        read(text, nothing_executed, syntax)
 
 
 @given(st.text(max_size=60) | WRITTEN | CALLS.map(hammer))
@@ -208,10 +184,10 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
-def test_nothing_is_executed(text: str) -> None:
-    read(text)
+def test_nothing_is_executed(nothing_executed: Watch, text: str) -> None:
+    read(text, nothing_executed)
     for syntax in OURS:
-        read(text, syntax)
+        read(text, nothing_executed, syntax)
 
 
 SIZE = 1_000_000

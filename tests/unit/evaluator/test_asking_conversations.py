@@ -18,6 +18,7 @@ from bitagent_crds.results import Conversation, Expects, Response, Task
 from bitagent_evaluator.engine.interface import Answer, Engine, Prompt
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware
 from bitagent_evaluator.faults import ModelFault
+from bitagent_evaluator.progress import LogProgress
 from bitagent_evaluator.rendering.prompts import LIMITS, PromptWriter
 from bitagent_evaluator.runs.asking import Wording, open_wording
 from bitagent_evaluator.runs.asking.conversations import LONG_TURN_TOKENS, TURN_TOKENS
@@ -63,7 +64,7 @@ PROMPTING, TOOLS = Manner(functions_as_tools=False, tool_role=True), Manner(func
 NO_ROLE = Manner(functions_as_tools=False, tool_role=False)
 
 
-# ── the course of one conversation ──
+# The course of one conversation
 
 
 def test_a_turn_goes_on_until_an_answer_holds_no_call() -> None:
@@ -132,7 +133,7 @@ def test_steps_are_counted_by_turn() -> None:
     assert [len(turn) for turn in dialogue.turns] == [21, 21]
 
 
-# ── the manner of a model ──
+# The manner of a model
 
 WITH_TOOL = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}<|assistant|>"
 TEMPLATES = {
@@ -177,7 +178,7 @@ def _wording(checkpoint: Any, template: str, name: str) -> Iterator[Wording]:
         yield open_wording(writer, PromptFormat(name), max_tokens=8, token_limit=2048, vocab_size=640)
 
 
-# ── whole evaluations ──
+# Whole evaluations
 
 
 class Killed(BaseException):
@@ -236,16 +237,6 @@ class ScriptedBackend:
         yield engine
 
 
-class Silent:
-    """A progress display that shows nothing."""
-
-    def phase(self, name: str) -> None:
-        del name
-
-    def answered(self, done: int, total: int) -> None:
-        del done, total
-
-
 @pytest.fixture
 def evaluation(checkpoint: Any, tmp_path: Path) -> Evaluation:
     checkpoint.config(max_position_embeddings=32768)
@@ -273,7 +264,7 @@ def led(
     evaluation: Evaluation, script: Mapping[str, list[str]] = SCRIPT, **backend: Any
 ) -> tuple[Evaluated, ScriptedBackend]:
     scripted = ScriptedBackend(script, **backend)
-    return evaluate(evaluation, scripted, Silent()), scripted
+    return evaluate(evaluation, scripted, LogProgress()), scripted
 
 
 def responses(evaluation: Evaluation) -> dict[str, Response]:

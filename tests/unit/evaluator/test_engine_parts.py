@@ -222,6 +222,8 @@ FAILURES = {
         ValueError("Following weights were not initialized from checkpoint"), Reason.MODEL_LOAD_FAILED
     ),
     "bare assertion": (AssertionError(), Reason.MODEL_LOAD_FAILED),
+    "a number that nothing divides by": (ZeroDivisionError("float division by zero"), Reason.MODEL_LOAD_FAILED),
+    "nested too deeply": (RecursionError("maximum recursion depth exceeded"), Reason.MODEL_LOAD_FAILED),
     "unknown member": (KeyError("model.layers.9"), Reason.MODEL_LOAD_FAILED),
 }  # fmt: skip
 

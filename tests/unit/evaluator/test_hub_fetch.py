@@ -8,8 +8,9 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.hub.cache import RECORD, ModelCache
 from bitagent_evaluator.hub.directory import ModelDirectory, pieces
-from bitagent_evaluator.hub.errors import FetchError
+from bitagent_evaluator.hub.download import download
+from bitagent_evaluator.hub.errors import MODEL_FAULTS, FetchError
 from bitagent_evaluator.hub.fetch import Fetched, fetch
 from bitagent_evaluator.hub.huggingface import HubRepository
-from bitagent_evaluator.hub.source import Source, digest_of_files, sha256_of
+from bitagent_evaluator.hub.source import Snapshot, Source, digest_of_files, sha256_of
 from bitagent_evaluator.safety.selection import fetched_files
 
 REPO = "acme/tiny"
@@ -184,6 +186,69 @@ def test_partial_file_with_other_bytes_is_thrown_away(published: Any, models: Pa
     (partial / "left-over").write_bytes(b"x")
     fetched(published, tmp_path)
     assert contents(tmp_path / REPO / COMMIT) == wanted(models)
+
+
+@pytest.mark.parametrize("kept", [None, 1000], ids=["gone", "shorter"])
+def test_a_file_that_is_listed_and_not_served_is_the_models_fault(
+    published: Any, tmp_path: Path, quick_retries: list[float], kept: int | None
+) -> None:
+    """A miner may delete large files of a commit that still lists them; a round must not fail over it."""
+    source = HubRepository(REPO, "main", endpoint=published.endpoint)
+    snapshot = source.resolve()
+    weights = published.root / REPO / COMMIT / WEIGHTS
+    weights.unlink() if kept is None else weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(FetchError, match=rf"lists a file that it does not serve: .*{WEIGHTS}") as error:
+        download(source, snapshot, WEIGHTS, tmp_path)
+    assert error.value.reason is Reason.REVISION_NOT_FOUND
+    assert error.value.reason in MODEL_FAULTS
+    assert len(quick_retries) >= 4, "it may be the hub's passing trouble"
+
+
+def test_a_refused_request_is_tried_again(published: Any, tmp_path: Path, quick_retries: list[float]) -> None:
+    """Signed addresses expire: one refusal says nothing of the repository."""
+
+    class Refusing(HubRepository):
+        refusals = 2
+
+        def stream(self, snapshot: Snapshot, name: str, start: int, end: int) -> Iterator[bytes]:
+            if self.refusals and name == WEIGHTS:
+                self.refusals -= 1
+                raise self._of_status(SimpleNamespace(response=SimpleNamespace(status_code=403)))
+            return super().stream(snapshot, name, start, end)
+
+    source = Refusing(REPO, "main", endpoint=published.endpoint)
+    fetch(source, REPO, ModelCache(tmp_path), max_bytes=1 << 30, cache_max_bytes=0)
+    source.refusals = 99
+    with pytest.raises(FetchError, match="403") as error:
+        download(source, source.resolve(), WEIGHTS, tmp_path)
+    assert error.value.reason is Reason.ACCESS_DENIED
+
+
+class Garbling:
+    """A directory whose large file arrives with other bytes than its digest says."""
+
+    def __init__(self, path: Path, fillings: list[bytes]) -> None:
+        self._directory = ModelDirectory(path)
+        self._fillings = iter(fillings)
+
+    def resolve(self) -> Snapshot:
+        return self._directory.resolve()
+
+    def stream(self, snapshot: Snapshot, name: str, start: int, end: int) -> Iterator[bytes]:
+        yield next(self._fillings) * (end - start)
+
+
+@pytest.mark.parametrize(
+    ("fillings", "reason"),
+    [([b"x", b"x"], Reason.CORRUPT_WEIGHTS), ([b"x", b"y"], Reason.FETCH_FAILED)],
+    ids=["the same each time", "others each time"],
+)
+def test_other_bytes_than_stated(models: Path, tmp_path: Path, fillings: list[bytes], reason: Reason) -> None:
+    """The same wrong bytes twice are what was uploaded; a broken line breaks differently."""
+    source = Garbling(models / "tiny-fc-1200", fillings)
+    with pytest.raises(FetchError, match="the repository states") as error:
+        download(source, source.resolve(), WEIGHTS, tmp_path)
+    assert error.value.reason is reason
 
 
 def test_branch_follows_the_hub(published: Any, models: Path, tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitagent_crds.results import Response
+from bitagent_evaluator.faults import InfrastructureFault
 from bitagent_evaluator.runs import journal as module
 from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line, prompts_digest
 
@@ -108,3 +111,50 @@ def test_a_run_file_that_is_no_object_means_other_inputs(begun: Path) -> None:
 def test_prompts_are_told_apart_by_where_each_ends() -> None:
     prompts = [[[1, 2], [3]], [[1], [2, 3]], [[1, 2, 3]], [[1], [2], [3]], [[12], [3]], []]
     assert len({prompts_digest(tokens) for tokens in prompts}) == len(prompts)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdz"), st.text(max_size=20)), max_size=8),
+    st.integers(0, 60),
+    st.binary(max_size=30).map(lambda junk: junk.replace(b"{", b"")),
+)
+def test_whatever_a_kill_leaves_is_read_or_dropped(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str]], cut: int, junk: bytes
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    with Journal(directory, KEY, "abcd"):
+        pass
+    written = b"".join(encode_line(response(name, text)) for name, text in lines)
+    left = written[: max(0, len(written) - cut)]
+    (directory / RESPONSES).write_bytes(left + junk)
+    whole = [(name, text) for name, text in lines[: left.count(b"\n")] if name in "abcd"]
+    with Journal(directory, KEY, "abcd") as journal:
+        found = {name: answer.text for name, answer in journal.responses.items()}
+        assert dict(reversed(whole)).items() <= found.items() <= set(lines), "the first answer of each whole line"
+        journal.append([response(name) for name in "abcd" if name not in journal.responses])
+    with Journal(directory, KEY, "abcd") as journal:
+        assert set(journal.responses) == set("abcd") and journal.resumed == 4
+
+
+def test_first_of_two_answers_counts(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "ab") as journal:
+        journal.append([response("a", "first")])
+    with (tmp_path / RESPONSES).open("ab") as file:
+        file.write(encode_line(response("a", "second")))
+    with Journal(tmp_path, KEY, "ab") as journal:
+        assert journal.responses["a"].text == "first"
+
+
+def test_second_attempt_at_the_same_time_is_kept_out(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "a"), pytest.raises(InfrastructureFault, match="another attempt"):
+        Journal(tmp_path, KEY, "a")
+    with Journal(tmp_path, KEY, "a") as journal:
+        assert journal.resumed == 0
+
+
+def test_broken_run_file_means_other_inputs(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY, "a") as journal:
+        journal.append([response("a")])
+    (tmp_path / RUN).write_text("{")
+    with Journal(tmp_path, KEY, "a") as journal:
+        assert journal.resumed == 0

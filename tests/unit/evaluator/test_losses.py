@@ -23,6 +23,7 @@ from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.engine.plan import EnginePlan, Hardware, plan_engine
 from bitagent_evaluator.engine.prompt_losses import STEP_TOKENS, Measured, Passage, for_losses
 from bitagent_evaluator.faults import InfrastructureFault, ModelFault
+from bitagent_evaluator.progress import LogProgress
 from bitagent_evaluator.rendering.prompts import PromptWriter
 from bitagent_evaluator.runs.asking import Asked, open_wording, prepare_ways
 from bitagent_evaluator.runs.asking.losses import Losses
@@ -249,16 +250,6 @@ class PretendedBackend:
         yield self.engines[-1] if self.measures else WithoutLosses()
 
 
-class Silent:
-    """A progress display that shows nothing."""
-
-    def phase(self, name: str) -> None:
-        del name
-
-    def answered(self, done: int, total: int) -> None:
-        del done, total
-
-
 @pytest.fixture
 def evaluation(models: Path, tmp_path: Path) -> Evaluation:
     return Evaluation(
@@ -279,7 +270,7 @@ def evaluation(models: Path, tmp_path: Path) -> Evaluation:
 
 def run(evaluation: Evaluation, **backend: Any) -> tuple[Evaluated, PretendedBackend]:
     pretended = PretendedBackend(**backend)
-    return evaluate(evaluation, pretended, Silent()), pretended
+    return evaluate(evaluation, pretended, LogProgress()), pretended
 
 
 def test_results_of_a_loss_run(evaluation: Evaluation) -> None:

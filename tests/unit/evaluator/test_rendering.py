@@ -112,6 +112,29 @@ def test_tokenizer_that_rewrites_prompts_is_refused(checkpoint: Any, normalizer:
     assert fault.value.reason is Reason.BAD_TOKENIZER
 
 
+_ITSELF = {"Sequence": {"id": "A", "type_id": 0}}
+_PAIR = [_ITSELF, {"Sequence": {"id": "B", "type_id": 1}}]
+_BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"post_processor": {"type": "TemplateProcessing", "single": [_ITSELF] * 1000, "pair": _PAIR, "special_tokens": {}}},
+        {"normalizer": replacing(" ", "." * 3000)},
+        {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [_BYTES] * 10}},
+    ],
+    ids=["repeats the text", "long signs for blanks", "bytes of bytes"],
+)  # fmt: skip
+def test_tokenizer_that_multiplies_prompts_is_refused(checkpoint: Any, changes: dict[str, Any]) -> None:
+    tokenizer(lambda content: {**content, **changes})(checkpoint)
+    with PromptWriter(checkpoint.path) as writer:
+        writer.load(template=False)
+        with pytest.raises(ModelFault, match="tokens, allowed") as fault:
+            writer.write([RawPrompt("What is the weather in Berlin? " * 30)])
+    assert fault.value.reason is Reason.BAD_TOKENIZER
+
+
 @pytest.mark.parametrize(
     "normalizer",
     [

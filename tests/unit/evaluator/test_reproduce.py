@@ -28,6 +28,7 @@ from bitagent_evaluator.hub import huggingface
 from bitagent_evaluator.hub.directory import pieces
 from bitagent_evaluator.hub.huggingface import HubRepository
 from bitagent_evaluator.hub.source import digest_of_files, sha256_of
+from bitagent_evaluator.progress import LogProgress
 from bitagent_evaluator.reports.reading import Results, read_results
 from bitagent_evaluator.reports.reproduction import reproduction
 from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
@@ -63,12 +64,6 @@ class Answering:
             yield [Answer(prompt.key, ids, len(ids) + 1, "stop")]
 
 
-class Silent:
-    def phase(self, name: str) -> None: ...
-
-    def answered(self, done: int, total: int) -> None: ...
-
-
 SPEC: dict[str, Any] = {
     "sources": [{"bfcl": {"categories": ["irrelevance"]}}],
     "alterations": [{"toolShuffle": {}}],
@@ -90,7 +85,7 @@ def made(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tasks=tasks, task_set_digest=manifest.digest, task_set=manifest, out_dir=folder / "results",
         prompt_format=PromptFormat.CHAT_TEMPLATE, max_tokens=16, engine=EngineChoices(),
     )  # fmt: skip
-    evaluate(evaluation, Answering("no idea"), Silent())
+    evaluate(evaluation, Answering("no idea"), LogProgress())
     return folder
 
 
@@ -151,7 +146,7 @@ def test_the_first_tasks_of_a_set_again(
         tasks,
         tmp_path / "limited",
     )
-    evaluate(limited, Answering("no idea"), Silent())
+    evaluate(limited, Answering("no idea"), LogProgress())
     assert verb(Answering("no idea"), tmp_path / "limited", "--json") == 0
     outcome = json.loads(capsys.readouterr().out)
     assert (outcome["reproduced"], outcome["total"]) == (True, 5)

@@ -1,4 +1,4 @@
-"""One evaluation with an engine that only pretends: journal, resumption, results."""
+"""One evaluation with an engine that only pretends: results, resumption, faults."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import Scorer
@@ -25,7 +23,7 @@ from bitagent_evaluator.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.rendering.prompts import PromptWriter, Tokenization
 from bitagent_evaluator.runs.asking import Asked, choose_format, open_wording, prepare_ways
 from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
-from bitagent_evaluator.runs.journal import RESPONSES, RUN, Journal, RunKey, encode_line
+from bitagent_evaluator.runs.journal import RESPONSES
 from bitagent_evaluator.runs.readable import readable
 from bitagent_evaluator.runs.summary import summary_of
 from bitagent_evaluator.runs.timeline import read_timeline
@@ -358,68 +356,6 @@ def test_token_outside_the_vocabulary_is_the_tokenizers_fault(models: Path) -> N
         with pytest.raises(ModelFault, match="vocabulary has 300") as fault:
             prepare_ways([task(0)], wording, Asked(Scorer.BFCL))
     assert fault.value.reason is Reason.BAD_TOKENIZER
-
-
-KEY = RunKey(
-    task_set_digest="sha256:" + "2" * 64,
-    weights_digest=None,
-    prompts_digest="sha256:" + "5" * 64,
-    stop_ids=[2],
-    prompt_format="Bfcl",
-    max_tokens=8,
-    max_model_length=64,
-    dtype="bfloat16",
-    engine="pretended 1",
-)
-
-
-def response(name: str, text: str = "x") -> Response:
-    return Response(id=name, text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1)
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from("abcdz"), st.text(max_size=20)), max_size=8),
-    st.integers(0, 60),
-    st.binary(max_size=30).map(lambda junk: junk.replace(b"{", b"")),
-)
-def test_whatever_a_kill_leaves_is_read_or_dropped(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str]], cut: int, junk: bytes
-) -> None:
-    directory = tmp_path_factory.mktemp("journal")
-    with Journal(directory, KEY, "abcd"):
-        pass
-    whole = b"".join(encode_line(response(name, text)) for name, text in lines)
-    (directory / RESPONSES).write_bytes(whole[: len(whole) - cut] + junk)
-    with Journal(directory, KEY, "abcd") as journal:
-        assert set(journal.responses) <= {name for name, _ in lines} & set("abcd")
-        assert all((name, found.text) in lines for name, found in journal.responses.items())
-        journal.append([response(name) for name in "abcd" if name not in journal.responses])
-    with Journal(directory, KEY, "abcd") as journal:
-        assert set(journal.responses) == set("abcd") and journal.resumed == 4
-
-
-def test_first_of_two_answers_counts(tmp_path: Path) -> None:
-    with Journal(tmp_path, KEY, "ab") as journal:
-        journal.append([response("a", "first")])
-    with (tmp_path / RESPONSES).open("ab") as file:
-        file.write(encode_line(response("a", "second")))
-    with Journal(tmp_path, KEY, "ab") as journal:
-        assert journal.responses["a"].text == "first"
-
-
-def test_second_attempt_at_the_same_time_is_kept_out(tmp_path: Path) -> None:
-    with Journal(tmp_path, KEY, "a"), pytest.raises(InfrastructureFault, match="another attempt"):
-        Journal(tmp_path, KEY, "a")
-    with Journal(tmp_path, KEY, "a") as journal:
-        assert journal.resumed == 0
-
-
-def test_broken_run_file_means_other_inputs(tmp_path: Path) -> None:
-    with Journal(tmp_path, KEY, "a") as journal:
-        journal.append([response("a")])
-    (tmp_path / RUN).write_text("{")
-    with Journal(tmp_path, KEY, "a") as journal:
-        assert journal.resumed == 0
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,19 @@ BAD = {
         lambda m: m.config(rope_parameters={"rope_type": "yarn", "factor": 1e9}), Reason.BAD_CONFIG, "factor"
     ),
     "rope type": (lambda m: m.config(rope_parameters={"rope_type": "mine"}), Reason.BAD_CONFIG, "type"),
+    "a billion positions": (
+        lambda m: m.config(max_position_embeddings=1 << 20, rope_parameters={"rope_type": "linear", "factor": 64.0}),
+        Reason.BAD_CONFIG, "makes 67108864 positions",
+    ),
+    "rope that does not turn": (lambda m: m.config(rope_parameters={"rope_theta": 1.0}), Reason.BAD_CONFIG, "rope_theta"),
+    "heads of 48": (
+        lambda m: m.config(num_attention_heads=2, num_key_value_heads=2), Reason.BAD_CONFIG, "the heads have the size 48"
+    ),
+    "heads of 512": (lambda m: m.config(head_dim=512), Reason.BAD_CONFIG, "head_dim"),
+    "a window of no size": (
+        lambda m: m.config(layer_types=["full_attention", "sliding_attention", "full_attention"], sliding_window=None),
+        Reason.BAD_CONFIG, "there is no sliding_window",
+    ),
     "layer types": (lambda m: m.config(layer_types=["full_attention"]), Reason.BAD_CONFIG, "layer_types"),
     "eos outside": (lambda m: m.config(eos_token_id=640), Reason.BAD_CONFIG, "eos_token_id"),
     "config is no JSON": (replace("config.json", b"{"), Reason.BAD_CONFIG, "no JSON"),

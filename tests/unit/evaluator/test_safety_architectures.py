@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.bounded.worker import Refused
 from bitagent_evaluator.safety.architectures.registry import ARCHITECTURES
-from bitagent_evaluator.safety.configuration import checked
+from bitagent_evaluator.safety.configuration import HEAD_SIZES, checked
 from bitagent_evaluator.safety.evidence import Evidence
 from bitagent_evaluator.safety.headers import ITEM_BYTES
 from bitagent_evaluator.safety.judge import judge
@@ -59,7 +59,8 @@ def named(architecture: str, **changes: Any) -> dict[str, Any]:
 
 
 def plain(config: Mapping[str, Any], dtype: str = "BF16") -> Tensors:
-    expected = ARCHITECTURES[config["architectures"][0]].tensors(checked(config))
+    architecture = ARCHITECTURES[config["architectures"][0]]
+    expected = architecture.tensors(checked({**architecture.defaults, **config}))
     return {name: (dtype, shape) for name, shape in expected.required.items()}
 
 
@@ -80,7 +81,7 @@ CASES = {
     st.integers(1, 32),
     st.integers(1, 4),
     st.integers(1, 16),
-    st.integers(32, 128),
+    st.sampled_from(sorted(HEAD_SIZES)),
 )
 def test_parameters_bound_the_cache(hidden: int, inner: int, layers: int, groups: int, heads: int, head: int) -> None:
     """What admission relies on: keys and values of a token are at most sqrt(2 * layers * parameters) numbers."""
@@ -146,6 +147,45 @@ def test_qwen3_head_size_defaults_to_128(models: Path) -> None:
     assert judge(evidence(models, config, plain(config))).refusal is None
 
 
+def test_a_default_head_size_counts_as_one_that_is_said() -> None:
+    """256 heads of 128 beside a width of 8192 are 4 times as wide; with a width of 1024 they are refused, not taken for heads of 4."""
+    defaults = ARCHITECTURES["Qwen3ForCausalLM"].defaults
+    changes = {"hidden_size": 1024, "intermediate_size": 1024, "num_attention_heads": 256, "num_key_value_heads": 256}
+    with pytest.raises(Refused, match="width of the queries is 32768, allowed 4096"):
+        checked({**defaults, **named("Qwen3ForCausalLM", **changes)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "resolved"),
+    [
+        ({}, {"num_key_value_heads": 2, "head_dim": 32}),
+        ({"num_key_value_heads": None, "head_dim": None}, {"num_key_value_heads": 4, "head_dim": 32}),
+        ({"head_dim": 64}, {"num_key_value_heads": 2, "head_dim": 64}),
+    ],
+    ids=["one said", "nothing said", "both said"],
+)
+def test_the_engine_gets_the_numbers_that_were_checked(changes: dict[str, Any], resolved: dict[str, int]) -> None:
+    """Engines have defaults of their own: 32 or 8 key-value heads, heads of 128."""
+    found = checked(named("LlamaForCausalLM", **changes))
+    assert {key: found[key] for key in resolved} == resolved
+
+
+@pytest.mark.parametrize("member", ["desc", "modules_in_block_to_quantize", "CUDA"])
+@pytest.mark.parametrize("name", ["gptq", "awq", "w4a16", "w8a8"])
+def test_the_engine_sees_no_quantisation_setting_that_was_not_checked(models: Path, name: str, member: str) -> None:
+    pack, settings = QUANTISED[name]
+    deep: Any = "CUDA"
+    for _ in range(500):
+        deep = [deep]
+    more = json.loads(json.dumps({**settings, member: deep}))
+    for group in more.get("config_groups", {}).values():
+        group |= {member: deep, "format": "dense"}
+        group["weights"] |= {member: deep, "dynamic": True}
+    config = named("Qwen2ForCausalLM", quantization_config=more)
+    found = judge(evidence(models, config, quantised(config, pack))).config
+    assert found is not None and found["quantization_config"] == settings
+
+
 def gptq_of(*, bits: int = 4, group: int = 32) -> Callable[[int, int], Tensors]:
     def tensors(outputs: int, inputs: int) -> Tensors:
         groups = 1 if group == -1 else inputs // group
@@ -181,7 +221,12 @@ def int8(outputs: int, inputs: int) -> Tensors:
 
 def scheme(form: str, weights: dict[str, Any], activations: dict[str, Any] | None) -> dict[str, Any]:
     group = {"targets": ["Linear"], "weights": weights, "input_activations": activations}
-    return {"quant_method": "compressed-tensors", "format": form, "ignore": ["lm_head"], "config_groups": {"g": group}}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": form,
+        "ignore": ["lm_head"],
+        "config_groups": {"group_0": group},
+    }
 
 
 W4 = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32, "actorder": None}

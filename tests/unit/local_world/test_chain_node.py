@@ -209,6 +209,14 @@ def test_genesis_hash_tells_block_times_apart() -> None:
     assert node(seed, 0.05).blocks.genesis.hash != node(seed, 12).blocks.genesis.hash
 
 
+def test_the_genesis_is_that_of_the_seed_at_any_time() -> None:
+    now = iter((1e9, 2e9))
+    one, two = (Node(world(), milliseconds_per_block=1000, clock=lambda: next(now)) for _ in range(2))
+    one.produce()
+    assert one.blocks.genesis.hash == two.blocks.genesis.hash
+    assert one.blocks.genesis.hash != node(world(tempo=11), 1).blocks.genesis.hash
+
+
 def test_old_states_are_pruned_and_headers_kept() -> None:
     chain = node()
     for _ in range(STATES_KEPT + 1):

@@ -1,17 +1,25 @@
-"""Objects as the API server would send them, made short: `make.model("a", fetched=True)`."""
+"""Objects as the API server would send them, made short: `make.model("a", fetched=True)`; and what is planned for a round of them."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bitagent_crds.conditions import Condition
+from bitagent_crds.evalround import ModelResult
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
+from bitagent_crds.layout import evaluation_key
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.observed import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.plan import evalround
+from bitagent_operator.plan.evalround import RoundPlan, RoundSettings
+from bitagent_operator.plan.questions import Answers
 
 Obj = dict[str, Any]
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,7 +55,7 @@ class Make:
 
     def facts(self, *, weights: str = "1", **more: Any) -> Obj:
         made = {"commit": COMMIT, "sizeBytes": 1000, "parameters": 1000, "architecture": "LlamaForCausalLM"}
-        return made | {"license": "mit", "weightsDigest": "sha256:" + weights.rjust(64, "0")} | more
+        return made | {"license": "mit", "weightsDigest": self.digest(weights)} | more
 
     def model_raw(
         self,
@@ -133,6 +141,14 @@ class Make:
             ]
         made = self.meta(name, ownerReferences=reference, labels=labels or {}, **meta)
         return JobObject.parse({"metadata": made, "spec": {"suspend": suspended}, "status": status})
+
+    def digest(self, weights: str) -> str:
+        """Digest of the weights of `make.model(..., weights=weights)`."""
+        return "sha256:" + weights.rjust(64, "0")
+
+    def key(self, weights: str) -> str:
+        """Name of the evaluation of these weights."""
+        return evaluation_key(self.digest(weights))
 
     def evaluation(self, key: str, *, attempt: int = 1, owner: str = "uid-r", **more: Any) -> JobObject:
         labels = naming.labels(naming.Component.EVALUATE, round="r", key=key, attempt=str(attempt))
@@ -231,3 +247,52 @@ class Make:
 @pytest.fixture
 def make() -> Make:
     return Make()
+
+
+@dataclass(frozen=True)
+class Planned(RoundPlan):
+    """The plan for a round, and short ways to look at its status."""
+
+    @property
+    def results(self) -> dict[str, ModelResult]:
+        return {result.model: result for result in self.status.results}
+
+    @property
+    def states(self) -> dict[str, tuple[str, str]]:
+        return {result.model: (result.state.value, result.reason.value) for result in self.status.results}
+
+    def condition(self, kind: str) -> Condition:
+        return next(condition for condition in self.status.conditions if condition.type == kind)
+
+
+Plan = Callable[..., Planned]
+
+
+@pytest.fixture
+def plan(make: Make) -> Plan:
+    """What is planned for a round, 100 seconds after the first moment unless `now` says otherwise."""
+
+    def planned(
+        observed: RoundObject,
+        models: Iterable[ModelObject] = (),
+        *,
+        jobs: Iterable[JobObject] = (),
+        pods: Iterable[PodObject] = (),
+        selected: bool = False,
+        gone: Iterable[str] = (),
+        sure: bool = True,
+        now: float = 100,
+    ) -> Planned:
+        jobs = list(jobs)
+        found = evalround.plan(
+            observed,
+            models={model.meta.name: model for model in models},
+            jobs=jobs,
+            pods=list(pods),
+            settings=RoundSettings("artifacts", timedelta(seconds=300)),
+            answers=Answers(frozenset(job.meta.uid for job in jobs if sure), frozenset(gone), selected),
+            now=make.at(now),
+        )
+        return Planned(**vars(found))
+
+    return planned

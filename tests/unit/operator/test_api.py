@@ -33,6 +33,14 @@ def hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+def cut_short(request: web.Request) -> web.StreamResponse:
+    """An API server that dies while it answers: fewer bytes come than were announced."""
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+        request.transport.close()
+    return web.Response()
+
+
 class Double:
     """Gives the answers in their order, then keeps giving the last one."""
 
@@ -78,6 +86,7 @@ async def double(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Double]:
         pytest.param(refuse(429, "TooManyRequests"), id="429"),
         pytest.param(say(503, None, **{"Retry-After": "1"}), id="503"),
         pytest.param(hang_up, id="cut"),
+        pytest.param(cut_short, id="cut in the middle of the body"),
     ],
 )
 async def test_passing_faults_are_tried_again(double: Double, fault: Answer) -> None:
@@ -101,7 +110,7 @@ async def test_a_refusal_is_not_tried_again(double: Double) -> None:
 
 async def test_an_answer_that_is_not_json_is_an_error(double: Double) -> None:
     double.answers = [lambda _request: web.Response(status=400, text="proxy says no")]
-    with pytest.raises(ApiError, match="proxy says no"):
+    with pytest.raises(ApiError, match="400 NoStatus: GET /apis/batch/v1/namespaces/ns/jobs/j: proxy says no"):
         await double.api.get(JOBS, "j")
 
 

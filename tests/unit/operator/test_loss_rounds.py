@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,15 +10,12 @@ from bitagent_crds.evalround import ModelResult, TaskSetStatus
 from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.jobs import ANY_JOB, EvaluateJob, EvaluateSummary, termination_message
 from bitagent_crds.layout import evaluation_key
-from bitagent_operator.plan import evalround
-from bitagent_operator.plan.evalround import RoundPlan, RoundSettings
 from bitagent_operator.plan.evaluations import Evaluation
-from bitagent_operator.plan.questions import Answers
 from bitagent_operator.plan.ranking import best, rank
 from bitagent_operator.pods import evaluate_job
 
 if TYPE_CHECKING:
-    from tests.unit.operator.conftest import Make
+    from tests.unit.operator.conftest import Make, Plan
 
 DIGEST = "sha256:" + "1".rjust(64, "0")
 BATCHES = ["0.100000", "inf"]
@@ -29,36 +25,24 @@ def result(model: str, score: str | None, loss: str | None, state: str = "Succee
     return ModelResult.model_validate({"model": model, "score": score, "loss": loss, "state": state})
 
 
-def plan(make: Make, observed: Any, models: list[Any], jobs: list[Any] | None = None, pods: Any = ()) -> RoundPlan:
-    return evalround.plan(
-        observed,
-        models={m.meta.name: m for m in models},
-        jobs=jobs or [],
-        pods=list(pods),
-        settings=RoundSettings("artifacts", timedelta(seconds=300)),
-        answers=Answers(frozenset(j.meta.uid for j in jobs or []), frozenset(), False),
-        now=make.at(100),
-    )
-
-
-def test_losses_reach_the_status(make: Make) -> None:
+def test_losses_reach_the_status(make: Make, plan: Plan) -> None:
     job = make.evaluation(evaluation_key(DIGEST))
     summary = {"reason": "Evaluated", "score": "0.870000", "loss": "0.139262", "batchLosses": BATCHES}
     pod = make.pod(job, code=0, message=termination_message(EvaluateSummary.model_validate(summary)), at=50)
-    found = plan(make, make.started("a"), [make.model("a", fetched=True)], [job], [pod])
+    found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=[pod])
     (entry,) = found.status.results
     assert (entry.score, entry.loss, entry.batch_losses, entry.rank) == ("0.870000", "0.139262", BATCHES, 1)
     assert found.status.best == "a loss 0.139262"
 
 
-def test_losses_move_with_the_owner(make: Make) -> None:
+def test_losses_move_with_the_owner(make: Make, plan: Plan) -> None:
     done = {
         "state": "Succeeded", "reason": "Evaluated", "score": "0.870000", "weightsDigest": DIGEST, "attempts": 1,
         "commit": "b" * 40, "loss": "0.139262", "batchLosses": BATCHES,
     }  # fmt: skip
     observed = make.started("copy", "first", "z", results={"copy": done})
     models = [make.model("copy", fetched=True, commit_block=9), make.model("first", fetched=True, commit_block=1)]
-    found = {r.model: r for r in plan(make, observed, [*models, make.model("z")]).status.results}
+    found = plan(observed, [*models, make.model("z")]).results
     assert (found["first"].loss, found["first"].batch_losses) == ("0.139262", BATCHES)
     assert (found["copy"].loss, found["copy"].batch_losses) == (None, None)
     assert ModelResult.model_validate(found["copy"].to_wire()) == found["copy"]

@@ -169,6 +169,8 @@ def test_no_conclusion_without_a_live_look(make: Make) -> None:
         pytest.param({"fetched": "NoSafetensors", "at": 0}, False, id="commit at fault"),
         pytest.param({"fetched": "NoSafetensors", "revision": "main", "at": -11}, True, id="branch at fault"),
         pytest.param({"fetched": "HubUnavailable", "at": 0}, True, id="infrastructure failed before"),
+        pytest.param({"fetched": "RepositoryNotFound", "at": -11}, True, id="commit that was not to be seen"),
+        pytest.param({"fetched": "AccessDenied", "at": -10}, False, id="commit that was not to be seen just before"),
     ],
 )
 def test_a_round_asks_anew_for_what_may_have_changed(make: Make, model: dict[str, Any], wanted: bool) -> None:
@@ -221,6 +223,14 @@ def test_scores_come_from_complete_rounds_and_stay(make: Make) -> None:
     recorded = make.model("a", status=found.status.to_wire())
     assert plan(make, recorded).status == recorded.status
     assert condition(found, "Evaluated").status == "True"
+
+
+def test_a_model_made_again_has_no_score_of_its_namesake(make: Make) -> None:
+    result = {"a": {"state": "Succeeded", "score": "0.500000", "rank": 2}}
+    done = {"finishedAt": "2026-01-01T00:01:00Z", "conditions": [make.condition("Complete", "True", "RoundComplete")]}
+    over = [make.started("a", results=result, status=done)]
+    assert plan(make, make.model("a", created=60), rounds=over).status.latest is not None
+    assert plan(make, make.model("a", created=61), rounds=over).status.latest is None
 
 
 def test_a_failed_round_gives_no_score(make: Make) -> None:

@@ -9,8 +9,9 @@ import pytest
 from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.jobs import ANY_JOB
 from bitagent_operator import naming
+from bitagent_operator.observed import PodObject
 from bitagent_operator.plan.evaluations import Evaluation
-from bitagent_operator.plan.minermodel import Fetch
+from bitagent_operator.plan.fetches import Fetch
 from bitagent_operator.pods import evaluate_job, fetch_job, taskset_job, validator_objects
 from bitagent_operator.rbac import OPERATOR_RULES, validator_rules
 
@@ -74,8 +75,29 @@ def test_every_job_is_restricted(make: Make, build: Any) -> None:
 @pytest.mark.parametrize("build", BUILDERS)
 def test_exit_78_is_final_and_a_disruption_does_not_count(make: Make, build: Any) -> None:
     rules = build(make)["spec"]["podFailurePolicy"]["rules"]
-    assert rules[0] == {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [78]}}
+    own = build(make)["spec"]["template"]["spec"]["containers"][0]["name"]
+    assert rules[0] == {
+        "action": "FailJob",
+        "onExitCodes": {"containerName": own, "operator": "In", "values": [78]},
+    }
     assert (rules[1]["action"], rules[1]["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_only_its_own_container_ends_a_job(make: Make, build: Any) -> None:
+    """An admission webhook may add a container, and the kubelet reports containers by name."""
+    job = build(make)
+    labels, container = job["spec"]["template"]["metadata"]["labels"], pod(job)["containers"][0]["name"]
+    ended = {"exitCode": 78, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}
+    states = [
+        {"name": "a-proxy", "state": {"terminated": ended}},
+        {"name": container, "state": {"terminated": ended | {"exitCode": 0, "message": "mine"}}},
+        {"name": "z-proxy", "state": {"terminated": ended}},
+    ]
+    raw = {"metadata": make.meta("p", labels=labels), "status": {"phase": "Failed", "containerStatuses": states}}
+    seen = PodObject.parse(raw).terminated
+    assert seen is not None
+    assert (seen.exit_code, seen.message) == (0, "mine")
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -202,6 +224,12 @@ class TestValidator:
             for v in rule["verbs"]
         }
         assert given <= held
+
+    def test_a_validator_touches_no_config_map_but_its_own(self, make: Make) -> None:
+        """Another one is the operator's configuration, which names the images of Jobs."""
+        rules = [r for r in self.build(make)["Role"]["rules"] if "configmaps" in r["resources"]]
+        verbs = {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
+        assert verbs == {"create": None, "get": ["v-scores"], "patch": ["v-scores"], "update": ["v-scores"]}
 
     def test_nobody_reads_secrets(self) -> None:
         resources = {r for rule in OPERATOR_RULES for r in rule["resources"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ COMPLETE, FAILED = {"ended": "Complete"}, {"ended": "Failed", "reason": "Backoff
 DEADLINE, POLICY = {"ended": "Failed", "reason": "DeadlineExceeded"}, {"ended": "Failed", "reason": "PodFailurePolicy"}
 SCORED = '{"reason": "Evaluated", "score": "0.500000"}'
 FAULT = '{"reason": "NonFiniteWeights", "message": "NaN in layer 3"}'
+PREEMPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "for another"}
 HUB = '{"reason": "HubUnavailable", "message": "503"}'
 
 
@@ -90,6 +92,24 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
             "Evicted",
             id="evicted",
         ),
+        pytest.param(
+            FAILED,
+            [{"code": 143, "status": {"phase": "Failed", "conditions": [PREEMPTED]}}],
+            InfraFault,
+            "Evicted",
+            id="preempted",
+        ),
+        pytest.param({}, [{"status": {"conditions": [PREEMPTED]}}], Active, "Evicted", id="its node does not answer"),
+        pytest.param(
+            {}, [{"status": {"conditions": [PREEMPTED | {"status": "False"}]}}], Active, None, id="not preempted"
+        ),
+        pytest.param(
+            COMPLETE,
+            [{"code": 0, "message": SCORED, "status": {"conditions": [PREEMPTED]}}],
+            Done,
+            None,
+            id="preempted after its end",
+        ),
         pytest.param(FAILED, [], InfraFault, "AttemptsExhausted", id="failed and no pod left"),
         pytest.param(DEADLINE, [], InfraFault, "DeadlineExceeded", id="deadline"),
         pytest.param(
@@ -121,6 +141,61 @@ def test_outcome(make: Make, job: dict[str, Any], pods: list[dict[str, Any]], ki
 @pytest.mark.parametrize("job", [COMPLETE, FAILED, DEADLINE, POLICY], ids=lambda j: j.get("reason", "Complete"))
 def test_nothing_is_concluded_from_an_absent_pod_without_a_live_look(make: Make, job: dict[str, Any]) -> None:
     assert isinstance(outcome(make, job, [], sure=False), Unseen)
+
+
+@pytest.mark.parametrize(
+    ("more", "pods", "reported"),
+    [
+        pytest.param({}, [], True, id="refused"),
+        pytest.param({"started": 701}, [], False, id="not for long"),
+        pytest.param({"active": 1}, [], False, id="not in sight yet"),
+        pytest.param({"failed": 1}, [], False, id="had one"),
+        pytest.param({"suspended": True}, [], False, id="suspended"),
+        pytest.param({}, [{}], False, id="has one"),
+    ],
+)
+def test_a_job_whose_pods_are_refused_says_so(
+    make: Make, more: dict[str, Any], pods: list[dict[str, Any]], reported: bool
+) -> None:
+    """By a quota, a limit range or a webhook: the Job's status does not tell."""
+    started = make.at(more.pop("started", 700))
+    made = replace(make.evaluation("k", **more), started=started)
+    found = classify(
+        made,
+        [make.pod(made, **p) for p in pods],
+        EvaluateSummary,
+        answers=Answers(),
+        now=make.at(1000),
+        unschedulable_after=timedelta(seconds=300),
+    )
+    assert isinstance(found, Active)
+    assert (found.reason == "InfrastructureFault") == reported
+    assert ("kubectl describe job r-k" in found.message) == reported
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "words"),
+    [
+        pytest.param(("Unschedulable", "no GPUs"), "Unschedulable", "the deadline passed; no GPUs", id="no node"),
+        pytest.param(("Evaluating", ""), "DeadlineExceeded", "while it still ran", id="it ran"),
+        pytest.param(None, "DeadlineExceeded", "while it still ran", id="nothing was told"),
+    ],
+)
+def test_a_deadline_tells_what_kept_the_job(make: Make, told: Any, reason: str, words: str) -> None:
+    """At its deadline a Job deletes its pods."""
+    job = make.evaluation("k", ended="Failed", reason="DeadlineExceeded")
+    found = classify(
+        job,
+        [],
+        EvaluateSummary,
+        answers=Answers(sure_jobs=frozenset({job.meta.uid})),
+        now=make.at(1000),
+        unschedulable_after=timedelta(seconds=300),
+        told=(Reason(told[0]), told[1]) if told else None,
+    )
+    assert isinstance(found, InfraFault)
+    assert found.reason == reason
+    assert words in found.message
 
 
 @pytest.mark.parametrize(

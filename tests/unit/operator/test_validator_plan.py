@@ -26,6 +26,7 @@ def decide(
     pods: list[PodObject] | None = None,
     available: int | None = None,
     events: list[str] | None = None,
+    refusal: str | None = None,
     **more: Any,
 ) -> ValidatorPlan:
     deployment = None
@@ -40,6 +41,7 @@ def decide(
         mount_failures=events,
         now=make.at(1000),
         unschedulable_after=timedelta(seconds=300),
+        refusal=refusal,
     )
 
 
@@ -62,6 +64,10 @@ def decide(
         pytest.param({"pod": {"waiting": ("CrashLoopBackOff", "x")}}, "False", "InfrastructureFault", id="crashes"),
         pytest.param({"pod": {"unschedulable": 0}}, "False", "Unschedulable", id="no node"),
         pytest.param({"pod": {}}, "False", "DeploymentProgressing", id="starting"),
+        pytest.param(
+            {"available": 1, "refusal": "no"}, "False", "InfrastructureFault", id="refused while an older runs"
+        ),
+        pytest.param({"suspend": True, "refusal": "no"}, "False", "InfrastructureFault", id="not stopped"),
     ],
 )
 def test_deployed(make: Make, case: dict[str, Any], status: str, reason: str) -> None:
@@ -77,6 +83,12 @@ def test_events_are_read_only_for_a_container_that_does_not_come(make: Make) -> 
     assert decide(make, pods=[pod(make)]).mount_events_of is None
     fresh = pod(make, waiting=("ContainerCreating", ""), created=999)
     assert decide(make, pods=[fresh]).mount_events_of is None
+
+
+def test_a_refusal_is_told_in_its_own_words(make: Make) -> None:
+    found = decide(make, refusal="403 Forbidden: exceeded quota: pods")
+    assert found.deployed.message == "403 Forbidden: exceeded quota: pods"
+    assert [(n.reason, n.warning) for n in found.notices] == [("ValidatorNotRunning", True)]
 
 
 def test_the_same_state_is_told_once(make: Make) -> None:

@@ -83,8 +83,12 @@ class Stage:
     def __init__(self) -> None:
         self.server, self.store, self.recorder = Server(), Store(), Recorder()
         self.mirror: Mirror[Round] = Mirror(self.server, "/x", parse=parse_round, changed=lambda: None)  # type: ignore[arg-type]
+        self.start()
+
+    def start(self) -> None:
+        """Start the pod, once more."""
         tools = Tools(self.server, self.mirror, self.store, self.recorder, Metrics())  # type: ignore[arg-type]
-        self.competitions = Competitions(tools, namespace="ns")
+        self.competitions = Competitions(tools, namespace="ns", uid="me-uid")
 
     async def run(self, competition: Competition, block: int) -> Any:
         return await self.competitions.run(ME, competition, block=block, connection=Connection())  # type: ignore[arg-type]
@@ -138,7 +142,8 @@ async def test_a_name_that_is_taken_is_reported(
 async def test_a_refused_round_is_reported_and_an_absent_server_is_not(stage: Stage, competition: Make) -> None:
     stage.server.refusal = ApiError("422 count is too large", status=422)
     assert "count is too large" in (await stage.run(competition(), 1050)).problem
-    assert stage.recorder.events == ["RoundRefused"]
+    await stage.run(competition(), 1051)
+    assert stage.recorder.events == ["RoundRefused"], "told once, not at every block"
     stage.server.refusal = ApiError("no answer", status=0)
     with pytest.raises(ApiError):
         await stage.run(competition(), 1050)
@@ -194,6 +199,21 @@ async def test_the_owner_is_noted_while_the_round_runs(
     assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
 
 
+async def test_the_owner_at_the_freeze_gets_the_score_from_another_pod(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    await stage.run(competition(), 1050)
+    stage.report("val-fc-10", state="Running")
+    await stage.competitions.take_over_scores([competition()], subnet())
+    stage.start()
+    stage.server.owners = {}
+    stage.report("val-fc-10", condition="Complete")
+    await stage.competitions.take_over_scores([competition()], subnet())
+    assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
+    await stage.competitions.take_over_scores([competition()], subnet())
+    assert stage.store.state.owners == {}, "needed no more"
+
+
 async def test_each_complete_round_replaces_the_scores_of_the_one_before(
     stage: Stage, competition: Make, subnet: Callable[..., Subnet]
 ) -> None:
@@ -202,6 +222,19 @@ async def test_each_complete_round_replaces_the_scores_of_the_one_before(
         stage.report(f"val-fc-{block // 100}", condition="Complete")
         await stage.competitions.take_over_scores([competition()], subnet())
     assert stage.store.state.scored["fc"].round == "val-fc-11"
+
+
+async def test_rounds_of_an_earlier_validator_of_this_name_do_not_count(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    """It may have been on another chain, whose blocks are far ahead."""
+    await stage.run(competition(), 900_050)
+    stage.server.rounds["val-fc-9000"]["metadata"]["ownerReferences"] = [{"uid": "gone", "controller": True}]
+    stage.report("val-fc-9000", condition="Complete")
+    await stage.competitions.take_over_scores([competition()], subnet())
+    assert stage.store.state.scored == {}
+    standing = await stage.run(competition(), 1050)
+    assert standing.plan.latest.name == "val-fc-10"
 
 
 async def test_competitions_know_only_their_own_rounds(

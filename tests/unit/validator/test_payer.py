@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
 from bitagent_validator import payer as module
+from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.kube import ApiError
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.payer import ERA_BLOCKS, Account, Computed, Payer, compute
-from bitagent_validator.state import HotkeyScore, ScoredRound, State
+from bitagent_validator.state import HotkeyScore, PendingRow, ScoredRound, State
 from bitagent_validator.weights.messages import Outcome, Request, Result
 from bitagent_validator.weights.plan import Verdict
 from bitagent_validator.weights.vector import Wanted
@@ -49,12 +50,17 @@ class Recorder:
 
 
 class Connection:
+    endpoint = "ws://two"
+    block_seconds = 12.0
     block = 1000
+    pruned = False
 
     async def head(self) -> int:
         return self.block
 
     async def timestamp(self, block: int) -> datetime:
+        if self.pruned:
+            raise ChainUnavailable("state already discarded")
         return datetime(2026, 1, 1, tzinfo=UTC)
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
@@ -111,7 +117,7 @@ async def test_a_row_that_lands(stage: Stage, subnet: Make) -> None:
     await stage.act(subnet())
     (request,) = stage.requests
     assert request.weights == {1: 65535, 2: 30000}
-    assert (request.endpoints, request.hotkey, request.netuid) == (("ws://one", "ws://two"), "me", 20)
+    assert (request.endpoint, request.hotkey, request.netuid) == ("ws://two", "me", 20), "the node that was read"
     assert (await stage.act(subnet())).reason is Reason.WEIGHTS_PENDING
     landed = subnet(block=1003, row=ROW, me={"last_update": 1001})
     assert (await stage.act(landed)).current
@@ -170,6 +176,71 @@ async def test_stopping_kills_the_submission(stage: Stage, subnet: Make) -> None
     await asyncio.wait_for(stage.payer.stop(), 5)
     assert stage.woken == 1
     assert stage.store.state.pending, "the next pod asks the chain what came of it"
+
+
+async def test_a_row_that_landed_long_ago_is_recognised(stage: Stage, subnet: Make) -> None:
+    """The node has forgotten the time of its block."""
+    stage.results = [Result(outcome=Outcome.TIMED_OUT, message="killed")]
+    await stage.act(subnet())
+    stage.connection.pruned = True
+    verdict = await stage.act(subnet(block=1301, row=ROW, me={"last_update": 1001}))
+    assert verdict.current
+    accepted = stage.store.state.accepted
+    assert accepted
+    assert (accepted.block, accepted.extrinsic) == (1001, "1001")
+    assert abs((datetime.now(UTC) - accepted.at).total_seconds() - 3600) < 60
+
+
+async def test_a_node_that_fails_to_tell_of_a_young_block_is_asked_again(stage: Stage, subnet: Make) -> None:
+    stage.results = [Result(outcome=Outcome.INCLUDED)]
+    await stage.act(subnet())
+    stage.connection.pruned = True
+    with pytest.raises(ChainUnavailable):
+        await stage.act(subnet(block=1010, row=ROW, me={"last_update": 1001}))
+    assert stage.store.state.pending
+
+
+@pytest.mark.parametrize("mode", [WeightsMode.DRY_RUN, WeightsMode.OFF])
+async def test_what_was_stopped_is_settled_when_weights_are_set_again(
+    stage: Stage, subnet: Make, mode: WeightsMode
+) -> None:
+    stage.hold = asyncio.Event()
+    setting = stage.spec
+    await stage.act(subnet())
+    (submission,) = (t for t in asyncio.all_tasks() if "_timed" in repr(t))
+    stage.spec = setting.model_copy(update={"weights": Weights(mode=mode)})
+    await stage.payer.stop()
+    await stage.act(subnet(block=1001))
+    assert submission.cancelled()
+    assert stage.store.state.pending, "it may have been sent before"
+    stage.spec, stage.hold, stage.results = setting, None, [Result(outcome=Outcome.INCLUDED)]
+    for block in range(1001, 1001 + ERA_BLOCKS):
+        await stage.act(subnet(block=block))
+    assert len(stage.requests) == 1
+    await stage.act(subnet(block=1001 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_records_of_another_hotkey_or_subnet_do_not_count(stage: Stage, subnet: Make) -> None:
+    """On sealed weights they would be taken for this one's, as its own row cannot be read."""
+    stage.results = [Result(outcome=Outcome.INCLUDED, extrinsic="1001-0002")] * 2
+    await stage.act(subnet(commit_reveal=True))
+    await stage.act(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
+    assert stage.store.state.accepted
+    moved = stage.store.state.accepted.model_copy(update={"account": "20/another"})
+    stage.store.state = stage.store.state.model_copy(update={"accepted": moved})
+    await stage.act(subnet(commit_reveal=True, block=1200, me={"last_update": 1001}))
+    assert len(stage.requests) == 2
+    assert stage.store.state.pending
+    assert stage.store.state.pending.account == "20/me"
+
+
+async def test_a_row_that_another_hotkey_had_begun_is_not_taken_for_ones_own(stage: Stage, subnet: Make) -> None:
+    begun = PendingRow(since=900, row=ROW, rounds=("val-fc-7",), account="20/another")
+    stage.store.state = stage.store.state.model_copy(update={"pending": begun})
+    stage.results = [Result(outcome=Outcome.INCLUDED)]
+    await stage.act(subnet(commit_reveal=True, block=1200, me={"last_update": 950}))
+    assert (len(stage.requests), stage.store.state.accepted) == (1, None)
 
 
 async def test_a_sealed_row_is_not_sent_again(stage: Stage, subnet: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +106,17 @@ async def test_who_knew_less_starts_over() -> None:
     await two.load()
     assert two.state == STATE
     await two.save(STATE.model_copy(update={"pending": None}))
+
+
+async def test_the_document_of_an_earlier_validator_is_left_to_go_with_it() -> None:
+    api = ConfigMaps()
+    await store(api).save(STATE)
+    recreated = Store(api, replace(ME, uid="another"))  # type: ignore[arg-type]
+    with pytest.raises(StateUnreadable, match="earlier Validator"):
+        await recreated.load()
+    api.held = None
+    await recreated.load()
+    assert recreated.state == State()
 
 
 async def test_the_document_is_read_once() -> None:

@@ -81,7 +81,7 @@ def test_all_is_well(subnet: Make) -> None:
         pytest.param(
             None,
             {"subnet_missing": True},
-            {"Registered": ("False", "SubnetNotFound"), "Permitted": ("False", "SubnetNotFound")},
+            dict.fromkeys(("Registered", "Permitted", "WeightsCurrent"), ("False", "SubnetNotFound")),
             id="no such subnet",
         ),
         pytest.param(

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable
 
 import pytest
+from bittensor.intents import normalize
+from bittensor.intents.weights import clip_to_max_weight
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.weights.vector import combine, quantize, row_digest, same_row
+from bitagent_validator.weights.vector import U16_MAX, combine, fits, quantize, row_digest, same_row
 
 Make = Callable[..., Subnet]
 
@@ -51,6 +53,37 @@ def test_quantize_keeps_to_the_subnets_limit(subnet: Make) -> None:
     row = quantize({"a": 0.9, "b": 0.06, "c": 0.04}, rules=subnet(max_weight=32768).rules)
     assert row["a"] / sum(row.values()) <= 32768 / 65535 + 1e-4
     assert row["b"] > row["c"]
+
+
+def test_rounding_never_passes_the_subnets_limit(subnet: Make) -> None:
+    """Clipped as exactly as floats allow, this row's largest share is 0.06 of a u16 step too large once it is rounded."""
+    weights = {f"h{i:02}": math.exp(5 * i / 11) for i in range(12)}
+    for limit in range(16300, 16400):
+        rules = subnet(max_weight=limit).rules
+        assert fits(quantize(weights, rules=rules), rules=rules)
+
+
+@given(weights=SHARES, limit=st.integers(0, U16_MAX))
+def test_rows_keep_to_the_limit_or_are_equal(subnet: Make, weights: dict[str, float], limit: int) -> None:
+    rules = subnet(max_weight=limit).rules
+    row = quantize(weights, rules=rules)
+    assert row.keys() == {hotkey for hotkey, weight in weights.items() if weight}
+    assert fits(row, rules=rules) is (len(row) * limit >= U16_MAX)
+    assert fits(row, rules=rules) or set(row.values()) == {U16_MAX}
+
+
+@given(weights=SHARES, limit=st.integers(0, U16_MAX))
+def test_the_sdk_sends_the_row_as_it_is(subnet: Make, weights: dict[str, float], limit: int) -> None:
+    """It clips and scales once more; a row that it changed would never be found on the chain."""
+    rules = subnet(max_weight=limit).rules
+    row = quantize(weights, rules=rules)
+    levels = [float(level) for level in row.values()]
+    if limit < U16_MAX:
+        levels = clip_to_max_weight(levels, limit / U16_MAX)
+    indices, sent = normalize(range(len(row)), levels)
+    assert same_row(row, {list(row)[index]: level for index, level in zip(indices, sent, strict=True)})
+    if fits(row, rules=rules):
+        assert max(sent) * U16_MAX <= limit * sum(sent)
 
 
 @given(weights=SHARES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,9 +39,11 @@ class SubnetNotFound(Exception):
 class Connection:
     """An open connection. Every method raises ChainUnavailable when the chain does not answer in time."""
 
-    def __init__(self, client: Any, *, endpoint: str, block_seconds: float) -> None:
+    def __init__(self, client: Any, *, endpoint: str, block_seconds: float, genesis: str) -> None:
         self._client = client
         self.endpoint = endpoint
+        self.genesis = genesis
+        """The hash of block 0: which chain this is."""
         self.block_seconds = block_seconds
         """Time between two blocks."""
         self._pumps: set[asyncio.Task[None]] = set()
@@ -87,10 +89,7 @@ class Connection:
 
     async def block_hash(self, block: int) -> str:
         """The hash of a finalised block, 0x and 64 hex digits."""
-        info = await self._ask(f"block {block}", self._client.block_info(block))
-        if info is None or not info.hash:
-            raise ChainUnavailable(f"{self.endpoint} does not know block {block}")
-        return str(info.hash)
+        return await self._ask(f"block {block}", _block_hash(self._client, block))
 
     async def timestamp(self, block: int) -> datetime:
         """The time of a block, in UTC."""
@@ -122,7 +121,12 @@ class Connection:
         )
         if graph is None:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
-        neurons = {n.hotkey: _neuron(n) for n in graph.neurons}
+        try:
+            neurons = {n.hotkey: _neuron(n) for n in graph.neurons}
+            rules = _rules(graph.raw, stake_threshold=int(threshold or 0))
+        except (KeyError, TypeError, AttributeError) as error:
+            message = f"{self.endpoint} describes subnet {netuid} in a way that this version cannot read"
+            raise ChainUnavailable(f"{message}: {type(error).__name__} {error}") from error
         row: dict[str, int] = {}
         if me := neurons.get(hotkey):
             stored = await self._ask("the weights", view.query(("SubtensorModule", "Weights"), [netuid, me.uid]))
@@ -132,7 +136,7 @@ class Connection:
             netuid=netuid,
             block=block,
             neurons=neurons,
-            rules=_rules(graph.raw, stake_threshold=int(threshold or 0)),
+            rules=rules,
             hotkey=hotkey,
             row=row,
         )
@@ -146,33 +150,39 @@ class Connection:
 
 
 @asynccontextmanager
-async def connect(endpoints: Sequence[str]) -> AsyncIterator[Connection]:
-    """Open a connection to the first endpoint, with the others as fall-backs; close it on leaving.
+async def connect(endpoint: str) -> AsyncIterator[Connection]:
+    """Open a connection to one endpoint; close it on leaving.
 
     Raises:
-        ChainUnavailable: None answers in time.
+        ChainUnavailable: It does not answer in time.
     """
-    client = bt.Client(endpoints[0], fallback_endpoints=list(endpoints[1:]), archive_endpoints=[])
+    # No fall-backs: the SDK would move to another node without a word, which may lag, or be another chain.
+    client = bt.Client(endpoint, fallback_endpoints=[], archive_endpoints=[])
     opening = asyncio.create_task(_open(client))
     try:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                seconds = await asyncio.shield(opening)
+                seconds, genesis = await asyncio.shield(opening)
         except SDK_ERRORS as error:
-            raise ChainUnavailable(f"cannot connect to {', '.join(endpoints)}: {_text(error)}") from error
-        yield Connection(client, endpoint=endpoints[0], block_seconds=seconds)
+            raise ChainUnavailable(f"cannot connect to {endpoint}: {_text(error)}") from error
+        yield Connection(client, endpoint=endpoint, block_seconds=seconds, genesis=genesis)
     finally:
         # Never cancelled: the SDK would swallow that when closing, and leave a socket open when connecting. Both end
         # by its own time limits, in the background if they take long.
         await asyncio.wait({asyncio.create_task(_dispose(client, opening))}, timeout=CLOSE_SECONDS)
 
 
-async def _open(client: Any) -> float:
+async def _open(client: Any) -> tuple[float, str]:
     await client.connect()
-    return float(await client.block_time())
+    return float(await client.block_time()), await _block_hash(client, 0)
 
 
-async def _dispose(client: Any, opening: asyncio.Task[float]) -> None:
+async def _block_hash(client: Any, block: int) -> str:
+    # The public `block_info` reads the block's state as well, which nodes forget after 256 blocks.
+    return str(await client._block_hash(block))
+
+
+async def _dispose(client: Any, opening: asyncio.Task[tuple[float, str]]) -> None:
     await asyncio.wait({opening})
     # Whatever it failed with was reported, or nobody waits for it any more.
     if not opening.cancelled():

@@ -1,7 +1,7 @@
 """Keep a connection to the chain alive and know the last finalised block.
 
 A connection is given up, and a new client opened, when it breaks, when a read on it fails, or when it is half dead: the
-socket is open but no block becomes final. Each new attempt starts with the next endpoint and waits a little longer.
+socket is open but no block becomes final. Each new attempt is made at the next endpoint and waits a little longer.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ class Follower:
         self._changed = changed
         self._stall_seconds = stall_seconds
         self._broken = asyncio.Event()
+        self._why = ""
 
-    def give_up(self, connection: Connection) -> None:
-        """Report that a read on this connection failed; a new one is opened. Late reports on old ones are ignored."""
+    def give_up(self, connection: Connection, *, why: str) -> None:
+        """Report that this connection is of no use; a new one is opened. Late reports on old ones are ignored."""
         if isinstance(self.state, Up) and self.state.connection is connection:
+            self._why = why
             self._broken.set()
 
     async def run(self) -> None:
@@ -78,7 +80,7 @@ class Follower:
         """Use one connection until it fails; the state is then Down."""
         self._broken.clear()
         try:
-            async with connect(self._endpoints) as connection:
+            async with connect(self._endpoints[0]) as connection:
                 self._become(Up(connection, await connection.finalized()))
                 log.info("chain connected: %s", connection.endpoint)
                 down = await self._until_down(connection)
@@ -94,7 +96,7 @@ class Follower:
         try:
             await asyncio.wait({stream, broken}, return_when=asyncio.FIRST_COMPLETED)
             if not stream.done():
-                return Down(Reason.CHAIN_UNREACHABLE, f"{connection.endpoint} stopped answering")
+                return Down(Reason.CHAIN_UNREACHABLE, self._why)
             try:
                 await stream
             except TimeoutError:

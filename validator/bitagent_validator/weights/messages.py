@@ -15,8 +15,8 @@ class _Message(BaseModel):
 class Request(_Message):
     """One row to submit."""
 
-    endpoints: tuple[str, ...]
-    """Websocket addresses, the preferred first."""
+    endpoint: str
+    """The websocket address of the node on which the row was decided."""
     hotkey_file: Path
     hotkey: str
     """The account that the file must hold."""

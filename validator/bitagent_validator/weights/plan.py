@@ -12,7 +12,7 @@ from enum import Enum, auto
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import WeightsMode
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
-from bitagent_validator.weights.vector import Wanted, same_row
+from bitagent_validator.weights.vector import U16_MAX, Wanted, fits, same_row
 
 REFRESHES_PER_CUTOFF = 5
 """Unchanged weights are set again so many times within the chain's activity cutoff, so that four in a row may be missed."""
@@ -84,6 +84,9 @@ def plan_weights(
     """Decide. `wanted` is None when nobody is to be paid; `any_round` says whether any round was ever complete."""
     if mode is WeightsMode.OFF:
         return _wait(Reason.WEIGHTS_OFF, "weights.mode is Off: none are computed")
+    if mode is WeightsMode.SET and progress.in_flight:
+        # Also without an intent, as when the record of it was deleted: never two at a time.
+        return _wait(Reason.WEIGHTS_PENDING, "weights are being submitted")
     if mode is WeightsMode.SET and progress.intent:
         return _settle(progress.intent, subnet, progress)
     if not any_round:
@@ -98,11 +101,11 @@ def plan_weights(
 
 
 def _settle(intent: Intent, subnet: Subnet, progress: Progress) -> Verdict:
-    if progress.in_flight:
-        return _wait(Reason.WEIGHTS_PENDING, "weights are being submitted")
-    if subnet.me and subnet.me.last_update > intent.since and _readable_as(intent.wanted, subnet):
+    me = subnet.me
+    # A registration counts as an update as well, but not as weights.
+    if me and me.last_update > max(intent.since, me.registered_at) and _readable_as(intent.wanted, subnet):
         return Verdict(
-            Step.CONFIRM, True, Reason.WEIGHTS_SET, f"the chain holds the weights since block {subnet.me.last_update}"
+            Step.CONFIRM, True, Reason.WEIGHTS_SET, f"the chain holds the weights since block {me.last_update}"
         )
     if progress.expires is not None and subnet.block > progress.expires:
         return Verdict(Step.FORGET, False, Reason.WEIGHTS_PENDING, "the last submission never reached the chain")
@@ -117,10 +120,15 @@ def _readable_as(wanted: Wanted, subnet: Subnet) -> bool:
 
 
 def _compare(wanted: Wanted, subnet: Subnet, me: Neuron, *, version_key: int, progress: Progress) -> Verdict:
-    rules, age = subnet.rules, subnet.block - me.last_update
+    rules, age, sent = subnet.rules, subnet.block - me.last_update, progress.sent
+    if sent and subnet.block < sent.block:
+        behind = f"the node is at block {subnet.block}, and weights were set at block {sent.block}: waiting for it"
+        return _wait(Reason.CHAIN_STALLED, behind, current=sent.digest == wanted.digest)
     if rules.commit_reveal:
-        sent = progress.sent
-        on_chain = sent is not None and sent.digest == wanted.digest and me.last_update >= sent.block
+        # A hotkey that lost its slot and came back has no weights, whatever it had sent before.
+        on_chain = (
+            sent is not None and sent.digest == wanted.digest and me.registered_at <= sent.block <= me.last_update
+        )
     else:
         on_chain = bool(subnet.row) and same_row(wanted.row, subnet.row)
     refresh = max(rules.rate_limit, rules.activity_cutoff // REFRESHES_PER_CUTOFF)
@@ -156,6 +164,12 @@ def _obstacle(wanted: Wanted, subnet: Subnet, me: Neuron, *, version_key: int) -
         return (
             Reason.SUBMISSION_FAILED,
             f"the subnet takes rows of at least {rules.min_weights} weights, and only {len(wanted.row)} miners are to be paid",
+        )
+    if not fits(wanted.row, rules=rules):
+        return (
+            Reason.SUBMISSION_FAILED,
+            f"the subnet allows one miner {rules.max_weight / U16_MAX:.2%} at most, which takes more than the "
+            f"{len(wanted.row)} miners that are to be paid",
         )
     return None
 

@@ -48,13 +48,30 @@ def combine(shares: Mapping[str, Mapping[str, float]], *, reward_shares: Mapping
 
 
 def quantize(weights: Mapping[str, float], *, rules: Rules) -> dict[str, int]:
-    """The row as the chain will store it: no share above the subnet's limit, u16, the largest 65535, zeros left out."""
+    """The row as the chain will store it: no share above the subnet's limit, u16, the largest 65535, zeros left out.
+
+    When no row of so many hotkeys can keep to the limit, all are equal: see `fits`.
+    """
     if not weights:
         return {}
+    row, limit = _levels(weights), rules.max_weight
+    while not fits(row, rules=rules) and limit * len(weights) > U16_MAX:
+        row = _levels(weights, limit=limit)
+        # Rounded levels can pass the limit by a hair, and the chain would refuse them: clip a little deeper.
+        limit -= 1
+    return row if fits(row, rules=rules) else dict.fromkeys(sorted(weights), U16_MAX)
+
+
+def fits(row: WeightRow, *, rules: Rules) -> bool:
+    """Whether no share of the row is above the subnet's limit, in the chain's own terms."""
+    return max(row.values()) * U16_MAX <= rules.max_weight * sum(row.values())
+
+
+def _levels(weights: Mapping[str, float], *, limit: int = U16_MAX) -> dict[str, int]:
     hotkeys = sorted(weights)
     values = [weights[hotkey] for hotkey in hotkeys]
-    if rules.max_weight < U16_MAX:
-        values = clip_to_max_weight(values, rules.max_weight / U16_MAX)
+    if limit < U16_MAX:
+        values = clip_to_max_weight(values, limit / U16_MAX)
     indices, levels = normalize(range(len(hotkeys)), values)
     return {hotkeys[index]: level for index, level in zip(indices, levels, strict=True)}
 

@@ -9,6 +9,7 @@ from bitagent_evaluator.safety.architectures.dense import Expected, Variant, exp
 
 NAME = "LlamaForCausalLM"
 MODEL_TYPE = "llama"
+DEFAULTS: Mapping[str, Any] = {}
 
 
 def tensors(config: Mapping[str, Any]) -> Expected:

@@ -9,6 +9,7 @@ from bitagent_evaluator.safety.architectures.dense import Expected, Variant, exp
 
 NAME = "Qwen2ForCausalLM"
 MODEL_TYPE = "qwen2"
+DEFAULTS: Mapping[str, Any] = {}
 
 
 def tensors(config: Mapping[str, Any]) -> Expected:

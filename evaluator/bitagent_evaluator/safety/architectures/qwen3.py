@@ -9,10 +9,11 @@ from bitagent_evaluator.safety.architectures.dense import Expected, Variant, exp
 
 NAME = "Qwen3ForCausalLM"
 MODEL_TYPE = "qwen3"
+DEFAULTS: Mapping[str, Any] = {"head_dim": 128}
 
 
 def tensors(config: Mapping[str, Any]) -> Expected:
     """The tensors of a checkpoint, from its checked configuration."""
     attention = bool(config.get("attention_bias"))
     variant = Variant(qkv_bias=attention, output_bias=attention, qk_norm=True)
-    return expected_tensors({"head_dim": 128, **config}, variant)
+    return expected_tensors(config, variant)

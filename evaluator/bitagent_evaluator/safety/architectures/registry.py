@@ -20,12 +20,14 @@ class Architecture:
     """Class name, as in `architectures` of config.json."""
     model_type: str
     """The `model_type` that goes with it; another one means that the engine would build something else."""
+    defaults: Mapping[str, Any]
+    """Members that an engine takes for given where a configuration is silent, as far as the tensors depend on them."""
     tensors: Callable[[Mapping[str, Any]], Expected]
     """The tensors of a checkpoint, from its checked configuration."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    module.NAME: Architecture(module.NAME, module.MODEL_TYPE, module.tensors)
+    module.NAME: Architecture(module.NAME, module.MODEL_TYPE, module.DEFAULTS, module.tensors)
     for module in (llama, mistral, qwen2, qwen3)
 }
 

@@ -13,6 +13,7 @@ from bitagent_evaluator.safety.quantization.method import (
     Layer,
     Method,
     check_groups,
+    only,
     setting,
 )
 from bitagent_evaluator.safety.refusal import require, shown
@@ -33,6 +34,10 @@ def _check(settings: Mapping[str, Any]) -> None:
     )
 
 
+def _reduced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return only(settings, "quant_method", "bits", "zero_point", "group_size", "version", "modules_to_not_convert")
+
+
 def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     group = settings["group_size"]
     check_groups(inputs, group, "an input size")
@@ -46,4 +51,4 @@ def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     )
 
 
-METHOD = Method("awq", _check, _layer)
+METHOD = Method("awq", _check, _reduced, _layer)

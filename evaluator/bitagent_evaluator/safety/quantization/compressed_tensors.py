@@ -13,12 +13,14 @@ from bitagent_evaluator.safety.quantization.method import (
     Layer,
     Method,
     check_groups,
+    only,
     setting,
 )
 from bitagent_evaluator.safety.refusal import require, shown
 
 _PACKED_FORMAT, _INT_FORMAT = "pack-quantized", "int-quantized"
 _PACKED = 8
+_SCHEME = ("num_bits", "type", "strategy", "symmetric")
 
 
 def _refuse_unless(condition: object, message: str) -> None:
@@ -64,6 +66,18 @@ def _check(settings: Mapping[str, Any]) -> None:
     setting(activations or {}, "symmetric", (True,))
 
 
+def _reduced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    group = _group(settings)
+    weights, activations = group["weights"], group.get("input_activations")
+    grouped = ("group_size",) if settings["format"] == _PACKED_FORMAT else ()
+    schemes = {
+        "weights": only(weights, *_SCHEME, "actorder", *grouped),
+        "input_activations": only(activations, *_SCHEME, "dynamic") if activations is not None else None,
+    }
+    kept = only(settings, "quant_method", "format", "ignore")
+    return kept | {"config_groups": {"group_0": {"targets": group["targets"], **schemes}}}
+
+
 def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     if settings["format"] == _INT_FORMAT:
         return Layer({"weight": (frozenset({"I8"}), (outputs, inputs)), "weight_scale": (SCALES, (outputs, 1))})
@@ -78,4 +92,4 @@ def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     )
 
 
-METHOD = Method("compressed-tensors", _check, _layer)
+METHOD = Method("compressed-tensors", _check, _reduced, _layer)

@@ -17,6 +17,7 @@ from bitagent_evaluator.safety.quantization.method import (
     Layer,
     Method,
     check_groups,
+    only,
     setting,
 )
 from bitagent_evaluator.safety.refusal import require, shown
@@ -47,6 +48,10 @@ def _check(settings: Mapping[str, Any]) -> None:
     )
 
 
+def _reduced(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return only(settings, "quant_method", "bits", "sym", "group_size", "desc_act", "lm_head", "checkpoint_format")
+
+
 def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     packed = _WORD // int(settings["bits"])
     group = inputs if settings["group_size"] == _WHOLE else settings["group_size"]
@@ -61,4 +66,4 @@ def _layer(settings: Mapping[str, Any], outputs: int, inputs: int) -> Layer:
     )
 
 
-METHOD = Method("gptq", _check, _layer)
+METHOD = Method("gptq", _check, _reduced, _layer)

@@ -34,6 +34,8 @@ class Method:
     """`quant_method` of the configuration."""
     check: Callable[[Mapping[str, Any]], None]
     """Refuses settings that are not known to work (UnsupportedQuantization)."""
+    reduced: Callable[[Mapping[str, Any]], dict[str, Any]]
+    """The members of checked settings that were looked at: an engine follows others, too."""
     layer: Callable[[Mapping[str, Any], int, int], Layer]
     """The tensors for a weight, from the settings and the weight's output and input size."""
 
@@ -47,6 +49,11 @@ def setting(settings: Mapping[str, Any], key: str, allowed: tuple[object, ...]) 
         known, Reason.UNSUPPORTED_QUANTIZATION, f"quantization_config: {key} is {shown(value)}, supported: {choices}"
     )
     return value
+
+
+def only(settings: Mapping[str, Any], *members: str) -> dict[str, Any]:
+    """These members of settings, as far as they are there."""
+    return {member: settings[member] for member in members if member in settings}
 
 
 def check_groups(size: int, group: int, what: str) -> None:
