@@ -29,6 +29,9 @@ def test_pods_that_a_quota_refuses_are_reported(world: World) -> None:
         return bool(condition["reason"] == "InfrastructureFault" and "kubectl describe job" in condition["message"])
 
     world.until("the round says that there is no pod", reported)
-    assert "describe job m-500-" in world.condition("minermodels", "m-500", "Fetched")["message"]
+    world.until(
+        "so does the model",
+        lambda: "describe job m-500-" in world.condition("minermodels", "m-500", "Fetched")["message"],
+    )
     world.api.delete(world.path("resourcequotas", "none"))
     world.until_condition("evalrounds", "empty", "Complete", seconds=90)
