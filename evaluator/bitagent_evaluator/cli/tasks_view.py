@@ -15,6 +15,7 @@ from rich.text import Text
 from bitagent_crds.results import Expects, Task, TaskSetManifest
 from bitagent_evaluator.cli.output import results
 from bitagent_evaluator.cli.tasks_diff import Difference
+from bitagent_evaluator.escaping import escaped
 
 _EXCERPT = 60
 
@@ -132,11 +133,7 @@ def _excerpt(text: str) -> str:
 
 def _plain(text: str, style: str = "") -> Text:
     """What a stranger wrote, as it stands: no markup, and nothing that moves the terminal's cursor or turns its text round."""
-    return Text("".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text), style=style)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return Text(escaped(text, keep="\n\t"), style=style)
 
 
 def _json(value: object) -> Syntax:

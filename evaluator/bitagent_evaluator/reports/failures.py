@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.results import Expects, Response, Task, Verdict
+from bitagent_evaluator.escaping import escaped
 from bitagent_evaluator.reports.reading import Results, task_score
 from bitagent_evaluator.runs.asking.way import TEMPLATE_REFUSED
 
@@ -135,6 +136,5 @@ def _json(value: object) -> str:
 
 def visible(text: str) -> str:
     """The text, cut, with control characters and marks that change its direction written as escapes."""
-    cut = text[:MAX_TEXT]
-    shown = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in cut)
+    shown = escaped(text[:MAX_TEXT], keep="\n\t")
     return shown if len(text) <= MAX_TEXT else f"{shown}… ({len(text) - MAX_TEXT:,} more characters)"

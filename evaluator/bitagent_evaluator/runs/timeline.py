@@ -7,7 +7,6 @@ It is about the last attempt that asked anything, and no part of the results: no
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -46,20 +45,17 @@ class Clock:
 
     def __init__(self, *, answers: int, began: float | None) -> None:
         """Generating begins now, with so many answers from earlier attempts; `began` as for `seconds_since`."""
-        self._began_seconds = seconds_since(began)
-        self._started = time.monotonic()
-        self._answers = answers
-        self._tokens = 0
-        self._points = [(self._began_seconds, answers, 0)]
-        self._last = self._points[0]
+        self._began = began
+        self._last = (seconds_since(began), answers, 0)
+        self._points = [self._last]
         self._every = 1
         self._seen = 0
 
     def came(self, responses: Sequence[Response]) -> None:
         """These answers are there now."""
-        self._answers += len(responses)
-        self._tokens += sum(response.completion_tokens for response in responses)
-        self._last = (self._began_seconds + time.monotonic() - self._started, self._answers, self._tokens)
+        _, answers, tokens = self._last
+        tokens += sum(response.completion_tokens for response in responses)
+        self._last = (seconds_since(self._began), answers + len(responses), tokens)
         self._seen += 1
         if self._seen % self._every == 0:
             self._points.append(self._last)

@@ -29,7 +29,7 @@ INTEGERS: Mapping[str, tuple[int, int]] = {
 """Bounds of the integers. A hidden size of 10**9 or 10**12 positions fill a node's memory before the engine fails."""
 
 MOST_WIDTHS: Mapping[str, int] = {"queries": 4, "keys and values": 2, "inner layer": 16}
-"""How many times as wide as the model each may be; of known models the widest are 2, 1 and 8 times. A round admits models by their number of
+"""How many times as wide as the model each may be; of known models the widest are 2, 1 and 5.4 times. A round admits models by their number of
 parameters: with these proportions that number bounds the cache, too. Keys and values of one token are at most sqrt(320 * parameters) numbers
 with 160 layers, of a model with half a billion parameters 0.8 MB at 16 bits; without them it could be 15 MB, and one long prompt would fill any GPU.
 """

@@ -7,6 +7,7 @@ from typing import Any
 from bitagent_crds.results import Expects, Language, Task, Verdict
 from bitagent_crds.sources import BfclCategory
 from bitagent_evaluator.answers import AnswerError, decode, is_call_list
+from bitagent_evaluator.escaping import escaped
 from bitagent_evaluator.scoring import official
 
 MAX_DETAIL = 400
@@ -121,7 +122,4 @@ def _explain(errors: list[Any]) -> str:
 
 def printable(text: str) -> str:
     """A verdict's detail: the text cut to size, with whatever a model slipped into it (control characters, halves of characters) escaped."""
-    if text.isprintable():
-        return text[:MAX_DETAIL]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_DETAIL])
-    return shown[:MAX_DETAIL]
+    return escaped(text[:MAX_DETAIL])[:MAX_DETAIL]

@@ -32,9 +32,8 @@ def response(number: int, tokens: int = 5) -> Response:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The monotonic clock, as a list of one."""
+    """The clock, as a list of one."""
     moment = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: moment[0])
     monkeypatch.setattr(module, "seconds_since", lambda began: moment[0] - began)
     return moment
 

@@ -178,25 +178,18 @@ async def test_the_owner_at_the_freeze_gets_the_score(
     await stage.run(competition(), 1050)
     stage.report("val-fc-10", state="Running")
     await stage.competitions.take_over_scores([competition()], subnet())
-    assert await stage.competitions.entrants("fc") == {HOTKEY}
     stage.server.owners = {"m1": OTHER}
     stage.report("val-fc-10", condition="Complete")
     await stage.competitions.take_over_scores([competition()], subnet())
     assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
-    assert await stage.competitions.entrants("fc") == set()
 
 
-async def test_the_owner_is_noted_while_the_round_runs(
-    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
-) -> None:
-    """Taking over scores is enough for it: nobody needs to have asked for the round's entrants."""
+async def test_entrants_are_those_of_the_running_round(stage: Stage, competition: Make) -> None:
     await stage.run(competition(), 1050)
     stage.report("val-fc-10", state="Running")
-    await stage.competitions.take_over_scores([competition()], subnet())
-    stage.server.owners = {"m1": OTHER}
+    assert await stage.competitions.entrants("fc") == {HOTKEY}
     stage.report("val-fc-10", condition="Complete")
-    await stage.competitions.take_over_scores([competition()], subnet())
-    assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
+    assert await stage.competitions.entrants("fc") == set()
 
 
 async def test_the_owner_at_the_freeze_gets_the_score_from_another_pod(

