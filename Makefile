@@ -1,71 +1,84 @@
-# Every verb that a person needs; each is one line that also works by hand. Everything a verb needs it installs itself.
+# The project's commands. Each installs what it needs.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
 WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 
-.PHONY: help demo demo-altered demo-down demo-status test test-unit test-integration test-e2e fuzz lint format crds lock images env toolchain clean
+.PHONY: help demo demo-altered demo-down demo-status test test-unit test-local test-integration test-e2e fuzz lint \
+  format crds formats lock locks-check images env toolchain clean
 
-help: ## Lists the verbs
+help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Shows the whole mission on this machine (or on the cluster of KUBECONFIG) and leaves it running
+demo: ## Run the whole mission on this machine (or on KUBECONFIG's cluster) and leave it running
 	@$(WORLD) up
 
-demo-altered: ## Beside the running demo: a model that rewords questions, and the same tasks as published and altered
+demo-altered: ## Add a rewriter and two rounds of the same tasks, as published and altered, to the demo
 	@$(WORLD) altered
 
-demo-status: ## Shows what the demo is doing now
+demo-status: ## Show the demo's state
 	@$(WORLD) status
 
-demo-down: ## Removes everything that the demo made
+demo-down: ## Remove everything that the demo created
 	@$(WORLD) down
 
-test: ## Unit, integration and end-to-end tests; installs what they need
+test: ## Run the unit, integration and end-to-end tests
 	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-e2e
 
-test-unit: env toolchain ## Pure tests, and those that need no more than a loopback socket or one engine
-	$(PY) -m pytest tests/unit tests/golden -n 2 --dist loadfile
+test-unit: env toolchain ## Run the tests that need only a loopback socket or one engine
+	$(PY) -m pytest tests/unit tests/attacks tests/golden local/tests -n 2 --dist loadfile
 
-test-integration: env toolchain ## Operator and validator against a real etcd and kube-apiserver
-	$(PY) -m pytest tests/integration
+test-local: env toolchain ## Run only the local world's own tests (test-unit includes them)
+	$(PY) -m pytest local/tests -n 2 --dist loadfile
 
-test-e2e: env toolchain ## The whole on a real kubelet, with real images and real vLLM
+test-integration: env toolchain ## Run operator and validator against a real etcd and kube-apiserver
+	$(PY) -m pytest tests/integration -n 3
+
+test-e2e: env toolchain ## Run everything on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x
 
-fuzz: env toolchain ## The property tests on new examples, ROUNDS times (5); what fails here becomes an example in a test
-	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit -m hypothesis -n 2 -q || exit 1; done
+fuzz: env toolchain ## Run the property tests on new examples, ROUNDS times (5)
+	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit local/tests -m hypothesis -n 2 -q || exit 1; done
 
-lint: env ## Style, types, import rules, generated files
+lint: env ## Check style, types, import rules and generated files
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file local/pyproject.toml
 	.venv/bin/lint-imports
+	.venv/bin/lint-imports --config local/pyproject.toml
 	$(PY) -m bitagent_crds.generate . --check
 	$(PY) charts/sync.py --check
+	$(PY) -m bitagent_evaluator.formats_page . --check
 	scripts/lock.sh --check
 
-format: env ## Formats and sorts imports
+format: env ## Format the code and sort imports
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-crds: env ## Writes the CustomResourceDefinitions from the models, and the chart's copies
+crds: env ## Write the CustomResourceDefinitions and docs/reference.md from the models
 	$(PY) -m bitagent_crds.generate .
 	$(PY) charts/sync.py
 
-lock: ## Resolves pyproject.toml anew and exports requirements/*.txt
+formats: env ## Write docs/formats.md from the code that reads models, rows and answers
+	$(PY) -m bitagent_evaluator.formats_page .
+
+lock: ## Resolve pyproject.toml and export requirements/*.txt
 	scripts/lock.sh
 
-images: ## Builds the images from their Dockerfiles, the evaluator's full one for CPUs too but not the one for GPUs, and smoke-tests them
+locks-check: ## Check that every lock can still be installed from clean, without downloading it
+	scripts/locks_check.sh
+
+images: ## Build and smoke-test all images except the evaluator's for GPUs
 	@$(WORLD) images
 
-env: ## Makes .venv from the locks
+env: ## Create .venv from the locks
 	@scripts/env.sh
 
-toolchain: ## Installs the Debian packages and builds the local Kubernetes binary, where missing
+toolchain: ## Install the Debian packages and build the local Kubernetes binary, where missing
 	@$(WORLD) toolchain
 
-clean: ## Removes the environment and caches inside the checkout
+clean: ## Remove the environment and caches inside the checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis uv.lock

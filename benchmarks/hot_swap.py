@@ -1,16 +1,18 @@
-"""One process with hot swap, against a fresh process per model, against a fresh server per model that is asked 5 things at a time.
+"""One process with hot swap, a fresh process per model, and a fresh server per model with 5 calls in flight.
 
     python benchmarks/hot_swap.py [--models DIR...] [--tasks FILE] [--limit N] [--repeat N]
 
-All three evaluate the same models on the same tasks, greedily, with the same engine arguments, one way after the other in every repetition:
+All three evaluate the same models on the same tasks, greedily, with the same engine arguments, in turn in every
+repetition:
 
     swap       bitagent-eval run A B C ...             one process; models of one shape share an engine
     process    bitagent-eval run A; run B; ...         a process and an engine for each
     server     vllm serve A; 5 calls in flight; stop   as evaluators do that talk to a server
 
-What counts is the wall time from the first command to the last one's end. For `swap` and `process` that includes the safety checks, hashing
-the weights, scoring and writing results; for `server` it does not, so the ratios are on the careful side. Writes hot_swap.json beside this
-file: the median of the repetitions, ratios against `server`, and how many answers were the same.
+Measured is the wall time from the first command to the last one's end. For `swap` and `process` that includes the
+safety checks, hashing the weights, scoring and writing results; for `server` it does not, so the ratios are
+conservative. Writes hot_swap.json beside this file: the median of the repetitions, ratios against `server`, and how
+many answers were the same.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ from typing import Any
 
 from machine import described
 
-from bitagent_crds.fields import PromptFormat
-from bitagent_crds.results import Task
-from bitagent_evaluator.engine.preload import ENVIRONMENT
-from bitagent_evaluator.formats import Chat, prompt_format
-from bitagent_evaluator.tasks import read_tasks
+from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.task_set import Task
+from bitagent_evaluator.engines.preload import ENVIRONMENT
+from bitagent_evaluator.prompts import ChatPrompt, prompt_format
+from bitagent_evaluator.tasks.files import read_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = [ROOT / "local" / "models" / f"tiny-fc-{steps}" for steps in (250, 400, 600, 1200)]
@@ -66,7 +68,7 @@ class Work:
 def run(work: Work, models: Sequence[Path], out: Path) -> None:
     """One command of this project."""
     options = ["--tasks", str(work.file), "--out", str(out), "--max-tokens", str(work.max_tokens)]
-    options += ["--dtype", work.dtype, "--prompt-format", PromptFormat.CHAT_TEMPLATE, "--fresh"]
+    options += ["--dtype", work.dtype, "--prompt-format", BuiltinPromptFormat.CHAT_TEMPLATE, "--fresh"]
     command = [sys.executable, "-m", "bitagent_evaluator.cli.app", "run", *map(str, models), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -148,8 +150,8 @@ def wait_until_healthy(running: subprocess.Popen[bytes], port: int, log: Any) ->
 
 def ask(port: int, work: Work, task: Task) -> str:
     """One answer over HTTP."""
-    chat = prompt_format(PromptFormat.CHAT_TEMPLATE).chat(task)
-    assert isinstance(chat, Chat)
+    chat = prompt_format(BuiltinPromptFormat.CHAT_TEMPLATE).build_prompt(task)
+    assert isinstance(chat, ChatPrompt)
     body = {
         "model": _SERVED, "messages": chat.messages, "max_tokens": work.max_tokens, "temperature": 0,
         "chat_template_kwargs": {"tools": chat.tools},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def described(*packages: str) -> dict[str, object]:
-    """Processor, usable cores, Python and the versions of packages. Times of other machines differ; ratios should not, by much."""
+    """Return processor, usable cores, and versions of Python and packages. Ratios differ less than times."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     return {

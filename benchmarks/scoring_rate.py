@@ -6,8 +6,8 @@
     here       our reading of answers and the same checker, one process, as at the end of a run
     beside     the same in as many processes as there are cores, as while an engine generates (their start included)
 
-Answers are the reference rows of tests/golden (Python categories: the others go through tree-sitter in both ways). Verdicts must be equal,
-or there is nothing to compare. Writes scoring_rate.json beside this file: the best of the repetitions, and rates against `baseline`.
+Answers are the reference rows of tests/golden (Python categories: the others go through tree-sitter in both). Verdicts
+must be equal. Writes scoring_rate.json beside this file: the best of the repetitions, and rates against `baseline`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from typing import Any
 from bfcl_eval.model_handler.utils import default_decode_ast_prompting
 from machine import described
 
-from bitagent_crds.fields import PromptFormat
-from bitagent_crds.results import Expects, Language, Response, Task
-from bitagent_evaluator.runs.judging import Judging, usable_cores
-from bitagent_evaluator.scoring import answer, official, score
+from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.results import Response
+from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_evaluator.conformance import text_response
+from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, usable_cores
+from bitagent_evaluator.scoring import bfcl as official
+from bitagent_evaluator.scoring import score
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "bfcl"
 CATEGORIES = ("simple_python", "multiple", "parallel", "parallel_multiple", "live_simple", "live_multiple")
@@ -50,7 +53,7 @@ def material() -> tuple[list[Task], list[Response]]:
             functions=case["functions"], ground_truth=case["ground_truth"], expects=Expects.CALLS,
         )  # fmt: skip
         tasks.append(task)
-        responses.append(answer(task, row["response"]))
+        responses.append(text_response(task, row["response"]))
     return tasks, responses
 
 
@@ -60,7 +63,7 @@ def officially(tasks: list[Task], responses: list[Response]) -> list[bool]:
     for task, response in zip(tasks, responses, strict=True):
         try:
             calls = default_decode_ast_prompting(response.text)
-            result = official.check(
+            result = official.check_calls(
                 functions=task.functions, calls=calls, possible_answers=task.ground_truth or [],
                 language=Language.PYTHON, category=task.category,
             )  # fmt: skip
@@ -77,8 +80,8 @@ def here(tasks: list[Task], responses: list[Response]) -> list[bool]:
 
 def beside(tasks: list[Task], responses: list[Response]) -> list[bool]:
     """As while an engine generates."""
-    with Judging(tasks, PromptFormat.BFCL, "Bfcl", judges=usable_cores()) as judging:
-        return [verdict.passed for verdict in judging.verdicts(responses)]
+    with ScoringPool(tasks, BuiltinPromptFormat.BFCL, "Bfcl", workers=usable_cores()) as pool:
+        return [verdict.passed for verdict in pool.verdicts(responses)]
 
 
 WAYS: dict[str, Callable[[list[Task], list[Response]], list[bool]]] = {

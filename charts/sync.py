@@ -1,9 +1,11 @@
-"""Writes what the charts take from the contract: `python charts/sync.py` (`--check` only compares).
+"""Write what the charts derive from the contract and from their values: `python charts/sync.py`.
 
-- bitagent-operator/files/crds/: copies of crds/*.yaml, since a chart cannot read files outside its own folder;
-- bitagent-validator/values.schema.json: the schema of Validator.spec and MinerModel.spec as JSON schema, so that `helm lint` refuses what
-  the API server would refuse, and misspelt keys besides. CEL rules stay with the API server;
-- the table of values in each chart's README.md: keys and defaults from values.yaml, meanings from the comments above them.
+- bitagent-validator/values.schema.json: the schemas of Validator.spec and MinerModel.spec as JSON schema, so that
+  `helm lint` rejects what the API server would reject, and misspelt keys too. CEL rules remain with the API server.
+- the table of values in each chart's README.md: keys and defaults from values.yaml, meanings from the comments above
+  them.
+
+With `--check` it only compares.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CRDS = ROOT / "crds"
-COPIES = ROOT / "charts/bitagent-operator/files/crds"
+CRDS = ROOT / "charts/bitagent-operator/files/crds"
+"""The CustomResourceDefinitions; `python -m bitagent_crds.generate` writes them, and has to run first."""
 CHARTS = (ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator")
 VALIDATOR_SCHEMA = ROOT / "charts/bitagent-validator/values.schema.json"
 
@@ -31,7 +33,7 @@ Schema = dict[str, Any]
 
 
 def strict(schema: Schema) -> Schema:
-    """`schema` without the words that only Kubernetes knows, refusing unknown properties."""
+    """Return `schema` without Kubernetes extensions, rejecting unknown properties."""
     kept = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
     if "properties" in kept:
         kept["properties"] = {name: strict(member) for name, member in kept["properties"].items()}
@@ -44,13 +46,13 @@ def strict(schema: Schema) -> Schema:
 
 
 def spec_of(crd: Path) -> Schema:
-    """The strict schema of `spec` in a CustomResourceDefinition's only version."""
+    """Return the strict schema of `spec` in a CustomResourceDefinition's only version."""
     (version,) = yaml.safe_load(crd.read_text())["spec"]["versions"]
     return strict(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
 
 
 def validator_values(validator: Schema, model: Schema) -> Schema:
-    """Schema of the validator chart's values: the Validator's spec, its name, the models and files that come with it."""
+    """Return the schema of the validator chart's values: name and spec of the Validator, its models and task files."""
     object_name = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
     labels = {"type": "object", "additionalProperties": {"type": "string"}}
     properties = {
@@ -76,7 +78,7 @@ def validator_values(validator: Schema, model: Schema) -> Schema:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of bitagent-validator",
-        "description": "Generated from crds/ by 'make crds'.",
+        "description": "Generated from crds/bitagent_crds by 'make crds'.",
         "type": "object",
         "required": validator["required"],
         "additionalProperties": False,
@@ -87,10 +89,9 @@ def validator_values(validator: Schema, model: Schema) -> Schema:
 def rows(
     node: yaml.MappingNode, values: dict[str, Any], lines: list[str], prefix: str = ""
 ) -> Iterator[tuple[str, str, str]]:
-    """Key, default as JSON and meaning of every value. A mapping written in one line is one value.
+    """Yield key, default as JSON and meaning of every value; a mapping written in one line is one value.
 
-    Raises:
-        ValueError: a value has no comment.
+    Raises ValueError if a value has no comment.
     """
     for key, member in node.value:
         name, value = f"{prefix}{key.value}", values[key.value]
@@ -106,7 +107,7 @@ def rows(
 
 
 def table(chart: Path) -> str:
-    """The chart's values as a Markdown table; a long default is left to values.yaml."""
+    """Return the chart's values as a Markdown table; for a long default it refers to values.yaml."""
     text = (chart / "values.yaml").read_text()
     root = yaml.compose(text)
     if not isinstance(root, yaml.MappingNode):
@@ -119,40 +120,35 @@ def table(chart: Path) -> str:
 
 
 def readme(chart: Path) -> str:
-    """The chart's README.md with a fresh table."""
+    """Return the chart's README.md with a current table."""
     before, _, rest = (chart / "README.md").read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table(chart)}\n{END}{after}"
 
 
 def files() -> dict[Path, str]:
-    """Every generated file with its content."""
+    """Return path and content of every generated file."""
     schema = validator_values(
         spec_of(CRDS / "bitagent.io_validators.yaml"), spec_of(CRDS / "bitagent.io_minermodels.yaml")
     )
-    copies = {COPIES / path.name: path.read_text() for path in sorted(CRDS.glob("*.yaml"))}
     readmes = {chart / "README.md": readme(chart) for chart in CHARTS}
-    return {**copies, **readmes, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n"}
+    return {**readmes, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n"}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write or compare; returns 1 when `--check` finds a difference or a copy of a definition that is gone."""
+    """Write or compare; return 1 when `--check` finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--check", action="store_true", help="only compare")
     args = parser.parse_args(argv)
-    wanted = files()
-    extra = set(COPIES.glob("*")) - set(wanted)
+    generated = files()
     if args.check:
-        differing = {path for path, text in wanted.items() if not path.exists() or path.read_text() != text} | extra
+        differing = {path for path, text in generated.items() if not path.exists() or path.read_text() != text}
         for path in sorted(differing):
             sys.stderr.write(
                 f"{path.relative_to(ROOT)}: does not follow from its sources; run 'make crds' and commit\n"
             )
         return 1 if differing else 0
-    for path in extra:
-        path.unlink()
-    for path, text in wanted.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for path, text in generated.items():
         path.write_text(text)
     return 0
 

@@ -12,7 +12,7 @@ FROM tools AS code
 COPY pyproject.toml ./
 COPY crds/bitagent_crds crds/bitagent_crds
 COPY evaluator/bitagent_evaluator evaluator/bitagent_evaluator
-# The build backend wants the readme to exist; the image does not need its text.
+# The build backend requires the readme to exist; the image does not need its text.
 RUN touch README.md \
  && python3 -m venv --without-pip /opt/venv \
  && /opt/tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \

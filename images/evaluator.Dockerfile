@@ -30,7 +30,7 @@ FROM tools AS code
 COPY pyproject.toml ./
 COPY crds/bitagent_crds crds/bitagent_crds
 COPY evaluator/bitagent_evaluator evaluator/bitagent_evaluator
-# The build backend wants the readme to exist; the image does not need its text.
+# The build backend requires the readme to exist; the image does not need its text.
 RUN touch README.md \
  && python3 -m venv --without-pip /opt/venv \
  && /opt/tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
@@ -41,13 +41,13 @@ RUN touch README.md \
 FROM ${BASE}
 ARG ENGINE
 # libnuma: the CPU engine's threads. On a GPU, Triton compiles launchers while it runs: a C compiler and Python's headers.
-RUN set -e; wanted=libnuma1; \
+RUN set -e; packages=libnuma1; \
     if [ "${ENGINE}" = gpu ]; then \
-      wanted="$wanted gcc libc6-dev"; \
-      [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || wanted="$wanted python3-dev"; \
+      packages="$packages gcc libc6-dev"; \
+      [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || packages="$packages python3-dev"; \
     fi; \
-    if ! dpkg --status $wanted >/dev/null 2>&1; then \
-      apt-get update; apt-get install --yes --no-install-recommends $wanted; rm -rf /var/lib/apt/lists/*; \
+    if ! dpkg --status $packages >/dev/null 2>&1; then \
+      apt-get update; apt-get install --yes --no-install-recommends $packages; rm -rf /var/lib/apt/lists/*; \
     fi
 # A passwd entry: torch asks for the user's name and fails without one.
 RUN groupadd --gid 65532 app && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app

@@ -19,8 +19,9 @@ RUN python3 -m venv --without-pip /opt/venv \
 FROM dependencies AS code
 COPY pyproject.toml ./
 COPY crds/bitagent_crds crds/bitagent_crds
+COPY kube/bitagent_kube kube/bitagent_kube
 COPY operator/bitagent_operator operator/bitagent_operator
-# The build backend wants the readme to exist; the image does not need its text.
+# The build backend requires the readme to exist; the image does not need its text.
 RUN touch README.md \
  && /opt/tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-warn-script-location --no-compile --no-deps --no-index --root /staged /wheels/*.whl \

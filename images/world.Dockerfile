@@ -1,5 +1,5 @@
-# Doubles of the world outside the cluster, for demo and tests: the simulated chain (bitagent_local.chain) and the model hub (bitagent_local.hub).
-# The first two stages are the validator image's, line for line, so that a builder takes them from its cache.
+# The simulated chain (bitagent_local.chain) and the model hub (bitagent_local.hub), for demo and tests.
+# The first two stages are those of the validator's image, line for line, so that a builder finds them in its cache.
 ARG BASE=docker.io/library/python:3.11-slim
 
 # pip and the build backend stay in here.
@@ -17,11 +17,11 @@ RUN python3 -m venv --without-pip /opt/venv \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM dependencies AS code
-COPY crds/bitagent_crds /opt/world/bitagent_crds
 COPY local/bitagent_local/__init__.py /opt/world/bitagent_local/
 COPY local/bitagent_local/chain /opt/world/bitagent_local/chain
 COPY local/bitagent_local/hub /opt/world/bitagent_local/hub
-COPY local/bitagent_local/models /opt/world/bitagent_local/models
+COPY local/bitagent_local/models/__init__.py local/bitagent_local/models/damage.py \
+     local/bitagent_local/models/safetensors_header.py /opt/world/bitagent_local/models/
 COPY local/models /opt/world/models
 COPY local/datasets /opt/world/datasets
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/world

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Resolves pyproject.toml and exports one hash-pinned file per environment to requirements/. uv.lock stays untracked: it names registry hosts.
+# Resolves pyproject.toml and exports one hash-pinned file per environment to requirements/. uv.lock is not tracked: it
+# names registry hosts.
 # usage: scripts/lock.sh [--check]     --check fails when pyproject.toml's dependencies changed after the last export
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the path of uv, installing the pinned version into the cache folder first when it is not there.
+# Prints the path of uv, after installing the pinned version into the cache folder if it is missing.
 set -euo pipefail
 version=0.13.9
 home=${BITAGENT_CACHE:-$HOME/.cache/bitagent}/uv-$version

@@ -1,6 +1,20 @@
 """The contract between the parts of bitagent, and with its users.
 
-Here live the three custom resources (one file a kind), the conditions and reasons they report, the files and messages that Jobs
-exchange with the operator, the layout of the shared volumes, and the generator that writes the CustomResourceDefinitions.
-Nothing here does I/O, and nothing here knows kopf, vLLM or bittensor.
+    minermodel.py, evalround.py, validator.py    the three custom resources
+    tasks.py, alterations.py, evaluation.py      parts of their specs: task sets, and how models are evaluated
+    seeds.py                                     seeds that are unknown until the models are fixed
+    conditions.py                                conditions and reasons that they report
+    jobs.py                                      documents and summaries of Jobs
+    task_set.py, results.py                      files of task sets, and of results
+    sketches.py                                  sketches of weights and answers, by which models are compared
+    memory.py                                    memory that an evaluation needs, and that a round allows
+    names.py                                     labels, and directories of the shared volumes
+    plugins.py                                   scorers, prompt formats and policies of installed packages
+    policies.py                                  weight policies: names, parameters, why a hotkey earns or does not
+    ranking.py                                   ranks of the models of a round
+    fields.py, schema.py                         bounded field types; base classes and structural schemas
+    generate.py, reference.py                    CustomResourceDefinitions and docs/reference.md from the models
+    logs.py, printable.py                        format of log lines; texts that may be shown
+
+Only `generate` reads or writes files. Nothing here imports kopf, vLLM or bittensor.
 """

@@ -1,4 +1,4 @@
-"""What may be done to tasks, so that remembering a benchmark does not help."""
+"""Alterations of tasks, which take away the advantage of a memorised benchmark."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 
 
 class ToolShuffle(Model):
-    """The functions of a task in another order."""
+    """Shuffle the functions of a task."""
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 class DistractorTools(Model):
-    """Functions of other tasks are added, none with a name that the task has."""
+    """Add functions of other tasks under names that the task does not have."""
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
     minimum: Annotated[int, Field(ge=1, le=32)] = 2
-    """minimum is the fewest functions to add."""
+    """minimum is the smallest number of functions to add."""
     maximum: Annotated[int, Field(ge=1, le=32)] = 6
-    """maximum is the most functions to add; at least `minimum`."""
+    """maximum is the largest number of functions to add; at least `minimum`."""
 
     model_config = {
         "json_schema_extra": rules(cel("self.minimum <= self.maximum", "minimum must not be above maximum"))
@@ -35,31 +35,31 @@ class DistractorTools(Model):
 
 
 class Irrelevance(Model):
-    """The expected functions are taken away; the right answer is then to call nothing."""
+    """Remove the expected functions; the right answer is then to make no call."""
 
     percent: Percent = 25
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 class FunctionMask(Model):
-    """Function names become random strings; descriptions and ground truth follow."""
+    """Replace function names by random strings, in descriptions and ground truth too."""
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 class ParameterMask(Model):
-    """Parameter names become random strings; descriptions and ground truth follow."""
+    """Replace parameter names by random strings, in descriptions and ground truth too."""
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 class DefaultValueMask(Model):
-    """Default values named in descriptions become random strings."""
+    """Replace default values that descriptions name by random strings."""
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 Ratio = Annotated[str, Field(max_length=8, pattern=r"^(0\.[0-9]{1,6}|1\.0{1,6})$")]
@@ -67,7 +67,8 @@ Ratio = Annotated[str, Field(max_length=8, pattern=r"^(0\.[0-9]{1,6}|1\.0{1,6})$
 
 
 class Rewrite(Model):
-    """User turns reworded by a language model. A rewording is taken only if it says the same and keeps every value of the ground truth."""
+    """Reword user turns, and on request descriptions, by a language model. A rewording is accepted only if it means
+    the same and keeps every value of the ground truth."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -76,34 +77,38 @@ class Rewrite(Model):
     }
 
     percent: Percent = 100
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
     url: Url
-    """url of an OpenAI-compatible endpoint, up to and with `/v1`."""
+    """url of an OpenAI-compatible endpoint, up to and including `/v1`."""
     model: Annotated[str, Field(min_length=1, max_length=256)]
-    """model is the name by which the endpoint knows the model."""
+    """model is the name of the model at the endpoint."""
+    descriptions: bool = False
+    """descriptions is whether descriptions of functions and parameters are reworded as well. Without it a model can
+    recognise a known function by its description."""
     api_key_secret_ref: JobSecretKey | None = None
     """apiKeySecretRef is the endpoint's key; absent: none is sent."""
     min_similarity: Ratio = "0.2"
-    """minSimilarity of the embeddings of question and rewording; below it the meaning was lost."""
+    """minSimilarity of the embeddings of original and rewording; a rewording below it has lost the meaning."""
     max_similarity: Ratio = "0.98"
-    """maxSimilarity of the embeddings; above it hardly anything was reworded."""
+    """maxSimilarity of the embeddings; a rewording above it has hardly changed anything."""
     temperature: Annotated[str, Field(max_length=8, pattern=r"^[0-2]\.[0-9]{1,3}$")] = "1.0"
     """temperature of the language model, 0.0 to 2.999."""
     max_tokens: Annotated[int, Field(ge=1, le=8192)] = 1000
     """maxTokens bounds one rewording."""
     tries: Annotated[int, Field(ge=1, le=8)] = 2
-    """tries is how many rewordings of one turn are asked for before the original stays."""
+    """tries is how many rewordings of one turn are requested before the original is kept."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
-    """concurrency is how many requests are open at once."""
+    """concurrency is the number of requests in flight."""
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 60
     """timeoutSeconds bounds one request."""
 
 
 class Merge(Model):
-    """Two tasks become one: both questions, the functions of both, the calls of both expected (BFCL's parallel and parallel-multiple)."""
+    """Merge two tasks into one with both questions, the functions of both, and the calls of both expected (BFCL's
+    parallel and parallel-multiple)."""
 
     percent: Percent = 25
-    """percent of the tasks that it applies to are altered."""
+    """percent is the share of applicable tasks that are altered."""
 
 
 _ALTERATIONS = (
@@ -119,26 +124,26 @@ _ALTERATIONS = (
 
 
 class Alteration(Model):
-    """One change to tasks, so that remembering a benchmark does not help; exactly one member is set."""
+    """One change to tasks, which takes away the advantage of a memorised benchmark; exactly one member is set."""
 
     model_config = {"json_schema_extra": rules(exactly_one(*_ALTERATIONS))}
 
     tool_shuffle: ToolShuffle | None = None
-    """toolShuffle puts the functions in another order."""
+    """toolShuffle shuffles the functions."""
     distractor_tools: DistractorTools | None = None
     """distractorTools adds functions of other tasks."""
     irrelevance: Irrelevance | None = None
-    """irrelevance takes the expected functions away."""
+    """irrelevance removes the expected functions."""
     function_mask: FunctionMask | None = None
     """functionMask renames functions."""
     parameter_mask: ParameterMask | None = None
     """parameterMask renames parameters."""
     default_value_mask: DefaultValueMask | None = None
-    """defaultValueMask changes default values."""
+    """defaultValueMask replaces default values."""
     rewrite: Rewrite | None = None
-    """rewrite rewords the questions."""
+    """rewrite rewords user turns."""
     merge: Merge | None = None
-    """merge makes one task of two."""
+    """merge combines two tasks into one."""
 
 
 Alterations = Annotated[list[Alteration], Field(max_length=8)]

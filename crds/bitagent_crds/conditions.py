@@ -1,4 +1,8 @@
-"""Conditions and their reasons: one vocabulary for code, events, documentation and alerts."""
+"""Conditions and their reasons: one vocabulary for code, events, documentation and alerts.
+
+A `Reason` carries its meaning and whose fault it reports; no other module decides that again. docs/reference.md has the
+tables.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import Annotated
 from pydantic import Field
 
 from bitagent_crds.fields import Text, Time
-from bitagent_crds.schema import Model, map_list
+from bitagent_crds.schema import Open, StatusModel, map_list
 
 
 class ConditionStatus(StrEnum):
-    """Whether the condition holds."""
+    """Status of a condition, as in Kubernetes."""
 
     TRUE = "True"
     FALSE = "False"
@@ -20,141 +24,403 @@ class ConditionStatus(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """Every condition that the three kinds report."""
+    """Conditions that the three kinds report."""
 
-    RESOLVED = "Resolved"
-    """MinerModel: the revision was resolved to a commit."""
-    SAFE = "Safe"
-    """MinerModel: file list, configuration and weight headers passed the safety checks."""
-    FETCHED = "Fetched"
-    """MinerModel: the files are in the model cache, verified."""
-    EVALUATED = "Evaluated"
-    """MinerModel: at least one round gave it a score."""
-    TASKS_READY = "TasksReady"
-    """EvalRound: the task set is built."""
-    RUNNING = "Running"
-    """EvalRound: models are being evaluated."""
-    COMPLETE = "Complete"
-    """EvalRound: every selected model has its final verdict; scores and ranks are final."""
-    FAILED = "Failed"
-    """EvalRound: it can never complete; no weights may be derived from it."""
-    DEPLOYED = "Deployed"
-    """Validator: the pod that sets weights is running (written by the operator)."""
-    CHAIN_CONNECTED = "ChainConnected"
-    """Validator: the chain answers and its blocks advance."""
-    REGISTERED = "Registered"
-    """Validator: the hotkey has a slot on the subnet."""
-    PERMITTED = "Permitted"
-    """Validator: the hotkey may set weights."""
-    ROUND_CURRENT = "RoundCurrent"
-    """Validator: every competition has a round for the present epoch, or its last one is complete."""
-    WEIGHTS_CURRENT = "WeightsCurrent"
-    """Validator: the weights on the chain are those of the last complete rounds."""
+    kind: str
+    """Kind that reports it."""
+    meaning: str
+    """What status True means, as one sentence."""
+
+    def __new__(cls, value: str, kind: str = "", meaning: str = "") -> ConditionType:
+        """Create the member `value`; the defaults are for lookups by value alone."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.kind = kind
+        member.meaning = meaning
+        return member
+
+    RESOLVED = "Resolved", "MinerModel", "The revision was resolved to a commit."
+    SAFE = "Safe", "MinerModel", "File list, configuration and weight headers passed the safety checks."
+    FETCHED = "Fetched", "MinerModel", "The files are in the model cache, verified."
+    EVALUATED = "Evaluated", "MinerModel", "At least one round scored the model."
+    TASKS_READY = "TasksReady", "EvalRound", "The task set is built."
+    RUNNING = "Running", "EvalRound", "Models are being evaluated."
+    COMPLETE = "Complete", "EvalRound", "Every selected model has its final verdict; scores and ranks are final."
+    FAILED = "Failed", "EvalRound", "The round can never complete; no weights may be derived from it."
+    DEPLOYED = "Deployed", "Validator", "The pod that sets weights is running (written by the operator)."
+    CHAIN_CONNECTED = "ChainConnected", "Validator", "The chain answers and its blocks advance."
+    REGISTERED = "Registered", "Validator", "The hotkey has a slot on the subnet."
+    PERMITTED = "Permitted", "Validator", "The hotkey may set weights."
+    ROUND_CURRENT = (
+        "RoundCurrent",
+        "Validator",
+        "Every competition has a round for the present epoch, or its last one is complete.",
+    )
+    STALLED = (
+        "Stalled",
+        "every kind",
+        "The object cannot be read or planned, so nothing is done for it; absent while all is well.",
+    )
+    WEIGHTS_CURRENT = "WeightsCurrent", "Validator", "The weights on the chain are those of the last complete rounds."
+
+
+class Fault(StrEnum):
+    """Where a failure comes from, and whether another attempt can help."""
+
+    meaning: str
+    """Meaning, as one sentence."""
+
+    def __new__(cls, value: str, meaning: str = "") -> Fault:
+        """Create the member `value`; the defaults are for lookups by value alone."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    MODEL = "Model", "the submitted model; another attempt would end the same, only other files help."
+    INFRASTRUCTURE = (
+        "Infrastructure",
+        "the cluster, the network, the chain or this program; tried again, never scored 0.",
+    )
+    SPEC = "Spec", "what the object's author wrote or refers to; it cannot be satisfied until one of the two changes."
+    NONE = "None", "nothing failed; the reason reports a state or a choice."
+
+    @property
+    def final(self) -> bool:
+        """Whether another attempt at the same work would end the same."""
+        return self in (Fault.MODEL, Fault.SPEC)
 
 
 class Reason(StrEnum):
-    """Why a condition has its status, or a result its state. The text is in `message`."""
+    """Cause of a condition's status or a result's state; `message` gives the details."""
 
+    fault: Fault
+    """Where the failure comes from."""
+    meaning: str
+    """Meaning, as one sentence."""
+
+    def __new__(cls, value: str, fault: Fault = Fault.NONE, meaning: str = "") -> Reason:
+        """Create the member `value`; the defaults are for lookups by value alone."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.fault = fault
+        member.meaning = meaning
+        return member
+
+    # Every kind
+    INVALID = (
+        "Invalid",
+        Fault.SPEC,
+        "The operator cannot read or plan the object; the message names the field and what is wrong.",
+    )
+    JOB_INVALID = (
+        "JobInvalid",
+        Fault.SPEC,
+        "The API server refuses the Job that follows from the spec; the message has its words.",
+    )
+    JOB_REFUSED = (
+        "JobRefused",
+        Fault.INFRASTRUCTURE,
+        "A quota, a policy, a missing right or a webhook keeps the API server from accepting the Job.",
+    )
     # MinerModel: resolving and fetching
-    PENDING = "Pending"
-    FETCHING = "Fetching"
-    RESOLVED = "Resolved"
-    FETCHED = "Fetched"
-    REPOSITORY_NOT_FOUND = "RepositoryNotFound"
-    REVISION_NOT_FOUND = "RevisionNotFound"
-    ACCESS_DENIED = "AccessDenied"
-    HUB_UNAVAILABLE = "HubUnavailable"
-    FETCH_FAILED = "FetchFailed"
+    PENDING = "Pending", Fault.NONE, "Nothing has been decided yet."
+    FETCHING = "Fetching", Fault.NONE, "The fetch Job runs or is about to start."
+    RESOLVED = "Resolved", Fault.NONE, "The revision was resolved to a commit."
+    FETCHED = "Fetched", Fault.NONE, "The files are in the model cache, and their digests were verified."
+    REPOSITORY_NOT_FOUND = (
+        "RepositoryNotFound",
+        Fault.SPEC,
+        "The hub shows no such repository: it does not exist, or it is private and the token cannot see it.",
+    )
+    REVISION_NOT_FOUND = (
+        "RevisionNotFound",
+        Fault.SPEC,
+        "The repository has no such branch, tag or commit, or lacks a file that the revision lists.",
+    )
+    ACCESS_DENIED = (
+        "AccessDenied",
+        Fault.SPEC,
+        "The hub denies access to the repository: it is gated, private or disabled.",
+    )
+    HUB_UNAVAILABLE = (
+        "HubUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The hub cannot be reached, or answers with errors that usually pass.",
+    )
+    FETCH_FAILED = (
+        "FetchFailed",
+        Fault.INFRASTRUCTURE,
+        "The download failed: a full disk, an unexpected answer of the hub, or files that changed meanwhile.",
+    )
+    CACHE_FULL = (
+        "CacheFull",
+        Fault.NONE,
+        "The model cache has no room beside models that are in use; the fetch continues when there is.",
+    )
+    TOO_MANY_MODELS = (
+        "TooManyModels",
+        Fault.SPEC,
+        "The hotkey has more MinerModels than the operator allows; the newest ones are not fetched.",
+    )
+    FILES_CHANGED = (
+        "FilesChanged",
+        Fault.INFRASTRUCTURE,
+        "The files of the revision changed while they were fetched.",
+    )
     # MinerModel: safety
-    SAFE = "Safe"
-    NO_SAFETENSORS = "NoSafetensors"
-    CORRUPT_WEIGHTS = "CorruptWeights"
-    CUSTOM_CODE = "CustomCode"
-    BAD_CONFIG = "BadConfig"
-    BAD_TOKENIZER = "BadTokenizer"
-    TOO_LARGE = "TooLarge"
-    UNSUPPORTED_ARCHITECTURE = "UnsupportedArchitecture"
-    UNSUPPORTED_QUANTIZATION = "UnsupportedQuantization"
+    SAFE = "Safe", Fault.NONE, "File list, configuration, tokenizer and weight headers passed the safety checks."
+    NO_SAFETENSORS = "NoSafetensors", Fault.MODEL, "The model has no weights in the safetensors format."
+    CORRUPT_WEIGHTS = (
+        "CorruptWeights",
+        Fault.MODEL,
+        "The weight files are damaged, contradict their headers, or do not match the configuration.",
+    )
+    CUSTOM_CODE = "CustomCode", Fault.MODEL, "The model needs Python code of its repository, which is never run."
+    BAD_CONFIG = "BadConfig", Fault.MODEL, "A configuration file is missing, malformed or outside the allowed ranges."
+    BAD_TOKENIZER = (
+        "BadTokenizer",
+        Fault.MODEL,
+        "The tokenizer is missing, malformed, does not fit the model, or does more than turn text into tokens.",
+    )
+    TOO_LARGE = "TooLarge", Fault.MODEL, "The files exceed the number or total size that the operator allows."
+    UNSUPPORTED_ARCHITECTURE = (
+        "UnsupportedArchitecture",
+        Fault.MODEL,
+        "The evaluator does not support the model's architecture.",
+    )
+    UNSUPPORTED_QUANTIZATION = (
+        "UnsupportedQuantization",
+        Fault.MODEL,
+        "The evaluator does not support the model's quantisation.",
+    )
     # Admission to a round
-    TOO_MANY_PARAMETERS = "TooManyParameters"
-    LICENSE_NOT_ALLOWED = "LicenseNotAllowed"
-    ARCHITECTURE_NOT_ALLOWED = "ArchitectureNotAllowed"
-    NO_CHAT_TEMPLATE = "NoChatTemplate"
-    REPOSITORY_TOO_LARGE = "RepositoryTooLarge"
-    MODEL_DELETED = "ModelDeleted"
-    DUPLICATE_WEIGHTS = "DuplicateWeights"
+    TOO_MANY_PARAMETERS = "TooManyParameters", Fault.MODEL, "The model has more parameters than the round admits."
+    LICENSE_NOT_ALLOWED = (
+        "LicenseNotAllowed",
+        Fault.MODEL,
+        "The model's licence is not among those that the round admits.",
+    )
+    ARCHITECTURE_NOT_ALLOWED = (
+        "ArchitectureNotAllowed",
+        Fault.MODEL,
+        "The model's architecture is not among those that the round admits.",
+    )
+    TOKENIZER_NOT_ALLOWED = (
+        "TokenizerNotAllowed",
+        Fault.MODEL,
+        "The model's tokenizer is not among those that the round admits.",
+    )
+    NO_CHAT_TEMPLATE = "NoChatTemplate", Fault.MODEL, "The model has no chat template, and the round requires one."
+    NEEDS_TOO_MUCH_MEMORY = (
+        "NeedsTooMuchMemory",
+        Fault.MODEL,
+        "The model's shape needs more memory than the round's bounds allow.",
+    )
+    REPOSITORY_TOO_LARGE = "RepositoryTooLarge", Fault.MODEL, "The model's files are larger than the round admits."
+    COMMIT_TOO_LATE = (
+        "CommitTooLate",
+        Fault.NONE,
+        "The model was not fixed before the round's seed: its commit block, its resolution or a change came later.",
+    )
+    MODEL_DELETED = "ModelDeleted", Fault.NONE, "The MinerModel was deleted before it could be evaluated."
+    DUPLICATE_WEIGHTS = (
+        "DuplicateWeights",
+        Fault.MODEL,
+        "Another model of the round has the same weights and owns their score.",
+    )
     # Evaluation
-    WAITING_FOR_MODEL = "WaitingForModel"
-    WAITING_FOR_TASKS = "WaitingForTasks"
-    WAITING_FOR_SLOT = "WaitingForSlot"
-    EVALUATING = "Evaluating"
-    EVALUATED = "Evaluated"
-    NOT_EVALUATED = "NotEvaluated"
-    NON_FINITE_WEIGHTS = "NonFiniteWeights"
-    TEMPLATE_REFUSED = "TemplateRefused"
-    MODEL_LOAD_FAILED = "ModelLoadFailed"
+    WAITING_FOR_MODEL = "WaitingForModel", Fault.NONE, "The model's files are not in the cache yet."
+    WAITING_FOR_TASKS = "WaitingForTasks", Fault.NONE, "The round's task set is not built yet."
+    WAITING_FOR_SLOT = (
+        "WaitingForSlot",
+        Fault.NONE,
+        "The evaluation waits for a free slot of the round, or for admission by the queue.",
+    )
+    EVALUATING = "Evaluating", Fault.NONE, "The evaluation Job runs."
+    EVALUATED = "Evaluated", Fault.NONE, "The model was evaluated and has a score."
+    NOT_EVALUATED = "NotEvaluated", Fault.NONE, "The last complete round gave the model no score."
+    NON_FINITE_WEIGHTS = "NonFiniteWeights", Fault.MODEL, "A weight is NaN or infinite."
+    TEMPLATE_REFUSED = (
+        "TemplateRefused",
+        Fault.MODEL,
+        "The chat template fails to render, or does what a template may not do.",
+    )
+    MODEL_LOAD_FAILED = (
+        "ModelLoadFailed",
+        Fault.MODEL,
+        "The inference engine rejects the model's configuration or weights.",
+    )
     # Infrastructure
-    OUT_OF_MEMORY = "OutOfMemory"
-    EVICTED = "Evicted"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    UNSCHEDULABLE = "Unschedulable"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    RESULT_LOST = "ResultLost"
-    ATTEMPTS_EXHAUSTED = "AttemptsExhausted"
-    INFRASTRUCTURE_FAULT = "InfrastructureFault"
+    OUT_OF_MEMORY = "OutOfMemory", Fault.INFRASTRUCTURE, "The pod or its GPU had too little memory."
+    ENGINE_STALLED = (
+        "EngineStalled",
+        Fault.INFRASTRUCTURE,
+        "The inference engine was ready, and generated nothing in the time for all answers.",
+    )
+    MEMORY_IN_USE = (
+        "MemoryInUse",
+        Fault.INFRASTRUCTURE,
+        "Another process holds the memory of the GPU that the evaluation needs.",
+    )
+    CRASHED = (
+        "Crashed",
+        Fault.INFRASTRUCTURE,
+        "The process ended without a result: by a signal, or by an error that has no reason of its own.",
+    )
+    ENGINE_FAILED = (
+        "EngineFailed",
+        Fault.INFRASTRUCTURE,
+        "The inference engine failed while it loaded or ran the model; the message has its error.",
+    )
+    NODE_PRESSURE = (
+        "NodePressure",
+        Fault.INFRASTRUCTURE,
+        "The node evicted the pod, because memory or ephemeral storage ran short or the pod exceeded its limit.",
+    )
+    EVICTED = "Evicted", Fault.INFRASTRUCTURE, "The pod was preempted, or its node was drained or lost."
+    IMAGE_PULL_FAILED = "ImagePullFailed", Fault.INFRASTRUCTURE, "The container image cannot be pulled."
+    UNSCHEDULABLE = "Unschedulable", Fault.INFRASTRUCTURE, "No node fits the pod."
+    DEADLINE_EXCEEDED = "DeadlineExceeded", Fault.INFRASTRUCTURE, "The Job reached its deadline."
+    RESULT_LOST = "ResultLost", Fault.INFRASTRUCTURE, "The Job ended, but no pod with its result is left."
+    ATTEMPTS_EXHAUSTED = (
+        "AttemptsExhausted",
+        Fault.INFRASTRUCTURE,
+        "All attempts of the Job failed, and no pod is left to show why.",
+    )
+    INFRASTRUCTURE_FAULT = (
+        "InfrastructureFault",
+        Fault.INFRASTRUCTURE,
+        "A failure outside the model that has no reason of its own; the message describes it.",
+    )
     # EvalRound
-    NO_MODELS = "NoModels"
-    BUILDING_TASKS = "BuildingTasks"
-    TASKS_READY = "TasksReady"
-    TASKS_FAILED = "TasksFailed"
-    ROUND_RUNNING = "RoundRunning"
-    ROUND_COMPLETE = "RoundComplete"
-    ROUND_SUSPENDED = "RoundSuspended"
-    INFRASTRUCTURE_FAULTS = "InfrastructureFaults"
-    NOT_FAILED = "NotFailed"
+    MODEL_INVALID = (
+        "ModelInvalid",
+        Fault.NONE,
+        "The operator cannot read a MinerModel that the round selects; the round starts when it can.",
+    )
+    NO_MODELS = "NoModels", Fault.SPEC, "The selection matches no MinerModel."
+    FREEZING_MODELS = (
+        "FreezingModels",
+        Fault.NONE,
+        "The revisions of the round's models are being resolved to commits, before its seed can be known.",
+    )
+    WAITING_FOR_SEED = (
+        "WaitingForSeed",
+        Fault.NONE,
+        "Every model is fixed; the round waits for the hash of its seed's block and for the validator's secret.",
+    )
+    SEED_MISMATCH = (
+        "SeedMismatch",
+        Fault.SPEC,
+        "The secret in `tasks.seedFrom` does not have the digest that was committed to.",
+    )
+    SEED_NOT_REVEALED = (
+        "SeedNotRevealed",
+        Fault.INFRASTRUCTURE,
+        "Block hash and secret of the round's seed were not published within the time limit.",
+    )
+    BUILDING_TASKS = "BuildingTasks", Fault.NONE, "The task-set Job runs or is about to start."
+    TASKS_READY = "TasksReady", Fault.NONE, "The task set is built."
+    TASKS_FAILED = "TasksFailed", Fault.SPEC, "The task set cannot be built from the spec."
+    UNKNOWN_SCORER = (
+        "UnknownScorer",
+        Fault.SPEC,
+        "The round names a scorer that neither the evaluator nor a package in its image has.",
+    )
+    UNKNOWN_PROMPT_FORMAT = (
+        "UnknownPromptFormat",
+        Fault.SPEC,
+        "The round names a prompt format that neither the evaluator nor a package in its image has.",
+    )
+    UNJUDGEABLE_TASKS = (
+        "UnjudgeableTasks",
+        Fault.SPEC,
+        "The round's scorer gives nothing for these tasks, or the same to right and wrong answers.",
+    )
+    ROUND_RUNNING = "RoundRunning", Fault.NONE, "Models are being evaluated."
+    ROUND_COMPLETE = "RoundComplete", Fault.NONE, "Every selected model has its final verdict."
+    ROUND_SUSPENDED = "RoundSuspended", Fault.NONE, "`spec.suspend` of the round is true."
+    ROUND_HAS_INFRASTRUCTURE_FAULTS = (
+        "InfrastructureFaults",
+        Fault.INFRASTRUCTURE,
+        "The infrastructure failed the task set or at least one model for good, so the round cannot complete.",
+    )
+    NOT_FAILED = "NotFailed", Fault.NONE, "The round has not failed."
     # Validator
-    DEPLOYMENT_AVAILABLE = "DeploymentAvailable"
-    DEPLOYMENT_PROGRESSING = "DeploymentProgressing"
-    SECRET_NOT_FOUND = "SecretNotFound"
-    SUSPENDED = "Suspended"
-    CONNECTED = "Connected"
-    CHAIN_UNREACHABLE = "ChainUnreachable"
-    CHAIN_STALLED = "ChainStalled"
-    REGISTERED = "Registered"
-    NOT_REGISTERED = "NotRegistered"
-    SUBNET_NOT_FOUND = "SubnetNotFound"
-    PERMIT_HELD = "PermitHeld"
-    NO_PERMIT = "NoPermit"
-    STAKE_TOO_LOW = "StakeTooLow"
-    ROUND_IN_PROGRESS = "RoundInProgress"
-    ROUND_FAILED = "RoundFailed"
-    WAITING_FOR_EPOCH = "WaitingForEpoch"
-    WEIGHTS_SET = "WeightsSet"
-    WEIGHTS_PENDING = "WeightsPending"
-    RATE_LIMITED = "RateLimited"
-    SUBMISSION_FAILED = "SubmissionFailed"
-    SUBMISSION_TIMED_OUT = "SubmissionTimedOut"
-    VERSION_KEY_TOO_LOW = "VersionKeyTooLow"
-    NO_ELIGIBLE_MINERS = "NoEligibleMiners"
-    DRY_RUN = "DryRun"
-    WEIGHTS_OFF = "WeightsOff"
+    DEPLOYMENT_AVAILABLE = "DeploymentAvailable", Fault.NONE, "The validator's pod is ready."
+    DEPLOYMENT_PROGRESSING = "DeploymentProgressing", Fault.NONE, "The validator's pod is being created or is starting."
+    SECRET_NOT_FOUND = (
+        "SecretNotFound",
+        Fault.SPEC,
+        "The Secret with the hotkey or with a shared key of seeds, or its key, does not exist.",
+    )
+    SUSPENDED = "Suspended", Fault.NONE, "`spec.suspend` of the object is true."
+    CONNECTED = "Connected", Fault.NONE, "The chain is followed block by block."
+    CHAIN_UNREACHABLE = "ChainUnreachable", Fault.INFRASTRUCTURE, "No endpoint of the chain answers."
+    CHAIN_STALLED = "ChainStalled", Fault.INFRASTRUCTURE, "The chain answers but finalises no new blocks."
+    REGISTERED = "Registered", Fault.NONE, "The hotkey has a slot on the subnet."
+    NOT_REGISTERED = "NotRegistered", Fault.SPEC, "The hotkey has no slot on the subnet."
+    SUBNET_NOT_FOUND = "SubnetNotFound", Fault.SPEC, "The chain has no subnet with this netuid."
+    PERMIT_HELD = "PermitHeld", Fault.NONE, "The hotkey holds a validator permit and enough stake."
+    NO_PERMIT = "NoPermit", Fault.SPEC, "The hotkey holds no validator permit."
+    STAKE_TOO_LOW = "StakeTooLow", Fault.SPEC, "The hotkey's stake is below what setting weights requires."
+    ROUND_IN_PROGRESS = "RoundInProgress", Fault.NONE, "The round of a competition is running."
+    ROUND_FAILED = (
+        "RoundFailed",
+        Fault.NONE,
+        "The last round of a competition failed; its Failed condition has the cause.",
+    )
+    WAITING_FOR_EPOCH = "WaitingForEpoch", Fault.NONE, "The round of the epoch has not been created yet."
+    WEIGHTS_SET = "WeightsSet", Fault.NONE, "The chain holds the current weights."
+    WEIGHTS_PENDING = "WeightsPending", Fault.NONE, "The weights are not on the chain yet."
+    RATE_LIMITED = "RateLimited", Fault.NONE, "The subnet allows the next setting of weights only at a later block."
+    SUBMISSION_FAILED = (
+        "SubmissionFailed",
+        Fault.INFRASTRUCTURE,
+        "The chain does not accept the weights, or the submission ended without a result; it is repeated later.",
+    )
+    SUBMISSION_TIMED_OUT = (
+        "SubmissionTimedOut",
+        Fault.INFRASTRUCTURE,
+        "The submission reached `weights.timeoutSeconds` and was stopped.",
+    )
+    VERSION_KEY_TOO_LOW = "VersionKeyTooLow", Fault.SPEC, "`weights.versionKey` is below the version key of the subnet."
+    NO_ELIGIBLE_MINERS = (
+        "NoEligibleMiners",
+        Fault.NONE,
+        "No registered miner has a score above the baseline in the last complete rounds; `status.unpaid` says why.",
+    )
+    POLICY_UNAVAILABLE = (
+        "PolicyUnavailable",
+        Fault.SPEC,
+        "A competition names a policy that this validator does not have or cannot apply; no weights are set.",
+    )
+    DRY_RUN = "DryRun", Fault.NONE, "`weights.mode` is DryRun: weights are computed and not submitted."
+    WEIGHTS_OFF = "WeightsOff", Fault.NONE, "`weights.mode` is Off: no weights are computed."
 
 
-class Condition(Model):
+AnyReason = Annotated[Reason, Open()]
+"""A reason that a later version may have written."""
+AnyConditionType = Annotated[ConditionType, Open()]
+"""A type of condition that a later version may have written."""
+
+
+class Condition(StatusModel):
     """An observation of one aspect of an object."""
 
-    type: ConditionType
+    type: AnyConditionType
     """type names the aspect."""
     status: ConditionStatus
-    """status says whether it holds."""
-    reason: Reason
-    """reason is the machine-readable cause."""
+    """status is True, False or Unknown."""
+    reason: AnyReason
+    """reason is the machine-readable cause; a later version may have more of them."""
     message: Text = ""
-    """message tells a person what happened and what to do."""
+    """message is a human-readable explanation and remedy."""
     observed_generation: Annotated[int, Field(ge=0)] = 0
-    """observedGeneration is the generation of the spec that was judged."""
+    """observedGeneration is the generation of the spec that the condition refers to."""
     last_transition_time: Time
-    """lastTransitionTime is when `status` last changed."""
+    """lastTransitionTime is the time of the last change of `status`."""
 
 
 Conditions = Annotated[list[Condition], Field(max_length=12, json_schema_extra=map_list("type"))]

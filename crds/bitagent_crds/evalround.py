@@ -1,53 +1,77 @@
-"""EvalRound: a frozen competition of models over one task set. Immutable once created, except `suspend`."""
+"""EvalRound: a competition of models on one task set, immutable once created, except `suspend`."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bitagent_crds.conditions import Conditions, Reason
-from bitagent_crds.evaluation import Evaluation
+from bitagent_crds.conditions import AnyReason, Conditions, Reason
+from bitagent_crds.evaluation import Evaluation, Workload
 from bitagent_crds.fields import (
+    AnswerSketch,
+    BuiltinPromptFormat,
     Commit,
     Count,
     Digest,
-    Label,
+    Hotkey,
+    Labels,
     Loss,
     Name,
+    ObjectName,
+    PromptFormatName,
     Score,
     Seconds,
     ShortText,
     Text,
     Time,
 )
-from bitagent_crds.schema import Column, Kind, Model, Resource, cel, exactly_one, map_list, rules
+from bitagent_crds.minermodel import PRESERVED, EngineChoices, FrozenChoices
+from bitagent_crds.names import evaluation_key
+from bitagent_crds.schema import (
+    Column,
+    Kind,
+    Model,
+    Open,
+    Resource,
+    StatusModel,
+    cel,
+    exactly_one,
+    has_exactly_one,
+    rules,
+)
 from bitagent_crds.tasks import Tasks
-from bitagent_crds.workload import Workload
 
 
 class Admission(Model):
-    """What this competition allows, judged on facts before any GPU is used."""
+    """Conditions of admission, checked on the models' facts before any GPU is used."""
 
     max_parameters: Annotated[int, Field(ge=1, le=2**53)] | None = None
     """maxParameters is the largest number of parameters; absent: no limit."""
     max_repository_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
-    """maxRepositoryBytes is the largest size of the fetched files; absent: only the operator's own limit holds."""
+    """maxRepositoryBytes is the largest size of the fetched files; absent: only the operator's own limit applies."""
     licenses: Annotated[list[ShortText], Field(max_length=32)] = []
     """licenses are the allowed licences, in lower case; empty: any."""
     architectures: Annotated[list[ShortText], Field(max_length=32)] = []
-    """architectures are the allowed architecture classes; empty: any that the evaluator supports."""
+    """architectures are the allowed architecture classes; empty: all that the evaluator supports."""
+    max_memory_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """maxMemoryBytes is the largest need of memory of one evaluation: weights, keys and values of one sequence of
+    maxPromptTokens and maxTokens, and one step. Set it to what the GPUs of one pod have free. Absent: what a model of
+    maxParameters needs at most, by the shapes of known families."""
     require_chat_template: bool = False
-    """requireChatTemplate refuses models that ship no chat template."""
+    """requireChatTemplate rejects models without a chat template."""
+    tokenizer_digests: Annotated[list[Digest], Field(max_length=32)] = []
+    """tokenizerDigests are the allowed tokenizers, as `bitagent-eval check` shows them; empty: any. Losses of models
+    with one tokenizer are compared token by token."""
 
 
 class ModelSelection(Model):
-    """Which MinerModels compete; exactly one member is set. The set is frozen when the round starts."""
+    """Selection of the MinerModels that compete; exactly one member is set. The set is frozen when the round starts."""
 
     model_config = {"json_schema_extra": rules(exactly_one("matchLabels", "names"))}
 
-    match_labels: Annotated[dict[str, Label], Field(max_length=16)] | None = None
+    match_labels: Labels | None = None
     """matchLabels selects the MinerModels of the namespace that carry all of these labels; empty selects all."""
     names: (
         Annotated[list[Name], Field(min_length=1, max_length=1024, json_schema_extra={"x-kubernetes-list-type": "set"})]
@@ -55,9 +79,21 @@ class ModelSelection(Model):
     ) = None
     """names lists MinerModels."""
 
+    @model_validator(mode="after")
+    def _has_one(self) -> ModelSelection:
+        return has_exactly_one(self, "match_labels", "names")
 
-_FROZEN = ["models", "tasks", "evaluation", "admission", "workload", "ttlSecondsAfterFinished"]
+
+_FROZEN = ["models", "evaluation", "admission", "workload", "ttlSecondsAfterFinished"]
+"""Fields that never change; those of `tasks` have rules of their own."""
+_GENERATE_BEFORE_DEADLINE = cel(
+    "!has(self.evaluation) || !has(self.evaluation.generateSeconds) || !has(self.workload) || "
+    "self.evaluation.generateSeconds < self.workload.deadlineSeconds",
+    "evaluation.generateSeconds must be below workload.deadlineSeconds, which also covers loading and scoring: a Job "
+    "that reaches its deadline has no score",
+)
 _SPEC_RULES = rules(
+    _GENERATE_BEFORE_DEADLINE,
     *(
         cel(
             f"has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})",
@@ -65,51 +101,66 @@ _SPEC_RULES = rules(
             reason="FieldValueForbidden",
         )
         for f in _FROZEN
-    )
+    ),
 )
 
 
 class EvalRoundTemplate(Model):
-    """Everything of a round that a Validator's competition fixes in advance; the seed comes from the epoch's block."""
+    """The parts of a round that a Validator's competition fixes in advance."""
+
+    model_config = {"json_schema_extra": rules(_GENERATE_BEFORE_DEADLINE)}
 
     models: ModelSelection
-    """models says which MinerModels compete."""
+    """models selects the MinerModels that compete."""
     evaluation: Evaluation = Evaluation()
-    """evaluation says how models answer and are judged."""
+    """evaluation defines how models are prompted and their answers scored."""
     admission: Admission = Admission()
-    """admission says which models this competition allows."""
+    """admission has the conditions that a model must meet."""
     workload: Workload = Workload()
-    """workload says how evaluation Jobs run."""
+    """workload defines how evaluation Jobs run."""
+
+    @property
+    def generate_seconds(self) -> int:
+        """Time that a model may take to generate: half of the Job's deadline, unless the round says otherwise.
+
+        The other half is for images, weights, the engine's start and scoring.
+        """
+        return self.evaluation.generate_seconds or self.workload.deadline_seconds // 2
+
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = None
-    """ttlSecondsAfterFinished removes the round's Jobs and pods that long after it finished; results stay in status and artifacts. Absent: they stay with the round."""
+    """ttlSecondsAfterFinished is the time after which the Jobs and pods of a finished round are removed; results stay
+    in status and artifacts. Absent: they stay as long as the round."""
 
 
 class EvalRoundSpec(EvalRoundTemplate):
-    """What competes on what."""
+    """The models and tasks of the round, and how they are evaluated."""
 
     model_config = {"json_schema_extra": _SPEC_RULES}
 
     tasks: Tasks
-    """tasks says how the task set is made."""
+    """tasks defines the task set."""
     suspend: bool = False
-    """suspend stops new Jobs and suspends running ones; clearing it goes on where the round stopped."""
+    """suspend creates no new Jobs and suspends running ones; set to false to resume."""
 
 
 class ResultState(StrEnum):
-    """How far one model is in the round."""
+    """State of one model in the round."""
 
     PENDING = "Pending"
-    """Waiting for its files, the task set or a slot."""
+    """It waits for its files, the task set or a slot."""
     RUNNING = "Running"
-    """Its evaluation Job exists."""
+    """Its evaluation Job exists; with `failures` it may also wait for its repetition or for a control."""
     SUCCEEDED = "Succeeded"
     """Evaluated; the score is final."""
     REJECTED = "Rejected"
-    """Not admitted, unsafe or not obtainable; never reached a GPU; no score."""
+    """Not admitted, unsafe or not obtainable; never run on a GPU; no score."""
     DUPLICATE = "Duplicate"
-    """Its weights are another model's, which owns the score."""
+    """Its weights equal those of another model, which owns the score."""
     MODEL_FAULT = "ModelFault"
-    """The model could not be evaluated by its own fault; score 0."""
+    """A fault of the model prevented the evaluation; score 0."""
+    UNSCORED = "Unscored"
+    """Every attempt at it failed, and the same machines worked for others: its own trouble; no score this round, and
+    the round completes."""
     INFRA_FAULT = "InfraFault"
     """The infrastructure failed it for good; no score, and the round cannot complete."""
 
@@ -117,36 +168,82 @@ class ResultState(StrEnum):
 FINAL_STATES = frozenset(set(ResultState) - {ResultState.PENDING, ResultState.RUNNING})
 
 
-class PhaseSeconds(Model):
-    """Where one evaluation's time went, in seconds."""
+class PhaseSeconds(StatusModel):
+    """Duration of each phase of one evaluation, in seconds."""
 
     load: Seconds
-    """load is from process start to the engine's readiness."""
+    """load is the time from process start to the engine's readiness."""
     generate: Seconds
-    """generate is from the first prompt to the last answer."""
+    """generate is the time from the first prompt to the last answer."""
     score: Seconds
-    """score is the time for verdicts."""
+    """score is the time for the verdicts."""
 
 
-class ModelResult(Model):
-    """One model's way through the round."""
+class CopyEvidence(StatusModel):
+    """How much two models are alike."""
+
+    weights: Score
+    """weights is the similarity of the weights: 1.0 for equal ones and for those that differ by permutation or scaling
+    only."""
+    answers: Score
+    """answers is the share of tasks on which both models gave the same answer, estimated from their sketches; with
+    losses the smaller loss over the larger."""
+    mistakes: Score | None = None
+    """mistakes is the share of the wrong answers of either model that both gave; absent if there are too few."""
+
+
+class Failure(StatusModel):
+    """An evaluation Job that gave up for a cause that the model itself can have, such as too little memory."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    """attempt is the number of the Job."""
+    reason: AnyReason
+    """reason is the cause."""
+    at: Time
+    """at is the time at which the Job gave up."""
+    nodes: Annotated[list[ObjectName], Field(max_length=3)] = []
+    """nodes are those on which its last pods ran."""
+
+
+class ModelResult(StatusModel):
+    """State and result of one model in the round."""
 
     model: Name
     """model is the MinerModel's name; the set of names is frozen when the round starts."""
-    state: ResultState = ResultState.PENDING
-    """state says how far it is."""
-    reason: Reason = Reason.PENDING
-    """reason says why it is in that state."""
+    state: Annotated[ResultState, Open()] = ResultState.PENDING
+    """state of this model's evaluation: Pending, Running, Succeeded, Rejected, Duplicate, ModelFault, Unscored or
+    InfraFault; a later version may have more of them."""
+    reason: AnyReason = Reason.PENDING
+    """reason is the machine-readable cause of the state."""
     message: Annotated[str, Field(max_length=512)] = ""
-    """message tells a person what happened."""
+    """message is a human-readable explanation."""
     commit: Commit | None = None
-    """commit is the commit that was evaluated, frozen with the first use."""
+    """commit is the commit that is evaluated. With `tasks.seedFrom` it is fixed before the seed is known, otherwise
+    when the model is admitted."""
     weights_digest: Digest | None = None
     """weightsDigest identifies the weights that were evaluated."""
+    model_digest: Digest | None = None
+    """modelDigest identifies everything that was evaluated: weights, tokenizer, template and configuration."""
+    repo: Annotated[str, Field(max_length=1024)] | None = None
+    """repo is the origin of the files: a repository, or a directory of a volume."""
+    prompt_format: PromptFormatName | None = None
+    """promptFormat is the format that the round or the model chose; Auto: by the model's files."""
+    engine: Annotated[FrozenChoices | None, Field(json_schema_extra=PRESERVED)] = None
+    """engine has the model's choices for the inference engine, frozen with the commit."""
+    hotkey: Hotkey | None = None
+    """hotkey is the miner's account at the time of the commit."""
+    model_uid: Annotated[str, Field(max_length=64)] | None = None
+    """modelUid is the uid of the MinerModel; another one of the same name takes no part."""
     duplicate_of: Name | None = None
     """duplicateOf is the model that owns these weights."""
+    near_copy_of: Name | None = None
+    """nearCopyOf is the model that was committed earlier, and that this one is a near copy of by its weights and its
+    answers. It has a score of its own; whether it earns is up to the competition. Set when the round completes."""
+    evidence: CopyEvidence | None = None
+    """evidence is how much the model is like that of nearCopyOf."""
     score: Score | None = None
-    """score is the mean of the tasks' scores; with the Bfcl scorer the fraction of tasks passed, with Loss exp(-loss)."""
+    """score is the mean of the tasks' scores, or of the kinds' means with aggregate Kinds; with scorer Bfcl the
+    fraction of tasks passed, with Loss exp(-loss)."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """rank is the place, 1 is best; equal scores share a rank. Set when the round completes."""
     passed: Count | None = None
@@ -156,18 +253,40 @@ class ModelResult(Model):
     batch_losses: Annotated[list[Loss], Field(max_length=32)] | None = None
     """batchLosses are the mean losses of the parts of the samples, in order, with scorer Loss."""
     attempts: Count = 0
-    """attempts is how often the evaluation was started."""
+    """attempts is the number of times the evaluation was started."""
+    failures: Annotated[list[Failure], Field(max_length=2)] = []
+    """failures are the Jobs that gave up for a cause that the model itself can have, unless a later one succeeded.
+    After the first one the model is tried once more when the others have ended; after the second a control decides
+    whose trouble it is."""
+    node: ObjectName | None = None
+    """node is the node on which it runs, or on which the answers were completed."""
     result_digest: Digest | None = None
     """resultDigest identifies the results in the artifact store."""
+    answer_sketch: AnswerSketch | None = None
+    """answerSketch is a fingerprint of the answers, to compare with those of other models of this round."""
     started_at: Time | None = None
-    """startedAt is when the evaluation Job started."""
+    """startedAt is the time at which the evaluation Job started."""
     finished_at: Time | None = None
-    """finishedAt is when the state became final."""
+    """finishedAt is the time at which the state became final."""
     seconds: PhaseSeconds | None = None
-    """seconds tells where the time went."""
+    """seconds has the duration of each phase."""
+
+    @property
+    def evaluation_key(self) -> str | None:
+        """Key of the evaluation: of everything that decides its answers in this round; None before admission.
+
+        Facts that an earlier version recorded have no model digest: weights and commit then stand for the files.
+        """
+        if self.weights_digest is None:
+            return None
+        return evaluation_key(
+            self.model_digest or f"{self.weights_digest}@{self.commit}",
+            prompt_format=self.prompt_format or BuiltinPromptFormat.AUTO,
+            engine=(self.engine or EngineChoices()).model_dump_json(by_alias=True, exclude_defaults=True),
+        )
 
 
-class TaskSetStatus(Model):
+class TaskSetStatus(StatusModel):
     """The round's task set."""
 
     digest: Digest
@@ -175,11 +294,13 @@ class TaskSetStatus(Model):
     count: Count
     """count is the number of tasks."""
     uri: Text
-    """uri says where it is: claim and path in the artifact volume."""
+    """uri is its location: claim and path in the artifact volume."""
+    baseline: Score | None = None
+    """baseline is the score of the best constant answer to these tasks, by the round's scorer."""
 
 
-class RoundCounts(Model):
-    """How many models are in which state."""
+class RoundCounts(StatusModel):
+    """Number of models by state."""
 
     selected: Count = 0
     """selected is the size of the frozen set."""
@@ -194,13 +315,18 @@ class RoundCounts(Model):
     duplicate: Count = 0
     """duplicate models have another model's weights."""
     model_faults: Count = 0
-    """modelFaults are models that scored 0 by their own fault."""
+    """modelFaults are models that score 0 because of their own fault."""
+    unscored: Count = 0
+    """unscored models have no score this round, by trouble of their own: all their attempts failed."""
+    left_out: Count = 0
+    """leftOut is the number of models that match as well, beyond the 1,024 that a round can hold; those with the
+    earliest commit blocks compete."""
     infra_faults: Count = 0
-    """infraFaults are models that the infrastructure failed."""
+    """infraFaults are models that could not be evaluated because of the infrastructure."""
 
 
 class RoundPhase(StrEnum):
-    """A one-word summary for people; programs read the conditions."""
+    """Summary of the conditions in one word, for display; programs should read the conditions."""
 
     PENDING = "Pending"
     PREPARING = "Preparing"
@@ -210,31 +336,42 @@ class RoundPhase(StrEnum):
     SUSPENDED = "Suspended"
 
 
-class EvalRoundStatus(Model):
-    """How far the round is, and its results."""
+class EvalRoundStatus(StatusModel):
+    """Progress and results of the round."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """observedGeneration is the generation of the spec that this status describes."""
-    phase: RoundPhase = RoundPhase.PENDING
-    """phase is a one-word summary of the conditions."""
+    phase: Annotated[RoundPhase, Open()] = RoundPhase.PENDING
+    """phase is a one-word summary of the conditions: Pending, Preparing, Running, Complete, Failed or Suspended; a
+    later version may have more of them."""
     progress: ShortText = ""
     """progress is `done/selected`."""
     best: ShortText = ""
-    """best is the leading model and its score, so far."""
+    """best is the leading model so far, and its score."""
     task_set: TaskSetStatus | None = None
     """taskSet identifies the tasks, once built."""
     counts: RoundCounts = RoundCounts()
-    """counts summarises the results."""
-    results: Annotated[list[ModelResult], Field(max_length=1024, json_schema_extra=map_list("model"))] = []
-    """results holds one entry per model of the frozen set."""
+    """counts has the number of models by state."""
+    results: Annotated[
+        list[ModelResult], Field(max_length=1024, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = []
+    """results has one entry per model of the frozen set. The list is written as a whole, by the operator alone: managed
+    fields of every entry would take as much room in etcd as the results."""
     leaderboard_digest: Digest | None = None
     """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
     started_at: Time | None = None
-    """startedAt is when the set of models was frozen."""
+    """startedAt is the time at which the set of models was frozen."""
     finished_at: Time | None = None
-    """finishedAt is when the round completed or failed."""
+    """finishedAt is the time at which the round completed or failed."""
     conditions: Conditions = []
     """conditions are TasksReady, Running, Complete and Failed."""
+
+    @property
+    def models_fixed(self) -> bool:
+        """Whether the set is frozen, and each of its models has a commit or takes no part."""
+        return self.started_at is not None and all(
+            r.commit is not None or r.state in FINAL_STATES for r in self.results
+        )
 
 
 class EvalRound(Resource):
@@ -257,6 +394,7 @@ class EvalRound(Resource):
         ),
     )
     spec: EvalRoundSpec
-    """spec is what competes on what; immutable, except suspend."""
+    """spec has the models and tasks of the round; immutable, except suspend and the parts of a seed that are added
+    later."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""

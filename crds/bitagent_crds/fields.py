@@ -1,28 +1,73 @@
-"""Bounded field types shared by the kinds: every string says how long and of what form it may be."""
+"""Field types shared by the kinds. Every string has a maximum length and, where it has a form, a pattern."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from bitagent_crds.schema import Model, cel, rules
 
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = f"{_DNS_LABEL}([.]{_DNS_LABEL})*"
+_LABEL_NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY = f"({_SUBDOMAIN}/)?{_LABEL_NAME}"
+
 Label = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
-Name = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-Repo = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+$")]
+"""Value of a label; it may be empty."""
+LabelKey = Annotated[str, Field(max_length=253, pattern=f"^{_LABEL_KEY}$")]
+"""Key of a label: a name, or a DNS name, a slash and a name."""
+TaintKey = Annotated[str, Field(max_length=253, pattern=f"^({_LABEL_KEY})?$")]
+"""Key of a taint, of the form of a label key; empty for any."""
+Name = Annotated[str, Field(max_length=63, pattern=f"^{_SUBDOMAIN}$")]
+"""Name of an object that is also the value of a label, such as `llama-3.1-8b`."""
+ObjectName = Annotated[str, Field(max_length=253, pattern=f"^{_SUBDOMAIN}$")]
+"""Name of any object: a DNS name (RFC 1123 subdomain)."""
+DataKey = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+]
+"""Key inside a Secret or a ConfigMap: letters, digits, `-`, `_` and `.`; neither `.` nor a beginning with `..`."""
+Labels = Annotated[
+    dict[LabelKey, Label],
+    Field(
+        max_length=16,
+        json_schema_extra=rules(
+            cel(
+                f"self.all(key, key.size() <= 253 && key.matches('^{_LABEL_KEY}$'))",
+                "a key must be a label key: letters, digits, '-', '_' and '.', at most 63, which begin and end with a "
+                "letter or digit, after an optional DNS name and '/'",
+            )
+        ),
+    ),
+]
+"""Labels by key, at most 16."""
+Repo = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+"""A repository, `owner/name`; both are also directories of the model cache."""
 Revision = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 Commit = Annotated[str, Field(min_length=40, max_length=40, pattern=r"^[0-9a-f]{40}$")]
+DIGEST_PREFIX = "sha256:"
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+SimilaritySketch = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
+"""Sketch of a model's weights, in base64url."""
+AnswerSketch = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
+"""Sketch of a model's answers on one task set, in base64url."""
 Hotkey = Annotated[str, Field(max_length=48, pattern=r"^[1-9A-HJ-NP-Za-km-z]{47,48}$")]
-"""An account in ss58 form."""
+"""An account in SS58 form."""
 Score = Annotated[str, Field(max_length=8, pattern=r"^[01]\.[0-9]{6}$")]
-"""A decimal from 0 to 1 in a string: floats do not survive every JSON client."""
+"""A decimal from 0 to 1 in a string, because not every JSON client preserves floats."""
 Text = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=128)]
+
+
+def _inside(path: str) -> str:
+    if ".." in path.split("/"):
+        raise ValueError("a path must stay inside its volume")
+    return path
+
+
 Path = Annotated[
     str,
     Field(
@@ -30,13 +75,15 @@ Path = Annotated[
         pattern=r"^[^/].*$",
         json_schema_extra=rules(cel("!self.split('/').exists(p, p == '..')", "a path must stay inside its volume")),
     ),
+    AfterValidator(_inside),
 ]
 """A relative path inside a volume."""
 Url = Annotated[str, Field(min_length=8, max_length=1024, pattern=r"^https?://[^\s]+$")]
 """An http or https address."""
 Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$")]
 Loss = Annotated[str, Field(max_length=20, pattern=r"^([0-9]{1,12}\.[0-9]{6}|inf)$")]
-"""A mean negative log-likelihood in nats per token, in a string; `inf` for a failure."""
+"""A mean negative log-likelihood in a string, in nats per UTF-8 byte, or per token where the round says so; `inf` if it
+could not be measured."""
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[str, Field(max_length=16, pattern=r"^[0-9]+\.[0-9]{1,3}$")]
 """A duration in seconds, as a decimal string."""
@@ -51,11 +98,16 @@ Time = Annotated[
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
     Field(json_schema_extra={"format": "date-time"}),
 ]
-"""A moment in UTC, to the second."""
+"""A time in UTC, in whole seconds."""
+
+
+def digest_of(content: bytes) -> str:
+    """Return the SHA-256 of `content` as a `Digest`."""
+    return DIGEST_PREFIX + hashlib.sha256(content).hexdigest()
 
 
 def score_text(passed: float, total: float) -> str:
-    """`passed / total` as a contract score; 0 of 0 is 0. Raises ValueError outside 0..1."""
+    """Return `passed / total` as a `Score`; 0 of 0 is 0. Raises ValueError outside 0..1."""
     value = passed / total if total else 0.0
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"score {value} is outside 0..1")
@@ -63,21 +115,27 @@ def score_text(passed: float, total: float) -> str:
 
 
 def loss_text(value: float) -> str:
-    """A loss as the contract writes it; what is no number, or too large for one, is `inf`. Raises ValueError below 0."""
+    """Return `value` as a `Loss`; NaN and values from 10**12 become `inf`. Raises ValueError below 0."""
     if value < 0:
         raise ValueError(f"loss {value} is below 0")
     return f"{value:.6f}" if value < 10**12 else "inf"
 
 
-class PromptFormat(StrEnum):
-    """How a task becomes a prompt."""
+PluginName = Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+"""Name of a scorer, prompt format or policy: a built-in one, or one that an installed package adds."""
+PromptFormatName = PluginName
+
+
+class BuiltinPromptFormat(StrEnum):
+    """Built-in formats in which a task is presented to a model."""
 
     AUTO = "Auto"
-    """The round's format; if that is Auto too: ChatTemplate for a model whose template takes tools, and for losses, else Bfcl."""
+    """The round's format; if that is Auto too, ChatTemplate for losses and for a model whose template takes tools,
+    else Bfcl."""
     BFCL = "Bfcl"
     """BFCL's prompting mode: the functions as JSON in the system message."""
     BITAGENT = "BitAgent"
-    """The BitAgent subnet's system message and tool list."""
+    """The BitAgent subnet's system message with its tool list."""
     CHAT_TEMPLATE = "ChatTemplate"
     """The model's own chat template, with the functions as its `tools`."""
     HAMMER = "Hammer"
@@ -85,37 +143,46 @@ class PromptFormat(StrEnum):
     ALPACA = "Alpaca"
     """One instruction and a response heading, without special tokens."""
     VICUNA = "Vicuna"
-    """USER: and ASSISTANT: turns after a system text."""
+    """`USER:` and `ASSISTANT:` turns after a system text."""
     CHATML = "ChatML"
-    """<|im_start|> and <|im_end|> turns."""
+    """`<|im_start|>` and `<|im_end|>` turns."""
     LLAMA2 = "Llama2"
-    """[INST] and <<SYS>> turns."""
+    """`[INST]` and `<<SYS>>` turns."""
 
 
 JOB_SECRETS = "bitagent-job-"
-"""What the name of a Secret begins with that may be handed to Jobs."""
+"""Prefix of the name of every Secret that may be passed to Jobs."""
 
 
 class JobSecretKey(Model):
-    """One key of a Secret in the same namespace that may be handed to Jobs. Its name must begin with `bitagent-job-`."""
+    """One key of a Secret in the same namespace that Jobs may use. The Secret's name must begin with
+    `bitagent-job-`."""
 
     model_config = {
         "json_schema_extra": rules(
             cel(
                 f"self.name.startsWith('{JOB_SECRETS}')",
-                f"only a Secret whose name begins with {JOB_SECRETS} may be handed to a Job: any other, such as a hotkey's, could be sent away",
+                f"only a Secret whose name begins with {JOB_SECRETS} may be handed to a Job: any other, "
+                "such as a hotkey's, could be sent away",
             )
         )
     }
 
     name: ObjectName
-    """name of the Secret; it begins with `bitagent-job-`."""
-    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """name of the Secret, beginning with `bitagent-job-`."""
+    key: DataKey
     """key inside the Secret."""
+
+    @model_validator(mode="after")
+    def _check_name(self) -> JobSecretKey:
+        if not self.name.startswith(JOB_SECRETS):
+            raise ValueError(f"only a Secret whose name begins with {JOB_SECRETS} may be handed to a Job")
+        return self
 
 
 class SecretKey(Model):
-    """One key of a Secret in the same namespace, kept from Jobs: its name must not begin with `bitagent-job-`."""
+    """One key of a Secret in the same namespace that no Job may use. The Secret's name must not begin with
+    `bitagent-job-`."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -128,5 +195,11 @@ class SecretKey(Model):
 
     name: ObjectName
     """name of the Secret."""
-    key: Annotated[str, Field(min_length=1, max_length=253)]
+    key: DataKey
     """key inside the Secret."""
+
+    @model_validator(mode="after")
+    def _check_name(self) -> SecretKey:
+        if self.name.startswith(JOB_SECRETS):
+            raise ValueError(f"a Secret whose name begins with {JOB_SECRETS} may be handed to Jobs")
+        return self

@@ -1,25 +1,29 @@
-"""What operator and evaluator say to each other: one JSON document into a Job, one short summary out of it.
+"""The interface between operator and evaluator: a JSON document for each Job, and a short summary as its outcome.
 
-The document reaches the pod as the annotation `bitagent.io/job` on its template, mounted as the file JOB_FILE by the downward API:
-the Job is the only object, so a Job and its input cannot disagree. The summary leaves through the container's termination message
-(at most 4096 bytes); everything longer is in the artifact volume.
+The document is the annotation `bitagent.io/job` of the pod template, mounted as the file JOB_FILE by the downward
+API: the Job is the only object, so a Job and its input cannot disagree. The summary is the container's termination
+message (at most 4096 bytes); everything longer is in the artifact volume.
 
-Exit codes: 0 done; 78 the model's fault, final; anything else an infrastructure fault, tried again.
+Exit codes (`exit_code`): 0 done; 78 the fault of the model or the spec, final; all others an infrastructure fault,
+tried again.
 """
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
-from bitagent_crds.conditions import Reason
+from bitagent_crds.conditions import AnyReason, Fault, Reason
 from bitagent_crds.evalround import PhaseSeconds
-from bitagent_crds.evaluation import LossParameters, Scorer
-from bitagent_crds.fields import Commit, Count, Digest, Loss, PromptFormat, Score, ShortText
-from bitagent_crds.minermodel import Engine, ModelFacts
-from bitagent_crds.schema import Model
+from bitagent_crds.evaluation import Evaluation, RunSpec
+from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
+from bitagent_crds.minermodel import ModelFacts
+from bitagent_crds.printable import escape_all
+from bitagent_crds.results import Unanswered
+from bitagent_crds.schema import Model, Open, StatusModel
 from bitagent_crds.tasks import Tasks
 
 EXIT_OK = 0
@@ -33,15 +37,32 @@ TERMINATION_LOG = "/dev/termination-log"
 
 
 class JobKind(StrEnum):
-    """What a Job does."""
+    """Kind of a Job document."""
 
     FETCH = "Fetch"
     TASK_SET = "TaskSet"
     EVALUATE = "Evaluate"
 
 
+CacheId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+"""`names.cache_id` of a cached model."""
+
+
+class CacheRoom(Model):
+    """What an operator knows about the models in the cache, for a fetch that needs room."""
+
+    in_use: list[CacheId] = []
+    """Models that a running round has yet to evaluate: never removed."""
+    done: list[CacheId] = []
+    """Models that a running round has evaluated, and none will: removed first."""
+    same_hotkey: list[CacheId] = []
+    """Other models of the same hotkey: its share of the cache holds them and the new one."""
+    share_bytes: Count = 0
+    """Share of one hotkey; 0: unlimited."""
+
+
 class FetchJob(Model):
-    """Resolve a model's revision, judge its safety by headers, download it into the cache.
+    """Resolve a model's revision, check its safety by headers, and download it into the cache.
 
     The hub's address and token come from the environment (HF_ENDPOINT, HF_TOKEN), as every hub client reads them.
     """
@@ -54,80 +75,127 @@ class FetchJob(Model):
     directory: str | None = None
     """Absolute path of a mounted model directory, instead of `repo`."""
     cache_dir: str
-    """Absolute path of the mounted model cache; the model goes to `layout.cached_model(...)` below it."""
+    """Absolute path of the mounted model cache; the model is written to `names.cached_model_path(...)` below it."""
     max_bytes: Count
-    """Largest total size of the files to fetch."""
+    """Maximum total size of the files to fetch."""
     cache_max_bytes: Count
-    """Size that the cache is kept under by removing the models used longest ago; 0: unlimited."""
+    """Maximum size of the cache, kept by removing models; 0: unlimited."""
+    resolve_only: bool = False
+    """Return only the commit that the revision stands for."""
+    room: CacheRoom = CacheRoom()
+    """Which models may be removed."""
 
 
-class FetchSummary(Model):
+class FetchSummary(StatusModel):
     """Outcome of a FetchJob."""
 
-    reason: Reason
-    """Fetched, or what was wrong."""
+    reason: AnyReason
+    """Fetched; Resolved if only that was asked for; CacheFull if the files wait for room; or the cause of the
+    failure."""
     message: str = ""
     facts: ModelFacts | None = None
-    """Present as soon as the repository could be read, also for an unsafe model if its headers were sound."""
+    """Present if the repository could be read, also for an unsafe model whose headers are sound."""
+    commit: Commit | None = None
+    """The commit that the revision stands for, if only that was asked for."""
 
 
 class TaskSetJob(Model):
     """Build a round's task set.
 
-    What needs a key finds it in the environment: `source_key(i)` for `tasks.sources[i]`, `alteration_key(i)` for `tasks.alterations[i]`;
-    the hub's address comes from HF_ENDPOINT.
+    Keys come from the environment: `source_key(i)` for `tasks.sources[i]`, `alteration_key(i)` for
+    `tasks.alterations[i]`. The hub's address comes from HF_ENDPOINT.
     """
 
     kind: Literal[JobKind.TASK_SET] = JobKind.TASK_SET
     tasks: Tasks
     """The round's tasks, as in its spec."""
+    evaluation: Evaluation = Evaluation()
+    """The round's evaluation, as in its spec; a scorer or prompt format that the image does not have is refused."""
     files: dict[Annotated[str, Field(pattern=r"^[0-9]+$")], str] = {}
     """Absolute path of the mounted file of each JSONL source that is mounted, by its index in `tasks.sources`."""
     out_dir: str
-    """Absolute path of the directory that gets tasks.jsonl and manifest.json."""
+    """Absolute path of the directory to write tasks.jsonl and manifest.json to."""
 
 
-class TaskSetSummary(Model):
+class TaskSetSummary(StatusModel):
     """Outcome of a TaskSetJob."""
 
-    reason: Reason
-    """TasksReady, or TasksFailed when the spec cannot be met (exit 78: not worth a second try)."""
+    reason: AnyReason
+    """TasksReady, or TasksFailed, UnjudgeableTasks, UnknownScorer or UnknownPromptFormat when the spec cannot be
+    satisfied (exit 78: a second attempt would fail alike)."""
     message: str = ""
     digest: Digest | None = None
     count: Count = 0
+    baseline: Score | None = None
+    """Score of the best constant answer by the round's scorer; None if there is none to compare with."""
+
+
+class MemoryLimits(Model):
+    """The parts of a round's admission that bound the memory of one evaluation."""
+
+    max_parameters: Count | None = None
+    """Largest number of parameters that the round admits; None: no limit."""
+    max_memory_bytes: Count | None = None
+    """Largest need of memory that the round admits; None: that of the largest model of a known shape."""
 
 
 class EvaluateJob(Model):
-    """Evaluate one model on a task set."""
+    """Evaluate one model on a task set. On the wire the fields of `run` are members of the document itself."""
 
     kind: Literal[JobKind.EVALUATE] = JobKind.EVALUATE
     model_dir: str
     """Absolute path of the model's files, read-only."""
     task_set_dir: str
     """Absolute path of tasks.jsonl and manifest.json, read-only."""
-    task_set_digest: Digest
-    """Digest that tasks.jsonl must have."""
     out_dir: str
-    """Absolute path of the results; an earlier attempt's answers there are taken over."""
-    repo: str
-    """Where the model came from, for provenance."""
-    commit: Commit
-    weights_digest: Digest
-    prompt_format: PromptFormat
-    """The round's format if it names one, else the model's; Auto leaves the choice to the evaluator."""
-    max_tokens: Count
-    scorer: Scorer = Scorer.BFCL
-    """How answers are judged."""
-    loss: LossParameters | None = None
-    """How losses are measured, for scorer Loss; None: the defaults."""
-    engine: Engine = Engine()
+    """Absolute path of the results; answers of an earlier attempt there are reused."""
+    memory_limits: MemoryLimits | None = None
+    """What the round admits, to decide whose fault a lack of memory is; None: no limits."""
+    run: RunSpec
+    """What is run; commit and weights digest are required, and tasks.jsonl must have its task-set digest."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest_run(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "run" in data:
+            return data
+        names = {n for name, field in RunSpec.model_fields.items() for n in (name, field.alias)}
+        own = {name: value for name, value in data.items() if name not in names}
+        return own | {"run": {name: value for name, value in data.items() if name in names}}
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> EvaluateJob:
+        if self.run.commit is None or self.run.weights_digest is None:
+            raise ValueError("commit and weightsDigest are required")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _flatten_run(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = write(self)
+        run: dict[str, Any] = content.pop("run")
+        return content | run
 
 
-class EvaluateSummary(Model):
+class HardwareFacts(StatusModel):
+    """Hardware and engine of one evaluation. Two evaluations had the same surroundings if all fields are equal."""
+
+    name: ShortText
+    """Model name of the GPU, or of the processor."""
+    gpus: Count = 0
+    """Number of GPUs; 0 for the CPU."""
+    memory_bytes: Count = 0
+    """Total memory of one GPU; 0 for the CPU."""
+    driver: ShortText = ""
+    """Version of the GPU's kernel driver; empty if unknown."""
+    engine: ShortText = ""
+    """Name and version of the inference engine."""
+
+
+class EvaluateSummary(StatusModel):
     """Outcome of an EvaluateJob."""
 
-    reason: Reason
-    """Evaluated, or the model's fault, or an infrastructure fault."""
+    reason: AnyReason
+    """Evaluated, or a fault of the model or the infrastructure."""
     message: str = ""
     score: Score | None = None
     """Present when evaluated; "0.000000" for a model's fault."""
@@ -135,38 +203,59 @@ class EvaluateSummary(Model):
     total: Count = 0
     loss: Loss | None = None
     """Mean loss of all samples, with scorer Loss."""
-    batch_losses: list[Loss] | None = None
+    batch_losses: Annotated[list[Loss], Field(max_length=32)] | None = None
     """Mean losses of the parts of the samples, in order, with scorer Loss."""
     result_digest: Digest | None = None
     """SHA-256 of results/manifest.json."""
+    answer_sketch: AnswerSketch | None = None
+    """Fingerprint of the answers, to compare models of one task set; None with losses."""
     task_set_digest: Digest | None = None
     resumed: Count = 0
-    """Answers taken over from an earlier attempt."""
+    """Number of answers reused from an earlier attempt."""
+    unanswered: dict[Annotated[Unanswered, Open()], Count] | None = None
+    """Number of tasks without an answer that counts, by cause; absent if all have one."""
     seconds: PhaseSeconds | None = None
     device: ShortText = ""
+    """Devices of all attempts that generated answers, in words."""
+    hardware: HardwareFacts | None = None
+    """Hardware of this attempt, also after a failure; absent if the attempt used none."""
 
 
 AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob, Field(discriminator="kind")]
 ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob] = TypeAdapter(AnyJob)
 
 
+def exit_code(reason: Reason) -> int:
+    """Return the exit code of a process that ends with `reason`."""
+    if reason.fault.final:
+        return EXIT_MODEL_FAULT
+    return EXIT_INFRASTRUCTURE if reason.fault is Fault.INFRASTRUCTURE else EXIT_OK
+
+
 def source_key(index: int) -> str:
-    """Environment variable with the token or API key of `tasks.sources[index]`."""
+    """Return the environment variable for the token or API key of `tasks.sources[index]`."""
     return f"SOURCE_{index}_KEY"
 
 
 def alteration_key(index: int) -> str:
-    """Environment variable with the API key of `tasks.alterations[index]`."""
+    """Return the environment variable for the API key of `tasks.alterations[index]`."""
     return f"ALTERATION_{index}_KEY"
 
 
 def termination_message(summary: Model) -> str:
-    """The summary as JSON that fits a termination message; an over-long `message` is cut, the rest never is."""
-    text = summary.model_dump_json(by_alias=True, exclude_none=True)
+    """Return the summary as JSON that fits a termination message, all of it printable.
+
+    Only `message` is cut, if it is too long.
+    """
+    plain = escape_all(summary.model_dump(mode="json", by_alias=True, exclude_none=True))
+    text = _compact(plain)
     excess = len(text.encode()) - TERMINATION_MESSAGE_BYTES
-    message = getattr(summary, "message", "")
-    while excess > 0 and message:
-        message = message[: max(0, len(message) - max(excess, 16))]
-        text = summary.model_copy(update={"message": message}).model_dump_json(by_alias=True, exclude_none=True)
+    while excess > 0 and plain.get("message"):
+        plain["message"] = plain["message"][: max(0, len(plain["message"]) - max(excess, 16))]
+        text = _compact(plain)
         excess = len(text.encode()) - TERMINATION_MESSAGE_BYTES
     return text
+
+
+def _compact(plain: object) -> str:
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

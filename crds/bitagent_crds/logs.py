@@ -1,4 +1,4 @@
-"""The one form of a log line in pods: whoever collects logs reads all parts alike."""
+"""The log formats: JSON in pods, one record a line, and text on terminals. Both show printable characters only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from bitagent_crds.printable import BREAKS, escape_all, escape_unprintable
+
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON line: time (UTC, milliseconds), level, logger, message, and the traceback if there is one."""
+    """Format a record as one JSON line: time (UTC, milliseconds), level, logger, message, and traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -20,4 +22,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(escape_all(line), ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """Format a record as text for a terminal, which no message can steer."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback if there is one."""
+        return escape_unprintable(super().format(record), keep=BREAKS)

@@ -1,14 +1,24 @@
-"""MinerModel: one submission. Facts and hard safety belong to the model; what a competition allows is each round's policy."""
+"""MinerModel: one submitted model, its facts and its safety. Each round defines which models it admits."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_serializer,
+    model_validator,
+)
 
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.fields import (
+    BuiltinPromptFormat,
     Commit,
     Count,
     Digest,
@@ -17,14 +27,15 @@ from bitagent_crds.fields import (
     Name,
     ObjectName,
     Path,
-    PromptFormat,
+    PromptFormatName,
     Repo,
     Revision,
     Score,
     ShortText,
+    SimilaritySketch,
     Time,
 )
-from bitagent_crds.schema import Column, Kind, Model, Resource, cel, exactly_one, rules
+from bitagent_crds.schema import Column, Kind, Model, Resource, StatusModel, cel, exactly_one, has_exactly_one, rules
 
 
 class HuggingFaceSource(Model):
@@ -33,13 +44,14 @@ class HuggingFaceSource(Model):
     repo: Repo
     """repo is the repository, `owner/name`."""
     revision: Revision = "main"
-    """revision is a branch, tag or commit. A branch or tag is resolved to a commit once per round; quantised variants are ordinary revisions."""
+    """revision is a branch, tag or commit. A branch or tag is resolved to a commit once per round. Quantised variants
+    are ordinary revisions."""
     token_secret_ref: JobSecretKey | None = None
-    """tokenSecretRef is the key of a Secret that holds a hub token, for private or gated repositories; only the fetch Job sees it."""
+    """tokenSecretRef is a hub token for private or gated repositories; only the fetch Job sees it."""
 
 
 class VolumeSource(Model):
-    """A directory of a PersistentVolumeClaim in the same namespace, for models that are on no hub."""
+    """A directory of a PersistentVolumeClaim in the same namespace, for models outside a hub."""
 
     claim_name: ObjectName
     """claimName is the PersistentVolumeClaim; the fetch Job mounts it read-only."""
@@ -48,28 +60,32 @@ class VolumeSource(Model):
 
 
 class ModelSource(Model):
-    """Where the model's files are; exactly one member is set."""
+    """Location of the model's files; exactly one member is set."""
 
     model_config = {"json_schema_extra": rules(exactly_one("huggingFace", "volume"))}
 
     hugging_face: HuggingFaceSource | None = None
-    """huggingFace is a repository on the hub that the operator is configured with."""
+    """huggingFace is a repository on the hub of the operator's configuration."""
     volume: VolumeSource | None = None
     """volume is a directory of a PersistentVolumeClaim."""
 
+    @model_validator(mode="after")
+    def _has_one(self) -> ModelSource:
+        return has_exactly_one(self, "hugging_face", "volume")
+
 
 class Miner(Model):
-    """Who submitted the model."""
+    """The miner who submitted the model."""
 
     hotkey: Hotkey
-    """hotkey is the miner's account (ss58); the validator pays it for this model's score."""
+    """hotkey is the miner's account (SS58); the validator weights it by this model's score."""
     commit_block: Count | None = None
-    """commitBlock is the block of the miner's commitment. Of models with equal weights the earliest commitBlock owns the score. The revision
-    must then be that commit."""
+    """commitBlock is the block of the miner's commitment. Of models with equal weights the earliest commitBlock owns
+    the score. The revision must then be that commit."""
 
 
 class DType(StrEnum):
-    """Number format of weights and activations in the engine."""
+    """Number format of weights and activations in the inference engine."""
 
     AUTO = "Auto"
     BFLOAT16 = "BFloat16"
@@ -77,70 +93,140 @@ class DType(StrEnum):
     FLOAT32 = "Float32"
 
 
-class Engine(Model):
-    """Bounded choices for the inference engine; free arguments are never accepted."""
+class EngineChoices(Model):
+    """Choices for the inference engine; arbitrary arguments are never accepted."""
 
     dtype: DType = DType.AUTO
-    """dtype is the number format in the engine; Auto takes the checkpoint's own."""
+    """dtype is the number format in the engine; Auto is the checkpoint's own."""
     max_model_length: Annotated[int, Field(ge=256, le=131072)] | None = None
-    """maxModelLength bounds prompt plus answer, in tokens; absent: as long as the task set needs and the model allows."""
+    """maxModelLength limits prompt and answer together, in tokens; absent: as many as the task set needs and the model
+    allows."""
+
+
+class LaterChoices(EngineChoices):
+    """Choices with something that only a later version knows: kept as they were written, never run by this one."""
+
+    written: dict[str, Any]
+
+    @model_serializer(mode="plain")
+    def _as_written(self) -> dict[str, Any]:
+        return self.written
+
+
+def _read_choices(value: object, known: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return known(value)
+    except ValidationError:
+        if not isinstance(value, dict):
+            raise
+        return LaterChoices(written=value)
+
+
+FrozenChoices = Annotated[SerializeAsAny[EngineChoices], WrapValidator(_read_choices)]
+"""Choices in a status, perhaps frozen there by a later version."""
+PRESERVED: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
+"""Schema of such choices: an API server with older definitions stores what it does not know."""
 
 
 class MinerModelSpec(Model):
-    """What is submitted."""
+    """The submission."""
 
     model_config = {
         "json_schema_extra": rules(
             cel(
                 "!has(self.miner) || !has(self.miner.commitBlock) || !has(self.source.huggingFace) || "
                 "self.source.huggingFace.revision.matches('^[0-9a-f]{40}$')",
-                "commitBlock belongs to a commit: give its 40 digits as revision, because what a branch or tag names can be replaced after that block",
+                "commitBlock belongs to a commit: give its 40 digits as revision, because what a branch or tag names "
+                "can be replaced after that block",
             )
         )
     }
 
     source: ModelSource
-    """source says where the files are."""
+    """source is the location of the files."""
     miner: Miner | None = None
-    """miner is who submitted the model; absent for models that take part in no subnet."""
-    prompt_format: PromptFormat = PromptFormat.AUTO
-    """promptFormat is how tasks become prompts for this model, when the round leaves it open."""
-    engine: Engine = Engine()
-    """engine bounds how the model is run."""
+    """miner submitted the model; absent for models outside any subnet."""
+    prompt_format: PromptFormatName = BuiltinPromptFormat.AUTO
+    """promptFormat is the format of this model's prompts, when the round leaves it open: Auto, Bfcl, BitAgent,
+    ChatTemplate, Hammer, Alpaca, Vicuna, ChatML, Llama2, or one of a package in the evaluator image."""
+    engine: EngineChoices = EngineChoices()
+    """engine has the choices for the inference engine."""
     suspend: bool = False
     """suspend keeps the model out of new rounds and stops fetching it."""
 
 
-class ModelFacts(Model):
-    """What the fetch Job established about one commit, from headers and small files only."""
+class MemoryShape(StatusModel):
+    """The numbers of a model that decide how much memory an evaluation needs; see `bitagent_crds.memory`."""
+
+    numbers: Count
+    """numbers of the weights that are loaded in the engine's number format; a tied head counts once."""
+    packed_bytes: Count = 0
+    """packedBytes is the size of quantised weights, which are loaded as they are stored."""
+    number_bytes: Annotated[int, Field(ge=2, le=4)] = 2
+    """numberBytes is the size of one number in the checkpoint's own format."""
+    cache_numbers: Count
+    """cacheNumbers is how many numbers the keys and values of one token are."""
+    layer_width: Count
+    """layerWidth is the width of the hidden state and of the inner layer together."""
+    vocabulary: Count
+    """vocabulary is the number of tokens."""
+    positions: Count
+    """positions is the longest sequence that the model allows, in tokens."""
+
+
+class ModelFacts(StatusModel):
+    """Facts about one commit, which the fetch Job reads from headers and small files only."""
 
     commit: Commit
     """commit is the resolved commit; for a volume source the first 40 hex digits of the files' digest."""
     size_bytes: Count
-    """sizeBytes is the total size of the files that are fetched."""
+    """sizeBytes is the total size of the fetched files."""
     parameters: Count
-    """parameters is the number of parameters by the weight headers; packed quantised weights count unpacked."""
+    """parameters is the number of parameters by the weight headers; packed quantised weights are counted unpacked."""
     architecture: ShortText
     """architecture is the class named in the configuration, such as Qwen2ForCausalLM."""
     license: ShortText = ""
     """license is the licence named in the repository's card, in lower case; empty when none is named."""
     quantization: ShortText = ""
     """quantization is the method in the configuration (gptq, awq, ...); empty for plain weights."""
-    weights_digest: Digest
-    """weightsDigest identifies the weights: equal digests are equal models, whatever the repository or commit is called."""
+    weights_digest: Digest | None = None
+    """weightsDigest identifies the weights as tensors in bfloat16, whatever their names, files, shards and dtype: equal
+    digests are copies. Absent if the weights were not read, as of an unsafe model."""
     template_digest: Digest | None = None
-    """templateDigest is the SHA-256 of the chat template; absent when the model ships none."""
+    """templateDigest is the SHA-256 of the chat template; absent when the model has none."""
+    tokenizer_digest: Digest | None = None
+    """tokenizerDigest identifies the tokenizer by all that decides ids and texts, whatever its padding, truncation and
+    way of writing. Absent for an unsafe model, and in facts that an earlier version recorded."""
+    model_digest: Digest | None = None
+    """modelDigest identifies everything that decides the model's answers: weights, tokenizer, chat template,
+    configuration and generation settings, byte for byte. Absent in facts that an earlier version recorded."""
+    similarity: SimilaritySketch | None = None
+    """similarity is a sketch of the weights that permutations, scaling and small noise hardly change; the sketches of
+    two models are compared to find near copies. Absent if the weights were not read."""
+    memory: MemoryShape | None = None
+    """memory has what decides the need of memory. Absent in facts that an earlier version recorded."""
 
 
 class ResolvedModel(ModelFacts):
-    """Facts, and when they were read."""
+    """Facts about a commit, and the time at which they were read."""
 
     at: Time
-    """at is when the revision was resolved."""
+    """at is the time at which the revision was resolved."""
 
 
-class RoundScore(Model):
-    """The outcome of one round for this model."""
+class Resolution(StatusModel):
+    """The commit that a branch, tag or directory stood for at one time; its files may not be fetched yet."""
+
+    commit: Commit
+    """commit is the resolved commit; for a volume source the first 40 hex digits of the files' digest."""
+    generation: Annotated[int, Field(ge=0)]
+    """generation is that of the spec whose revision was resolved."""
+    at: Time
+    """at is the time at which it was resolved."""
+
+
+class RoundScore(StatusModel):
+    """Outcome of one round for this model."""
 
     round: Name
     """round is the EvalRound."""
@@ -149,20 +235,25 @@ class RoundScore(Model):
     rank: Annotated[int, Field(ge=1)]
     """rank is the place in the round, 1 is best; equal scores share a rank."""
     at: Time
-    """at is when the round completed."""
+    """at is the time at which the round completed."""
 
 
-class MinerModelStatus(Model):
-    """What is known of the submission."""
+class MinerModelStatus(StatusModel):
+    """Observed state of the submission."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """observedGeneration is the generation of the spec that this status describes."""
     resolved: ResolvedModel | None = None
-    """resolved holds the facts of the commit that the revision points to."""
+    """resolved has the facts about the commit that the revision points to."""
+    resolution: Resolution | None = None
+    """resolution is what a branch, tag or directory stood for when a round last fixed its models; absent for a
+    commit."""
+    attempted: Commit | None = None
+    """attempted is the commit that the last fetch was about, if a round had fixed it."""
     latest: RoundScore | None = None
     """latest is the outcome of the last complete round."""
     history: Annotated[list[RoundScore], Field(max_length=10)] = []
-    """history holds the last ten outcomes, newest first."""
+    """history has the last ten outcomes, newest first."""
     conditions: Conditions = []
     """conditions are Resolved, Safe, Fetched and Evaluated."""
 
@@ -189,6 +280,6 @@ class MinerModel(Resource):
         ),
     )
     spec: MinerModelSpec
-    """spec is what was submitted."""
+    """spec is the submission."""
     status: MinerModelStatus | None = None
     """status is written by the operator."""

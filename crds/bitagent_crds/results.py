@@ -1,9 +1,7 @@
-"""Files between the parts: tasks, responses, verdicts and their manifests. JSON Lines, UTF-8, snake_case keys.
+"""Files of results: responses, verdicts and their manifest. JSON Lines, UTF-8, snake_case keys.
 
-    taskset/  tasks.jsonl (Task a line)  manifest.json (TaskSetManifest)
-    results/  responses.jsonl (Response a line)  verdicts.jsonl (Verdict a line)  manifest.json (ResultsManifest)  summary.json (EvaluateSummary)
-
-Readers accept what they do not know (a newer writer), writers write only what is here; `schema_version` moves when a meaning changes.
+results/  responses.jsonl (Response a line)  verdicts.jsonl (Verdict a line)  manifest.json (ResultsManifest)
+          summary.json (EvaluateSummary)
 """
 
 from __future__ import annotations
@@ -11,290 +9,225 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from bitagent_crds.evaluation import LossParameters, Scorer
-from bitagent_crds.fields import Commit, Digest, Loss, PromptFormat, Score
-
-SCHEMA_VERSION = 1
-
-
-class FileModel(BaseModel):
-    """Base of everything that is written to a file: frozen, and open to members of newer versions."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, ser_json_inf_nan="strings")
-    _later: ClassVar[frozenset[str]] = frozenset()
-    """Members that came after others were written and signed: left out while they have nothing to say, so that old content keeps its digest."""
-
-    @model_serializer(mode="wrap")
-    def _without_silent_members(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = write(self)
-        return {
-            name: value for name, value in content.items() if name not in self._later or value not in (None, [], {}, "")
-        }
-
-
-class Expects(StrEnum):
-    """What a right answer to a task looks like."""
-
-    CALLS = "Calls"
-    """The calls of the ground truth."""
-    NO_CALL = "NoCall"
-    """No call at all (BFCL irrelevance)."""
-    ANY_CALL = "AnyCall"
-    """At least one call, whichever (BFCL relevance)."""
-    STATE = "State"
-    """In a conversation: after each turn the systems are in the state, and gave the results, that the reference calls lead to."""
-    TEXT = "Text"
-    """The text of `reference`; only its loss is measured."""
-
-
-class Language(StrEnum):
-    """The language whose syntax the functions and calls of a task are written in."""
-
-    PYTHON = "Python"
-    JAVA = "Java"
-    JAVASCRIPT = "JavaScript"
-
-
-class AlterationRecord(FileModel):
-    """One alteration of one task."""
-
-    name: str
-    """Registry name, such as `FunctionMask`."""
-    parameters: dict[str, Any]
-    """What it chose: enough to see the way back, such as `{"get_weather": "kq3v9"}` for a mask."""
-
-
-class Conversation(FileModel):
-    """A task of several turns, whose calls act on simulated systems (BFCL multi-turn)."""
-
-    turns: list[list[dict[str, Any]]]
-    """The user's messages of each turn; those of the first are also the task's `messages`."""
-    ground_truth: list[list[str]]
-    """Reference calls of each turn, as Python source: what the state after the turn is compared with."""
-    classes: list[str]
-    """Names of the simulated systems that take part."""
-    initial_state: dict[str, Any]
-    """What each system is loaded with, by its name."""
-    held_back: dict[str, list[dict[str, Any]]] = {}
-    """Functions that are missing at first and offered from a turn on, by the turn's index."""
-    long_context: bool = False
-    """Whether the systems are filled with much irrelevant content."""
-
-
-class Task(FileModel):
-    """One question with the functions that may answer it."""
-
-    _later: ClassVar[frozenset[str]] = frozenset({"conversation", "reference"})
-
-    id: str = Field(min_length=1, max_length=256)
-    """Unique in the task set."""
-    source: str
-    """Registry name of the source, such as `bfcl`."""
-    category: str
-    """The source's category; scores are also given per category."""
-    messages: list[dict[str, Any]]
-    """Chat messages, `{"role", "content"}`."""
-    functions: list[dict[str, Any]]
-    """Function descriptions in BFCL's form: `{"name", "description", "parameters": {"type": "dict", "properties", "required"}}`."""
-    expects: Expects = Expects.CALLS
-    """What a right answer looks like."""
-    language: Language = Language.PYTHON
-    """Syntax of functions and calls."""
-    alterations: list[AlterationRecord] = []
-    """What was done to the task, in order."""
-    parent: Task | None = None
-    """The task before any alteration; None when there was none."""
-    ground_truth: list[dict[str, dict[str, list[Any]]]] | None = None
-    """One `{function: {argument: [allowed values]}}` per expected call, BFCL's possible answers; "" among the values marks an optional argument. None unless `expects` is Calls."""
-    conversation: Conversation | None = None
-    """The further turns, when `expects` is State."""
-    reference: str | None = None
-    """The text whose loss is measured; a task that expects Text needs one."""
-
-    @model_validator(mode="after")
-    def _check_what_is_expected(self) -> Task:
-        talk = self.conversation
-        if (self.expects is Expects.STATE) != (talk is not None):
-            raise ValueError("conversation belongs to expects State, and is needed there")
-        if talk is not None and not 0 < len(talk.turns) == len(talk.ground_truth):
-            raise ValueError(
-                f"conversation has {len(talk.turns)} turns and reference calls for {len(talk.ground_truth)}: it needs as many, and one at least"
-            )
-        if self.expects is Expects.TEXT and self.reference is None:
-            raise ValueError("expects Text needs a reference")
-        return self
+from bitagent_crds.evaluation import (
+    Aggregation,
+    BuiltinScorer,
+    LossNormalization,
+    LossParameters,
+    RunSpec,
+    ScorerName,
+    Thinking,
+)
+from bitagent_crds.fields import Commit, Count, Digest, Loss, PromptFormatName, Score
+from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.schema import SCHEMA_VERSION, FileModel
+from bitagent_crds.task_set import Baseline, TaskSetManifest
 
 
 class Response(FileModel):
     """A model's answer to one task."""
 
-    _later: ClassVar[frozenset[str]] = frozenset({"turns", "loss", "loss_tokens"})
+    _later: ClassVar[frozenset[str]] = frozenset({"turns", "loss", "loss_tokens", "loss_bytes"})
 
     id: str
     """The task's id."""
     text: str
-    """The answer as decoded, special tokens left out."""
+    """The decoded answer, without special tokens."""
     finish_reason: str
-    """`stop`, or `length` when the token limit cut the answer."""
+    """`stop`, or `length` if the token limit cut the answer."""
     prompt_tokens: int = Field(ge=0)
     completion_tokens: int = Field(ge=0)
     turns: list[list[str]] = []
     """In a conversation: the text of each step of each turn; `text` is the last one."""
     loss: float | None = None
-    """Mean negative log-likelihood of the reference text, in nats per token; infinite when it could not be measured."""
+    """Negative log-likelihood of the reference text in nats per UTF-8 byte, or per token if `loss_bytes` is None;
+    infinite if it could not be measured."""
     loss_tokens: int | None = None
-    """Tokens of the reference that `loss` is the mean over."""
+    """Number of tokens that were measured."""
+    loss_bytes: int | None = None
+    """Number of UTF-8 bytes of the text that was measured, by which the nats of its tokens are divided; None for a
+    loss per token."""
+
+
+class Unanswered(StrEnum):
+    """Why a task has no answer that counts; the `error` of its verdict. All are the model's own doing."""
+
+    NO_RESPONSE = "no_response"
+    """Its prompt leaves no room for an answer within the model's own limit."""
+    PROMPT_REFUSED = "prompt_refused"
+    """The model's template, or the endpoint, rejects the conversation."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """Its prompt is longer than the run's maxPromptTokens."""
+    BUDGET_EXCEEDED = "budget_exceeded"
+    """The tokens that the model may generate in all were spent on earlier tasks."""
+    TIME_EXCEEDED = "time_exceeded"
+    """The time for generating was over; which tasks are left depends on the machine."""
+
+
+class NoteKind(StrEnum):
+    """What a note on a model's files is about."""
+
+    TEMPLATE = "Template"
+    """The chat template, and what it is made of."""
+    TURN_END = "TurnEnd"
+    """The template ends an answer with something that ends no generation."""
 
 
 class Verdict(FileModel):
-    """The judgement of one answer."""
+    """Score of one answer."""
 
-    _later: ClassVar[frozenset[str]] = frozenset({"loss"})
+    _later: ClassVar[frozenset[str]] = frozenset({"loss", "kind"})
 
     id: str
     """The task's id."""
     category: str
     """The task's category."""
     passed: bool
-    """Whether the answer is fully right by the scorer's rule."""
+    """Whether the answer is entirely right by the scorer's rule."""
     score: float = Field(default=0.0, ge=0.0, le=1.0)
-    """The task's share of the score."""
+    """Score of the task, from 0 to 1."""
     criteria: dict[str, tuple[float, float]] = {}
-    """Points and possible points by criterion, for scorers that have criteria."""
+    """Points and possible points by criterion, for scorers with criteria."""
     error: str = ""
-    """The checker's error type, such as `value_error:string`; empty when passed."""
+    """The checker's error type, such as `value_error:string`; empty if passed."""
     detail: str = ""
-    """What was wrong, for people."""
+    """Human-readable explanation of the error."""
     loss: float | None = None
-    """The loss behind `score`, with scorer Loss."""
-
-
-class SourceManifest(FileModel):
-    """What one source gave to a task set."""
-
-    _later: ClassVar[frozenset[str]] = frozenset({"skipped"})
-
-    source: str
-    """Registry name."""
-    version: str
-    """Version of the data: a package version or the digest of a file."""
-    parameters: dict[str, Any]
-    """The source's parameters, as in the round's spec."""
-    count: int
-    """Tasks taken."""
-    skipped: dict[str, int] = {}
-    """Rows that cannot be read as a task, by reason."""
-
-
-class AlterationManifest(FileModel):
-    """What one alteration did to a task set."""
-
-    _later: ClassVar[frozenset[str]] = frozenset({"version"})
-
-    name: str
-    """Registry name."""
-    parameters: dict[str, Any]
-    """Its parameters, as in the round's spec."""
-    applied: int
-    """Tasks that it changed."""
-    skipped: dict[str, int]
-    """Tasks that it left alone, by reason."""
-    version: str = ""
-    """What it was done with, where that is not this program alone, such as the name and version of an embedding model."""
-
-
-class TaskSetManifest(FileModel):
-    """Provenance of a task set."""
-
-    _later: ClassVar[frozenset[str]] = frozenset({"files", "spec"})
-
-    schema_version: int = SCHEMA_VERSION
-    digest: Digest
-    """SHA-256 of tasks.jsonl."""
-    count: int
-    """Number of tasks."""
-    seed: str
-    """The seed that every choice follows from."""
-    sources: list[SourceManifest]
-    """What each source gave, in the order of the spec."""
-    alterations: list[AlterationManifest] = []
-    """What was done to the drawn tasks, in the order of the spec."""
-    categories: dict[str, int]
-    """Number of tasks per category."""
-    builder: str
-    """Program and version that built it."""
-    files: dict[str, Digest] = {}
-    """Digests of further files beside tasks.jsonl, such as the answers of a rewriter that a rebuild takes over."""
-    spec: dict[str, Any] = {}
-    """The spec that it was built by, as `Tasks` on the wire: what a rebuild follows."""
+    """The loss from which `score` was computed, with scorer Loss."""
+    kind: str = ""
+    """Kind of the task, if kinds weigh equally in the model's score."""
 
 
 class CategoryScore(FileModel):
-    """Outcome in one category."""
+    """Result in one category."""
 
     passed: int
     total: int
     score: Score = "0.000000"
     """Mean of the tasks' scores."""
     interval: tuple[Score, Score] | None = None
-    """95 % confidence interval of `score` by bootstrap over tasks; None where it was not computed."""
+    """95 % confidence interval of `score`: Wilson's, or for losses by bootstrap over tasks; None if not computed."""
 
 
 class ResultsManifest(FileModel):
-    """Provenance of results: enough for a stranger to reproduce them."""
+    """Provenance of results: everything that is needed to reproduce them.
+
+    The fields of the run are flat, and `choices` is not interpreted when a manifest is read, so that a report can be
+    made of results that only another version can reproduce. `recorded` and `run` convert from and to a RunSpec.
+    """
 
     _later: ClassVar[frozenset[str]] = frozenset(
-        {"loss", "batch_losses", "leaderboard", "task_set", "syntaxes", "choices", "loss_parameters"}
+        {
+            *("loss", "batch_losses", "leaderboard", "task_set", "syntaxes", "choices", "loss_parameters"),
+            *("aggregate", "kinds", "baseline"),
+            *("max_prompt_tokens", "mean_answer_tokens", "generate_seconds", "unanswered", "model_digest"),
+            "notes",
+            *("thinking", "max_thought_tokens"),
+        }
     )
 
     schema_version: int = SCHEMA_VERSION
     repo: str
-    """Repository or directory the model came from."""
+    """Repository or directory of the model."""
     commit: Commit | None
     """Commit of the model; None for a local directory."""
     weights_digest: Digest | None
-    """Digest of the weights, as in the model's facts; None when it was not established."""
+    """Digest of the weights, as in the model's facts; None if unknown."""
+    model_digest: Digest | None = None
+    """Digest of everything that decides the model's answers, as in its facts; None if unknown."""
     task_set_digest: Digest
     """Digest of the task set."""
-    prompt_format: PromptFormat
-    """The format that was used; never Auto."""
-    max_tokens: int
-    """Limit of one answer."""
+    prompt_format: PromptFormatName
+    """Prompt format that was used; never Auto."""
+    thinking: Thinking | None = None
+    """Whether the model was asked to think before it answers; None: not asked."""
+    max_tokens: Count
+    """Maximum length of one answer, in tokens."""
+    max_thought_tokens: Count | None = None
+    """Maximum length of the thought before an answer, in tokens; None: both share `max_tokens`."""
+    max_prompt_tokens: Count | None = None
+    """Maximum length of one prompt, in tokens; None: what the model allows."""
+    mean_answer_tokens: Count | None = None
+    """Generated tokens per task that the model could spend over all tasks; None: no such budget."""
+    generate_seconds: Count | None = None
+    """Seconds that the model could generate; None: no limit. Tasks that were left then (`unanswered`) may have an
+    answer in a repetition, and others none."""
     engine: dict[str, Any]
     """Arguments of the inference engine."""
     choices: dict[str, Any] = {}
-    """What the submission chose of the engine, as `Engine` on the wire; `engine` follows from it."""
+    """The submission's choices for the engine, as `EngineChoices` on the wire; `engine` follows from them."""
     packages: dict[str, str]
-    """Versions of the packages that shape the result."""
+    """Versions of the packages that influence the result."""
     device: str
     """Hardware the engine ran on."""
     dtype: str
-    """Number format in the engine."""
+    """Number format of weights and activations."""
     responses_digest: Digest
     """SHA-256 of responses.jsonl in the order of the tasks."""
     verdicts_digest: Digest
     """SHA-256 of verdicts.jsonl in the order of the tasks."""
-    scorer: Scorer = Scorer.BFCL
-    """How answers were judged."""
+    scorer: ScorerName = BuiltinScorer.BFCL
+    """Rule by which answers were scored."""
+    aggregate: Aggregation | None = None
+    """How the scores of tasks became the model's score; None: Mean."""
     score: Score
-    """Mean of the tasks' scores."""
+    """The model's score: the mean of the tasks' scores, or of those of the kinds of tasks (`aggregate`)."""
     interval: tuple[Score, Score] | None = None
-    """95 % confidence interval of `score` by bootstrap over tasks, seeded by the task set; None where it was not computed."""
+    """95 % confidence interval of `score`: Wilson's, or for losses by bootstrap over tasks, seeded by the task set;
+    None if not computed."""
     passed: int
     total: int
+    unanswered: dict[str, int] = {}
+    """Number of tasks without an answer that counts, by cause (`Unanswered`)."""
     categories: dict[str, CategoryScore]
-    """Outcome per category."""
+    """Result in each category."""
+    kinds: dict[str, CategoryScore] = {}
+    """Result in each kind of task, if kinds weigh equally."""
+    baseline: Baseline | None = None
+    """Score of the best constant answer to the same tasks; None if it was not computed."""
     leaderboard: dict[str, Score] = {}
-    """Columns as the BFCL leaderboard computes them, those whose categories were asked."""
+    """Columns of the BFCL leaderboard, as far as the task set has their categories."""
     loss: Loss | None = None
     """Mean loss of all samples, with scorer Loss."""
     batch_losses: list[Loss] = []
     """Mean losses of the parts of the samples, in order, with scorer Loss."""
     loss_parameters: LossParameters | None = None
-    """How losses were measured, with scorer Loss."""
+    """Parameters of scorer Loss."""
+    notes: dict[NoteKind, list[str]] = {}
+    """What in the model's files is likely to cost a score, in words; empty if nothing was noticed."""
     syntaxes: list[str] = []
-    """Answer syntaxes that were accepted, in the order in which they were tried."""
+    """Accepted answer syntaxes, in the order in which they were tried."""
     task_set: TaskSetManifest | None = None
-    """Manifest of the task set, when it came with one: what a rebuild follows."""
+    """Manifest of the task set, from which it can be rebuilt; None if it had none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_normalization(cls, data: Any) -> Any:
+        """Losses that were written before there was a choice are per token."""
+        given = data.get("loss_parameters") if isinstance(data, dict) else None
+        if not isinstance(given, dict) or "normalization" in given:
+            return data
+        return data | {"loss_parameters": given | {"normalization": LossNormalization.TOKEN}}
+
+    def run(self) -> RunSpec:
+        """Return what was run, with the prompt format that was used.
+
+        Raises ValidationError if this version does not know one of `choices`; the error's location is inside `choices`.
+        """
+        recorded_fields = {name: getattr(self, _RECORDED_AS.get(name, name)) for name in RunSpec.model_fields}
+        given = {name: value for name, value in recorded_fields.items() if value is not None}
+        return RunSpec(**given | {"engine": EngineChoices.model_validate(self.choices)})
+
+
+_RECORDED_AS = {"engine": "choices", "loss": "loss_parameters"}
+"""Fields of a RunSpec that have another name in a manifest, where `engine` and `loss` are what came out."""
+
+
+def recorded(run: RunSpec) -> dict[str, Any]:
+    """Return the fields of a ResultsManifest that record the run."""
+    fields = {_RECORDED_AS.get(name, name): value for name, value in run}
+    measured = run.loss_parameters if run.scorer == BuiltinScorer.LOSS else None
+    weighed = None if run.aggregate is Aggregation.MEAN else run.aggregate
+    return fields | {"choices": run.engine.to_wire(), "loss_parameters": measured, "aggregate": weighed}

@@ -1,4 +1,4 @@
-"""Validator: who pays, on which subnet, by which competitions and policy."""
+"""Validator: configuration of one subnet validator: chain endpoints, hotkey, competitions, weights policy."""
 
 from __future__ import annotations
 
@@ -10,80 +10,132 @@ from pydantic import Field
 from bitagent_crds.alterations import Alterations
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.evalround import EvalRoundTemplate
+from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
-from bitagent_crds.schema import Column, Kind, Model, Resource, cel, map_list, rules
-from bitagent_crds.sources import TaskSource
+from bitagent_crds.policies import (
+    BuiltinPolicy,
+    Duplicates,
+    PolicyName,
+    PolicyParameters,
+    Smoothing,
+    Standing,
+    Unscored,
+)
+from bitagent_crds.schema import Column, Kind, Model, Open, Resource, StatusModel, cel, map_list, rules
+from bitagent_crds.tasks import TaskSource
 
 Endpoint = Annotated[str, Field(max_length=256, pattern=r"^wss?://.+$")]
 
 
 class Chain(Model):
-    """How the chain is reached."""
+    """Connection to the chain."""
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=8)]
-    """endpoints are websocket addresses of chain nodes; the first that answers is used, the others are fall-backs."""
+    """endpoints are websocket addresses of chain nodes; the first that answers is used."""
 
 
 class Wallet(Model):
-    """The account that sets weights. Only a hotkey ever enters the cluster; the coldkey stays with its owner."""
+    """The account that sets weights. Only a hotkey enters the cluster, never the coldkey."""
 
     hotkey_secret_ref: SecretKey
-    """hotkeySecretRef is the key of a Secret that holds the hotkey file as the wallet tool writes it, unencrypted."""
+    """hotkeySecretRef is the hotkey file as the wallet tool writes it, unencrypted."""
 
 
 class Schedule(Model):
-    """When a competition's epochs begin."""
+    """Start of a competition's epochs."""
 
     every_blocks: Annotated[int, Field(ge=1, le=1000000)]
-    """everyBlocks is the length of an epoch: a new round begins at each block that is a multiple of it, plus `offset`."""
+    """everyBlocks is the length of an epoch: a round begins at each multiple of it, plus `offset`."""
     offset: Annotated[int, Field(ge=0, le=1000000)] = 0
     """offset shifts the epochs, in blocks."""
+    freeze_blocks: Annotated[int, Field(ge=1, le=100000)] = 25
+    """freezeBlocks is the time, in blocks, from a round's creation to the block whose hash its seed mixes with the
+    validator's secret: until then every revision must be resolved to a commit. At most half of `everyBlocks` counts."""
 
 
 class TasksTemplate(Model):
-    """A round's tasks without the seed, which is the hash of the block that begins the epoch."""
+    """A round's tasks without the seed, which mixes a block's hash with a secret of the validator."""
 
     sources: Annotated[list[TaskSource], Field(min_length=1, max_length=8)]
     """sources are drawn from by weight."""
     count: Annotated[int, Field(ge=1, le=20000)]
     """count is the number of tasks."""
     alterations: Alterations = []
-    """alterations change the drawn tasks, one after the other in this order."""
+    """alterations change the drawn tasks, in this order."""
+    secret_ref: SecretKey | None = None
+    """secretRef is a key from which the secret of each round's seed is derived: validators that share it, the
+    competition's id and its schedule draw the same tasks. Absent: the secret is derived from the hotkey."""
 
 
 class RoundTemplate(EvalRoundTemplate):
-    """The rounds of a competition."""
+    """Template of a competition's rounds."""
 
     tasks: TasksTemplate
-    """tasks says how the task set is made."""
+    """tasks defines the task set."""
 
 
-class Policy(StrEnum):
-    """How scores become weights."""
-
-    BITAGENT = "BitAgent"
-    """exp(5 x) of the score of the last complete round, normalised; a newly registered hotkey starts at the median; validators get nothing."""
+_PARAMETERS = {
+    BuiltinPolicy.BITAGENT: "bitAgent",
+    BuiltinPolicy.WIN_RATE: "winRate",
+    BuiltinPolicy.WINNER_TAKES_ALL: "winnerTakesAll",
+    BuiltinPolicy.FIXED: "fixed",
+}
+"""The member of `policyParameters` that belongs to each built-in policy."""
+_COMPETITION_RULES = rules(
+    *(
+        cel(
+            f"!has(self.policyParameters) || !has(self.policyParameters.{member}) || self.policy == '{policy}'",
+            f"policyParameters.{member} belongs to policy {policy}: remove it, or name that policy",
+        )
+        for policy, member in _PARAMETERS.items()
+    ),
+    cel(
+        "!has(self.policyParameters) || !has(self.policyParameters.plugin) || "
+        f"!(self.policy in [{', '.join(repr(str(policy)) for policy in BuiltinPolicy)}])",
+        "policyParameters.plugin belongs to a policy of a package: give the built-in policy's own member",
+    ),
+    cel(
+        f"self.policy != '{BuiltinPolicy.FIXED}' || (has(self.policyParameters) && has(self.policyParameters.fixed))",
+        "policy Fixed needs policyParameters.fixed: the hotkeys and their shares",
+    ),
+    cel(
+        f"self.policy != '{BuiltinPolicy.WIN_RATE}' || self.round.evaluation.scorer == '{BuiltinScorer.LOSS}'",
+        "policy WinRate compares losses: set round.evaluation.scorer to Loss",
+    ),
+)
 
 
 class Competition(Model):
-    """One competition: a series of rounds, one an epoch, that shares in the validator's weights."""
+    """One competition: a series of rounds, one per epoch, that determines a share of the validator's weights."""
+
+    model_config = {"json_schema_extra": _COMPETITION_RULES}
 
     id: Annotated[str, Field(max_length=16, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-    """id names the competition; rounds are named by validator, id and epoch."""
+    """id names the competition; a round is named after validator, id and epoch."""
     reward_share: Annotated[int, Field(ge=1, le=100)] = 100
-    """rewardShare is the percentage of the weights that this competition gives; all shares together are 100."""
+    """rewardShare is the percentage of the weights that this competition determines; all shares add up to 100."""
     schedule: Schedule
-    """schedule says when a round begins."""
+    """schedule defines the epochs."""
     round: RoundTemplate
     """round is the template of each round."""
-    policy: Policy = Policy.BITAGENT
-    """policy turns scores into weights."""
+    policy: PolicyName = BuiltinPolicy.BITAGENT
+    """policy is the rule by which scores become weights: BitAgent, WinRate, WinnerTakesAll, Fixed, or one of a package
+    in the validator image."""
+    policy_parameters: PolicyParameters | None = None
+    """policyParameters are the parameters of that policy; absent: its defaults."""
+    smoothing: Smoothing = Smoothing()
+    """smoothing defines over how many rounds a miner's results count."""
+    unscored: Unscored = Unscored.CARRY_FORWARD
+    """unscored is what a miner earns by a round in which all attempts at its model failed: CarryForward or Nothing."""
+    duplicates: Duplicates = Duplicates.FLAG
+    """duplicates is what near copies of another hotkey's earlier model earn: Flag pays them by their scores,
+    EarliestEarns pays only the earliest. Exact copies never earn anything."""
     history_limit: Annotated[int, Field(ge=1, le=100)] = 5
-    """historyLimit is how many finished rounds of this competition are kept; older ones are deleted."""
+    """historyLimit is the number of finished rounds of this competition to keep; older ones are deleted."""
 
 
 class WeightsMode(StrEnum):
-    """What is done with the weights."""
+    """Whether weights are computed and submitted."""
 
     SET = "Set"
     """Computed and submitted to the chain."""
@@ -94,18 +146,19 @@ class WeightsMode(StrEnum):
 
 
 class Weights(Model):
-    """How weights are set."""
+    """Submission of weights."""
 
     mode: WeightsMode = WeightsMode.SET
     """mode is Set, DryRun or Off."""
     version_key: Annotated[int, Field(ge=0, le=2**53)] = 0
-    """versionKey is sent with the weights; the subnet refuses one below its own."""
+    """versionKey is sent with the weights; the subnet rejects one below its own."""
     timeout_seconds: Annotated[int, Field(ge=5, le=600)] = 120
-    """timeoutSeconds is the hard limit of one submission, finalisation included; the process is then killed and the chain is asked what happened."""
+    """timeoutSeconds is the hard limit of one submission, finalisation included. After it the submitting process is
+    killed, and the outcome is read from the chain."""
 
 
 class ValidatorSpec(Model):
-    """Who pays, on which subnet, for what."""
+    """Subnet, chain, hotkey, competitions and weights of the validator."""
 
     model_config = {
         "json_schema_extra": rules(
@@ -117,21 +170,30 @@ class ValidatorSpec(Model):
     }
 
     netuid: Annotated[int, Field(ge=0, le=65535)]
-    """netuid is the subnet."""
+    """netuid is the number of the subnet."""
     chain: Chain
-    """chain says how the chain is reached."""
+    """chain has the endpoints of the chain."""
     wallet: Wallet
     """wallet is the account that sets weights."""
     competitions: Annotated[list[Competition], Field(min_length=1, max_length=8, json_schema_extra=map_list("id"))]
-    """competitions are run side by side; their reward shares add up to 100."""
+    """competitions run side by side; their reward shares add up to 100."""
     weights: Weights = Weights()
-    """weights says whether and how weights are set."""
+    """weights defines whether and how weights are set."""
     suspend: bool = False
-    """suspend stops the validator pod; rounds that run go on."""
+    """suspend stops the validator pod; running rounds continue."""
 
 
-class CurrentRound(Model):
-    """The latest round of one competition."""
+class RefusedClaim(StatusModel):
+    """A model whose claim to a commitment the chain contradicts."""
+
+    model: Name
+    """model is the MinerModel."""
+    message: ShortText
+    """message says what the chain has instead."""
+
+
+class CurrentRound(StatusModel):
+    """Latest round of one competition."""
 
     competition: ShortText
     """competition is the competition's id."""
@@ -140,56 +202,75 @@ class CurrentRound(Model):
     epoch: Count
     """epoch is the number of the epoch, counted from block 0."""
     block: Count
-    """block is the epoch's first block, whose hash is the seed."""
+    """block is the epoch's first block."""
+    refused_claims: Annotated[list[RefusedClaim], Field(max_length=16)] = []
+    """refusedClaims are models that earn nothing because the chain contradicts their commitBlock; at most 16."""
 
 
-class LastWeights(Model):
-    """The last weights that the chain accepted."""
+class LastWeights(StatusModel):
+    """Last weights that the chain accepted."""
 
     block: Count
-    """block is the one that holds the extrinsic."""
+    """block is the number of the block that contains the extrinsic."""
     at: Time
-    """at is when it was included."""
+    """at is the time of that block."""
     rounds: Annotated[list[Name], Field(max_length=8)]
-    """rounds are the EvalRounds that the weights were computed from."""
+    """rounds are the EvalRounds from which the weights were computed."""
     digest: Digest
     """digest is the SHA-256 of the weights by hotkey."""
     extrinsic: ShortText
     """extrinsic identifies the submission on the chain, `block-index`."""
     hotkeys: Count
-    """hotkeys is how many accounts got a weight above 0."""
+    """hotkeys is the number of accounts with a weight above 0."""
 
 
-class HotkeyWeight(Model):
-    """One account's weight."""
+class HotkeyWeight(StatusModel):
+    """Weight of one account."""
 
     hotkey: Hotkey
     """hotkey is the account."""
     weight: Annotated[str, Field(max_length=10, pattern=r"^[01]\.[0-9]{6,8}$")]
-    """weight is the share of 1."""
+    """weight is the account's share of all weights, from 0 to 1."""
 
 
-class ValidatorStatus(Model):
-    """What the validator pod sees and did; the operator writes only the Deployed condition."""
+class UnpaidHotkey(StatusModel):
+    """A hotkey with a model that earns nothing by one competition."""
+
+    competition: ShortText
+    """competition is the competition's id."""
+    hotkey: Hotkey
+    """hotkey is the account."""
+    reason: Annotated[Standing, Open()]
+    """reason is why it earns nothing: NotChosen, AtBaseline, NearCopy, Duplicate, Rejected, ModelFault, Unscored,
+    NotInRound, AwaitsScore, RegisteredAgain, NotRegistered or Validator; a later version may have more of them."""
+
+
+class ValidatorStatus(StatusModel):
+    """State of the validator pod and of its weights; the operator writes only the Deployed condition."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """observedGeneration is the generation of the spec that this status describes."""
     hotkey: Hotkey | None = None
     """hotkey is the account of the mounted key."""
     uid: Annotated[int, Field(ge=0, le=65535)] | None = None
-    """uid is the hotkey's slot on the subnet."""
+    """uid is the number of the hotkey's slot on the subnet."""
     block: Count | None = None
-    """block is the last finalised block seen."""
+    """block is the number of the last finalised block seen."""
     current_rounds: Annotated[list[CurrentRound], Field(max_length=8, json_schema_extra=map_list("competition"))] = []
-    """currentRounds holds each competition's latest round."""
+    """currentRounds has the latest round of each competition."""
     last_weights: LastWeights | None = None
     """lastWeights is the last submission that the chain accepted."""
     weights: Annotated[list[HotkeyWeight], Field(max_length=1024, json_schema_extra=map_list("hotkey"))] = []
     """weights are the last computed weights, by hotkey."""
+    unpaid: Annotated[
+        list[UnpaidHotkey], Field(max_length=256, json_schema_extra=map_list("competition", "hotkey"))
+    ] = []
+    """unpaid are the hotkeys with a model that earn nothing by a competition, and why; at most 256, those with a score
+    first."""
     conditions: Conditions = []
     """conditions are Deployed, ChainConnected, Registered, Permitted, RoundCurrent and WeightsCurrent."""
     message: Text = ""
-    """message is one sentence for people: what the validator does now."""
+    """message is a human-readable sentence on what the validator is doing."""
 
 
 class Validator(Resource):
@@ -213,6 +294,6 @@ class Validator(Resource):
         ),
     )
     spec: ValidatorSpec
-    """spec says who pays, on which subnet, for what."""
+    """spec has the subnet, chain, hotkey, competitions and weights of the validator."""
     status: ValidatorStatus | None = None
     """status is written by the validator pod, its Deployed condition by the operator."""

@@ -1,13 +1,17 @@
 """The evaluator: tasks in, scores out. A library, a command line and a container.
 
-    hub, safety, checks                 a model's files: fetched, judged, and explained to its owner
-    tasks, alterations                  what is asked, drawn from sources and changed
-    formats, rendering, engine          how a task becomes a prompt, and a prompt an answer
-    endpoint                            models that others serve
-    answers, scoring                    from an answer's text to calls, verdicts and scores
-    runs, reports                       one model on one task set, and what its results mean
-    jobs, cli                           what pods and people call
-    bounded                             the child process for whatever strangers wrote
+    cli                     the `bitagent-eval` command
+    jobs, reports           handlers of the operator's Jobs; comparisons and the HTML report
+    evaluation, conformance a run from files to files; scorers against reference verdicts
+    tasks                   task sets: sources, row formats, sampling, files
+    alterations             changes of drawn tasks
+    prompts, engines        a task to token ids; token ids to answers
+    models, scoring         a model's files: fetched and validated; verdicts and scores
+    parsing                 an answer's text to calls
+    chat_templates          rendering and audit of chat templates
+    sandbox                 child processes with limits, for untrusted input
+    support                 helpers without knowledge of evaluation
 
-Nothing here knows Kubernetes or a chain: a Job's document and summary (`bitagent_crds.jobs`) are all it shares with the operator.
+Imports go down this list only. Nothing here depends on Kubernetes or a chain: it shares only a Job's document and
+summary (`bitagent_crds.jobs`) with the operator.
 """

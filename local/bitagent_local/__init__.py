@@ -1,7 +1,7 @@
-"""The world on one machine: what the operator needs around it, and what a test may break.
+"""A local world for bitagent: what the product needs around it, on one machine, with faults that a test can switch on.
 
-Rooms: `cluster` (a real one-node Kubernetes), `images` (building and pushing), `chain` (a simulated subtensor), `hub` (the endpoints
-of a model hub), `models` (small trained models) and `demo` (the product in this world, as `make demo` shows it). Nothing in here runs in
-production, and nothing of the product imports it. `cluster` and most of `demo` need only the standard library, since they run before any
-environment exists.
+Folders: `cluster` (a real one-node Kubernetes), `images` (building and pushing), `chain` (a simulated subtensor), `hub`
+(the endpoints of a model hub), `models` (tiny trained models) and `demo` (the product in this world, for `make demo`).
+A distribution of its own: it never imports the product, the product never imports it, and none of it runs in
+production. `cluster` and most of `demo` need only the standard library, since they run before any environment exists.
 """

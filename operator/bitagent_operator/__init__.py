@@ -1,15 +1,19 @@
-"""The operator: watches MinerModels, EvalRounds and Validators, and launches Jobs and Deployments for them.
+"""The operator: watches MinerModels, EvalRounds and Validators, and creates Jobs and Deployments for them.
 
-Layers, from the outside in:
+Layers, top to bottom; a module imports only from layers below its own:
 
-    watch.py      kopf watches; every object seen goes to the store, and the keys it concerns go to the queue
-    store.py      what was observed, as frozen data; forgets what it need not know
-    queue.py      one key is worked on once at a time; failures back off
-    reconcile/    takes one key: asks the planner, does what the plan says, writes the status
-    plan/         pure functions: observed objects in, a plan and a status out; all decisions are here
-    pods/         pure functions that build Jobs and the validator's objects
-    api.py        the one module that talks to the API server
+    __main__.py     the process: configuration, client, probes, signals
+    watch.py        kopf watches and full lists: objects go to the cache, the keys that they concern to the queue
+    reconcile.py    takes one key: plans, carries out the plan, writes the status
+    metrics.py      Prometheus metrics
+    manifests/      pure functions that build Jobs, and a validator's objects
+    plan/           pure functions: observed objects in, a plan and a status out; all decisions are here
+    cache.py        observed objects by kind, and the keys that each concerns
+    objects.py      observed objects as frozen data: only what decisions need
+    queue.py        a key is worked on once at a time; failures back off
+    config.py, naming.py
 
-Nothing is remembered outside the API server: killed anywhere and started again, the operator comes to the same end. Knows no
-chain, no wallet, no hub, and parses nothing that a miner wrote.
+No state is kept outside the API server: if the operator is killed anywhere and started again, the result is the same.
+It does not know the chain, wallets or the hub, and parses nothing that a miner wrote. All requests go through
+`bitagent_kube.client`.
 """

@@ -1,4 +1,4 @@
-"""The operator's configuration: one YAML file, written by the chart, read once at start."""
+"""Configuration of the operator: one YAML file, written by the chart, read once at start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Bytes = Annotated[int, Field(ge=0)]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text says where and why."""
+    """Raised when the configuration is invalid; the message names the member and the cause."""
 
 
 class Section(BaseModel):
@@ -31,12 +31,12 @@ class Images(Section):
     """Container images."""
 
     evaluator: Text
-    """Runs every Job."""
+    """Image of all Jobs."""
     validator: Text
-    """Runs the pod that sets weights."""
+    """Image of the pod that sets weights."""
 
 
-class Cache(Section):
+class ModelCache(Section):
     """The volume that holds fetched models."""
 
     claim_name: Text
@@ -45,6 +45,15 @@ class Cache(Section):
     """Size that the cache is kept under; 0: unlimited."""
     max_model_bytes: Bytes = 64 * 2**30
     """Largest model that is fetched."""
+    max_hotkey_bytes: Bytes = 0
+    """Share of one hotkey; 0: a quarter of `max_bytes`, but at least `max_model_bytes`."""
+
+    @property
+    def hotkey_share(self) -> int:
+        """Bytes that the models of one hotkey may take; 0: unlimited."""
+        if self.max_hotkey_bytes or not self.max_bytes:
+            return self.max_hotkey_bytes
+        return min(self.max_bytes, max(self.max_bytes // 4, self.max_model_bytes))
 
 
 class Artifacts(Section):
@@ -58,20 +67,20 @@ class Hub(Section):
     """The model hub."""
 
     endpoint: Text = "https://huggingface.co"
-    """Address of the hub; only fetch Jobs reach it, and task-set Jobs of rounds with a huggingFace source."""
+    """Address of the hub; only fetch Jobs and the task-set Jobs of rounds with a huggingFace source reach it."""
 
 
 class PodSize(Section):
-    """What a pod without GPU asks for."""
+    """Resource requests of a pod without a GPU."""
 
     cpu: Text = "500m"
-    """CPU request; there is no CPU limit."""
+    """CPU request; the CPU is not limited."""
     memory: Text = "1Gi"
     """Memory request and limit."""
 
 
 class JobSettings(Section):
-    """What is added to the pods of all Jobs."""
+    """Settings of the pods of Jobs; `env`, `volumes` and `volume_mounts` are added to all of them."""
 
     env: tuple[dict[str, Any], ...] = ()
     """core/v1 EnvVars."""
@@ -84,7 +93,7 @@ class JobSettings(Section):
 
 
 class ValidatorSettings(Section):
-    """The pod that sets weights."""
+    """Settings of the pod that sets weights."""
 
     resources: PodSize = PodSize(cpu="100m", memory="512Mi")
     env: tuple[dict[str, Any], ...] = ()
@@ -92,7 +101,7 @@ class ValidatorSettings(Section):
 
 
 class Config(Section):
-    """Everything that the operator is configured with."""
+    """The whole configuration."""
 
     namespace: Text
     """The one namespace that is watched."""
@@ -100,25 +109,27 @@ class Config(Section):
     image_pull_policy: Text = "IfNotPresent"
     image_pull_secrets: tuple[Text, ...] = ()
     """Names of Secrets."""
-    cache: Cache
+    cache: ModelCache
     artifacts: Artifacts
     hub: Hub = Hub()
     gpu_resource_name: Text = "nvidia.com/gpu"
     """Extended resource that evaluation pods ask for."""
     jobs: JobSettings = JobSettings()
     validator: ValidatorSettings = ValidatorSettings()
+    models_per_hotkey: Annotated[int, Field(ge=0, le=1000)] = 8
+    """MinerModels of one hotkey that are fetched, the oldest first; 0: any number."""
     relist_seconds: Annotated[float, Field(ge=1)] = 300
-    """Time between full lists, which find what a lost watch missed."""
+    """Time between full lists, which find changes that an interrupted watch missed."""
     unschedulable_seconds: Annotated[float, Field(ge=0)] = 300
-    """How long a pod may find no node before that is reported."""
+    """Grace period before an unschedulable pod is reported."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """Port of /healthz and /readyz; 0 takes any free one."""
+    """Port of /healthz and /readyz; 0 selects any free port."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9090
-    """Port of /metrics; 0 takes any free one."""
+    """Port of /metrics; 0 selects any free port."""
 
 
 def parse(text: str, *, origin: str) -> Config:
-    """The configuration in a YAML text. Raises ConfigError, which names `origin` and each bad member."""
+    """Parse the configuration from a YAML text. Raises ConfigError, which names `origin` and each bad member."""
     try:
         return Config.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
@@ -129,7 +140,7 @@ def parse(text: str, *, origin: str) -> Config:
 
 
 def load() -> Config:
-    """The configuration from the file named by BITAGENT_CONFIG. Raises ConfigError."""
+    """Read the configuration from the file named by BITAGENT_CONFIG. Raises ConfigError."""
     path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_PATH))
     try:
         text = path.read_text()

@@ -1,6 +1,6 @@
 """A keyed work queue: a key is never worked on twice at once, a burst of events is one run, failures back off.
 
-A key runs at most every `pace` seconds, so that what happens meanwhile is one pass and one write.
+A key runs at most every `pace` seconds, so that all changes in between cause one pass and one write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 Work = Callable[[K], Awaitable[float | None]]
-"""Does the work of a key; returns after how many seconds to run it again, None: when something happens."""
+"""Processes a key; returns the seconds until it must be processed again, or None to wait for an event."""
 
 _EARLY = 1e-3
 """Timers may fire a little early; comparing exactly would spin until they are due."""
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for work. Made and used inside one event loop. `expected` errors are logged without a traceback."""
+    """Queue of keys to process, for use inside one event loop. `expected` errors are logged without a traceback."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class WorkQueue(Generic[K]):
         return len(self._due) + len(self._busy)
 
     def add(self, key: K, *, delay: float = 0.0) -> None:
-        """Run the key, after `delay` seconds. An event never shortens the back-off of a failure."""
+        """Schedule the key in `delay` seconds. This never shortens the back-off of a failure."""
         if key in self._fails and key in self._due:
             return
         now = asyncio.get_running_loop().time()
@@ -57,7 +57,7 @@ class WorkQueue(Generic[K]):
             self._schedule(key, at)
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Process keys until cancelled."""
         slots = asyncio.Semaphore(self._workers)
         async with asyncio.TaskGroup() as group:
             while True:
@@ -66,7 +66,7 @@ class WorkQueue(Generic[K]):
 
     def _schedule(self, key: K, at: float) -> None:
         self._due[key] = at
-        if key not in self._busy:  # else when its present run is over
+        if key not in self._busy:  # else when its present run ends
             heapq.heappush(self._heap, (at, next(self._order), key))
             self._wake.set()
 
@@ -93,22 +93,22 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         began = self._last[key] = loop.time()
         try:
-            again = await self._work(key)
+            requeue_after = await self._work(key)
             self._fails.pop(key, None)
             due = self._due.get(key, float("inf"))
-            if again is not None:
-                due = min(due, max(loop.time() + again, began + self._pace))
-        except Exception as error:  # noqa: BLE001 - one bad object must not stop the others: logged, and tried again
+            if requeue_after is not None:
+                due = min(due, max(loop.time() + requeue_after, began + self._pace))
+        except Exception as error:  # noqa: BLE001 - one bad object must not stop the others: logged and retried
             due = loop.time() + self._failed(key, error)
         finally:
             self._busy.discard(key)
             slots.release()
-            loop.call_later(self._pace, self._last.pop, key, None)  # its pace is over then
+            loop.call_later(self._pace, self._last.pop, key, None)  # no longer needed to keep the pace
         if due < float("inf"):
             self._schedule(key, due)
 
     def _failed(self, key: K, error: Exception) -> float:
-        """Count and log a failure; seconds until the next try."""
+        """Count and log a failure; return the seconds until the next try."""
         fails = self._fails[key] = self._fails.get(key, 0) + 1
         delay = min(self._longest_delay, self._first_delay * float(2 ** min(fails - 1, 30)))
         known = isinstance(error, self._expected)

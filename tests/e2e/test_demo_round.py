@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from kit import MANAGED, Cluster, jsonl, result
+from probing import NO_PROBE
 
+from bitagent_crds.seeds import mixed_seed, secret_digest
 from bitagent_local.demo.view import condition
 
 pytestmark = pytest.mark.e2e
@@ -23,13 +25,15 @@ def test_the_task_set_is_large_and_mostly_official_or_held_out(cluster: Cluster,
     assert manifest["count"] == len(tasks) == demo_round["status"]["taskSet"]["count"] >= 200
     assert sum(t["source"] == "bfcl" for t in tasks) >= 100
     assert manifest["digest"] == demo_round["status"]["taskSet"]["digest"]
-    assert manifest["seed"] == demo_round["spec"]["tasks"]["seed"]
+    seed_from = demo_round["spec"]["tasks"]["seedFrom"]
+    assert manifest["seed"] == mixed_seed(seed_from["blockHash"], seed_from["secret"])
 
 
-def test_the_seed_is_the_hash_of_the_epochs_block(cluster: Cluster, demo_round: dict[str, Any]) -> None:
-    seed = demo_round["spec"]["tasks"]["seed"]
-    assert seed.startswith("0x")
-    assert len(seed) == 66
+def test_the_seed_is_of_a_later_block_and_of_a_secret(demo_round: dict[str, Any]) -> None:
+    seed_from = demo_round["spec"]["tasks"]["seedFrom"]
+    annotations = demo_round["metadata"]["annotations"]
+    assert seed_from["block"] > int(annotations["bitagent.io/created-block"])
+    assert seed_from["secretDigest"] == secret_digest(seed_from["secret"])
 
 
 def test_the_leaderboard_follows_known_skill(demo_round: dict[str, Any]) -> None:
@@ -96,7 +100,8 @@ def test_the_weights_on_the_chain_are_those_of_the_policy(cluster: Cluster, paid
     registered = {n["hotkey"] for n in cluster.chain_state()["neurons"]}
     scores = {models[m]: float(result(paid_round, m)["score"]) for m in BEST_FIRST}
     assert set(scores) <= registered
-    raw = {hotkey: math.exp(5 * score) for hotkey, score in scores.items()}
+    baseline = float(paid_round["status"]["taskSet"].get("baseline", 0))
+    raw = {h: math.exp(5 * score) - math.exp(5 * baseline) for h, score in scores.items() if score > baseline}
     expected = {hotkey: value / sum(raw.values()) for hotkey, value in raw.items()}
     validator = cluster.get("validators", "demo")
     on_chain = cluster.chain_state()["weights"][validator["status"]["hotkey"]]["weights"]
@@ -105,9 +110,8 @@ def test_the_weights_on_the_chain_are_those_of_the_policy(cluster: Cluster, paid
 
 
 def test_no_pod_has_more_than_it_needs(cluster: Cluster, demo_round: dict[str, Any]) -> None:
-    pods = {
-        p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in cluster.items("pods", "-l", MANAGED)
-    }
+    found = cluster.items("pods", labels=f"{MANAGED},{NO_PROBE}")
+    pods = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in found}
     assert set(pods) == {"fetch", "task-set", "evaluate", "validator"}
     for component, spec in pods.items():
         assert spec["securityContext"]["runAsNonRoot"] is True

@@ -1,48 +1,34 @@
-"""A round of three sources whose questions are reworded by a language model that vLLM serves, in a task-set pod that reaches just that."""
+"""A round of three sources whose questions are reworded by a language model, in a task-set pod that reaches only it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kit import MANAGED, Cluster, jsonl
-from probing import reached
+from probing import REWRITER
+from scenarios import KeyedRound
 
-from bitagent_local.demo import stack
-from bitagent_local.demo.kubectl import wait_until
-from bitagent_local.demo.stack import NAMESPACE
 from bitagent_local.demo.view import condition
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(900),
-]  # alone, the first test waits for world, demo round and rewriter
+pytestmark = pytest.mark.e2e
 
-EGRESS = "bitagent.io/egress-"
-TASK_SET = {"app.kubernetes.io/managed-by": "bitagent-operator", "app.kubernetes.io/component": "task-set"}
-HUB, WEB, REWRITER = (f"{EGRESS}{place}" for place in ("hub", "web", "rewriter"))
-
-
-def _places(labels: dict[str, str]) -> set[str]:
-    return {key.removeprefix(EGRESS) for key in labels if key.startswith(EGRESS)}
-
-
-@pytest.fixture(scope="module")
-def rewriter(cluster: Cluster, paid_round: dict[str, Any]) -> Iterator[None]:
-    """The local world's rewriter, once the demo's own round is through; gone before the chart is taken away."""
-    stack.install_rewriter(cluster.stack, cluster.node)
-    stack.wait_rewriter(cluster.stack)
-    yield
-    stack.remove_rewriter(cluster.stack)
+REACHED: dict[str, set[str]] = {
+    "tasks-that-need-nothing": set(),
+    "tasks-of-the-hub": {"hub"},
+    "tasks-of-the-rewriter": {"rewriter"},
+    "tasks-of-the-web": set(),  # Every address of the node is private.
+    "tasks-of-all": {"hub", "rewriter"},
+    "evaluation-with-labels-of-tasks": set(),
+    "another-app": {"hub", "chain", "api"},
+}
 
 
 @pytest.fixture(scope="module")
-def altered(cluster: Cluster, rewriter: None) -> dict[str, Any]:
-    """The round of examples/altered, complete."""
-    stack.apply_altered(cluster.stack)
-    return cluster.wait_round("altered-benchmark", seconds=400)
+def altered(benchmarks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The altered round of examples/altered, complete."""
+    return benchmarks["altered-benchmark"]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +41,8 @@ def test_three_sources_and_every_alteration_of_the_spec(altered: dict[str, Any],
     spec = altered["spec"]["tasks"]
     assert len(manifest["sources"]) == len(spec["sources"]) == 3
     assert all(source["count"] > 0 for source in manifest["sources"])
-    wanted = [next(iter(alteration)) for alteration in spec["alterations"]]
-    assert [a["name"][0].lower() + a["name"][1:] for a in manifest["alterations"]] == wanted
+    expected = [next(iter(alteration)) for alteration in spec["alterations"]]
+    assert [a["name"][0].lower() + a["name"][1:] for a in manifest["alterations"]] == expected
     assert {a["name"] for a in manifest["alterations"] if not a["applied"]} == set()
 
 
@@ -81,14 +67,16 @@ def test_the_condition_and_the_event_say_what_the_rewriter_did(
     said = f"{manifest['count']} tasks from 3 sources; Rewrite changed {rewrite['applied']} of {manifest['count']}"
     assert text.startswith(said)
     assert all(f"{n} {why}" in text for why, n in rewrite["skipped"].items() if why != "not_chosen")
-    events = cluster.items("events", "--field-selector=reason=TaskSetBuilt")
+    events = cluster.items("events", fields="reason=TaskSetBuilt")
     assert any(e["message"].startswith(said) for e in events)
 
 
-def test_the_order_turns_round(cluster: Cluster, altered: dict[str, Any]) -> None:
-    """What the product is for: who remembers the benchmark wins it as published, who reads wins it altered."""
-    plain = cluster.wait_round("plain-benchmark")
-    of_plain, of_altered = ({r["model"]: float(r["score"]) for r in of["status"]["results"]} for of in (plain, altered))
+def test_the_order_is_reversed(benchmarks: dict[str, dict[str, Any]]) -> None:
+    """The purpose: a model that memorised the benchmark leads as published, one that reads leads as altered."""
+    of_plain, of_altered = (
+        {r["model"]: float(r["score"]) for r in benchmarks[name]["status"]["results"]}
+        for name in ("plain-benchmark", "altered-benchmark")
+    )
     assert of_plain["tiny-memo"] > of_plain["tiny-sense"]
     assert of_altered["tiny-sense"] > of_altered["tiny-memo"] + 0.2
 
@@ -100,65 +88,19 @@ def test_every_model_has_a_score(altered: dict[str, Any]) -> None:
 
 
 def test_its_pod_was_labelled_for_what_it_needed(cluster: Cluster, altered: dict[str, Any]) -> None:
-    (pod,) = cluster.items("pods", "-l", f"{MANAGED},bitagent.io/round=altered-benchmark,bitagent.io/key=tasks")
-    assert _places(pod["metadata"]["labels"]) == {"hub", "rewriter"}
+    (pod,) = cluster.items("pods", labels=f"{MANAGED},bitagent.io/round=altered-benchmark,bitagent.io/key=tasks")
+    egress = "bitagent.io/egress-"
+    places = {key.removeprefix(egress) for key in pod["metadata"]["labels"] if key.startswith(egress)}
+    assert places == {"hub", "rewriter"}
     assert not [v for v in pod["spec"]["volumes"] if "secret" in v]
     assert not [e for e in pod["spec"]["containers"][0]["env"] if "secretKeyRef" in e.get("valueFrom", {})]
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        pytest.param(TASK_SET, set(), id="nothing named"),
-        pytest.param(TASK_SET | {HUB: "true"}, {"hub"}, id="hub"),
-        pytest.param(TASK_SET | {REWRITER: "true"}, {"rewriter"}, id="rewriter"),
-        pytest.param(TASK_SET | {WEB: "true"}, set(), id="web, where everything is private"),
-        pytest.param(TASK_SET | {HUB: "true", WEB: "true", REWRITER: "true"}, {"hub", "rewriter"}, id="all"),
-        pytest.param(
-            {**TASK_SET, "app.kubernetes.io/component": "evaluate", HUB: "true", REWRITER: "true"},
-            set(),
-            id="labels open nothing to an evaluation",
-        ),
-        pytest.param({"app": "stranger"}, {"hub", "chain", "api"}, id="the rewriter answers no stranger"),
-    ],
-)
-def test_who_reaches_what(cluster: Cluster, rewriter: None, labels: dict[str, str], expected: set[str]) -> None:
-    name = "-".join(["probe", labels.get("app.kubernetes.io/component", "stranger"), *sorted(_places(labels))])
-    assert reached(cluster, name, labels, "hub", "chain", "api", "rewriter") == expected
+@pytest.mark.parametrize("pod", REWRITER)
+def test_who_reaches_what(isolation_with_rewriter: dict[str, set[str]], pod: str) -> None:
+    assert isolation_with_rewriter[pod] == REACHED[pod]
 
 
-def test_a_secret_that_is_missing_is_named_and_waited_for(cluster: Cluster, altered: dict[str, Any]) -> None:
-    rewrite = {
-        "url": "http://rewriter.bitagent:8000/v1",
-        "model": "rewriter",
-        "apiKeySecretRef": {"name": "bitagent-job-rewriter", "key": "token"},
-    }
-    cluster.apply(
-        {
-            "apiVersion": "bitagent.io/v1alpha1",
-            "kind": "EvalRound",
-            "metadata": {"name": "keyed", "namespace": NAMESPACE},
-            "spec": {
-                "models": {"names": ["tiny-fc-250"]},
-                "tasks": {
-                    "seed": "keyed",
-                    "count": 5,
-                    "sources": [{"jsonl": {"configMap": {"name": "demo-benchmark", "key": "tasks.jsonl"}}}],
-                    "alterations": [{"rewrite": rewrite}],
-                },
-                "workload": {"resources": {"gpus": 1, "cpu": "500m", "memory": "3Gi"}},
-            },
-        }
-    )
-
-    def named() -> bool | None:
-        return "bitagent-job-rewriter" in condition(cluster.round("keyed"), "TasksReady")["message"] or None
-
-    wait_until(named, seconds=60, what="the name of the missing Secret in TasksReady")
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "bitagent-job-rewriter", "namespace": NAMESPACE},
-    }
-    cluster.apply(secret | {"stringData": {"token": "any"}})
-    cluster.wait_round("keyed")
+def test_a_secret_that_is_missing_is_named_and_waited_for(keyed_round: KeyedRound) -> None:
+    assert "bitagent-job-rewriter" in keyed_round.message
+    assert keyed_round.round["status"]["taskSet"]["count"] == 5

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from kit import MANAGED, Cluster
 
+from bitagent_local.demo import altered
 from bitagent_local.demo.kubectl import wait_until
 from bitagent_local.demo.stack import EXAMPLES, NAMESPACE, RELEASE, ROOT
 
@@ -18,8 +19,16 @@ pytestmark = pytest.mark.e2e
 CHART = str(ROOT / "charts" / "bitagent-operator")
 
 
+def remove_rewriter(cluster: Cluster) -> None:
+    """Delete what the scenarios have added beside the release."""
+    kubectl = cluster.stack.kubectl
+    options = ("--ignore-not-found", "--timeout=60s")
+    kubectl.run("delete", "-f", "-", *options, stdin=altered.rewriter_manifest(cluster.stack))
+    kubectl.run("delete", "configmap/demo-benchmark", "-n", NAMESPACE, *options)
+
+
 def test_an_upgrade_keeps_everything(cluster: Cluster, paid_round: dict[str, Any]) -> None:
-    before = cluster.get("deployment", "bitagent-operator")["metadata"]["generation"]
+    before = cluster.get("deployments", "bitagent-operator")["metadata"]["generation"]
     cluster.stack.run_helm(
         "upgrade",
         RELEASE,
@@ -31,22 +40,26 @@ def test_an_upgrade_keeps_everything(cluster: Cluster, paid_round: dict[str, Any
         "--wait",
         "--timeout=120s",
     )
-    assert cluster.get("deployment", "bitagent-operator")["metadata"]["generation"] > before
+    assert cluster.get("deployments", "bitagent-operator")["metadata"]["generation"] > before
     assert cluster.round(paid_round["metadata"]["name"])["status"]["phase"] == "Complete"
 
 
 def test_uninstall_leaves_the_crds_and_nothing_of_ours(cluster: Cluster, paid_round: dict[str, Any]) -> None:
     kubectl = cluster.stack.kubectl
+    remove_rewriter(cluster)
     for kind in ("validators", "evalrounds", "minermodels"):
         kubectl.run("delete", f"{kind}.bitagent.io", "--all", "-n", NAMESPACE, "--timeout=60s")
     wait_until(
-        lambda: not cluster.items("pods", "-l", MANAGED) or None, seconds=120, what="pods to go with their owners"
+        lambda: not cluster.items("pods", labels=MANAGED) or None, seconds=120, what="pods to go with their owners"
     )
-    assert cluster.items("jobs", "-l", MANAGED) == []
+    assert cluster.items("jobs", labels=MANAGED) == []
     cluster.stack.run_helm("uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout=120s")
     crds = {c["metadata"]["name"] for c in kubectl.get("crds")["items"]}
     assert {"minermodels.bitagent.io", "evalrounds.bitagent.io", "validators.bitagent.io"} <= crds
-    kinds = "deployments,jobs,pods,services,serviceaccounts,roles,rolebindings,configmaps,networkpolicies,leases,persistentvolumeclaims"
+    kinds = (
+        "deployments,jobs,pods,services,serviceaccounts,roles,rolebindings,configmaps,networkpolicies,leases,"
+        "persistentvolumeclaims"
+    )
 
     def ours() -> list[str]:
         left = kubectl.get(kinds, "-n", NAMESPACE)["items"]

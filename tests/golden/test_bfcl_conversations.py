@@ -1,4 +1,4 @@
-"""A conversation goes as the leaderboard's own prompting handler leads it: the same messages before every step, the same turns at the end."""
+"""Conversations are led as by the leaderboard's own prompting handler: same messages in each step, same turns."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.results import Task
-from bitagent_crds.sources import MULTI_TURN, BfclCategory, BfclSource
-from bitagent_evaluator.answers import AnswerError
-from bitagent_evaluator.formats import prompt_format
-from bitagent_evaluator.runs.asking.dialogue import Dialogue, Manner
-from bitagent_evaluator.scoring.multi_turn.calls import executable
+from bitagent_crds.task_set import Task
+from bitagent_crds.tasks import MULTI_TURN, BfclCategory, BfclSource
+from bitagent_evaluator.evaluation.strategies.dialogue import ChatCapabilities, Dialogue
+from bitagent_evaluator.parsing import AnswerError, parse_bfcl
+from bitagent_evaluator.parsing.render import executable_calls
+from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.scoring.multi_turn.systems import Systems
-from bitagent_evaluator.tasks.bfcl import BfclTasks
+from bitagent_evaluator.tasks.sources.bfcl import BfclTasks
 
 OFFICIAL = """
 import contextlib, copy, io, json, sys, types
@@ -52,7 +52,8 @@ with contextlib.redirect_stdout(io.StringIO()):
             led[case["id"]] = {"prompts": handler.prompts, "turns": turns}
 json.dump(led, sys.stdout)
 """
-"""Runs in a process of its own: these modules create folders where BFCL_PROJECT_ROOT says, and import clients that are not installed."""
+"""Source for a separate process: these modules create folders in BFCL_PROJECT_ROOT, and import clients that are not
+installed."""
 CASES = 40
 
 
@@ -85,21 +86,21 @@ MISTAKES = [
 
 def led_by_us(task: Task, answers: list[str]) -> dict[str, Any]:
     assert task.conversation is not None
-    dialogue = Dialogue(task, Manner(functions_as_tools=False, tool_role=True))
+    dialogue = Dialogue(task, ChatCapabilities(functions_as_tools=False, tool_role=True))
     systems = Systems(
         task.conversation.classes, task.conversation.initial_state, long_context=task.conversation.long_context
     )
     prompts, script_left = [], iter(answers)
     while not dialogue.finished:
-        prompts.append(prompt_format("Bfcl").chat(dialogue.task).messages)  # type: ignore[union-attr]
+        prompts.append(prompt_format("Bfcl").build_prompt(dialogue.task).messages)  # type: ignore[union-attr]
         text = next(script_left)
         try:
-            calls = executable(text)
+            calls = executable_calls(parse_bfcl(text))
         except AnswerError:
             calls = []
-        dialogue.answer(text, calls)
+        dialogue.add_answer(text, calls)
         if calls:
-            dialogue.hear([systems.run(call) for call in calls])
+            dialogue.add_tool_results([systems.run(call) for call in calls])
     return {"prompts": prompts, "turns": dialogue.turns}
 
 

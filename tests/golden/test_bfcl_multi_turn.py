@@ -1,4 +1,4 @@
-"""Conversations get the reference's verdict in every row, and every official case is solved by its own reference calls."""
+"""Conversations get the reference's verdict in every row; every official case is solved by its reference calls."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.results import Conversation, Expects, Response, Task
-from bitagent_crds.sources import MULTI_TURN, BfclCategory, BfclSource
-from bitagent_evaluator.scoring import scorer
-from bitagent_evaluator.tasks.bfcl import BfclTasks
+from bitagent_crds.results import Response
+from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.tasks import MULTI_TURN, BfclCategory, BfclSource
+from bitagent_evaluator.parsing import ParsedResponse, parse_response
+from bitagent_evaluator.scoring import load_scorer
+from bitagent_evaluator.tasks.sources.bfcl import BfclTasks
 
 if TYPE_CHECKING:
     from tests.golden.conftest import Golden
@@ -47,8 +49,8 @@ def tasks(golden: Golden) -> Tasks:
     }
 
 
-def conversation(task: Task, turns: list[list[str]] | str) -> Response:
-    return Response(
+def conversation(task: Task, turns: list[list[str]] | str) -> ParsedResponse:
+    response = Response(
         id=task.id,
         text=turns if isinstance(turns, str) else "",
         finish_reason="stop",
@@ -56,6 +58,7 @@ def conversation(task: Task, turns: list[list[str]] | str) -> Response:
         completion_tokens=0,
         turns=[] if isinstance(turns, str) else turns,
     )
+    return parse_response(response)
 
 
 def has_positional(conversation: Conversation) -> bool:
@@ -73,7 +76,7 @@ def test_the_verdicts_are_the_same_with_every_scorer(rows: Rows, tasks: Tasks, n
     pairs = [(tasks[row["id"]], conversation(tasks[row["id"]], row["response"])) for row in rows]
     differences = [
         (row["id"], row["mutation"], verdict.error, verdict.detail)
-        for row, verdict in zip(rows, scorer(name).verdicts(pairs), strict=True)
+        for row, verdict in zip(rows, load_scorer(name).verdicts(pairs), strict=True)
         if (verdict.passed, verdict.error) != (row["verdict"], row["error_type"] or "")
     ]
     assert differences == []
@@ -81,14 +84,17 @@ def test_the_verdicts_are_the_same_with_every_scorer(rows: Rows, tasks: Tasks, n
 
 @pytest.mark.parametrize("category", sorted(MULTI_TURN))
 def test_the_reference_calls_pass(category: BfclCategory) -> None:
-    """All 200 official cases, answered by a step a turn and a word at its end. The decoder drops positional arguments, which few of the calls have."""
+    """All 200 official cases, answered with one step per turn and a word at its end.
+
+    The decoder drops positional arguments, which few of the calls have.
+    """
     official = BfclTasks(BfclSource(categories=[category])).tasks()
     answered = []
     for task in official:
         assert task.conversation is not None
         steps = [[f"[{', '.join(calls)}]", "Done."] for calls in task.conversation.ground_truth]
         answered.append((task, conversation(task, steps)))
-    failed = {verdict.id: verdict.detail for verdict in scorer("Bfcl").verdicts(answered) if not verdict.passed}
+    failed = {verdict.id: verdict.detail for verdict in load_scorer("Bfcl").verdicts(answered) if not verdict.passed}
     positional = {task.id for task in official if task.conversation and has_positional(task.conversation)}
     assert {task_id: detail for task_id, detail in failed.items() if task_id not in positional} == {}
     assert len(failed) < 30

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.results import Expects, Language, Task
-from bitagent_evaluator.answers import AnswerError, decode
-from bitagent_evaluator.scoring import answer, scorer
+from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_evaluator.conformance import text_response
+from bitagent_evaluator.parsing import AnswerError, parse_bfcl, parse_response
+from bitagent_evaluator.scoring import load_scorer
 
 if TYPE_CHECKING:
     from tests.golden.conftest import Golden
@@ -73,7 +74,7 @@ def differences(found: list[tuple[dict[str, Any], object]]) -> dict[str, list[st
 
 def decodes(row: dict[str, Any]) -> bool:
     try:
-        decode(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
+        parse_bfcl(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
     except AnswerError:
         return False
     return True
@@ -90,11 +91,11 @@ def test_the_same_answers_are_readable(rows: Rows) -> None:
 
 
 def test_no_answer_of_the_reference_is_refused(rows: Rows) -> None:
-    """Refusing is for answers that no honest model gives: none of the reference's, which hold plenty of operators, is one."""
-    refused = []
+    """Answers are refused that no honest model gives; the reference's, which have many operators, are not."""
+    refused: list[tuple[dict[str, Any], object]] = []
     for row in rows:
         try:
-            decode(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
+            parse_bfcl(row["response"], LANGUAGES.get(row["category"], Language.PYTHON))
         except AnswerError as error:
             if error.refused:
                 refused.append((row, error))
@@ -104,8 +105,8 @@ def test_no_answer_of_the_reference_is_refused(rows: Rows) -> None:
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_the_verdicts_are_the_same(rows: Rows, tasks: Tasks, category: str) -> None:
     chosen = [row for row in rows if row["category"] == category]
-    verdicts = scorer("Bfcl").verdicts(
-        [(tasks[row["id"]], answer(tasks[row["id"]], row["response"])) for row in chosen]
+    verdicts = load_scorer("Bfcl").verdicts(
+        [(tasks[row["id"]], parse_response(text_response(tasks[row["id"]], row["response"]))) for row in chosen]
     )
     expected = [(row["verdict"], row["error_type"] or "") for row in chosen]
     got = [(verdict.passed, verdict.error) for verdict in verdicts]

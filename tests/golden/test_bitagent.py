@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bitagent_evaluator.scoring.pairs import pair_format
+from bitagent_evaluator.conformance import PAIR_SCORERS, PairFormat
 
 if TYPE_CHECKING:
     from tests.golden.conftest import Golden
@@ -39,7 +39,7 @@ def test_the_points_are_the_same(golden: Golden, rules: str, default: str) -> No
         }
         for number, row in enumerate(rows)
     ]
-    scored = pair_format("bitagent").judge(json.dumps(pair).encode() for pair in pairs)
+    scored = PAIR_SCORERS[PairFormat.BITAGENT]().results(json.dumps(pair).encode() for pair in pairs)
     differences = [
         (row["task"], row["response"][:200], row[rules][default], found)
         for row, found in zip(rows, scored, strict=True)

@@ -1,22 +1,27 @@
-"""The validator: the one holder of a hotkey. It follows the chain, starts rounds, and turns their scores into weights.
+"""The validator: the one process that holds a hotkey. It follows the chain, starts rounds and sets weights.
 
-A pass of the loop observes (chain, API server), decides (pure functions over plain data) and acts; any pass may be
-repeated, killed in the middle, or run late, and the next one goes on from what it sees.
+A pass of the loop observes the chain and the API server, decides by pure functions over plain data, and acts. Any pass
+may be repeated, killed half-way or delayed: the next one continues from what it observes. From top to bottom:
 
-    chain/     the only code that talks to the chain, and the facts that the rest decides on
-    wallet     the hotkey file
-    epochs     blocks to epochs
-    rounds     which EvalRounds to create and delete
-    scores     what a complete round is worth, by hotkey
-    policy/    scores to shares, one module a policy
-    weights/   shares to a weight row; when to submit it; the submission's parent side
-    submit     the submission itself, a process of its own
-    state      what must outlive this pod, in one ConfigMap
-    lease      one pod at a time for a hotkey on a subnet
-    kube, mirror, seen   the API server: requests, list and watch, its objects as our own data
-    competitions, payer  acting on rounds and on weights
-    status, recorder, metrics, health   what people and machines see
-    loop, run  the pass, and the process around it
+    main         the process: command line, start, end
+    loop         one pass, and when it runs
+    explain      what each hotkey would earn now, for people
+    setter       weights: compute, compare with the chain, submit
+    competition  rounds: record scores, create, delete
+    seeding      seeds of rounds: commit, publish; claims to a commitment
+    services     the API server and the records of one Validator
+    status       the Validator's status
+    rounds       epochs, which EvalRounds to create, give their seed and delete
+    claims       commit blocks of models, compared with the chain
+    seed_secrets secrets of seeds
+    scores       from a complete round to what it says about each hotkey
+    weights/     shares to weights; whether to submit them; one submission in a process of its own
+    policy/      scores to shares, and why a hotkey earns nothing
+    chain/       the only code that reads the chain
+    state        what outlives this pod: results of rounds, and rows of weights
+    objects      the API server's objects as plain data
+    wallet, metrics
 
-What does not live here: models, tasks and Jobs (they are the evaluator's and the operator's), and any coldkey.
+Requests to the API server, Events, the Lease, probes and logging are in `bitagent_kube`. Models, tasks and Jobs belong
+to the evaluator and the operator. No coldkey is ever read.
 """

@@ -1,40 +1,50 @@
-"""The loop: observe, decide, act, report; again on every finalised block, change of a round, or every few seconds."""
+"""The loop: observe, decide, act, report.
+
+A pass follows every finalised block, every change of a round or the Validator, and every end of a submission, and there
+is one at least every few seconds.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
-from bitagent_crds.schema import API_VERSION
-from bitagent_crds.validator import LastWeights, ValidatorSpec, ValidatorStatus, WeightsMode
+from bitagent_crds.policies import Standing
+from bitagent_crds.validator import ValidatorSpec, ValidatorStatus, WeightsMode
+from bitagent_kube.errors import ApiError
+from bitagent_kube.health import Health
+from bitagent_kube.informer import Informer
+from bitagent_kube.resources import VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, SubnetNotFound
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import Down, Follower, Up
-from bitagent_validator.competitions import Competitions, Tools
-from bitagent_validator.health import Health
-from bitagent_validator.kube import ApiError, path
-from bitagent_validator.mirror import Mirror
-from bitagent_validator.payer import Account, Computed, Payer, compute
-from bitagent_validator.seen import ValidatorObject
-from bitagent_validator.state import AcceptedRow, StateUnreadable
-from bitagent_validator.status import Picture, Standing, manifest, status_of
-from bitagent_validator.weights.plan import Step, Verdict
+from bitagent_validator.competition import CompetitionController
+from bitagent_validator.objects import ValidatorObject
+from bitagent_validator.policy.interface import Pay, by_reason
+from bitagent_validator.services import Services
+from bitagent_validator.setter import Account, ComputedWeights, WeightSetter, compute_weights
+from bitagent_validator.state import StateUnreadable
+from bitagent_validator.status import CompetitionStatus, StatusInputs, compute_status
+from bitagent_validator.weights.plan import Decision, Step
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 10.0
-"""Longest time between two passes."""
+"""Maximum time between two passes."""
 FACTS_SECONDS = 10.0
-"""While the weights are current the subnet is read no more often than this; otherwise at every block."""
+"""Minimum time between two reads of the subnet while the weights are current; otherwise it is read at every block."""
+LOGGED_MAX = 20
+"""Hotkeys of one reason in a log line."""
 BLOCK_STATUS_SECONDS = 10.0
-"""A status that differs by its block number alone is written no more often than this."""
+"""Minimum time between two status writes that differ in the block number only."""
 
 
 class SpecChanged(Exception):
-    """The process was started for another subnet or other endpoints; a new one must take over."""
+    """The Validator names another subnet or other endpoints than at the start: the process must be restarted."""
 
 
 class Loop:
@@ -45,51 +55,50 @@ class Loop:
         *,
         account: Account,
         spec: ValidatorSpec,
-        me: Mirror[ValidatorObject],
+        validators: Informer[ValidatorObject],
         name: str,
-        tools: Tools,
+        services: Services,
         follower: Follower,
-        payer: Payer,
-        competitions: Competitions,
+        setter: WeightSetter,
+        competitions: CompetitionController,
         health: Health,
         wake: asyncio.Event,
     ) -> None:
         self._account = account
         self._started_with = spec
-        self._me = me
+        self._validators = validators
         self._name = name
-        self._tools = tools
+        self._services = services
         self._follower = follower
-        self._payer = payer
+        self._setter = setter
         self._competitions = competitions
         self._health = health
         self._wake = wake
         self._subnet: Subnet | None = None
         self._subnet_missing = False
         self._read_at = 0.0
-        self._standings: list[Standing] = []
-        self._computed = Computed({}, None)
-        self._verdict: Verdict | None = None
+        self._rounds: list[CompetitionStatus] = []
+        self._computed = ComputedWeights({}, None)
+        self._decision: Decision | None = None
         self._written: tuple[dict[str, Any], float] = ({}, 0.0)
+        """The status that was written last, and when."""
         self._reconnects = 0
+        self._unpaid: dict[str, Mapping[Standing, Sequence[str]]] = {}
+        """By competition: the hotkeys that earned nothing when it was last logged."""
 
     async def run(self) -> None:
-        """Loop until cancelled.
-
-        Raises:
-            SpecChanged: The Validator's subnet or endpoints are not those that this process uses.
-        """
+        """Loop until cancelled. Raises SpecChanged if the Validator's subnet or endpoints are not those in use."""
         while True:
             self._wake.clear()
             try:
                 await self._pass()
-                self._tools.metrics.passes.labels("ok").inc()
+                self._services.metrics.passes.labels("ok").inc()
             except ApiError as error:
-                log.warning("pass broken off: %s", error)
-                self._tools.metrics.passes.labels("api_error").inc()
+                log.warning("pass interrupted: %s", error)
+                self._services.metrics.passes.labels("api_error").inc()
             except StateUnreadable as error:
                 log.error("%s", error)
-                self._tools.metrics.passes.labels("state_unreadable").inc()
+                self._services.metrics.passes.labels("state_unreadable").inc()
             self._health.beat()
             try:
                 async with asyncio.timeout(TICK_SECONDS):
@@ -98,19 +107,19 @@ class Loop:
                 continue
 
     async def _pass(self) -> None:
-        me = self._me.objects.get(self._name)
-        if me is None or me.spec is None or not self._tools.rounds.synced:
+        me = self._validators.objects.get(self._name)
+        if me is None or me.spec is None or not self._services.rounds.synced:
             return
         if (me.spec.netuid, me.spec.chain) != (self._started_with.netuid, self._started_with.chain):
             raise SpecChanged("spec.netuid or spec.chain was changed")
         if me.spec.suspend or me.spec.weights.mode is not WeightsMode.SET:
-            # Who says so wants nothing set from then on, not even what is under way, whatever the chain does.
-            await self._payer.stop()
+            # From then on no weights may be set, not even by a submission in progress, also while the chain is away.
+            await self._setter.stop()
         chain = self._follower.state
         try:
-            await self._tools.store.load()
+            await self._services.store.load()
         except StateUnreadable as error:
-            self._verdict = Verdict(Step.WAIT, False, Reason.SUBMISSION_FAILED, str(error))
+            self._decision = Decision(Step.WAIT, False, Reason.SUBMISSION_FAILED, str(error))
             await self._report(me, me.spec, chain)
             raise
         if isinstance(chain, Up):
@@ -120,58 +129,55 @@ class Loop:
                 await self._step(me, me.spec, chain)
             except ChainUnavailable as error:
                 log.warning("%s", error)
-                self._follower.give_up(chain.connection, why=str(error))
+                self._follower.mark_unusable(chain.connection, why=str(error))
                 chain = Down(Reason.CHAIN_UNREACHABLE, str(error))
-        if self._follower.tried:
+        if self._follower.attempted:
             await self._report(me, me.spec, chain)
 
     async def _check_chain(self, connection: Connection) -> None:
-        """Blocks, scores and weights of two chains must never be mixed: note which one this is, and refuse others.
+        """Record which chain this is, and refuse any other: blocks, scores and weights of two must never be mixed.
 
-        Raises:
-            ApiError: It could not be noted.
-            ChainUnavailable: It is another chain.
+        Raises ApiError if it cannot be recorded, and ChainUnavailable if it is another chain.
         """
-        store = self._tools.store
+        store = self._services.store
         if not store.state.genesis:
             await store.save(store.state.model_copy(update={"genesis": connection.genesis}))
         if store.state.genesis != connection.genesis:
             raise ChainUnavailable(
                 f"{connection.endpoint} is another chain (genesis {connection.genesis[:18]}) than this Validator's "
                 f"(genesis {store.state.genesis[:18]}): correct spec.chain.endpoints; to move to another chain, delete "
-                "the Validator and create it anew"
+                "the Validator and create it again"
             )
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
-        settled = self._verdict is not None and self._verdict.current and self._tools.store.state.pending is None
+        settled = self._decision is not None and self._decision.current and self._services.store.state.pending is None
         subnet = await self._read(spec, chain, urgent=not settled)
         if subnet is None or spec.suspend:
             return
-        await self._competitions.take_over_scores(spec.competitions, subnet)
-        self._standings = [
-            await self._competitions.run(me, c, block=chain.block, connection=chain.connection)
+        await self._competitions.record_scores(spec.competitions, subnet)
+        self._rounds = [
+            await self._competitions.reconcile(me, c, block=chain.block, connection=chain.connection)
             for c in spec.competitions
         ]
-        self._computed, self._verdict = await self._weigh(spec, subnet)
-        if self._verdict.step is Step.SUBMIT and subnet.block < chain.block:
-            # Slots may have changed hands since: weights go out on the newest facts.
+        self._computed, self._decision = await self._decide(spec, subnet)
+        if self._decision.step is Step.SUBMIT and subnet.block < chain.block:
+            # Slots may have changed hands since that block: weights are submitted by the newest facts.
             subnet = await self._read(spec, chain, urgent=True)
             if subnet is None:
                 return
-            self._computed, self._verdict = await self._weigh(spec, subnet)
-        self._verdict = await self._payer.act(spec, self._computed, subnet, connection=chain.connection)
+            self._computed, self._decision = await self._decide(spec, subnet)
+        self._decision = await self._setter.step(spec, self._computed, subnet, connection=chain.connection)
 
-    async def _weigh(self, spec: ValidatorSpec, subnet: Subnet) -> tuple[Computed, Verdict]:
-        entrants = {c.id: await self._competitions.entrants(c.id) for c in spec.competitions}
-        scored = self._tools.store.state.scored
+    async def _decide(self, spec: ValidatorSpec, subnet: Subnet) -> tuple[ComputedWeights, Decision]:
+        standings = {c.id: await self._competitions.standings(c, block=subnet.block) for c in spec.competitions}
         if spec.weights.mode is WeightsMode.OFF:
-            computed = Computed({}, None)
+            computed = ComputedWeights({}, None)
         else:
-            computed = compute(spec.competitions, scored=scored, entrants=entrants, subnet=subnet)
-        return computed, self._payer.verdict(spec, computed, subnet)
+            computed = compute_weights(spec.competitions, standings=standings, subnet=subnet)
+        return computed, self._setter.decide(spec, computed, subnet)
 
     async def _read(self, spec: ValidatorSpec, chain: Up, *, urgent: bool) -> Subnet | None:
-        """The subnet at the last finalised block, or a few seconds older unless that is urgent."""
+        """Return the subnet at the last finalised block, or a little older unless urgent; None if there is none."""
         now = asyncio.get_running_loop().time()
         old = self._subnet
         if old and (old.block == chain.block or (not urgent and now - self._read_at < FACTS_SECONDS)):
@@ -185,8 +191,7 @@ class Loop:
         return self._subnet
 
     async def _report(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up | Down) -> None:
-        accepted = self._tools.store.state.accepted
-        picture = Picture(
+        inputs = StatusInputs(
             generation=me.generation,
             hotkey=self._account.hotkey,
             block=chain.block if isinstance(chain, Up) else self._subnet.block if self._subnet else None,
@@ -194,38 +199,38 @@ class Loop:
             endpoint=chain.connection.endpoint if isinstance(chain, Up) else "",
             subnet=self._subnet,
             subnet_missing=self._subnet_missing,
-            competitions=self._standings,
-            verdict=self._verdict,
-            weights=self._computed.weights,
-            last_weights=_last_weights(accepted) if accepted else None,
+            competitions=self._rounds,
+            decision=self._decision,
+            shares=self._computed.shares,
+            pay=self._computed.pay,
+            accepted=self._services.store.state.accepted,
             suspended=spec.suspend,
         )
         written, at = self._written
-        # What was written last is newer than what the watch has told of it.
-        previous = (written or {"status": me.status})["status"].get("conditions") or []
-        status = status_of(picture, previous=previous, now=datetime.now(UTC))
+        # The status written last is newer than the one that the watch has delivered.
+        previous = (written or me.status).get("conditions") or []
+        status = compute_status(inputs, previous=previous, now=datetime.now(UTC))
         self._measure(status)
-        body = manifest(status, name=me.name, namespace=me.namespace)
-        if not self._standings:
-            # Just started, and nothing was read yet: what the last process reported stands until then.
-            kept = ("uid", "currentRounds", "weights", "lastWeights")
-            body["status"] |= {k: me.status[k] for k in kept if k in me.status}
+        body = status.to_wire()
+        if not self._rounds:
+            # Just started, and nothing was read yet: the report of the previous process stays until then.
+            kept = ("uid", "currentRounds", "weights", "unpaid", "lastWeights")
+            body |= {k: me.status[k] for k in kept if k in me.status}
         now = asyncio.get_running_loop().time()
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):
             return
-        await self._tools.api.apply(
-            path(API_VERSION, "validators", namespace=me.namespace, name=me.name, subresource="status"), body
-        )
-        self._written = (body, now)
+        if await self._services.client.write_status(VALIDATORS, me.name, body) is not None:
+            self._written = (body, now)
 
     def _measure(self, status: ValidatorStatus) -> None:
-        metrics = self._tools.metrics
-        holds = {c.type: c.status is ConditionStatus.TRUE for c in status.conditions}
-        metrics.chain_connected.set(holds[ConditionType.CHAIN_CONNECTED])
-        metrics.registered.set(holds[ConditionType.REGISTERED])
-        metrics.permitted.set(holds[ConditionType.PERMITTED])
-        metrics.weights_current.set(holds[ConditionType.WEIGHTS_CURRENT])
+        metrics = self._services.metrics
+        holding = {c.type: c.status is ConditionStatus.TRUE for c in status.conditions}
+        metrics.chain_connected.set(holding[ConditionType.CHAIN_CONNECTED])
+        metrics.registered.set(holding[ConditionType.REGISTERED])
+        metrics.permitted.set(holding[ConditionType.PERMITTED])
+        metrics.weights_current.set(holding[ConditionType.WEIGHTS_CURRENT])
         metrics.paid_hotkeys.set(len(status.weights))
+        self._measure_unpaid()
         metrics.chain_reconnects.inc(self._follower.reconnects - self._reconnects)
         self._reconnects = self._follower.reconnects
         if status.block is not None:
@@ -234,17 +239,31 @@ class Loop:
             metrics.last_weights_block.set(self._subnet.me.last_update)
             metrics.weights_age_blocks.set((status.block or 0) - self._subnet.me.last_update)
 
+    def _measure_unpaid(self) -> None:
+        """Count the hotkeys that earn nothing, and log them when they change."""
+        gauge = self._services.metrics.unpaid_hotkeys
+        gauge.clear()
+        for competition, pays in self._computed.pay.items():
+            unpaid = by_reason(pays)
+            for reason, hotkeys in unpaid.items():
+                gauge.labels(competition, reason.value).set(len(hotkeys))
+            if unpaid != self._unpaid.get(competition):
+                self._unpaid[competition] = unpaid
+                log.info("%s: %d hotkeys earn; %s", competition, _paid(pays), _listed(unpaid))
 
-def _last_weights(accepted: AcceptedRow) -> LastWeights:
-    return LastWeights(
-        block=accepted.block,
-        at=accepted.at,
-        rounds=list(accepted.rounds),
-        digest=accepted.digest,
-        extrinsic=accepted.extrinsic,
-        hotkeys=accepted.hotkeys,
-    )
+
+def _paid(pays: Mapping[str, Pay]) -> int:
+    return sum(1 for each in pays.values() if each.share)
 
 
-def _without_block(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "status": {k: v for k, v in body.get("status", {}).items() if k != "block"}}
+def _listed(unpaid: Mapping[Standing, Sequence[str]]) -> str:
+    """Return the hotkeys that earn nothing as one line, by reason."""
+    parts = [
+        f"{reason}: {', '.join(hotkeys[:LOGGED_MAX])}{' and more' * (len(hotkeys) > LOGGED_MAX)} ({len(hotkeys)})"
+        for reason, hotkeys in sorted(unpaid.items())
+    ]
+    return f"left out: {'; '.join(parts)}" if parts else "none with a model is left out"
+
+
+def _without_block(status: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in status.items() if k != "block"}

@@ -1,4 +1,4 @@
-"""Prometheus metrics of one validator. Names carry their unit; ages are in blocks, as the chain's limits are."""
+"""Prometheus metrics of one validator. Names contain the unit; ages are in blocks, as the chain's limits are."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Metrics:
-    """All metrics, in a registry of their own."""
+    """All metrics, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         gauge, counter = self._gauge, self._counter
         self.lease_held = gauge("lease_held", "1 while this pod may act for its hotkey")
         self.chain_connected = gauge("chain_connected", "1 while the chain answers and its blocks advance")
-        self.chain_reconnects = counter("chain_reconnects", "Times that the chain was lost")
+        self.chain_reconnects = counter("chain_reconnects", "Connections to the chain that were lost")
         self.finalized_block = gauge("finalized_block", "Last finalised block seen")
         self.registered = gauge("registered", "1 while the hotkey is registered on the subnet")
         self.permitted = gauge("permitted", "1 while the hotkey may set weights")
@@ -23,11 +23,14 @@ class Metrics:
         self.last_weights_block = gauge("last_weights_block", "Block at which the hotkey last set weights")
         self.weights_age_blocks = gauge("weights_age_blocks", "Blocks since the hotkey last set weights")
         self.paid_hotkeys = gauge("paid_hotkeys", "Hotkeys with a weight above 0 in the last computed weights")
+        self.unpaid_hotkeys = gauge(
+            "unpaid_hotkeys", "Hotkeys with a model that earn nothing by a competition", ["competition", "reason"]
+        )
         self.round_epoch = gauge("round_epoch", "Epoch of the latest round", ["competition"])
         self.rounds_behind_epochs = gauge(
-            "rounds_behind_epochs", "Epochs between the latest round and the present one", ["competition"]
+            "rounds_behind_epochs", "Epochs between the latest round and the present epoch", ["competition"]
         )
-        self.rounds = counter("rounds", "Rounds by what became of them", ["competition", "outcome"])
+        self.rounds = counter("rounds", "Rounds created and completed", ["competition", "outcome"])
         self.submissions = counter("submissions", "Submissions of weights by outcome", ["outcome"])
         self.submission_seconds = Histogram(
             "bitagent_validator_submission_seconds",

@@ -1,106 +1,165 @@
-"""Which rounds to create and to delete. Pure: a competition, the present block and the rounds seen, to a plan.
+"""Rounds of a competition: epochs, and which EvalRounds to create, to give their seed, and to delete. Pure.
 
-One round runs at a time in a competition. When an epoch begins while the last round still runs, no other is piled up:
-the round of whatever epoch is then current starts once it has finished. Its seed was public since that epoch began,
-so miners who change a model between the two have seen it; a RoundCurrent condition that is False says so.
+One round runs at a time in a competition. If an epoch begins while the last round is still running, no second one is
+started: the round of the epoch that is then current starts once the running one has finished, and the RoundCurrent
+condition is False until then. Its seed does not lie open meanwhile: it needs a block that comes only after the round
+was created, and a secret that is published only when the round's models are fixed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from bitagent_crds.evalround import EvalRoundSpec
-from bitagent_crds.rounds import COMPETITION_LABEL, EPOCH_LABEL, VALIDATOR_LABEL, round_name
+from bitagent_crds.names import (
+    BLOCK_SECONDS_ANNOTATION,
+    COMPETITION_LABEL,
+    CREATED_BLOCK_ANNOTATION,
+    EPOCH_BLOCK_ANNOTATION,
+    EPOCH_LABEL,
+    MANAGED_BY_LABEL,
+    VALIDATOR_LABEL,
+    round_name,
+)
 from bitagent_crds.schema import API_VERSION
-from bitagent_crds.validator import Competition
-from bitagent_validator.epochs import Epoch, epoch_at
+from bitagent_crds.seeds import SeedFrom
+from bitagent_crds.validator import Competition, Schedule
+from bitagent_validator.objects import Round, RoundPhase
 
 MANAGER = "bitagent-validator"
-BLOCK_ANNOTATION = "bitagent.io/epoch-block"
-"""On an EvalRound: the first block of its epoch."""
-
-
-class Outcome(Enum):
-    """How far a round is."""
-
-    UNFINISHED = auto()
-    COMPLETE = auto()
-    FAILED = auto()
+"""Field manager of everything that the validator writes."""
 
 
 @dataclass(frozen=True)
-class SeenRound:
-    """A round of one competition, as observed."""
+class Epoch:
+    """One period of a competition."""
 
-    name: str
-    epoch: int
+    number: int
+    """Counted from block 0, so that it names the same epoch on every validator and after every restart."""
     block: int
-    """The epoch's first block. Rounds are ordered by it: numbers jump when the schedule is changed, blocks do not."""
-    outcome: Outcome
+    """Its first block."""
+
+
+def epoch_at(block: int, *, every_blocks: int, offset: int) -> Epoch | None:
+    """Return the epoch that contains a block; None before the first one.
+
+    An epoch begins at each block that is a multiple of `every_blocks`, plus `offset`. Raises ValueError if
+    `every_blocks` is less than 1 or `offset` is negative.
+    """
+    if every_blocks < 1 or offset < 0:
+        raise ValueError(f"an epoch has at least one block and no negative offset: {every_blocks=}, {offset=}")
+    number = (block - offset) // every_blocks
+    return Epoch(number, number * every_blocks + offset) if number >= 0 else None
+
+
+def freeze_blocks(schedule: Schedule) -> int:
+    """Return how many blocks a round has to fix its models: as scheduled, but at most half an epoch."""
+    return min(schedule.freeze_blocks, max(1, schedule.every_blocks // 2))
+
+
+def seed_block(schedule: Schedule, epoch: Epoch, *, block: int) -> int:
+    """Return the block whose hash is part of the seed of a round that is created at `block`.
+
+    It is `freeze_blocks` after the epoch's first block, or as many times that as leave the operator at least half of
+    it: validators that create their rounds at about the same time use the same block.
+    """
+    length = freeze_blocks(schedule)
+    times = max(1, math.ceil((block + (length + 1) // 2 - epoch.block) / length))
+    return epoch.block + times * length
 
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """What is to be done for one competition, and how it stands."""
+    """The rounds of one competition, and what to do about them."""
 
     competition: str
     current: Epoch | None
-    """The epoch that the present block belongs to; None before the first."""
-    latest: SeenRound | None
-    """The latest round, before anything in this plan is done."""
+    """The epoch of the present block; None before the first one."""
+    latest: Round | None
+    """The latest round, before this plan is carried out."""
     create: Epoch | None = None
     """The epoch whose round is to be created."""
+    reveal: tuple[Round, ...] = ()
+    """Rounds whose seed is to be published."""
+    replace: tuple[Round, ...] = ()
+    """Rounds whose seed other validators may have published before their set was frozen: to be deleted, and created
+    again with a later block."""
     delete: tuple[str, ...] = ()
     """Names of finished rounds beyond the history limit."""
 
 
 def plan_rounds(
-    competition: Competition, *, block: int, seen: Sequence[SeenRound], scored_block: int | None
+    competition: Competition, *, block: int, rounds: Sequence[Round], scored_block: int | None
 ) -> RoundPlan:
-    """Decide for one competition.
+    """Return which rounds of a competition to create, to give their seed, and to delete at a final block.
 
-    `scored_block` is the first block of the last round whose scores were taken over: that round is never run again,
-    even if its EvalRound is gone, and only complete rounds up to it may be deleted.
+    A seed is published when its block is final and the round's models are fixed. A model that cannot be resolved delays
+    it by `freeze_blocks` at most; a set that is not frozen delays it until it is. With a shared secret neither may
+    delay it: the other validators publish the same seed.
+
+    `scored_block` is the first block of the last round whose scores were recorded: that round is never run again, even
+    if its EvalRound is gone, and only complete rounds up to it may be deleted.
     """
     schedule = competition.schedule
     current = epoch_at(block, every_blocks=schedule.every_blocks, offset=schedule.offset)
-    ordered = sorted(seen, key=lambda r: r.block)
+    ordered = sorted(rounds, key=lambda r: r.block)
     latest = ordered[-1] if ordered else None
     done = max(latest.block if latest else -1, -1 if scored_block is None else scored_block)
-    running = any(r.outcome is Outcome.UNFINISHED for r in ordered)
+    running = any(r.phase is RoundPhase.UNFINISHED for r in ordered)
     create = current if current and not running and current.block > done else None
+    shared = competition.round.tasks.secret_ref is not None
+    patience = 0 if shared else freeze_blocks(schedule)
+    waiting = [(r, block - r.seed_from.block) for r in ordered if r.seed_from is not None and _waits_for_seed(r)]
     return RoundPlan(
         competition.id,
         current,
         latest,
         create=create,
+        reveal=tuple(r for r, late in waiting if r.frozen and late >= (0 if r.models_fixed else patience)),
+        replace=tuple(r for r, late in waiting if shared and not r.frozen and late >= 0),
         delete=_surplus(ordered, limit=competition.history_limit, scored_block=scored_block),
     )
 
 
-def _surplus(ordered: Sequence[SeenRound], *, limit: int, scored_block: int | None) -> tuple[str, ...]:
-    finished = [r for r in ordered if r.outcome is not Outcome.UNFINISHED]
-    complete = [r for r in finished if r.outcome is Outcome.COMPLETE]
+def _waits_for_seed(round_: Round) -> bool:
+    seed_from = round_.seed_from
+    return round_.phase is RoundPhase.UNFINISHED and seed_from is not None and not seed_from.revealed
+
+
+def _surplus(ordered: Sequence[Round], *, limit: int, scored_block: int | None) -> tuple[str, ...]:
+    finished = [r for r in ordered if r.phase is not RoundPhase.UNFINISHED]
+    complete = [r for r in finished if r.phase is RoundPhase.COMPLETE]
     last_complete = complete[-1].block if complete else None
     return tuple(
         r.name
         for r in finished[: max(0, len(finished) - limit)]
-        if r.outcome is Outcome.FAILED
+        if r.phase is RoundPhase.FAILED
         or (r.block != last_complete and scored_block is not None and r.block <= scored_block)
     )
 
 
 def round_manifest(
-    competition: Competition, epoch: Epoch, *, seed: str, validator: str, namespace: str, owner: Mapping[str, object]
+    competition: Competition,
+    epoch: Epoch,
+    *,
+    seed_from: SeedFrom,
+    created_block: int,
+    block_seconds: float,
+    validator: str,
+    namespace: str,
+    owner: Mapping[str, object],
 ) -> dict[str, object]:
-    """The EvalRound of one epoch. Making it twice is harmless: its name follows from validator, competition and epoch.
+    """Return the EvalRound of one epoch.
 
-    `owner` is the ownerReference to the Validator: its rounds go with it.
+    Creating it twice is harmless, since its name follows from validator, competition and epoch. `created_block` is the
+    last final block, and `block_seconds` the time between two: with them the operator compares blocks with times.
+    `owner` is the ownerReference to the Validator, with which its rounds are deleted.
     """
     template = competition.round.to_wire()
-    spec = EvalRoundSpec.model_validate({**template, "tasks": {**template["tasks"], "seed": seed}})
+    tasks = {name: value for name, value in template["tasks"].items() if name != "secretRef"}
+    spec = EvalRoundSpec.model_validate({**template, "tasks": {**tasks, "seedFrom": seed_from.to_wire()}})
     return {
         "apiVersion": API_VERSION,
         "kind": "EvalRound",
@@ -111,9 +170,13 @@ def round_manifest(
                 VALIDATOR_LABEL: validator,
                 COMPETITION_LABEL: competition.id,
                 EPOCH_LABEL: str(epoch.number),
-                "app.kubernetes.io/managed-by": MANAGER,
+                MANAGED_BY_LABEL: MANAGER,
             },
-            "annotations": {BLOCK_ANNOTATION: str(epoch.block)},
+            "annotations": {
+                EPOCH_BLOCK_ANNOTATION: str(epoch.block),
+                CREATED_BLOCK_ANNOTATION: str(created_block),
+                BLOCK_SECONDS_ANNOTATION: f"{block_seconds:g}",
+            },
             "ownerReferences": [dict(owner)],
         },
         "spec": spec.to_wire(),

@@ -1,46 +1,45 @@
-"""The Validator's status: what this pod sees and did, in the words of the contract. Pure."""
+"""The Validator's status, computed from what this pod observed and did. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
-from bitagent_crds.schema import API_VERSION
-from bitagent_crds.validator import CurrentRound, HotkeyWeight, LastWeights, ValidatorStatus
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.validator import CurrentRound, HotkeyWeight, LastWeights, RefusedClaim, UnpaidHotkey, ValidatorStatus
+from bitagent_kube.conditions import ConditionValue, clip, parse_conditions, update_conditions
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.rounds import Outcome, RoundPlan
-from bitagent_validator.weights.plan import Verdict, permit_problem
+from bitagent_validator.objects import Round, RoundPhase
+from bitagent_validator.policy.interface import Pay
+from bitagent_validator.rounds import RoundPlan
+from bitagent_validator.state import Row
+from bitagent_validator.weights.plan import Decision, permit_problem
 
-MESSAGE_MAX = 1000
+MESSAGE_LENGTH = 1000
+WEIGHTS_MAX = 1024
+"""Maximum number of hotkeys in the status."""
+REFUSED_MAX = 16
+"""Maximum number of refused claims in the status."""
+UNPAID_MAX = 256
+"""Maximum number of hotkeys that earn nothing in the status."""
 
 
 @dataclass(frozen=True)
-class Holds:
-    """A condition without its history."""
-
-    type: ConditionType
-    status: ConditionStatus
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How one competition stands."""
+class CompetitionStatus:
+    """The rounds of one competition."""
 
     plan: RoundPlan
-    progress: str = ""
-    """Of the latest round, `done/selected`."""
     problem: str = ""
-    """Why the round of the present epoch could not be created."""
+    """Why the round of the present epoch could not be created, or its seed not be published."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why the chain contradicts a model's commitBlock in the latest round, by MinerModel."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Everything that the status tells."""
+class StatusInputs:
+    """Everything that the status is computed from."""
 
     generation: int
     hotkey: str
@@ -50,168 +49,179 @@ class Picture:
     subnet: Subnet | None
     """None before the chain was read for the first time."""
     subnet_missing: bool
-    competitions: Sequence[Standing]
-    verdict: Verdict | None
-    weights: Mapping[str, float]
-    last_weights: LastWeights | None
+    competitions: Sequence[CompetitionStatus]
+    decision: Decision | None
+    shares: Mapping[str, float]
+    """By hotkey."""
+    accepted: Row | None
+    """The last row of weights that the chain accepted."""
+    pay: Mapping[str, Mapping[str, Pay]] = field(default_factory=dict)
+    """By competition and hotkey: what each hotkey with a model earns, and why."""
     suspended: bool = False
 
 
-def status_of(picture: Picture, *, previous: Sequence[Mapping[str, Any]], now: datetime) -> ValidatorStatus:
-    """The whole status but the operator's condition. `previous` holds the conditions as they are on the API server."""
-    holds = [_chain(picture), *_account(picture), _rounds(picture.competitions), _weights(picture)]
-    me = picture.subnet.me if picture.subnet else None
+def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]], now: datetime) -> ValidatorStatus:
+    """Return the status without the operator's condition; `previous` are the conditions on the API server."""
+    values = [_chain(inputs), *_account(inputs), _rounds(inputs.competitions), _weights(inputs)]
+    me = inputs.subnet.me if inputs.subnet else None
     return ValidatorStatus(
-        observed_generation=picture.generation,
-        hotkey=picture.hotkey,
+        observed_generation=inputs.generation,
+        hotkey=inputs.hotkey,
         uid=me.uid if me else None,
-        block=picture.block,
+        block=inputs.block,
         current_rounds=[
-            CurrentRound(competition=s.plan.competition, round=latest.name, epoch=latest.epoch, block=latest.block)
-            for s in picture.competitions
-            if (latest := s.plan.latest)
+            CurrentRound(
+                competition=c.plan.competition,
+                round=latest.name,
+                epoch=latest.epoch,
+                block=latest.block,
+                refused_claims=[
+                    RefusedClaim(model=model, message=clip(message, 128))
+                    for model, message in sorted(c.refused.items())[:REFUSED_MAX]
+                ],
+            )
+            for c in inputs.competitions
+            if (latest := c.plan.latest)
         ],
-        last_weights=picture.last_weights,
-        weights=[HotkeyWeight(hotkey=h, weight=f"{w:.6f}") for h, w in _largest_first(picture.weights)],
-        conditions=_dated(holds, previous=previous, generation=picture.generation, now=now),
-        message=_sentence(picture, holds)[:MESSAGE_MAX],
+        last_weights=_last_weights(inputs.accepted),
+        weights=[HotkeyWeight(hotkey=h, weight=f"{share:.6f}") for h, share in _largest_first(inputs.shares)],
+        unpaid=_unpaid(inputs.pay),
+        conditions=update_conditions(
+            values, previous=parse_conditions(previous), generation=inputs.generation, now=now
+        ),
+        message=clip(_summary(inputs, values), MESSAGE_LENGTH),
     )
 
 
-def manifest(status: ValidatorStatus, *, name: str, namespace: str) -> dict[str, Any]:
-    """The object to apply on the status subresource."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "Validator",
-        "metadata": {"name": name, "namespace": namespace},
-        "status": status.to_wire(),
-    }
+def _last_weights(accepted: Row | None) -> LastWeights | None:
+    if accepted is None:
+        return None
+    stored = accepted.model_dump()
+    del stored["account"]
+    return LastWeights.model_validate(stored)
 
 
-def _largest_first(weights: Mapping[str, float]) -> Iterable[tuple[str, float]]:
-    return sorted(weights.items(), key=lambda item: (-item[1], item[0]))[:1024]
-
-
-def _dated(
-    holds: Sequence[Holds], *, previous: Sequence[Mapping[str, Any]], generation: int, now: datetime
-) -> list[Condition]:
-    before = {c.get("type"): c for c in previous}
-
-    def since(hold: Holds) -> datetime:
-        old = before.get(hold.type)
-        if old and old.get("status") == hold.status and "lastTransitionTime" in old:
-            return datetime.fromisoformat(old["lastTransitionTime"])
-        return now
-
+def _unpaid(pay: Mapping[str, Mapping[str, Pay]]) -> list[UnpaidHotkey]:
+    """Return the hotkeys that earn nothing, those with a score first, as many as the status holds."""
+    found = [
+        (each.score is None, competition, hotkey, each.standing)
+        for competition, pays in pay.items()
+        for hotkey, each in pays.items()
+        if not each.standing.paid
+    ]
     return [
-        Condition(
-            type=hold.type,
-            status=hold.status,
-            reason=hold.reason,
-            message=hold.message[:MESSAGE_MAX],
-            observed_generation=generation,
-            last_transition_time=since(hold),
-        )
-        for hold in holds
+        UnpaidHotkey(competition=competition, hotkey=hotkey, reason=standing)
+        for _, competition, hotkey, standing in sorted(found)[:UNPAID_MAX]
     ]
 
 
-def _hold(kind: ConditionType, value: bool | None, reason: Reason, message: str) -> Holds:
+def _largest_first(shares: Mapping[str, float]) -> Iterable[tuple[str, float]]:
+    return sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:WEIGHTS_MAX]
+
+
+def _value(kind: ConditionType, value: bool | None, reason: Reason, message: str) -> ConditionValue:
     status = ConditionStatus.UNKNOWN if value is None else ConditionStatus.TRUE if value else ConditionStatus.FALSE
-    return Holds(kind, status, reason, message)
+    return ConditionValue(kind, status, reason, message)
 
 
-def _chain(picture: Picture) -> Holds:
-    if picture.chain_problem:
-        return _hold(ConditionType.CHAIN_CONNECTED, False, *picture.chain_problem)
-    return _hold(ConditionType.CHAIN_CONNECTED, True, Reason.CONNECTED, f"following {picture.endpoint}")
+def _chain(inputs: StatusInputs) -> ConditionValue:
+    if inputs.chain_problem:
+        return _value(ConditionType.CHAIN_CONNECTED, False, *inputs.chain_problem)
+    return _value(ConditionType.CHAIN_CONNECTED, True, Reason.CONNECTED, f"following {inputs.endpoint}")
 
 
-def _account(picture: Picture) -> tuple[Holds, Holds]:
+def _account(inputs: StatusInputs) -> tuple[ConditionValue, ConditionValue]:
     registered, permitted = ConditionType.REGISTERED, ConditionType.PERMITTED
-    if picture.subnet_missing:
+    if inputs.subnet_missing:
         message = "the chain has no subnet of this number: check spec.netuid and spec.chain.endpoints"
         return (
-            _hold(registered, False, Reason.SUBNET_NOT_FOUND, message),
-            _hold(permitted, False, Reason.SUBNET_NOT_FOUND, message),
+            _value(registered, False, Reason.SUBNET_NOT_FOUND, message),
+            _value(permitted, False, Reason.SUBNET_NOT_FOUND, message),
         )
-    if picture.subnet is None:
+    if inputs.subnet is None:
         message = "the chain has not been read yet"
         return (
-            _hold(registered, None, Reason.CHAIN_UNREACHABLE, message),
-            _hold(permitted, None, Reason.CHAIN_UNREACHABLE, message),
+            _value(registered, None, Reason.CHAIN_UNREACHABLE, message),
+            _value(permitted, None, Reason.CHAIN_UNREACHABLE, message),
         )
-    me = picture.subnet.me
+    me = inputs.subnet.me
     if me is None:
-        message = f"{picture.hotkey} has no slot on subnet {picture.subnet.netuid}: register it with its coldkey"
+        message = f"{inputs.hotkey} has no slot on subnet {inputs.subnet.netuid}: register it with its coldkey"
         return (
-            _hold(registered, False, Reason.NOT_REGISTERED, message),
-            _hold(permitted, False, Reason.NOT_REGISTERED, "only a registered hotkey can hold a permit"),
+            _value(registered, False, Reason.NOT_REGISTERED, message),
+            _value(permitted, False, Reason.NOT_REGISTERED, "only a registered hotkey can hold a permit"),
         )
-    problem = permit_problem(picture.subnet, me)
+    problem = permit_problem(inputs.subnet, me)
     return (
-        _hold(registered, True, Reason.REGISTERED, f"uid {me.uid}"),
-        _hold(permitted, problem is None, *(problem or (Reason.PERMIT_HELD, "the hotkey may set weights"))),
+        _value(registered, True, Reason.REGISTERED, f"uid {me.uid}"),
+        _value(permitted, problem is None, *(problem or (Reason.PERMIT_HELD, "the hotkey may set weights"))),
     )
 
 
-def _rounds(competitions: Sequence[Standing]) -> Holds:
-    """The worst of the competitions."""
+def _rounds(competitions: Sequence[CompetitionStatus]) -> ConditionValue:
+    """Return the condition of the competitions in the worst state."""
     kind = ConditionType.ROUND_CURRENT
-    found: list[tuple[int, Holds]] = []
-    for standing in competitions:
-        rank, value, reason, message = _round(standing)
-        found.append((rank, _hold(kind, value, reason, f"{standing.plan.competition}: {message}")))
+    found: list[tuple[int, ConditionValue]] = []
+    for competition in competitions:
+        rank, value, reason, message = _round(competition)
+        found.append((rank, _value(kind, value, reason, f"{competition.plan.competition}: {message}")))
     if not found:
-        return _hold(kind, None, Reason.PENDING, "the chain has not been read yet")
+        return _value(kind, None, Reason.PENDING, "the chain has not been read yet")
     worst = min(rank for rank, _ in found)
-    chosen = [hold for rank, hold in found if rank == worst]
-    return _hold(
-        kind,
-        {"True": True, "False": False}.get(chosen[0].status),
-        chosen[0].reason,
-        "; ".join(h.message for h in chosen),
-    )
+    chosen = [value for rank, value in found if rank == worst]
+    return replace(chosen[0], message="; ".join(value.message for value in chosen))
 
 
-def _round(standing: Standing) -> tuple[int, bool, Reason, str]:
-    plan = standing.plan
-    current, latest = plan.current, plan.latest
-    if standing.problem:
-        return 0, False, Reason.PENDING, standing.problem
+def _round(competition: CompetitionStatus) -> tuple[int, bool, Reason, str]:
+    """Return the rank of one competition's state, 0 for the worst, and its RoundCurrent condition."""
+    current, latest = competition.plan.current, competition.plan.latest
+    if competition.problem:
+        return 0, False, Reason.PENDING, competition.problem
     if current is None:
         return 2, False, Reason.WAITING_FOR_EPOCH, "the first epoch has not begun"
     if latest is None:
         return 2, False, Reason.WAITING_FOR_EPOCH, f"the round of epoch {current.number} is about to be created"
-    if latest.outcome is Outcome.UNFINISHED:
+    if latest.phase is RoundPhase.UNFINISHED:
         if latest.block >= current.block:
-            return 4, True, Reason.ROUND_IN_PROGRESS, f"{latest.name} is running"
+            return 4, True, *_progress(latest)
         late = f"{latest.name} still runs in epoch {current.number}: the next round starts when it has finished"
         return 3, False, Reason.ROUND_IN_PROGRESS, late
-    if latest.outcome is Outcome.FAILED:
+    if latest.phase is RoundPhase.FAILED:
         return 1, False, Reason.ROUND_FAILED, f"{latest.name} failed; the next round comes with the next epoch"
     return 5, True, Reason.ROUND_COMPLETE, f"{latest.name} is complete"
 
 
-def _weights(picture: Picture) -> Holds:
+def _progress(latest: Round) -> tuple[Reason, str]:
+    if latest.seed_from is None or latest.seed_from.revealed:
+        return Reason.ROUND_IN_PROGRESS, f"{latest.name} is running"
+    block = latest.seed_from.block
+    if not latest.frozen:
+        return Reason.FREEZING_MODELS, f"{latest.name} waits for the operator, which has not frozen its models yet"
+    if not latest.models_fixed:
+        return Reason.FREEZING_MODELS, f"{latest.name} fixes its models, before block {block} gives its seed"
+    return Reason.WAITING_FOR_SEED, f"{latest.name} has fixed its models and waits for block {block} to be final"
+
+
+def _weights(inputs: StatusInputs) -> ConditionValue:
     kind = ConditionType.WEIGHTS_CURRENT
-    if picture.suspended:
-        return _hold(kind, None, Reason.SUSPENDED, "the validator is suspended")
-    if picture.subnet_missing:
-        return _hold(kind, False, Reason.SUBNET_NOT_FOUND, "there is no subnet to set weights on")
-    if picture.verdict is None:
-        return _hold(kind, None, Reason.WEIGHTS_PENDING, "the chain has not been read yet")
-    return _hold(kind, picture.verdict.current, picture.verdict.reason, picture.verdict.message)
+    if inputs.suspended:
+        return _value(kind, None, Reason.SUSPENDED, "the validator is suspended")
+    if inputs.subnet_missing:
+        return _value(kind, False, Reason.SUBNET_NOT_FOUND, "there is no subnet to set weights on")
+    if inputs.decision is None:
+        return _value(kind, None, Reason.WEIGHTS_PENDING, "the chain has not been read yet")
+    return _value(kind, inputs.decision.current, inputs.decision.reason, inputs.decision.message)
 
 
-def _sentence(picture: Picture, holds: Sequence[Holds]) -> str:
-    if picture.suspended:
+def _summary(inputs: StatusInputs, values: Sequence[ConditionValue]) -> str:
+    """Return the first problem, or else what the validator does now, as one sentence."""
+    if inputs.suspended:
         return "suspended: no rounds are started and no weights are set"
-    if broken := next((h for h in holds[:3] if h.status is not ConditionStatus.TRUE), None):
+    if broken := next((v for v in values[:3] if v.status is not ConditionStatus.TRUE), None):
         return broken.message
     running = [
-        f"{s.plan.latest.name} {s.progress}".strip()
-        for s in picture.competitions
-        if s.plan.latest and s.plan.latest.outcome is Outcome.UNFINISHED
+        f"{c.plan.latest.name} {c.plan.latest.progress}".strip()
+        for c in inputs.competitions
+        if c.plan.latest and c.plan.latest.phase is RoundPhase.UNFINISHED
     ]
-    return "; ".join([*([f"evaluating {', '.join(running)}"] if running else []), holds[-1].message])
+    return "; ".join([*([f"evaluating {', '.join(running)}"] if running else []), values[-1].message])

@@ -49,6 +49,7 @@ cache:
   claimName: {{ include "operator.cacheClaim" . }}
   maxBytes: {{ int64 .Values.cache.maxBytes }}
   maxModelBytes: {{ int64 .Values.cache.maxModelBytes }}
+  maxHotkeyBytes: {{ int64 .Values.cache.maxHotkeyBytes }}
 artifacts:
   claimName: {{ include "operator.artifactsClaim" . }}
 hub:
@@ -58,6 +59,7 @@ jobs:
   {{- toYaml .Values.jobs | nindent 2 }}
 validator:
   {{- toYaml .Values.validator | nindent 2 }}
+modelsPerHotkey: {{ int64 .Values.modelsPerHotkey }}
 relistSeconds: {{ int64 .Values.relistSeconds }}
 unschedulableSeconds: {{ int64 .Values.unschedulableSeconds }}
 {{- end }}

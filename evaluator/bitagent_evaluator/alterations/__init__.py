@@ -1,37 +1,15 @@
-"""Alterations: changes to drawn tasks after which remembering a benchmark does not help, while the right answer stays known.
+"""Alterations: changes to drawn tasks that make a memorised benchmark useless while the right answer stays known.
 
-One file per alteration behind the registry in `alteration`; `pipeline` applies them in the order of the spec and keeps the books. Most are pure
-functions of one task; `rewriting` asks a language model, by what it is given in `means`, and judges the answers by `similarity` and value. An
-alteration changes a task only where it is certain that the changed ground truth is still right; every other task stays as it is and is
-counted with a reason. All choices follow from seed, place in the spec and task id (`choices`). What a right answer is, is
-`bitagent_evaluator.scoring`; which tasks are drawn, `bitagent_evaluator.tasks`.
+    base                  the interfaces of alterations, reasons to skip a task, what alterations are given, and their
+                          deterministic choices from seed, place in the spec and task id
+    pipeline              apply the alterations of a spec in order; the table from the contract's models to classes
+    renaming              apply a rename consistently to schemas, descriptions, ground truth and messages
+    tools, masks, default_value_mask, merge
+                          pure functions of one task and the tasks around it
+    rewrite/              rewording by a language model
+    rewrite_cache         the responses of the rewriter (`rewrites.jsonl`), which make a build repeatable
+
+An alteration changes a task only where the changed ground truth is certainly right; it leaves every other task as it
+is and counts it with a reason. Which answers are right is decided in `bitagent_evaluator.scoring`, which tasks are
+drawn in `bitagent_evaluator.tasks`.
 """
-
-from bitagent_evaluator.alterations.alteration import (
-    ALTERATIONS,
-    Alteration,
-    AlterationError,
-    Altered,
-    JointAlteration,
-    Skipped,
-)
-from bitagent_evaluator.alterations.choices import Choices
-from bitagent_evaluator.alterations.means import Means
-from bitagent_evaluator.alterations.pipeline import alter_tasks
-from bitagent_evaluator.alterations.pool import Pool
-from bitagent_evaluator.alterations.rewriting.kept import REWRITES, KeptAnswers
-
-__all__ = [
-    "ALTERATIONS",
-    "REWRITES",
-    "Alteration",
-    "AlterationError",
-    "Altered",
-    "Choices",
-    "JointAlteration",
-    "KeptAnswers",
-    "Means",
-    "Pool",
-    "Skipped",
-    "alter_tasks",
-]

@@ -1,41 +1,74 @@
-"""Entry point: collects the verbs. A verb's module is imported only when it is used, so that `--help` is instant."""
+"""Entry point of `bitagent-eval`: the verbs. A verb's module is imported when it is used, so that `--help` is fast."""
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import cast
 
+from bitagent_evaluator.cli.names import did_you_mean
+
 VERBS: dict[str, tuple[str, str]] = {
+    "plan": ("bitagent_evaluator.cli.plan", "print or run the commands that ask what a validator's round asks"),
     "tasks": ("bitagent_evaluator.cli.tasks", "build and show task sets"),
     "run": ("bitagent_evaluator.cli.run", "evaluate a model on a task set"),
-    "score": ("bitagent_evaluator.cli.score", "judge answers that exist already"),
-    "check": ("bitagent_evaluator.cli.check", "say what a validator would say about a model's files"),
+    "score": ("bitagent_evaluator.cli.score", "score answers that exist already"),
+    "check": ("bitagent_evaluator.cli.check", "check a model as a validator does"),
+    "similar": (
+        "bitagent_evaluator.cli.similar",
+        "tell whether the weights of two models make one a copy of the other",
+    ),
     "compare": ("bitagent_evaluator.cli.compare", "compare two results task by task"),
-    "reproduce": ("bitagent_evaluator.cli.reproduce", "do a result again from its manifest and compare every verdict"),
+    "reproduce": (
+        "bitagent_evaluator.cli.reproduce",
+        "re-run an evaluation from its manifest and compare every verdict",
+    ),
     "report": ("bitagent_evaluator.cli.report", "write results as one HTML page"),
     "job": ("bitagent_evaluator.cli.job", "do what a Job document says (used in pods)"),
 }
 
 
 def usage() -> str:
-    """The overview that `bitagent-eval --help` prints."""
+    """Return the overview that `bitagent-eval --help` prints."""
     lines = [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
-    exits = "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure (of reproduce: 3 verdicts differ)"
+    exits = (
+        "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure "
+        "(of reproduce: 3 verdicts differ)"
+    )
     return "\n".join(
-        ["usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help tells more)", "", *lines, "", exits, ""]
+        [
+            "usage: bitagent-eval VERB [OPTIONS]      (bitagent-eval VERB --help for its options; --version)",
+            "",
+            *lines,
+            "",
+            exits,
+            "",
+        ]
     )
 
 
+def _show_any_character() -> None:
+    """Let a terminal or pipe of ASCII show a question mark for each character that it does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; its module's `main(argv) -> exit code` does the work."""
+    """Run one verb by its module's `main(argv)`. Returns the exit code."""
     args = sys.argv[1:] if argv is None else argv
+    _show_any_character()
+    if args and args[0] == "--version":
+        sys.stdout.write(f"bitagent-eval {version('bitagent')}\n")
+        return 0
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(usage())
         return 0 if args else 2
     if args[0] not in VERBS:
-        sys.stderr.write(f"bitagent-eval: no verb {args[0]!r}\n\n{usage()}")
+        sys.stderr.write(f"bitagent-eval: no verb {args[0]!r}{did_you_mean(args[0], VERBS)}\n\n{usage()}")
         return 2
     try:
         verb = cast(Callable[[list[str]], int], importlib.import_module(VERBS[args[0]][0]).main)

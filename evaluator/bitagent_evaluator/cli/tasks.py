@@ -1,4 +1,4 @@
-"""`bitagent-eval tasks build|show|diff`: make a task set, look into one, compare two."""
+"""`bitagent-eval tasks build|show|diff`: build a task set, show one, compare two."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import os
 from pathlib import Path
 
 from bitagent_crds.alterations import Alteration
+from bitagent_crds.evaluation import Thinking
+from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
-from bitagent_evaluator.cli import tasks_diff, tasks_view
-from bitagent_evaluator.cli.output import fail, print_json
-from bitagent_evaluator.cli.tasks_sources import add_source_flags
-from bitagent_evaluator.cli.tasks_spec import SpecError, files_of, spec_of
-from bitagent_evaluator.cli.watching import add_quiet, progress_console, watched_progress
-from bitagent_evaluator.faults import InfrastructureFault
-from bitagent_evaluator.tasks import TaskSetError, build_task_set, read_task_set
+from bitagent_evaluator.cli import task_view
+from bitagent_evaluator.cli.console import add_quiet, progress_console, progress_on, show
+from bitagent_evaluator.cli.names import did_you_mean
+from bitagent_evaluator.cli.process import fail, print_json
+from bitagent_evaluator.cli.task_spec import SpecError, add_source_flags, files_of, spec_of
+from bitagent_evaluator.support.faults import InfrastructureFault
+from bitagent_evaluator.tasks.build import build_task_set
+from bitagent_evaluator.tasks.files import TaskSetError, compare_task_sets, read_task_set
 
 EPILOG = """examples:
   bitagent-eval tasks build --bfcl simple_python,multiple --count 200 --seed demo --out tasks/
@@ -22,10 +25,12 @@ EPILOG = """examples:
   bitagent-eval tasks build --spec round.yaml --file 1=my-tasks.jsonl --out tasks/
   bitagent-eval tasks build --bfcl multiple --alter function-mask --alter irrelevance:percent=25 --out tasks/
   bitagent-eval tasks build --bfcl multiple --alter rewrite:url=http://localhost:8000/v1,model=NAME --out tasks/
-  bitagent-eval tasks build --hub OWNER/glaive --rows Glaive --hub OWNER/calls@v2:test --columns question=query,functions=tools,answers=answers --out tasks/
-  bitagent-eval tasks build --stream wandb:ENTITY/PROJECT --newest 400 --columns question=prompt,reference=response --count 400 --out samples/
+  bitagent-eval tasks build --hub OWNER/glaive --rows Glaive \\
+    --hub OWNER/calls@v2:test --columns question=query,functions=tools,answers=answers --out tasks/
+  bitagent-eval tasks build --stream wandb:ENTITY/PROJECT --newest 400 \\
+    --columns question=prompt,reference=response --count 400 --out samples/
   bitagent-eval tasks show tasks/ --limit 5
-  bitagent-eval tasks show tasks/ --id simple_python_12
+  bitagent-eval tasks show tasks/ --id simple_python_12 --model ./my-model
   bitagent-eval tasks diff before/ after/
 
 a line of a --jsonl file (every argument lists its allowed values; "" among them makes it optional):
@@ -35,14 +40,18 @@ a line of a --jsonl file (every argument lists its allowed values; "" among them
    "ground_truth": [{"add": {"a": [1], "b": [2]}}]}
 where no function fits: "expects": "NoCall" and no ground_truth
 
-HF_ENDPOINT and HF_TOKEN are the hub and its token; SOURCE_0_KEY is a token or API key for the first source alone, and so on"""
+environment: HF_ENDPOINT and HF_TOKEN are the hub and its token; SOURCE_0_KEY is a token or API key for the first
+source alone, and so on"""
 
-_GOES_ON = "the same command goes on from the answers that came"
+_RESUMES = "the same command resumes from the answers that arrived"
 
 
 def main(argv: list[str]) -> int:
-    """Run the verb. Exit codes: 0 done, 2 wrong usage, 78 the spec cannot be met, 1 files cannot be written or an endpoint is of no use."""
-    args = _parser().parse_args(argv)
+    """Build, show or compare task sets. Returns the exit code.
+
+    0 done, 2 wrong usage, 78 the spec cannot be met, 1 a file cannot be written or an endpoint cannot be used.
+    """
+    args = tasks_parser().parse_args(argv)
     actions = {"build": _build, "show": _show, "diff": _diff}
     return actions[args.action](args)
 
@@ -55,23 +64,23 @@ def _build(args: argparse.Namespace) -> int:
     except SpecError as error:
         return fail("tasks build", str(error), EXIT_USAGE)
     try:
-        with watched_progress(console) as progress:
-            progress.phase("building the task set")
+        with progress_on(console) as progress:
+            progress.start_phase("building the task set")
             manifest = build_task_set(
                 spec, files=files, out=args.out, environment=os.environ, rewrites=args.rewrites, progress=progress
             )
     except TaskSetError as error:
         return fail("tasks build", str(error), EXIT_MODEL_FAULT)
     except InfrastructureFault as fault:
-        return fail("tasks build", f"{fault.message}; {_GOES_ON}", EXIT_INFRASTRUCTURE)
+        return fail("tasks build", f"{fault.message}; {_RESUMES}", EXIT_INFRASTRUCTURE)
     except KeyboardInterrupt:
-        return fail("tasks build", f"stopped; {_GOES_ON}", EXIT_INFRASTRUCTURE)
+        return fail("tasks build", f"stopped; {_RESUMES}", EXIT_INFRASTRUCTURE)
     except OSError as error:
         return fail("tasks build", f"cannot write {args.out}: {error}", EXIT_INFRASTRUCTURE)
     if args.json:
         print_json(manifest.model_dump(mode="json"))
     else:
-        tasks_view.manifest(args.out, manifest)
+        show(task_view.manifest_panel(args.out, manifest))
     return EXIT_OK
 
 
@@ -82,15 +91,22 @@ def _show(args: argparse.Namespace) -> int:
         return fail("tasks show", str(error), EXIT_USAGE)
     chosen = [task for task in tasks if args.id in (None, task.id)][: args.limit if args.id is None else None]
     if args.id is not None and not chosen:
-        return fail("tasks show", f"{args.directory} has no task {args.id!r}", EXIT_USAGE)
+        return fail(
+            "tasks show",
+            f"{args.directory} has no task {args.id!r}{did_you_mean(args.id, (task.id for task in tasks))}",
+            EXIT_USAGE,
+        )
+    if args.model is not None:
+        from bitagent_evaluator.cli import task_prompt  # which takes longer to import than a task set to be shown
+
+        return task_prompt.show_prompt(args, chosen)
     if args.json:
         dumped = [task.model_dump(mode="json") for task in chosen]
         print_json({"manifest": manifest.model_dump(mode="json"), "tasks": dumped})
     elif args.id is not None:
-        tasks_view.task(chosen[0])
+        show(task_view.task_panel(chosen[0]))
     else:
-        tasks_view.manifest(args.directory, manifest)
-        tasks_view.table(chosen, total=len(tasks))
+        show(task_view.manifest_panel(args.directory, manifest), task_view.task_table(chosen, total=len(tasks)))
     return EXIT_OK
 
 
@@ -99,15 +115,16 @@ def _diff(args: argparse.Namespace) -> int:
         before, after = (read_task_set(directory)[1] for directory in (args.a, args.b))
     except TaskSetError as error:
         return fail("tasks diff", str(error), EXIT_USAGE)
-    found = tasks_diff.difference(before, after)
+    found = compare_task_sets(before, after)
     if args.json:
         print_json(found.to_json())
     else:
-        tasks_view.difference(found, names=(str(args.a), str(args.b)), limit=args.limit)
+        show(*task_view.difference_tables(found, names=(str(args.a), str(args.b)), limit=args.limit))
     return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
+def tasks_parser() -> argparse.ArgumentParser:
+    """Return the parser of build, show and diff."""
     parser = argparse.ArgumentParser(
         prog="bitagent-eval tasks",
         description="Build, show and compare task sets.",
@@ -121,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    names = [field.replace("_", "-") for field in Alteration.model_fields]
     build.add_argument("--spec", type=Path, metavar="FILE", help="YAML or JSON: an EvalRound, or its spec.tasks alone")
     build.add_argument(
         "--file",
@@ -135,25 +153,46 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME[:KEY=VALUE,...]",
-        help=f"change the drawn tasks, in the order given: {', '.join(f.replace('_', '-') for f in Alteration.model_fields)}",
+        help=f"change the drawn tasks, in the order given: {', '.join(names)}",
     )
     build.add_argument(
         "--rewrites",
         type=Path,
         metavar="FILE",
-        help="take over the answers of another build's rewriter: its rewrites.jsonl (the one in --out always is)",
+        help="reuse the answers of another build's rewriter: its rewrites.jsonl (that in --out is always reused)",
     )
     build.add_argument("--count", type=int, metavar="N", help="number of tasks (default: the spec's, else 100)")
-    build.add_argument("--seed", metavar="TEXT", help="what every choice follows from (default: the spec's, else 0)")
+    seed = build.add_mutually_exclusive_group()
+    seed.add_argument("--seed", metavar="TEXT", help="seed of every random choice (default: the spec's, else 0)")
+    seed.add_argument(
+        "--seed-from",
+        metavar="BLOCKHASH:SECRET",
+        help="seed of a validator's round: its tasks.seedFrom.blockHash and .secret, in hex",
+    )
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="directory to write to")
     build.add_argument("--json", action="store_true", help="print the manifest as JSON")
     add_quiet(build)
-    show = actions.add_parser("show", help="show what a task set holds")
+    show = actions.add_parser("show", help="show a task set")
     show.add_argument("directory", type=Path, metavar="DIR")
     show.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")
     show.add_argument("--id", metavar="TASK", help="show one task in full")
+    show.add_argument(
+        "--model", type=Path, metavar="MODEL",
+        help="with --id: also the prompt as this model (a folder, or owner/name[@revision]) gets it, with its special "
+        "tokens",
+    )  # fmt: skip
+    show.add_argument(
+        "--prompt-format", default=BuiltinPromptFormat.AUTO.value, metavar="FORMAT",
+        help="with --model: format of the prompt, as of run (default: %(default)s)",
+    )  # fmt: skip
+    show.add_argument(
+        "--thinking", type=Thinking, choices=list(Thinking), default=Thinking.TEMPLATE, metavar="HOW",
+        help=f"with --model: the switch of thinking in its template: {', '.join(Thinking)} (default: %(default)s)",
+    )  # fmt: skip
     show.add_argument("--json", action="store_true", help="print manifest and listed tasks as JSON")
-    diff = actions.add_parser("diff", help="which tasks only one of two sets has, which differ, and what was altered")
+    diff = actions.add_parser(
+        "diff", help="show which tasks only one of two sets has, which differ, and what was altered"
+    )
     diff.add_argument("a", type=Path, metavar="A", help="directory of a task set")
     diff.add_argument("b", type=Path, metavar="B", help="directory of another")
     diff.add_argument("--limit", type=int, default=20, metavar="N", help="tasks to list (default 20)")

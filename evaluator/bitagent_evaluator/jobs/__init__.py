@@ -1,5 +1,9 @@
-"""What runs in the operator's Job pods: a document in, work of the library, a short summary and an exit code out.
+"""Handlers of the operator's Jobs: a document in, work of the library, a short summary out.
 
-`registry` names the handler of each kind of document; `runner` is the frame around all of them (logging, signals, summary, exit code);
-`logs` writes log lines as JSON. Handlers translate between document and library and decide whose fault a failure is, nothing else.
+    runner      the frame around all handlers: document, SIGTERM, unexpected exceptions, summary
+    fetch       a model into the cache
+    task_set    a round's task set
+    evaluate    one model on a task set
+
+Handlers translate between document and library, and decide whose fault a failure is; nothing else happens here.
 """

@@ -1,45 +1,52 @@
-"""EvaluateJob: one model on one task set."""
+"""Handler of EvaluateJob: evaluate one model on one task set."""
 
 from __future__ import annotations
 
 import logging
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evaluation import LossParameters
-from bitagent_crds.jobs import EvaluateJob, EvaluateSummary
-from bitagent_evaluator.engine.vllm_engine import VllmBackend
-from bitagent_evaluator.faults import InfrastructureFault, ModelFault
-from bitagent_evaluator.hub.cache import RECORD, CacheRecord
-from bitagent_evaluator.jobs.outcome import Outcome
-from bitagent_evaluator.progress import LogProgress
-from bitagent_evaluator.runs.evaluate import Evaluation, evaluate
-from bitagent_evaluator.runs.results import write_summary
-from bitagent_evaluator.runs.summary import fault_summary, summary_of
-from bitagent_evaluator.tasks import TaskSetError, read_task_set
+from bitagent_crds.jobs import TERMINATION_LOG, EvaluateJob, EvaluateSummary, MemoryLimits, exit_code
+from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.results import fault_summary, summary_of, write_summary
+from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.jobs.runner import report
+from bitagent_evaluator.models.cache import RECORD, CacheRecord
+from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
+from bitagent_evaluator.support.progress import LogProgress
+from bitagent_evaluator.tasks.files import TaskSetError, read_task_set
 
 _log = logging.getLogger(__name__)
 
 
-def handle(job: EvaluateJob) -> Outcome:
-    """Evaluate; the summary is also written beside the results."""
-    outcome = _outcome(job)
-    if isinstance(outcome.summary, EvaluateSummary):
-        try:
-            write_summary(Path(job.out_dir), outcome.summary)
-        except OSError as error:
-            _log.warning("the summary could not be written to %s: %s", job.out_dir, error)
-    return outcome
-
-
-def _outcome(job: EvaluateJob) -> Outcome:
+def handle(job: EvaluateJob) -> EvaluateSummary:
+    """Evaluate the model; the summary is also written beside the results."""
+    backend = VllmBackend()
+    summary = _evaluate(job, backend).model_copy(update={"hardware": backend.hardware_facts()})
     try:
-        evaluated = evaluate(_evaluation(job), VllmBackend(), LogProgress())
+        write_summary(Path(job.out_dir), summary)
+    except OSError as error:
+        _log.warning("the summary could not be written to %s: %s", job.out_dir, error)
+    return summary
+
+
+def _evaluate(job: EvaluateJob, backend: VllmBackend) -> EvaluateSummary:
+    def end_stalled(cause: str) -> None:
+        """End the process, whose main thread cannot."""
+        summary = EvaluateSummary(reason=Reason.ENGINE_STALLED, message=cause, hardware=backend.hardware_facts())
+        log = Path(TERMINATION_LOG)
+        report(summary, log if log.exists() else None)
+        os._exit(exit_code(summary.reason))
+
+    try:
+        evaluated = evaluate(replace(_evaluation(job), on_stall=end_stalled), backend, LogProgress())
     except ModelFault as fault:
-        return Outcome.final(fault_summary(fault, task_set_digest=job.task_set_digest))
+        return fault_summary(fault, task_set_digest=job.run.task_set_digest)
     except InfrastructureFault as fault:
-        return Outcome.infrastructure(EvaluateSummary(reason=fault.reason, message=fault.message))
-    return Outcome.done(summary_of(evaluated, task_set_digest=job.task_set_digest))
+        return EvaluateSummary(reason=fault.reason, message=fault.message)
+    return summary_of(evaluated)
 
 
 def _evaluation(job: EvaluateJob) -> Evaluation:
@@ -47,33 +54,30 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
         manifest, tasks = read_task_set(Path(job.task_set_dir))
     except TaskSetError as error:
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, str(error)) from error
-    if manifest.digest != job.task_set_digest:
-        message = f"{job.task_set_dir} holds the task set {manifest.digest}, the Job names {job.task_set_digest}"
+    if manifest.digest != job.run.task_set_digest:
+        message = f"{job.task_set_dir} holds the task set {manifest.digest}, the Job names {job.run.task_set_digest}"
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
     _check_record(job)
     return Evaluation(
+        run=job.run,
         model_dir=Path(job.model_dir),
-        repo=job.repo,
-        commit=job.commit,
-        weights_digest=job.weights_digest,
         tasks=tasks,
-        task_set_digest=manifest.digest,
         out_dir=Path(job.out_dir),
-        prompt_format=job.prompt_format,
-        max_tokens=job.max_tokens,
-        engine=job.engine,
-        scorer=job.scorer,
-        loss=job.loss or LossParameters(),
         task_set=manifest,
+        memory_limits=job.memory_limits or MemoryLimits(),
     )
 
 
 def _check_record(job: EvaluateJob) -> None:
-    """The cache's own record must name the weights that the round means to pay for."""
+    """Raise InfrastructureFault if the cache's record of the model is of another one than the Job names."""
     path = Path(job.model_dir) / RECORD
     if not path.exists():
         return
-    held = CacheRecord.model_validate_json(path.read_bytes()).facts.weights_digest
-    if held != job.weights_digest:
-        message = f"{job.model_dir} holds the weights {held}, the Job names {job.weights_digest}"
-        raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
+    facts = CacheRecord.model_validate_json(path.read_bytes()).facts
+    for what, held, named in (
+        ("weights", facts.weights_digest, job.run.weights_digest),
+        ("model", facts.model_digest, job.run.model_digest),
+    ):
+        if named is not None and held != named:
+            message = f"{job.model_dir} holds the {what} {held}, the Job names {named}"
+            raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)

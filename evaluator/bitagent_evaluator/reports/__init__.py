@@ -1,7 +1,10 @@
-"""What results mean, for people: comparisons of two, and a page about one or several.
+"""Reports: comparisons of models, and an HTML page about one or several.
 
-`reading` reads a results directory and checks it; `comparison` pairs two results task by task, `mcnemar` is its test, `failing` lets a model
-that was at fault itself take part; `reproduction` pairs a result with its repetition. `plots` and `time_plot` compute the geometry of figures,
-`failures` and `view` what a page says, `page` renders it with the templates beside it. The files named `loss_...` do the same for losses.
-Nothing here judges an answer (`scoring`) or runs a model (`runs`).
+    results         results directories in memory, and the faults of models that have none
+    comparison      two models task by task; the order of several by rank
+    reproduction    a result and its repetition
+    page            the HTML page (page.html.jinja) from leaderboard to provenance; task_list and charts are its parts
+    plots           geometry of figures
+
+Nothing here scores an answer (`bitagent_evaluator.scoring`) or runs a model (`bitagent_evaluator.evaluation`).
 """

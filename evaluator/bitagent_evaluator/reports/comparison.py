@@ -1,24 +1,32 @@
-"""Two models on the same tasks, compared task by task. Pure.
+"""Comparison of models: the order of several by rank, and of two task by task. Pure.
 
-Both answered the same questions, so the difference per task is what varies, not the tasks' difficulty: a paired comparison tells models
-apart with far fewer tasks than two separate intervals do.
+Two models are compared by the metric of their scorer, and in pairs: each task is answered by both models, so that tasks
+of different difficulty do not blur the difference. Far fewer tasks tell two models apart in this way than with two
+separate intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
-from bitagent_evaluator.reports.mcnemar import mcnemar_p
-from bitagent_evaluator.reports.reading import Results, ResultsError, task_score
-from bitagent_evaluator.scoring.bootstrap import interval
+from bitagent_crds.evaluation import Aggregation, LossNormalization, LossParameters
+from bitagent_crds.ranking import Scored, ranks
+from bitagent_crds.results import Verdict
+from bitagent_crds.task_set import Baseline
+from bitagent_evaluator.reports.results import Results, ResultsError
+from bitagent_evaluator.scoring.metric import Mean, Metric, Pair, metric_of
 
 MIN_DIFFERING = 6
-"""With fewer differing tasks no exact two-sided test reaches 5 % (2 / 2**6 is the first below it), whatever a bootstrap says."""
+"""Least number of differing tasks for a finding: with fewer, no exact two-sided test reaches 5 % (2 / 2**6 is the first
+value below it), whatever an interval says."""
+
+_Model = TypeVar("_Model")
 
 
-class Finding(StrEnum):
+class ComparisonFinding(StrEnum):
     """What a comparison shows, in words."""
 
     A_BETTER = "A is better"
@@ -27,20 +35,12 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One task that both models answered."""
+class ComparedTask:
+    """One task with the results of both models."""
 
     id: str
     category: str
-    a_score: float
-    b_score: float
-    a_passed: bool
-    b_passed: bool
-
-    @property
-    def differs(self) -> bool:
-        """Whether the models' scores or verdicts differ."""
-        return self.a_score != self.b_score or self.a_passed != self.b_passed
+    pair: Pair
 
 
 @dataclass(frozen=True)
@@ -48,90 +48,157 @@ class Contrast:
     """A and B over some tasks."""
 
     total: int
-    a_score: float
-    b_score: float
+    a: float
+    """A's mean."""
+    b: float
     difference: float
-    """`a_score - b_score`."""
-    interval: tuple[float, float]
-    """95 % confidence interval of the difference, by bootstrap over the tasks, paired."""
-    only_a: int
-    """Tasks that A alone passed."""
-    only_b: int
-    both: int
-    p_value: float
-    """Exact McNemar test on passed."""
+    """`a - b`; 0 if both are infinite."""
+    interval: tuple[float, float] | None
+    """95 % confidence interval of the mean of the tasks' differences; None if a value is infinite."""
+    test: Mapping[str, float]
+    """Numbers of the metric's paired test, by name."""
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Outcome of a comparison."""
 
-    finding: Finding
+    metric: Metric
+    finding: ComparisonFinding
     overall: Contrast
-    categories: dict[str, Contrast]
-    """By category, sorted by name. Many categories make it likely that one of them seems to differ."""
-    differing: list[Pair]
-    """In the order of the tasks."""
+    categories: Mapping[str, Contrast]
+    """By category, sorted by name. With many categories it is likely that one of them seems to differ."""
+    batches: tuple[int, int] | None
+    """Batches whose mean is better for A, and for B; None if the metric has no batches."""
+    differing: Sequence[ComparedTask]
+    """In the order of the tasks, or the largest difference first if ties are rare with the metric."""
+    baseline: Baseline | None = None
+    """Score of the best constant answer to the same tasks; None if neither result has it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison for JSON, with the metric's name in the names of its values."""
+        batches = {} if self.batches is None else {"batches_a": self.batches[0], "batches_b": self.batches[1]}
+        return {
+            "finding": self.finding,
+            "overall": self._contrast_json(self.overall),
+            "categories": {name: self._contrast_json(contrast) for name, contrast in self.categories.items()},
+            **batches,
+            **({} if self.baseline is None else {"baseline": self.baseline.score}),
+            "differing": [self._task_json(task) for task in self.differing],
+        }
+
+    def _contrast_json(self, contrast: Contrast) -> dict[str, Any]:
+        return {
+            "total": contrast.total,
+            f"a_{self.metric.name}": contrast.a,
+            f"b_{self.metric.name}": contrast.b,
+            "difference": contrast.difference,
+            "interval": contrast.interval,
+            **contrast.test,
+        }
+
+    def _task_json(self, task: ComparedTask) -> dict[str, Any]:
+        pair, name = task.pair, self.metric.name
+        passed = {} if self.metric.ties_are_rare else {"a_passed": pair.a_passed, "b_passed": pair.b_passed}
+        return {"id": task.id, "category": task.category, f"a_{name}": pair.a, f"b_{name}": pair.b, **passed}
+
+
+def by_rank(
+    models: Sequence[_Model], *, result: Callable[[_Model], Scored], name: Callable[[_Model], str]
+) -> list[tuple[int | None, _Model]]:
+    """Return the models with their ranks, the best first; equal ranks by name, models without a score last."""
+    ranked = zip(ranks([result(model) for model in models]), models, strict=True)
+    return sorted(ranked, key=lambda entry: (entry[0] is None, entry[0] or 0, name(entry[1])))
 
 
 def compare(a: Results, b: Results) -> Comparison:
-    """Compare two results. Raises ResultsError when they are not about the same tasks under the same rules."""
-    seed = check_comparable(a, b)
-    verdicts = {verdict.id: verdict for verdict in b.verdicts}
-    pairs = [
-        Pair(
-            id=first.id,
-            category=first.category,
-            a_score=task_score(first),
-            b_score=task_score(verdicts[first.id]),
-            a_passed=first.passed,
-            b_passed=verdicts[first.id].passed,
-        )
-        for first in a.verdicts
+    """Compare two results. Raises ResultsError if they are not about the same tasks under the same rules."""
+    _check_comparable(a, b)
+    metric, seed = metric_of(a.manifest.scorer, a.manifest.loss_parameters), a.manifest.task_set_digest
+    of_b = {verdict.id: verdict for verdict in b.verdicts}
+    tasks = [
+        ComparedTask(verdict.id, verdict.category, _pair(metric, verdict, of_b[verdict.id])) for verdict in a.verdicts
     ]
-    overall = _contrast(pairs, seed)
-    names = sorted({pair.category for pair in pairs})
-    categories = {name: _contrast([pair for pair in pairs if pair.category == name], seed) for name in names}
-    differing = [pair for pair in pairs if pair.differs]
-    return Comparison(_finding(overall, len(differing)), overall, categories, differing)
-
-
-def check_comparable(a: Results, b: Results) -> str:
-    """The digest of the task set that both are about. Raises ResultsError when they are not about the same tasks under the same rules."""
-    digest = a.manifest.task_set_digest
-    if digest != b.manifest.task_set_digest:
-        message = f"{a.directory} and {b.directory} are about different task sets ({digest}, {b.manifest.task_set_digest}); run both models on one"
-        raise ResultsError(message)
-    if a.manifest.scorer != b.manifest.scorer:
-        message = f"{a.directory} was judged by {a.manifest.scorer}, {b.directory} by {b.manifest.scorer}; judge both by one scorer"
-        raise ResultsError(message)
-    if {verdict.id for verdict in a.verdicts} != {verdict.id for verdict in b.verdicts}:
-        raise ResultsError(f"{a.directory} and {b.directory} name one task set, but have verdicts on different tasks")
-    return digest
-
-
-def _contrast(pairs: Sequence[Pair], seed: str) -> Contrast:
-    total = max(1, len(pairs))
-    differences = [pair.a_score - pair.b_score for pair in pairs]
-    a_score = sum(pair.a_score for pair in pairs) / total
-    b_score = sum(pair.b_score for pair in pairs) / total
-    only_a = sum(pair.a_passed and not pair.b_passed for pair in pairs)
-    only_b = sum(pair.b_passed and not pair.a_passed for pair in pairs)
-    return Contrast(
-        total=len(pairs),
-        a_score=a_score,
-        b_score=b_score,
-        difference=a_score - b_score,
-        interval=interval(differences, seed=seed) if differences else (0.0, 0.0),
-        only_a=only_a,
-        only_b=only_b,
-        both=sum(pair.a_passed and pair.b_passed for pair in pairs),
-        p_value=mcnemar_p(only_a, only_b),
+    by_category: dict[str, list[Pair]] = {}
+    for task in tasks:
+        by_category.setdefault(task.category, []).append(task.pair)
+    differing = [task for task in tasks if task.pair.differs]
+    if metric.ties_are_rare:
+        differing.sort(key=lambda task: abs(task.pair.a - task.pair.b), reverse=True)
+    kinds = [verdict.kind for verdict in a.verdicts] if a.manifest.aggregate is Aggregation.KINDS else []
+    overall = _contrast(metric, [task.pair for task in tasks], seed, kinds)
+    return Comparison(
+        metric=metric,
+        finding=_finding(metric, overall, len(differing)),
+        overall=overall,
+        categories={name: _contrast(metric, by_category[name], seed) for name in sorted(by_category)},
+        batches=_better_batches(metric, a.manifest.batch_losses, b.manifest.batch_losses),
+        differing=differing,
+        baseline=a.manifest.baseline or b.manifest.baseline,
     )
 
 
-def _finding(overall: Contrast, differing: int) -> Finding:
-    low, high = overall.interval
-    if differing < MIN_DIFFERING or low <= 0.0 <= high:
-        return Finding.NO_DIFFERENCE
-    return Finding.A_BETTER if low > 0.0 else Finding.B_BETTER
+def _check_comparable(a: Results, b: Results) -> None:
+    one, other = a.manifest, b.manifest
+    if one.task_set_digest != other.task_set_digest:
+        raise ResultsError(
+            f"{a.directory} and {b.directory} are about different task sets ({one.task_set_digest}, "
+            f"{other.task_set_digest}); run both models on one"
+        )
+    if one.scorer != other.scorer:
+        raise ResultsError(
+            f"{a.directory} was judged by {one.scorer}, {b.directory} by {other.scorer}; judge both by one scorer"
+        )
+    if {verdict.id for verdict in a.verdicts} != {verdict.id for verdict in b.verdicts}:
+        raise ResultsError(f"{a.directory} and {b.directory} name one task set, but have verdicts on different tasks")
+    if (one.aggregate or Aggregation.MEAN) != (other.aggregate or Aggregation.MEAN):
+        raise ResultsError(
+            f"in one of {a.directory} and {b.directory} kinds of tasks weigh equally; run both models alike"
+        )
+    measured = [_measured(of) for of in (one.loss_parameters, other.loss_parameters) if of is not None]
+    if len(set(measured)) > 1:  # losses in different units, or of texts that were cut in different places
+        raise ResultsError(
+            f"{a.directory} measured losses {measured[0]}, {b.directory} {measured[1]}; measure both alike"
+        )
+
+
+def _measured(loss: LossParameters) -> str:
+    """Return how losses were measured, as a phrase with the options of the command line."""
+    settled = loss.settled()
+    if settled.normalization is LossNormalization.BYTE:
+        return f"per byte up to --reference-bytes {settled.reference_bytes}"
+    return f"per token up to --sequence-length {settled.sequence_length}"
+
+
+def _pair(metric: Metric, a: Verdict, b: Verdict) -> Pair:
+    return Pair(metric.value_of(a), metric.value_of(b), a_passed=a.passed, b_passed=b.passed)
+
+
+def _contrast(metric: Metric, pairs: Sequence[Pair], seed: str, kinds: Sequence[str] = ()) -> Contrast:
+    a = Mean(metric, [pair.a for pair in pairs], kinds).value
+    b = Mean(metric, [pair.b for pair in pairs], kinds).value
+    return Contrast(
+        total=len(pairs),
+        a=a,
+        b=b,
+        difference=0.0 if a == b else a - b,
+        interval=Mean(metric, [pair.a - pair.b for pair in pairs], kinds).difference_interval(seed),
+        test=metric.paired_test.run(pairs),
+    )
+
+
+def _better_batches(metric: Metric, a: Sequence[str], b: Sequence[str]) -> tuple[int, int] | None:
+    if not a and not b:
+        return None
+    means = [(float(one), float(other)) for one, other in zip(a, b, strict=False)]
+    return (
+        sum(metric.favours_first(one - other) for one, other in means),
+        sum(metric.favours_first(other - one) for one, other in means),
+    )
+
+
+def _finding(metric: Metric, overall: Contrast, differing: int) -> ComparisonFinding:
+    low, high = overall.interval or (overall.difference, overall.difference)
+    if low <= 0.0 <= high or (overall.interval and differing < MIN_DIFFERING):
+        return ComparisonFinding.NO_DIFFERENCE
+    return ComparisonFinding.A_BETTER if metric.favours_first(low) else ComparisonFinding.B_BETTER

@@ -1,10 +1,27 @@
 """From answers to verdicts, and from verdicts to a score.
 
-`score` judges the answers of one model to a task set, `aggregate` makes the score and its confidence interval of the verdicts. A scorer is one file behind the registry in `scorer`; it says
-which answers are right and nothing else. `pairs` judges lines that carry task and answer together. Tasks come from `bitagent_evaluator.tasks`, reading answers is `bitagent_evaluator.answers`.
+    base            the interface of scorers
+    scorers         scorers by name; `score` and `aggregate`
+    bfcl            the leaderboard's rules, with the official checker, and a stricter one
+    exact_match     the ground truth's first values and nothing else
+    bitagent/       the BitAgent subnet's dated criteria
+    loss            the likelihood of a reference text
+    multi_turn/     conversations whose calls act on simulated systems
+    aggregate       the result over all tasks
+    kinds           kinds of tasks, which may weigh equally in the result
+    metric          the number by which models are compared, with its statistics
+    baseline        the score of the best constant answer
+    suitability     which tasks a scorer can judge
+    leaderboard     BFCL's columns
+    sandboxed, worker
+                    scoring in sandboxes
+
+Calls are read from answers by `bitagent_evaluator.parsing`, lines of a reference are scored by
+`bitagent_evaluator.conformance`, and tasks come from `bitagent_evaluator.tasks`.
 """
 
-from bitagent_evaluator.scoring.aggregation import Aggregate, aggregate
-from bitagent_evaluator.scoring.scorer import Scorer, answer, score, scorer
+from bitagent_evaluator.scoring.aggregate import Aggregate
+from bitagent_evaluator.scoring.base import Scorer
+from bitagent_evaluator.scoring.scorers import aggregate, check_scorer, load_scorer, score, scorer_names
 
-__all__ = ["Aggregate", "Scorer", "aggregate", "answer", "score", "scorer"]
+__all__ = ["Aggregate", "Scorer", "aggregate", "check_scorer", "load_scorer", "score", "scorer_names"]

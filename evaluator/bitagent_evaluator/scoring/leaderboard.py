@@ -1,64 +1,77 @@
-"""The columns of the Berkeley Function Calling Leaderboard, computed from a run's categories as bfcl-eval computes them. Pure.
+"""Columns of the Berkeley Function Calling Leaderboard, computed from a run's categories as bfcl-eval computes them.
 
-    Non-Live AST Acc      mean of simple (itself the mean of Python, Java and JavaScript), multiple, parallel and parallel multiple
-    Live Acc              all live cases that expect calls in one pot, so that large categories weigh more
-    Multi Turn Acc        mean of the four categories
-    Irrelevance Detection mean of irrelevance and live irrelevance; Relevance Detection is live relevance
+    Non-Live AST Acc       mean of simple (itself the mean of Python, Java and JavaScript), multiple, parallel and
+                           parallel multiple
+    Live Acc               share of all live cases that expect calls, so that large categories have more weight
+    Multi Turn Acc         mean of the four categories
+    Irrelevance Detection  mean of irrelevance and live irrelevance; Relevance Detection is live relevance
 
-A column is given only when all of its categories were asked. The leaderboard's own `Overall Acc` is 10 % each of the first two and of irrelevance, 30 % multi-turn
-and 40 % agentic; agentic categories need a network and are not asked here, so there is no column of that name. `Overall Acc without Agentic` has the
-leaderboard's other weights, which then make 60 % in all. Columns equal the leaderboard's when the categories were asked in full and unaltered; of a
-sample they are estimates.
+    Web Search Acc         mean of the two categories; Memory Acc of the three kinds of memory
+    Overall Acc            10 % each of Non-Live AST Acc, Live Acc and Irrelevance Detection, 30 % Multi Turn Acc, and
+                           40 % agentic: the mean of Web Search Acc and Memory Acc
+
+A column is given only if the run has all of its categories. No source here has the categories of web search, nor memory
+by vectors, so `Overall Acc` needs tasks from elsewhere; `missing_parts` says what a run lacks. `Overall Acc without
+Agentic` has the other weights, which add up to 60 %.
+
+Format sensitivity has a column for each variation of the prompt, the share of its cases that passed, and two for the
+spread: the difference between the best and the worst variation, and the standard deviation of all (n - 1). They are
+given only if all variations were asked.
+
+Columns equal the leaderboard's if the categories are complete and unaltered; of a sample they are
+estimates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
 from bitagent_crds.fields import score_text
-from bitagent_crds.results import CategoryScore
-from bitagent_crds.sources import BfclCategory
+from bitagent_crds.results import CategoryScore, Verdict
+from bitagent_crds.task_set import PROMPT_VARIATIONS
+from bitagent_crds.tasks import BfclCategory
 
 
 @dataclass(frozen=True)
 class Share:
-    """What part of so many cases passed."""
+    """Share of cases that passed, and their number."""
 
     accuracy: Fraction
     cases: int
 
 
 class Formula(Protocol):
-    """How a column comes about."""
+    """Formula of a column."""
 
     def value(self, categories: Mapping[str, CategoryScore]) -> Share | None:
-        """The column's value; None when a category that it needs was not asked."""
+        """Return the column's value; None if the run lacks a category that it needs."""
         ...
 
 
 @dataclass(frozen=True)
 class Category:
-    """One category."""
+    """Share of one category's cases that passed."""
 
-    name: BfclCategory
+    name: str
 
     def value(self, categories: Mapping[str, CategoryScore]) -> Share | None:
-        """Passed of all."""
+        """Return the share; None if the run lacks the category."""
         of = categories.get(self.name)
         return Share(Fraction(of.passed, of.total), of.total) if of and of.total else None
 
 
 @dataclass(frozen=True)
 class Weighted:
-    """A mean of other formulas with fixed weights, whatever their numbers of cases."""
+    """Mean of other formulas with fixed weights, whatever their numbers of cases."""
 
     parts: tuple[tuple[int, Formula], ...]
 
     def value(self, categories: Mapping[str, CategoryScore]) -> Share | None:
-        """The mean over all parts."""
+        """Return the mean over all parts; None if one has no value."""
         weighted = [(weight, share) for weight, part in self.parts if (share := part.value(categories))]
         if len(weighted) < len(self.parts):
             return None
@@ -68,12 +81,12 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Pooled:
-    """A mean in which every case weighs the same."""
+    """Mean of other formulas in which every case has the same weight."""
 
     parts: tuple[Formula, ...]
 
     def value(self, categories: Mapping[str, CategoryScore]) -> Share | None:
-        """The mean over all cases."""
+        """Return the mean over all cases; None if a part has no value."""
         shares = [share for part in self.parts if (share := part.value(categories))]
         if len(shares) < len(self.parts):
             return None
@@ -108,9 +121,31 @@ _LIVE_ALL = Pooled(tuple(_LIVE.values()))
 _MULTI_TURN_ALL = _mean(*_MULTI_TURN.values())
 _IRRELEVANCE = _mean(Category(BfclCategory.IRRELEVANCE), Category(BfclCategory.LIVE_IRRELEVANCE))
 
-OVERALL = "Overall Acc without Agentic"
+_WEB_SEARCH = {
+    "Web Search Base": Category("web_search_base"),
+    "Web Search No Snippet": Category("web_search_no_snippet"),
+}
+_MEMORY = {
+    "Memory KV": Category(BfclCategory.MEMORY_KV),
+    "Memory Vector": Category("memory_vector"),
+    "Memory Recursive Summarization": Category(BfclCategory.MEMORY_REC_SUM),
+}
+_WEB_SEARCH_ALL, _MEMORY_ALL = _mean(*_WEB_SEARCH.values()), _mean(*_MEMORY.values())
+_AGENTIC = _mean(_WEB_SEARCH_ALL, _MEMORY_ALL)
+
+OVERALL, OVERALL_WITHOUT_AGENTIC = "Overall Acc", "Overall Acc without Agentic"
+_PARTS: Mapping[str, Formula] = {
+    "Non-Live AST Acc": _NON_LIVE,
+    "Live Acc": _LIVE_ALL,
+    "Irrelevance Detection": _IRRELEVANCE,
+    "Multi Turn Acc": _MULTI_TURN_ALL,
+    **_WEB_SEARCH,
+    **_MEMORY,
+}
+"""Columns that `Overall Acc` is made of."""
 COLUMNS: Mapping[str, Formula] = {
-    OVERALL: Weighted(((10, _NON_LIVE), (10, _LIVE_ALL), (10, _IRRELEVANCE), (30, _MULTI_TURN_ALL))),
+    OVERALL: Weighted(((10, _NON_LIVE), (10, _LIVE_ALL), (10, _IRRELEVANCE), (30, _MULTI_TURN_ALL), (40, _AGENTIC))),
+    OVERALL_WITHOUT_AGENTIC: Weighted(((10, _NON_LIVE), (10, _LIVE_ALL), (10, _IRRELEVANCE), (30, _MULTI_TURN_ALL))),
     "Non-Live AST Acc": _NON_LIVE,
     "Non-Live Simple AST": _SIMPLE,
     "Non-Live Multiple AST": _MULTIPLE,
@@ -120,13 +155,47 @@ COLUMNS: Mapping[str, Formula] = {
     **_LIVE,
     "Multi Turn Acc": _MULTI_TURN_ALL,
     **_MULTI_TURN,
+    "Web Search Acc": _WEB_SEARCH_ALL,
+    **_WEB_SEARCH,
+    "Memory Acc": _MEMORY_ALL,
+    **_MEMORY,
     "Relevance Detection": Category(BfclCategory.LIVE_RELEVANCE),
     "Irrelevance Detection": _IRRELEVANCE,
 }
 """Formulas by column, named and ordered as in the leaderboard's overall table."""
 
 
+MAX_DELTA, DEVIATION = "Format Sensitivity Max Delta", "Format Sensitivity Standard Deviation"
+
+
 def columns(categories: Mapping[str, CategoryScore]) -> dict[str, str]:
-    """The columns that the categories allow, as the contract writes scores."""
+    """Return the columns that the categories allow, in the contract's form of scores."""
     values = {name: formula.value(categories) for name, formula in COLUMNS.items()}
     return {name: score_text(float(share.accuracy), 1) for name, share in values.items() if share}
+
+
+def missing_parts(columns: Mapping[str, str]) -> list[str]:
+    """Return the columns that `Overall Acc` lacks; none if it is there, or if there is no part of it."""
+    missing = [name for name in _PARTS if name not in columns]
+    return missing if len(missing) < len(_PARTS) else []
+
+
+def format_columns(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Return the columns of format sensitivity, in the contract's form of scores.
+
+    Empty if the verdicts lack a variation, which is part of the cases' official ids.
+    """
+    passed: dict[str, list[bool]] = {variation.configuration: [] for variation in PROMPT_VARIATIONS}
+    for verdict in verdicts:
+        if verdict.category == BfclCategory.FORMAT_SENSITIVITY:
+            _, _, rest = verdict.id.partition(":")
+            passed.get(rest.partition(":")[0], []).append(verdict.passed)
+    if not all(passed.values()):
+        return {}
+    shares = {name: sum(of) / len(of) for name, of in passed.items()}
+    spread = {
+        MAX_DELTA: max(shares.values()) - min(shares.values()),
+        DEVIATION: statistics.stdev(shares.values()),
+    }
+    configurations = {f"Config {name}": share for name, share in shares.items()}
+    return {name: score_text(value, 1) for name, value in (spread | configurations).items()}

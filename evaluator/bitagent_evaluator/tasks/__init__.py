@@ -1,13 +1,12 @@
-"""Task sets: where tasks come from, which are drawn, and the files that hold them.
+"""Task sets: their sources, which tasks are drawn, and the files that hold them.
 
-One file per source behind the registry in `source`, how a row becomes a task in `rows`, where rows come from in `data`, what is kept of a
-source in `pools`, drawing in `sampling`, files in `files`, all of it together in `building`.
-The same spec, files and package versions give the same bytes on any machine. How drawn tasks are changed is `bitagent_evaluator.alterations`,
-how a task is shown to a model `bitagent_evaluator.formats`, what a right answer is `bitagent_evaluator.scoring`.
+    build         build a task set from a round's spec
+    sampling      the tasks of each source that may be drawn, and the draw: a pure function of the seed
+    files         read, write and compare task sets: tasks.jsonl and manifest.json
+    sources/      a reader for each kind of source (BFCL, files, hub datasets, streams)
+    rows/         a reader for each row format: from one row of data to a task
+
+The same spec, files and package versions give the same bytes on any machine. How drawn tasks are changed is
+`bitagent_evaluator.alterations`, how a task is shown to a model `bitagent_evaluator.prompts`, and how answers are
+judged `bitagent_evaluator.scoring`.
 """
-
-from bitagent_evaluator.tasks.building import build_task_set
-from bitagent_evaluator.tasks.errors import TaskSetError
-from bitagent_evaluator.tasks.files import MANIFEST, TASKS, read_task_set, read_tasks
-
-__all__ = ["MANIFEST", "TASKS", "TaskSetError", "build_task_set", "read_task_set", "read_tasks"]

@@ -1,28 +1,36 @@
-"""The files of a task set: `tasks.jsonl` and `manifest.json`.
+"""The files of a task set, `tasks.jsonl` and `manifest.json`, and the comparison of two task sets.
 
-`tasks.jsonl` has one canonical encoding: UTF-8, no spaces, members in the order of the contract. Inside messages and functions the order
-of the source is kept, because a prompt shows it. Its SHA-256 is the identity of the task set.
+`tasks.jsonl` has one canonical encoding: UTF-8, no spaces, members in the order of the contract. Inside messages and
+functions the order of the source is kept, because a prompt shows it. The SHA-256 of the file identifies the task set.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from bitagent_crds.results import SCHEMA_VERSION, Task, TaskSetManifest
-from bitagent_evaluator.tasks.errors import TaskSetError
+from bitagent_crds.fields import digest_of
+from bitagent_crds.schema import SCHEMA_VERSION
+from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_evaluator.support.faults import first_error
+from bitagent_evaluator.support.files import write_atomically
+
+
+class TaskSetError(Exception):
+    """Raised when a task set cannot be built or read; the message says what to change."""
+
 
 TASKS = "tasks.jsonl"
 MANIFEST = "manifest.json"
 
 
 def encode_tasks(tasks: Iterable[Task]) -> bytes:
-    """The canonical bytes of tasks.jsonl."""
+    """Return the canonical bytes of tasks.jsonl."""
     lines = (
         json.dumps(task.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         for task in tasks
@@ -30,39 +38,31 @@ def encode_tasks(tasks: Iterable[Task]) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-def digest_of(content: bytes) -> str:
-    """A contract digest."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
 def write_task_set(out: Path, content: bytes, manifest: TaskSetManifest) -> None:
-    """Write both files, the manifest last and each whole: a directory with a manifest has the tasks that it describes."""
+    """Write both files atomically, the manifest last: a directory with a manifest has the tasks that it describes."""
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / TASKS, content)
-    _write(out / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
+    write_atomically(out / TASKS, content)
+    write_manifest(out, manifest)
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+def write_manifest(out: Path, manifest: TaskSetManifest) -> None:
+    """Write the manifest atomically."""
+    write_atomically(out / MANIFEST, (manifest.model_dump_json(indent=2) + "\n").encode())
 
 
 def read_task_set(directory: Path) -> tuple[TaskSetManifest, list[Task]]:
-    """Read a task set and check that manifest and tasks agree. Raises TaskSetError."""
+    """Read a task set. Raises TaskSetError if a file is missing or malformed, or manifest and tasks do not agree."""
     try:
         manifest = TaskSetManifest.model_validate_json((directory / MANIFEST).read_bytes())
         content = (directory / TASKS).read_bytes()
     except OSError as error:
         raise TaskSetError(f"{directory} is not a task set: {error.filename}: {error.strerror}") from error
     except ValidationError as error:
-        raise TaskSetError(f"{directory / MANIFEST} is not a task-set manifest: {_first(error)}") from error
+        raise TaskSetError(f"{directory / MANIFEST} is not a task-set manifest: {first_error(error)}") from error
     if manifest.schema_version > SCHEMA_VERSION:
         raise TaskSetError(
-            f"{directory} was written by a newer version (schema {manifest.schema_version}, this one reads {SCHEMA_VERSION}): upgrade"
+            f"{directory} was written by a newer version (schema {manifest.schema_version}, this one reads "
+            f"{SCHEMA_VERSION}): upgrade"
         )
     if digest_of(content) != manifest.digest:
         raise TaskSetError(
@@ -72,7 +72,7 @@ def read_task_set(directory: Path) -> tuple[TaskSetManifest, list[Task]]:
 
 
 def read_tasks(path: Path) -> list[Task]:
-    """The tasks of a task-set directory or of a tasks.jsonl alone. Raises TaskSetError."""
+    """Read the tasks of a task-set directory, or of a tasks.jsonl alone. Raises TaskSetError if that fails."""
     if path.is_dir():
         return read_task_set(path)[1]
     try:
@@ -89,14 +89,65 @@ def _decode_tasks(path: Path, content: bytes) -> list[Task]:
         try:
             task = Task.model_validate_json(line)
         except ValidationError as error:
-            raise TaskSetError(f"{path}, line {number}: {_first(error)}") from error
+            raise TaskSetError(f"{path}, line {number}: {first_error(error)}") from error
         if task.id in tasks:
             raise TaskSetError(f"{path}, line {number}: the id {task.id!r} occurs twice")
         tasks[task.id] = task
     return list(tasks.values())
 
 
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in found["loc"])
-    return f"{where}: {found['msg']}" if where else found["msg"]
+@dataclass(frozen=True)
+class ChangedTask:
+    """A task that differs between the two sets."""
+
+    id: str
+    fields: tuple[str, ...]
+    """The members that differ, except `alterations` and `parent`."""
+    alterations: tuple[tuple[str, ...], tuple[str, ...]]
+    """Names of the alterations in the first and in the second set, in order."""
+    parent_is_other: bool
+    """Whether one is the parent of the other."""
+
+
+@dataclass(frozen=True)
+class TaskSetDifference:
+    """Differences of the second of two task sets from the first."""
+
+    only_first: tuple[str, ...]
+    """Ids, sorted."""
+    only_second: tuple[str, ...]
+    """Ids, sorted."""
+    changed: tuple[ChangedTask, ...]
+    """By id, sorted."""
+    same: int
+    """Number of equal tasks."""
+    reordered: bool
+    """Whether the tasks of both sets are in another order."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all members as JSON types."""
+        return asdict(self)
+
+
+def compare_task_sets(first: Sequence[Task], second: Sequence[Task]) -> TaskSetDifference:
+    """Compare tasks by id."""
+    a, b = {task.id: task for task in first}, {task.id: task for task in second}
+    both = sorted(a.keys() & b.keys())
+    changed = tuple(_compare(a[task_id], b[task_id]) for task_id in both if a[task_id] != b[task_id])
+    return TaskSetDifference(
+        only_first=tuple(sorted(a.keys() - b.keys())),
+        only_second=tuple(sorted(b.keys() - a.keys())),
+        changed=changed,
+        same=len(both) - len(changed),
+        reordered=[task_id for task_id in a if task_id in b] != [task_id for task_id in b if task_id in a],
+    )
+
+
+def _compare(a: Task, b: Task) -> ChangedTask:
+    compared = [field for field in Task.model_fields if field not in ("alterations", "parent")]
+    return ChangedTask(
+        id=a.id,
+        fields=tuple(field for field in compared if getattr(a, field) != getattr(b, field)),
+        alterations=(tuple(r.name for r in a.alterations), tuple(r.name for r in b.alterations)),
+        parent_is_other=a.parent == b or b.parent == a,
+    )

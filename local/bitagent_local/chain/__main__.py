@@ -15,28 +15,28 @@ from pathlib import Path
 
 from bitagent_local.chain import keys, seed
 from bitagent_local.chain.admin import Admin
-from bitagent_local.chain.node import Node
+from bitagent_local.chain.node import ChainNode
 from bitagent_local.chain.server import Server
 
 log = logging.getLogger("bitagent_local.chain")
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bitagent_local.chain", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the chain until SIGTERM")
     serve.set_defaults(run=_serve)
     serve.add_argument("--host", default="0.0.0.0")
-    serve.add_argument("--port", type=int, default=9944, help="websocket (default %(default)s; 0 takes a free one)")
+    serve.add_argument("--port", type=int, default=9944, help="websocket (default %(default)s; 0 for a free one)")
     serve.add_argument("--admin-port", type=int, default=9945, help="HTTP for tests (default %(default)s)")
     serve.add_argument(
         "--seconds-per-block", type=float, default=12.0, help="default %(default)s, as on the real chain"
     )
-    serve.add_argument("--seed-file", type=Path, help="YAML or JSON; without it, an empty subnet")
-    serve.add_argument("--netuid", type=int, help="instead of the seed file's")
-    serve.add_argument("--tempo", type=int, help="instead of the seed file's, in blocks")
+    serve.add_argument("--seed-file", type=Path, help="YAML or JSON; by default an empty subnet")
+    serve.add_argument("--netuid", type=int, help="replaces the seed file's")
+    serve.add_argument("--tempo", type=int, help="replaces the seed file's; in blocks")
 
     wallet = commands.add_parser("wallet", help="write a development hotkey as a keyfile")
     wallet.set_defaults(run=_wallet)
@@ -61,12 +61,12 @@ def _serve(options: argparse.Namespace) -> int:
     world = seed.load(options.seed_file) if options.seed_file else seed.Seed()
     changes = {name: getattr(options, name) for name in ("netuid", "tempo") if getattr(options, name) is not None}
     world = seed.Seed.model_validate({**world.model_dump(), **changes})
-    node = Node(world, milliseconds_per_block=round(options.seconds_per_block * 1000), clock=time.time)
+    node = ChainNode(world, milliseconds_per_block=round(options.seconds_per_block * 1000), clock=time.time)
     asyncio.run(_serve_node(node, options))
     return 0
 
 
-async def _serve_node(node: Node, options: argparse.Namespace) -> None:
+async def _serve_node(node: ChainNode, options: argparse.Namespace) -> None:
     server = Server(node)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -106,7 +106,7 @@ def _address(options: argparse.Namespace) -> int:
 
 
 def _show_weights(options: argparse.Namespace) -> int:
-    # Imported here: the SDK takes a third of a second that the other commands need not spend.
+    # Imported here: the SDK takes a third of a second to import, and the other commands do not need it.
     from bitagent_local.chain import readback
 
     rows = asyncio.run(readback.read_weights(options.endpoint, options.netuid))

@@ -1,11 +1,11 @@
-"""A small HTTP face for tests: look at the chain, break it, register a neuron.
+"""An HTTP interface for tests: inspect the chain, switch faults on, register a neuron.
 
-    GET  /state     block, finality, neurons, weights by hotkey, included extrinsics, faults in force
-    GET  /healthz   the head's number: the event loop runs
-    POST /faults    see ``faults.FaultRequest``
-    POST /neurons   see ``seed.Neuron``; registers, or changes a registered hotkey
+    GET  /state     block, finality, neurons, weights by hotkey, included extrinsics, active faults
+    GET  /healthz   number of the head: the event loop runs
+    POST /faults    see ``faults.ChainFaultRequest``
+    POST /neurons   see ``seed.Neuron``; registers a hotkey, or changes a registered one
 
-It answers from its own thread and does everything on the chain's event loop, where alone the chain is touched.
+Requests are received in threads and executed on the chain's event loop, the only place where the chain is accessed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bitagent_local.chain.faults import FaultRequest
+from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.seed import Neuron
 from bitagent_local.chain.server import HEALTH_PATH, Server
 
@@ -36,7 +36,7 @@ def _health(server: Server, body: bytes) -> Any:
 
 
 def _faults(server: Server, body: bytes) -> Any:
-    server.apply_faults(FaultRequest.model_validate_json(body))
+    server.apply_faults(ChainFaultRequest.model_validate_json(body))
     return server.faults.describe()
 
 
@@ -54,7 +54,7 @@ ROUTES: dict[tuple[str, str], Route] = {
 
 
 class Admin:
-    """The admin's listener, open between ``start`` and ``stop``."""
+    """The HTTP listener, open between ``start`` and ``stop``."""
 
     def __init__(self, server: Server, *, host: str, port: int) -> None:
         self._http = ThreadingHTTPServer((host, port), _handler(server, asyncio.get_running_loop()))
@@ -69,7 +69,7 @@ class Admin:
         return int(self._http.server_address[1])
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer requests."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -92,7 +92,7 @@ def _handler(server: Server, loop: asyncio.AbstractEventLoop) -> type[BaseHTTPRe
             self._serve()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
-            """Be quiet: probes and polling would drown the chain's own log."""
+            """Log nothing: probes and polling would hide the chain's own log."""
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -1,4 +1,4 @@
-"""Blocks and the chain of them: headers for ever, states for the last few hundred, as a pruning node keeps them."""
+"""Blocks and their chain: all headers are kept, states only for the last few hundred, as in a pruning node."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from bitagent_local.chain.scale import blake2_256, compact, to_hex
 from bitagent_local.chain.storage import View
 
-#: How many of the newest blocks keep their state (a default substrate node keeps 256).
 STATES_KEPT = 256
+"""Number of newest blocks whose state is kept; 256 is the default of a substrate node."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Block:
     parent: bytes
     extrinsics: tuple[bytes, ...]
     state_root: bytes
-    #: Folded into the extrinsics root of the genesis, so that chains of different make never share a genesis hash.
     salt: bytes = b""
+    """Part of the genesis' extrinsics root, so that chains with different metadata never share a genesis hash."""
     extrinsics_root: bytes = field(init=False)
     hash: bytes = field(init=False)
 
@@ -34,7 +34,7 @@ class Block:
         )
 
     def header(self) -> dict[str, Any]:
-        """The header as JSON-RPC gives it."""
+        """Return the header as JSON-RPC carries it."""
         return {
             "parentHash": to_hex(self.parent),
             "number": hex(self.number),
@@ -49,11 +49,11 @@ class UnknownBlock(LookupError):
 
 
 class PrunedState(LookupError):
-    """The block is known, its state is no longer kept."""
+    """The block exists, but its state is no longer kept."""
 
 
 class Blocks:
-    """The one branch there is. Numbers between the genesis and the start block do not exist."""
+    """The only branch of the chain. Blocks between the genesis and the start block do not exist."""
 
     def __init__(self) -> None:
         self._by_number: dict[int, Block] = {}
@@ -74,22 +74,18 @@ class Blocks:
         return self._by_number[0]
 
     def append(self, block: Block, state: View) -> None:
-        """Make a block the head, and forget the oldest state beyond what is kept."""
+        """Make a block the head, and drop the oldest state beyond `STATES_KEPT`."""
         self._by_number[block.number] = self._by_hash[block.hash] = self._head = block
         self._states[block.hash] = state
         while len(self._states) > STATES_KEPT:
             self._states.pop(next(iter(self._states)))
 
     def numbered(self, number: int) -> Block | None:
-        """The block of this number, if there is one."""
+        """Return the block of this number, if there is one."""
         return self._by_number.get(number)
 
     def find(self, block_hash: bytes | None) -> Block:
-        """The block of this hash, or the head.
-
-        Raises:
-            UnknownBlock: no such block.
-        """
+        """Return the block of this hash, or the head. Raises UnknownBlock if there is no such block."""
         if block_hash is None:
             return self.head
         if block_hash not in self._by_hash:
@@ -97,11 +93,9 @@ class Blocks:
         return self._by_hash[block_hash]
 
     def state(self, block_hash: bytes | None) -> View:
-        """The state after a block.
+        """Return the state after a block.
 
-        Raises:
-            UnknownBlock: no such block.
-            PrunedState: it is too old.
+        Raises UnknownBlock if there is no such block, PrunedState if it is too old.
         """
         block = self.find(block_hash)
         if block.hash not in self._states:

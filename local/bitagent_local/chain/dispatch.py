@@ -1,8 +1,7 @@
-"""What a call does to the state: the few calls that validators and miners sign with a hotkey, by their real rules.
+"""Effects of calls on the state: the few calls that validators and miners sign with a hotkey, by the pallet's rules.
 
-A handler checks first and writes last, so a refused call leaves no trace but its ``ExtrinsicFailed`` event. The order
-of the checks is the pallet's, because it decides which error a client sees. Calls without a handler are refused as
-filtered.
+A handler checks first and writes last, so a refused call leaves only its ``ExtrinsicFailed`` event. The order of the
+checks is the pallet's, because it decides which error a client sees. Calls without a handler are refused as filtered.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from bitagent_local.chain.subnet import PALLET, MutableSubnet
 
 
 class DispatchError(Exception):
-    """A pallet's error, by the names that the metadata give."""
+    """A pallet's error, by its names in the metadata."""
 
     def __init__(self, pallet: str, name: str) -> None:
         super().__init__(f"{pallet}.{name}")
@@ -28,7 +27,7 @@ class DispatchError(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a call did."""
+    """An event that a call deposits in its block."""
 
     pallet: str
     name: str
@@ -37,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Origin:
-    """Who calls, and when."""
+    """The signer of a call, and the block that it runs in."""
 
     storage: Storage
     signer: str
@@ -59,11 +58,7 @@ def handles(pallet: str, function: str) -> Callable[[Handler], Handler]:
 
 
 def dispatch(origin: Origin, call: Call) -> list[Event]:
-    """Run a call.
-
-    Raises:
-        DispatchError: the call is refused; the state is as it was.
-    """
+    """Run a call. Raises DispatchError if it is refused; the state is unchanged then."""
     handler = HANDLERS.get((call.pallet, call.function))
     if handler is None:
         raise DispatchError("System", "CallFiltered")
@@ -73,7 +68,7 @@ def dispatch(origin: Origin, call: Call) -> list[Event]:
 @handles(PALLET, "set_weights")
 @handles(PALLET, "set_mechanism_weights")
 def set_weights(origin: Origin, args: dict[str, Any]) -> list[Event]:
-    """Weights in the open."""
+    """Set weights without commit-reveal."""
     subnet = _existing_subnet(origin, args)
     if subnet.get("CommitRevealWeightsEnabled"):
         raise DispatchError(PALLET, "CommitRevealEnabled")
@@ -104,7 +99,7 @@ def set_weights(origin: Origin, args: dict[str, Any]) -> list[Event]:
 
 @handles(PALLET, "commit_timelocked_mechanism_weights")
 def commit_weights(origin: Origin, args: dict[str, Any]) -> list[Event]:
-    """Weights sealed until a drand round; they are queued and never revealed here."""
+    """Queue weights that are sealed until a drand round; they are never revealed here."""
     subnet = _existing_subnet(origin, args)
     if not subnet.get("CommitRevealWeightsEnabled"):
         raise DispatchError(PALLET, "CommitRevealDisabled")
@@ -119,7 +114,7 @@ def commit_weights(origin: Origin, args: dict[str, Any]) -> list[Event]:
 
 @handles(PALLET, "serve_axon")
 def serve_axon(origin: Origin, args: dict[str, Any]) -> list[Event]:
-    """Publish where the hotkey listens."""
+    """Publish the endpoint of a hotkey."""
     subnet = MutableSubnet(origin.storage, int(args["netuid"]))
     if subnet.uid(origin.signer) is None:
         raise DispatchError(PALLET, "HotKeyNotRegisteredInNetwork")
@@ -132,7 +127,7 @@ def serve_axon(origin: Origin, args: dict[str, Any]) -> list[Event]:
 
 @handles("Commitments", "set_commitment")
 def set_commitment(origin: Origin, args: dict[str, Any]) -> list[Event]:
-    """Publish up to three fields of data, over the last ones."""
+    """Publish up to three fields of data in place of the last ones."""
     subnet = MutableSubnet(origin.storage, int(args["netuid"]))
     if subnet.uid(origin.signer) is None:
         raise DispatchError("Commitments", "AccountNotAllowedCommit")
@@ -141,7 +136,7 @@ def set_commitment(origin: Origin, args: dict[str, Any]) -> list[Event]:
 
 
 def _existing_subnet(origin: Origin, args: dict[str, Any]) -> MutableSubnet:
-    """The subnet that a weights call names; it has one mechanism."""
+    """Return the subnet that a weights call names; it has one mechanism."""
     subnet = MutableSubnet(origin.storage, int(args["netuid"]))
     if not subnet.exists or int(args.get("mecid", 0)) != 0:
         raise DispatchError(PALLET, "MechanismDoesNotExist")
@@ -161,7 +156,7 @@ def _enough_stake(origin: Origin, subnet: MutableSubnet) -> None:
 
 
 def _rate_limit(subnet: MutableSubnet, uid: int, block: int, *, error: str) -> None:
-    """A hotkey that never set weights since the genesis (last update 0) need not wait."""
+    """Check the rate limit; a hotkey that has not set weights since the genesis (last update 0) need not wait."""
     last = int(subnet.get("LastUpdate")[uid])
     if last and block - last < int(subnet.get("WeightsSetRateLimit")):
         raise DispatchError(PALLET, error)

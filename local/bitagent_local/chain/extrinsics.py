@@ -1,7 +1,7 @@
-"""Who may enter the pool: decoding of signed extrinsics, and every check that a node makes before it takes one in.
+"""Admission to the pool: decoding of signed extrinsics, and the checks of a node before it accepts one.
 
 The signature covers the call, the era, the nonce, the tip, the runtime's versions and the genesis hash, so a client
-that signed for another chain, another runtime or another moment is refused as having a bad signature.
+that signed for another chain, another runtime or another time is refused as having a bad signature.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from bitagent_local.chain.scale import blake2_256, read_compact, sized
 
 VERSION_4_SIGNED = 0x84
 ADDRESS_ID = 0x00
-#: MultiSignature's variants that the SDK's keys use.
 SIGNATURE_SCHEMES = {0: bittensor_core.CRYPTO_ED25519, 1: bittensor_core.CRYPTO_SR25519}
-#: version byte, address variant and account, signature variant and signature
+"""The variants of MultiSignature that the SDK's keys use."""
 SIGNED_HEAD = 1 + 33 + 65
+"""Bytes of version, address variant and account, signature variant and signature."""
 
 
 class InvalidExtrinsic(Exception):
-    """The pool refuses an extrinsic; the text is the one that a substrate node answers."""
+    """The pool refuses an extrinsic; the text is a substrate node's."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What an extrinsic asks for."""
+    """The call of an extrinsic, with decoded arguments."""
 
     pallet: str
     function: str
@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Extrinsic:
-    """A signed extrinsic that may run."""
+    """A signed extrinsic that was admitted."""
 
     raw: bytes
     signer: str
@@ -48,12 +48,12 @@ class Extrinsic:
 
     @property
     def hash(self) -> bytes:
-        """What the client knows it by."""
+        """The hash by which clients identify it."""
         return blake2_256(self.raw)
 
 
 def timestamp_inherent(runtime: Runtime, milliseconds: int) -> bytes:
-    """The unsigned extrinsic at the head of every block."""
+    """Return the unsigned extrinsic at the head of every block."""
     call = bytes(runtime.core.compose_call("Timestamp", "set", {"now": milliseconds}))
     return sized(b"\x04" + call)
 
@@ -61,14 +61,11 @@ def timestamp_inherent(runtime: Runtime, milliseconds: int) -> bytes:
 def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[[str], int]) -> Extrinsic:
     """Decode an extrinsic and check it against the head.
 
-    Args:
-        raw: the bytes as submitted.
-        runtime: decodes them.
-        blocks: gives the genesis and the birth block that the signature names.
-        next_nonce: the nonce that a signer must use now, pending extrinsics counted.
+    `blocks` has the genesis and the birth block that the signature covers; `next_nonce` returns the nonce that a signer
+    must use now, counting pending extrinsics.
 
-    Raises:
-        InvalidExtrinsic: undecodable, unsigned, signed for other circumstances, stale or from the future.
+    Raises InvalidExtrinsic if it cannot be decoded, is unsigned, has a wrong signature, is stale, or has a future
+    nonce.
     """
     try:
         decoded = runtime.core.decode_extrinsic(raw)
@@ -101,7 +98,7 @@ def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[
     if decoded["nonce"] < expected:
         raise InvalidExtrinsic("Transaction is outdated")
     if decoded["nonce"] > expected:
-        # A real node would park it; no test should wait for a nonce that never comes.
+        # A real node would keep it; no test should wait for a nonce that never comes.
         raise InvalidExtrinsic("Transaction will be valid in the future")
     call = decoded["call"]
     args = {argument["name"]: argument["value"] for argument in call["call_args"]}
@@ -109,9 +106,9 @@ def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[
 
 
 def _era(era: Any, blocks: Blocks) -> tuple[Any, bytes]:
-    """The era as the payload encodes it, and the hash of the block that it was born in, seen from the head.
+    """Return the era as the payload encodes it, and the hash of its birth block, computed from the head.
 
-    An extrinsic whose era has passed is seen as born a period later, so its signature does not fit: as on a real chain.
+    For an extrinsic whose era has passed this is a later block, so its signature does not match, as on a real chain.
     """
     if era == "00":
         return "00", blocks.genesis.hash

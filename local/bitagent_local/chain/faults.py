@@ -1,4 +1,4 @@
-"""What can go wrong on purpose, and for how long. All faults end by themselves or are switched off again."""
+"""Faults of the chain that a test switches on. All end by themselves or are switched off again."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from bitagent_local.chain.seed import Strict
+from bitagent_local.chain.seed import SeedModel
 
 
-class FaultRequest(Strict):
-    """The body of the admin's ``POST /faults``; what is absent stays as it is."""
+class ChainFaultRequest(SeedModel):
+    """The body of the admin's ``POST /faults``; absent fields change nothing."""
 
-    stall_finality: bool | None = Field(default=None, description="blocks go on, none becomes final")
+    stall_finality: bool | None = Field(default=None, description="new blocks, but none becomes final")
     stall_blocks: bool | None = Field(default=None, description="no new blocks; extrinsics stay in the pool")
     mute: float | None = Field(
-        default=None, ge=0, le=3600, description="seconds in which connections stay open and nothing is answered"
+        default=None, ge=0, le=3600, description="seconds in which connections stay open without answers"
     )
     refuse: float | None = Field(default=None, ge=0, le=3600, description="seconds in which no connection is accepted")
     drop_connections: int | None = Field(
-        default=None, ge=1, le=10_000, description="cut as many open connections now, oldest first"
+        default=None, ge=1, le=10_000, description="close so many open connections now, oldest first"
     )
 
 
-class Faults:
-    """The faults in force."""
+class ChainFaults:
+    """The active faults."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -35,16 +35,16 @@ class Faults:
 
     @property
     def mute(self) -> bool:
-        """Whether answers and notifications are swallowed."""
+        """Whether answers and notifications are dropped."""
         return self._clock() < self._mute_until
 
     @property
     def refuse(self) -> bool:
-        """Whether new connections are turned away."""
+        """Whether new connections are refused."""
         return self._clock() < self._refuse_until
 
-    def apply(self, request: FaultRequest) -> None:
-        """Put a request's lasting faults in force. Connections are dropped by whoever holds them."""
+    def apply(self, request: ChainFaultRequest) -> None:
+        """Switch a request's lasting faults on or off. The server closes connections itself."""
         if request.stall_finality is not None:
             self.stall_finality = request.stall_finality
         if request.stall_blocks is not None:
@@ -55,7 +55,7 @@ class Faults:
             self._refuse_until = self._clock() + request.refuse
 
     def describe(self) -> dict[str, object]:
-        """The faults in force, as JSON."""
+        """Return the active faults as JSON."""
         now = self._clock()
         return {
             "stall_finality": self.stall_finality,

@@ -1,4 +1,4 @@
-"""Development keys: from a URI such as ``//Validator`` always the same key pair.
+"""Development keys: a URI such as ``//Validator`` always gives the same key pair.
 
 Such keys are public knowledge; they are for this chain only.
 """
@@ -12,10 +12,9 @@ import bittensor_core
 
 
 def address(key: str) -> str:
-    """The ss58 address of a development URI, or the address itself when it is one.
+    """Return the ss58 address of a development URI; an address is returned unchanged.
 
-    Raises:
-        ValueError: neither a URI that starts with ``//`` nor a valid address.
+    Raises ValueError if `key` is neither a URI that starts with ``//`` nor a valid address.
     """
     if key.startswith("//"):
         return str(bittensor_core.Keypair.create_from_uri(key).ss58_address)
@@ -29,15 +28,14 @@ def address(key: str) -> str:
 
 
 def default_coldkey(hotkey: str) -> str:
-    """The coldkey of a neuron that names none: ``//Alice-cold`` for ``//Alice``, else the hotkey itself."""
+    """Return the coldkey of a neuron without one: ``//Alice-cold`` for ``//Alice``, otherwise the hotkey itself."""
     return f"{hotkey}-cold" if hotkey.startswith("//") else hotkey
 
 
 def keyfile(uri: str) -> bytes:
-    """A hotkey file as the SDK's wallet reads it, unencrypted; the same bytes for the same URI.
+    """Return an unencrypted hotkey file for the SDK's wallet; the same bytes for the same URI.
 
-    Raises:
-        ValueError: not a development URI.
+    Raises ValueError if `uri` is not a development URI.
     """
     if not uri.startswith("//"):
         raise ValueError(f"{uri!r} is not a development URI such as //Validator")

@@ -1,10 +1,10 @@
-"""The runtime metadata that the chain serves: the file beside this module, with two patches.
+"""The runtime metadata that the chain serves: a recorded file with two patches.
 
-The SDK learns every type, call, storage key and error from metadata, so serving the real one is what makes the real
-client work. The recorded one (spec 461) differs from what the SDK expects of a live chain in two places:
+The SDK derives every type, call, storage key and error from metadata, so the real client works with the real metadata.
+The recorded one (spec 461) differs from what the SDK expects of a live chain in two places:
 
-- ``SubtensorModule.SubnetEpochConsensus``: the SDK reads it before it sets weights, but it came with a later runtime;
-- ``Aura.SlotDuration``: the SDK's block time; it must say what this chain really does.
+- ``SubtensorModule.SubnetEpochConsensus``: the SDK reads it before it sets weights, but only later runtimes have it;
+- ``Aura.SlotDuration``: the SDK's block time, which must be that of this chain.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ TRANSACTION_VERSION = 1
 SS58_FORMAT = 42
 METADATA_VERSION = 15
 
-# Positions in the recorded type registry, checked by a test against the registry itself.
+# Numbers in the recorded type registry; a test compares them with the registry.
 TYPE_NETUID = 41
 TYPE_U8 = 2
 
 
 def recorded() -> bytes:
-    """The V15 metadata as it was recorded, without the option byte and length of the runtime call."""
+    """Return the recorded V15 metadata, without the option byte and length of the runtime call."""
     return lzma.decompress(resources.files(__package__).joinpath("metadata.scale.xz").read_bytes())
 
 
 def served(milliseconds_per_block: int) -> bytes:
-    """The metadata of a chain with this block time."""
+    """Return the metadata of a chain with this block time."""
     patched = with_storage_map(
         recorded(),
         pallet="SubtensorModule",
@@ -43,17 +43,16 @@ def served(milliseconds_per_block: int) -> bytes:
 
 
 def opaque(metadata: bytes) -> bytes:
-    """Metadata as ``Metadata_metadata_at_version`` returns them: ``Some(Vec<u8>)``."""
+    """Return metadata in the form of ``Metadata_metadata_at_version``: ``Some(Vec<u8>)``."""
     return b"\x01" + sized(metadata)
 
 
 def with_storage_map(
     metadata: bytes, *, pallet: str, item: str, key_type: int, value_type: int, default: bytes
 ) -> bytes:
-    """Metadata with one more ``StorageMap<Identity, key, value, ValueQuery>`` at the head of a pallet's storage.
+    """Insert a ``StorageMap<Identity, key, value, ValueQuery>`` at the head of a pallet's storage.
 
-    Raises:
-        ValueError: the pallet's storage is not found exactly once.
+    Raises ValueError if the pallet's storage is not found exactly once.
     """
     anchor = text(pallet) + b"\x01" + text(pallet)  # the pallet's name, Some(storage), the storage prefix
     if metadata.count(anchor) != 1:
@@ -75,10 +74,9 @@ def with_storage_map(
 
 
 def with_u64_constant(metadata: bytes, *, name: str, value: int) -> bytes:
-    """Metadata with another value in the one pallet constant of this name, which must be a u64.
+    """Replace the value of the only pallet constant of this name, which must be a u64.
 
-    Raises:
-        ValueError: no such constant, or more than one.
+    Raises ValueError if there is no such constant, or more than one.
     """
     size, places, anchor = 8, [], text(name)
     start = metadata.find(anchor)

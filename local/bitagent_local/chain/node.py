@@ -1,6 +1,6 @@
-"""The chain as a machine without I/O: extrinsics go in, blocks come out, one call of ``produce`` at a time.
+"""The chain as a state machine without I/O: `submit` adds extrinsics, each call of `produce` makes a block.
 
-Finality follows the head at once, unless it is held back by a fault; what is finalised then waits for ``finalize``.
+Blocks become final in `finalize`, which the server calls after every block unless a fault delays it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from bitagent_local.chain.seed import Neuron, Seed
 from bitagent_local.chain.storage import Storage
 from bitagent_local.chain.subnet import MutableSubnet, Subnet
 
-#: How many included extrinsics the node remembers for tests to look at.
 INCLUDED_KEPT = 1000
+"""Number of included extrinsics that are kept for tests to inspect."""
 
 DISPATCH_INFO = {"weight": {"ref_time": 1000, "proof_size": 0}, "class": "Normal", "pays_fee": "No"}
 
 
 @dataclass(frozen=True)
 class Included:
-    """An extrinsic in a block, and what came of it."""
+    """An extrinsic in a block, and its outcome."""
 
     block: int
     index: int
     extrinsic: Extrinsic
-    #: ``Pallet.Error`` where the call was refused.
     error: str | None
+    """``Pallet.Error`` if the call was refused."""
 
 
-class Node:
-    """One authoring node, the only one."""
+class ChainNode:
+    """The only node of the chain; it authors all blocks."""
 
     def __init__(self, seed: Seed, *, milliseconds_per_block: int, clock: Callable[[], float]) -> None:
         self.seed = seed
@@ -58,30 +58,25 @@ class Node:
         return Subnet(self.blocks.state(None), self.seed.netuid)
 
     def submit(self, raw: bytes) -> Extrinsic:
-        """Take an extrinsic into the pool.
-
-        Raises:
-            InvalidExtrinsic: it may not enter.
-        """
+        """Add an extrinsic to the pool. Raises InvalidExtrinsic if it is not admitted."""
         extrinsic = extrinsics.admit(raw, runtime=self.runtime, blocks=self.blocks, next_nonce=self.next_nonce)
         self.pool.append(extrinsic)
         return extrinsic
 
     def next_nonce(self, account: str) -> int:
-        """The nonce of an account's next extrinsic, those in the pool counted."""
+        """Return the nonce of an account's next extrinsic, counting those in the pool."""
         pending = sum(extrinsic.signer == account for extrinsic in self.pool)
         return int(self.storage.get("System", "Account", account)["nonce"]) + pending
 
     def register(self, neuron: Neuron) -> int:
-        """Register a hotkey, or change a registered one, from the next block on; returns its uid.
+        """Register a hotkey, or change a registered one, from the next block on; return its uid.
 
-        Raises:
-            ValueError: the subnet is full.
+        Raises ValueError if the subnet is full.
         """
         return MutableSubnet(self.storage, self.seed.netuid).register(neuron, block=self._next_number())
 
     def produce(self) -> list[Included]:
-        """Seal one block out of the pool and make it the head."""
+        """Seal a block from the pool, make it the head, and return its extrinsics with their outcomes."""
         number, pool, self.pool = self._next_number(), self.pool, []
         MutableSubnet(self.storage, self.seed.netuid).step(number)
         milliseconds = self._timestamp(number)
@@ -102,14 +97,14 @@ class Node:
         return included
 
     def finalize(self) -> list[Block]:
-        """Finalise everything up to the head; returns the newly final blocks, oldest first."""
+        """Finalise all blocks up to the head; return the newly final ones, oldest first."""
         numbers = range(self.finalized.number + 1, self.blocks.head.number + 1)
         final = [block for number in numbers if (block := self.blocks.numbered(number)) is not None]
         self.finalized = self.blocks.head
         return final
 
     def weights(self) -> dict[str, dict[str, Any]]:
-        """The weights at the head by hotkey: when they were set, and the stored u16 of every target hotkey."""
+        """Return the weights at the head by hotkey: the block of the setting, and the stored u16 of every target."""
         subnet = self.subnet
         return {
             neuron.hotkey: {
@@ -125,7 +120,7 @@ class Node:
         subnet.create(self.seed)
         for neuron in self.seed.neurons:
             subnet.register(neuron, block=0)
-        # As on a real chain: no clock has a part in the genesis, so the same seed gives the same chain.
+        # As on a real chain, the genesis does not depend on a clock: the same seed gives the same chain.
         self.storage.put("Timestamp", "Now", (), 0)
         self._seal(0, ())
 
@@ -144,7 +139,7 @@ class Node:
         return max(self.blocks.head.number + 1, self.seed.start_block)
 
     def _timestamp(self, number: int) -> int:
-        """Milliseconds since the epoch at a block."""
+        """Return the time of a block in milliseconds since the Unix epoch."""
         if self.seed.genesis_timestamp is None:
             return int(self.clock() * 1000)
         since_start = max(0, number - self.seed.start_block)
@@ -152,14 +147,14 @@ class Node:
 
     def _seal(self, number: int, bodies: tuple[bytes, ...]) -> None:
         state = self.storage.freeze()
-        # The SDK caches metadata by genesis hash: chains with other metadata must not share one.
+        # The SDK caches metadata by genesis hash: chains with different metadata must not share one.
         salt = b"" if number else blake2_256(self.runtime.metadata)
         parent = self.blocks.head.hash if number else bytes(32)
         self.blocks.append(Block(number, parent, bodies, state.root(), salt), state)
 
 
 def runtime_version() -> dict[str, Any]:
-    """What ``state_getRuntimeVersion`` answers."""
+    """Return the answer to ``state_getRuntimeVersion``."""
     return {
         "specName": "node-subtensor",
         "implName": "node-subtensor",
@@ -173,7 +168,7 @@ def runtime_version() -> dict[str, Any]:
 
 
 def describe(included: Included) -> dict[str, Any]:
-    """An included extrinsic as JSON."""
+    """Return an included extrinsic as JSON."""
     call = included.extrinsic.call
     return {
         "block": included.block,

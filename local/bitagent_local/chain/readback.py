@@ -1,4 +1,4 @@
-"""Weights as the real SDK reads them back: what any stranger sees on the chain."""
+"""Weights as the real SDK reads them back: what any client of the chain sees."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class WeightRow:
     validator: str
     hotkey: str
     uid: int
-    #: Share of the validator's row; a row's shares sum to 1.
     weight: float
-    #: The block at which the validator set its row.
+    """Share of the validator's row; the shares of a row sum to 1."""
     block: int
+    """The block at which the validator set its row."""
 
 
 @asynccontextmanager
 async def connected(endpoint: str) -> AsyncIterator[Any]:
-    """A client of one endpoint, closed in bounded time.
+    """Connect a client to one endpoint, and close it in bounded time.
 
-    Under Python 3.11 the SDK's ``close`` can wait for ever: its reader sits in ``asyncio.wait_for``, which swallows a
-    cancellation that meets an arriving message. A timeout cancels it a second time, which ends it.
+    Under Python 3.11 the SDK's ``close`` can wait for ever: its reader waits in ``asyncio.wait_for``, which loses a
+    cancellation that coincides with an arriving message. A timeout cancels it a second time, which ends it.
     """
     client = await bittensor.Subtensor(endpoint, fallback_endpoints=[], archive_endpoints=[])
     try:
@@ -44,11 +44,10 @@ async def connected(endpoint: str) -> AsyncIterator[Any]:
 
 
 async def read_weights(endpoint: str, netuid: int) -> list[WeightRow]:
-    """All weights on a subnet, by validator, largest first.
+    """Return all weights on a subnet, by validator, largest first.
 
-    Raises:
-        LookupError: no such subnet.
-        ConnectionError: the endpoint cannot be used, or does not answer in time.
+    Raises LookupError if there is no such subnet, ConnectionError if the endpoint does not answer correctly and in
+    time.
     """
     try:
         async with asyncio.timeout(READ_SECONDS), connected(endpoint) as client:
@@ -71,7 +70,7 @@ async def read_weights(endpoint: str, netuid: int) -> list[WeightRow]:
 
 
 def table(rows: Sequence[WeightRow]) -> str:
-    """The rows for a terminal."""
+    """Format the rows for a terminal."""
     if not rows:
         return "no weights are set"
     lines, validator = [], None

@@ -1,6 +1,6 @@
-"""JSON-RPC methods that answer at once, as a substrate node answers them. Subscriptions are the server's.
+"""JSON-RPC methods of a substrate node with one answer each; subscriptions are in `server`.
 
-Error codes are substrate's: 1010 for an extrinsic that the pool refuses, 4003 for state that cannot be given.
+Error codes are substrate's: 1010 for an extrinsic that the pool refuses, 4003 for unavailable state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from bitagent_local.chain import runtime_api
 from bitagent_local.chain.blocks import PrunedState, UnknownBlock
 from bitagent_local.chain.extrinsics import InvalidExtrinsic
-from bitagent_local.chain.node import Node, runtime_version
+from bitagent_local.chain.node import ChainNode, runtime_version
 from bitagent_local.chain.scale import from_hex, to_hex
 
 METHOD_NOT_FOUND = -32601
@@ -30,12 +30,12 @@ class RpcError(Exception):
         self.data = data
 
     def body(self) -> dict[str, Any]:
-        """The answer's ``error`` member."""
+        """Return the answer's ``error`` member."""
         return {"code": self.code, "message": self.message} | ({"data": self.data} if self.data else {})
 
 
 Params = list[Any]
-Method = Callable[[Node, Params], Any]
+Method = Callable[[ChainNode, Params], Any]
 METHODS: dict[str, Method] = {}
 
 
@@ -49,12 +49,8 @@ def provides(*names: str) -> Callable[[Method], Method]:
     return register
 
 
-def call(node: Node, name: str, params: Params) -> Any:
-    """Answer one request.
-
-    Raises:
-        RpcError: unknown method, bad parameters, or what the method refuses.
-    """
+def call(node: ChainNode, name: str, params: Params) -> Any:
+    """Answer one request. Raises RpcError if the method is unknown, its parameters are bad, or it refuses them."""
     if name not in METHODS:
         raise RpcError(METHOD_NOT_FOUND, f"Method not found: {name}")
     try:
@@ -75,70 +71,70 @@ def call(node: Node, name: str, params: Params) -> Any:
 
 
 def _optional(params: Params, index: int) -> bytes | None:
-    """A parameter in hexadecimal that may be absent; an absent block hash means the head."""
+    """Return a hexadecimal parameter, None if it is absent; an absent block hash means the head."""
     value = params[index] if len(params) > index else None
     return None if value is None else from_hex(value)
 
 
 @provides("chain_getFinalizedHead")
-def finalized_head(node: Node, params: Params) -> str:
-    """The hash of the newest final block."""
+def finalized_head(node: ChainNode, params: Params) -> str:
+    """Return the hash of the newest final block."""
     return to_hex(node.finalized.hash)
 
 
 @provides("chain_getBlockHash", "chain_getHead")
-def block_hash(node: Node, params: Params) -> str | None:
-    """The hash of a numbered block, or of the head."""
+def block_hash(node: ChainNode, params: Params) -> str | None:
+    """Return the hash of a numbered block, or of the head."""
     number = params[0] if params else None
     block = node.blocks.head if number is None else node.blocks.numbered(int(number))
     return None if block is None else to_hex(block.hash)
 
 
 @provides("chain_getHeader")
-def header(node: Node, params: Params) -> dict[str, Any]:
-    """A block's header."""
+def header(node: ChainNode, params: Params) -> dict[str, Any]:
+    """Return a block's header."""
     return node.blocks.find(_optional(params, 0)).header()
 
 
 @provides("chain_getBlock")
-def block(node: Node, params: Params) -> dict[str, Any]:
-    """A block with its extrinsics."""
+def block(node: ChainNode, params: Params) -> dict[str, Any]:
+    """Return a block with its extrinsics."""
     found = node.blocks.find(_optional(params, 0))
     body = [to_hex(extrinsic) for extrinsic in found.extrinsics]
     return {"block": {"header": found.header(), "extrinsics": body}, "justifications": None}
 
 
 @provides("state_getRuntimeVersion")
-def version(node: Node, params: Params) -> dict[str, Any]:
-    """The runtime's versions; they never change. Part of the state, so a pruned block has none."""
+def version(node: ChainNode, params: Params) -> dict[str, Any]:
+    """Return the runtime's versions, which never change. They are part of the state: a pruned block has none."""
     node.blocks.state(_optional(params, 0))
     return runtime_version()
 
 
 @provides("state_call")
-def state_call(node: Node, params: Params) -> str:
-    """A runtime call at a block."""
+def state_call(node: ChainNode, params: Params) -> str:
+    """Answer a runtime call at a block."""
     at = _optional(params, 2)
-    question = runtime_api.Question(
+    requested = runtime_api.RuntimeCall(
         view=node.blocks.state(at),
         block=node.blocks.find(at).number,
         subnet_name=node.seed.name,
         name=str(params[0]),
         params=from_hex(params[1]),
     )
-    return to_hex(runtime_api.answer(question))
+    return to_hex(runtime_api.answer(requested))
 
 
 @provides("state_getStorage", "state_getStorageAt")
-def storage(node: Node, params: Params) -> str | None:
-    """One stored value at a block."""
+def storage(node: ChainNode, params: Params) -> str | None:
+    """Return one stored value at a block."""
     value = node.blocks.state(_optional(params, 1)).raw(from_hex(params[0]))
     return None if value is None else to_hex(value)
 
 
 @provides("state_queryStorageAt")
-def storage_many(node: Node, params: Params) -> list[dict[str, Any]]:
-    """Many stored values at one block."""
+def storage_many(node: ChainNode, params: Params) -> list[dict[str, Any]]:
+    """Return many stored values at one block."""
     at = _optional(params, 1)
     state = node.blocks.state(at)
     values = [(key, state.raw(from_hex(key))) for key in params[0]]
@@ -147,8 +143,8 @@ def storage_many(node: Node, params: Params) -> list[dict[str, Any]]:
 
 
 @provides("state_getKeysPaged")
-def keys_paged(node: Node, params: Params) -> list[str]:
-    """A page of the keys of a map."""
+def keys_paged(node: ChainNode, params: Params) -> list[str]:
+    """Return a page of the keys of a map."""
     prefix, count = from_hex(params[0]), int(params[1])
     after = _optional(params, 2) or b""
     keys = node.blocks.state(_optional(params, 3)).keys(prefix=prefix, after=after, count=count)
@@ -156,18 +152,18 @@ def keys_paged(node: Node, params: Params) -> list[str]:
 
 
 @provides("account_nextIndex", "system_accountNextIndex")
-def next_index(node: Node, params: Params) -> int:
-    """The nonce that an account must use next."""
+def next_index(node: ChainNode, params: Params) -> int:
+    """Return the nonce that an account must use next."""
     return node.next_nonce(str(params[0]))
 
 
 @provides("system_health")
-def health(node: Node, params: Params) -> dict[str, Any]:
-    """Alone and in sync."""
+def health(node: ChainNode, params: Params) -> dict[str, Any]:
+    """Report a node in sync without peers."""
     return {"peers": 0, "isSyncing": False, "shouldHavePeers": False}
 
 
 @provides("author_submitExtrinsic")
-def submit(node: Node, params: Params) -> str:
-    """Hand in an extrinsic without watching it."""
+def submit(node: ChainNode, params: Params) -> str:
+    """Submit an extrinsic without watching it."""
     return to_hex(node.submit(from_hex(params[0])).hash)

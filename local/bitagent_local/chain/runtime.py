@@ -1,4 +1,4 @@
-"""Types, storage keys and neutral values by the metadata: a typed face of ``bittensor_core.Runtime``."""
+"""Types, storage keys and neutral values by the metadata: a typed interface to ``bittensor_core.Runtime``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bitagent_local.chain import metadata
 
 
 class Runtime:
-    """The runtime of one chain; immutable, shared by everything that encodes or decodes."""
+    """The runtime of one chain; immutable, shared by all code that encodes or decodes."""
 
     def __init__(self, *, milliseconds_per_block: int) -> None:
         self.milliseconds_per_block = milliseconds_per_block
@@ -31,38 +31,33 @@ class Runtime:
         }
 
     def encode(self, type_name: str, value: Any) -> bytes:
-        """A value as bytes of a type such as ``scale_info::41``."""
+        """Encode a value as a type such as ``scale_info::41``."""
         return bytes(self.core.encode(type_name, value))
 
     def decode(self, type_name: str, data: bytes) -> Any:
-        """Bytes of a type as plain Python data."""
+        """Decode bytes of a type into plain Python data."""
         return self.core.decode(type_name, data)
 
     def storage_key(self, pallet: str, item: str, params: Sequence[Any]) -> bytes:
-        """The hashed key of one storage value."""
+        """Return the hashed key of one storage value."""
         return bytes(self.core.storage_key(pallet, item, list(params)))
 
     def module_error(self, pallet: str, name: str) -> dict[str, Any]:
-        """A dispatch error as events carry it.
-
-        Raises:
-            KeyError: the pallet has no error of this name, which is a mistake in the caller.
-        """
+        """Return a dispatch error as events carry it. Raises KeyError if the pallet has no error of this name."""
         code = bytes([self._error_index[(pallet, name)], 0, 0, 0])
         return {"Module": {"index": self._pallet_index[pallet], "error": "0x" + code.hex()}}
 
     def inner_type(self, type_name: str) -> int:
-        """The element type's id of an ``Option`` or a ``Vec``."""
+        """Return the element type's id of an ``Option`` or a ``Vec``."""
         definition = self.types[type_id(type_name)]["def"]
         if "sequence" in definition:
             return int(definition["sequence"]["type"])
         return int(definition["variant"]["variants"][1]["fields"][0]["type"])
 
     def record(self, type_number: int, **fields: Any) -> dict[str, Any]:
-        """A composite value with these fields and neutral values in all others.
+        """Return a composite value with these fields and neutral values in all others.
 
-        Raises:
-            KeyError: a field that the type does not have.
+        Raises KeyError if the type lacks one of the fields.
         """
         value: dict[str, Any] = self.neutral(type_number)
         if unknown := fields.keys() - value.keys():
@@ -70,7 +65,7 @@ class Runtime:
         return value | fields
 
     def neutral(self, type_number: int) -> Any:
-        """A value of the type that says nothing: zero, empty, ``None``, the first variant."""
+        """Return the neutral value of a type: zero, empty, ``None``, the first variant."""
         described = self.types[type_number]
         kind, definition = next(iter(described["def"].items()))
         name = (described.get("path") or [""])[-1]
@@ -106,5 +101,5 @@ class Runtime:
 
 
 def type_id(type_name: str) -> int:
-    """The registry number in a name such as ``scale_info::41``."""
+    """Return the registry number in a name such as ``scale_info::41``."""
     return int(type_name.split("::")[1])

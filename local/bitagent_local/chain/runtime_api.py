@@ -1,6 +1,6 @@
-"""What a runtime call computes from the state: the reads of the SDK that are more than one stored value.
+"""Runtime calls: reads of the SDK that are computed from the state rather than stored as one value.
 
-A method gets the decoded arguments and returns plain data of the call's output type, which the runtime encodes.
+A method gets the call and returns plain data of the call's output type, which the runtime encodes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from bitagent_local.chain.subnet import PALLET, TOKEN_SYMBOL, Subnet
 
 
 @dataclass(frozen=True)
-class Question:
-    """A runtime call, and the block that it is asked at."""
+class RuntimeCall:
+    """A runtime call at a block."""
 
     view: View
     block: int
@@ -36,7 +36,7 @@ class Question:
         return str(self._described["output"])
 
     def subnet(self) -> Subnet:
-        """The subnet that the only argument names."""
+        """Return the subnet that the only argument names."""
         ((_, netuid_type),) = self._described["inputs"]
         return Subnet(self.view, int(self.view.runtime.decode(netuid_type, self.params)))
 
@@ -45,7 +45,7 @@ class UnknownRuntimeCall(LookupError):
     """The simulated runtime does not have this method."""
 
 
-Method = Callable[[Question], Any]
+Method = Callable[[RuntimeCall], Any]
 METHODS: dict[str, Method] = {}
 
 
@@ -59,31 +59,29 @@ def provides(name: str) -> Callable[[Method], Method]:
     return register
 
 
-def answer(question: Question) -> bytes:
+def answer(call: RuntimeCall) -> bytes:
     """Run a runtime call.
 
-    Raises:
-        UnknownRuntimeCall: not provided here.
-        ValueError: the arguments do not decode.
+    Raises UnknownRuntimeCall if there is no such method, ValueError if its arguments do not decode.
     """
-    runtime = question.view.runtime
-    if question.name == "Metadata_metadata_at_version":
-        wanted = int.from_bytes(question.params[:4], "little")
-        return metadata.opaque(runtime.metadata) if wanted == metadata.METADATA_VERSION else b"\x00"
-    if question.name not in METHODS:
-        raise UnknownRuntimeCall(question.name)
-    return runtime.encode(question.output, METHODS[question.name](question))
+    runtime = call.view.runtime
+    if call.name == "Metadata_metadata_at_version":
+        version = int.from_bytes(call.params[:4], "little")
+        return metadata.opaque(runtime.metadata) if version == metadata.METADATA_VERSION else b"\x00"
+    if call.name not in METHODS:
+        raise UnknownRuntimeCall(call.name)
+    return runtime.encode(call.output, METHODS[call.name](call))
 
 
 @provides("SubnetInfoRuntimeApi_get_metagraph")
-def metagraph(question: Question) -> dict[str, Any] | None:
-    """The whole subnet at a glance. Ranks, incentives and emissions are zero: there is no consensus here."""
-    subnet = question.subnet()
+def metagraph(call: RuntimeCall) -> dict[str, Any] | None:
+    """Return the whole subnet. Ranks, incentives and emissions are zero: there is no consensus here."""
+    subnet = call.subnet()
     if not subnet.exists:
         return None
-    runtime = question.view.runtime
+    runtime = call.view.runtime
     neurons = list(subnet.neurons())
-    no_axon = runtime.neutral(_axon_type(question.view))
+    no_axon = runtime.neutral(_axon_type(call.view))
     zeros = [0] * len(neurons)
     per_neuron_zero = [
         "emission",
@@ -99,12 +97,12 @@ def metagraph(question: Question) -> dict[str, Any] | None:
         "collateral_earned",
     ]
     return runtime.record(
-        runtime.inner_type(question.output),
+        runtime.inner_type(call.output),
         **dict.fromkeys(per_neuron_zero, zeros),
         netuid=subnet.netuid,
-        name=list(question.subnet_name.encode()),
+        name=list(call.subnet_name.encode()),
         symbol=list(TOKEN_SYMBOL.encode()),
-        block=question.block,
+        block=call.block,
         tempo=subnet.get("Tempo"),
         last_step=subnet.get("LastEpochBlock"),
         blocks_since_last_step=subnet.get("BlocksSinceLastStep"),
@@ -136,14 +134,14 @@ def metagraph(question: Question) -> dict[str, Any] | None:
 
 
 @provides("NeuronInfoRuntimeApi_get_neurons_lite")
-def neurons_lite(question: Question) -> list[dict[str, Any]]:
-    """The neurons, one record each."""
-    subnet = question.subnet()
-    runtime = question.view.runtime
-    no_axon = runtime.neutral(_axon_type(question.view))
+def neurons_lite(call: RuntimeCall) -> list[dict[str, Any]]:
+    """Return a record for each neuron."""
+    subnet = call.subnet()
+    runtime = call.view.runtime
+    no_axon = runtime.neutral(_axon_type(call.view))
     return [
         runtime.record(
-            runtime.inner_type(question.output),
+            runtime.inner_type(call.output),
             hotkey=neuron.hotkey,
             coldkey=neuron.coldkey,
             uid=neuron.uid,
@@ -159,9 +157,9 @@ def neurons_lite(question: Question) -> list[dict[str, Any]]:
 
 
 @provides("SubnetInfoRuntimeApi_get_subnet_hyperparams_v3")
-def hyperparameters(question: Question) -> list[dict[str, Any]] | None:
-    """The rules, by name."""
-    subnet = question.subnet()
+def hyperparameters(call: RuntimeCall) -> list[dict[str, Any]] | None:
+    """Return the subnet's hyperparameters by name."""
+    subnet = call.subnet()
     if not subnet.exists:
         return None
     items = (
@@ -179,15 +177,15 @@ def hyperparameters(question: Question) -> list[dict[str, Any]] | None:
 
 
 @provides("SubnetInfoRuntimeApi_get_next_epoch_start_block")
-def next_epoch_start_block(question: Question) -> int | None:
-    """When the next epoch runs."""
-    subnet = question.subnet()
+def next_epoch_start_block(call: RuntimeCall) -> int | None:
+    """Return the block of the next epoch."""
+    subnet = call.subnet()
     return subnet.next_epoch() if subnet.exists else None
 
 
 @provides("TransactionPaymentApi_query_info")
-def payment_info(question: Question) -> dict[str, Any]:
-    """Every call is free."""
+def payment_info(call: RuntimeCall) -> dict[str, Any]:
+    """Return the fee of a call, which is zero."""
     return {"weight": {"ref_time": 1000, "proof_size": 0}, "class": "Normal", "partial_fee": 0}
 
 

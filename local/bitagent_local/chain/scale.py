@@ -1,4 +1,4 @@
-"""The parts of the SCALE encoding that are written here by hand; everything typed goes through the runtime."""
+"""The parts of the SCALE encoding that are written by hand; typed values are encoded by the runtime."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import hashlib
 
 
 def compact(value: int) -> bytes:
-    """The compact encoding of an unsigned integer below 2**30.
-
-    Raises:
-        ValueError: outside that range; the long form is needed nowhere here.
-    """
+    """Return the compact encoding of an unsigned integer below 2**30. Raises ValueError outside that range."""
     if value < 0 or value >= 1 << 30:
         raise ValueError(f"compact integer out of range: {value}")
     if value < 1 << 6:
@@ -21,11 +17,7 @@ def compact(value: int) -> bytes:
 
 
 def read_compact(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """A compact integer and the offset after it.
-
-    Raises:
-        ValueError: the data end inside the integer.
-    """
+    """Return a compact integer and the offset after it. Raises ValueError if the data end inside the integer."""
     if offset >= len(data):
         raise ValueError("data end before a compact integer")
     mode = data[offset] & 3
@@ -39,29 +31,25 @@ def read_compact(data: bytes, offset: int = 0) -> tuple[int, int]:
 
 
 def sized(data: bytes) -> bytes:
-    """Bytes with their length in front: how SCALE writes vectors, strings and opaque blobs."""
+    """Prefix bytes with their length, as SCALE writes vectors, strings and opaque values."""
     return compact(len(data)) + data
 
 
 def text(value: str) -> bytes:
-    """A string as SCALE writes it."""
+    """Encode a string."""
     return sized(value.encode())
 
 
 def blake2_256(data: bytes) -> bytes:
-    """The chain's hash for blocks and extrinsics."""
+    """Return the chain's hash of blocks and extrinsics."""
     return hashlib.blake2b(data, digest_size=32).digest()
 
 
 def to_hex(data: bytes) -> str:
-    """Bytes the way JSON-RPC carries them."""
+    """Encode bytes for JSON-RPC."""
     return "0x" + data.hex()
 
 
 def from_hex(value: str) -> bytes:
-    """Bytes out of JSON-RPC.
-
-    Raises:
-        ValueError: not hexadecimal.
-    """
+    """Decode bytes from JSON-RPC. Raises ValueError if the value is not hexadecimal."""
     return bytes.fromhex(value.removeprefix("0x"))

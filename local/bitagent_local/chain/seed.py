@@ -1,4 +1,4 @@
-"""The seed file: what the chain looks like at its first block. YAML or JSON."""
+"""The seed file, in YAML or JSON: the state of the chain at its genesis."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ U64 = Annotated[int, Field(ge=0, lt=2**64)]
 RAO_PER_TOKEN = 10**9
 
 
-class Strict(BaseModel):
-    """Refuses what it does not know: a misspelt field is an error, not a default."""
+class SeedModel(BaseModel):
+    """Base of the seed's models: a misspelt field is an error, not a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Neuron(Strict):
+class Neuron(SeedModel):
     """One registered hotkey; also the body of the admin's ``POST /neurons``."""
 
     hotkey: Key = Field(description="ss58 address, or a development URI such as //Validator")
@@ -52,11 +52,7 @@ class Neuron(Strict):
         return self
 
     def endpoint(self) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int] | None:
-        """The axon's address and port.
-
-        Raises:
-            ValueError: not an address and a port.
-        """
+        """Return the axon's address and port. Raises ValueError if it is not an address and a port."""
         if self.axon is None:
             return None
         host, _, port = self.axon.rpartition(":")
@@ -70,20 +66,20 @@ class Neuron(Strict):
         return int(self.stake * RAO_PER_TOKEN)
 
 
-class Hyperparameters(Strict):
+class Hyperparameters(SeedModel):
     """The subnet's rules that this chain enforces or reports."""
 
     weights_rate_limit: U64 = Field(default=5, description="blocks between two weight settings of a hotkey; 0 = none")
-    min_allowed_weights: U16 = Field(default=1, description="fewest weights in a vector")
+    min_allowed_weights: U16 = Field(default=1, description="smallest number of weights in a vector")
     max_weights_limit: U16 = Field(default=65535, description="largest share of one weight, of 65535")
-    weights_version: U64 = Field(default=0, description="smallest version key that is accepted")
-    commit_reveal_weights_enabled: bool = Field(default=False, description="weights must come as sealed commits")
-    stake_threshold: Decimal = Field(default=Decimal(0), ge=0, description="least stake that may set weights")
+    weights_version: U64 = Field(default=0, description="smallest accepted version key")
+    commit_reveal_weights_enabled: bool = Field(default=False, description="weights must be sealed commits")
+    stake_threshold: Decimal = Field(default=Decimal(0), ge=0, description="smallest stake that may set weights")
     immunity_period: U16 = Field(default=5000, description="blocks; reported only")
-    max_allowed_uids: U16 = Field(default=256, description="neurons that fit")
+    max_allowed_uids: U16 = Field(default=256, description="largest number of neurons")
 
 
-class Seed(Strict):
+class Seed(SeedModel):
     """A whole chain."""
 
     netuid: int = Field(default=20, ge=1, le=4095)
@@ -93,8 +89,8 @@ class Seed(Strict):
     genesis_timestamp: int | None = Field(
         default=None,
         ge=0,
-        description="unix seconds of the first block; given, block times are computed from it and the hashes of blocks "
-        "without extrinsics repeat from run to run; absent, blocks carry the wall clock",
+        description="unix seconds of the first block, from which block times are computed: the hashes of blocks "
+        "without extrinsics repeat from run to run; without it, blocks carry the wall clock",
     )
     hyperparameters: Hyperparameters = Hyperparameters()
     neurons: tuple[Neuron, ...] = Field(default=(), max_length=1024)
@@ -112,9 +108,7 @@ class Seed(Strict):
 def load(path: Path) -> Seed:
     """Read a seed file.
 
-    Raises:
-        OSError: unreadable.
-        ValueError: not YAML or JSON, or not a seed (pydantic names the field).
+    Raises OSError if it cannot be read, ValueError if it is not a seed in YAML or JSON (pydantic names the field).
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""The websocket face of the node: sessions, subscriptions, and the clock that makes blocks.
+"""The websocket server of the node: sessions, subscriptions, and the clock that makes blocks.
 
-Everything runs on one event loop, and messages are written without waiting for slow readers, so the order on a
-connection is the order of events and no client can hold back a block.
+Everything runs on one event loop, and messages are written without waiting for slow readers: the order on a connection
+is the order of events, and no client can delay a block.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from websockets.http11 import Request, Response
 
 from bitagent_local.chain import rpc
 from bitagent_local.chain.blocks import Block
-from bitagent_local.chain.faults import FaultRequest, Faults
-from bitagent_local.chain.node import Included, Node, describe
+from bitagent_local.chain.faults import ChainFaultRequest, ChainFaults
+from bitagent_local.chain.node import ChainNode, Included, describe
 from bitagent_local.chain.scale import from_hex, to_hex
 
 log = logging.getLogger(__name__)
 
 PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
 HEALTH_PATH = "/healthz"
-#: Block subscriptions and the name of their notifications.
 HEAD_SUBSCRIPTIONS = {
     "chain_subscribeNewHeads": "chain_newHead",
     "chain_subscribeNewHead": "chain_newHead",
     "chain_subscribeAllHeads": "chain_allHead",
     "chain_subscribeFinalizedHeads": "chain_finalizedHead",
 }
+"""Block subscriptions and the name of their notifications."""
 
 
 @dataclass(eq=False)
 class Watch:
-    """A client that waits for its extrinsic."""
+    """A client's subscription to the outcome of its extrinsic."""
 
     session: Session
     subscription: str
@@ -49,26 +49,26 @@ class Watch:
 
 @dataclass(eq=False)
 class Session:
-    """One connection and its subscriptions: notification name by subscription."""
+    """One connection and its head subscriptions, notification names by subscription id."""
 
     socket: ServerConnection
     heads: dict[str, str] = field(default_factory=dict)
 
 
 class Server:
-    """Serves one node until told to stop."""
+    """Serves one node until `stopping` is set."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ChainNode) -> None:
         self.node = node
-        self.faults = Faults(time.monotonic)
+        self.faults = ChainFaults(time.monotonic)
         self.stopping = asyncio.Event()
         self._sessions: list[Session] = []
         self._watches: dict[bytes, Watch] = {}
         self._subscriptions = 0
 
     async def run(self, host: str, port: int, *, started: asyncio.Future[int]) -> None:
-        """Serve and make blocks until ``stopping`` is set; ``started`` gets the port that was bound."""
-        # No client shall see the genesis as the head: the start block may be far from it.
+        """Serve and make blocks until ``stopping`` is set; ``started`` receives the port that was bound."""
+        # No client may see the genesis as the head: the start block can be far from it.
         self._announce(self.node.produce())
         async with serve(
             self._session, host, port, process_request=self._handshake, compression=None, max_size=1 << 24
@@ -76,14 +76,14 @@ class Server:
             started.set_result(next(iter(listening.sockets)).getsockname()[1])
             await self._make_blocks()
 
-    def apply_faults(self, request: FaultRequest) -> None:
-        """Put faults in force."""
+    def apply_faults(self, request: ChainFaultRequest) -> None:
+        """Switch faults on or off."""
         self.faults.apply(request)
         for session in self._sessions[: request.drop_connections or 0]:
             session.socket.transport.abort()
 
     def describe(self) -> dict[str, Any]:
-        """Everything that a test may want to know, as JSON."""
+        """Return the state that tests inspect, as JSON."""
         node = self.node
         neurons = [
             {
@@ -121,7 +121,7 @@ class Server:
                 return
             if not self.faults.stall_blocks:
                 self._announce(self.node.produce())
-            # A late block does not make the next ones hurry.
+            # After a late block the next ones are not sooner.
             due = max(due + period, time.monotonic())
 
     def _announce(self, included: Iterable[Included]) -> None:
@@ -211,7 +211,7 @@ class Server:
             session.heads[subscription] = HEAD_SUBSCRIPTIONS[method]
             return subscription
         if method == "author_submitAndWatchExtrinsic":
-            # The SDK waits for inclusion, so a "ready" update has no reader and is not sent.
+            # The SDK waits for inclusion and ignores a "ready" update, so none is sent.
             key = from_hex(rpc.call(self.node, "author_submitExtrinsic", params))
             watch = self._watches[key] = Watch(session, self._new_subscription())
             return watch.subscription

@@ -1,6 +1,6 @@
 """The chain's state: encoded values under hashed keys, read and written as Python data through the runtime.
 
-A block's state is a frozen ``View``; the next block's is a ``Storage`` over a copy. Reads and writes name the pallet,
+A sealed block's state is a ``View``; the block under construction has a ``Storage``. Reads and writes name the pallet,
 the item and the map parameters, as the SDK does.
 """
 
@@ -14,14 +14,14 @@ from bitagent_local.chain.scale import blake2_256
 
 
 class View:
-    """State that is only read."""
+    """State that cannot be written."""
 
     def __init__(self, runtime: Runtime, entries: Mapping[bytes, bytes]) -> None:
         self.runtime = runtime
         self.entries = entries
 
     def get(self, pallet: str, item: str, *params: Any) -> Any:
-        """The value, the item's default where nothing is stored, ``None`` where the item is optional."""
+        """Return the stored value; without one, the item's default, or ``None`` if the item is optional."""
         entry = self.runtime.core.storage_entry(pallet, item)
         raw = self.entries.get(self.runtime.storage_key(pallet, item, params))
         if raw is None:
@@ -31,30 +31,30 @@ class View:
         return self.runtime.decode(entry.value_type, raw)
 
     def raw(self, key: bytes) -> bytes | None:
-        """The bytes under a key."""
+        """Return the bytes under a key."""
         return self.entries.get(key)
 
     def keys(self, *, prefix: bytes, after: bytes, count: int) -> list[bytes]:
-        """At most ``count`` keys with the prefix, in order, that come after ``after``."""
+        """Return at most ``count`` keys with the prefix that come after ``after``, in order."""
         return sorted(key for key in self.entries if key.startswith(prefix) and key > after)[:count]
 
     def root(self) -> bytes:
-        """One hash over the whole state. Not the real trie root, but it changes whenever the state does."""
+        """Return a hash over the whole state; unlike a real trie root, but it changes whenever the state does."""
         return blake2_256(b"".join(key + value for key, value in sorted(self.entries.items())))
 
 
 class Storage(View):
-    """State that is being written: the block under construction."""
+    """State of the block under construction."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._own: dict[bytes, bytes] = {}
         super().__init__(runtime, self._own)
 
     def put(self, pallet: str, item: str, params: tuple[Any, ...], value: Any) -> None:
-        """Store a value; the runtime encodes it and refuses what its type cannot hold."""
+        """Store a value; the runtime encodes it and refuses one that does not fit the type."""
         entry = self.runtime.core.storage_entry(pallet, item)
         self._own[self.runtime.storage_key(pallet, item, params)] = self.runtime.encode(entry.value_type, value)
 
     def freeze(self) -> View:
-        """The state as it is now, unmoved by later writes."""
+        """Return the current state, unaffected by later writes."""
         return View(self.runtime, dict(self._own))

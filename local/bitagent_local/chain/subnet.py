@@ -1,4 +1,4 @@
-"""What one netuid means in the state: neurons, their weights, permits and epochs, over the pallet's own storage items."""
+"""One subnet in the state: neurons, weights, permits and epochs, over the pallet's own storage items."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Subnet:
         self.netuid = netuid
 
     def get(self, item: str) -> Any:
-        """A value of the pallet that is kept per netuid."""
+        """Return a value that the pallet stores for each netuid."""
         return self.view.get(PALLET, item, self.netuid)
 
     @property
@@ -45,24 +45,24 @@ class Subnet:
 
     @property
     def size(self) -> int:
-        """How many neurons it has."""
+        """The number of neurons."""
         return int(self.get("SubnetworkN"))
 
     def uid(self, hotkey: str) -> int | None:
-        """The hotkey's position, or ``None`` where it is not registered."""
+        """Return the hotkey's uid, or ``None`` if it is not registered."""
         uid = self.view.get(PALLET, "Uids", self.netuid, hotkey)
         return None if uid is None else int(uid)
 
     def hotkey(self, uid: int) -> str:
-        """The hotkey at a position."""
+        """Return the hotkey of a uid."""
         return str(self.view.get(PALLET, "Keys", self.netuid, uid))
 
     def stake(self, hotkey: str) -> int:
-        """The hotkey's stake in rao."""
+        """Return the hotkey's stake in rao."""
         return int(self.view.get(PALLET, "TotalHotkeyAlpha", hotkey, self.netuid))
 
     def neurons(self) -> Iterator[NeuronState]:
-        """All neurons by uid."""
+        """Yield all neurons by uid."""
         updates, permits = self.get("LastUpdate"), self.get("ValidatorPermit")
         for uid in range(self.size):
             hotkey = self.hotkey(uid)
@@ -78,34 +78,34 @@ class Subnet:
             )
 
     def weights(self, uid: int) -> dict[int, int]:
-        """The row that a neuron has set for the first (here the only) mechanism: u16 by target uid."""
+        """Return a neuron's weights of the first (here the only) mechanism: u16 by target uid."""
         row = self.view.get(PALLET, "Weights", self.netuid, uid)
         return {int(target): int(value) for target, value in row}
 
     def next_epoch(self) -> int:
-        """The block at which the next epoch runs."""
+        """Return the block of the next epoch."""
         return int(self.get("LastEpochBlock")) + int(self.get("Tempo"))
 
 
 class MutableSubnet(Subnet):
-    """Writes to one subnet in the block under construction. Rules are checked by the caller."""
+    """Writes to one subnet in the block under construction; callers check the rules."""
 
     def __init__(self, storage: Storage, netuid: int) -> None:
         super().__init__(storage, netuid)
         self.storage = storage
 
     def put(self, item: str, value: Any) -> None:
-        """Store a value that the pallet keeps per netuid."""
+        """Store a value that the pallet stores for each netuid."""
         self.storage.put(PALLET, item, (self.netuid,), value)
 
     def replace(self, item: str, uid: int, value: Any) -> None:
-        """Change one neuron's place in a list that the pallet keeps per netuid, growing it by one if need be."""
+        """Set one neuron's entry in a list that the pallet stores for each netuid; a new entry may be appended."""
         values = list(self.get(item))
         values[uid : uid + 1] = [value]
         self.put(item, values)
 
     def create(self, seed: Seed) -> None:
-        """Make the subnet with the seed's hyperparameters, without neurons."""
+        """Create the subnet with the seed's hyperparameters, without neurons."""
         rules = seed.hyperparameters
         for item, value in {
             "NetworksAdded": True,
@@ -126,11 +126,7 @@ class MutableSubnet(Subnet):
         self.storage.put(PALLET, "StakeThreshold", (), int(rules.stake_threshold * RAO_PER_TOKEN))
 
     def register(self, neuron: Neuron, *, block: int) -> int:
-        """Give a hotkey its place, or bring what is stored of a registered one in line; returns its uid.
-
-        Raises:
-            ValueError: no place is left.
-        """
+        """Register a hotkey, or update a registered one; return its uid. Raises ValueError if the subnet is full."""
         uid = self.uid(neuron.hotkey)
         if uid is None:
             uid = self.size
@@ -156,17 +152,17 @@ class MutableSubnet(Subnet):
         return uid
 
     def serve(self, hotkey: str, axon: Mapping[str, Any], *, block: int) -> None:
-        """Store where a hotkey says that it listens."""
+        """Store the endpoint of a hotkey."""
         self.storage.put(PALLET, "Axons", (self.netuid, hotkey), {"block": block, **axon})
 
     def commit(self, hotkey: str, info: Mapping[str, Any], *, block: int) -> None:
-        """Store a hotkey's commitment over its last one."""
+        """Store a hotkey's commitment in place of its last one."""
         self.storage.put(
             "Commitments", "CommitmentOf", (self.netuid, hotkey), {"deposit": 0, "block": block, "info": info}
         )
 
     def set_weights(self, uid: int, row: Mapping[int, int], *, block: int) -> None:
-        """Store a weight row over its last one, scaled so that the largest is 65535, as the pallet does."""
+        """Store a weight row in place of the last one, scaled so that the largest is 65535, as the pallet does."""
         largest = max(row.values())
         scaled = [(target, value * 65535 // largest) for target, value in row.items()]
         self.storage.put(PALLET, "Weights", (self.netuid, uid), scaled)
@@ -183,7 +179,7 @@ class MutableSubnet(Subnet):
         self.replace("LastUpdate", uid, block)
 
     def step(self, block: int) -> None:
-        """Begin a block: run the epoch when its time has come."""
+        """Begin a block; run the epoch if it is due."""
         if block >= self.next_epoch():
             self.put("LastEpochBlock", block)
             self.put("SubnetEpochIndex", int(self.get("SubnetEpochIndex")) + 1)

@@ -1,4 +1,4 @@
-"""For tests, in this room and others: a chain in the test's own event loop, and extrinsics made by hand."""
+"""Helpers for tests of any distribution: a chain in the test's own event loop, and extrinsics made by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import bittensor_core
 
 from bitagent_local.chain.admin import Admin
-from bitagent_local.chain.node import Node
+from bitagent_local.chain.node import ChainNode
 from bitagent_local.chain.seed import Seed
 from bitagent_local.chain.server import Server
 
@@ -20,7 +20,7 @@ SECONDS_PER_BLOCK = 0.05
 
 
 def world(**changes: Any) -> Seed:
-    """A subnet with one validator, a validator without a permit, and two miners."""
+    """Return the seed of a subnet with a validator, a validator without a permit, and two miners."""
     content: dict[str, Any] = {
         "netuid": 20,
         "tempo": 10,
@@ -35,9 +35,9 @@ def world(**changes: Any) -> Seed:
     return Seed.model_validate(content | changes)
 
 
-def node(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) -> Node:
-    """A chain at its genesis."""
-    return Node(seed or world(), milliseconds_per_block=round(seconds * 1000), clock=time.time)
+def node(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) -> ChainNode:
+    """Return a chain at its genesis."""
+    return ChainNode(seed or world(), milliseconds_per_block=round(seconds * 1000), clock=time.time)
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ async def running(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) 
 
 
 def key(uri: str) -> Any:
-    """A development key pair; the SDK takes it as a wallet."""
+    """Return a development key pair; the SDK accepts it as a wallet."""
     return bittensor_core.Keypair.create_from_uri(uri)
 
 
 def weights_call(**changes: Any) -> dict[str, Any]:
-    """The arguments of ``set_mechanism_weights``."""
+    """Return arguments of ``set_mechanism_weights``."""
     return {"netuid": 20, "mecid": 0, "dests": [2, 3], "weights": [65535, 32768], "version_key": 0} | changes
 
 
 def sign(
-    chain: Node,
+    chain: ChainNode,
     uri: str,
     args: dict[str, Any],
     *,
@@ -91,7 +91,7 @@ def sign(
     era_block_hash: bytes | None = None,
     genesis_hash: bytes | None = None,
 ) -> bytes:
-    """A signed extrinsic, byte for byte as a client makes it."""
+    """Return a signed extrinsic, byte for byte as a client makes it."""
     core, pair = chain.runtime.core, key(uri)
     call = bytes(core.compose_call(pallet, function, args))
     genesis = genesis_hash or chain.blocks.genesis.hash

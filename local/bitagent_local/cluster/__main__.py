@@ -1,4 +1,4 @@
-"""The local node's command line: `python3 -m bitagent_local.cluster up` with `local` on PYTHONPATH."""
+"""Command line of the local node: `python3 -m bitagent_local.cluster up` with `local` on PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from . import down, up, volumes
-from .api import Api
-from .binaries import ensure_binaries
-from .deps import install_packages, missing_packages
-from .errors import ClusterError
-from .locks import exclusive
-from .node import Node
-from .status import inspect
+from bitagent_local.cluster import down, up, volumes
+from bitagent_local.cluster.api import Api
+from bitagent_local.cluster.binaries import ensure_binaries
+from bitagent_local.cluster.deps import install_packages, missing_packages
+from bitagent_local.cluster.host import ClusterError, exclusive
+from bitagent_local.cluster.node import Node
+from bitagent_local.cluster.status import inspect
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,35 +34,35 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("up", help="start the node, or repair it; returns at once if it is healthy (root)")
-    command.add_argument(
-        "--gpus", type=int, default=up.GPUS, help="how many nvidia.com/gpu the node says it has (%(default)s)"
-    )
+    command.add_argument("--gpus", type=int, default=up.GPUS, help="number of nvidia.com/gpu on the node (%(default)s)")
     command.set_defaults(run=_up)
 
     command = commands.add_parser("down", help="remove the node with all its pods and volumes; the cache stays (root)")
     command.set_defaults(run=_down)
 
-    command = commands.add_parser("status", help="say whether the node is healthy; exit status 3 if not")
-    command.add_argument("--json", action="store_true", help="for programs, with the places of everything")
+    command = commands.add_parser("status", help="print whether the node is healthy; exit status 3 if not")
+    command.add_argument("--json", action="store_true", help="as JSON, with addresses and folders")
     command.set_defaults(run=_status)
 
-    command = commands.add_parser("leftovers", help="list what is there of the node; exit status 3 if anything is")
+    command = commands.add_parser("leftovers", help="list what exists of the node; exit status 3 if anything does")
     command.set_defaults(run=_leftovers)
 
     command = commands.add_parser("deps", help="install the Debian packages that are missing (root)")
     command.add_argument("--check", action="store_true", help="only list them; exit status 3 if any is missing")
     command.set_defaults(run=_deps)
 
-    command = commands.add_parser("build", help="build the binaries, if the cache has none of this source")
+    command = commands.add_parser("build", help="build the binaries, unless the cache has them")
     command.set_defaults(run=_build)
 
-    command = commands.add_parser("volume", help="make a volume for the claim of that name")
-    command.add_argument("name", help="of the PersistentVolume")
-    command.add_argument("--namespace", default="default", help="of the claim (%(default)s)")
-    command.add_argument("--claim", help="the claim's name, if it is another")
-    command.add_argument("--path", type=Path, help="an existing folder; else one of the node's own is made")
-    command.add_argument("--size", default="10Gi", help="capacity (%(default)s); nothing enforces it")
-    command.add_argument("--mode", action="append", choices=volumes.MODES, help="access mode, repeatable; else all")
+    command = commands.add_parser("volume", help="create a volume for the claim of that name")
+    command.add_argument("name", help="name of the PersistentVolume")
+    command.add_argument("--namespace", default="default", help="namespace of the claim (%(default)s)")
+    command.add_argument("--claim", help="name of the claim, if it is another")
+    command.add_argument("--path", type=Path, help="an existing folder; by default one below the node's state")
+    command.add_argument("--size", default="10Gi", help="capacity (%(default)s); not enforced")
+    command.add_argument(
+        "--mode", action="append", choices=volumes.MODES, help="access mode, repeatable; by default all"
+    )
     command.set_defaults(run=_volume)
     return parser
 
@@ -75,8 +74,8 @@ def _up(node: Node, options: argparse.Namespace) -> int:
 
 def _down(node: Node, _options: argparse.Namespace) -> int:
     up.require_root()
-    with exclusive(node.cache / "node.lock"):
-        phases = up.Phases(lambda line: print(line, flush=True))
+    with exclusive(node.lock):
+        phases = up.Stopwatch(lambda line: print(line, flush=True))
         with phases("tear down"):
             down.tear_down(node)
     return 0
@@ -105,7 +104,7 @@ def _deps(_node: Node, options: argparse.Namespace) -> int:
         print(" ".join(missing) or "nothing is missing")
         return 3 if missing else 0
     up.require_root()
-    print("installed: " + (" ".join(install_packages()) or "nothing, all is there"))
+    print("installed: " + (" ".join(install_packages()) or "nothing, all packages are installed"))
     return 0
 
 

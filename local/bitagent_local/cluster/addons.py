@@ -1,7 +1,11 @@
-"""What the node needs inside Kubernetes: DNS as ordinary pods, and the right of the policy enforcer to read.
+"""Objects inside Kubernetes that the node needs: DNS pods, RBAC of the policy enforcer, and a number of GPUs.
 
-DNS pods carry the label `k8s-app: kube-dns`, by which network policies everywhere allow DNS. They answer for the cluster alone:
-any other name does not exist here, at once.
+DNS pods carry the label `k8s-app: kube-dns`, by which network policies everywhere allow DNS. They answer for the
+cluster only: any other name is reported as not existing, at once.
+
+GPUs are an extended resource of the node without devices, counted and scheduled by Kubernetes like real ones: a pod
+that requests one is scheduled by it and holds it, but finds no device. The kubelet does not touch resources that no
+device plugin has announced to it, so the count survives its restarts.
 """
 
 from __future__ import annotations
@@ -9,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .pki import NETPOL_USER
+from bitagent_local.cluster.api import Api
+from bitagent_local.cluster.node import NAME
+from bitagent_local.cluster.pki import NETPOL_USER
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
 RBAC = f"/apis/{RBAC_GROUP}/v1"
 LABELS = {"k8s-app": "kube-dns"}
+GPU_RESOURCE = "nvidia.com/gpu"
 DEPLOYMENT = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 COREFILE = """\
 cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
@@ -35,7 +42,10 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
 
 
 def objects(*, dns_image: str, dns_address: str, api_address: str) -> dict[str, Mapping[str, Any]]:
-    """Return the objects to apply by their API path, in this order. `api_address` is where the API server itself listens, port 6443."""
+    """Return the objects to apply by their API path, in this order.
+
+    `api_address` is where the API server listens, on port 6443.
+    """
     core = "/api/v1/namespaces/kube-system"
     return {
         f"{RBAC}/clusterroles/bitagent:netpol": _watcher(
@@ -87,7 +97,7 @@ def _deployment(image: str, api_address: str) -> dict[str, Any]:
         "image": image,
         "imagePullPolicy": "Never",
         "args": ["-conf", "/etc/coredns/Corefile"],
-        # Not by the Service: a first connection before kube-proxy has its rules hangs for half a minute.
+        # Not the Service: a first connection before kube-proxy has its rules hangs for half a minute.
         "env": [
             {"name": "KUBERNETES_SERVICE_HOST", "value": api_address},
             {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
@@ -111,7 +121,7 @@ def _deployment(image: str, api_address: str) -> dict[str, Any]:
         "priorityClassName": "system-cluster-critical",
         "dnsPolicy": "Default",
         "enableServiceLinks": False,
-        # A safe sysctl instead of a capability: the pod's own network lets everybody bind port 53.
+        # A safe sysctl instead of a capability: any process may bind port 53 in the pod's own network.
         "securityContext": {
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
@@ -124,3 +134,14 @@ def _deployment(image: str, api_address: str) -> dict[str, Any]:
     made = _object("apps/v1", "Deployment", "coredns")
     made["metadata"]["labels"] = LABELS
     return {**made, "spec": {"replicas": 1, "selector": {"matchLabels": LABELS}, "template": template}}
+
+
+def set_gpus(api: Api, count: int) -> None:
+    """Set the node's number of GPUs. Raises ApiError if the node cannot be changed."""
+    resources = {GPU_RESOURCE: str(count)}
+    api.merge(f"/api/v1/nodes/{NAME}/status", {"status": {"capacity": resources, "allocatable": resources}})
+
+
+def get_gpus(api: Api) -> int:
+    """Return the node's number of GPUs. Raises ApiError if the node cannot be read."""
+    return int(api.get(f"/api/v1/nodes/{NAME}")["status"].get("capacity", {}).get(GPU_RESOURCE, "0"))

@@ -1,4 +1,4 @@
-"""A client of the API server in the standard library: enough for bringing a node up, before any environment exists."""
+"""Client of the API server in the standard library: enough to bring a node up before any environment exists."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 
 class ApiError(ClusterError):
-    """The API server refused a request, or did not answer (status 0)."""
+    """The API server refused a request (HTTP status), or did not answer (status 0)."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Api:
 
     @classmethod
     def from_kubeconfig(cls, path: Path) -> Api:
-        """Return the client of a kubeconfig that this room wrote (they are JSON, which is YAML)."""
+        """Return the client of a kubeconfig that `pki` wrote (JSON, which is YAML)."""
         config = json.loads(path.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
@@ -42,13 +42,12 @@ class Api:
     def get(self, path: str) -> Any:
         """Return the object or list at a path such as `/api/v1/nodes/local`.
 
-        Raises:
-            ApiError: The server answered with an error, or not at all.
+        Raises ApiError if the server answers with an error, or not at all.
         """
         return json.loads(self._request("GET", path))
 
     def ready(self) -> str | None:
-        """Return None if the server says it is ready, else why not."""
+        """Return None if the server reports that it is ready, otherwise the reason."""
         try:
             self._request("GET", "/readyz", timeout=5)
         except ApiError as error:
@@ -56,36 +55,20 @@ class Api:
         return None
 
     def create(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Create an object in the collection at the path.
-
-        Raises:
-            ApiError: As `get`.
-        """
+        """Create an object in the collection at the path. Raises ApiError as `get` does."""
         return json.loads(self._request("POST", path, body, content_type="application/json"))
 
     def merge(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Merge-patch the object at the path.
-
-        Raises:
-            ApiError: As `get`.
-        """
+        """Merge-patch the object at the path. Raises ApiError as `get` does."""
         return json.loads(self._request("PATCH", path, body, content_type="application/merge-patch+json"))
 
     def apply(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Server-side apply the object at the path, taking over fields that others own.
-
-        Raises:
-            ApiError: As `get`.
-        """
+        """Server-side apply the object at the path, forcing conflicts. Raises ApiError as `get` does."""
         query = "?fieldManager=bitagent-local&force=true"
         return json.loads(self._request("PATCH", path + query, body, content_type="application/apply-patch+yaml"))
 
     def delete(self, path: str) -> None:
-        """Delete the object at the path; a missing one is fine.
-
-        Raises:
-            ApiError: As `get`.
-        """
+        """Delete the object at the path; a missing one counts as deleted. Raises ApiError as `get` does."""
         try:
             self._request("DELETE", path)
         except ApiError as error:
@@ -95,8 +78,7 @@ class Api:
     def watch(self, path: str, *, resource_version: str, seconds: int) -> Iterator[dict[str, Any]]:
         """Yield the events of a collection after a version, until the server ends the watch.
 
-        Raises:
-            ApiError: As `get`; also when the connection breaks.
+        Raises ApiError as `get` does, and if the connection breaks.
         """
         query = urllib.parse.urlencode(
             {"watch": 1, "resourceVersion": resource_version, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}

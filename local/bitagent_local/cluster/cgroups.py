@@ -1,7 +1,7 @@
-"""The node's cgroups: where its pods are limited, and how every process of the node is found again.
+"""The node's cgroups: they limit its pods, and identify every process of the node.
 
-The node has one group at the top of each hierarchy. Its `system` child holds the components; the kubelet puts pods beside it.
-Whatever they start stays below, so that the processes to kill at teardown are known without looking at names.
+The node has one group at the top of each hierarchy. Its `system` child holds the components; the kubelet puts pods
+beside it. Their children stay below, so that the processes to kill at teardown are known without looking at names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
@@ -33,15 +33,11 @@ class Cgroups:
 
     @property
     def system(self) -> Path:
-        """The file that takes a component into the node; a process writes 0 for itself."""
+        """The file through which a component enters the node's group; a process writes 0 for itself."""
         return self.tracking / self.scope / "system" / "cgroup.procs"
 
     def create(self) -> None:
-        """Make the groups; existing ones are fine.
-
-        Raises:
-            ClusterError: The kernel does not allow it here.
-        """
+        """Create the groups that do not exist yet. Raises ClusterError if the kernel does not allow it here."""
         try:
             if self.unified:
                 _delegate(self.tracking)
@@ -58,19 +54,19 @@ class Cgroups:
             ) from error
 
     def join(self, command: Iterable[str]) -> list[str]:
-        """Return the command, run as a process of the node."""
+        """Wrap a command so that it runs as a process of the node."""
         return ["sh", "-c", 'echo 0 > "$0" && exec "$@"', str(self.system), *command]
 
     def processes(self) -> list[int]:
         """Return the ids of all processes of the node, pods included."""
         found: list[int] = []
         for path in (self.tracking / self.scope).rglob("cgroup.procs"):
-            with contextlib.suppress(OSError):  # The group went while we looked.
+            with contextlib.suppress(OSError):  # The group was removed in the meantime.
                 found += [int(line) for line in path.read_text().split()]
         return found
 
     def kill(self, *, spare: Iterable[int] = (), seconds: float = 10) -> list[int]:
-        """Kill all processes of the node but the spared; return those that would not go in this time."""
+        """Kill all processes of the node but the spared ones; return those that are still there after this time."""
         spared = set(spare)
         deadline = time.monotonic() + seconds
         while left := [pid for pid in self.processes() if pid not in spared]:
@@ -83,11 +79,11 @@ class Cgroups:
         return []
 
     def existing(self) -> list[Path]:
-        """Return the node's top groups that are there."""
+        """Return the node's top groups that exist."""
         return [group for hierarchy in self.hierarchies if (group := hierarchy / self.scope).exists()]
 
     def remove(self) -> None:
-        """Remove the groups; one that still holds a process stays."""
+        """Remove the groups, except those that still hold a process."""
         for top in self.existing():
             for group in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
                 _remove(group)
@@ -95,10 +91,9 @@ class Cgroups:
 
 
 def node_cgroups(scope: str, *, mount: Path = MOUNT) -> Cgroups:
-    """Return the groups of a node on this machine, whether it has cgroup v2 or v1.
+    """Return the groups of a node on this machine, with cgroup v2 or v1.
 
-    Raises:
-        ClusterError: No usable hierarchy is mounted.
+    Raises ClusterError if no usable hierarchy is mounted.
     """
     if (mount / "cgroup.controllers").exists():
         return Cgroups(scope, (mount,), mount, unified=True)
@@ -112,14 +107,14 @@ def node_cgroups(scope: str, *, mount: Path = MOUNT) -> Cgroups:
 
 
 def _delegate(group: Path) -> None:
-    """Let the children of a v2 group use the controllers it has."""
+    """Enable a v2 group's controllers for its children."""
     available = (group / "cgroup.controllers").read_text().split()
-    wanted = [f"+{name}" for name in CONTROLLERS if name in available]
-    (group / "cgroup.subtree_control").write_text(" ".join(wanted))
+    enabled = [f"+{name}" for name in CONTROLLERS if name in available]
+    (group / "cgroup.subtree_control").write_text(" ".join(enabled))
 
 
 def _inherit_cpuset(parent: Path, child: Path) -> None:
-    """Fill what v1 leaves empty: no process may enter a cpuset group without it."""
+    """Copy the cpuset that v1 leaves empty: no process may enter a group without one."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         source = parent / name
         if source.exists() and (child / name).exists() and not (parent / "cgroup.controllers").exists():

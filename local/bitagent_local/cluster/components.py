@@ -1,47 +1,18 @@
-"""The command lines of the control plane, as pure functions of where it lies: a node and a bare API server share them."""
+"""The command lines and configuration of Kubernetes' components, as pure functions of folders and addresses.
+
+A node and a bare API server share those of the control plane; `kubelet` and `kube_proxy` are the node's own.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from .pki import Credentials
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where one control plane lies and listens."""
-
-    localkube: Path
-    folder: Path
-    address: str
-    """The IP address of the API server."""
-    api_port: int
-    etcd_port: int
-    peer_port: int
-    controllers_port: int
-    service_network: str
-    """CIDR of Service addresses."""
-
-    @property
-    def server(self) -> str:
-        """The API server's URL."""
-        return f"https://{self.address}:{self.api_port}"
-
-    @property
-    def etcd(self) -> str:
-        """The store's URL; it listens on the loopback only, without authentication."""
-        return f"http://127.0.0.1:{self.etcd_port}"
-
-    @property
-    def credentials(self) -> Credentials:
-        """Keys and kubeconfigs."""
-        return Credentials(self.folder / "pki")
+from bitagent_local.cluster.node import NAME, Node, Plane
 
 
 def etcd(plane: Plane) -> list[str]:
-    """Return the store's command. Nothing is synced to disk: the data is thrown away with the cluster."""
+    """Return etcd's command. Nothing is synced to disk: the data ends with the cluster."""
     peer = f"http://127.0.0.1:{plane.peer_port}"
     return [
         str(plane.localkube),
@@ -87,7 +58,7 @@ def api_server(plane: Plane, *, extra: Sequence[str] = ()) -> list[str]:
 
 
 def controller_manager(plane: Plane, *, extra: Sequence[str] = ()) -> list[str]:
-    """Return the controllers' command; its limits are those of a test that starts hundreds of Jobs at once."""
+    """Return the controller manager's command; its limits allow a test to start hundreds of Jobs at once."""
     made = plane.credentials
     return [
         str(plane.localkube),
@@ -117,4 +88,74 @@ def scheduler(plane: Plane) -> list[str]:
         "--bind-address=127.0.0.1",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
+    ]
+
+
+def kubelet_config(node: Node, plane: Plane) -> str:
+    """Return the kubelet's configuration file.
+
+    Limits are those of a test machine: nothing is evicted before the disk is really full, images are never collected
+    (the cache keeps them), and hundreds of pods may start and end at once.
+    """
+    made = plane.credentials
+    config = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{node.scope}",
+        "containerRuntimeEndpoint": f"unix://{node.containerd_socket}",
+        "port": 10250,
+        "tlsCertFile": str(made.certificate("kubelet")),
+        "tlsPrivateKeyFile": str(made.key("kubelet")),
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": False},
+            "x509": {"clientCAFile": str(made.ca)},
+        },
+        "authorization": {"mode": "AlwaysAllow"},
+        "clusterDNS": [node.dns],
+        "clusterDomain": "cluster.local",
+        "resolvConf": str(node.state / "resolv.conf"),
+        "podLogsDir": str(node.logs / "pods"),
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        "maxPods": min(200, node.pods.num_addresses - 4),
+        "oomScoreAdj": 0,
+        "enforceNodeAllocatable": [],
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"},
+        "imageGCHighThresholdPercent": 100,
+        "serializeImagePulls": False,
+        "registryPullQPS": 0,
+        "kubeAPIQPS": 200,
+        "kubeAPIBurst": 400,
+        "eventRecordQPS": 0,
+    }
+    return json.dumps(config, indent=1)
+
+
+def kubelet(node: Node, plane: Plane) -> list[str]:
+    """Return the kubelet's command."""
+    return [
+        str(plane.localkube),
+        "kubelet",
+        f"--config={node.state / 'kubelet.json'}",
+        f"--kubeconfig={plane.credentials.kubeconfig('kubelet')}",
+        f"--hostname-override={NAME}",
+        f"--node-ip={node.address}",
+    ]
+
+
+def kube_proxy(node: Node, plane: Plane) -> list[str]:
+    """Return kube-proxy's command; it does not change the machine's connection tracking limits."""
+    return [
+        str(plane.localkube),
+        "kube-proxy",
+        f"--kubeconfig={plane.credentials.kubeconfig('kube-proxy')}",
+        "--proxy-mode=iptables",
+        f"--hostname-override={NAME}",
+        f"--cluster-cidr={node.pods}",
+        "--conntrack-max-per-core=0",
+        "--conntrack-tcp-timeout-established=0",
+        "--conntrack-tcp-timeout-close-wait=0",
     ]

@@ -3,8 +3,8 @@
     with control_plane() as plane:
         plane.api.get("/api/v1/namespaces")            # or any client with plane.kubeconfig
 
-Everything listens on 127.0.0.1 at free ports, so any number may run at once, without root. It is killed, not stopped, on
-leaving (the data goes with it), and the kernel kills it if the thread that entered ends first.
+Everything listens on 127.0.0.1 at free ports, so any number may run at once, without root. On leaving, the components
+are killed and the data is removed; the kernel kills them if the thread that entered ends first.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import components
-from .api import Api
-from .binaries import Binaries, ensure_binaries
-from .components import Plane
-from .pki import make_credentials
-from .processes import Component, Running, start, wait_ready
+from bitagent_local.cluster import components
+from bitagent_local.cluster.api import Api
+from bitagent_local.cluster.binaries import Binaries, ensure_binaries
+from bitagent_local.cluster.node import Plane
+from bitagent_local.cluster.pki import make_credentials
+from bitagent_local.cluster.processes import Component, Running, start, wait_ready
 
 NODELESS = "*,-node-lifecycle-controller,-taint-eviction-controller"
-"""Controllers for tests that make up a Node object and play its kubelet: nobody then evicts its pods as lost."""
+"""Controllers for tests that act as the kubelet of a Node object: none that evicts the pods of a silent node."""
 
 SECONDS_TO_START = 60.0
 
@@ -35,13 +35,13 @@ class ControlPlane:
 
     binaries: Binaries
     kubeconfig: Path
-    """Of a user in `system:masters`."""
+    """Kubeconfig of a user in `system:masters`."""
     server: str
     api: Api
     logs: Path
     """A folder with a log per component."""
     running: Mapping[str, Running]
-    """By component name; a test may stop, continue or kill `running[...].process`."""
+    """Components by name; a test may stop, continue or kill `running[...].process`."""
 
     def kubectl(self, *arguments: str) -> list[str]:
         """Return the command line of kubectl for this API server."""
@@ -58,10 +58,9 @@ def control_plane(
 ) -> Iterator[ControlPlane]:
     """Start etcd and kube-apiserver, and kube-controller-manager if `controllers` names some (`*`, or `NODELESS`).
 
-    `folder` takes data and logs and stays; without one they are removed with the control plane.
+    `folder` receives data and logs and stays; without one they are removed with the control plane.
 
-    Raises:
-        ClusterError: A component did not start; the message has the end of its log.
+    Raises ClusterError if a component did not start; the message has the end of its log.
     """
     binaries = ensure_binaries()
     with ExitStack() as stack:

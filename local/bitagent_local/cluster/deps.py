@@ -1,4 +1,4 @@
-"""What the node and the image builds need from Debian."""
+"""Debian packages and kinds of folders that the node and the image builds need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .errors import ClusterError
-from .node import Node
+from bitagent_local.cluster.host import ClusterError
+from bitagent_local.cluster.node import Node
 
 PROGRAMS = {
     "containerd": "containerd",
@@ -25,24 +25,20 @@ PROGRAMS = {
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
 }
-"""Each program, by name or path, and the package that has it. The last two are for building images only."""
+"""Programs, by name or path, with the package that has each. The last two are for building images only."""
 
 LIBRARIES = {"/usr/lib/x86_64-linux-gnu/libnuma.so.1": "libnuma1"}
-"""Each library, and the package that has it: vLLM's CPU engine, which tests run on this machine itself."""
+"""Libraries with the package that has each: needed by vLLM's CPU engine, which tests run on this machine itself."""
 
 
 def missing_packages() -> list[str]:
-    """Return the packages to install, sorted; empty if every program and library is there."""
+    """Return the packages to install, sorted; empty if every program and library exists."""
     programs = {package for program, package in PROGRAMS.items() if shutil.which(program, path=_path()) is None}
     return sorted(programs | {package for library, package in LIBRARIES.items() if not Path(library).exists()})
 
 
 def require_packages() -> None:
-    """Check that all is installed.
-
-    Raises:
-        ClusterError: Something is missing; the message has the command that installs it.
-    """
+    """Check that all packages are installed. Raises ClusterError, with the command that installs them, otherwise."""
     if missing := missing_packages():
         raise ClusterError(
             f"the local node needs {', '.join(missing)}: run `python3 -m bitagent_local.cluster deps`, "
@@ -51,20 +47,19 @@ def require_packages() -> None:
 
 
 def install_packages() -> list[str]:
-    """Install what is missing, by apt-get, and return it. Needs root.
+    """Install the missing packages with apt-get and return them.
 
-    Raises:
-        ClusterError: apt-get is not there, or failed.
+    Needs root. Raises ClusterError if apt-get is missing or fails.
     """
     missing = missing_packages()
     if not missing:
         return []
     if shutil.which("apt-get") is None:
-        raise ClusterError(f"there is no apt-get; install by hand what Debian calls {', '.join(missing)}")
+        raise ClusterError(f"there is no apt-get; install these Debian packages by hand: {', '.join(missing)}")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
     done = subprocess.run(install, env=quiet, capture_output=True, text=True, check=False)
-    if done.returncode != 0:  # On a new machine the lists of packages are missing or old.
+    if done.returncode != 0:  # On a new machine the package lists are missing or old.
         subprocess.run(["apt-get", "update", "-q"], env=quiet, check=False)
         done = subprocess.run(install, env=quiet, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -72,11 +67,10 @@ def install_packages() -> list[str]:
     return missing
 
 
-def require_places(node: Node) -> None:
-    """Check that the node's folders can do what they must; they exist.
+def require_folders(node: Node) -> None:
+    """Check the file systems and paths of the node's folders, which exist.
 
-    Raises:
-        ClusterError: One cannot; the message names the variable that moves it.
+    Raises ClusterError if one is unsuitable; the message names the variable that moves it.
     """
     if len(str(node.containerd_socket)) > 100:  # The kernel's limit for a socket's path is 107.
         raise ClusterError(
@@ -87,7 +81,8 @@ def require_places(node: Node) -> None:
     ).stdout.strip()
     if kind in ("overlayfs", "tmpfs", "nfs"):
         raise ClusterError(
-            f"{node.cache} is on {kind}, on which containers cannot have their files: set BITAGENT_CACHE to a folder on a disk"
+            f"{node.cache} is on {kind}, on which containers cannot have their files: "
+            "set BITAGENT_CACHE to a folder on a disk"
         )
 
 

@@ -1,6 +1,6 @@
-"""Taking the node down: processes, mounts, network, cgroups and state go; the cache stays.
+"""Tear the node down: processes, mounts, network, cgroups and state are removed; the cache stays.
 
-It works from what is there, not from what a start has recorded, so it clears up after a crash as well, and repeats do no harm.
+It works from what exists, not from what a start has recorded, so it also cleans up after a crash and may be repeated.
 """
 
 from __future__ import annotations
@@ -11,28 +11,24 @@ import shutil
 import signal
 from pathlib import Path
 
-from . import network, node_images
-from .cgroups import node_cgroups
-from .errors import ClusterError
-from .node import Node
-from .records import remembered
-from .status import MARKER
+from bitagent_local.cluster import network, node_images
+from bitagent_local.cluster.cgroups import node_cgroups
+from bitagent_local.cluster.host import ClusterError
+from bitagent_local.cluster.node import Node
+from bitagent_local.cluster.processes import remembered
+from bitagent_local.cluster.status import MARKER
 
 
 def tear_down(node: Node) -> None:
-    """Remove everything of the node but the cache.
-
-    Raises:
-        ClusterError: Something would not go; the message lists it.
-    """
+    """Remove everything of the node but the cache. Raises ClusterError if something remains; the message lists it."""
     cgroups = node_cgroups(node.scope)
     recorded = {record.name: record.pid for record in remembered(node.run) if record.alive()}
     containerd = recorded.get("containerd")
     cgroups.kill(spare=[containerd] if containerd else [])
     if containerd:
-        with contextlib.suppress(ClusterError):  # Else the next start does it.
+        with contextlib.suppress(ClusterError):  # Otherwise the next start does it.
             node_images.purge_containers(node)
-    for pid in recorded.values():  # One that died before it entered its cgroup's group, or never did.
+    for pid in recorded.values():  # Those that never entered the cgroup.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     cgroups.kill()
@@ -46,7 +42,7 @@ def tear_down(node: Node) -> None:
 
 
 def leftovers(node: Node) -> list[str]:
-    """Return what is there of a node on this machine, in words; empty after `tear_down`. The cache does not count."""
+    """Describe what exists of a node on this machine; empty after `tear_down`. The cache does not count."""
     cgroups = node_cgroups(node.scope)
     found = [f"process {pid} ({_command(pid)})" for pid in cgroups.processes()]
     found += [f"process {record.pid} ({record.name})" for record in remembered(node.run) if record.alive()]
@@ -60,10 +56,10 @@ def leftovers(node: Node) -> list[str]:
 
 
 def _remove_made_folders(node: Node) -> None:
-    """Remove the empty places to mount that the start had to make."""
+    """Remove the empty mount points that the start had to make."""
     with contextlib.suppress(FileNotFoundError):
         for line in (node.run / "made-folders").read_text().splitlines():
-            with contextlib.suppress(OSError):  # Somebody else uses it by now, or it went.
+            with contextlib.suppress(OSError):  # Used by something else by now, or already removed.
                 Path(line).rmdir()
 
 

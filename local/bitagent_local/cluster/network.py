@@ -1,7 +1,7 @@
 """The node's network namespace: a veth pair to this machine, a bridge for pods, and routes to both from here.
 
-Bridge, rules of kube-proxy and of the policy enforcer live in the namespace and vanish with it. This machine gets one link and
-two routes. Pods reach this machine at the near end of the link, and nothing beyond it.
+The bridge and the rules of kube-proxy and of the policy enforcer are in the namespace and vanish with it. This machine
+gets one link and two routes. Pods reach this machine at the near end of the link, and nothing beyond it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from .errors import ClusterError
-from .node import Node
+from bitagent_local.cluster.host import ClusterError
+from bitagent_local.cluster.node import Node
 
 NAMESPACES = Path("/run/netns")
 
@@ -31,13 +31,12 @@ def _far(node: Node) -> str:
 
 
 def create(node: Node) -> None:
-    """Make the namespace, its links and its routes.
+    """Create the namespace, its links and its routes.
 
-    Raises:
-        ClusterError: A step failed, for example because the addresses are taken.
+    Raises ClusterError if a step fails, for example because the addresses are in use.
     """
     near, far, inner = _near(node), _far(node), bridge(node)
-    if not Path("/proc/sys/net/bridge").exists():  # Built in here, a module elsewhere.
+    if not Path("/proc/sys/net/bridge").exists():  # Built into some kernels, a module in others.
         subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True)
     _run("ip", "netns", "add", node.scope)
     prefix = node.link.prefixlen
@@ -67,7 +66,7 @@ link set {inner} up
 
 
 def remove(node: Node) -> None:
-    """Remove what `create` made; what is missing is fine."""
+    """Remove what `create` made and still exists."""
     if _near(node) in links(node):
         _run("ip", "link", "delete", _near(node))
     if (NAMESPACES / node.scope).exists():

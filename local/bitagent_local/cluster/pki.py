@@ -1,7 +1,7 @@
-"""Keys, certificates, tokens and kubeconfigs of a control plane, made anew for each one.
+"""Keys, certificates, tokens and kubeconfigs of a control plane; each control plane gets its own.
 
-One authority signs the certificates of the API server and the kubelet, and the one with which the former calls the latter.
-Everybody else is known to the API server by a random token. Nothing here outlives the cluster.
+One authority signs the certificates of the API server and the kubelet, and the one with which the former calls the
+latter. Every other client authenticates to the API server with a random token. Nothing here outlives the cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 DAYS = "3650"
 NETPOL_USER = "bitagent:netpol"
@@ -26,7 +26,7 @@ IDENTITIES = {
     "kube-proxy": ("system:kube-proxy", ""),
     "netpol": (NETPOL_USER, ""),
 }
-"""Each token's user name and group; the names are the ones that Kubernetes' built-in roles are bound to."""
+"""User name and group of each token; Kubernetes' built-in roles are bound to these names."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Credentials:
 
     @property
     def ca(self) -> Path:
-        """The authority's certificate: clients verify the API server with it, the kubelet its caller."""
+        """The authority's certificate, by which clients verify the API server and the kubelet verifies its caller."""
         return self.folder / "ca.crt"
 
     @property
@@ -64,10 +64,9 @@ class Credentials:
 
 
 def make_credentials(folder: Path, *, addresses: Sequence[str], server: str, node: str = "local") -> Credentials:
-    """Write all credentials for servers that are called by these IP addresses; kubeconfigs name the URL `server`.
+    """Write all credentials for servers with these IP addresses; kubeconfigs name the URL `server`.
 
-    Raises:
-        ClusterError: There is no `openssl`, or it failed.
+    Raises ClusterError if `openssl` is missing or fails.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Credentials(folder)

@@ -1,8 +1,8 @@
-"""containerd and the registry of the node: configuration as pure functions, and a mount namespace for what they write.
+"""containerd and the registry of the node: configuration as pure functions, and a mount namespace for their files.
 
-containerd starts in a mount namespace of its own, shared inside so that volumes may propagate. The paths that containerd, CNI and
-the kubelet have built in are mounted from the node's state there: on this machine they stay empty, and every mount of every pod
-goes with the namespace.
+containerd starts in a mount namespace of its own, shared inside so that volumes may propagate. The paths that are built
+into containerd, CNI and the kubelet are mounted from the node's state there: on this machine they stay empty, and every
+mount of every pod ends with the namespace.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from .netpol import plugin
-from .network import bridge
-from .node import Node
+from bitagent_local.cluster.netpol import plugin
+from bitagent_local.cluster.network import bridge
+from bitagent_local.cluster.node import Node
 
 PLUGINS = Path("/usr/lib/cni")
 POLICY_PLUGIN = "bitagent-netpol"
@@ -43,7 +43,7 @@ state = "{node.run}/containerd-state"
 
 
 def registry_hosts(node: Node) -> str:
-    """Return how containerd reaches the registry."""
+    """Return containerd's configuration of the registry."""
     return f'server = "http://{node.registry}"\n[host."http://{node.registry}"]\n  capabilities = ["pull", "resolve"]\n'
 
 
@@ -58,7 +58,7 @@ http: {{addr: "127.0.0.1:{node.registry.rpartition(":")[2]}"}}
 
 
 def pod_network(node: Node) -> str:
-    """Return the CNI configuration: a bridge with host-local addresses, host ports, and policies."""
+    """Return the CNI configuration: a bridge with host-local addresses, host ports, and network policies."""
     addresses = {
         "type": "host-local",
         "dataDir": f"{node.state}/cni/addresses",
@@ -81,7 +81,7 @@ def pod_network(node: Node) -> str:
 
 
 def mounts(node: Node) -> dict[Path, Path | None]:
-    """Return what the node's mount namespace has at paths that cannot be configured; None is an empty tmpfs."""
+    """Return the mounts of the node's mount namespace at paths that cannot be configured; None is an empty tmpfs."""
     return {
         Path("/run/netns"): None,
         Path("/run/containerd"): node.run / "containerd",
@@ -92,7 +92,7 @@ def mounts(node: Node) -> dict[Path, Path | None]:
 
 
 def containerd_command(node: Node) -> list[str]:
-    """Return the command that makes the mount namespace and becomes containerd in it."""
+    """Return the command that creates the mount namespace and becomes containerd in it."""
     script = ["mount --make-rshared /"]
     for at, source in mounts(node).items():
         what = "-t tmpfs tmpfs" if source is None else f"--bind {shlex.quote(str(source))}"
@@ -102,7 +102,7 @@ def containerd_command(node: Node) -> list[str]:
 
 
 def write_configuration(node: Node, *, pause: str) -> list[Path]:
-    """Write all files and folders above; return the folders of this machine that had to be made as places to mount."""
+    """Write all files and folders above; return the mount points that had to be made on this machine."""
     made = [path for path in mounts(node) if not path.exists()]
     for folder in [*mounts(node), *filter(None, mounts(node).values()), node.containerd_root, node.registry_storage]:
         folder.mkdir(parents=True, exist_ok=True)

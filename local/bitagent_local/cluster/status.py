@@ -1,4 +1,4 @@
-"""Looking at the node without changing anything."""
+"""State of the node, read without changing anything."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .addons import DEPLOYMENT
-from .api import Api, ApiError
-from .gpus import RESOURCE
-from .node import NAME, Node
-from .records import remembered
+from bitagent_local.cluster.addons import DEPLOYMENT, GPU_RESOURCE
+from bitagent_local.cluster.api import Api, ApiError
+from bitagent_local.cluster.node import NAME, Node
+from bitagent_local.cluster.processes import remembered
 
 MARKER = ".bitagent-local"
-"""The file that shows that a folder is a node's state, and may be removed with it."""
+"""Name of the file that marks a folder as a node's state, which may be removed with the node."""
 
 COMPONENTS = (
     "containerd",
@@ -31,13 +30,13 @@ COMPONENTS = (
 
 @dataclass(frozen=True)
 class Status:
-    """What was found."""
+    """State of the node at one time."""
 
     components: Mapping[str, bool]
     """Whether each component runs."""
     problems: tuple[str, ...]
     build: str | None
-    """The key of the binaries it runs; None if it never came up."""
+    """Key of the binaries that it runs; None if it never came up."""
     gpus: int = 0
     places: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,18 +47,18 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Whether all components run and Kubernetes says that the node is ready."""
+        """Whether all components run and Kubernetes reports the node as ready."""
         return not self.problems
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """The state in one line."""
         if self.healthy:
             return "up"
         return "; ".join(self.problems) if self.running else "down"
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it for programs."""
+        """Return the state as JSON, for programs."""
         state = "up" if self.healthy else "broken" if self.running else "down"
         return {
             "state": state,
@@ -71,7 +70,7 @@ class Status:
 
 
 def inspect(node: Node) -> Status:
-    """Return the state of the node; takes some milliseconds, and needs no root but to read the kubeconfig."""
+    """Return the state of the node. Takes some milliseconds; only the kubeconfig needs root."""
     alive = dict.fromkeys(COMPONENTS, False)
     alive.update({record.name: record.alive() for record in remembered(node.run)})
     problems = [f"{name} does not run (log: {node.log(name)})" for name, runs in alive.items() if not runs]
@@ -105,7 +104,7 @@ def _look(api: Api, problems: list[str]) -> int:
     problems += [f"the node is not ready: {each['message']}" for each in ready if each["status"] != "True"]
     if not api.get(DEPLOYMENT).get("status", {}).get("availableReplicas"):
         problems.append("no pod of kube-system/coredns is ready")
-    return int(status.get("capacity", {}).get(RESOURCE, "0"))
+    return int(status.get("capacity", {}).get(GPU_RESOURCE, "0"))
 
 
 def _build(node: Node) -> str | None:

@@ -1,4 +1,4 @@
-"""Bringing the node up: what runs is left alone if it is healthy, and taken down and started anew if it is not."""
+"""Bring the node up: a healthy one is not touched, any other is torn down and started again."""
 
 from __future__ import annotations
 
@@ -12,37 +12,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import addons, components, kubelet, network, node_images, runtime
-from .api import Api, ApiError
-from .binaries import Binaries, ensure_binaries
-from .cgroups import Cgroups, node_cgroups
-from .components import Plane
-from .deps import require_packages, require_places
-from .down import leftovers, tear_down
-from .errors import ClusterError
-from .gpus import get_gpus, set_gpus
-from .locks import exclusive
-from .node import NAME, Node
-from .paths import SOURCES
-from .pki import make_credentials
-from .processes import Component, Running, start, wait_ready
-from .records import remember
-from .status import MARKER, inspect
+from bitagent_local.cluster import addons, components, network, node_images, runtime
+from bitagent_local.cluster.addons import get_gpus, set_gpus
+from bitagent_local.cluster.api import Api, ApiError
+from bitagent_local.cluster.binaries import Binaries, ensure_binaries
+from bitagent_local.cluster.cgroups import Cgroups, node_cgroups
+from bitagent_local.cluster.deps import require_folders, require_packages
+from bitagent_local.cluster.down import leftovers, tear_down
+from bitagent_local.cluster.host import SOURCES, ClusterError, exclusive
+from bitagent_local.cluster.node import NAME, Node, Plane
+from bitagent_local.cluster.pki import make_credentials
+from bitagent_local.cluster.processes import Component, Running, remember, start, wait_ready
+from bitagent_local.cluster.status import MARKER, inspect
 
 GPUS = 2
 Report = Callable[[str], None]
 
 
 def bring_up(node: Node, *, gpus: int = GPUS, report: Report = print) -> Api:
-    """Make the node run, with this many GPUs, and return its API as administrator; phases are reported with their seconds.
+    """Make the node run with this many GPUs and return its API as administrator; phases are reported with their
+    seconds.
 
-    Raises:
-        ClusterError: Something is missing on this machine, or a component did not start (which, why, and where its log is).
+    Raises ClusterError if something is missing on this machine, or a component did not start; it names the component
+    and its log.
     """
     require_root()
     require_packages()
-    with exclusive(node.cache / "node.lock"):
-        phases = Phases(report)
+    with exclusive(node.lock):
+        phases = Stopwatch(report)
         with phases("binaries"):
             binaries = ensure_binaries()
         found = inspect(node)
@@ -59,25 +56,21 @@ def bring_up(node: Node, *, gpus: int = GPUS, report: Report = print) -> Api:
 
 
 def require_root() -> None:
-    """Check that this is root.
-
-    Raises:
-        ClusterError: It is not.
-    """
+    """Check that this process is root. Raises ClusterError otherwise."""
     if os.geteuid() != 0:
         raise ClusterError("the local node needs root: it makes namespaces, cgroups and mounts; run this with sudo")
 
 
 @dataclass
-class Phases:
-    """Reports what takes how long."""
+class Stopwatch:
+    """Reports phases with their seconds."""
 
     report: Report
     began: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Report the seconds of the block when it is done."""
+        """Report the seconds of the block when it ends without an error."""
         start = time.monotonic()
         yield
         self.report(f"  {name:<32} {time.monotonic() - start:5.1f} s")
@@ -85,11 +78,11 @@ class Phases:
 
 @dataclass
 class _Start:
-    """One start, from nothing to ready."""
+    """One start of a node, from nothing to ready."""
 
     node: Node
     binaries: Binaries
-    phases: Phases
+    phases: Stopwatch
     cgroups: Cgroups
     running: dict[str, Running] = field(default_factory=dict)
 
@@ -107,10 +100,10 @@ class _Start:
             api = Api.from_kubeconfig(node.kubeconfig)
             wait_ready(self.running["kube-apiserver"], api.ready, seconds=90)
         with self.phases("node ready"):
-            wanted = addons.objects(
+            objects = addons.objects(
                 dns_image=node_images.dns_image(self.binaries), dns_address=node.dns, api_address=node.address
             )
-            for path, body in wanted.items():
+            for path, body in objects.items():
                 _retried(partial(api.apply, path, body))
             self.start_node()
             wait_ready(self.running["kubelet"], lambda: _node_not_ready(api), seconds=90)
@@ -131,7 +124,7 @@ class _Start:
     def prepare(self) -> None:
         node, plane = self.node, self.plane
         node.cache.mkdir(parents=True, exist_ok=True)
-        require_places(node)
+        require_folders(node)
         node.state.mkdir(parents=True, exist_ok=True)
         (node.state / MARKER).write_text("{}")
         self.cgroups.create()
@@ -142,7 +135,7 @@ class _Start:
         node.kubeconfig.write_text(credentials.kubeconfig("admin").read_text())
         # Pods that use the node's own resolver find none: names outside the cluster do not exist.
         (node.state / "resolv.conf").write_text("options ndots:1\n")
-        (node.state / "kubelet.json").write_text(kubelet.kubelet_config(node, plane))
+        (node.state / "kubelet.json").write_text(components.kubelet_config(node, plane))
         made = runtime.write_configuration(node, pause=node_images.pause_image(self.binaries))
         (node.run / "made-folders").write_text("".join(f"{path}\n" for path in made))
 
@@ -151,7 +144,7 @@ class _Start:
         self.start("kube-apiserver", components.api_server(self.plane))
         self.start_containerd()
         self.start("registry", ["docker-registry", "serve", str(self.node.state / "registry" / "config.yaml")])
-        if node_images.purge_containers(self.node):  # A crash left them, and containerd has read them already.
+        if node_images.purge_containers(self.node):  # Left by a crash; containerd has read them already.
             self.running["containerd"].process.terminate()
             self.running["containerd"].process.wait()
             self.start_containerd()
@@ -169,8 +162,8 @@ class _Start:
         self.start("netpol", ["env", f"PYTHONPATH={SOURCES}", *enforcer])
         self.start("kube-controller-manager", components.controller_manager(plane))
         self.start("kube-scheduler", components.scheduler(plane))
-        self.start("kubelet", node.inside(kubelet.kubelet(node, plane), mounts_of=self.running["containerd"].pid))
-        self.start("kube-proxy", kubelet.kube_proxy(node, plane))
+        self.start("kubelet", node.inside(components.kubelet(node, plane), mounts_of=self.running["containerd"].pid))
+        self.start("kube-proxy", components.kube_proxy(node, plane))
 
     def start(self, name: str, command: Sequence[str]) -> Running:
         component = Component(name, command, self.node.log(name))
@@ -213,7 +206,7 @@ def _dns_not_ready(api: Api) -> str | None:
 
 
 def _retried(request: Callable[[], object], *, seconds: float = 10) -> None:
-    """Repeat a request while its namespace is not there: the API server makes the first ones after it is ready."""
+    """Repeat a request while its namespace does not exist: the API server creates the first ones after it is ready."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,6 +1,6 @@
 """Volumes of the node: folders below its state, as PersistentVolumes bound in advance to one claim each.
 
-There is no provisioner and no StorageClass: a claim with `storageClassName: ""` of the volume's name gets it.
+There is no provisioner and no StorageClass: a claim with `storageClassName: ""` and the volume's name is bound to it.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .api import Api
-from .node import Node
+from bitagent_local.cluster.api import Api
+from bitagent_local.cluster.node import Node
 
 MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany")
 
 
 def folder_of(node: Node, name: str) -> Path:
-    """Return the folder that a volume has unless another is given."""
+    """Return a volume's default folder."""
     return node.state / "volumes" / name
 
 
@@ -47,12 +47,11 @@ def ensure_volume(
     size: str = "10Gi",
     modes: tuple[str, ...] = MODES,
 ) -> Path:
-    """Make a volume for the claim (of the same name unless told) and return its folder.
+    """Create a volume for a claim (by default of the same name) and return its folder.
 
-    A folder of the node's own is made with mode 0777, since pods of any user write to it; a given one is left as it is.
+    A default folder gets mode 0777, since pods of any user write to it; a given one is not changed.
 
-    Raises:
-        ApiError: The API server refused it.
+    Raises ApiError if the API server refuses the volume.
     """
     folder = path or folder_of(node, name)
     if path is None:

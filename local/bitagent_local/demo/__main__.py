@@ -1,4 +1,4 @@
-"""`python3 -m bitagent_local.demo up|down|status|altered|images|toolchain`: what the Makefile's verbs call."""
+"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|images|toolchain`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitagent_local.cluster.down import tear_down
-from bitagent_local.cluster.errors import ClusterError
-from bitagent_local.cluster.locks import exclusive
+from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import bring_up
-from bitagent_local.demo import images, stack, toolchain
+from bitagent_local.demo import altered, images, stack, toolchain
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.phases import Phases
 
@@ -24,20 +23,20 @@ FOLLOW_SECONDS = 900
 
 
 def up(phases: Phases) -> int:
-    """Everything, then the live screen until the weights are on the chain."""
+    """Bring everything up, then show the live screen until the weights are on the chain."""
     began = time.monotonic()
     foreign = toolchain.foreign_kubeconfig()
     installed = local_world(phases) if foreign is None else foreign_world(phases, foreign)
-    print(f"\n  the system is up after {time.monotonic() - began:.1f} s; now it works:\n", flush=True)
+    print(f"\n  the system is up after {time.monotonic() - began:.1f} s; its first round:\n", flush=True)
     status = show(installed, follow=True)
     print(f"  in all {time.monotonic() - began:.1f} s", flush=True)
     return status
 
 
 def local_world(phases: Phases) -> stack.Stack:
-    """The node, images built and pushed, the system installed."""
+    """Bring up the local node, build and push images, install the system."""
     toolchain.packages(phases)
-    # Two lanes: the Go build takes the longest on a new machine; images need the base and pip only.
+    # Side by side: the Go build takes the longest on a new machine; images need only the base and pip.
     phases.together(
         lambda: toolchain.binaries(phases),
         lambda: environment_and_images(phases),
@@ -55,17 +54,18 @@ def local_world(phases: Phases) -> stack.Stack:
 
 
 def environment_and_images(phases: Phases) -> None:
-    """The images' builder runs in the environment."""
+    """Make the environment, then the images: their builder runs in it."""
     toolchain.environment(phases)
     images.build_all(phases)
 
 
 def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
-    """The system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
+    """Install the system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
     registry = os.environ.get("BITAGENT_IMAGES", "")
     if not registry:
         raise ClusterError(
-            "KUBECONFIG is set: set BITAGENT_IMAGES too, to the registry that your cluster pulls from (README, 'Your own cluster')"
+            "KUBECONFIG is set: set BITAGENT_IMAGES too, to the registry that your cluster pulls from "
+            "(README, 'Your own cluster')"
         )
     toolchain.environment(phases)
     toolchain.binaries(phases)
@@ -83,7 +83,7 @@ def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
 
 
 def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, values: Path) -> None:
-    """World, chart, objects: the same on every cluster."""
+    """Install world, chart and objects: the same on every cluster."""
     world = references["world"]
     product = {name: reference for name, reference in references.items() if name != "world"}
 
@@ -103,7 +103,7 @@ def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, va
 
 
 def show(made: stack.Stack, *, follow: bool, rounds: Sequence[str] = ()) -> int:
-    """The live screen, in the environment's Python; or nothing but the leaderboards of these rounds."""
+    """Run the live screen in the environment's Python; with `rounds`, print only their leaderboards."""
     command = [str(made.python), "-m", "bitagent_local.demo.show", "--kubectl", str(made.kubectl.binary)]
     command += ["--kubeconfig", str(made.kubectl.kubeconfig)]
     if follow:
@@ -113,7 +113,7 @@ def show(made: stack.Stack, *, follow: bool, rounds: Sequence[str] = ()) -> int:
 
 
 def existing() -> stack.Stack:
-    """The stack of a demo that runs. Raises ClusterError when there is none."""
+    """Return the stack of the running demo. Raises ClusterError if there is none."""
     kubeconfig = toolchain.foreign_kubeconfig() or Node().kubeconfig
     if not kubeconfig.exists():
         raise ClusterError("the demo is not running; 'make demo' starts it")
@@ -121,20 +121,21 @@ def existing() -> stack.Stack:
     return stack.Stack(Kubectl(tools.kubectl, kubeconfig), tools.helm, toolchain.PYTHON)
 
 
-def altered(phases: Phases) -> int:
-    """Beside a demo that runs: the rewriter, and two rounds, one that uses it (examples/altered), until their leaderboards are there."""
+def add_altered(phases: Phases) -> int:
+    """Add the rewriter and two rounds (examples/altered) to a running demo, and show their leaderboards."""
     if toolchain.foreign_kubeconfig() is not None:
         raise ClusterError(
-            "the small rewriter needs the local node's volumes; on your own cluster apply examples/rewriter, then examples/altered"
+            "the small rewriter needs the local node's volumes; "
+            "on your own cluster apply examples/rewriter, then examples/altered"
         )
     made = existing()
     with phases.phase("rewriter"):
-        stack.install_rewriter(made, Node())
-        stack.wait_rewriter(made)
+        altered.install_rewriter(made, Node())
+        altered.wait_rewriter(made)
     with phases.phase("two rounds"):
-        stack.apply_altered(made)
-        stack.wait_altered(made)
-    return show(made, follow=False, rounds=stack.ALTERED_ROUNDS)
+        altered.apply_rounds(made)
+        altered.wait_rounds(made)
+    return show(made, follow=False, rounds=altered.ROUNDS)
 
 
 def down(phases: Phases) -> int:
@@ -144,13 +145,13 @@ def down(phases: Phases) -> int:
             stack.uninstall(existing())
         return 0
     node = Node()
-    with phases.phase("tear down"), exclusive(node.cache / "node.lock"):
+    with phases.phase("tear down"), exclusive(node.lock):
         tear_down(node)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; 0 done, 1 failed with a message that says which step, why, and where its log is."""
+    """Run one verb and return the exit status: 0 done, 1 failed, with a message that names step, cause and log."""
     parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
     parser.add_argument("verb", choices=("up", "down", "status", "altered", "images", "toolchain"))
     verb = parser.parse_args(argv).verb
@@ -161,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         if verb == "down":
             return down(phases)
         if verb == "altered":
-            return altered(phases)
+            return add_altered(phases)
         if verb == "status":
             return show(existing(), follow=False)
         toolchain.prepare(phases)

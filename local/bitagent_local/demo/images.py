@@ -1,15 +1,17 @@
-"""Which images the demo builds and pushes, and the smoke test of every Dockerfile. Building itself is `bitagent_local.images`' work.
+"""The images that the demo builds and pushes, and the smoke test of every Dockerfile.
 
-It runs in the environment's Python: the list of images is YAML.
+The builder, `bitagent_local.images`, runs in the environment's Python: the list of images is YAML.
 """
 
 from __future__ import annotations
 
+from bitagent_local.cluster.node import Node
 from bitagent_local.demo.phases import Phases
 from bitagent_local.demo.toolchain import PYTHON, ROOT
+from bitagent_local.images.build import run_in_image
 
 ROLES = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-thin", "world": "world"}
-"""Role in the local world to image: the evaluator's heavy environment comes from a volume, see images/README.md."""
+"""Image of each role on the local node: the evaluator's large environment comes from a volume (images/README.md)."""
 
 SMOKE = {
     "operator": ["bitagent-operator", "--help"],
@@ -22,7 +24,7 @@ SMOKE = {
     "evaluator-thin": ["bitagent-eval", "--help"],
     "world": ["python3", "-m", "bitagent_local.chain", "--help"],
 }
-"""A command that must succeed in each image. The GPU image is left out: it needs 10 GB of packages and no machine here can run it."""
+"""A command that must succeed in each image. The GPU image is left out: it has 10 GB of packages and needs a GPU."""
 
 
 def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str, str]:
@@ -32,21 +34,18 @@ def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str
 
 
 def build_all(phases: Phases) -> dict[str, str]:
-    """Build what has changed; no node is needed. Image to reference."""
+    """Build the images that have changed and return their references by image; no node is needed."""
     return _images(phases, "images", "prepare", list(ROLES.values()))
 
 
 def push_all(phases: Phases, *, title: str = "images to the registry") -> dict[str, str]:
-    """Make sure that the node's registry has the images. Role to reference."""
+    """Push the images that the node's registry lacks and return their references by role."""
     pushed = _images(phases, title, "push", list(ROLES.values()))
     return {role: pushed[name] for role, name in ROLES.items()}
 
 
 def build_and_smoke(phases: Phases) -> int:
-    """Build every image that this machine can run, the evaluator's full one too, and run one command in each."""
-    from bitagent_local.cluster.node import Node
-    from bitagent_local.images.smoke import run_in_image
-
+    """Build every image that a machine without a GPU can run, and run one command in each."""
     built = _images(phases, "all images", "build", list(SMOKE))
     for name, command in SMOKE.items():
         with phases.phase(f"smoke test of {name}"):

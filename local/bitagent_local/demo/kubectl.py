@@ -1,4 +1,4 @@
-"""kubectl as a small object: the demo does what a user would do at a prompt."""
+"""kubectl as an object: the demo runs the commands that a user would type."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """One binary and one kubeconfig."""
+    """The kubectl binary with one kubeconfig."""
 
     binary: Path
     kubeconfig: Path
 
     def environment(self) -> dict[str, str]:
-        """The process environment with KUBECONFIG set."""
+        """Return the process environment with KUBECONFIG set."""
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def run(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
-        """Standard output of `kubectl ARGS`.
+        """Return the standard output of `kubectl ARGS`.
 
-        Raises:
-            ClusterError: It failed; the message has what it wrote.
+        Raises ClusterError with its output if it fails and `check` is set.
         """
         done = subprocess.run(
             [str(self.binary), *args], env=self.environment(), input=stdin, capture_output=True, text=True, check=False
@@ -41,21 +40,21 @@ class Kubectl:
         return done.stdout
 
     def apply(self, manifest: str, *args: str) -> None:
-        """Server-side apply of YAML or JSON text."""
+        """Server-side apply YAML or JSON text."""
         self.run("apply", "--server-side", "--force-conflicts", *args, "-f", "-", stdin=manifest)
 
     def get(self, *args: str) -> Any:
-        """`kubectl get ARGS -o json`, parsed."""
+        """Return the parsed output of `kubectl get ARGS -o json`."""
         return json.loads(self.run("get", *args, "-o", "json"))
 
     def find(self, *args: str) -> Any | None:
-        """Like `get` for one object; None when it is not there."""
+        """Return one object as `get` does, or None if it does not exist."""
         out = self.run("get", *args, "-o", "json", "--ignore-not-found")
         return json.loads(out) if out.strip() else None
 
 
 def wait_until(look: Callable[[], T | None], *, seconds: float, what: str, pace: float = 0.5) -> T:
-    """Poll until `look` returns something true. Raises ClusterError naming `what` after `seconds`."""
+    """Poll until `look` returns a true value. Raises ClusterError naming `what` if that takes longer than `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         if found := look():

@@ -1,4 +1,4 @@
-"""Named steps with their seconds and a log each; a step that fails says which, why, and where its log is."""
+"""Named steps, each timed and with a log; the error of a failed step names the step, the cause and the log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from bitagent_local.cluster.errors import ClusterError, log_tail
+from bitagent_local.cluster.host import ClusterError
+from bitagent_local.cluster.processes import log_tail
 
 
 class PhaseError(ClusterError):
-    """A step failed; the message names it, the cause and its log."""
+    """A step failed; the message names the step, the cause and its log."""
 
 
 @dataclass
@@ -35,10 +36,9 @@ class Phase:
         cwd: Path | None = None,
         stdin: str | None = None,
     ) -> str:
-        """Run a command, its output appended to the log; returns its standard output.
+        """Run a command, append its output to the log, and return its standard output.
 
-        Raises:
-            PhaseError: It ended with another status than 0, or does not exist.
+        Raises PhaseError if it ends with a status other than 0, or does not exist.
         """
         words = [str(w) for w in command]
         with self.log.open("a") as log:
@@ -54,14 +54,15 @@ class Phase:
             log.write(done.stdout)
         if done.returncode != 0:
             raise PhaseError(
-                f"{self.name}: {words[0]} ended with status {done.returncode}; its log is {self.log}:\n{log_tail(self.log)}"
+                f"{self.name}: {words[0]} ended with status {done.returncode}; "
+                f"its log is {self.log}:\n{log_tail(self.log)}"
             )
         return done.stdout
 
 
 @dataclass
 class Phases:
-    """The steps of one run. Thread-safe: steps may run side by side."""
+    """The steps of one run. Steps may run side by side in threads."""
 
     logs: Path
     out: TextIO = field(default_factory=lambda: sys.stdout)
@@ -72,8 +73,7 @@ class Phases:
     def phase(self, name: str) -> Iterator[Phase]:
         """Time a step and print its seconds when it ends.
 
-        Raises:
-            PhaseError: What the body raised, with the step's name.
+        Raises PhaseError, with the step's name, if the body fails.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         phase = Phase(name, self.logs / f"{name.replace(' ', '-').replace('/', '-')}.log")
@@ -90,7 +90,7 @@ class Phases:
         self._print("✓", name, time.monotonic() - start)
 
     def together(self, *lanes: Callable[[], None]) -> None:
-        """Run lanes side by side; the first error is raised once all have ended, so that nothing is left half done unseen."""
+        """Run lanes side by side; the first error is raised once all have ended, so that none is left running."""
         with ThreadPoolExecutor(len(lanes)) as pool:
             futures = [pool.submit(lane) for lane in lanes]
         for future in futures:

@@ -1,4 +1,4 @@
-"""The live screen: what happens until the weights are on the chain, then the results and where to look next."""
+"""The live screen: progress until the weights are on the chain, then the results and further commands."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NEXT = """Where to look next
   kubectl get mm,er,val -n {namespace}                     the three kinds (KUBECONFIG={kubeconfig})
   kubectl describe er -n {namespace}                       a round: conditions, events, every result
   kubectl explain mm.spec                                  the contract, field by field
-  kubectl logs -n {namespace} deploy/bitagent-validator-{validator}      what the validator does; its next epoch follows by itself
-  make demo-status      once more at any time            make demo-down      removes everything
+  kubectl logs -n {namespace} deploy/bitagent-validator-{validator}      log of the validator
+  make demo-status      this screen at any time            make demo-down      removes everything
 """
 
 
 def look(kubectl: str, namespace: str) -> World:
-    """List everything once. Raises CalledProcessError when the API server does not answer."""
+    """List all objects once. Raises CalledProcessError if the API server does not answer."""
     out = subprocess.run(
         [kubectl, "get", KINDS, "-n", namespace, "-o", "json"], capture_output=True, text=True, check=True
     ).stdout
@@ -53,16 +53,16 @@ def look(kubectl: str, namespace: str) -> World:
 
 
 def weights_on_chain(kubectl: str) -> list[dict[str, Any]]:
-    """Weights of the demo's validator as the SDK reads them back, from inside the chain's pod so that any cluster will do."""
-    command = [kubectl, "exec", "-n", "bitagent-world", "deploy/chain", "--", "python3", "-m", "bitagent_local.chain", "show-weights",
-               "--endpoint", "ws://127.0.0.1:9944", "--json"]  # fmt: skip
+    """Read the weights with the SDK from inside the chain's pod, which works on any cluster."""
+    show = ["python3", "-m", "bitagent_local.chain", "show-weights", "--endpoint", "ws://127.0.0.1:9944", "--json"]
+    command = [kubectl, "exec", "-n", "bitagent-world", "deploy/chain", "--", *show]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
 
 
 def done(world: World) -> bool:
-    """Whether a complete round's weights are on the chain, as the validator reports it."""
+    """Whether the validator reports a complete round's weights as set."""
     complete = finished_round(world)
     if complete is None:
         return False
@@ -72,14 +72,14 @@ def done(world: World) -> bool:
 
 
 def failed(world: World) -> str | None:
-    """The message of a round that failed, if one did and none completed."""
+    """Return the message of a failed round, unless another one completed."""
     broken = [condition(r, "Failed") for r in world.rounds]
     messages = [str(c["message"]) for c in broken if c["status"] == "True"]
     return messages[0] if messages and finished_round(world) is None else None
 
 
 def follow(console: Console, kubectl: str, namespace: str, seconds: float) -> World:
-    """Show the screen until the weights are set. Raises TimeoutError, or RuntimeError when the round failed."""
+    """Show the screen until the weights are set. Raises TimeoutError, or RuntimeError if the round failed."""
     pace, deadline = threading.Event(), time.monotonic() + seconds
     world = look(kubectl, namespace)
     with Live(screen(world), console=console, refresh_per_second=2, transient=True) as live:
@@ -88,7 +88,7 @@ def follow(console: Console, kubectl: str, namespace: str, seconds: float) -> Wo
                 raise RuntimeError(f"the round failed: {why}")
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"no weights within {seconds:.0f} s; 'kubectl describe er,val -n {namespace}' says where it stands"
+                    f"no weights within {seconds:.0f} s; 'kubectl describe er,val -n {namespace}' shows the state"
                 )
             pace.wait(1.0)
             world = look(kubectl, namespace)
@@ -97,7 +97,7 @@ def follow(console: Console, kubectl: str, namespace: str, seconds: float) -> Wo
 
 
 def results(console: Console, world: World, kubectl: str, namespace: str, kubeconfig: str) -> None:
-    """Print models, leaderboard, weights, and what to do next."""
+    """Print models, leaderboard, weights, and further commands."""
     console.print(models_table(world))
     complete = finished_round(world)
     if complete is not None:
@@ -109,7 +109,7 @@ def results(console: Console, world: World, kubectl: str, namespace: str, kubeco
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`--follow SECONDS` waits for the weights first; `--round NAME` shows rounds alone."""
+    """Print the state; `--follow SECONDS` waits for the weights first, `--round NAME` prints one leaderboard alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kubectl", required=True)
     parser.add_argument("--kubeconfig", required=True)

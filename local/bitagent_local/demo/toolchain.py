@@ -1,6 +1,6 @@
-"""What a machine needs before anything runs: Debian packages, the locked Python environment, the local Kubernetes' binaries, a base image.
+"""Tools that a machine needs first: Debian packages, the locked Python environment, the local Kubernetes' binaries.
 
-Each is skipped when it is there. On a new machine they are made side by side, since the Go build alone takes minutes.
+Each is skipped if it exists. On a new machine they are made side by side, since the Go build alone takes minutes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from pathlib import Path
 
 from bitagent_local.cluster.binaries import Binaries, ensure_binaries
 from bitagent_local.cluster.deps import install_packages
-from bitagent_local.cluster.errors import ClusterError
-from bitagent_local.cluster.paths import SOURCES, cache_root
+from bitagent_local.cluster.host import SOURCES, ClusterError, cache_root
 from bitagent_local.demo.phases import Phases
 
 ROOT = SOURCES.parent
@@ -21,7 +20,7 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 
 
 def packages(phases: Phases) -> None:
-    """Debian packages, where missing."""
+    """Install the Debian packages that are missing."""
     with phases.phase("Debian packages"):
         if os.geteuid() != 0:
             raise ClusterError("root is needed: packages, namespaces and mounts; run this with sudo")
@@ -29,13 +28,13 @@ def packages(phases: Phases) -> None:
 
 
 def environment(phases: Phases) -> None:
-    """The locked Python environment in `.venv`."""
+    """Make the locked Python environment in `.venv`."""
     with phases.phase("Python environment") as phase:
         phase.run([ROOT / "scripts" / "env.sh"], cwd=ROOT)
 
 
 def binaries(phases: Phases) -> None:
-    """Kubernetes, kubectl, Helm and CoreDNS, built from Go modules."""
+    """Build Kubernetes, kubectl, Helm and CoreDNS from Go modules."""
     with phases.phase("Kubernetes binaries") as phase:
         phase.run(
             [sys.executable, "-m", "bitagent_local.cluster", "build"], env={**os.environ, "PYTHONPATH": str(SOURCES)}
@@ -43,28 +42,28 @@ def binaries(phases: Phases) -> None:
 
 
 def prepare(phases: Phases) -> None:
-    """Everything that tests and demo need, short of images."""
+    """Prepare everything that tests and demo need, except images."""
     packages(phases)
     phases.together(lambda: environment(phases), lambda: binaries(phases))
 
 
 def tools() -> Binaries:
-    """The binaries, which `prepare` has made."""
+    """Return the binaries, building them if they are missing."""
     return ensure_binaries()
 
 
 def log_folder() -> Path:
-    """Where the steps' logs go."""
+    """Return the folder of the steps' logs."""
     return cache_root() / "logs"
 
 
 def foreign_kubeconfig() -> Path | None:
-    """The cluster that the user chose with KUBECONFIG; None: the local node."""
+    """Return the KUBECONFIG that the user has set, or None for the local node."""
     chosen = os.environ.get("KUBECONFIG", "")
     return Path(chosen) if chosen else None
 
 
 def user_tool(name: str, fallback: Path) -> Path:
-    """The user's own kubectl or helm for a foreign cluster, else ours."""
+    """Return the user's own kubectl or helm for a foreign cluster, otherwise `fallback`."""
     found = shutil.which(name)
     return Path(found) if found else fallback

@@ -1,4 +1,4 @@
-"""Observed objects to tables: pure functions for the live screen and for `make demo-status`."""
+"""Tables of observed objects, as pure functions, for the live screen and for `make demo-status`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
 @dataclass(frozen=True)
 class World:
-    """What one look at the cluster saw."""
+    """The objects of the demo at one time."""
 
     models: Sequence[Object] = ()
     rounds: Sequence[Object] = ()
@@ -25,7 +25,7 @@ class World:
 
 
 def condition(obj: Object, kind: str) -> Mapping[str, Any]:
-    """The condition of that type, or one that says Unknown."""
+    """Return the condition of that type, or one with status Unknown."""
     for each in obj.get("status", {}).get("conditions", ()):
         if each["type"] == kind:
             return dict(each)
@@ -33,24 +33,24 @@ def condition(obj: Object, kind: str) -> Mapping[str, Any]:
 
 
 def name_of(obj: Object) -> str:
-    """metadata.name."""
+    """Return `metadata.name`."""
     return str(obj["metadata"]["name"])
 
 
 def latest_round(world: World) -> Object | None:
-    """The youngest round, by creation time and name."""
+    """Return the newest round, by creation time and name."""
     ordered = sorted(world.rounds, key=lambda r: (r["metadata"]["creationTimestamp"], name_of(r)))
     return ordered[-1] if ordered else None
 
 
 def finished_round(world: World) -> Object | None:
-    """The youngest complete round."""
+    """Return the newest complete round."""
     done = [r for r in world.rounds if condition(r, "Complete")["status"] == "True"]
     return latest_round(World(rounds=done))
 
 
 def models_table(world: World) -> Table:
-    """Every submission: is it safe, is it here, what did the last round say."""
+    """Return all submissions with their conditions and their result in the last round."""
     table = Table(title="MinerModels", title_justify="left")
     for column in ("model", "repository", "safe", "fetched", "why", "score", "rank"):
         table.add_column(column)
@@ -74,7 +74,7 @@ def _status(found: Mapping[str, Any]) -> Text:
 
 
 def jobs_table(world: World) -> Table:
-    """Jobs that run or wait now, and how many have ended."""
+    """Return the Jobs that run or wait, and the number of those that have ended."""
     table = Table(title="Jobs", title_justify="left")
     for column in ("job", "what", "state"):
         table.add_column(column)
@@ -90,7 +90,7 @@ def jobs_table(world: World) -> Table:
 
 
 def job_state(job: Object) -> str:
-    """One word: waiting, running, done or failed."""
+    """Return `waiting`, `running`, `done` or `failed`."""
     status = job.get("status", {})
     held = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
     if "Complete" in held:
@@ -101,9 +101,10 @@ def job_state(job: Object) -> str:
 
 
 def leaderboard(round_: Object) -> Table:
-    """A round's results in order of rank; what was not ranked follows, with the reason."""
+    """Return a round's results in order of rank; unranked models follow, with the reason."""
     status = round_["status"]
-    title = f"Leaderboard of {name_of(round_)}: {status['taskSet']['count']} tasks, task set {status['taskSet']['digest'][7:19]}"
+    tasks = status["taskSet"]
+    title = f"Leaderboard of {name_of(round_)}: {tasks['count']} tasks, task set {tasks['digest'][7:19]}"
     table = Table(title=title, title_justify="left")
     for column in ("rank", "model", "score", "passed", "state", "why", "load s", "answer s"):
         table.add_column(column)
@@ -127,7 +128,7 @@ def _why(result: Mapping[str, Any]) -> str:
 
 
 def weights_table(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
-    """Weights as read back from the chain; `names` maps hotkeys to models."""
+    """Return the weights as read back from the chain; `names` maps hotkeys to models."""
     table = Table(title="Weights on the chain, read back with the SDK", title_justify="left")
     for column in ("hotkey", "model", "uid", "weight"):
         table.add_column(column)
@@ -139,12 +140,12 @@ def weights_table(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -
 
 
 def hotkeys(world: World) -> dict[str, str]:
-    """Hotkey to the model's name."""
+    """Return the names of models by hotkey."""
     return {m["spec"]["miner"]["hotkey"]: name_of(m) for m in world.models if "miner" in m["spec"]}
 
 
 def round_line(world: World) -> Text:
-    """One line about the round that runs."""
+    """Return one line about the newest round."""
     current = latest_round(world)
     if current is None:
         return Text("no round yet: the validator makes one at its next epoch", style="dim")
@@ -154,14 +155,15 @@ def round_line(world: World) -> Text:
 
 
 def validator_line(world: World) -> Text:
-    """One line about each validator."""
+    """Return one line about each validator."""
+    statuses = [(name_of(v), v.get("status", {})) for v in world.validators]
     lines = [
-        f"Validator {name_of(v)}: block {v.get('status', {}).get('block', '-')}; {v.get('status', {}).get('message', 'starting')}"
-        for v in world.validators
+        f"Validator {name}: block {status.get('block', '-')}; {status.get('message', 'starting')}"
+        for name, status in statuses
     ]
     return Text("\n".join(lines) or "no validator", style="bold")
 
 
 def screen(world: World) -> RenderableType:
-    """The whole live screen."""
+    """Return the whole live screen."""
     return Group(models_table(world), round_line(world), jobs_table(world), validator_line(world))

@@ -1,6 +1,6 @@
 """A model hub on one machine: the endpoints that huggingface_hub and vLLM call, over folders on disk.
 
-``repository`` is what a repository is on disk and what its revisions mean, ``answers`` turns a request into an answer
-(pure, apart from reading files), ``faults`` is what a test may break, ``server`` is HTTP, ``pack`` builds the folders out
-of ``local/models`` and ``local/datasets``. No uploads, no accounts, no spaces, no search.
+``repository`` holds repositories on disk and resolves revisions, ``answers`` turns a request into an answer (pure,
+apart from reading files), ``faults`` are failures that a test switches on, ``server`` is HTTP, ``pack`` builds the
+folders from ``local/models`` and ``local/datasets``. There are no uploads, accounts, spaces or search.
 """

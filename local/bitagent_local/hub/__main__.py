@@ -1,4 +1,4 @@
-"""``python -m bitagent_local.hub``: build the hub's folders, serve them."""
+"""``python -m bitagent_local.hub``: build the hub's folders and serve them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from bitagent_local.hub.server import HubServer
 
 log = logging.getLogger("bitagent_local.hub")
 
-#: Comma-separated tokens: all that are valid, and those that gated repositories let in.
 TOKENS_VARIABLE, GRANTED_VARIABLE = "HUB_TOKENS", "HUB_GRANTED_TOKENS"
+"""Variables with comma-separated tokens: all valid ones, and those with access to gated repositories."""
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bitagent_local.hub", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="serve a folder of repositories until SIGTERM")
     serve.set_defaults(run=_serve)
     serve.add_argument("--host", default="0.0.0.0")
-    serve.add_argument("--port", type=int, default=8080, help="default %(default)s; 0 takes a free one")
-    serve.add_argument("--root", type=Path, required=True, help="as made by pack")
+    serve.add_argument("--port", type=int, default=8080, help="default %(default)s; 0 for a free one")
+    serve.add_argument("--root", type=Path, required=True, help="folder of repositories, as made by pack")
     serve.add_argument(
         "--pack", type=Path, action="append", default=[], metavar="LIST", help="pack this list into the root first"
     )
 
     packing = commands.add_parser("pack", help="build a folder of repositories from a list")
     packing.set_defaults(run=_pack)
-    packing.add_argument("--root", type=Path, required=True, help="where to build")
-    packing.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="such as local/models/repositories.yaml")
+    packing.add_argument("--root", type=Path, required=True, help="folder to build in")
+    packing.add_argument(
+        "lists", type=Path, nargs="+", metavar="LIST", help="YAML, such as local/models/repositories.yaml"
+    )
     return parser
 
 

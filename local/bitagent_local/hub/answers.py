@@ -1,8 +1,8 @@
-"""Requests and their answers, in the hub's words: pure but for reading files.
+"""Answers to requests, as the real hub gives them; pure, apart from reading files.
 
-What is refused, and how, follows the real hub, because clients tell the cases apart by status and ``X-Error-Code``:
-a repository that does not exist, or is private, is 401 to a stranger and 404 to a member; a gated one shows its facts to
-anybody and its files to members (401 to a stranger, 403 to a token that is not on the list).
+Clients distinguish refusals by status and ``X-Error-Code``. A repository that does not exist, or is private, is 401
+without a token and 404 with one; a gated one shows its metadata to everyone and its files to granted tokens (otherwise
+401 without a token, 403 with one).
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from bitagent_local.hub.repository import EntryNotFound, File, RepositoryNotFoun
 
 @dataclass(frozen=True)
 class Request:
-    """A request as far as it matters."""
+    """The parts of an HTTP request that an answer depends on."""
 
     method: str
-    #: Path with percent signs, without the query.
     path: str
+    """Percent-encoded, without the query."""
     query: str = ""
     token: str | None = None
     range: str | None = None
     body: bytes = b""
 
     def flag(self, name: str) -> bool:
-        """Whether a query parameter says yes."""
+        """Whether a query parameter is true."""
         return parse_qs(self.query).get(name, [""])[0].lower() in ("true", "1")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, headers, and either a body or a part of a file."""
+    """A status, headers, and either a body or a range of a file."""
 
     status: HTTPStatus
     headers: dict[str, str] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Answer:
 
     @property
     def length(self) -> int:
-        """Bytes of the body."""
+        """Number of bytes in the body."""
         return self.end - self.start if self.file else len(self.body)
 
 
 class Refused(Exception):
-    """The hub says no; ``code`` is its ``X-Error-Code``, empty where it has none."""
+    """The hub refuses a request; ``code`` is its ``X-Error-Code``, empty if it has none."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
@@ -63,23 +63,23 @@ class Refused(Exception):
         self.code = code
 
     def answer(self) -> Answer:
-        """The refusal as an answer."""
-        # The message may quote the client's own words, which need not fit a header.
-        message = "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in str(self))
+        """Return the refusal as an answer."""
+        # The message may quote the client, whose characters need not be allowed in a header.
+        message = "".join(char if char.isascii() and char.isprintable() else "?" for char in str(self))
         headers = {"X-Error-Message": message} | ({"X-Error-Code": self.code} if self.code else {})
         return _json({"error": str(self)}, status=self.status, headers=headers)
 
 
 @dataclass(frozen=True)
 class Hub:
-    """The repositories below a folder, the tokens that are valid, and those of them that gated repositories let in."""
+    """The repositories below a folder, the valid tokens, and those with access to gated repositories."""
 
     root: Path
     tokens: frozenset[str] = frozenset()
     granted: frozenset[str] = frozenset()
 
     def answer(self, request: Request) -> Answer:
-        """Answer anything."""
+        """Return the answer to any request."""
         try:
             for pattern, respond in ROUTES:
                 if match := pattern.fullmatch(request.path):
@@ -96,12 +96,9 @@ class Hub:
             return Refused(HTTPStatus.NOT_FOUND, "EntryNotFound", str(error)).answer()
 
     def snapshot(self, request: Request, parts: dict[str, str], revision: str, *, files: bool) -> Snapshot:
-        """The snapshot that a request may see, of the repository that a route's `kind` and `repo` name.
+        """Return a snapshot of the repository that a route's `kind` and `repo` name, if the request has access to it.
 
-        Raises:
-            Refused: its token does not reach that far.
-            RepositoryNotFound: no such repository.
-            RevisionNotFound: no such revision.
+        Raises Refused if its token gives no access, RepositoryNotFound or RevisionNotFound if there is no such thing.
         """
         if request.token is not None and request.token not in self.tokens | self.granted:
             raise Refused(HTTPStatus.UNAUTHORIZED, "", "Invalid credentials in Authorization header")
@@ -125,7 +122,7 @@ Respond = Callable[[Hub, Request, dict[str, str]], Answer]
 
 
 def _info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """``model_info`` and ``dataset_info``: everything about a repository at a revision, except its files' content."""
+    """Answer ``model_info`` and ``dataset_info``: metadata of a repository at a revision."""
     snapshot = hub.snapshot(request, parts, parts["revision"] or "main", files=False)
     refs, card, parameters = snapshot.repository.refs, snapshot.card(), snapshot.parameters()
     tags = [*card.get("tags", []), f"license:{card['license']}"] if "license" in card else [*card.get("tags", [])]
@@ -152,7 +149,7 @@ def _info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 
 def _tree(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """Files and folders below a path; all levels with ``recursive``."""
+    """List files and folders below a path; all levels with ``recursive``."""
     snapshot = hub.snapshot(request, parts, parts["revision"], files=False)
     prefix = f"{parts['path'].strip('/')}/" if parts["path"].strip("/") else ""
     entries: dict[str, dict[str, Any]] = {}
@@ -171,18 +168,18 @@ def _tree(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 
 def _paths_info(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """Facts about named files; those that do not exist are left out."""
+    """Return metadata of named files; those that do not exist are left out."""
     snapshot = hub.snapshot(request, parts, parts["revision"], files=False)
     try:
-        wanted = json.loads(request.body)["paths"]
+        paths = json.loads(request.body)["paths"]
     except (ValueError, KeyError, TypeError):
         # huggingface_hub sends a form; other clients send JSON.
-        wanted = parse_qs(request.body.decode(errors="replace")).get("paths", [])
-    return _json([_entry(file) for file in snapshot.files() if file.path in wanted])
+        paths = parse_qs(request.body.decode(errors="replace")).get("paths", [])
+    return _json([_entry(file) for file in snapshot.files() if file.path in paths])
 
 
 def _refs(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """Branches and tags."""
+    """List branches and tags."""
     refs = hub.snapshot(request, parts, "main", files=False).repository.refs
 
     def listed(kind: str, names: dict[str, str]) -> list[dict[str, str]]:
@@ -193,7 +190,7 @@ def _refs(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
 
 
 def _resolve(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
-    """A file's content, or a range of it."""
+    """Return a file's content, or a range of it."""
     snapshot = hub.snapshot(request, parts, parts["revision"], files=True)
     try:
         file = snapshot.file(parts["path"])
@@ -210,11 +207,11 @@ def _resolve(hub: Hub, request: Request, parts: dict[str, str]) -> Answer:
         headers |= {"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(file.size)}
     if request.range is None:
         return Answer(HTTPStatus.OK, headers, file=file.on_disk, start=0, end=file.size)
-    wanted = _byte_range(request.range, file.size)
-    if wanted is None:
+    byte_range = _byte_range(request.range, file.size)
+    if byte_range is None:
         status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
         return Answer(status, headers | {"Content-Range": f"bytes */{file.size}"})
-    start, end = wanted
+    start, end = byte_range
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
     return Answer(HTTPStatus.PARTIAL_CONTENT, headers, file=file.on_disk, start=start, end=end)
 
@@ -239,7 +236,7 @@ ROUTES: tuple[tuple[re.Pattern[str], Respond], ...] = (
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and end (exclusive) of a single range; ``None`` where it cannot be satisfied."""
+    """Return start and end (exclusive) of a single range, or ``None`` if it cannot be satisfied."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.strip())
     if match is None or match.groups() == ("", ""):
         return None
@@ -268,7 +265,7 @@ def _entry(file: File) -> dict[str, Any]:
 
 
 def _public_config(snapshot: Snapshot) -> dict[str, Any]:
-    """The part of the config that the hub repeats."""
+    """Return the part of the config that the hub publishes."""
     try:
         config = json.loads(snapshot.file("config.json").on_disk.read_text(encoding="utf-8"))
     except (EntryNotFound, ValueError):

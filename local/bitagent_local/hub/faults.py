@@ -1,7 +1,7 @@
-"""What a test may break in the hub, and the record of what it was asked.
+"""Faults of the hub that a test switches on, and the record of requests.
 
-``POST /_admin/faults`` replaces all faults, so ``{}`` lifts them. ``GET /_admin/requests`` lists what was asked since
-``DELETE /_admin/requests``: a test proves by it what was downloaded and what was not.
+``POST /_admin/faults`` replaces all faults, so ``{}`` removes them. ``GET /_admin/requests`` lists the requests since
+``DELETE /_admin/requests``: a test proves with it what was downloaded and what was not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REQUESTS_KEPT = 20_000
 
 
 class Ending(StrEnum):
-    """How a broken download ends."""
+    """The end of a broken download."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -26,27 +26,27 @@ class Ending(StrEnum):
 
 
 class BrokenDownload(BaseModel):
-    """Downloads that end before their time."""
+    """Downloads that end too early."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     match: str = Field(default="*.safetensors", description="shell pattern over OWNER/NAME/FILE")
-    after_bytes: int = Field(ge=0, description="bytes of the body that still arrive")
-    times: int = Field(default=1, ge=1, description="how many downloads break")
+    after_bytes: int = Field(ge=0, description="bytes of the body that arrive")
+    times: int = Field(default=1, ge=1, description="number of downloads that break")
     ending: Ending = Field(default=Ending.CLOSE, description="an orderly close, a reset, or silence")
 
 
-class FaultRequest(BaseModel):
+class HubFaultRequest(BaseModel):
     """The body of ``POST /_admin/faults``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    unavailable: int = Field(default=0, ge=0, description="requests that are answered with 503")
+    unavailable: int = Field(default=0, ge=0, description="number of requests that are answered with 503")
     download: BrokenDownload | None = None
 
 
-class Faults:
-    """The faults in force, and the requests seen; used from many threads."""
+class HubFaults:
+    """The active faults and the recorded requests; used from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,21 +56,21 @@ class Faults:
         self._lifted = threading.Event()
         self._requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
 
-    def apply(self, request: FaultRequest) -> None:
-        """Put exactly these faults in force; stalled downloads of the old ones are closed."""
+    def apply(self, request: HubFaultRequest) -> None:
+        """Replace all faults by these; downloads that the old ones stalled are closed."""
         with self._lock:
             self._unavailable, self._download, self._broken = request.unavailable, request.download, 0
             self._lifted.set()
             self._lifted = threading.Event()
 
     def unavailable(self) -> bool:
-        """Whether the next request is to be answered with 503; counts it."""
+        """Whether to answer the next request with 503; counts it."""
         with self._lock:
             self._unavailable -= 1 if (hit := self._unavailable > 0) else 0
             return hit
 
     def download(self, name: str, length: int) -> BrokenDownload | None:
-        """How a download of this length is to break, if it is; counts it."""
+        """Return the fault of a download of this length, if it is to break; counts it."""
         with self._lock:
             fault = self._download
             if fault is None or self._broken >= fault.times or length <= fault.after_bytes:
@@ -81,22 +81,22 @@ class Faults:
             return fault
 
     def wait_until_lifted(self) -> None:
-        """Wait until the faults in force now are replaced."""
+        """Wait until the active faults are replaced."""
         with self._lock:
             lifted = self._lifted
         lifted.wait()
 
     def record(self, **request: Any) -> None:
-        """Remember a request."""
+        """Record a request."""
         with self._lock:
             self._requests.append(request)
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests since the last ``forget``, oldest first."""
+        """Return the requests since the last ``forget``, oldest first."""
         with self._lock:
             return list(self._requests)
 
     def forget(self) -> None:
-        """Begin a new list of requests."""
+        """Start a new list of requests."""
         with self._lock:
             self._requests.clear()

@@ -1,7 +1,7 @@
-"""Build the hub's folders out of folders of models and datasets, by lists of repositories (YAML).
+"""Build the hub's folders from folders of models and datasets, by lists of repositories (YAML).
 
-A commit's id is a hash of the repository's name and its files, so packing the same list gives the same commits
-everywhere, and a copy of somebody's files in another repository is another commit, as in life.
+A commit's id is a hash of the repository's name and its files: packing the same list gives the same commits everywhere,
+and the same files in another repository have another commit, as on the real hub.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from bitagent_local.hub.repository import DATASETS, MODELS, REFS, Refs, git_blob_id, home
-from bitagent_local.models import bad
+from bitagent_local.models.damage import DAMAGES, make_damaged
 
 RefName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
-class Strict(BaseModel):
-    """Refuses what it does not know."""
+class PackModel(BaseModel):
+    """Base of the list's models: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Content(Strict):
-    """What a branch holds."""
+class Content(PackModel):
+    """The content of a branch: one model or one dataset."""
 
     model: str | None = Field(default=None, description="folder of a model, relative to the list")
     dataset: str | None = Field(default=None, description="folder of a dataset, relative to the list")
-    damage: str | None = Field(default=None, description="break the model in this way; see models/bad.py")
+    damage: str | None = Field(default=None, description="a damage of models/damage.py to apply to the model")
 
     @property
     def folder(self) -> str:
-        """The folder that is named."""
+        """The folder of the model or dataset."""
         return self.model or self.dataset or ""
 
     @property
     def kind(self) -> str:
-        """Which of the two it holds."""
+        """`MODELS` or `DATASETS`."""
         return MODELS if self.model else DATASETS
 
     @model_validator(mode="after")
@@ -52,12 +52,12 @@ class Content(Strict):
             raise ValueError("a branch holds a model or a dataset")
         if self.damage is not None and self.dataset:
             raise ValueError("only models are damaged")
-        if self.damage is not None and self.damage not in bad.DAMAGES:
-            raise ValueError(f"no damage {self.damage!r}; there are {', '.join(sorted(bad.DAMAGES))}")
+        if self.damage is not None and self.damage not in DAMAGES:
+            raise ValueError(f"no damage {self.damage!r}; there are {', '.join(sorted(DAMAGES))}")
         return self
 
 
-class RepositorySpec(Strict):
+class RepositorySpec(PackModel):
     """One repository of the list."""
 
     repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -80,23 +80,18 @@ class RepositorySpec(Strict):
 
     @property
     def kind(self) -> str:
-        """What its branches hold."""
+        """`MODELS` or `DATASETS`, the same for all branches."""
         return self.branches["main"].kind
 
 
-class HubSpec(Strict):
-    """The list."""
+class HubSpec(PackModel):
+    """A list of repositories."""
 
     repositories: tuple[RepositorySpec, ...]
 
 
 def load(path: Path) -> HubSpec:
-    """Read a list.
-
-    Raises:
-        OSError: unreadable.
-        ValueError: not YAML, or not a list of repositories.
-    """
+    """Read a list. Raises OSError if it cannot be read, ValueError if it is not a list of repositories in YAML."""
     try:
         return HubSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
@@ -104,10 +99,9 @@ def load(path: Path) -> HubSpec:
 
 
 def pack(spec: HubSpec, *, folders: Path, root: Path) -> dict[str, str]:
-    """Make every repository below ``root`` anew, of folders below ``folders``; returns the commit of each main branch by repository.
+    """Build every repository below ``root`` from folders below ``folders``; return the commits of the main branches.
 
-    Raises:
-        FileNotFoundError: a folder is missing.
+    An existing repository of the same name is replaced. Raises FileNotFoundError if a folder is missing.
     """
     return {repository.repo: _pack_one(repository, folders=folders, root=root) for repository in spec.repositories}
 
@@ -135,14 +129,13 @@ def _pack_one(spec: RepositorySpec, *, folders: Path, root: Path) -> str:
 def _commit(spec: RepositorySpec, content: Content, folders: Path, folder: Path) -> str:
     source, work = folders / content.folder, folder / "work"
     if not source.is_dir():
-        raise FileNotFoundError(f"{spec.repo} wants the {content.kind[:-1]} folder {source}, which is not there")
+        raise FileNotFoundError(f"{spec.repo} names the {content.kind[:-1]} folder {source}, which does not exist")
     if content.damage is None:
         shutil.copytree(source, work, copy_function=shutil.copyfile)
     else:
-        bad.make(source, work, content.damage)
-    if (
-        spec.kind == MODELS or not (work / "README.md").exists()
-    ):  # a dataset's own README says which files are which split
+        make_damaged(source, work, content.damage)
+    # A dataset's own README maps files to splits.
+    if spec.kind == MODELS or not (work / "README.md").exists():
         (work / "README.md").write_text(_readme(spec), encoding="utf-8")
     commit = commit_id(spec.repo, work)
     if (folder / commit).exists():
@@ -153,7 +146,7 @@ def _commit(spec: RepositorySpec, content: Content, folders: Path, folder: Path)
 
 
 def commit_id(repo: str, folder: Path) -> str:
-    """The commit of a folder's content in a repository: 40 hex digits."""
+    """Return the commit id of a folder's content in a repository: 40 hexadecimal digits."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     tree = {path.relative_to(folder).as_posix(): git_blob_id(path.read_bytes()) for path in files}
     return hashlib.sha1(json.dumps([repo, tree]).encode(), usedforsecurity=False).hexdigest()

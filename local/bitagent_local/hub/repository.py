@@ -1,8 +1,8 @@
-"""Repositories on disk, and what is known of them.
+"""Repositories on disk: layout, revisions and metadata of files.
 
-ROOT/<owner>/<name>/refs.json               branches and tags, and who may read
-ROOT/<owner>/<name>/<commit>/<files>        one folder a commit, 40 hex digits
-ROOT/datasets/<owner>/<name>/...            the same for a dataset, which may be called as a model is
+ROOT/<owner>/<name>/refs.json               branches, tags and access
+ROOT/<owner>/<name>/<commit>/<files>        one folder for each commit, named by 40 hexadecimal digits
+ROOT/datasets/<owner>/<name>/...            the same for a dataset, which may have the name of a model
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ REFS = "refs.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 LFS_POINTER_SIZE = 134
-#: Files that a hub keeps outside git, with a SHA-256 as their name.
 LFS_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf", ".onnx", ".msgpack", ".h5", ".parquet"})
+"""Files that a hub stores in Git LFS, where they are named by their SHA-256."""
 
 
 class Refs(BaseModel):
@@ -38,9 +38,9 @@ class Refs(BaseModel):
     branches: dict[str, str]
     tags: dict[str, str] = {}
     private: bool = False
-    """Nobody without a token learns that it exists."""
+    """Without a token it seems not to exist."""
     gated: bool = False
-    """Anybody sees it; its files need a token."""
+    """Everyone sees its metadata; its files need a granted token."""
 
 
 class RepositoryNotFound(LookupError):
@@ -62,14 +62,14 @@ class File:
     path: str
     size: int
     sha256: str
-    #: The id that git gives its content.
     blob_id: str
+    """The id that git gives its content."""
     lfs: bool
     on_disk: Path
 
     @property
     def etag(self) -> str:
-        """What the hub calls this content."""
+        """The hub's identifier of this content."""
         return self.sha256 if self.lfs else self.blob_id
 
 
@@ -82,19 +82,15 @@ class Snapshot:
 
     @property
     def folder(self) -> Path:
-        """Where its files are."""
+        """Folder of the commit's files."""
         return self.repository.folder / self.commit
 
     def files(self) -> list[File]:
-        """All files, by path."""
+        """Return all files, sorted by path."""
         return [self.file(path.relative_to(self.folder).as_posix()) for path in _files_below(self.folder)]
 
     def file(self, path: str) -> File:
-        """One file.
-
-        Raises:
-            EntryNotFound: no such file, or a path that leaves the commit.
-        """
+        """Return one file. Raises EntryNotFound if there is no such file, or the path leaves the commit."""
         inside = PurePosixPath(path)
         on_disk = self.folder / inside
         if inside.is_absolute() or ".." in inside.parts or not on_disk.is_file():
@@ -103,7 +99,7 @@ class Snapshot:
         return File(path, on_disk.stat().st_size, sha256, blob_id, inside.suffix in LFS_SUFFIXES, on_disk)
 
     def card(self) -> dict[str, Any]:
-        """The YAML between the first two ``---`` lines of the README; empty where there is none."""
+        """Return the YAML between the first two ``---`` lines of the README; empty if there is none."""
         readme = self.folder / "README.md"
         if not readme.is_file():
             return {}
@@ -114,7 +110,7 @@ class Snapshot:
         return card if isinstance(card, dict) else {}
 
     def parameters(self) -> dict[str, int]:
-        """Parameters by dtype over all safetensors headers that can be read."""
+        """Return the number of parameters by dtype; empty if a safetensors header cannot be read."""
         total: dict[str, int] = {}
         for file in self.files():
             if file.path.endswith(".safetensors"):
@@ -136,19 +132,18 @@ class Repository:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Folder of the repository."""
         return self.root / self.name
 
     @property
     def refs(self) -> Refs:
-        """Its branches and tags as they are now."""
+        """The current branches, tags and access."""
         return Refs.model_validate_json((self.folder / REFS).read_text(encoding="utf-8"))
 
     def at(self, revision: str) -> Snapshot:
-        """The commit that a branch, a tag, or a commit id (seven digits or more) means.
+        """Resolve a branch, a tag, or a commit id of at least seven digits.
 
-        Raises:
-            RevisionNotFound: none of these.
+        Raises RevisionNotFound if it is none of these.
         """
         refs = self.refs
         for commit in (refs.branches.get(revision), refs.tags.get(revision)):
@@ -162,16 +157,12 @@ class Repository:
 
 
 def home(root: Path, kind: str) -> Path:
-    """Where the repositories of a kind are; models where the kind is empty, as in the addresses of their files."""
+    """Return the folder of all repositories of a kind; an empty kind means models, as in the URLs of their files."""
     return root / DATASETS if kind == DATASETS else root
 
 
 def find(root: Path, name: str, *, kind: str = MODELS) -> Repository:
-    """A repository by ``owner/name``.
-
-    Raises:
-        RepositoryNotFound: no such repository.
-    """
+    """Return a repository by ``owner/name``. Raises RepositoryNotFound if there is none."""
     owner, _, short = name.partition("/")
     repository = Repository(home(root, kind), name)
     if not NAME.fullmatch(owner) or not NAME.fullmatch(short) or not (repository.folder / REFS).is_file():
@@ -180,10 +171,9 @@ def find(root: Path, name: str, *, kind: str = MODELS) -> Repository:
 
 
 def every(root: Path, *, kind: str = MODELS) -> Iterator[Repository]:
-    """All repositories of a kind, by name.
+    """Yield all repositories of a kind, sorted by name.
 
-    Raises:
-        ValueError: a ``refs.json`` is not one; the message names it.
+    Raises ValueError, naming the file, if a ``refs.json`` is invalid.
     """
     for refs in sorted(home(root, kind).glob(f"*/*/{REFS}")):
         repository = Repository(home(root, kind), f"{refs.parent.parent.name}/{refs.parent.name}")
@@ -195,7 +185,7 @@ def every(root: Path, *, kind: str = MODELS) -> Iterator[Repository]:
 
 
 def git_blob_id(content: bytes) -> str:
-    """The id that git gives a file's content."""
+    """Return the id that git gives a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -210,6 +200,6 @@ def _digests(path: Path) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=4096)
 def _digests_of(path: Path, changed: int, size: int) -> tuple[str, str]:
-    """SHA-256 and git id; the time and size are there so that a changed file is read anew."""
+    """Return SHA-256 and git id; time and size are cache keys, so that a changed file is read again."""
     content = path.read_bytes()
     return hashlib.sha256(content).hexdigest(), git_blob_id(content)

@@ -1,4 +1,4 @@
-"""The hub over HTTP, with the standard library: a thread a connection."""
+"""The hub over HTTP, with the standard library: one thread for each connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from bitagent_local.hub.answers import Answer, Hub, Request
-from bitagent_local.hub.faults import BrokenDownload, Ending, FaultRequest, Faults
+from bitagent_local.hub.faults import BrokenDownload, Ending, HubFaultRequest, HubFaults
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class HubServer(ThreadingHTTPServer):
     def __init__(self, hub: Hub, *, host: str, port: int) -> None:
         super().__init__((host, port), Handler)
         self.hub = hub
-        self.faults = Faults()
+        self.faults = HubFaults()
 
     @property
     def port(self) -> int:
@@ -46,23 +46,23 @@ class Handler(BaseHTTPRequestHandler):
     server: HubServer
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer a request."""
         self._serve()
 
     def do_HEAD(self) -> None:
-        """Answer without a body."""
+        """Answer a request without a body."""
         self._serve()
 
     def do_POST(self) -> None:
-        """Answer."""
+        """Answer a request."""
         self._serve()
 
     def do_DELETE(self) -> None:
-        """Answer."""
+        """Answer a request."""
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
-        """Say nothing here; ``_serve`` logs what matters."""
+        """Log nothing here; ``_serve`` logs requests."""
 
     def _serve(self) -> None:
         address = urlsplit(self.path)
@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         name, download = _file_name(address.path), self.command != "HEAD" and answer.file is not None
         fault = faults.download(name, answer.length) if name and download else None
         sent = 0 if self.command == "HEAD" else fault.after_bytes if fault else answer.length
-        # Recorded before it is sent: a client that has its answer finds its request in the list.
+        # Recorded before it is sent: once a client has its answer, its request is in the list.
         faults.record(
             method=request.method,
             path=unquote(request.path),
@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         match self.command, path:
             case "POST", "/_admin/faults":
                 try:
-                    faults.apply(request := FaultRequest.model_validate_json(body))
+                    faults.apply(request := HubFaultRequest.model_validate_json(body))
                 except ValidationError as error:
                     return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
                 return _json(request.model_dump(mode="json"))
@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _file_name(path: str) -> str | None:
-    """OWNER/NAME/FILE of a download, as faults match it."""
+    """Return OWNER/NAME/FILE of a download, as faults match it; None for other requests."""
     parts = unquote(path).strip("/").removeprefix("datasets/").split("/")
     return "/".join([*parts[:2], *parts[4:]]) if len(parts) >= 5 and parts[2] == "resolve" else None
 

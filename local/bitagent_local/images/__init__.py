@@ -1,5 +1,6 @@
-"""Building images and pushing them to the local node's registry, without a container engine.
+"""Build images and push them to the local node's registry, without a container engine.
 
-`base` makes the base image from Debian's packages, `build` makes the others from their Dockerfiles, `store` says where buildah
-keeps its layers. An image's tag is a hash of all it is made of, so that what has not changed is neither built nor pushed again.
+`catalogue` reads the list of images, `spec` computes their tags, `base` makes the base image from Debian's packages,
+`build` builds, pushes and runs the others, `store` calls buildah. The tag of an image is a hash of all its inputs, so
+that an unchanged image is neither built nor pushed again. Which images the demo needs is not decided here.
 """

@@ -1,4 +1,4 @@
-"""Building images from the command line: `python3 -m bitagent_local.images push operator validator`."""
+"""Command line of image builds: `python3 -m bitagent_local.images push operator validator`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import argparse
 import sys
 import time
 
-from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import require_root
-
-from .base import ensure_base
-from .build import build_image, build_unless_pushed, ensure_image
-from .store import Store
+from bitagent_local.images.base import ensure_base
+from bitagent_local.images.build import build_image, build_unless_pushed, ensure_image
+from bitagent_local.images.store import Store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python3 -m bitagent_local.images", description="The images of images/images.yaml."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("base", help="make the base image, if it is not there")
+    command = commands.add_parser("base", help="make the base image, unless the store has it")
     command.set_defaults(run=_base)
     verbs = {
         "build": ("build", build_image),
@@ -29,9 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         "push": ("build and push to the node's registry", ensure_image),
     }
     for name, (what, run) in verbs.items():
-        command = commands.add_parser(
-            name, help=f"{what} the named images, where they changed; prints their references"
-        )
+        command = commands.add_parser(name, help=f"{what} the named images that have changed; print their references")
         command.add_argument("names", nargs="+", metavar="NAME")
         command.add_argument("--quiet", action="store_true", help="show a build's output only if it fails")
         command.set_defaults(run=_images, make=run)
@@ -50,7 +47,7 @@ def _base(_options: argparse.Namespace) -> None:
 
 
 def _images(options: argparse.Namespace) -> None:
-    from .catalogue import spec_of  # Only here is a package needed.
+    from bitagent_local.images.catalogue import spec_of  # Needs PyYAML; the other commands do not.
 
     for name in options.names:
         began = time.monotonic()

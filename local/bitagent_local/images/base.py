@@ -1,4 +1,4 @@
-"""The base image: Debian with Python, from Debian's packages, so that no image registry is needed."""
+"""The base image: Debian with Python, made from Debian's packages, so that no image registry is needed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bitagent_local.cluster.errors import ClusterError
-from bitagent_local.cluster.paths import SOURCES
-
-from .spec import reference
-from .store import Store
+from bitagent_local.cluster.host import SOURCES, ClusterError
+from bitagent_local.images.spec import reference
+from bitagent_local.images.store import Store
 
 SUITE = "bookworm"
 PACKAGES = ("ca-certificates", "libnuma1", "python3", "python3-venv")
@@ -24,7 +22,7 @@ HOOKS = (
 
 
 def bootstrap(archive: Path) -> list[str]:
-    """Return the command that makes the root file system as a tar archive."""
+    """Return the command that writes the root file system as a tar archive."""
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in WITHOUT]
     options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     options += [f"--customize-hook={hook}" for hook in HOOKS]
@@ -45,7 +43,7 @@ def bootstrap(archive: Path) -> list[str]:
 
 
 def base_reference() -> str:
-    """Return the name of the base image; it changes with how it is made, not with Debian's updates."""
+    """Return the name of the base image, a hash of its recipe; Debian's updates do not change it."""
     recipe = "\n".join([*bootstrap(Path("root.tar")), DOCKERFILE.read_text()])
     return reference("base", hashlib.sha256(recipe.encode()).hexdigest()[:16])
 
@@ -53,8 +51,7 @@ def base_reference() -> str:
 def ensure_base(store: Store) -> str:
     """Return the name of the base image, making it first if the store lacks it (about a minute).
 
-    Raises:
-        ClusterError: Debian's packages could not be had, or buildah failed.
+    Raises ClusterError if Debian's packages cannot be fetched, or buildah fails.
     """
     name = base_reference()
     if store.has(name):

@@ -1,36 +1,33 @@
-"""Making sure that an image is built and in the node's registry, doing only what is missing."""
+"""Build images, push them to the node's registry and run commands in them; only what is missing is done."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from bitagent_local.cluster.errors import ClusterError
-from bitagent_local.cluster.locks import exclusive
+from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
-
-from .base import base_reference, ensure_base
-from .spec import ImageSpec, content_key, reference, stage
-from .store import Store
+from bitagent_local.images.base import base_reference, ensure_base
+from bitagent_local.images.spec import ImageSpec, content_key, reference, stage
+from bitagent_local.images.store import Store
 
 VISIBLE = (Path("/etc/pip.conf"), Path("/etc/ssl/certs/ca-certificates.crt"))
-"""Files of this machine that RUN steps see, where they exist: how it reaches package registries. They do not get into images."""
+"""Files of this machine that RUN steps see, where they exist, to reach package registries.
+
+Images do not contain them.
+"""
 
 
 def image_reference(spec: ImageSpec) -> str:
-    """Return the name that an image has or will have.
-
-    Raises:
-        ClusterError: A path of the context does not exist.
-    """
+    """Return the name that an image has or will have. Raises ClusterError if a path of the context does not exist."""
     return reference(spec.name, content_key(spec, base=base_reference()))
 
 
 def build_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     """Return the name of an image, building it if the store lacks it. Needs root, but no node.
 
-    Raises:
-        ClusterError: The build failed.
+    Raises ClusterError if the build fails.
     """
     store, name = Store(node.cache), image_reference(spec)
     with exclusive(node.cache / "buildah.lock"):
@@ -40,10 +37,9 @@ def build_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
 
 
 def build_unless_pushed(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
-    """Return the name of an image that can be pushed or has been: what the registry has need not be built. Needs root, but no node.
+    """Return the name of an image, building it unless store or registry have it. Needs root, but no node.
 
-    Raises:
-        ClusterError: The build failed.
+    Raises ClusterError if the build fails.
     """
     name = image_reference(spec)
     return name if in_registry(node, name) else build_image(node, spec, show=show)
@@ -52,8 +48,7 @@ def build_unless_pushed(node: Node, spec: ImageSpec, *, show: bool = False) -> s
 def ensure_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
     """Return the name of an image that the node can pull: built and pushed unless the registry has it. Needs root.
 
-    Raises:
-        ClusterError: The build failed, or the image is not in the registry and the node is not up.
+    Raises ClusterError if the build fails, or if the image has to be pushed and the node is not up.
     """
     name = image_reference(spec)
     if not in_registry(node, name):
@@ -63,7 +58,7 @@ def ensure_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
 
 
 def in_registry(node: Node, name: str) -> bool:
-    """Whether the node's registry has an image; known from its storage, so the node need not be up."""
+    """Whether the node's registry has an image, according to its storage: the node need not be up."""
     repository, _, tag = name.partition("/")[2].rpartition(":")
     tags = node.registry_storage / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests" / "tags"
     return (tags / tag / "current" / "link").exists()
@@ -72,14 +67,26 @@ def in_registry(node: Node, name: str) -> bool:
 def push_image(node: Node, name: str) -> None:
     """Push an image of the store to the node's registry.
 
-    Raises:
-        ClusterError: The node is not up, or the push failed.
+    Raises ClusterError if the node is not up, or the push fails.
     """
     if not Path(f"/run/netns/{node.scope}").exists():
         raise ClusterError(f"cannot push {name}: the node is not up (`python3 -m bitagent_local.cluster up`)")
     # zstd at its fastest: three times faster than gzip, and smaller.
     compression = ["--compression-format", "zstd", "--compression-level", "1"]
     Store(node.cache).run("push", "--quiet", "--tls-verify=false", *compression, name, enter=node.enter)
+
+
+def run_in_image(node: Node, reference: str, command: Sequence[str]) -> str:
+    """Run a command in an image of the store, as the image's user, and return its output. Needs root, but no node.
+
+    Raises ClusterError if there is no such image, or the command fails.
+    """
+    store = Store(node.cache)
+    container = store.run("from", "--pull-never", reference).strip()
+    try:
+        return store.run("run", "--isolation", "chroot", container, "--", *command)
+    finally:
+        store.run("rm", container)
 
 
 def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool) -> None:
@@ -90,6 +97,6 @@ def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool) -
         args = [
             word for key, value in {**spec.args, "BASE": base}.items() for word in ("--build-arg", f"{key}={value}")
         ]
-        # Chroot isolation needs nothing of the machine but root; layers are kept, working containers are not.
+        # Chroot isolation needs only root; layers are kept, working containers are not.
         fixed = ["--layers", "--force-rm", "--isolation", "chroot", "--pull-never", "--format", "oci"]
         store.run("bud", *fixed, *binds, *args, "--tag", name, "--file", str(spec.dockerfile), context, show=show)

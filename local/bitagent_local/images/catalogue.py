@@ -1,4 +1,4 @@
-"""The product's own images, as `images/images.yaml` lists them. The one module here that needs a package (PyYAML)."""
+"""The images that `images/images.yaml` lists. The only module of this folder that needs a package (PyYAML)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from bitagent_local.cluster.errors import ClusterError
-from bitagent_local.cluster.paths import SOURCES
-
-from .spec import ImageSpec
+from bitagent_local.cluster.host import SOURCES, ClusterError
+from bitagent_local.images.spec import ImageSpec
 
 ROOT = SOURCES.parent
 
@@ -30,11 +28,7 @@ def catalogue(root: Path = ROOT) -> dict[str, ImageSpec]:
 
 
 def spec_of(name: str, root: Path = ROOT) -> ImageSpec:
-    """Return one listed image.
-
-    Raises:
-        ClusterError: None has this name.
-    """
+    """Return one listed image. Raises ClusterError if none has this name."""
     known = catalogue(root)
     if name not in known:
         raise ClusterError(f"images/images.yaml lists no image {name!r}, only {', '.join(sorted(known))}")

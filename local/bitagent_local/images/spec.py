@@ -1,4 +1,4 @@
-"""What an image is made of, and the hash of all that."""
+"""The inputs of an image, and the hash over all of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 REGISTRY = "localhost:5000"
 EPOCH = 1_577_836_800
-"""Time of every file in a build context, 2020-01-01: a layer depends on contents alone."""
+"""Modification time of every file in a build context, 2020-01-01: a layer depends on contents alone."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class ImageSpec:
     name: str
     dockerfile: Path
     root: Path
-    """The folder that paths are relative to."""
+    """Folder that `paths` are relative to."""
     paths: tuple[str, ...]
-    """Files and folders that the build sees, and nothing else."""
+    """Files and folders of the build context."""
     args: Mapping[str, str] = field(default_factory=dict)
-    """Build arguments beside BASE."""
+    """Build arguments other than BASE."""
 
 
 def reference(name: str, key: str) -> str:
@@ -36,10 +36,9 @@ def reference(name: str, key: str) -> str:
 
 
 def files(spec: ImageSpec) -> Iterator[Path]:
-    """Yield all files of the context in a fixed order; Python's caches do not count.
+    """Yield all files of the context in a fixed order, without Python's caches.
 
-    Raises:
-        ClusterError: A path does not exist.
+    Raises ClusterError if a path does not exist.
     """
     for path in (spec.root / relative for relative in spec.paths):
         if path.is_dir():
@@ -54,8 +53,7 @@ def files(spec: ImageSpec) -> Iterator[Path]:
 def content_key(spec: ImageSpec, *, base: str) -> str:
     """Return the tag of an image: 16 hexadecimal digits over Dockerfile, context, arguments and base image.
 
-    Raises:
-        ClusterError: The Dockerfile, or a path of the context, does not exist.
+    Raises ClusterError if the Dockerfile or a path of the context does not exist.
     """
     if not spec.dockerfile.is_file():
         raise ClusterError(f"image {spec.name}: there is no Dockerfile {spec.dockerfile}")
@@ -71,10 +69,9 @@ def content_key(spec: ImageSpec, *, base: str) -> str:
 
 
 def stage(spec: ImageSpec, folder: Path) -> None:
-    """Copy the context into an empty folder, as the build shall see it.
+    """Copy the context into an empty folder for the build.
 
-    Raises:
-        ClusterError: A path of the context does not exist.
+    Raises ClusterError if a path of the context does not exist.
     """
     for path in files(spec):
         target = folder / path.relative_to(spec.root)

@@ -1,4 +1,4 @@
-"""Where buildah keeps layers, and how it is called: in the cache, apart from any store of the machine's own."""
+"""Calls of buildah, with a store in the cache that is separate from any other on the machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bitagent_local.cluster.errors import ClusterError
+from bitagent_local.cluster.host import ClusterError
 
 
 class Store:
@@ -22,12 +22,12 @@ class Store:
         return self.folder / "tmp"
 
     def run(self, *arguments: str, enter: Sequence[str] = (), show: bool = False) -> str:
-        """Run buildah and return its output; `enter` is a prefix such as a node's network.
+        """Run buildah and return its output; `enter` is a prefix such as a node's `enter`.
 
-        Mounts stay in a namespace of their own and go with the command. With `show`, output goes to the terminal as it comes.
+        Mounts are made in a namespace of their own, which ends with the command. With `show`, output goes to the
+        terminal.
 
-        Raises:
-            ClusterError: buildah failed, or is not installed.
+        Raises ClusterError if buildah fails, or is not installed.
         """
         command = ["unshare", "--mount", *enter, "buildah", *arguments]
         try:
@@ -47,17 +47,12 @@ class Store:
         return done.stdout or ""
 
     def has(self, reference: str) -> bool:
-        """Whether the store has an image of that name.
-
-        Raises:
-            ClusterError: buildah failed.
-        """
+        """Whether the store has an image of that name. Raises ClusterError if buildah fails."""
         return reference in self.run("images", "--noheading", "--format", "{{.Name}}:{{.Tag}}").split()
 
     def _environment(self) -> dict[str, str]:
         self.scratch.mkdir(parents=True, exist_ok=True)
         config = self.folder / "storage.conf"
-        config.write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder / "layers"}"\nrunroot = "{self.folder / "run"}"\n'
-        )
+        layers, run = self.folder / "layers", self.folder / "run"
+        config.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{layers}"\nrunroot = "{run}"\n')
         return {**os.environ, "CONTAINERS_STORAGE_CONF": str(config), "TMPDIR": str(self.scratch)}

@@ -1,5 +1,16 @@
-"""Decisions, as pure functions over observed objects: no I/O, no clock (`now` is an argument), no framework.
+"""Decisions, as pure functions over observed objects: no I/O, no clock (`Pass.now` is an argument), no framework.
 
-A plan may depend on something that a cache cannot prove (a result that is nowhere to be seen, an object that is gone). It then
-returns `Questions`; the caller looks at the API server and plans again with the `Answers`.
+interface.py      what plans are given and what they return
+job_outcome.py    a Job and its pods -> one outcome
+model.py          a MinerModel: fetch Jobs, conditions, scores
+fetch.py          the last fetch, and the next one that is needed
+resolution.py     what a branch stands for when a round fixes its models
+cache_room.py     what a fetch may remove from the model cache
+round.py          an EvalRound, from admission.py, task_set.py, evaluations.py and round_status.py
+identity.py       what is evaluated of a model, frozen at its admission
+seniority.py      which of several models was first
+copies.py         near copies among the models of a round
+attempts.py       one evaluation: its Jobs -> its state
+attribution.py    whose trouble a failed evaluation is: the model's own, or the infrastructure's
+validator.py      the pod of a Validator
 """

@@ -37,9 +37,13 @@ def test_taken_without_a_warning(plane: ControlPlane, namespace: None, file: str
     apply(plane, (EXAMPLES / file).read_text())
 
 
-@pytest.mark.parametrize("file", ["examples/rewriter/rewriter.yaml", "local/manifests/rewriter.yaml"])
-def test_the_rewriters_pod_is_let_into_a_restricted_namespace(plane: ControlPlane, namespace: None, file: str) -> None:
-    (deployment,) = [o for o in yaml.safe_load_all((ROOT / file).read_text()) if o["kind"] == "Deployment"]
+@pytest.mark.parametrize("folder", ["examples/rewriter", "local/manifests/rewriter"])
+def test_the_rewriters_pod_is_let_into_a_restricted_namespace(
+    plane: ControlPlane, namespace: None, folder: str
+) -> None:
+    command = plane.kubectl("kustomize", str(ROOT / folder))
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (deployment,) = [o for o in yaml.safe_load_all(rendered) if o["kind"] == "Deployment"]
     template = deployment["spec"]["template"]
     metadata = {"name": "rewriter", "namespace": "bitagent", "labels": template["metadata"]["labels"]}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}

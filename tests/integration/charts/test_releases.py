@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from bitagent_local.cluster.control_plane import ControlPlane, control_plane
-from bitagent_operator.rbac import validator_rules
+from bitagent_operator.manifests.rbac import validator_rules
 
 pytestmark = pytest.mark.integration
 

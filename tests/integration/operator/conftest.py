@@ -1,10 +1,11 @@
 """A double of the kubelet: pods run no process, a script says how they end.
 
-The operator runs as a subprocess with the rights of `rbac.OPERATOR_RULES` and no others, each test in a namespace of its own.
+The operator runs as a subprocess with only the rights of `rbac.OPERATOR_RULES`, each test in a namespace of its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ import yaml
 from bitagent_crds.jobs import JOB_ANNOTATION, EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
 from bitagent_local.cluster.api import Api, ApiError
 from bitagent_local.cluster.control_plane import ControlPlane
-from bitagent_operator.rbac import OPERATOR_RULES
+from bitagent_operator.manifests.rbac import OPERATOR_RULES
 
 GROUP = "/apis/bitagent.io/v1alpha1"
 TASKS_DIGEST = "sha256:" + "7" * 64
@@ -39,11 +40,11 @@ class Exit:
 
 
 Script = Callable[[Obj, Obj], Exit | None]
-"""Given a pod and its Job document: how it ends, or None while it goes on."""
+"""Given a pod and its Job document: how it ends, or None while it runs."""
 
 
-def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: int = 1_000_000) -> Obj:
-    """What a fetch Job would find; equal `weights` are equal weights."""
+def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: int = 1_000_000, files: str = "") -> Obj:
+    """The facts of a fetch Job; equal `weights` are equal weights, equal `files` are equal files."""
     digest = f"{abs(hash(weights or repo)):x}".rjust(64, "0")[-64:]
     return {
         "commit": commit,
@@ -52,6 +53,7 @@ def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: i
         "architecture": "LlamaForCausalLM",
         "license": "mit",
         "weightsDigest": f"sha256:{digest}",
+        "modelDigest": "sha256:" + hashlib.sha256((files or weights or repo).encode()).hexdigest(),
     }
 
 
@@ -63,6 +65,11 @@ class Outcomes:
     @staticmethod
     def fetched(repo: str, **found: Any) -> Exit:
         summary = {"reason": "Fetched", "facts": facts(repo, **found)}
+        return Exit(0, termination_message(FetchSummary.model_validate(summary)))
+
+    @staticmethod
+    def resolved(commit: str) -> Exit:
+        summary = {"reason": "Resolved", "commit": commit}
         return Exit(0, termination_message(FetchSummary.model_validate(summary)))
 
     @staticmethod
@@ -87,6 +94,11 @@ class Outcomes:
         return Exit(78, termination_message(summary), "Error")
 
     @staticmethod
+    def failed_evaluation(reason: str, message: str) -> Exit:
+        summary = EvaluateSummary.model_validate({"reason": reason, "message": message})
+        return Exit(1, termination_message(summary), "Error")
+
+    @staticmethod
     def usual(pod: Obj, document: Obj) -> Exit | None:
         """Everything works; a model's score is in its repository's name: `org/m-375` scores 0.375."""
         match document["kind"]:
@@ -102,39 +114,57 @@ class Kubelet:
     """Binds pods to the node and ends them as the script says."""
 
     def __init__(self, api: Api, namespace: str) -> None:
-        self._api, self._pods = api, f"/api/v1/namespaces/{namespace}/pods"
+        self._api, self._path = api, f"/api/v1/namespaces/{namespace}/pods"
         self.script: Script = Outcomes.usual
+        self._pods: dict[str, Obj] = {}
+        """Pods by uid, as last seen."""
+        self._ended: set[str] = set()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._worker = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Kubelet:
-        self._thread.start()
+        self._watcher.start()
+        self._worker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._worker.join()
 
-    def _run(self) -> None:
+    def _watch(self) -> None:
+        """List, then watch for a second, and again; this ends by itself within a second of the exit."""
+        while not self._stop.is_set():
+            found = self._api.get(self._path)
+            self._pods = {pod["metadata"]["uid"]: pod for pod in found["items"]}
+            for event in self._api.watch(self._path, resource_version=found["metadata"]["resourceVersion"], seconds=1):
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    self._pods[event["object"]["metadata"]["uid"]] = event["object"]
+                elif event["type"] == "DELETED":
+                    self._pods.pop(event["object"]["metadata"]["uid"], None)
+
+    def _work(self) -> None:
         while not self._stop.wait(0.1):
-            try:
-                for pod in self._api.get(self._pods)["items"]:
+            for pod in list(self._pods.values()):
+                try:
                     self._step(pod)
-            except ApiError as error:
-                if error.status not in (404, 409, 422):
-                    raise
+                except ApiError as error:
+                    if error.status not in (404, 409, 422):
+                        raise
 
     def _step(self, pod: Obj) -> None:
-        path, status = f"{self._pods}/{pod['metadata']['name']}", pod.get("status", {})
+        uid, path, status = pod["metadata"]["uid"], f"{self._path}/{pod['metadata']['name']}", pod.get("status", {})
         if "deletionTimestamp" in pod["metadata"]:
             self._api.delete(f"{path}?gracePeriodSeconds=0")
+            self._pods.pop(uid, None)
             return
         if not pod["spec"].get("nodeName"):
             target = {"apiVersion": "v1", "kind": "Node", "name": "fake-0"}
             self._api.create(f"{path}/binding", {"metadata": {"name": pod["metadata"]["name"]}, "target": target})
+            pod["spec"]["nodeName"] = target["name"]
         document = json.loads(pod["metadata"].get("annotations", {}).get(JOB_ANNOTATION, "null"))
-        if document is None or status.get("phase") in ("Succeeded", "Failed"):
-            return  # not a Job's: its containers never start
+        if document is None or uid in self._ended:
+            return  # A pod without a document is not a Job's: its containers never start.
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         running = status.get("containerStatuses", [{"state": {}}])[0]["state"].get("running")
         end = self.script(pod, document)
@@ -142,13 +172,15 @@ class Kubelet:
             times = {"startedAt": (running or {}).get("startedAt", now), "finishedAt": now}
             state = {"terminated": {"exitCode": end.code, "message": end.message, "reason": end.reason} | times}
             self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state)
+            self._ended.add(uid)
         elif running is None:
             self._report(path, "Running", pod, {"running": {"startedAt": now}})
 
     def _report(self, path: str, phase: str, pod: Obj, state: Obj) -> None:
         container = {k: pod["spec"]["containers"][0][k] for k in ("name", "image")}
         container |= {"imageID": "", "ready": False, "restartCount": 0, "state": state}
-        self._api.merge(f"{path}/status", {"status": {"phase": phase, "containerStatuses": [container]}})
+        reported = self._api.merge(f"{path}/status", {"status": {"phase": phase, "containerStatuses": [container]}})
+        self._pods[pod["metadata"]["uid"]] = reported
 
 
 @dataclass
@@ -174,9 +206,9 @@ class World:
         return found
 
     def all(self, plural: str, **labels: str) -> list[Obj]:
-        wanted = labels.items()
+        expected = labels.items()
         items: list[Obj] = self.api.get(self.path(plural))["items"]
-        return [o for o in items if wanted <= o["metadata"].get("labels", {}).items()]
+        return [o for o in items if expected <= o["metadata"].get("labels", {}).items()]
 
     def create(self, plural: str, kind: str, name: str, spec: Obj, labels: dict[str, str] | None = None) -> Obj:
         meta = {"name": name, "labels": labels or {}}
@@ -204,7 +236,7 @@ class World:
         process.kill()
         process.wait()
 
-    def until(self, what: str, test: Callable[[], Any], seconds: float = 30) -> Any:
+    def until(self, what: str, test: Callable[[], Any], seconds: float = 90) -> Any:
         """The first true value of `test`; a failure shows the end of the operator's log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -213,23 +245,23 @@ class World:
                     return found
             except (ApiError, KeyError):
                 pass
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise AssertionError(f"not within {seconds} s: {what}\n{self.log.read_text()[-6000:]}")
 
     def condition(self, plural: str, name: str, kind: str) -> Obj:
         conditions = self.get(plural, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
-    def until_condition(self, plural: str, name: str, kind: str, status: str = "True", seconds: float = 30) -> Obj:
+    def until_condition(self, plural: str, name: str, kind: str, status: str = "True") -> Obj:
         """Wait for a condition; the object."""
 
         def holds() -> bool:
             return bool(self.condition(plural, name, kind).get("status") == status)
 
-        self.until(f"{plural}/{name} {kind}={status}", holds, seconds)
+        self.until(f"{plural}/{name} {kind}={status}", holds)
         return self.get(plural, name)
 
-    def told(self, reason: str) -> list[str]:
+    def events_of(self, reason: str) -> list[str]:
         """Texts of the Events with that reason."""
         return [e["message"] for e in self.all("events") if e["reason"] == reason]
 

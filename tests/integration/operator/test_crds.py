@@ -48,9 +48,7 @@ BAD = [
     pytest.param(
         "MinerModel", {"source": SOURCE, "engine": {"maxModelLength": 1}}, "greater than or equal to 256", id="bound"
     ),
-    pytest.param(
-        "MinerModel", {"source": SOURCE, "promptFormat": "Own"}, 'supported values: "Auto"', id="prompt format"
-    ),
+    pytest.param("MinerModel", {"source": SOURCE, "promptFormat": "own-format"}, "should match", id="prompt format"),
     pytest.param("MinerModel", {"source": SOURCE, "engine": {"args": "x"}}, "unknown field", id="free arguments"),
     pytest.param("EvalRound", ROUND | {"models": {}}, "exactly one of matchLabels, names must be set", id="no models"),
     pytest.param("EvalRound", ROUND | {"tasks": TASKS | {"count": 0}}, "greater than or equal to 1", id="no tasks"),
@@ -59,6 +57,37 @@ BAD = [
         ROUND | {"tasks": TASKS | {"sources": [{}]}},
         "exactly one of bfcl, jsonl, huggingFace, stream",
         id="source",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"tasks": TASKS | {"seedFrom": {"block": 7, "secretDigest": "sha256:" + "0" * 64}}},
+        "exactly one of seed, seedFrom must be set",
+        id="two seeds",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"tasks": {k: v for k, v in TASKS.items() if k != "seed"}},
+        "exactly one of seed, seedFrom must be set",
+        id="no seed",
+    ),
+    pytest.param("EvalRound", ROUND | {"evaluation": {"scorer": "a/b"}}, "should match", id="scorer"),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"evaluation": {"scorer": "OfAPackage", "loss": {}}},
+        "loss belongs to scorer Loss",
+        id="loss parameters of a scorer of a package",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"evaluation": {"scorer": "Loss", "thinking": "On"}},
+        "thinking and maxThoughtTokens do not apply",
+        id="thinking with losses",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"evaluation": {"scorer": "Loss", "maxThoughtTokens": 9}},
+        "thinking and maxThoughtTokens do not apply",
+        id="length of thoughts with losses",
     ),
     pytest.param("EvalRound", {"models": {"names": ["a"]}}, "spec.tasks: Required value", id="tasks missing"),
     pytest.param("EvalRound", ROUND | {"workload": {"maxAttempts": 11}}, "less than or equal to 10", id="attempts"),
@@ -69,8 +98,73 @@ BAD = [
         "the rewardShare of all competitions must add up to 100",
         id="shares",
     ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"competitions": [COMPETITION | {"policy": "flat"}]},
+        "should match",
+        id="policy",
+    ),
     pytest.param("Validator", VALIDATOR | {"netuid": 70000}, "less than or equal to 65535", id="netuid"),
     pytest.param("Validator", VALIDATOR | {"chain": {"endpoints": ["http://x"]}}, "should match", id="not a websocket"),
+]
+
+"""What becomes a field of a Job, a pod or a request: refused as Kubernetes refuses it there."""
+KEYED = {"name": "bitagent-job-token", "key": "token"}
+LABEL_KEY = "a key must be a label key"
+
+
+def hub(**more: Any) -> dict[str, Any]:
+    return {"source": {"huggingFace": SOURCE["huggingFace"] | more}}
+
+
+def token(**more: Any) -> dict[str, Any]:
+    return hub(tokenSecretRef=KEYED | more)
+
+
+def workload(**more: Any) -> dict[str, Any]:
+    return ROUND | {"workload": more}
+
+
+def config_map(key: str) -> dict[str, Any]:
+    return ROUND | {"tasks": TASKS | {"sources": [{"jsonl": {"configMap": {"name": "tasks", "key": key}}}]}}
+
+
+NOT_FOR_KUBERNETES = [
+    *(
+        pytest.param("MinerModel", token(key=key), "should match", id=f"Secret key {key!r}")
+        for key in ("a/b", "..", ".", "..a", "a b", "a:b")
+    ),
+    pytest.param("MinerModel", token(name="bitagent-job-a..b"), "should match", id="Secret name with two dots"),
+    pytest.param("MinerModel", hub(repo="org/.."), "should match", id="repository that leaves its folder"),
+    pytest.param("MinerModel", hub(repo="org/."), "should match", id="repository that is its folder"),
+    pytest.param("EvalRound", config_map(".."), "should match", id="ConfigMap key"),
+    *(
+        pytest.param(
+            "EvalRound", ROUND | {"models": {"matchLabels": {key: "x"}}}, LABEL_KEY, id=f"selector key {key!r}"
+        )
+        for key in ("bad key!", "", "!x", "a,b", "a/b/c", "a..b/c", "/a", "A/a", "a" * 64, "a=b")
+    ),
+    *(
+        pytest.param("EvalRound", workload(nodeSelector={key: "x"}), LABEL_KEY, id=f"node selector key {key!r}")
+        for key in ("bad key", "-a", "a/")
+    ),
+    pytest.param("EvalRound", workload(nodeSelector={"a": "b c"}), "should match", id="node selector value"),
+    pytest.param(
+        "EvalRound",
+        workload(tolerations=[{"key": "gpu", "operator": "Exists", "value": "x"}]),
+        "operator Exists takes no value",
+        id="toleration Exists with a value",
+    ),
+    pytest.param("EvalRound", workload(tolerations=[{}]), "needs operator Exists", id="toleration without a key"),
+    pytest.param("EvalRound", workload(tolerations=[{"key": "a b"}]), "should match", id="key of a toleration"),
+    pytest.param(
+        "EvalRound", workload(tolerations=[{"key": "a", "effect": "Never"}]), "Unsupported value", id="effect"
+    ),
+    pytest.param("EvalRound", workload(runtimeClassName="a..b"), "should match", id="runtime class"),
+    pytest.param("EvalRound", workload(priorityClassName="a.-b"), "should match", id="priority class"),
+    pytest.param("EvalRound", workload(queueName="a..b"), "should match", id="queue"),
+    pytest.param("EvalRound", workload(resources={"memory": "16 Gi"}), "should match", id="quantity"),
+    pytest.param("EvalRound", ROUND | {"models": {"names": ["a..b"]}}, "should match", id="name of a model"),
 ]
 
 
@@ -81,10 +175,57 @@ def create(world: World, kind: str, name: str, spec: dict[str, Any]) -> dict[str
     return made
 
 
-@pytest.mark.parametrize(("kind", "spec", "message"), BAD)
+@pytest.mark.parametrize(("kind", "spec", "message"), [*BAD, *NOT_FOR_KUBERNETES])
 def test_bad_objects_are_refused(world: World, kind: str, spec: dict[str, Any], message: str) -> None:
     with pytest.raises(ApiError, match=message):
         create(world, kind, "bad", spec)
+
+
+def test_what_kubernetes_accepts_is_accepted(world: World) -> None:
+    create(world, "MinerModel", "llama-3.1-8b", token(key=".token_1-a"))
+    tolerations = [
+        {"operator": "Exists"},
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "pool", "value": "gpu"},
+        {"key": "pool"},
+    ]
+    selector = {"kubernetes.io/arch": "amd64", "a.b-c.d/E_f.g": "", "x": "y"}
+    spec = workload(tolerations=tolerations, nodeSelector=selector, queueName="team.a", priorityClassName="a.b")
+    made = create(world, "EvalRound", "round-1.2", spec | {"models": {"matchLabels": selector}})
+    assert made["spec"]["workload"]["nodeSelector"] == selector
+    create(world, "EvalRound", "named-2.0", ROUND | {"models": {"names": ["llama-3.1-8b"]}})
+
+
+def test_a_status_of_a_later_version_is_stored(world: World) -> None:
+    create(world, "EvalRound", "later", ROUND)
+    condition = {"type": "Paused", "status": "True", "reason": "NeverHeardOf", "severity": "Info"}
+    entry = {"model": "m", "state": "Paused", "reason": "NeverHeardOf", "engine": {"kernel": "x"}, "added": {"a": 1}}
+    status = {
+        "phase": "Paused",
+        "added": [1],
+        "results": [entry],
+        "conditions": [condition | {"lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    }
+    made = world.api.merge(world.path("evalrounds", "later/status") + "?fieldValidation=Strict", {"status": status})
+    assert made["status"]["added"] == [1]
+    assert made["status"]["results"][0] | entry | {"engine": {}} == made["status"]["results"][0] | {"engine": {}}
+    assert made["status"]["conditions"][0].items() >= condition.items()
+
+
+def test_names_of_packages_are_accepted(world: World) -> None:
+    model = create(world, "MinerModel", "named", {"source": SOURCE, "promptFormat": "OfAPackage"})
+    assert model["spec"]["promptFormat"] == "OfAPackage"
+    made = create(world, "EvalRound", "named", ROUND | {"evaluation": {"scorer": "OfAPackage"}})
+    assert made["spec"]["evaluation"]["scorer"] == "OfAPackage"
+    validator = create(
+        world, "Validator", "named", VALIDATOR | {"competitions": [COMPETITION | {"policy": "OfAPackage"}]}
+    )
+    assert validator["spec"]["competitions"][0]["policy"] == "OfAPackage"
+
+
+def test_scorer_loss_takes_its_parameters(world: World) -> None:
+    made = create(world, "EvalRound", "losses", ROUND | {"evaluation": {"scorer": "Loss", "loss": {"batches": 2}}})
+    assert made["spec"]["evaluation"]["loss"]["batches"] == 2
 
 
 @pytest.mark.parametrize(
@@ -107,6 +248,36 @@ def test_a_round_is_immutable_but_for_suspend(world: World) -> None:
         world.api.merge(path, {"spec": {"ttlSecondsAfterFinished": 5}})
 
 
+SEED_FROM: dict[str, Any] = {"block": 7, "secretDigest": "sha256:" + "0" * 64}
+PUBLISHED = {"blockHash": "0x" + "0" * 64, "secret": "0" * 64}
+SEEDED = ROUND | {"tasks": {k: v for k, v in TASKS.items() if k != "seed"} | {"seedFrom": SEED_FROM}}
+
+
+def test_a_seed_is_completed_once(world: World) -> None:
+    create(world, "EvalRound", "seeded", SEEDED)
+    path = world.path("evalrounds", "seeded")
+
+    def change(seed_from: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = world.api.merge(path, {"spec": {"tasks": {"seedFrom": seed_from}}})
+        return made
+
+    for half in PUBLISHED:
+        with pytest.raises(ApiError, match="blockHash and secret must be set together"):
+            change({half: PUBLISHED[half]})
+    with pytest.raises(ApiError, match="tasks is immutable"):
+        change({"block": 8})
+    made = change(PUBLISHED)
+    assert made["spec"]["tasks"]["seedFrom"] == SEED_FROM | PUBLISHED
+    assert change(PUBLISHED)["spec"] == made["spec"], "the same again, as after a kill"
+    for name, value in (("secret", "1" * 64), ("secret", None), ("blockHash", "0x" + "1" * 64)):
+        with pytest.raises(ApiError, match=r"immutable once it is set|must be set together"):
+            change({name: value})
+    with pytest.raises(ApiError, match="tasks is immutable"):
+        world.api.merge(path, {"spec": {"tasks": {"seedFrom": None, "seed": "1"}}})
+    with pytest.raises(ApiError, match="tasks is immutable"):
+        world.api.merge(path, {"spec": {"tasks": {"count": 11}}})
+
+
 def test_a_spec_cannot_be_changed_through_its_status(world: World) -> None:
     create(world, "MinerModel", "m", {"source": SOURCE})
     changed = {"spec": {"suspend": True}, "status": {"observedGeneration": 1}}
@@ -117,14 +288,15 @@ def test_a_spec_cannot_be_changed_through_its_status(world: World) -> None:
 def test_defaults_are_filled_in(world: World) -> None:
     made = create(world, "EvalRound", "defaults", copy.deepcopy(ROUND))
     assert made["spec"]["workload"]["parallelism"] == 8
-    assert made["spec"]["evaluation"] == {"promptFormat": "Auto", "maxTokens": 256, "scorer": "Bfcl"}
+    defaults = {"promptFormat": "Auto", "maxTokens": 256, "scorer": "Bfcl", "aggregate": "Mean"}
+    assert made["spec"]["evaluation"].items() >= defaults.items()
 
 
 EXPLAINED = [
     ("minermodels.spec.source.huggingFace.revision", "resolved to a commit once per round"),
-    ("evalrounds.spec.workload.parallelism", "parallelism is how many evaluation Jobs may exist unfinished at once"),
-    ("evalrounds.status.results.state", "state says how far it is"),
-    ("validators.spec.competitions.rewardShare", "all shares together are 100"),
+    ("evalrounds.spec.workload.parallelism", "parallelism is the maximum number of unfinished evaluation Jobs"),
+    ("evalrounds.status.results.state", "state of this model's evaluation"),
+    ("validators.spec.competitions.rewardShare", "all shares add up to 100"),
 ]
 
 

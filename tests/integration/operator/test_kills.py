@@ -22,11 +22,14 @@ def test_five_kills_change_nothing(world: World, outcomes: Outcomes) -> None:
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.05):
-            for job in world.all("jobs"):
-                labels = job["metadata"]["labels"]
-                work = labels.get("bitagent.io/key") or labels["bitagent.io/model"]
-                created.setdefault(work, set()).add(job["metadata"]["uid"])
+        version = "0"
+        while not stop.is_set():
+            for event in world.api.watch(world.path("jobs"), resource_version=version, seconds=1):
+                version, job = event["object"]["metadata"]["resourceVersion"], event["object"]
+                if event["type"] == "ADDED":
+                    labels = job["metadata"]["labels"]
+                    work = labels.get("bitagent.io/key") or labels["bitagent.io/model"]
+                    created.setdefault(work, set()).add(job["metadata"]["uid"])
 
     def script(pod: Obj, document: Obj) -> Exit | None:
         held = random.random() < 0.7  # pods take a while, each a different one
@@ -39,12 +42,13 @@ def test_five_kills_change_nothing(world: World, outcomes: Outcomes) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        for _ in range(KILLS):
+        for kill in range(KILLS):
             world.start_operator()
-            world.pause(random.uniform(1.2, 2.0))
+            world.until("it works", lambda kill=kill: world.log.read_text().count("in sync") > kill)
+            world.pause(random.uniform(0.1, 1.0))
             world.kill_operator()
         world.start_operator()
-        status = world.until_condition("evalrounds", "killed", "Complete", seconds=60)["status"]
+        status = world.until_condition("evalrounds", "killed", "Complete")["status"]
     finally:
         stop.set()
         watcher.join()

@@ -34,4 +34,4 @@ def test_pods_that_a_quota_refuses_are_reported(world: World) -> None:
         lambda: "describe job m-500-" in world.condition("minermodels", "m-500", "Fetched")["message"],
     )
     world.api.delete(world.path("resourcequotas", "none"))
-    world.until_condition("evalrounds", "empty", "Complete", seconds=90)
+    world.until_condition("evalrounds", "empty", "Complete")

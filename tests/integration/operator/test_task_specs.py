@@ -138,10 +138,10 @@ def test_models_and_wallets_keep_hotkeys_from_jobs(world: World) -> None:
 def test_the_job_has_labels_and_keys_that_the_spec_names_and_tells_what_it_did(
     operator: World, outcomes: Outcomes
 ) -> None:
-    told = "10 tasks from 2 sources; Rewrite changed 8 of 10 (2 value_lost)"
+    summary = "10 tasks from 2 sources; Rewrite changed 8 of 10 (2 value_lost)"
 
     def script(pod: Obj, document: Obj) -> Exit | None:
-        return outcomes.built(10, message=told) if document["kind"] == "TaskSet" else outcomes.usual(pod, document)
+        return outcomes.built(10, message=summary) if document["kind"] == "TaskSet" else outcomes.usual(pod, document)
 
     operator.kubelet.script = script
     operator.model("m-500")
@@ -154,5 +154,6 @@ def test_the_job_has_labels_and_keys_that_the_spec_names_and_tells_what_it_did(
     env = {e["name"]: e.get("valueFrom", e.get("value")) for e in pod["spec"]["containers"][0]["env"]}
     assert env["SOURCE_1_KEY"] == {"secretKeyRef": SECRET}
     assert env["HF_ENDPOINT"] == "https://huggingface.co"
-    assert next(c["message"] for c in status["conditions"] if c["type"] == "TasksReady") == told
-    assert operator.until("event", lambda: operator.told("TaskSetBuilt")) == [f"{told}; {status['taskSet']['digest']}"]
+    assert next(c["message"] for c in status["conditions"] if c["type"] == "TasksReady") == summary
+    messages = operator.until("event", lambda: operator.events_of("TaskSetBuilt"))
+    assert messages == [f"{summary}; {status['taskSet']['digest']}"]

@@ -66,13 +66,13 @@ def test_a_refused_deployment_is_reported_and_made_later(operator: World) -> Non
     operator.api.create(operator.path("resourcequotas"), quota)
     operator.until("quota in force", lambda: operator.get("resourcequotas", "none")["status"]["hard"])
     validator(operator)
-    told = operator.until("the refusal is told", lambda: operator.told("ValidatorNotRunning"))
-    assert "exceeded quota" in told[0]
+    messages = operator.until("the refusal is reported", lambda: operator.events_of("ValidatorNotRunning"))
+    assert "exceeded quota" in messages[0]
     deployed = operator.condition("validators", "main", "Deployed")
     assert (deployed["status"], deployed["reason"]) == ("False", "InfrastructureFault")
     assert "exceeded quota" in deployed["message"]
     operator.api.delete(operator.path("resourcequotas", "none"))
-    operator.until("Deployment", lambda: operator.get("deployments", NAME), seconds=90)
+    operator.until("Deployment", lambda: operator.get("deployments", NAME))
 
 
 def test_deployed_follows_the_pod(operator: World) -> None:

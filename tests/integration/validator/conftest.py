@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,23 +21,22 @@ from typing import Any
 import bittensor
 import pytest
 
-from bitagent_crds.generate import KINDS
-from bitagent_crds.schema import API_VERSION, manifest
+from bitagent_crds.schema import API_VERSION
 from bitagent_local.chain import keys
-from bitagent_local.cluster.api import ApiError
-from bitagent_local.cluster.control_plane import ControlPlane, control_plane
-from bitagent_operator.rbac import validator_rules
+from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_operator.manifests.rbac import validator_rules
 
 Obj = dict[str, Any]
 
 NETUID = 20
 SECONDS_PER_BLOCK = 0.25
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "rbac.authorization.k8s.io/v1"
 NUMBERS = count(1)
+PORTS = re.compile(r"ws port (?P<ws>\d+), admin on http port (?P<admin>\d+)")
+"""The ports that the chain chose, in its log."""
 
 
-def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 20.0) -> Any:
+def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 60.0) -> Any:
     """The first truthy answer of the probe."""
     deadline = time.monotonic() + seconds
     while not (answer := probe()):
@@ -62,30 +62,6 @@ def _eventually() -> Callable[..., Any]:
 def _free_port() -> Callable[[], int]:
     """Find a port to listen on."""
     return free_port
-
-
-@pytest.fixture(scope="session")
-def plane() -> Iterator[ControlPlane]:
-    """One API server for all tests; each works in a namespace of its own."""
-    with control_plane() as running:
-        for kind in KINDS:
-            running.api.create(CRDS, manifest(kind))
-
-        def served() -> bool:
-            names = [f"{CRDS}/{kind.crd.plural}.bitagent.io" for kind in KINDS]
-            conditions = [c for name in names for c in running.api.get(name).get("status", {}).get("conditions") or []]
-            return sum(c["type"] == "Established" and c["status"] == "True" for c in conditions) == len(KINDS)
-
-        eventually(served, what="the API server has taken the three kinds")
-        eventually(lambda: _lists(running), what="the API server serves the three kinds")
-        yield running
-
-
-def _lists(plane: ControlPlane) -> bool:
-    try:
-        return all("items" in plane.api.get(f"/apis/{API_VERSION}/{kind.crd.plural}") for kind in KINDS)
-    except ApiError:
-        return False
 
 
 @dataclass
@@ -138,26 +114,18 @@ def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
             rules = {"weights_rate_limit": 4, "min_allowed_weights": 1, **hyperparameters}
             seed = tmp_path / f"seed-{next(NUMBERS)}.json"
             seed.write_text(json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules}))
-            port, admin = free_port(), free_port()
             command = [sys.executable, "-m", "bitagent_local.chain", "serve", "--host", "127.0.0.1"]
-            command += ["--port", str(port), "--admin-port", str(admin), "--seed-file", str(seed)]
+            command += ["--port", "0", "--admin-port", "0", "--seed-file", str(seed)]
             command += ["--seconds-per-block", str(SECONDS_PER_BLOCK)]
-            log = stack.enter_context((tmp_path / f"chain-{port}.log").open("wb"))
-            process = subprocess.Popen(command, stderr=log)
+            log = seed.with_name(f"chain-{seed.stem}.log")
+            with log.open("wb") as stderr:
+                process = subprocess.Popen(command, stderr=stderr)
             stack.callback(process.wait)
             stack.callback(process.kill)
-            chain = Chain(process, port, admin)
-            eventually(lambda: _answers(chain), what="the chain answers")
-            return chain
+            found = eventually(lambda: PORTS.search(log.read_text()), what="the chain listens")
+            return Chain(process, int(found["ws"]), int(found["admin"]))
 
         yield start
-
-
-def _answers(chain: Chain) -> bool:
-    try:
-        return bool(chain.state()["block"])
-    except OSError:
-        return False
 
 
 @dataclass
@@ -192,12 +160,28 @@ class World:
         items = self.plane.api.get(self.at("evalrounds"))["items"]
         return sorted(items, key=lambda r: int(r["metadata"]["labels"]["bitagent.io/epoch"]))
 
-    def wait_round(self, number: int = 1, *, seconds: float = 20.0) -> Obj:
-        rounds = eventually(
-            lambda: r if len(r := self.rounds()) >= number else None, what=f"round {number} is created", seconds=seconds
-        )
+    def wait_round(self, number: int = 1) -> Obj:
+        rounds = eventually(lambda: r if len(r := self.rounds()) >= number else None, what=f"round {number} is created")
         last: Obj = rounds[number - 1]
         return last
+
+    def freeze(self, round_: Obj) -> None:
+        """Be the operator: freeze a round's set, and fix its models."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        entry = {"state": "Pending", "reason": "WaitingForTasks", "commit": "c" * 40}
+        results = [entry | {"model": name, "repo": f"{name}/model"} for name in ("a", "b", "c", "d")]
+        body = {"status": {"startedAt": now, "results": results, "conditions": []}}
+        self.plane.api.merge(self.at("evalrounds", round_["metadata"]["name"]) + "/status", body)
+
+    def wait_seed(self, round_: Obj) -> Obj:
+        """What the round knows about its seed once that is published."""
+
+        def published() -> Obj | None:
+            found: Obj = self.plane.api.get(self.at("evalrounds", round_["metadata"]["name"]))["spec"]["tasks"]
+            return found["seedFrom"] if "secret" in found["seedFrom"] else None
+
+        seed_from: Obj = eventually(published, what="the seed is published")
+        return seed_from
 
     def report(self, round_: Obj, *, condition: str, results: list[Obj] = []) -> None:  # noqa: B006 - read only
         """Be the operator: write a round's status."""
@@ -212,13 +196,24 @@ class World:
         ]
         self.report(round_, condition="Complete", results=results)
 
-    def start(self, identity: str = "pod-1", *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a validator process."""
+    def start(self, identity: str = "pod-1", *arguments: str, packages: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start a validator process; `packages` is a folder of further installed packages."""
         log = (self.folder / f"{identity}-{len(self.processes)}.log").open("wb")
-        command = [sys.executable, "-m", "bitagent_validator", "run", "--name", "val", "--namespace", self.namespace]
+        command = [
+            sys.executable,
+            "-m",
+            "bitagent_validator.main",
+            "run",
+            "--name",
+            "val",
+            "--namespace",
+            self.namespace,
+        ]
         command += ["--hotkey-file", str(self.folder / "hotkey"), "--identity", identity, "--log-format", "text"]
-        command += ["--health-port", str(free_port()), "--metrics-port", str(free_port()), *arguments]
+        command += ["--health-port", "0", "--metrics-port", "0", *arguments]
         environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
+        if packages:
+            environment["PYTHONPATH"] = str(packages)
         environment.pop("KUBERNETES_SERVICE_HOST", None)
         process = subprocess.Popen(command, stderr=log, env=environment)
         self.processes.append(process)

@@ -14,8 +14,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_local.chain import keys
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.follower import Down, Follower, Up
-from bitagent_validator.weights.messages import Outcome, Request
-from bitagent_validator.weights.submission import submit
+from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, submit
 
 pytestmark = pytest.mark.integration
 
@@ -24,27 +23,27 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def request_for(tmp_path: Path) -> Callable[..., Request]:
-    def make(chain: Any, uri: str = "//Validator", **changes: Any) -> Request:
+def request_for(tmp_path: Path) -> Callable[..., SubmissionRequest]:
+    def make(chain: Any, uri: str = "//Validator", **changes: Any) -> SubmissionRequest:
         path = tmp_path / "hotkey"
         path.write_bytes(keys.keyfile(uri))
         plain = {"netuid": 20, "weights": {1: 65535, 2: 30000}, "version_key": 0, "era_blocks": 32}
         facts = {"endpoint": chain.endpoint, "hotkey_file": path, "hotkey": keys.address(uri)}
-        return Request(**(plain | facts | changes))
+        return SubmissionRequest(**(plain | facts | changes))
 
     return make
 
 
-async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., Request]) -> None:
+async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., SubmissionRequest]) -> None:
     chain = start_chain()
     result = await submit(request_for(chain), timeout_seconds=60)
     (setting,) = chain.settings()
-    assert (result.outcome, result.extrinsic) == (Outcome.INCLUDED, f"{setting['block']}-0001")
+    assert (result.outcome, result.extrinsic) == (SubmissionOutcome.INCLUDED, f"{setting['block']}-0001")
     assert chain.weights() == {keys.address("//a"): 65535, keys.address("//b"): 30000}
     async with connect(chain.endpoint) as connection:
         block = await connection.finalized()
         subnet = await connection.subnet(20, hotkey=ME, block=block)
-        assert subnet.row == chain.weights()
+        assert subnet.weights == chain.weights()
         assert subnet.me is not None
         assert subnet.me.last_update == setting["block"]
         assert await connection.weights_extrinsic(setting["block"], hotkey=ME) == result.extrinsic
@@ -59,31 +58,31 @@ async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., 
     ("chain", "changes", "code"),
     [
         pytest.param({"permit": False}, {}, "not_authorized", id="no permit"),
-        pytest.param({}, {"uri": "//Stranger"}, "not_registered", id="not registered"),
+        pytest.param({}, {"uri": "//Unregistered"}, "not_registered", id="not registered"),
         pytest.param({"weights_version": 9}, {}, "invalid_argument", id="version key too low"),
         pytest.param({}, {"endpoint": "ws://127.0.0.1:9"}, "", id="no chain"),
         pytest.param({}, {"hotkey": keys.address("//Other")}, "", id="another key in the file"),
     ],
 )
 async def test_what_is_certainly_refused(
-    start_chain: Start, request_for: Callable[..., Request], chain: Any, changes: Any, code: str
+    start_chain: Start, request_for: Callable[..., SubmissionRequest], chain: Any, changes: Any, code: str
 ) -> None:
     running = start_chain(**chain)
     result = await submit(request_for(running, **changes), timeout_seconds=60)
-    assert (result.outcome, result.code) == (Outcome.REFUSED, code)
+    assert (result.outcome, result.code) == (SubmissionOutcome.REFUSED, code)
     assert result.message
     assert running.weights() == {}
 
 
-async def test_rate_limit_is_certain(start_chain: Start, request_for: Callable[..., Request]) -> None:
+async def test_rate_limit_is_certain(start_chain: Start, request_for: Callable[..., SubmissionRequest]) -> None:
     chain = start_chain(weights_rate_limit=1000)
-    assert (await submit(request_for(chain), timeout_seconds=60)).outcome is Outcome.INCLUDED
+    assert (await submit(request_for(chain), timeout_seconds=60)).outcome is SubmissionOutcome.INCLUDED
     result = await submit(request_for(chain), timeout_seconds=60)
-    assert (result.outcome, result.code) == (Outcome.REFUSED, "rate_limited")
+    assert (result.outcome, result.code) == (SubmissionOutcome.REFUSED, "rate_limited")
 
 
 async def test_a_connection_that_breaks_leaves_it_open(
-    start_chain: Start, request_for: Callable[..., Request], eventually: Callable[..., Any]
+    start_chain: Start, request_for: Callable[..., SubmissionRequest], eventually: Callable[..., Any]
 ) -> None:
     chain = start_chain()
     chain.post("faults", stall_finality=True)
@@ -91,18 +90,18 @@ async def test_a_connection_that_breaks_leaves_it_open(
     await asyncio.to_thread(eventually, chain.settings, what="the extrinsic is in a block that is not final")
     await asyncio.to_thread(chain.post, "faults", drop_connections=10)
     result = await task
-    assert result.outcome is Outcome.UNKNOWN
+    assert result.outcome is SubmissionOutcome.UNKNOWN
     assert chain.weights(), "it was on the chain all the time"
 
 
-async def test_sealed_weights_are_committed(start_chain: Start, request_for: Callable[..., Request]) -> None:
+async def test_sealed_weights_are_committed(start_chain: Start, request_for: Callable[..., SubmissionRequest]) -> None:
     chain = start_chain(commit_reveal_weights_enabled=True)
     result = await submit(request_for(chain), timeout_seconds=60)
-    assert result.outcome is Outcome.INCLUDED
+    assert result.outcome is SubmissionOutcome.INCLUDED
     assert [s["call"] for s in chain.settings()] == ["SubtensorModule.commit_timelocked_mechanism_weights"]
     async with connect(chain.endpoint) as connection:
         subnet = await connection.subnet(20, hotkey=ME, block=await connection.finalized())
-        assert subnet.row == {}
+        assert subnet.weights == {}
         assert subnet.me is not None
         assert subnet.me.last_update == chain.settings()[0]["block"]
 
@@ -153,6 +152,6 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
     async with following("ws://127.0.0.1:9", chain.endpoint) as (follower, until):
         await until(lambda s: isinstance(s, Up))
         broken = follower.state.connection  # type: ignore[union-attr]
-        follower.give_up(broken, why="it lies")
+        follower.mark_unusable(broken, why="it lies")
         assert (await until(lambda s: isinstance(s, Down))).message == "it lies"
         await until(lambda s: isinstance(s, Up) and s.connection is not broken)

@@ -6,10 +6,12 @@ import math
 import signal
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bitagent_crds.seeds import SeedFrom
 from bitagent_local.chain import keys
 
 pytestmark = pytest.mark.integration
@@ -18,21 +20,25 @@ SCORES = {"a": "0.800000", "b": "0.400000", "c": "0.000000"}
 
 
 def by_hand(scores: dict[str, str]) -> dict[str, int]:
-    """The row that the BitAgent policy gives, as the chain stores it."""
-    raised = {keys.address(f"//{name}"): math.exp(5 * float(score)) for name, score in scores.items()}
-    return {hotkey: round(value / max(raised.values()) * 65535) for hotkey, value in raised.items()}
+    """The row that the BitAgent policy gives, as the chain stores it; a score of 0 earns nothing."""
+    raised = {keys.address(f"//{name}"): math.exp(5 * float(score)) - 1 for name, score in scores.items()}
+    return {hotkey: round(value / max(raised.values()) * 65535) for hotkey, value in raised.items() if value}
 
 
 def test_weights_follow_a_complete_round(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
-    world = start_world(competition={"schedule": {"everyBlocks": 40, "offset": 3}})
+    world = start_world(competition={"schedule": {"everyBlocks": 80, "offset": 3}})
     world.start()
 
     first = world.wait_round()
     epoch = int(first["metadata"]["labels"]["bitagent.io/epoch"])
     assert first["metadata"]["name"] == f"val-fc-{epoch}"
     assert first["metadata"]["ownerReferences"][0]["uid"] == world.validator()["metadata"]["uid"]
-    assert first["spec"]["tasks"]["seed"] == world.chain.block_hash(epoch * 40 + 3)
-    eventually(lambda: world.condition("RoundCurrent") == ("True", "RoundInProgress"), what="the round is reported")
+    assert set(first["spec"]["tasks"]["seedFrom"]) == {"block", "secretDigest"}
+    world.freeze(first)
+    seed_from = world.wait_seed(first)
+    assert seed_from["blockHash"] == world.chain.block_hash(seed_from["block"])
+    assert SeedFrom.model_validate(seed_from).seed().startswith("0x")
+    eventually(lambda: world.condition("RoundCurrent")[1] == "RoundInProgress", what="its progress is reported")
     assert world.condition("ChainConnected") == ("True", "Connected")
     assert world.condition("Registered") == ("True", "Registered")
     assert world.condition("Permitted") == ("True", "PermitHeld")
@@ -45,14 +51,15 @@ def test_weights_follow_a_complete_round(start_world: Callable[..., Any], eventu
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="they are reported")
     status = world.validator()["status"]
     assert status["lastWeights"]["rounds"] == [f"val-fc-{epoch}"]
-    assert status["lastWeights"]["hotkeys"] == 3
+    assert status["lastWeights"]["hotkeys"] == 2
+    assert status["unpaid"] == [{"competition": "fc", "hotkey": keys.address("//c"), "reason": "AtBaseline"}]
     assert status["lastWeights"]["extrinsic"] == f"{status['lastWeights']['block']}-0001"
     assert math.isclose(sum(float(w["weight"]) for w in status["weights"]), 1, abs_tol=1e-5)
     assert status["weights"][0]["hotkey"] == keys.address("//a")
 
     second = world.wait_round(2)
     assert second["metadata"]["labels"]["bitagent.io/epoch"] == str(epoch + 1)
-    assert second["spec"]["tasks"]["seed"] == world.chain.block_hash((epoch + 1) * 40 + 3)
+    assert second["spec"]["tasks"]["seedFrom"]["secretDigest"] != seed_from["secretDigest"]
     assert len(world.chain.settings()) == 1, "unchanged weights are not set again"
     events = world.plane.api.get(world.at("events", group="api/v1"))["items"]
     assert [e["reason"] for e in events].count("WeightsSet") == 1
@@ -72,7 +79,7 @@ def test_killed_before_the_weights(start_world: Callable[..., Any], eventually: 
 
 
 def test_killed_while_submitting(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
-    """The extrinsic is in a block, nobody has heard of it, and the pod is gone."""
+    """The extrinsic is in a block that is not final, and the pod that sent it is gone."""
     world = start_world()
     process = world.start()
     round_ = world.wait_round()
@@ -114,7 +121,8 @@ def test_a_record_that_is_deleted_by_hand_costs_nothing(
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="the first weights are set")
     world.plane.api.delete(world.at("configmaps", "val-scores", group="api/v1"))
     world.complete(world.wait_round(2), SCORES | {"b": "0.900000"})
-    expected = by_hand(SCORES | {"b": "0.900000"})
+    # The mean of both rounds, the first of which is read again from its EvalRound.
+    expected = by_hand(SCORES | {"b": "0.650000"})
     eventually(lambda: world.chain.weights() == expected, what="the second round's weights are set")
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="and reported")
     assert process.poll() is None
@@ -123,7 +131,7 @@ def test_a_record_that_is_deleted_by_hand_costs_nothing(
     assert world.chain.state()["genesis_hash"] in held["data"]["state.json"]
 
 
-def test_failed_round_pays_nobody(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
+def test_a_failed_round_gives_no_weights(start_world: Callable[..., Any], eventually: Callable[..., Any]) -> None:
     world = start_world()
     world.start()
     results = [{"model": "a", "state": "Succeeded", "reason": "Evaluated", "score": "0.900000"}]
@@ -145,7 +153,7 @@ def test_one_pod_acts(start_world: Callable[..., Any], eventually: Callable[...,
     assert len(world.chain.settings()) == 1
     assert (first.poll(), second.poll(), world.holder()) == (None, None, "pod-1")
     assert world.stop(first, signal.SIGTERM) == 0
-    eventually(lambda: world.holder() == "pod-2", what="the second pod takes over from one that said goodbye")
+    eventually(lambda: world.holder() == "pod-2", what="the second pod holds the lease that the first one released")
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="and finds the weights set")
     assert len(world.chain.settings()) == 1
 
@@ -164,7 +172,7 @@ def test_dropped_connections_cost_nothing(start_world: Callable[..., Any], event
 def test_another_chain_is_refused(
     start_world: Callable[..., Any], start_chain: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """The second endpoint is of another chain: its blocks, neurons and rules are not those that the scores are about."""
+    """The second endpoint is of another chain, whose blocks, neurons and rules the scores are not about."""
     world, other = start_world(), start_chain(weights_rate_limit=5)
     endpoints = [world.chain.endpoint, other.endpoint]
     world.plane.api.merge(world.at("validators", "val"), {"spec": {"chain": {"endpoints": endpoints}}})
@@ -202,6 +210,23 @@ def test_nothing_is_sent_that_the_chain_would_refuse(
     eventually(lambda: world.validator().get("status", {}).get("weights"), what="weights are computed")
     eventually(lambda: world.condition(condition) == ("False", reason), what=f"{condition} is False for {reason}")
     assert world.chain.settings() == []
+
+
+def test_a_policy_of_an_installed_package(
+    start_world: Callable[..., Any], eventually: Callable[..., Any], example_plugin_folder: Path
+) -> None:
+    """The image lacks the package at first."""
+    world = start_world(competition={"policy": "EqualShares"})
+    process = world.start()
+    world.complete(world.wait_round(), SCORES)
+    eventually(lambda: world.condition("WeightsCurrent") == ("False", "PolicyUnavailable"), what="it is reported")
+    assert "known policies: BitAgent" in world.validator()["status"]["message"]
+    world.chain.wait_blocks(8)
+    assert (world.chain.settings(), process.poll()) == ([], None)
+    world.stop(process)
+    world.start(packages=example_plugin_folder)
+    eventually(world.chain.weights, what="weights are on the chain")
+    assert world.chain.weights() == {keys.address("//a"): 65535, keys.address("//b"): 65535}
 
 
 def test_probes_and_metrics(start_world: Callable[..., Any], eventually: Callable[..., Any], free_port: Any) -> None:

@@ -98,7 +98,7 @@ def _pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
 
 @pytest.fixture
 def unrestricted() -> Callable[[tuple[Object, ...]], list[str]]:
-    """Function: what in these objects' pods the restricted Pod Security standard, or our own rules above it, would refuse."""
+    """Function: violations of restricted Pod Security, and of our stricter rules, in these objects' pods."""
 
     def faults(objects: tuple[Object, ...]) -> Iterator[str]:
         pods = list(_pods(objects))

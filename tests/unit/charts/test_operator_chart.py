@@ -1,4 +1,4 @@
-"""The operator's chart: what it renders from which values, what its pods may do and reach, and which values it refuses."""
+"""The operator's chart: rendered objects, permissions and network of its pods, and refused values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bitagent_operator import config, naming, rbac
+from bitagent_crds.generate import KINDS
+from bitagent_crds.names import Component, Egress
+from bitagent_crds.schema import manifest
+from bitagent_operator import config, naming
+from bitagent_operator.manifests import rbac
 
 LOCAL = "examples/demo/values-local.yaml"
 MADE_BY_OPERATOR = {"app.kubernetes.io/managed-by": "bitagent-operator"}
@@ -74,10 +78,8 @@ class TestPermissions:
 
 
 class TestDefinitions:
-    def test_are_the_contract(self, default: Any, root: Path) -> None:
-        contract = {
-            d["metadata"]["name"]: d for d in map(yaml.safe_load, (p.read_text() for p in root.glob("crds/*.yaml")))
-        }
+    def test_are_the_contract(self, default: Any) -> None:
+        contract = {d["metadata"]["name"]: d for d in map(manifest, KINDS)}
         rendered = {d["metadata"]["name"]: d for d in default.all("CustomResourceDefinition")}
         assert len(contract) == 3
         assert {name: d["spec"] for name, d in rendered.items()} == {name: d["spec"] for name, d in contract.items()}
@@ -183,11 +185,11 @@ class TestNetworkPolicies:
         assert found["spec"]["policyTypes"] == ["Ingress", "Egress"]
         return found["spec"]
 
-    @pytest.mark.parametrize("component", list(naming.Component))
+    @pytest.mark.parametrize("component", list(Component))
     def test_every_kind_of_pod_that_the_operator_makes_is_selected_once(
-        self, default: Any, component: naming.Component
+        self, default: Any, component: Component
     ) -> None:
-        labels = naming.labels(component).items()
+        labels = naming.labels(component, {}).items()
         selectors = [p["spec"]["podSelector"]["matchLabels"].items() for p in default.all("NetworkPolicy")]
         assert len([s for s in selectors if s <= labels]) == 1
 
@@ -195,24 +197,24 @@ class TestNetworkPolicies:
     def test_nothing_in_nothing_out(self, default: Any, component: str) -> None:
         assert set(self.policy(default, component)) == {"podSelector", "policyTypes"}
 
-    def allowed(self, rendered: Any, *places: naming.Egress) -> list[Any]:
+    def allowed(self, rendered: Any, *places: Egress) -> list[Any]:
         """Egress rules that hold for a task-set pod with these labels, of all policies together."""
-        labels = naming.labels(naming.Component.TASK_SET) | {place.value: "true" for place in places}
+        labels = naming.labels(Component.TASK_SET, {}) | {place.value: "true" for place in places}
         specs = [p["spec"] for p in rendered.all("NetworkPolicy")]
         mine = [s for s in specs if s["podSelector"]["matchLabels"].items() <= labels.items()]
         assert {"Ingress", "Egress"} in [set(s["policyTypes"]) for s in mine]
         assert all("ingress" not in s for s in mine)
         return [rule for s in mine for rule in s.get("egress", [])]
 
-    @pytest.mark.parametrize("place", list(naming.Egress))
-    def test_a_label_adds_name_servers_and_one_place(self, default: Any, root: Path, place: naming.Egress) -> None:
+    @pytest.mark.parametrize("place", list(Egress))
+    def test_a_label_adds_name_servers_and_one_place(self, default: Any, root: Path, place: Egress) -> None:
         dns, rule = self.allowed(default, place)
         assert {p["port"] for p in dns["ports"]} == {53}
         values = yaml.safe_load((root / "charts/bitagent-operator/values.yaml").read_text())
         assert [rule] == values["networkPolicy"][place.value.removeprefix("bitagent.io/egress-")]
 
     def test_labels_add_up(self, default: Any) -> None:
-        assert len(self.allowed(default, *naming.Egress)) == 2 * len(naming.Egress)
+        assert len(self.allowed(default, *Egress)) == 2 * len(Egress)
 
     @pytest.mark.parametrize(
         "address",
@@ -223,13 +225,13 @@ class TestNetworkPolicies:
         ],
     )  # fmt: skip
     def test_an_address_of_the_authors_choice_is_not_private(self, default: Any, address: str) -> None:
-        _, web = self.allowed(default, naming.Egress.WEB)
+        _, web = self.allowed(default, Egress.WEB)
         (block,) = [peer["ipBlock"] for peer in web["to"]]
         assert any(ip_address(address) in ip_network(net) for net in block["except"])
 
     @pytest.mark.parametrize("address", ["8.8.8.8", "104.18.0.1", "199.232.1.1", "223.255.255.254"])
     def test_a_public_address_may_be_named(self, default: Any, address: str) -> None:
-        _, web = self.allowed(default, naming.Egress.WEB)
+        _, web = self.allowed(default, Egress.WEB)
         (block,) = [peer["ipBlock"] for peer in web["to"]]
         assert not any(ip_address(address) in ip_network(net) for net in block["except"])
         assert {p["port"] for p in web["ports"]} == {80, 443}
@@ -237,7 +239,7 @@ class TestNetworkPolicies:
     @pytest.mark.parametrize("place", ["hub", "web", "rewriter"])
     def test_no_rules_no_way_out(self, helm: Any, place: str) -> None:
         rendered = helm.render({"networkPolicy": {place: []}})
-        assert self.allowed(rendered, naming.Egress(f"bitagent.io/egress-{place}")) == []
+        assert self.allowed(rendered, Egress(f"bitagent.io/egress-{place}")) == []
 
     def test_fetch_reaches_name_servers_and_public_https_only(self, default: Any) -> None:
         spec = self.policy(default, "fetch")

@@ -1,7 +1,10 @@
-"""The rewriter, for clusters and for the local world: reached by the task-set pods that need it, and by nobody else."""
+"""The rewriter, for clusters and for the local node: only task-set pods that need it may connect to it."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,15 +12,35 @@ from typing import Any
 import pytest
 import yaml
 
+from bitagent_crds.names import Component, Egress
 from bitagent_operator import naming
 
-FILES = ["examples/rewriter/rewriter.yaml", "local/manifests/rewriter.yaml"]
-ASKS = naming.labels(naming.Component.TASK_SET) | {naming.Egress.REWRITER.value: "true"}
+LOCAL = "local/manifests/rewriter"
+FOLDERS = ["examples/rewriter", LOCAL]
+ASKS = naming.labels(Component.TASK_SET, {}) | {Egress.REWRITER.value: "true"}
 
 
-@pytest.fixture(params=FILES)
-def objects(request: pytest.FixtureRequest, root: Path) -> dict[str, dict[str, Any]]:
-    return {o["kind"]: o for o in yaml.safe_load_all((root / request.param).read_text()) if o}
+@pytest.fixture(scope="session")
+def render() -> Callable[[Path], dict[str, dict[str, Any]]]:
+    """Function: the objects of a folder by kind, as kustomize renders them."""
+    cache = Path(os.environ.get("BITAGENT_CACHE", Path.home() / ".cache/bitagent"))
+    kubectl = shutil.which("kubectl", path=str(cache / "bin")) or shutil.which("kubectl")
+    if kubectl is None:
+        pytest.fail(f"there is no kubectl on PATH or in {cache}/bin: run 'make toolchain'")
+
+    def kustomize(folder: Path) -> dict[str, dict[str, Any]]:
+        done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return {o["kind"]: o for o in yaml.safe_load_all(done.stdout)}
+
+    return kustomize
+
+
+@pytest.fixture(params=FOLDERS)
+def objects(
+    request: pytest.FixtureRequest, root: Path, render: Callable[[Path], dict[str, dict[str, Any]]]
+) -> dict[str, dict[str, Any]]:
+    return render(root / request.param)
 
 
 def container(objects: dict[str, Any]) -> dict[str, Any]:
@@ -52,8 +75,8 @@ def test_only_task_set_pods_with_a_rewrite_come_in(objects: dict[str, Any]) -> N
     ((peer,),) = [rule["from"] for rule in spec["ingress"]]
     wanted = peer["podSelector"]["matchLabels"].items()
     assert wanted <= ASKS.items()
-    for component in naming.Component:
-        assert not wanted <= naming.labels(component).items()
+    for component in Component:
+        assert not wanted <= naming.labels(component, {}).items()
 
 
 def test_the_service_is_the_address_in_the_round(objects: dict[str, Any], root: Path) -> None:
@@ -66,13 +89,10 @@ def test_the_service_is_the_address_in_the_round(objects: dict[str, Any], root: 
     assert (rewrite["url"], rewrite["model"]) == (address, options(objects)["served-model-name"])
 
 
-def test_the_local_one_has_no_way_out(root: Path) -> None:
-    (policy,) = [
-        o
-        for o in yaml.safe_load_all((root / "local/manifests/rewriter.yaml").read_text())
-        if o["kind"] == "NetworkPolicy"
-    ]
-    assert "egress" not in policy["spec"]
+def test_the_local_one_has_no_egress(root: Path, render: Callable[[Path], dict[str, dict[str, Any]]]) -> None:
+    example, local = render(root / "examples/rewriter"), render(root / LOCAL)
+    assert "egress" in example["NetworkPolicy"]["spec"]
+    assert "egress" not in local["NetworkPolicy"]["spec"]
 
 
 def test_ports_of_probes_and_server_agree(objects: dict[str, Any]) -> None:

@@ -27,11 +27,6 @@ def test_generated_files_follow_from_their_sources(sync: ModuleType, capsys: pyt
     assert sync.main(["--check"]) == 0, capsys.readouterr().err
 
 
-def test_copies_are_byte_for_byte(root: Path) -> None:
-    copies = {p.name: p.read_bytes() for p in root.glob("charts/bitagent-operator/files/crds/*")}
-    assert copies == {p.name: p.read_bytes() for p in root.glob("crds/*.yaml")}
-
-
 @pytest.mark.parametrize("chart", ["bitagent-operator", "bitagent-validator"])
 def test_values_are_short(root: Path, chart: str) -> None:
     assert len((root / "charts" / chart / "values.yaml").read_text().splitlines()) < 300

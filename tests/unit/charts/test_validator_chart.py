@@ -85,7 +85,7 @@ COMPETITION: dict[str, Any] = {
         ({"netuids": 1}, "'netuids' not allowed"),
         ({"competitions": []}, "/competitions"),
         ({"competitions": [{**COMPETITION, "rewardshare": 100}]}, "'rewardshare' not allowed"),
-        ({"competitions": [{**COMPETITION, "policy": "Winner"}]}, "/competitions/0/policy"),
+        ({"competitions": [{**COMPETITION, "policy": "winner-takes-all"}]}, "/competitions/0/policy"),
         ({"competitions": [{**COMPETITION, "round": {**COMPETITION["round"], "seed": "1"}}]}, "'seed' not allowed"),
         ({"chain": {"endpoints": ["https://node"]}}, "/chain/endpoints/0"),
         ({"wallet": {"coldkey": "x"}}, "'coldkey' not allowed"),

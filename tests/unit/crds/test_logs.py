@@ -6,7 +6,10 @@ import json
 import logging
 import sys
 
-from bitagent_crds.logs import JsonFormatter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitagent_crds.logs import JsonFormatter, TextFormatter
 
 
 def record(message: str, *args: object, failed: bool = False) -> logging.LogRecord:
@@ -30,3 +33,10 @@ def test_a_record_is_one_line_of_json() -> None:
 
 def test_an_exception_comes_with_its_traceback() -> None:
     assert "ValueError: broken" in json.loads(JsonFormatter().format(record("failed", failed=True)))["traceback"]
+
+
+@given(st.text(st.characters(codec=None)))
+def test_no_message_reaches_a_log_with_control_characters(text: str) -> None:
+    for formatter in (JsonFormatter(), TextFormatter("%(message)s")):
+        line = formatter.format(record("%s", text, failed=True))
+        assert line.replace("\n", "").replace("\t", "").isprintable()

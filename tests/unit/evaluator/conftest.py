@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bitagent_crds.evaluation import Scorer
-from bitagent_crds.fields import PromptFormat
-from bitagent_crds.minermodel import Engine
+from bitagent_crds.evaluation import Aggregation, BuiltinScorer, RunSpec, ScorerName
+from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response, Verdict
-from bitagent_evaluator.runs.journal import Started
-from bitagent_evaluator.runs.results import Provenance, write_results
+from bitagent_crds.task_set import Baseline
+from bitagent_evaluator.evaluation.journal import Started
+from bitagent_evaluator.evaluation.results import Provenance, write_results
 from bitagent_evaluator.scoring import aggregate
 from bitagent_local.hub.answers import Hub
-from bitagent_local.hub.faults import FaultRequest
+from bitagent_local.hub.faults import HubFaultRequest
 from bitagent_local.hub.server import HubServer
 
 MODELS = Path(__file__).resolve().parents[3] / "local" / "models"
@@ -68,6 +69,15 @@ def safetensors(header: Header, data: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
+@pytest.fixture(autouse=True)
+def _log_levels_as_before() -> Iterator[None]:
+    """Restore the level that a verb of the command line sets for the whole process."""
+    log = logging.getLogger("bitagent_evaluator")
+    level = log.level
+    yield
+    log.setLevel(level)
+
+
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The trained tiny models."""
@@ -102,7 +112,7 @@ class LoopbackHub:
 
     def breaks(self, **fault: Any) -> None:
         """Put these faults in force; none lifts them."""
-        self.server.faults.apply(FaultRequest.model_validate(fault))
+        self.server.faults.apply(HubFaultRequest.model_validate(fault))
 
     def requests(self, part: str = "") -> list[dict[str, Any]]:
         """What was asked, of paths that contain `part`."""
@@ -136,25 +146,30 @@ def results_directory(tmp_path: Path) -> WriteResults:
         responses: Sequence[Response] = (),
         *,
         task_set_digest: str = "sha256:" + "1" * 64,
-        scorer: Scorer = Scorer.BFCL,
+        scorer: ScorerName = BuiltinScorer.BFCL,
+        aggregation: Aggregation = Aggregation.MEAN,
+        baseline: Baseline | None = None,
     ) -> Path:
         directory = tmp_path / name
         directory.mkdir()
         provenance = Provenance(
-            repo=f"acme/{name}",
-            commit="c" * 40,
-            weights_digest="sha256:" + "2" * 64,
-            task_set_digest=task_set_digest,
+            run=RunSpec(
+                repo=f"acme/{name}",
+                commit="c" * 40,
+                weights_digest="sha256:" + "2" * 64,
+                task_set_digest=task_set_digest,
+                prompt_format=BuiltinPromptFormat.BFCL,
+                max_tokens=256,
+                scorer=scorer,
+                aggregate=aggregation,
+            ),
             task_set=None,
-            prompt_format=PromptFormat.BFCL,
             syntaxes=("Python",),
-            max_tokens=256,
-            choices=Engine(),
             dtype="bfloat16",
-            scorer=scorer,
             started=Started(devices=["a processor"], arguments={"seed": 0}, packages={"vllm": "1"}),
         )
-        outcome = aggregate(verdicts, seed=task_set_digest, scorer=scorer)
+        outcome = aggregate(verdicts, seed=task_set_digest, scorer=scorer, aggregation=aggregation)
+        outcome = replace(outcome, baseline=baseline)
         write_results(directory, provenance, responses, verdicts, outcome)
         return directory
 
@@ -178,17 +193,20 @@ class Website:
     """Whether the next whole file is announced a byte longer than it is; once."""
     statuses: list[int] = field(default_factory=list)
     """What the next requests are answered with, instead of content."""
+    retry_after: dict[str, str] = field(default_factory=dict)
+    """The header Retry-After of those answers."""
     answer: Callable[[dict[str, Any], str], Any] | None = None
     """What a POST of JSON with a credential is answered with."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Path and range of each request."""
+    credentials: list[tuple[str, str]] = field(default_factory=list)
+    """Host and Authorization of each request for a file; empty without one."""
 
 
 @pytest.fixture
 def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
     """A web server without files; waiting before another try takes no time."""
-    monkeypatch.setattr("bitagent_evaluator.tasks.data.web.pause_seconds", lambda failures: 0.0)
-    monkeypatch.setattr("bitagent_evaluator.hub.retries.pause_seconds", lambda failures: 0.0)
+    monkeypatch.setattr("bitagent_evaluator.support.http.backoff_delay", lambda failures, **_: 0.0)
     site = Website()
 
     class Handler(BaseHTTPRequestHandler):
@@ -200,8 +218,9 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range", "")
             site.asked.append((self.path, wanted))
+            site.credentials.append((self.headers["Host"], self.headers.get("Authorization", "")))
             if site.statuses:
-                return self.send(site.statuses.pop(0), b"")
+                return self.send(site.statuses.pop(0), b"", site.retry_after)
             if self.path in site.redirects:
                 return self.send(302, b"", {"Location": site.redirects[self.path]})
             content = site.files.get(self.path)
@@ -222,7 +241,8 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
             if site.statuses:
                 return self.send(site.statuses.pop(0), b"")
             assert site.answer is not None
-            self.send(200, json.dumps(site.answer(body, self.headers.get("Authorization", ""))).encode())
+            answer = site.answer(body, self.headers.get("Authorization", ""))
+            self.send(200, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
         def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
             self.send_response(status)
@@ -236,7 +256,7 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that has seen enough and leaves is no error."""
+            """A client that has seen enough and leaves is not an error."""
 
     server = Server(("127.0.0.1", 0), Handler)
     site.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -276,3 +296,145 @@ def nothing_executed() -> Watch:
         assert executed == []
 
     return watched
+
+
+@dataclass(frozen=True)
+class EndpointReply:
+    """A reply of the fake endpoint. `hang` sends nothing until the test is over."""
+
+    status: int = 200
+    body: Any = None
+    """JSON, or bytes as they are."""
+    headers: dict[str, str] = field(default_factory=dict)
+    hang: bool = False
+
+
+@dataclass(frozen=True)
+class EndpointCall:
+    """A request to the fake endpoint."""
+
+    path: str
+    headers: dict[str, str]
+    """By lower-case name."""
+    body: dict[str, Any]
+
+    @property
+    def question(self) -> str:
+        """The last message, or the prompt."""
+        asked = self.body["messages"][-1]["content"] if "messages" in self.body else self.body["prompt"]
+        assert isinstance(asked, str)
+        return asked
+
+
+def completion_reply(text: str | None, *, cut_off: bool = False, calls: list[tuple[str, str]] = []) -> EndpointReply:  # noqa: B006
+    """A chat completion."""
+    tool_calls = [{"id": "1", "type": "function", "function": {"name": n, "arguments": a}} for n, a in calls]
+    message = {"role": "assistant", "content": text} | ({"tool_calls": tool_calls} if calls else {})
+    choice = {"index": 0, "message": message, "text": text, "finish_reason": "length" if cut_off else "stop"}
+    return EndpointReply(body={"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
+
+
+def error_reply(status: int, message: str = "no", **headers: str) -> EndpointReply:
+    """An error in the API's form."""
+    return EndpointReply(status, {"error": {"message": message, "type": "x", "code": None}}, headers)
+
+
+class _EndpointServer(ThreadingHTTPServer):
+    """A server whose clients may hang up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore it: a test checks what the client does."""
+
+
+class FakeEndpoint:
+    """An OpenAI-compatible endpoint on the loopback device that replies by `script(request)`, which tests replace."""
+
+    def __init__(self) -> None:
+        self.requests: list[EndpointCall] = []
+        self.script: Callable[[EndpointCall], EndpointReply] = lambda request: completion_reply(request.question)
+        self.open = self.most_open = 0
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._server = _EndpointServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def reply_with(self, *answers: EndpointReply) -> None:
+        """Send these replies one after the other, and then the last one again."""
+        left = list(answers)
+
+        def script(_: EndpointCall) -> EndpointReply:
+            with self._lock:
+                return left.pop(0) if len(left) > 1 else left[0]
+
+        self.script = script
+
+    def close(self) -> None:
+        """Release hanging requests, and stop."""
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _reply(self, request: EndpointCall) -> EndpointReply:
+        with self._lock:
+            self.requests.append(request)
+            self.open += 1
+            self.most_open = max(self.open, self.most_open)
+        try:
+            answer = self.script(request)
+            if answer.hang:
+                self._over.wait(30)
+            return answer
+        finally:
+            with self._lock:
+                self.open -= 1
+
+    def _handler(endpoint) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                answer = endpoint._reply(
+                    EndpointCall(self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(content))
+                )
+                body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+                try:
+                    self.send_response(answer.status)
+                    for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+                        self.send_header(name, value)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:  # the client gave up waiting
+                    self.close_connection = True
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        return Handler
+
+
+@pytest.fixture
+def fake_endpoint() -> Iterator[FakeEndpoint]:
+    """Start an endpoint that repeats the last message of a request, until its script is replaced."""
+    started = FakeEndpoint()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def replies() -> Any:
+    """Return constructors of replies, since test modules cannot import this file."""
+
+    class Replies:
+        raw, completion, error = EndpointReply, staticmethod(completion_reply), staticmethod(error_reply)
+
+    return Replies

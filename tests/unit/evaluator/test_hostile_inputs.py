@@ -1,8 +1,8 @@
 """Hostile models through the real command line: the right exit code, within seconds, in less than 500 MB.
 
-Each damage is run through `bitagent-eval check` and through the fetch Job, and where a round would notice it only later through
-`bitagent-eval run`. Memory is that of all processes together: the sum of their resident pages, looked at every few milliseconds, and what
-the kernel says was the most of any one of them.
+Each damage is run through `bitagent-eval check` and through the fetch Job, and where a round would notice it only later
+through `bitagent-eval run`. Memory is that of all processes together: the sum of the most that each of them had, as the
+kernel counts it, read every few milliseconds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class Measured:
 
 
 def peak_bytes(pid: int) -> int:
-    """Most memory that a process had so far, and what is below it now; 0 when it is gone. (A child's `ru_maxrss` counts this test's own memory.)"""
+    """Return the most memory that a process and those below it had so far; 0 if it is gone.
+
+    `ru_maxrss` of a child would count this test's own memory.
+    """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         own = next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
@@ -66,7 +69,7 @@ def measured(*arguments: str, log: Path) -> Measured:
         if time.monotonic() > deadline:
             process.kill()
         peak = max(peak, peak_bytes(process.pid))
-        time.sleep(0.005)
+        time.sleep(0.02)  # a page fault costs about a microsecond: less than 100 MB are missed
     process.returncode = os.waitstatus_to_exitcode(status)
     cpu = usage.ru_utime + usage.ru_stime
     return Measured(process.returncode, log.read_text(), cpu, peak)
@@ -134,6 +137,14 @@ def added_tokens(model: Any) -> None:
     model.edit("tokenizer.json", lambda content: {**content, "added_tokens": tokens})
 
 
+def tokenizer(**changes: Any) -> Callable[[Any], None]:
+    return lambda model: model.edit("tokenizer.json", lambda content: content | changes)
+
+
+def removes(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Removed", "invert": False}
+
+
 def index_outside(model: Any) -> None:
     names = {"metadata": {}, "weight_map": {"model.norm.weight": "../outside.safetensors"}}
     (model.path / "model.safetensors.index.json").write_text(json.dumps(names))
@@ -150,6 +161,8 @@ def link_outside(name: str, target: str) -> Callable[[Any], None]:
 NESTED = b"[" * 200_000
 CROWDED = b"[" + b"{}," * (8 * MB - 100) + b"{}]"
 """Nearly 24 MB of empty objects: every three bytes become seventy."""
+
+UNREADABLE = {"type": "BPE", "vocab": {"a": 0}, "merges": [["a", "b"]]}
 
 UNSAFE = {
     "100 MB header": (long_header, "CorruptWeights"),
@@ -170,6 +183,9 @@ UNSAFE = {
     "50 MB tokenizer": (written("tokenizer.json", b" " * (50 * MB)), "BadTokenizer"),
     "tokenizer of empty objects": (written("tokenizer.json", CROWDED), "BadConfig"),
     "370,000 added tokens": (added_tokens, "BadTokenizer"),
+    "tokenizer with a catastrophic pattern": (tokenizer(pre_tokenizer=removes(r"(?:a*a*)*\s")), "BadTokenizer"),
+    "tokenizer that cannot be read": (tokenizer(model=UNREADABLE), "BadTokenizer"),
+    "tokenizer that loses white space": (tokenizer(pre_tokenizer=None), "BadTokenizer"),
     "index that leads outside": (index_outside, "CorruptWeights"),
     "auto_map": (config(auto_map={"AutoModelForCausalLM": "evil.Model"}), "CustomCode"),
     "config is a link to a secret": (link_outside("config.json", "/etc/passwd"), "BadConfig"),
@@ -182,7 +198,9 @@ BOMBS = {
     "loops": LOOPS,
     "9**9**9": "{{ 9 ** (9 ** 9) }}",
     "ten gigabytes": "{{ 'a' * 10 ** 10 }}",
-    "doubling": "{% set ns = namespace(t='a' * 99) %}{% for i in range(99) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}",
+    "doubling": (
+        "{% set ns = namespace(t='a' * 99) %}{% for i in range(99) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}"
+    ),
     "recursion": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "200 MB of prompt": "{% for a in range(99999) %}{{ 'x' * 2000 }}{% endfor %}",
     "nested": "{% if 1 %}" * 2000 + "{% endif %}" * 2000,
@@ -220,8 +238,8 @@ def test_unsafe_model_ends_check_and_fetch(
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS.keys())
-def test_template_bomb_ends_check_and_is_told_by_fetch(checkpoint: Any, tmp_path: Path, source: str) -> None:
-    """A fetch renders nothing that counts, so the model is fetched, with a word about its template."""
+def test_a_template_bomb_ends_check_and_is_reported_by_fetch(checkpoint: Any, tmp_path: Path, source: str) -> None:
+    """A fetch renders no prompt that is used, so the model is fetched; the summary mentions its template."""
     template(source)(checkpoint)
     check = measured("check", str(checkpoint.path), "--json", log=tmp_path / "check")
     assert (check.code, json.loads(check.out)["reason"]) == (78, "TemplateRefused")

@@ -1,6 +1,6 @@
-"""Results and task sets that an earlier version wrote: still read, judged alike, and built to the same bytes.
+"""Results and task sets of the first release: still read, scored alike, and built to the same bytes.
 
-`data/results-schema-1` was written by the first release: eight tasks of three categories with two alterations, answered by tiny-fc-1200.
+`data/results-schema-1` has eight tasks of three categories with two alterations, answered by tiny-fc-1200.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.results import ResultsManifest, TaskSetManifest
+from bitagent_crds.results import ResultsManifest
+from bitagent_crds.task_set import TaskSetManifest
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli.app import main
-from bitagent_evaluator.reports.comparison import Finding, compare
-from bitagent_evaluator.reports.reading import read_results, read_tasks_of
-from bitagent_evaluator.runs.readable import readable
-from bitagent_evaluator.runs.results import VERDICTS
+from bitagent_evaluator.evaluation.results import VERDICTS
+from bitagent_evaluator.prompts import prompt_format
+from bitagent_evaluator.reports.comparison import ComparisonFinding, compare
+from bitagent_evaluator.reports.results import read_results, read_tasks_of
 from bitagent_evaluator.scoring import score
-from bitagent_evaluator.tasks import build_task_set, read_task_set
+from bitagent_evaluator.tasks.build import build_task_set
+from bitagent_evaluator.tasks.files import read_task_set
 
 OLD = Path(__file__).parent / "data/results-schema-1"
 SPEC = {
-    "sources": [{"bfcl": {"categories": ["simple_python", "irrelevance"]}}, {"jsonl": {"volume": {"claimName": "c", "path": "p"}}}],
+    "sources": [
+        {"bfcl": {"categories": ["simple_python", "irrelevance"]}},
+        {"jsonl": {"volume": {"claimName": "c", "path": "p"}}},
+    ],
     "alterations": [{"toolShuffle": {}}, {"functionMask": {"percent": 50}}],
     "count": 8,
     "seed": "old",
@@ -41,7 +46,8 @@ def test_they_are_read_with_what_they_lack_left_empty() -> None:
 def test_todays_scorer_gives_the_verdicts_that_were_given() -> None:
     results = read_results(OLD)
     tasks = list(read_tasks_of(OLD / "tasks", results).values())
-    again = score(tasks, readable(tasks, list(results.responses.values()), results.manifest.prompt_format))
+    syntaxes = prompt_format(results.manifest.prompt_format).syntaxes
+    again = score(tasks, results.responses.values(), syntaxes=syntaxes)
     assert b"".join(v.model_dump_json().encode() + b"\n" for v in again) == (OLD / VERDICTS).read_bytes()
 
 
@@ -61,7 +67,7 @@ def test_what_is_written_unchanged_keeps_its_bytes() -> None:
 
 def test_they_can_be_compared_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = read_results(OLD)
-    assert compare(results, results).finding is Finding.NO_DIFFERENCE
+    assert compare(results, results).finding is ComparisonFinding.NO_DIFFERENCE
     copy = shutil.copytree(OLD, tmp_path / "old")
     assert main(["report", str(copy), "--tasks", str(copy / "tasks"), "--out", str(tmp_path / "page.html")]) == 0
     assert "tiny-fc-simple" in (tmp_path / "page.html").read_text()

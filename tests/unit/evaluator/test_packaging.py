@@ -1,4 +1,4 @@
-"""What the images install is what the code wants."""
+"""The packages that images install are those that the code imports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def wanted() -> set[str]:
+def required() -> set[str]:
     """Distributions that the project and its extra `evaluator` name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["evaluator"]]
@@ -35,7 +35,7 @@ def wanted() -> set[str]:
 @pytest.mark.parametrize("lock", ["evaluator.txt", "evaluator-cpu.txt", "evaluator-gpu.txt", "dev.txt"])
 def test_every_distribution_is_locked(lock: str) -> None:
     locked = {normal(name) for name in re.findall(r"(?m)^([\w.-]+)==", (ROOT / "requirements" / lock).read_text())}
-    assert wanted() - locked == set()
+    assert required() - locked == set()
 
 
 def imported() -> dict[str, str]:
@@ -49,12 +49,12 @@ def imported() -> dict[str, str]:
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names | KNOWN}
 
 
-def test_every_import_is_wanted() -> None:
-    """Not merely installed because something else wants it."""
+def test_every_import_is_required() -> None:
+    """A package must not be installed only as a dependency of another one."""
     owners = packages_distributions()
     unnamed = {
         package: path
         for package, path in imported().items()
-        if not wanted() & {normal(owner) for owner in owners.get(package, [])}
+        if not required() & {normal(owner) for owner in owners.get(package, [])}
     }
     assert unnamed == {}

@@ -1,7 +1,8 @@
-"""Objects as the API server would send them, made short: `make.model("a", fetched=True)`; and what is planned for a round of them."""
+"""Short builders of objects as the API server sends them, `make.model("a", fetched=True)`, and plans for a round."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,18 +14,36 @@ import pytest
 from bitagent_crds.conditions import Condition
 from bitagent_crds.evalround import ModelResult
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
-from bitagent_crds.layout import evaluation_key
+from bitagent_crds.names import (
+    ATTEMPT_LABEL,
+    COMMIT_LABEL,
+    GENERATION_LABEL,
+    KEY_LABEL,
+    MODEL_LABEL,
+    NEED_LABEL,
+    RESOLVE_LABEL,
+    ROUND_LABEL,
+    SINCE_LABEL,
+    Component,
+)
+from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
-from bitagent_operator.observed import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
-from bitagent_operator.plan import evalround
-from bitagent_operator.plan.evalround import RoundPlan, RoundSettings
-from bitagent_operator.plan.questions import Answers
+from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.plan.interface import LiveReadResults, Pass, RoundPlan, Settings
+from bitagent_operator.plan.round import plan as plan_round
 
 Obj = dict[str, Any]
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 TASK_SET = {"digest": "sha256:" + "7" * 64, "count": 200, "uri": "pvc://artifacts/rounds/u/tasks"}
 COMMIT = "a" * 40
+SECRET = "5" * 64
+
+
+def hotkey_of(name: str) -> str:
+    """Return an address that differs for each name."""
+    digits = hashlib.sha256(name.encode()).hexdigest().translate(str.maketrans("0", "g"))
+    return "5" + (digits[:47] if name else "5" * 47)
 
 
 def text(moment: datetime) -> str:
@@ -66,15 +85,20 @@ class Make:
         weights: str = "1",
         revision: str = COMMIT,
         commit_block: int | None = None,
+        hotkey: str = "",
+        raw_spec: Obj | None = None,
         facts: Obj | None = None,
         status: Obj | None = None,
         suspend: bool = False,
         **meta: Any,
     ) -> Obj:
-        """A MinerModel. `fetched`: True, or the reason why not; `at`: when that was found."""
+        """A MinerModel. `fetched`: True, or the reason why not; `at`: when that was found; `hotkey`: any short name."""
         spec: Obj = {"source": {"huggingFace": {"repo": f"org/{name}", "revision": revision}}, "suspend": suspend}
-        if commit_block is not None:
-            spec["miner"] = {"hotkey": "5" * 48, "commitBlock": commit_block}
+        if hotkey or commit_block is not None:
+            spec["miner"] = {"hotkey": hotkey_of(hotkey)} | (
+                {} if commit_block is None else {"commitBlock": commit_block}
+            )
+        spec |= raw_spec or {}
         made: Obj = {}
         if fetched is True:
             made["resolved"] = self.facts(weights=weights, **(facts or {})) | {"at": text(self.at(at))}
@@ -89,11 +113,17 @@ class Make:
     def round_raw(
         self, name: str = "r", *, names: list[str] | None = None, status: Obj | None = None, **more: Any
     ) -> Obj:
-        tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
+        tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200}
+        tasks |= more.pop("spec_tasks", {"seed": "1"})
         meta = {k: more.pop(k) for k in ("uid", "created") if k in more}
         models: Obj = {"names": names} if names else {"matchLabels": {}}
         spec = {"models": models, "tasks": tasks} | more
         return {"metadata": self.meta(name, **meta), "spec": spec, "status": status or {}}
+
+    def seed_from(self, *, published: bool = False, block: int = 1000, secret: str = SECRET) -> Obj:
+        """A round's tasks with a seed of a block and a secret, `make.round(spec_tasks=make.seed_from())`."""
+        made = {"block": block, "secretDigest": secret_digest(SECRET)}
+        return {"seedFrom": made | ({"blockHash": "0x" + "b" * 64, "secret": secret} if published else {})}
 
     def started(
         self, *models: str, at: float = 0, tasks: bool = True, results: dict[str, Obj] | None = None, **more: Any
@@ -146,13 +176,21 @@ class Make:
         """Digest of the weights of `make.model(..., weights=weights)`."""
         return "sha256:" + weights.rjust(64, "0")
 
-    def key(self, weights: str) -> str:
-        """Name of the evaluation of these weights."""
-        return evaluation_key(self.digest(weights))
+    def key(self, weights: str, **frozen: Any) -> str:
+        """Name of the evaluation of `make.model(..., weights=weights)` by default choices."""
+        key = ModelResult.model_validate(self.admitted("m", weights=weights, **frozen)).evaluation_key
+        assert key is not None
+        return key
+
+    def admitted(self, model: str, *, weights: str = "1", **more: Any) -> Obj:
+        """Fields of an entry whose `make.model(model, weights=weights)` was admitted."""
+        made = {"model": model, "commit": COMMIT, "weightsDigest": self.digest(weights), "repo": f"org/{model}"}
+        return made | {"promptFormat": "Auto", "engine": {}, "modelUid": f"uid-{model}"} | more
 
     def evaluation(self, key: str, *, attempt: int = 1, owner: str = "uid-r", **more: Any) -> JobObject:
-        labels = naming.labels(naming.Component.EVALUATE, round="r", key=key, attempt=str(attempt))
-        return self.job(naming.round_job("r", key=key, attempt=attempt), owner=owner, labels=labels, **more)
+        purpose = {ROUND_LABEL: "r", KEY_LABEL: key, ATTEMPT_LABEL: str(attempt)}
+        labels = naming.labels(Component.EVALUATE, purpose)
+        return self.job(naming.round_job_name("r", key=key, attempt=attempt), owner=owner, labels=labels, **more)
 
     def fetch(
         self,
@@ -162,18 +200,17 @@ class Make:
         attempt: int = 1,
         since: float | None = None,
         generation: int = 1,
+        commit: str = "",
+        resolve: bool = False,
         **more: Any,
     ) -> JobObject:
         moment = 0 if since is None else int(self.at(since).timestamp())
-        labels = naming.labels(
-            naming.Component.FETCH,
-            model=model,
-            need=need,
-            attempt=str(attempt),
-            since=str(moment),
-            generation=str(generation),
-        )
-        name = naming.fetch_job(model, need=need, attempt=attempt)
+        purpose = {MODEL_LABEL: model, NEED_LABEL: need, ATTEMPT_LABEL: str(attempt)}
+        purpose |= {SINCE_LABEL: str(moment), GENERATION_LABEL: str(generation)}
+        purpose |= {COMMIT_LABEL: commit} if commit else {}
+        purpose |= {RESOLVE_LABEL: "true"} if resolve else {}
+        labels = naming.labels(Component.FETCH, purpose)
+        name = naming.fetch_job_name(model, need=need, attempt=attempt)
         return self.job(name, owner=f"uid-{model}", labels=labels, **more)
 
     def pod(
@@ -182,6 +219,7 @@ class Make:
         *,
         code: int | None = None,
         message: str = "",
+        node: str = "",
         phase: str = "",
         waiting: tuple[str, str] | None = None,
         terminated_reason: str = "Completed",
@@ -214,7 +252,7 @@ class Make:
         reference = [{"uid": job.meta.uid, "controller": True}]
         labels = dict(job.meta.labels)
         raw = {"metadata": self.meta(name or f"{job.meta.name}-pod", ownerReferences=reference, labels=labels, **meta)}
-        return PodObject.parse(raw | {"status": made | (status or {})})
+        return PodObject.parse(raw | {"spec": {"nodeName": node}, "status": made | (status or {})})
 
     def fetched(self, **facts: Any) -> str:
         return termination_message(FetchSummary.model_validate({"reason": "Fetched", "facts": self.facts(**facts)}))
@@ -234,6 +272,23 @@ class Make:
     def evaluate_fault(self, reason: str, message: str = "why") -> str:
         return termination_message(EvaluateSummary.model_validate({"reason": reason, "message": message}))
 
+    def pass_(
+        self,
+        *,
+        now: float = 1000,
+        listed: Iterable[JobObject] = (),
+        missing: Iterable[str] = (),
+        candidates: Iterable[ModelObject] | None = None,
+        **settings: Any,
+    ) -> Pass:
+        """A planning pass; `listed`: Jobs whose pods were listed live; `missing` and `candidates`: models."""
+        live = LiveReadResults(
+            frozenset(job.meta.uid for job in listed),
+            frozenset(missing),
+            tuple(candidates) if candidates is not None else None,
+        )
+        return Pass(now=self.at(now), settings=Settings("artifacts", timedelta(seconds=300), **settings), live=live)
+
     def config(self, **more: Any) -> Config:
         base: Obj = {
             "namespace": "ns",
@@ -249,7 +304,7 @@ def make() -> Make:
     return Make()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Planned(RoundPlan):
     """The plan for a round, and short ways to look at its status."""
 
@@ -270,7 +325,7 @@ Plan = Callable[..., Planned]
 
 @pytest.fixture
 def plan(make: Make) -> Plan:
-    """What is planned for a round, 100 seconds after the first moment unless `now` says otherwise."""
+    """The plan for a round, 100 seconds after T0 unless `now` is given."""
 
     def planned(
         observed: RoundObject,
@@ -283,15 +338,10 @@ def plan(make: Make) -> Plan:
         sure: bool = True,
         now: float = 100,
     ) -> Planned:
-        jobs = list(jobs)
-        found = evalround.plan(
-            observed,
-            models={model.meta.name: model for model in models},
-            jobs=jobs,
-            pods=list(pods),
-            settings=RoundSettings("artifacts", timedelta(seconds=300)),
-            answers=Answers(frozenset(job.meta.uid for job in jobs if sure), frozenset(gone), selected),
-            now=make.at(now),
+        models, jobs = list(models), list(jobs)
+        pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=models if selected else None)
+        found = plan_round(
+            observed, models={model.meta.name: model for model in models}, jobs=jobs, pods=list(pods), pass_=pass_
         )
         return Planned(**vars(found))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bitagent_operator.config import ConfigError, load, parse
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
 
 GOOD = """
 namespace: bitagent
@@ -43,3 +47,22 @@ def test_a_missing_file_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("BITAGENT_CONFIG", str(tmp_path / "none.yaml"))
     with pytest.raises(ConfigError, match="set BITAGENT_CONFIG"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("cache", "share"),
+    [
+        pytest.param({}, 0, id="a cache without a bound"),
+        pytest.param({"maxBytes": 400, "maxModelBytes": 50}, 100, id="a quarter"),
+        pytest.param({"maxBytes": 400, "maxModelBytes": 200}, 200, id="at least the largest model"),
+        pytest.param({"maxBytes": 400, "maxModelBytes": 900}, 400, id="at most all of it"),
+        pytest.param({"maxBytes": 400, "maxModelBytes": 50, "maxHotkeyBytes": 70}, 70, id="as configured"),
+        pytest.param({"maxHotkeyBytes": 70}, 70, id="as configured, without a bound"),
+    ],
+)
+def test_the_share_of_a_hotkey(make: Make, cache: dict[str, int], share: int) -> None:
+    assert make.config(cache={"claimName": "cache"} | cache).cache.hotkey_share == share
+
+
+def test_a_hotkey_has_a_number_of_models(make: Make) -> None:
+    assert (make.config().models_per_hotkey, make.config(modelsPerHotkey=0).models_per_hotkey) == (8, 0)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.evalround import EvalRound
-from bitagent_crds.layout import evaluation_key
 from bitagent_crds.minermodel import MinerModel
+from bitagent_crds.names import control_key, evaluation_key, short_hash
 from bitagent_crds.validator import Validator
 from bitagent_operator import naming
 
@@ -19,29 +19,30 @@ def names(longest: int) -> st.SearchStrategy[str]:
     )
 
 
-ATTEMPTS = st.integers(1, naming.MAX_RERUNS)
+KEY = control_key(evaluation_key("sha256:1", prompt_format="Auto", engine="{}"))
+ATTEMPTS = st.integers(1, naming.MAX_ATTEMPTS)
 
 
 @given(names(MinerModel.crd.name_max), ATTEMPTS)
 def test_fetch_jobs_fit(model: str, attempt: int) -> None:
-    assert len(naming.fetch_job(model, need=naming.short_hash(model), attempt=attempt)) <= 63
+    assert len(naming.fetch_job_name(model, need=short_hash(model), attempt=attempt)) <= 63
 
 
 @given(names(EvalRound.crd.name_max), ATTEMPTS)
 def test_round_jobs_fit(name: str, attempt: int) -> None:
-    assert len(naming.round_job(name, key=evaluation_key(name), attempt=attempt)) <= 63
-    assert len(naming.round_job(name, key=naming.TASKS_KEY, attempt=attempt)) <= 63
+    assert len(naming.round_job_name(name, key=KEY, attempt=attempt)) <= 63
+    assert len(naming.round_job_name(name, key=naming.TASKS_KEY, attempt=attempt)) <= 63
 
 
 @given(names(Validator.crd.name_max))
 def test_validator_objects_fit(name: str) -> None:
-    assert len(naming.validator_objects(name)) <= 63
+    assert len(naming.validator_objects_name(name)) <= 63
 
 
 @given(names(48), names(52), ATTEMPTS)
 def test_a_rounds_and_a_models_jobs_never_share_a_name(name: str, model: str, attempt: int) -> None:
-    fetch = naming.fetch_job(model, need=naming.short_hash(model), attempt=attempt)
-    own = {naming.round_job(name, key=k, attempt=attempt) for k in (naming.TASKS_KEY, evaluation_key(name))}
+    fetch = naming.fetch_job_name(model, need=short_hash(model), attempt=attempt)
+    own = {naming.round_job_name(name, key=k, attempt=attempt) for k in (naming.TASKS_KEY, KEY)}
     assert fetch not in own
 
 
@@ -52,4 +53,4 @@ def test_a_name_that_does_not_fit_is_refused() -> None:
 
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=3), st.lists(st.text(max_size=5), min_size=1, max_size=3))
 def test_hashes_know_where_parts_end(one: list[str], other: list[str]) -> None:
-    assert (naming.short_hash(*one, digits=64) == naming.short_hash(*other, digits=64)) == (one == other)
+    assert (short_hash(*one, digits=64) == short_hash(*other, digits=64)) == (one == other)

@@ -1,4 +1,4 @@
-"""Plain data to decide on."""
+"""Facts to decide on, as plain data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def competition() -> Callable[..., Competition]:
-    """A competition, by what a test cares about."""
+    """Make a competition; arguments change its spec."""
 
     def make(**changes: Any) -> Competition:
         template = {
@@ -38,7 +38,7 @@ def competition() -> Callable[..., Competition]:
 
 @pytest.fixture(scope="session")
 def neuron() -> Callable[..., Neuron]:
-    """A miner's neuron, by what a test cares about."""
+    """Make a miner's neuron; arguments change it."""
 
     def make(hotkey: str, **changes: Any) -> Neuron:
         plain = {"uid": 1, "stake": 0, "permit": False, "registered_at": 10, "last_update": 10}
@@ -49,14 +49,33 @@ def neuron() -> Callable[..., Neuron]:
 
 @pytest.fixture(scope="session")
 def subnet(neuron: Callable[..., Neuron]) -> Callable[..., Subnet]:
-    """A subnet at block 1000 with the validator "me" and miners "a" and "b"."""
+    """Make a subnet at block 1000 with the validator "me" and miners "a" and "b"."""
 
-    def make(*, me: dict[str, Any] | None = None, row: dict[str, int] | None = None, **changes: Any) -> Subnet:
+    def make(*, me: dict[str, Any] | None = None, weights: dict[str, int] | None = None, **changes: Any) -> Subnet:
         rules = Rules(**(RULES | {k: changes.pop(k) for k in RULES if k in changes}))
         mine = {"uid": 0, "stake": 9000 * RAO, "permit": True, "registered_at": 5, "last_update": 500} | (me or {})
         neurons = [neuron("me", **mine), neuron("a", uid=1), neuron("b", uid=2)]
         by_hotkey = {n.hotkey: n for n in neurons}
-        facts = {"netuid": 20, "block": 1000, "neurons": by_hotkey, "rules": rules, "hotkey": "me", "row": row or {}}
-        return Subnet(**(facts | changes))
+        facts = {"netuid": 20, "block": 1000, "neurons": by_hotkey, "rules": rules, "hotkey": "me"}
+        return Subnet(**(facts | {"weights": weights or {}} | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def eval_round() -> Callable[..., dict[str, Any]]:
+    """Make round 7 of competition "fc" as the API server sends it, from its results and conditions."""
+
+    def make(results: list[dict[str, Any]], **conditions: str) -> dict[str, Any]:
+        tasks = {"sources": [{"bfcl": {"categories": ["multiple"]}}], "count": 10, "seed": "s"}
+        labels = {"bitagent.io/validator": "val", "bitagent.io/competition": "fc", "bitagent.io/epoch": "7"}
+        annotations = {"bitagent.io/epoch-block": "700"}
+        since = {"reason": "RoundComplete", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        reported = [{"type": kind, "status": status, **since} for kind, status in conditions.items()]
+        return {
+            "metadata": {"name": "val-fc-7", "uid": "u", "labels": labels, "annotations": annotations},
+            "spec": {"models": {"matchLabels": {}}, "tasks": tasks},
+            "status": {"results": results, "conditions": reported},
+        }
 
     return make

@@ -1,4 +1,4 @@
-"""The pass: what is looked at before anything is done, and what people are told when nothing can be."""
+"""One pass: what is checked before anything is done, and what is reported when nothing can be done."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import ResultState
 from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import Down, Up
-from bitagent_validator.health import Health
 from bitagent_validator.loop import Loop
+from bitagent_validator.main import loop_health
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.payer import Account
+from bitagent_validator.objects import ValidatorObject
+from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.rounds import RoundPlan
-from bitagent_validator.seen import ValidatorObject
-from bitagent_validator.state import HotkeyScore, ScoredRound, State, StateUnreadable
-from bitagent_validator.status import Standing
-from bitagent_validator.weights.plan import Step, Verdict
+from bitagent_validator.setter import Account
+from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, StateUnreadable
+from bitagent_validator.status import CompetitionStatus
+from bitagent_validator.weights.plan import Decision, Step
 
 HOTKEY = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 MINER = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
@@ -32,16 +34,17 @@ Make = Callable[..., Any]
 
 @dataclass
 class Stage:
-    """A loop among stand-ins, on the chain `0xours`."""
+    """A loop among fakes, on the chain `0xours`."""
 
     subnet: Subnet
     state: State = field(default_factory=State)
+    entrants: frozenset[str] = frozenset()
     unreadable: str = ""
     genesis: str = "0xours"
     applied: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
-    acted: int = 0
+    steps: int = 0
     stopped: bool = False
-    given_up: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         async def read(*_: Any, **__: Any) -> Subnet:
@@ -50,9 +53,9 @@ class Stage:
         connection = SimpleNamespace(endpoint="ws://chain", genesis=self.genesis, subnet=read)
         self.follower = SimpleNamespace(
             state=Up(connection, 1000),  # type: ignore[arg-type]
-            tried=True,
+            attempted=True,
             reconnects=0,
-            give_up=lambda _, *, why: self.given_up.append(why),
+            mark_unusable=lambda _, *, why: self.unusable.append(why),
         )
 
     async def load(self) -> None:
@@ -62,42 +65,45 @@ class Stage:
     async def save(self, state: State) -> None:
         self.state = state
 
-    async def apply(self, _: str, body: dict[str, Any]) -> None:
+    async def write_status(self, _: Any, name: str, status: dict[str, Any]) -> dict[str, Any]:
         if not self.applied.done():
-            self.applied.set_result(body["status"])
+            self.applied.set_result(status)
+        return {}
 
-    async def act(self, *_: Any, **__: Any) -> Verdict:
-        self.acted += 1
-        return self.verdict()
+    async def step(self, *_: Any, **__: Any) -> Decision:
+        self.steps += 1
+        return self.decide()
 
     async def stop(self) -> None:
         self.stopped = True
 
-    def verdict(self, *_: Any) -> Verdict:
-        return Verdict(Step.WAIT, True, Reason.WEIGHTS_SET, "all is well")
+    def decide(self, *_: Any) -> Decision:
+        return Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "all is well")
 
-    async def take_over_scores(self, *_: Any) -> None:
+    async def record_scores(self, *_: Any) -> None:
         pass
 
-    async def run(self, _: Any, competition: Competition, **__: Any) -> Standing:
-        return Standing(RoundPlan(competition.id, None, None))
+    async def reconcile(self, _: Any, competition: Competition, **__: Any) -> CompetitionStatus:
+        return CompetitionStatus(RoundPlan(competition.id, None, None))
 
-    async def entrants(self, _: str) -> frozenset[str]:
-        return frozenset()
+    async def standings(self, competition: Competition, *, block: int) -> Standings:
+        return Standings(self.state.scored.get(competition.id), entrants=self.entrants)
 
     async def one_pass(self, spec: ValidatorSpec, status: dict[str, Any] | None = None) -> dict[str, Any]:
         """The status that the first pass reports."""
         me = ValidatorObject("val", "ns", "u", 1, spec, status or {})
+        rounds = SimpleNamespace(synced=True)
+        services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
         loop = Loop(
             account=Account(HOTKEY, Path("/hotkey")),
             spec=spec,
-            me=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
+            validators=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
             name="val",
-            tools=SimpleNamespace(api=self, store=self, rounds=SimpleNamespace(synced=True), metrics=Metrics()),  # type: ignore[arg-type]
+            services=services,
             follower=self.follower,  # type: ignore[arg-type]
-            payer=self,  # type: ignore[arg-type]
+            setter=self,  # type: ignore[arg-type]
             competitions=self,  # type: ignore[arg-type]
-            health=Health(),
+            health=loop_health(),
             wake=asyncio.Event(),
         )
         task = asyncio.create_task(loop.run())
@@ -135,33 +141,34 @@ def condition(status: dict[str, Any], kind: str) -> tuple[str, str, str]:
     return found["status"], found["reason"], found["message"]
 
 
-async def test_the_first_chain_is_noted(stage: Make, spec: Make) -> None:
+async def test_the_first_chain_is_recorded(stage: Make, spec: Make) -> None:
     on = stage()
     await on.one_pass(spec())
-    assert (on.state.genesis, on.acted, on.given_up) == ("0xours", 1, [])
+    assert (on.state.genesis, on.steps, on.unusable) == ("0xours", 1, [])
 
 
 async def test_nothing_is_done_on_another_chain(stage: Make, spec: Make) -> None:
     on = stage(state=State(genesis="0xours"), genesis="0xother")
     status = await on.one_pass(spec())
-    assert (on.acted, on.state.genesis) == (0, "0xours")
+    assert (on.steps, on.state.genesis) == (0, "0xours")
     assert condition(status, "ChainConnected")[:2] == ("False", "ChainUnreachable")
     assert "ws://chain is another chain" in status["message"]
-    assert "ws://chain is another chain" in on.given_up[0]
+    assert "ws://chain is another chain" in on.unusable[0]
 
 
-async def test_an_unreadable_state_is_told(stage: Make, spec: Make) -> None:
+async def test_an_unreadable_state_is_reported(stage: Make, spec: Make) -> None:
     on = stage(unreadable="delete the ConfigMap")
-    before = {"lastWeights": {"block": 5}, "weights": [{"hotkey": HOTKEY, "weight": "1.000000"}]}
+    unpaid = [{"competition": "fc", "hotkey": MINER, "reason": "Rejected"}]
+    before = {"lastWeights": {"block": 5}, "weights": [{"hotkey": HOTKEY, "weight": "1.000000"}], "unpaid": unpaid}
     status = await on.one_pass(spec(), before)
     assert condition(status, "WeightsCurrent") == ("False", "SubmissionFailed", "delete the ConfigMap")
-    assert on.acted == 0
-    assert {key: status[key] for key in before} == before, "what was reported before still stands"
+    assert on.steps == 0
+    assert {key: status[key] for key in before} == before, "the earlier report is kept"
 
 
 @pytest.mark.parametrize(("mode", "paid"), [("Set", [MINER]), ("DryRun", [MINER]), ("Off", [])])
 async def test_weights_are_computed_unless_off(stage: Make, spec: Make, mode: str, paid: list[str]) -> None:
-    scores = {MINER: HotkeyScore(score=0.5, registered_at=10)}
+    scores = {MINER: HotkeyScore(registered_at=10, results=(RoundResult(state=ResultState.SUCCEEDED, score=0.5),))}
     scored = ScoredRound(round="val-fc-7", epoch=7, block=700, scores=scores)
     status = await stage(state=State(scored={"fc": scored})).one_pass(spec(weights={"mode": mode}))
     assert [weight["hotkey"] for weight in status.get("weights", [])] == paid
@@ -177,7 +184,7 @@ async def test_weights_are_computed_unless_off(stage: Make, spec: Make, mode: st
         ({}, False),
     ],
 )
-async def test_who_switches_off_stops_what_is_under_way(
+async def test_switching_off_stops_the_submission_in_progress(
     stage: Make, spec: Make, change: dict[str, Any], stopped: bool, away: bool
 ) -> None:
     on = stage()
@@ -185,10 +192,32 @@ async def test_who_switches_off_stops_what_is_under_way(
         on.follower.state = Down(Reason.CHAIN_STALLED, "silent")
     await on.one_pass(spec(**change))
     assert on.stopped is stopped
-    assert on.acted == (0 if away or "suspend" in change else 1)
+    assert on.steps == (0 if away or "suspend" in change else 1)
 
 
-async def test_a_chain_that_is_away_is_told(stage: Make, spec: Make) -> None:
+async def test_a_lost_chain_is_reported(stage: Make, spec: Make) -> None:
     on = stage()
     on.follower.state = Down(Reason.CHAIN_STALLED, "silent")
     assert condition(await on.one_pass(spec()), "ChainConnected") == ("False", "ChainStalled", "silent")
+
+
+async def test_who_is_left_out_is_reported(
+    stage: Make, spec: Make, neuron: Make, subnet: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the status and in the log, also a hotkey that is in no complete round yet."""
+    results = (RoundResult(state=ResultState.REJECTED),)
+    scored = ScoredRound(
+        round="val-fc-7",
+        epoch=7,
+        block=700,
+        scores={MINER: HotkeyScore(registered_at=10, results=results)},
+    )
+    on = stage(state=State(scored={"fc": scored}), entrants=frozenset({HOTKEY}))
+    with caplog.at_level("INFO", logger="bitagent_validator.loop"):
+        status = await on.one_pass(spec())
+    assert status["unpaid"] == [
+        {"competition": "fc", "hotkey": MINER, "reason": "Rejected"},
+        {"competition": "fc", "hotkey": HOTKEY, "reason": "AwaitsScore"},
+    ]
+    (line,) = (record.getMessage() for record in caplog.records if "left out" in record.getMessage())
+    assert f"AwaitsScore: {HOTKEY} (1); Rejected: {MINER} (1)" in line

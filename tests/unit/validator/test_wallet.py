@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bittensor.sp_core import Keypair, encrypt_keyfile_data, serialized_keypair_to_keyfile_data
 
-from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.wallet import WalletError, load_hotkey, load_seed_key
 
 KEY = Keypair.create_from_uri("//Test")
 KEYFILE = bytes(serialized_keypair_to_keyfile_data(KEY))
@@ -50,3 +50,20 @@ def test_a_missing_file_points_to_the_secret(tmp_path: Path) -> None:
 def test_a_folder_is_no_hotkey(tmp_path: Path) -> None:
     with pytest.raises(WalletError, match="cannot be read"):
         load_hotkey(tmp_path)
+
+
+def test_the_key_of_seeds_follows_from_the_private_key(tmp_path: Path) -> None:
+    """However the file is written: a pod that replaces this one must find the same."""
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    first.write_bytes(KEYFILE)
+    second.write_text(json.dumps(json.loads(KEYFILE), indent=2))
+    other.write_bytes(bytes(serialized_keypair_to_keyfile_data(Keypair.create_from_uri("//Other"))))
+    key = load_seed_key(first)
+    assert (len(key), load_seed_key(second)) == (32, key)
+    assert load_seed_key(other) != key
+    assert key.hex() not in KEYFILE.decode()
+
+
+def test_the_key_of_seeds_needs_the_file(tmp_path: Path) -> None:
+    with pytest.raises(WalletError, match=r"spec\.wallet"):
+        load_seed_key(tmp_path / "hotkey")

@@ -1,4 +1,8 @@
-"""The chain: `facts` are what the rest of the validator decides on, `connection` reads them, `follower` keeps a connection alive.
+"""Reading the chain.
 
-Nothing outside this folder and `submit` imports the SDK's client.
+    facts       plain data that the rest of the validator decides on
+    connection  one connection: reads the facts through the SDK's client
+    follower    keeps a connection open and the last finalised block known
+
+Nothing outside this folder and `weights/submit` imports the SDK's client. Writing to the chain is in `weights/submit`.
 """

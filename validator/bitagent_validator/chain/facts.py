@@ -1,4 +1,4 @@
-"""Facts read from the chain at one block. Plain data: no SDK type leaves this folder."""
+"""Facts read from the chain at one block. Plain data; no SDK type leaves this folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 RAO = 10**9
 """Smallest units in one token."""
 
-WeightRow = Mapping[str, int]
-"""A row of weights by target hotkey, as the chain stores it: u16, the largest is 65535."""
+WeightsByHotkey = Mapping[str, int]
+"""A validator's weights by target hotkey, as the chain stores them: u16, the largest is 65535."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,22 @@ class Neuron:
     stake: int
     """In rao."""
     permit: bool
-    """Whether it may set weights for others."""
+    """Whether it holds a validator permit."""
     registered_at: int
-    """The block of its registration; a hotkey that left and came back has a new one."""
+    """The block of its registration; a hotkey that registers again after losing its slot has a new one."""
     last_update: int
-    """The block at which it last set weights; that of its registration if it never did."""
+    """The block at which it last set weights; the block of its registration if it never did."""
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What a hotkey has committed to on a subnet: the last commitment, which replaces earlier ones."""
+
+    text: str
+    """Empty while it is sealed, and for data that is not text."""
+    block: int | None
+    """The block of that commitment; the same text committed again moves it. None if the chain does not keep it, as of
+    one that was sealed and is revealed."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +44,24 @@ class Rules:
     """The subnet's rules for setting weights."""
 
     rate_limit: int
-    """Fewest blocks between two settings of one hotkey."""
+    """Minimum number of blocks between two weight settings of one hotkey."""
     version_key: int
-    """A lower version key is refused."""
+    """Minimum version key that the subnet accepts."""
     min_weights: int
-    """Fewest targets of a row."""
+    """Minimum number of hotkeys in a row of weights."""
     max_weight: int
-    """Largest share of one target, of 65535."""
+    """Maximum share of one hotkey, in units of 1/65535."""
     commit_reveal: bool
-    """Weights are sent sealed and are not readable before the chain reveals them."""
+    """Whether weights are sent encrypted and stay unreadable until the chain reveals them."""
     stake_threshold: int
-    """Least stake of a hotkey that sets weights, in rao."""
+    """Minimum stake for setting weights, in rao."""
     activity_cutoff: int
-    """A validator that has not set weights for so many blocks loses its say."""
+    """Number of blocks without new weights after which the chain ignores a validator."""
 
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet at one finalised block, as one hotkey sees it."""
+    """A subnet at one finalised block, with the weights of one hotkey."""
 
     netuid: int
     block: int
@@ -58,11 +69,11 @@ class Subnet:
     """By hotkey."""
     rules: Rules
     hotkey: str
-    """The validator's."""
-    row: WeightRow
-    """The weights that the validator's hotkey has on the chain, by the hotkeys that hold the slots now."""
+    """The validator's own."""
+    weights: WeightsByHotkey
+    """The weights that `hotkey` has on the chain, by the hotkeys that hold the slots now."""
 
     @property
     def me(self) -> Neuron | None:
-        """The validator's own neuron, when it is registered."""
+        """The validator's own neuron; None if it is not registered."""
         return self.neurons.get(self.hotkey)

@@ -1,7 +1,7 @@
-"""Keep a connection to the chain alive and know the last finalised block.
+"""Keep a connection to the chain open and track the last finalised block.
 
-A connection is given up, and a new client opened, when it breaks, when a read on it fails, or when it is half dead: the
-socket is open but no block becomes final. Each new attempt is made at the next endpoint and waits a little longer.
+A connection is replaced when it breaks, when a read on it fails, or when the socket is open but no block becomes final.
+Each new attempt uses the next endpoint and waits a little longer.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from bitagent_validator.chain.connection import ChainUnavailable, Connection, co
 log = logging.getLogger(__name__)
 
 STALL_BLOCKS = 15
-"""A chain that finalises nothing for so many block times is taken for dead. Finality trails the head by about three."""
-STALL_SECONDS_AT_LEAST = 10.0
+"""Block times without a finalised block after which the chain counts as stalled. Finality lags by about three."""
+STALL_SECONDS_MIN = 10.0
 BACKOFF_SECONDS = (0.5, 30.0)
-"""First and longest wait between two attempts."""
+"""Minimum and maximum wait between two attempts."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Up:
 
 @dataclass(frozen=True)
 class Down:
-    """The chain cannot be used at the moment."""
+    """The chain cannot be used now."""
 
     reason: Reason
     message: str
 
 
 class Follower:
-    """Follows the chain while `run` runs; `state` is what it knows now, and `changed` is called when that changes."""
+    """Follows the chain while `run` runs. `state` is the present state; `changed` is called whenever it changes."""
 
     def __init__(
         self, endpoints: Sequence[str], *, changed: Callable[[], None], stall_seconds: float | None = None
     ) -> None:
         self.state: Up | Down = Down(Reason.CHAIN_UNREACHABLE, f"connecting to {endpoints[0]}")
-        self.tried = False
-        """Whether `state` comes from an attempt to connect, rather than from the time before the first."""
+        self.attempted = False
+        """Whether a first attempt to connect has succeeded or failed."""
         self.reconnects = 0
         self._endpoints = list(endpoints)
         self._changed = changed
@@ -57,8 +57,8 @@ class Follower:
         self._broken = asyncio.Event()
         self._why = ""
 
-    def give_up(self, connection: Connection, *, why: str) -> None:
-        """Report that this connection is of no use; a new one is opened. Late reports on old ones are ignored."""
+    def mark_unusable(self, connection: Connection, *, why: str) -> None:
+        """Mark this connection as unusable, so that a new one is opened; stale reports are ignored."""
         if isinstance(self.state, Up) and self.state.connection is connection:
             self._why = why
             self._broken.set()
@@ -77,20 +77,20 @@ class Follower:
             await asyncio.sleep(random.uniform(longest / 2, longest))
 
     async def _follow(self) -> None:
-        """Use one connection until it fails; the state is then Down."""
+        """Use one connection until it fails and the state is Down."""
         self._broken.clear()
         try:
             async with connect(self._endpoints[0]) as connection:
-                self._become(Up(connection, await connection.finalized()))
+                self._set_state(Up(connection, await connection.finalized()))
                 log.info("chain connected: %s", connection.endpoint)
                 down = await self._until_down(connection)
-                # Before the connection is closed: a dead node makes that slow.
-                self._become(down)
+                # Before the connection is closed, which is slow if the node is dead.
+                self._set_state(down)
         except ChainUnavailable as error:
-            self._become(Down(Reason.CHAIN_UNREACHABLE, str(error)))
+            self._set_state(Down(Reason.CHAIN_UNREACHABLE, str(error)))
 
     async def _until_down(self, connection: Connection) -> Down:
-        stall = self._stall_seconds or max(STALL_SECONDS_AT_LEAST, STALL_BLOCKS * connection.block_seconds)
+        stall = self._stall_seconds or max(STALL_SECONDS_MIN, STALL_BLOCKS * connection.block_seconds)
         stream = asyncio.create_task(self._stream(connection, stall))
         broken = asyncio.create_task(self._broken.wait())
         try:
@@ -109,10 +109,10 @@ class Follower:
 
     async def _stream(self, connection: Connection, stall: float) -> None:
         async for block in connection.finalized_blocks(stall_seconds=stall):
-            self._become(Up(connection, block))
+            self._set_state(Up(connection, block))
 
-    def _become(self, state: Up | Down) -> None:
+    def _set_state(self, state: Up | Down) -> None:
         if isinstance(state, Down):
             log.warning("chain lost: %s", state.message)
-        self.state, self.tried = state, True
+        self.state, self.attempted = state, True
         self._changed()

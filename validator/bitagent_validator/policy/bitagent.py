@@ -1,9 +1,9 @@
-"""The BitAgent policy, its offline half: exp(5 x) of the last complete round's score, normalised.
+"""The BitAgent policy, its offline half: exp(k x) of a hotkey's score, less exp(k b) of the baseline b, normalised.
 
-Paid are hotkeys that are registered and not validators, and that either own a score which they got under their present
-registration, or registered since (or came back since) and have a model in the running round: those start at the median
-of the others' scores. A hotkey without any model is not paid; see docs/decisions/005-weights-policy-bitagent.md for where
-this departs from the subnet's own code, and why.
+Subtracting the baseline's part makes the pay begin at 0 there: many hotkeys that score a little above the best constant
+answer earn little together. The best model may have a part of its own (`winnerPercent`). Newcomers start at the median,
+and share `newcomerPercent` at most.
+docs/decisions/005-weights-policy-bitagent.md says where this differs from the subnet's own code, and why.
 """
 
 from __future__ import annotations
@@ -12,41 +12,37 @@ import math
 import statistics
 from collections.abc import Mapping
 
-from bitagent_validator.chain.facts import RAO, Neuron
-from bitagent_validator.policy.interface import Standings
-
-STEEPNESS = 5.0
-"""A perfect score earns exp(5), about 148 times what a score of 0 does. From the subnet's code."""
-VALIDATOR_STAKE = 4096 * RAO
-"""A permit holder with more stake is a validator, not a miner. From the subnet's code."""
+from bitagent_crds.policies import BitAgentParameters, WinnerTakesAllParameters
+from bitagent_validator.chain.facts import Neuron
+from bitagent_validator.policy.interface import PolicyInput
+from bitagent_validator.policy.winner_takes_all import find_winner
 
 
-def is_validator(neuron: Neuron) -> bool:
-    """Whether the hotkey validates, and so is never paid as a miner."""
-    return neuron.permit and neuron.stake > VALIDATOR_STAKE
-
-
-def shares(standings: Standings, neurons: Mapping[str, Neuron]) -> dict[str, float]:
-    """Shares by hotkey; empty when no miner holds a score, as there is then no median to start from."""
-    miners = {hotkey: neuron for hotkey, neuron in neurons.items() if not is_validator(neuron)}
-    scores = {
-        hotkey: score.value
-        for hotkey, score in standings.scores.items()
-        if hotkey in miners and miners[hotkey].registered_at == score.registered_at
-    }
-    if not scores:
-        return {}
-    median = statistics.median(scores.values())
-    newcomers = (
-        hotkey for hotkey in standings.entrants & miners.keys() - scores.keys() if _is_new(standings, miners[hotkey])
-    )
-    scores |= dict.fromkeys(newcomers, median)
+def shares(given: PolicyInput, neurons: Mapping[str, Neuron]) -> dict[str, float]:
+    """Return shares by hotkey; empty if no miner has a score, as there is then no median to start from."""
+    parameters = given.parameters.bit_agent or BitAgentParameters()
+    floor = math.exp(parameters.steepness * given.baseline)
     # Sorted, so that the sum, and with it the last digit of each share, does not depend on the order of arrival.
-    raised = {hotkey: math.exp(STEEPNESS * scores[hotkey]) for hotkey in sorted(scores)}
+    raised = {
+        hotkey: math.exp(parameters.steepness * given.scores[hotkey].score) - floor for hotkey in sorted(given.scores)
+    }
     total = math.fsum(raised.values())
-    return {hotkey: value / total for hotkey, value in raised.items()}
+    if total <= 0:
+        return {}
+    part = parameters.winner_percent / 100
+    paid = {hotkey: value / total * (1 - part) for hotkey, value in raised.items() if value > 0 and part < 1}
+    if part:
+        winner = find_winner(given.scores, neurons, WinnerTakesAllParameters())
+        paid[winner] = paid.get(winner, 0.0) + part
+    return with_newcomers(paid, given.newcomers, part=parameters.newcomer_percent / 100)
 
 
-def _is_new(standings: Standings, neuron: Neuron) -> bool:
-    """Whether the hotkey's present registration is younger than the round, or than its score in it."""
-    return neuron.registered_at > standings.block or neuron.hotkey in standings.scores
+def with_newcomers(paid: Mapping[str, float], newcomers: frozenset[str], *, part: float) -> dict[str, float]:
+    """Return the shares with those of newcomers: the median share each, and `part` of all together at most."""
+    if not newcomers or not part or not paid:
+        return dict(paid)
+    # With n newcomers at the median m before scaling, together n m / (1 + n m) of all.
+    median = statistics.median(paid.values())
+    each = min(median / (1 + len(newcomers) * median), part / len(newcomers))
+    rest = 1 - each * len(newcomers)
+    return {hotkey: share * rest for hotkey, share in paid.items()} | dict.fromkeys(sorted(newcomers), each)

@@ -1,6 +1,12 @@
-"""Weights: `vector` makes the row, `plan` decides whether to submit it, `submission` runs the process that does.
+"""Weights: from shares to weights on the chain.
 
-Submitting is safe to repeat because the chain is asked first. Before a row is sent, what is about to be sent is written
-down (an intent); whoever finds an intent, this pod or the next, looks at the chain: the row is there, or it can no
-longer get there because its transaction has expired. Only then is another one sent.
+    vector  shares to u16 weights by hotkey
+    plan    whether to submit them now
+    submit  one submission, in a process of its own
+
+Submitting may be repeated safely because the chain is read first. A row of weights is recorded as pending before it is
+sent. Whichever pod then finds a pending row reads the chain: either the row is there, or its transaction has expired
+and it can no longer get there. Only after that is another row sent.
+
+How shares are computed is in `policy/`; what is recorded, and `Row` itself, is in `state`.
 """

@@ -1,11 +1,11 @@
-"""The BitAgent subnet's criteria for one tool call, as they stood in November 2024 and in April 2025.
+"""The BitAgent subnet's criteria for one tool call, as of November 2024 and April 2025.
 
-`criteria` has the vocabulary and the two criteria that look at the transport, `reading` reads an answer, one file a rule set judges it,
-`scorer` applies the tool criteria to the project's tasks. Everything is a pure function of its arguments. The rule sets keep what the
-subnet's validators did, oddities included; where they ran into an exception, the criterion gets `FAILED`.
+    criteria        the vocabulary, and the two criteria that look at the transport
+    reading         an answer read as one Python call
+    rules_2024_11, rules_2025_04
+                    the rule sets of the two dates, each a pure function of its arguments
+    scorer          the interface of rule sets, and the scorers that apply them to the project's tasks
+
+The rule sets keep what the subnet's validators did, oddities included; where those ran into an exception, the criterion
+gets `FAILED`. They read the text of an answer by their own rules, and use no parser of `bitagent_evaluator.parsing`.
 """
-
-from bitagent_evaluator.scoring.bitagent.criteria import Answer, Expected, Points, Score, Tools
-from bitagent_evaluator.scoring.bitagent.rule_sets import RULE_SETS, RuleSet, rule_set
-
-__all__ = ["RULE_SETS", "Answer", "Expected", "Points", "RuleSet", "Score", "Tools", "rule_set"]

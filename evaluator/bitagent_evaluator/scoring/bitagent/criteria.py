@@ -1,4 +1,4 @@
-"""What the rule sets share: their vocabulary, the criteria by name, and the two that look at the transport instead of the answer."""
+"""What the rule sets share: their vocabulary, and the two criteria that look at the transport, not at the answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ Points: TypeAlias = tuple[float, float]
 """Points given, which may be negative, and points possible."""
 
 Tools: TypeAlias = Mapping[str, frozenset[str]]
-"""Required arguments by function name: all that the criteria ask of a tool's description."""
+"""Required arguments by function name; the criteria use nothing else of a tool's description."""
 
+_LEFT_OUT = ""
+"""Among a ground truth's allowed values: the argument may be left out."""
 OK_STATUS = 200
 ERROR_FREE_POINTS = 0.25
 SPEED_POINTS = 0.5
@@ -21,11 +23,12 @@ CALL_POINTS = 3.0
 """Possible points of each criterion about the call itself."""
 WRONG_NAME_POINTS = -0.5
 FAILED: Points = (-0.5, 1.0)
-"""A criterion that cannot be applied to the answer. Fewer points are possible then, so it also shrinks the denominator."""
+"""Points of a criterion that cannot be applied to the answer. Fewer points are possible then, so the denominator is
+smaller too."""
 
 
 class Criterion(StrEnum):
-    """What is judged, in the order of the criteria."""
+    """Names of the criteria, in their order."""
 
     DOES_NOT_ERROR = "does_not_error"
     SPEED = "speed"
@@ -37,39 +40,48 @@ class Criterion(StrEnum):
 
 
 class CriterionFailed(Exception):
-    """A criterion cannot be applied to the answer."""
+    """Raised when a criterion cannot be applied to the answer."""
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedCall:
     """The expected call."""
 
     name: str
     arguments: Mapping[str, Any]
-    """Value by argument; with `is_ground_truth` the list of allowed values."""
+    """Value by argument; with `is_ground_truth`, the list of allowed values."""
     is_ground_truth: bool = False
+    accepts_list: bool = True
+    """Whether the whole list of allowed values counts as a right value too, as in the subnet's validators."""
 
     def required(self, tools: Tools) -> list[str]:
-        """Arguments that must be there: all of a ground truth's, else those that the tool requires."""
-        needed = frozenset(self.arguments) if self.is_ground_truth else tools.get(self.name, frozenset())
-        return [name for name in self.arguments if name in needed]
+        """Return the required arguments: those that the tool requires; of a ground truth all, except those that can
+        only be left out.
+
+        Raises CriterionFailed if the tool is not there.
+        """
+        if self.name not in tools:
+            raise CriterionFailed("the expected function is not among the tools")
+        if self.is_ground_truth:
+            return [name for name, allowed in self.arguments.items() if allowed != [_LEFT_OUT]]
+        return [name for name in self.arguments if name in tools[self.name]]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back. Without transport (a model answering here) the defaults stand."""
+class MinerResponse:
+    """A miner's answer and its transport. The defaults are for a model that is evaluated here, without transport."""
 
     response: str
     timeout: float = 0.0
-    """Seconds that were allowed."""
+    """Seconds allowed."""
     process_time: float | None = None
-    """Seconds that it took."""
+    """Seconds taken."""
     axon_status: int | None = OK_STATUS
     dendrite_status: int | None = OK_STATUS
 
 
 @dataclass(frozen=True)
-class Score:
+class CriteriaPoints:
     """Points by criterion."""
 
     criteria: dict[Criterion, Points] = field(default_factory=dict)
@@ -86,18 +98,21 @@ class Score:
 
     @property
     def normalized(self) -> float:
-        """Points given as a share of those possible; below 0 for a bad answer."""
+        """Points given as a share of those possible; negative for a bad answer."""
         return self.total / self.possible
 
 
-def does_not_error(answer: Answer) -> Points:
-    """Whether both ends of the request reported success."""
+def does_not_error(answer: MinerResponse) -> Points:
+    """Return full points if both ends of the request reported success, else none."""
     fine = answer.axon_status == OK_STATUS and answer.dendrite_status == OK_STATUS
     return ERROR_FREE_POINTS if fine else 0.0, ERROR_FREE_POINTS
 
 
-def speed(answer: Answer) -> Points:
-    """All points within 1/1.75 of the time allowed, half within 1/1.25, a fifth in time, none later or when the time is unknown."""
+def speed(answer: MinerResponse) -> Points:
+    """Return full points within 1/1.75 of the time allowed, half within 1/1.25, a fifth in time, else none.
+
+    An unknown time gives none.
+    """
     seconds = answer.process_time
     if not seconds or seconds > answer.timeout:
         return 0.0, SPEED_POINTS

@@ -1,7 +1,8 @@
 """Answers read as one Python call, from the syntax tree and never evaluated.
 
-The rules ask two different questions: is the text Python at all (`parse`), and which call is it (`call_of`). Argument values must be
-literals. Texts beyond the bounds here count as texts that are not Python; upstream's parser gives up near the same sizes.
+The rules ask two different questions: is the text Python at all (`parse_module`), and which call is it
+(`first_call`)? Argument values must be literals. A text beyond the limits here counts as one that is not Python;
+upstream's parser fails near the same sizes.
 """
 
 from __future__ import annotations
@@ -11,39 +12,42 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from bitagent_evaluator.answers import MAX_CHARACTERS
+from bitagent_evaluator.parsing import MAX_CHARACTERS
 from bitagent_evaluator.scoring.bitagent.criteria import CriterionFailed
 
+_MOST_BRACKETS = 6
+"""One more than the pairs of outer brackets that the rules remove."""
 MAX_DEPTH = 250
 """Deepest syntax tree that is read. Python itself allows 200 open brackets."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call as the rules see it."""
+class PythonCall:
+    """A call as the rules read it."""
 
     name: str | None
-    """Dotted; None where what is called has no name, such as a string."""
+    """Dotted name; None if the called expression has none, such as a string."""
     arguments: tuple[tuple[str | None, Any], ...]
-    """Keyword arguments as written, repeated ones included; None is the name of `**mapping`. Positional ones do not count."""
+    """Keyword arguments as written, repeated ones included; None is the name of `**mapping`. Positional ones are
+    dropped."""
 
     @property
     def values(self) -> dict[str | None, Any]:
-        """Value by argument; of a repeated argument the last."""
+        """Value by argument; of a repeated argument the last one."""
         return dict(self.arguments)
 
 
-NO_CALL = Call(name="", arguments=())
-"""What an empty text reads as."""
+NO_CALL = PythonCall(name="", arguments=())
+"""The call in an empty text."""
 
 
 def without_brackets(text: str) -> str:
-    """The text inside one pair of outer square brackets, if there is one."""
+    """Return the text without one pair of outer square brackets, if it has one."""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
-def parse(text: str) -> ast.Module | None:
-    """The syntax tree of a text, None for one that is not Python."""
+def parse_module(text: str) -> ast.Module | None:
+    """Return the syntax tree of a text; None if it is not Python."""
     if len(text) > MAX_CHARACTERS:
         return None
     try:
@@ -55,19 +59,35 @@ def parse(text: str) -> ast.Module | None:
     return tree if _is_shallow(tree) else None
 
 
-def call_of(tree: ast.Module) -> Call:
-    """The call that the first statement is; `NO_CALL` for no statement. Raises CriterionFailed for anything else.
+def first_call(tree: ast.Module) -> PythonCall:
+    """Return the call that is the only statement.
 
-    The name is that of the innermost call that has one: `print(f(a=1))` is `f` without arguments.
+    The name is that of the innermost call that has one: `print(f(a=1))` is `f` without arguments. Raises
+    CriterionFailed for any other statement, for several, and for none, such as a comment.
     """
-    if not tree.body:
-        return NO_CALL
+    if len(tree.body) != 1:
+        raise CriterionFailed("the answer is not one call")
     statement = tree.body[0]
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         raise CriterionFailed("the answer is not a call")
     arguments = tuple((keyword.arg, _literal(keyword.value)) for keyword in statement.value.keywords)
     names = [name for node in ast.walk(tree) if isinstance(node, ast.Call) and (name := _name(node.func)) is not None]
-    return Call(name=names[-1] if names else None, arguments=arguments)
+    return PythonCall(name=names[-1] if names else None, arguments=arguments)
+
+
+def holds_call(text: str) -> bool:
+    """Return whether the text, or its last line, is a call by some way in which the rules strip blanks and brackets."""
+    for part in (text, text.strip().split("\n")[-1]):
+        for _ in range(_MOST_BRACKETS):
+            part = part.strip()
+            tree = parse_module(part) if part else None
+            try:
+                if tree is not None and first_call(tree).name:
+                    return True
+            except CriterionFailed:
+                pass
+            part = without_brackets(part)
+    return False
 
 
 def _name(node: ast.expr) -> str | None:

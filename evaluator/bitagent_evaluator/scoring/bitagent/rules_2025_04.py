@@ -1,9 +1,10 @@
 """The rules of April 2025.
 
-Every criterion but the one for irrelevant tasks first takes blanks and one pair of outer brackets off the answer, for itself and for the
-criteria after it, and fails when the answer was empty or what is left is not Python. So one pair of brackets goes per criterion, and the
-criterion for irrelevant tasks sees what the ones before it left. Values of a ground truth are compared as if the list of allowed values
-were the value: an ordinary right answer gets no points for them.
+Every criterion but the one for irrelevant tasks first removes blanks and one pair of outer brackets from the answer,
+for itself and for the criteria after it, and fails if the answer was empty or the rest is not Python. So each criterion
+removes one pair of brackets, and the criterion for irrelevant tasks reads what the ones before it left. Values of a
+ground truth are compared as if the list of allowed values were the value: an ordinary right answer gets no points for
+them.
 """
 
 from __future__ import annotations
@@ -17,75 +18,90 @@ from bitagent_evaluator.scoring.bitagent.criteria import (
     FAILED,
     FORMAT_POINTS,
     WRONG_NAME_POINTS,
-    Answer,
+    CriteriaPoints,
     Criterion,
     CriterionFailed,
-    Expected,
+    ExpectedCall,
+    MinerResponse,
     Points,
-    Score,
     Tools,
     does_not_error,
     speed,
 )
-from bitagent_evaluator.scoring.bitagent.reading import Call, call_of, parse, without_brackets
+from bitagent_evaluator.scoring.bitagent.reading import NO_CALL, PythonCall, first_call, parse_module, without_brackets
 
 MISPLACED_CALL_POINTS = -1.0
 
 
-_CallRule: TypeAlias = Callable[[Expected, Tools, Call], Points]
+_CallRule: TypeAlias = Callable[[ExpectedCall, Tools, PythonCall], Points]
 
 
 class Rules202504:
-    """See the module."""
+    """The rule set of April 2025."""
 
-    def score(self, expected: Expected | None, tools: Tools, answer: Answer, *, with_default: bool) -> Score:
-        """See RuleSet."""
+    def score(
+        self, expected: ExpectedCall | None, tools: Tools, answer: MinerResponse, *, with_default: bool
+    ) -> CriteriaPoints:
+        """Return the points of an answer, as RuleSet says."""
         own = () if expected is None else (Criterion.FORMAT, *_CALL_RULES)
         default = (Criterion.DOES_NOT_ERROR, Criterion.SPEED) if with_default else ()
         text, points = answer.response, {}
         for criterion in (*default, *own):
             is_empty, text = not text.strip(), without_brackets(text.strip()).strip()
-            tree = None if is_empty else parse(text)
-            points[criterion] = FAILED if tree is None else _judged(criterion, expected, tools, answer, tree)
+            tree = None if is_empty else parse_module(text)
+            points[criterion] = (
+                FAILED if tree is None else _points(criterion, expected, tools, answer, text=text, tree=tree)
+            )
         if expected is None:
-            is_python = parse(text) is not None
+            is_python = parse_module(text) is not None
             points[Criterion.IRRELEVANT] = (MISPLACED_CALL_POINTS if is_python else CALL_POINTS, CALL_POINTS)
-        return Score(points)
+        return CriteriaPoints(points)
 
-    def score_call(self, expected: Expected, tools: Tools, call: Call) -> Score:
-        """See RuleSet."""
+    def score_call(self, expected: ExpectedCall, tools: Tools, call: PythonCall) -> CriteriaPoints:
+        """Return the points of a call, as RuleSet says."""
         own = {criterion: _applied(rule, expected, tools, call) for criterion, rule in _CALL_RULES.items()}
-        return Score({Criterion.FORMAT: (FORMAT_POINTS, FORMAT_POINTS), **own})
+        return CriteriaPoints({Criterion.FORMAT: (FORMAT_POINTS, FORMAT_POINTS), **own})
 
 
-def _judged(criterion: Criterion, expected: Expected | None, tools: Tools, answer: Answer, tree: ast.Module) -> Points:
+def _points(
+    criterion: Criterion,
+    expected: ExpectedCall | None,
+    tools: Tools,
+    answer: MinerResponse,
+    *,
+    text: str,
+    tree: ast.Module,
+) -> Points:
     if criterion is Criterion.DOES_NOT_ERROR:
         return does_not_error(answer)
     if criterion is Criterion.SPEED:
         return speed(answer)
     if expected is None or criterion is Criterion.FORMAT:
         return FORMAT_POINTS, FORMAT_POINTS
-    try:
-        call = call_of(tree)
-    except CriterionFailed:
-        return FAILED
+    if not text:
+        call = NO_CALL
+    else:
+        try:
+            call = first_call(tree)
+        except CriterionFailed:
+            return FAILED
     return _applied(_CALL_RULES[criterion], expected, tools, call)
 
 
-def _applied(rule: _CallRule, expected: Expected, tools: Tools, call: Call) -> Points:
+def _applied(rule: _CallRule, expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
     try:
         return rule(expected, tools, call)
     except CriterionFailed:
         return FAILED
 
 
-def _name(expected: Expected, tools: Tools, call: Call) -> Points:
+def _name(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
     if call.name is None:
         raise CriterionFailed("what is called has no name")
     return (CALL_POINTS if call.name == expected.name else WRONG_NAME_POINTS), CALL_POINTS
 
 
-def _argument_names(expected: Expected, tools: Tools, call: Call) -> Points:
+def _argument_names(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
     given = call.values
     if any(name not in given for name in expected.required(tools)):
         return 0.0, CALL_POINTS
@@ -93,28 +109,47 @@ def _argument_names(expected: Expected, tools: Tools, call: Call) -> Points:
     return max(0.0, CALL_POINTS - wrong), CALL_POINTS
 
 
-def _argument_values(expected: Expected, tools: Tools, call: Call) -> Points:
+def _argument_values(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
     given = call.values
     present = [name for name in expected.arguments if name in given]
-    wrong = {name for name in present if not _is_same(expected.arguments[name], given[name])}
+    judged = not expected.is_ground_truth or expected.accepts_list
+    wrong = {
+        name
+        for name in present
+        if not (judged and _is_same(expected.arguments[name], given[name], is_ground_truth=expected.is_ground_truth))
+    }
     if not expected.arguments or wrong.intersection(expected.required(tools)):
         return 0.0, CALL_POINTS
     return CALL_POINTS * ((len(present) - len(wrong)) / len(expected.arguments)), CALL_POINTS
 
 
-def _is_same(wanted: Any, given: Any) -> bool:
-    """Strings without regard to case, lists as sets, all else by type and value."""
-    if isinstance(wanted, list):
-        items = _as_set(wanted)
+def _is_same(expected: Any, given: Any, *, is_ground_truth: bool) -> bool:
+    """Compare texts without case, lists as sets, dicts by their members, and other values by type and value.
+
+    Texts in lists, and in the first level of dicts, are compared without case too. Raises CriterionFailed if lists or
+    dicts in a list would have to be compared; for those that a ground truth allows, only with a list or dict that is
+    not empty.
+    """
+    if isinstance(expected, list):
+        nested = any(isinstance(item, list | dict) for item in expected)
+        if nested and is_ground_truth and not (isinstance(given, list | dict) and given):
+            return False
+        items = _as_set(expected)
         return isinstance(given, list) and items == _as_set(given)
-    if isinstance(wanted, str) and isinstance(given, str):
-        return wanted.lower() == given.lower()
-    return type(wanted) is type(given) and bool(wanted == given)
+    if isinstance(expected, dict) and isinstance(given, dict):
+        return {key: _folded(value) for key, value in expected.items()} == {
+            key: _folded(value) for key, value in given.items()
+        }
+    return type(expected) is type(given) and bool(_folded(expected) == _folded(given))
+
+
+def _folded(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _as_set(items: list[Any]) -> set[Any]:
     try:
-        return set(items)
+        return {_folded(item) for item in items}
     except TypeError:
         raise CriterionFailed("a list of lists or dicts cannot be compared as a set") from None
 

@@ -1,12 +1,11 @@
-"""Conversations: calls act on simulated systems, and after each turn the systems must be in the right state.
+"""Conversations: calls act on simulated systems, which must be in the right state after each turn.
 
-    calls       an answer's text -> the calls that the leaderboard would execute, as source
-    systems     one set of official systems, and the execution of one such call on it (never Python's own `eval`)
-    checking    the official verdict over all turns
-    worker      both behind a pipe, in a bounded child: what strangers call may compute for ever
-    simulation  the near side of that pipe
-    judgement   from a response to a verdict
+    simulation  execution and checking of calls, in a sandbox
+    worker      the code inside that sandbox, with the official checker: from a response to a verdict
+    memory      memories of earlier conversations, and the rule for answers from them
+    systems     one set of official systems, and the execution of one call on it (never by Python's own `eval`)
 
-Systems, state comparison and response comparison are those of the installed bfcl-eval package. How a conversation is led is
-`bitagent_evaluator.runs.asking.conversations`.
+Systems, state comparison and response comparison are those of the installed bfcl-eval package. How a conversation is
+led is `bitagent_evaluator.evaluation.strategies.conversations`; calls are rendered for execution by
+`bitagent_evaluator.parsing.render`.
 """

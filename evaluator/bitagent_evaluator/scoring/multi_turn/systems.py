@@ -1,8 +1,9 @@
 """One set of official systems, and calls on it.
 
-A call is source text from `calls`, or of a ground truth. The leaderboard hands it to `eval`; here its syntax tree is walked: the only thing that can happen is a
-call of a public method of the systems with literal arguments (or the results of such calls). Results and errors are worded as there, because
-they are compared as text and shown to the model. One difference remains: a name that Python happens to know, such as `print`, does not exist here.
+A call is source text of `parsing.render` or of a ground truth. The leaderboard passes it to `eval`; here its syntax
+tree is walked, and all that can happen is a call of a public method of the systems with literal arguments or the
+results of such calls. Results and errors are worded as the leaderboard words them, because they are compared as text
+and shown to the model. One difference remains: a name that Python itself knows, such as `print`, is undefined here.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from bfcl_eval.constants.executable_backend_config import (
     STATELESS_CLASSES,
 )
 
-from bitagent_evaluator.answers.folding import fold
+from bitagent_evaluator.parsing.python import fold
+from bitagent_evaluator.scoring.multi_turn.memory import MEMORY_SYSTEMS, open_memory
 
 SYSTEMS = tuple(name for name in CLASS_FILE_PATH_MAPPING if name not in OMIT_STATE_INFO_CLASSES)
-"""Names of the systems of the multi-turn cases. The others (web search, memory) need a network and models."""
+"""Names of the systems of the multi-turn cases. Memories are `MEMORY_SYSTEMS`."""
 _FORBIDDEN = frozenset(("kill", "exit", "quit", "remove", "unlink", "popen", "Popen", "run"))
-"""Names that the leaderboard refuses with words of its own."""
+"""Names that the leaderboard refuses with a message of its own."""
 
 
 class Systems:
@@ -38,12 +40,13 @@ class Systems:
         """By class name."""
         self._methods: dict[str, Callable[..., Any]] = {}
         for name in classes:
-            if name not in SYSTEMS:
-                raise ValueError(f"no system {name!r}; there are: {', '.join(SYSTEMS)}")
-            instance = _class(name)()
-            if name not in STATELESS_CLASSES:
-                instance._load_scenario(copy.deepcopy(initial_state.get(name, {})), long_context=long_context)
-            # Scenarios with long context share entries of the package's own tables, which calls change: a copy keeps them apart.
+            if name not in SYSTEMS and name not in MEMORY_SYSTEMS:
+                raise ValueError(f"no system {name!r}; there are: {', '.join([*SYSTEMS, *MEMORY_SYSTEMS])}")
+            state = copy.deepcopy(initial_state.get(name, {}))
+            instance = open_memory(name, state) if name in MEMORY_SYSTEMS else _class(name)()
+            if name in SYSTEMS and name not in STATELESS_CLASSES:
+                instance._load_scenario(state, long_context=long_context)
+            # With long context, scenarios share entries of the package's own tables, which calls change.
             vars(instance).update(copy.deepcopy(vars(instance)))
             self.instances[name] = instance
             for method, bound in inspect.getmembers(instance, predicate=inspect.ismethod):
@@ -51,7 +54,7 @@ class Systems:
                     self._methods[method] = bound
 
     def run(self, source: str) -> str:
-        """The result of one call as text, or what went wrong as text. Changes the systems' state."""
+        """Execute one call; return its result, or its error, as text. Changes the systems' state."""
         try:
             return _as_text(self._execute(source))
         except Exception as error:  # noqa: BLE001 - whatever a system raises is the call's result
@@ -64,7 +67,7 @@ class Systems:
             raise PermissionError(f"Function call {name} is not allowed.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as "\d" in a string
-            tree = ast.parse(source, "<string>", "eval")  # the file's name stands in messages of syntax errors
+            tree = ast.parse(source, "<string>", "eval")  # the file's name is part of syntax errors' messages
         return self._value(tree.body)
 
     def _value(self, node: ast.expr) -> Any:
@@ -95,7 +98,7 @@ class Systems:
 
 
 def load_systems() -> None:
-    """Import all systems, which takes longer than most calls."""
+    """Import all systems, which takes longer than most calls do."""
     for name in SYSTEMS:
         _class(name)
 

@@ -1,27 +1,85 @@
-"""The far side: executes and checks calls in a bounded child.
+"""Code inside the sandbox: execute calls, and check conversations with the official multi-turn checker.
 
-Nothing is kept between requests. A step is executed after all steps before it, on fresh systems, so that a child which had to be killed for one
-conversation takes nothing from the others.
+The checker executes the model's calls and the reference calls of each turn, then compares states and results. It is
+loaded as a private copy of its module in which one function is replaced: the one that executes calls by `eval`, on
+systems that outlive the run under a global name. Here each check has two fresh sets of systems, and calls are parsed,
+never evaluated.
+
+Nothing is kept between requests: a step is executed after all steps before it, on fresh systems, so that a process that
+had to be killed for one conversation loses nothing of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
-from bitagent_crds.results import Conversation
-from bitagent_evaluator.scoring.multi_turn.checking import check
+from bitagent_crds.task_set import Conversation
+from bitagent_evaluator.scoring.multi_turn.memory import content_of, shown_content
 from bitagent_evaluator.scoring.multi_turn.systems import Systems, load_systems
+
+_CHECKER = "bfcl_eval.eval_checker.multi_turn_eval.multi_turn_checker"
+_EXECUTE = "execute_multi_turn_func_call"
+_REFERENCE_SUFFIX = "_ground_truth"
+"""Suffix of the model name for which the checker executes the reference calls."""
+FORCE_TERMINATED = "multi_turn:force_terminated"
+_MAX_DIFFERENCES = 600
+
+
+def check(conversation: Conversation, turns: Sequence[Sequence[Sequence[str]]]) -> tuple[str, str]:
+    """Return the official error type, empty if the conversation passed, and an explanation.
+
+    `turns` are the calls of each step of each turn, without steps that hold no call.
+    """
+    expected = len(conversation.ground_truth)
+    if len(turns) != expected:
+        return FORCE_TERMINATED, f"the conversation ended in turn {len(turns)} of {expected}"
+    sides = {reference: _systems(conversation) for reference in (False, True)}
+
+    def execute(*, func_call_list: Sequence[str], model_name: str, **_: object) -> tuple[list[str], dict[str, Any]]:
+        systems = sides[model_name.endswith(_REFERENCE_SUFFIX)]
+        return [systems.run(source) for source in func_call_list], systems.instances
+
+    entry = {"id": "conversation_0", "initial_config": {}, "involved_classes": list(conversation.classes)}
+    result = _checker(execute).multi_turn_checker(turns, conversation.ground_truth, entry, "", "model")
+    return ("", "") if result["valid"] else (result["error_type"], _explain(result))
+
+
+def _systems(conversation: Conversation) -> Systems:
+    return Systems(conversation.classes, conversation.initial_state, long_context=conversation.long_context)
+
+
+def _checker(execute: Callable[..., Any]) -> ModuleType:
+    """Return a private copy of the checker's module; sys.modules stays as it was."""
+    spec = importlib.util.find_spec(_CHECKER)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{_CHECKER} is missing: install bitagent[evaluator]", name=_CHECKER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    setattr(module, _EXECUTE, execute)
+    return module
+
+
+def _explain(result: dict[str, Any]) -> str:
+    details = result.get("details", {})
+    found = details.get("differences") or details.get("missing_items")
+    return f"{result['error_message']} {str(found)[:_MAX_DIFFERENCES] if found else ''}".strip()
 
 
 class SimulationWorker:
-    """Answers `{"do": "execute", "steps"}` with the results of the last step, and `{"do": "check", "turns"}` with the official error; both name a conversation."""
+    """Answers three requests, all with a `conversation`.
+
+    `{"do": "execute", "steps"}` returns the results of the last step, `{"do": "check", "turns"}` the official error,
+    `{"do": "remember", "steps"}` what the memory of the conversation holds after the steps, and what is shown of it.
+    """
 
     def __init__(self) -> None:
-        load_systems()  # imports are no request's time
+        load_systems()  # so that no request pays for the imports
 
     def handle(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
-        """Answer one request."""
+        """Return the answer to one request."""
         conversation = Conversation.model_validate(body["conversation"])
         if body["do"] == "check":
             error, detail = check(conversation, body["turns"])
@@ -30,4 +88,8 @@ class SimulationWorker:
         results: list[str] = []
         for step in body["steps"]:
             results = [systems.run(source) for source in step]
+        if body["do"] == "remember":
+            (name,) = conversation.classes
+            memory = systems.instances[name]
+            return {"content": content_of(name, memory), "shown": shown_content(memory)}
         return {"results": results}

@@ -1,7 +1,8 @@
-"""Plain calls, `{"name", "arguments"}`, and the ground truth that they are.
+"""Plain calls, `{"name", "arguments"}`, and the ground truth that follows from them.
 
-A plain call allows one value for each argument. The official checker wants allowed values as lists, and inside a dict a list for each member;
-how deep that goes follows from the declared type alone, because that is how the checker walks.
+A plain call allows one value for each argument. The official checker expects a list of allowed values for each
+argument, and inside a dict for each member; how deep these lists go depends on the declared type only, as in the
+checker.
 """
 
 from __future__ import annotations
@@ -11,72 +12,73 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitagent_evaluator.answers import AnswerError, decode
-from bitagent_evaluator.tasks.rows.reader import Reason, RowSkipped
+from bitagent_evaluator.parsing import AnswerError, parse_bfcl
+from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 
 GroundTruth = list[dict[str, dict[str, list[Any]]]]
-_LEFT_OUT = ""
-"""Among allowed values: the argument may be left out."""
+_OMITTED = ""
+"""Among allowed values, this means that the argument may be omitted."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call."""
+class PlainCall:
+    """One call with one value for each argument."""
 
     name: str
     arguments: dict[str, Any]
 
 
-def calls_of(data: Any) -> list[Call]:
-    """The calls in a list or a single call, each `{"name", "arguments"}` or OpenAI's `{"function": {...}}`, as objects or JSON text.
+def parse_calls(data: Any) -> list[PlainCall]:
+    """Return the calls in `data`: a list or a single call, as objects or JSON text, or Python calls, `[f(a=1)]`.
 
-    Text that is no JSON may be Python calls, `[f(a=1)]`. Raises RowSkipped.
+    A call is `{"name", "arguments"}` or OpenAI's `{"function": {...}}`. An empty list is an answer without calls;
+    nothing at all is not an answer. Raises RowSkipped if there is none, or a call is malformed.
     """
     if isinstance(data, str):
-        data = _from_text(data)
+        data = _parse_text(data)
     if isinstance(data, Mapping):
         data = data["tool_calls"] if isinstance(data.get("tool_calls"), list) else [data]
     if data is None:
-        return []
+        raise RowSkipped(RowSkipReason.NO_ANSWER)
     if not isinstance(data, list):
-        raise RowSkipped(Reason.BAD_CALL)
-    return [call_of(item) for item in data]
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+    return [parse_call(item) for item in data]
 
 
-def call_of(data: Any) -> Call:
-    """One call. Raises RowSkipped."""
+def parse_call(data: Any) -> PlainCall:
+    """Return one call. Raises RowSkipped if it is malformed."""
     if isinstance(data, str):
-        data = _json(data)
+        data = _parse_json(data)
     if isinstance(data, Mapping) and isinstance(data.get("function"), Mapping):
         data = data["function"]
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"].strip():
-        raise RowSkipped(Reason.BAD_CALL)
-    arguments = data.get("arguments")
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+    arguments = data.get("arguments", data.get("parameters"))
     if isinstance(arguments, str):
-        arguments = _json(arguments) if arguments.strip() else {}
+        arguments = _parse_json(arguments) if arguments.strip() else {}
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
-        raise RowSkipped(Reason.BAD_CALL)
-    return Call(data["name"].strip(), arguments)
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+    return PlainCall(data["name"].strip(), arguments)
 
 
-def fitting(calls: Sequence[Call], functions: Sequence[Mapping[str, Any]]) -> list[Call]:
-    """The calls with lists of numbers all of one kind: the checker finds no answer equal to `[0.5, 1]`, but `[0.5, 1.0]` to itself."""
+def unify_number_lists(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
+    """Return the calls with floats for the integers in declared lists of floats.
+
+    To the checker no answer equals `[0.5, 1]`, but `[0.5, 1.0]` equals itself.
+    """
     declared = {function["name"]: function["parameters"]["properties"] for function in functions}
     return [
-        Call(
+        PlainCall(
             call.name,
-            {
-                name: _of_one_kind(value, declared.get(call.name, {}).get(name, {}))
-                for name, value in call.arguments.items()
-            },
+            {name: _unify(value, declared.get(call.name, {}).get(name, {})) for name, value in call.arguments.items()},
         )
         for call in calls
     ]
 
 
-def _of_one_kind(value: Any, schema: Mapping[str, Any]) -> Any:
+def _unify(value: Any, schema: Mapping[str, Any]) -> Any:
     items = schema.get("items")
     is_floats = isinstance(items, Mapping) and items.get("type") == "float"
     if not is_floats or not isinstance(value, list) or not any(isinstance(item, float) for item in value):
@@ -84,54 +86,84 @@ def _of_one_kind(value: Any, schema: Mapping[str, Any]) -> Any:
     return [float(item) if type(item) is int else item for item in value]
 
 
-def ground_truth(calls: Sequence[Call], functions: Sequence[Mapping[str, Any]]) -> GroundTruth:
-    """The calls as allowed values of the functions' arguments. Raises RowSkipped where a call does not fit its description."""
+def to_ground_truth(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> GroundTruth:
+    """Return the calls as allowed values. Raises RowSkipped if a call does not fit the description of its function."""
     parameters = {function["name"]: function["parameters"] for function in functions}
-    return [{call.name: _allowed(call, parameters)} for call in calls]
+    return [{call.name: _allowed_values(call, parameters)} for call in calls]
 
 
-def _allowed(call: Call, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _allowed_values(call: PlainCall, parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
     if call.name not in parameters:
-        raise RowSkipped(Reason.UNKNOWN_FUNCTION)
+        raise RowSkipped(RowSkipReason.UNKNOWN_FUNCTION)
     properties, required = parameters[call.name]["properties"], parameters[call.name]["required"]
     if any(argument not in properties for argument in call.arguments):
-        raise RowSkipped(Reason.UNKNOWN_ARGUMENT)
-    # An empty string among allowed values says "may be left out", so it can be no required value.
-    if any(call.arguments.get(argument, _LEFT_OUT) == _LEFT_OUT for argument in required):
-        raise RowSkipped(Reason.NO_ARGUMENT)
-    allowed = {argument: [_shaped(value, properties[argument])] for argument, value in call.arguments.items()}
+        raise RowSkipped(RowSkipReason.UNKNOWN_ARGUMENT)
+    # An empty string among allowed values means that the argument may be omitted, so it cannot be a required value.
+    if any(call.arguments.get(argument, _OMITTED) == _OMITTED for argument in required):
+        raise RowSkipped(RowSkipReason.NO_ARGUMENT)
+    if not all(_fits(value, properties[argument]) for argument, value in call.arguments.items()):
+        raise RowSkipped(RowSkipReason.WRONG_TYPE)
+    allowed = {argument: [_shape_value(value, properties[argument])] for argument, value in call.arguments.items()}
     for argument, value in call.arguments.items():
-        if value is None and argument not in required:  # null means left out
-            allowed[argument].append(_LEFT_OUT)
+        if value is None and argument not in required:  # null means omitted
+            allowed[argument].append(_OMITTED)
     return allowed
 
 
-def _shaped(value: Any, schema: Mapping[str, Any]) -> Any:
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "float": (int, float),
+    "boolean": (bool,),
+    "array": (list, tuple),
+    "tuple": (list, tuple),
+    "dict": (dict,),
+}
+"""JSON types of a value by the declared type; a type that is not here is not checked."""
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Return whether a value, and the items of a list, are of the declared type. Null fits: it stands for none."""
+    kind = schema.get("type")
+    expected = _TYPES.get(kind) if isinstance(kind, str) else None
+    if value is None or expected is None:
+        return True
+    if isinstance(value, bool) != (kind == "boolean") or not isinstance(value, expected):
+        return False
+    items = schema.get("items")
+    return (
+        not isinstance(value, list | tuple)
+        or not isinstance(items, Mapping)
+        or all(_fits(item, items) for item in value)
+    )
+
+
+def _shape_value(value: Any, schema: Mapping[str, Any]) -> Any:
     kind = schema.get("type")
     if kind == "dict" and isinstance(value, dict):
-        return _members(value)
+        return _list_members(value)
     if kind in ("array", "tuple") and isinstance(value, list) and (schema.get("items") or {}).get("type") == "dict":
-        return [_members(item) if isinstance(item, dict) else item for item in value]
+        return [_list_members(item) if isinstance(item, dict) else item for item in value]
     return value
 
 
-def _members(value: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _list_members(value: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: [member] for name, member in value.items()}
 
 
-def _from_text(text: str) -> Any:
+def _parse_text(text: str) -> Any:
     try:
-        return json.loads(text) if text.strip() else []
+        return json.loads(text) if text.strip() else None
     except (ValueError, RecursionError):
         try:
-            calls = decode(text)
+            calls = parse_bfcl(text)
         except AnswerError:
-            raise RowSkipped(Reason.BAD_CALL) from None
+            raise RowSkipped(RowSkipReason.BAD_CALL) from None
     return [{"name": name, "arguments": arguments} for call in calls for name, arguments in call.items()]
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        raise RowSkipped(Reason.BAD_CALL) from None
+        raise RowSkipped(RowSkipReason.BAD_CALL) from None

@@ -1,14 +1,20 @@
-"""What a task must hold so that the scorer can judge answers to it. Messages name the field."""
+"""Check that a task has all that the scorer needs to judge an answer, so that mistakes in the data are found early.
+
+Errors name the field.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from bfcl_eval.constants.type_mappings import JAVA_TYPE_CONVERSION, JS_TYPE_CONVERSION
 
-from bitagent_crds.results import Conversation, Expects, Language, Task
+from bitagent_crds.task_set import Conversation, Expects, Language, Memory, Task
+from bitagent_evaluator.scoring.multi_turn.memory import MEMORY_SCENARIOS
 from bitagent_evaluator.scoring.multi_turn.systems import SYSTEMS
-from bitagent_evaluator.tasks.rows.reader import RowError
+from bitagent_evaluator.tasks.rows.base import RowError
 
 _TYPES: dict[Language, frozenset[str]] = {
     Language.PYTHON: frozenset({"string", "integer", "float", "boolean", "array", "tuple", "dict", "any"}),
@@ -18,7 +24,9 @@ _TYPES: dict[Language, frozenset[str]] = {
 """Parameter types that the official checker can compare; its Java conversion names four more and raises on them."""
 _LISTS = frozenset({"array", "tuple", "Array", "ArrayList"})
 MAX_CALLS = 100
-"""Most calls that a task may expect. The official checker's time grows with their cube: 3,000 take it a minute, for every answer."""
+"""Most calls that a task may expect: the official checker's time grows with their cube (3,000: a minute per answer)."""
+MAX_DEPTH = 100
+"""Most levels of lists and objects in a row: recursion over a task needs a limit, and pydantic writes at most 255."""
 _BFCL_NAME = {
     "number": "float",
     "object": "dict",
@@ -29,8 +37,8 @@ _BFCL_NAME = {
 }
 
 
-def check(task: Task) -> None:
-    """Raises RowError at the first thing that is missing or of the wrong form."""
+def check_task(task: Task) -> None:
+    """Check all members of a task. Raises RowError at the first that is missing or of the wrong form."""
     if not task.messages:
         raise RowError("messages", "there must be at least one")
     _check_messages("messages", task.messages)
@@ -38,6 +46,7 @@ def check(task: Task) -> None:
     _check_ground_truth(task)
     _check_reference(task)
     _check_conversation(task.conversation)
+    _check_memory(task.memory)
     _check_parent(task)
 
 
@@ -85,7 +94,7 @@ def _check_schema(at: str, schema: Any, language: Language) -> None:
 
 
 def _check_properties(at: str, schema: dict[str, Any]) -> None:
-    """Nested objects have names, at any depth. What their types are is the prompt's affair: the checker looks at the outermost alone."""
+    """Check that nested properties have names, at any depth. The checker compares only the outermost types."""
     properties, items = schema.get("properties", {}), schema.get("items")
     if not isinstance(properties, dict):
         raise RowError(f"{at}.properties", "must be an object")
@@ -124,7 +133,7 @@ def _check_ground_truth(task: Task) -> None:
 
 
 def _check_values(at: str, values: list[Any], kind: str) -> None:
-    """Allowed values have the form that the checker walks through: lists for lists, and in dicts a list of allowed values per key."""
+    """Check the form that the checker expects: lists for lists, and in dicts a list of allowed values per key."""
     if not values:
         raise RowError(at, "needs at least one allowed value")
     for value in values:
@@ -163,11 +172,40 @@ def _check_conversation(conversation: Conversation | None) -> None:
         _check_functions(at, functions, Language.PYTHON)
 
 
+def _check_memory(memory: Memory | None) -> None:
+    if memory is not None and memory.scenario not in MEMORY_SCENARIOS:
+        raise RowError("memory.scenario", f"{memory.scenario!r} is none of {', '.join(MEMORY_SCENARIOS)}")
+
+
 def _check_parent(task: Task) -> None:
-    """A line of a task set that was altered: alterations look at its parent too."""
+    """Check the parent of a task that was altered: alterations use it, too."""
     if task.parent is None:
         return
     try:
-        check(task.parent)
+        check_task(task.parent)
     except RowError as error:
         raise RowError("parent", str(error)) from None
+
+
+def check_json(data: Any) -> None:
+    """Check that data can be written as JSON in UTF-8 and is not too deep.
+
+    Raises RowError for NaN, lone surrogates, values that only Python has, and more than MAX_DEPTH levels.
+    """
+    level, depth = [data], 0
+    while level := [inner for value in level for inner in _inside(value)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise RowError("", f"nested more than {MAX_DEPTH} levels deep")
+    try:
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeError as error:
+        raise RowError("", f"not valid UTF-8: {error}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RowError("", f"not JSON: {error}") from None
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -1,22 +1,26 @@
-"""Rows `Columns`: whatever columns the spec names. A dot in a name goes into an object, unless a column is called so, dot and all."""
+"""Rows `Columns`: the columns that the spec names.
+
+A dot in a name selects a member of an object, or by its number an item of a list (`messages.2.tool_calls`,
+`messages.-1.content`), unless a column has that very name.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from bitagent_crds.results import Expects, Task
-from bitagent_crds.sources import Columns
-from bitagent_evaluator.tasks.errors import TaskSetError
-from bitagent_evaluator.tasks.rows.bitagent import messages_of
-from bitagent_evaluator.tasks.rows.calls import calls_of
-from bitagent_evaluator.tasks.rows.functions import functions_of
-from bitagent_evaluator.tasks.rows.reader import Origin, Reason, RowSkipped
-from bitagent_evaluator.tasks.rows.usable import call_task, chat, checked
+from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.tasks import Columns
+from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_calls
+from bitagent_evaluator.tasks.rows.chats import calls_in_text, convert_messages, parse_messages
+from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.task import make_call_task, make_task
 
 
 class ColumnRows:
-    """Tasks with calls where `answers` is named, texts whose loss is measured where only `reference` is."""
+    """Rows with calls if `answers` is named, else texts whose loss is measured."""
 
     def __init__(self, origin: Origin, columns: Columns | None) -> None:
         if columns is None:
@@ -32,20 +36,26 @@ class ColumnRows:
         self._columns = columns
 
     def read(self, row: dict[str, Any], name: str) -> Task:
-        """The task. Raises RowSkipped."""
+        """Return the task. Raises RowSkipped if the row is not one."""
         columns = self._columns
-        found = {role: column(row, path) for role, path in named(columns).items()}
-        row_name = _text(found["id"], Reason.NOT_JSON) if "id" in found else name
-        category = _text(found["category"], Reason.NOT_JSON) if "category" in found else self._origin.source
+        found = {role: column_value(row, path) for role, path in columns_by_role(columns).items()}
+        row_name = _text(found["id"], RowSkipReason.NOT_JSON) if "id" in found else name
+        category = _text(found["category"], RowSkipReason.NOT_JSON) if "category" in found else self._origin.source
         messages = self._messages(found)
         reference = _reference(found["reference"]) if "reference" in found else None
-        functions = functions_of(found.get("functions"))
+        functions = convert_functions(found.get("functions"))
         if "answers" in found:
-            calls = calls_of(found["answers"])
-            return call_task(
-                self._origin, row_name, category=category, messages=messages, functions=functions, calls=calls, reference=reference
-            )  # fmt: skip
-        return checked(
+            calls = self._calls(found["answers"], functions)
+            return make_call_task(
+                self._origin,
+                row_name,
+                category=category,
+                messages=messages,
+                functions=functions,
+                calls=calls,
+                reference=reference,
+            )
+        return make_task(
             id=self._origin.task_id(row_name),
             source=self._origin.source,
             category=category,
@@ -55,19 +65,29 @@ class ColumnRows:
             reference=reference,
         )
 
+    def _calls(self, answers: Any, functions: list[dict[str, Any]]) -> list[PlainCall]:
+        """Return the calls of an answer, also of one written as a model writes it, in marks or in prose."""
+        try:
+            return parse_calls(answers)
+        except RowSkipped:
+            found = calls_in_text(answers, functions) if isinstance(answers, str) and answers.strip() else None
+            if found is None:
+                raise
+            return found
+
     def _messages(self, found: dict[str, Any]) -> list[dict[str, Any]]:
         if "question" in found:
-            return chat([{"role": "user", "content": found["question"]}], roles={})
-        return chat(messages_of(found["messages"]), roles={})
+            return convert_messages([{"role": "user", "content": found["question"]}])
+        return convert_messages(parse_messages(found["messages"]))
 
 
-def named(columns: Columns) -> dict[str, str]:
-    """The columns that are named, by what they hold."""
+def columns_by_role(columns: Columns) -> dict[str, str]:
+    """Return the named columns, by what they have (`question`, `answers`, …)."""
     return {role: path for role in Columns.model_fields if (path := getattr(columns, role)) is not None}
 
 
-def column(row: dict[str, Any], path: str) -> Any:
-    """The value at a column. JSON text on the way is looked into. Raises RowSkipped."""
+def column_value(row: dict[str, Any], path: str) -> Any:
+    """Return the value at a column; JSON text on the path is parsed. Raises RowSkipped if there is none."""
     if path in row:
         return row[path]
     for end in range(len(path) - 1, 0, -1):  # the longest name first: `a.b` before `a`
@@ -78,12 +98,14 @@ def column(row: dict[str, Any], path: str) -> Any:
                     inner = json.loads(inner)
                 except (ValueError, RecursionError):
                     continue
+            if isinstance(inner, list):
+                inner = {str(place): inner[place] for place in range(-len(inner), len(inner))}
             if isinstance(inner, dict):
-                return column(inner, path[end + 1 :])
+                return column_value(inner, path[end + 1 :])
     raise RowSkipped(f"without column {path!r}")
 
 
-def _text(value: Any, reason: Reason) -> str:
+def _text(value: Any, reason: RowSkipReason) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise RowSkipped(reason)
     return str(value)
@@ -91,5 +113,5 @@ def _text(value: Any, reason: Reason) -> str:
 
 def _reference(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise RowSkipped(Reason.NO_REFERENCE)
+        raise RowSkipped(RowSkipReason.NO_REFERENCE)
     return value

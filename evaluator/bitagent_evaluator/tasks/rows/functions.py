@@ -1,8 +1,9 @@
-"""Function descriptions of other conventions into BFCL's form.
+"""Convert function descriptions of other conventions to BFCL's form.
 
-Known are OpenAI's `{"type": "function", "function": {...}}` and its inside, JSON Schema or BFCL's own types, and arguments without a schema
-around them, `{"city": {"type": "str", "required": true}}`, as BitAgent (`arguments`) and xLAM (`parameters`) write them. What a
-description says in words stays as it is; types get BFCL's names, because the official checker knows no others.
+Supported are OpenAI's `{"type": "function", "function": {...}}` and its inner object, JSON Schema or BFCL's own types,
+and arguments without a schema around them, `{"city": {"type": "str", "required": true}}`, as BitAgent (`arguments`)
+and xLAM (`parameters`) write them. Descriptions stay as they are; types get BFCL's names, the only ones the official
+checker knows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bitagent_evaluator.tasks.rows.reader import Reason, RowSkipped
+from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 
 _TYPES = {
     **dict.fromkeys(("string", "str", "text", "date", "datetime", "time", "char", "email", "url", "enum"), "string"),
@@ -24,66 +25,70 @@ _TYPES = {
     **dict.fromkeys(("dict", "object", "dictionary", "mapping", "map"), "dict"),
 }
 _ANY = "any"
-"""What the checker takes for a type that says nothing: it compares with the ground truth alone."""
+"""The checker's name of an unknown type: it compares the value with the ground truth only."""
 _GENERIC = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 _MAX_DEPTH = 32
 
 
-def functions_of(data: Any) -> list[dict[str, Any]]:
-    """All descriptions, in BFCL's form and in their order; of two of one name the first.
+def convert_functions(data: Any) -> list[dict[str, Any]]:
+    """Return all descriptions in BFCL's form, in their order; of two with the same name, the first.
 
-    `data` is a list, one description, or either as JSON text. Raises RowSkipped where something in it is no description.
+    `data` is a list, one description, or either as JSON text. Raises RowSkipped if something in it is not a
+    description.
     """
     if isinstance(data, str):
         try:
             data = json.loads(data) if data.strip() else []
         except (ValueError, RecursionError):
-            raise RowSkipped(Reason.BAD_FUNCTIONS) from None
+            raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
     if isinstance(data, dict):
         data = [data]
     if data is None:
         return []
     if not isinstance(data, list):
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
     functions: dict[str, dict[str, Any]] = {}
     for description in data:
-        function = _function(description)
+        function = _convert_function(description)
         functions.setdefault(function["name"], function)
     return list(functions.values())
 
 
-def _function(data: Any) -> dict[str, Any]:
+def _convert_function(data: Any) -> dict[str, Any]:
     if isinstance(data, dict) and isinstance(data.get("function"), dict):
         data = data["function"]
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not data["name"].strip():
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
     parameters = data.get("parameters")
     if parameters is None:
         parameters = data.get("arguments")
     if isinstance(parameters, str):
-        parameters = functions_json(parameters)
+        parameters = _parse_parameters(parameters)
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
     properties, required = _with_schema(parameters) if _has_schema(parameters) else _without_schema(parameters)
     return {
         "name": data["name"].strip(),
-        "description": _text(data.get("description")),
+        "description": _as_text(data.get("description")),
         "parameters": {"type": "dict", "properties": properties, "required": required},
     }
 
 
-def functions_json(text: str) -> Any:
-    """Parameters that came as JSON text. Raises RowSkipped."""
+def _parse_parameters(text: str) -> Any:
+    """Return parameters given as JSON text. Raises RowSkipped if it is malformed."""
     try:
         return json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
-        raise RowSkipped(Reason.BAD_FUNCTIONS) from None
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
 
 
 def _has_schema(parameters: Mapping[str, Any]) -> bool:
-    """Whether there is a JSON Schema around the arguments. An argument may be called `properties` or `type`: its value is a schema then."""
+    """Return whether there is a JSON Schema around the arguments.
+
+    An argument may itself be called `properties` or `type`; its value is a schema then.
+    """
     if "properties" in parameters:
         inner = parameters["properties"]
         return inner is None or (isinstance(inner, dict) and all(isinstance(value, dict) for value in inner.values()))
@@ -91,85 +96,88 @@ def _has_schema(parameters: Mapping[str, Any]) -> bool:
 
 
 def _with_schema(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    properties = {name: _schema(schema) for name, schema in (parameters.get("properties") or {}).items()}
-    return properties, _names(parameters.get("required"), properties)
+    properties = {name: _convert_schema(schema) for name, schema in (parameters.get("properties") or {}).items()}
+    return properties, _known_names(parameters.get("required"), properties)
 
 
 def _without_schema(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """BitAgent says `required` with each argument; where nobody says it, an argument is required that has no default and is not called optional."""
+    """Return properties and required names of arguments without a schema around them.
+
+    BitAgent states `required` with each argument. Where it is not stated, an argument is required unless it has a
+    default or its type contains "optional".
+    """
     properties: dict[str, Any] = {}
     required: list[str] = []
     for name, schema in parameters.items():
         if not isinstance(schema, dict):
-            raise RowSkipped(Reason.BAD_FUNCTIONS)
-        said = schema.get("required")
-        properties[name] = _schema(
-            {key: value for key, value in schema.items() if not isinstance(said, bool) or key != "required"}
-        )
-        if (
-            said
-            if isinstance(said, bool)
-            else "default" not in schema and "optional" not in str(schema.get("type")).lower()
-        ):
+            raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
+        stated = schema.get("required")
+        if isinstance(stated, bool):
+            schema = {key: value for key, value in schema.items() if key != "required"}
+            is_required = stated
+        else:
+            is_required = "default" not in schema and "optional" not in str(schema.get("type")).lower()
+        properties[name] = _convert_schema(schema)
+        if is_required:
             required.append(name)
     return properties, required
 
 
-def _names(required: Any, properties: Mapping[str, Any]) -> list[str]:
+def _known_names(required: Any, properties: Mapping[str, Any]) -> list[str]:
     listed: Iterable[Any] = required if isinstance(required, list) else ()
     return list(dict.fromkeys(name for name in listed if isinstance(name, str) and name in properties))
 
 
-def _schema(data: Any, depth: int = 0) -> dict[str, Any]:
-    """A type with all types in it renamed; everything else (enum, default, limits) as it was, in its order."""
+def _convert_schema(data: Any, depth: int = 0) -> dict[str, Any]:
+    """Return a schema with the types in it renamed; everything else (enum, default, limits) stays, in its order."""
     if not isinstance(data, dict):
         data = {"type": data} if isinstance(data, str) else {}
     if depth > _MAX_DEPTH:
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
-    kind, items = _kind(data, depth)
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
+    kind, items = _type_of(data, depth)
     schema = {"type": kind} | {key: value for key, value in data.items() if key not in ("anyOf", "oneOf", "allOf")}
     schema["type"] = kind
     if "description" in schema:
-        schema["description"] = _text(schema["description"])
+        schema["description"] = _as_text(schema["description"])
     if isinstance(data.get("properties"), dict):
-        schema["properties"] = {name: _schema(inner, depth + 1) for name, inner in data["properties"].items()}
+        schema["properties"] = {name: _convert_schema(inner, depth + 1) for name, inner in data["properties"].items()}
     elif "properties" in schema:
         del schema["properties"]
     if kind in ("array", "tuple"):
         given = data.get("items", items)
-        schema["items"] = _schema(given[0] if isinstance(given, list) and given else given, depth + 1)
+        schema["items"] = _convert_schema(given[0] if isinstance(given, list) and given else given, depth + 1)
     return schema
 
 
-def _kind(data: Mapping[str, Any], depth: int) -> tuple[str, Any]:
-    """BFCL's name of a schema's type, and what a list of it holds where the type itself says so (`List[int]`)."""
+def _type_of(data: Mapping[str, Any], depth: int) -> tuple[str, Any]:
+    """Return BFCL's name of a schema's type, and the items of a list if the type states them (`List[int]`)."""
     if depth > _MAX_DEPTH:
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
-    said = data.get("type")
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
+    name = data.get("type")
     for member in ("anyOf", "oneOf", "allOf"):
-        if said is None and isinstance(data.get(member), list):
+        if name is None and isinstance(data.get(member), list):
             options = [option for option in data[member] if isinstance(option, dict) and option.get("type") != "null"]
-            return _kind(options[0], depth + 1) if options else (_ANY, None)
-    if isinstance(said, list):
-        said = next((kind for kind in said if kind != "null"), None)
-    if not isinstance(said, str):
+            return _type_of(options[0], depth + 1) if options else (_ANY, None)
+    if isinstance(name, list):
+        name = next((kind for kind in name if kind != "null"), None)
+    if not isinstance(name, str):
         return ("dict" if isinstance(data.get("properties"), dict) else "array" if "items" in data else _ANY), None
-    return _named(said, depth)
+    return _rename_type(name, depth)
 
 
-def _named(said: str, depth: int) -> tuple[str, Any]:
+def _rename_type(name: str, depth: int) -> tuple[str, Any]:
     if depth > _MAX_DEPTH:
-        raise RowSkipped(Reason.BAD_FUNCTIONS)
-    text = re.split(r"[,|]\s*(?:optional|none|null)\b", said.strip(), flags=re.IGNORECASE)[0].strip()
+        raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
+    text = re.split(r"[,|]\s*(?:optional|none|null)\b", name.strip(), flags=re.IGNORECASE)[0].strip()
     generic = _GENERIC.fullmatch(text)
     if generic is None:
         return _TYPES.get(text.lower(), _ANY), None
     outer, inner = generic.group(1).lower(), generic.group(2)
     if outer == "optional":
-        return _named(inner, depth + 1)
+        return _rename_type(inner, depth + 1)
     kind = _TYPES.get(outer, _ANY)
     return kind, {"type": inner.split(",")[0].strip() if kind == "tuple" else inner}
 
 
-def _text(description: Any) -> str:
+def _as_text(description: Any) -> str:
     return description if isinstance(description, str) else "" if description is None else str(description)

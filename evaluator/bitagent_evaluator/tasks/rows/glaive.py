@@ -1,11 +1,14 @@
 """Rows `Glaive`: chats of Glaive function calling v2.
 
-`system` holds the functions as JSON objects one after the other, `chat` the turns as text:
+`system` has the functions as JSON objects one after the other, `chat` the turns as text:
 
-    USER: … \n\n\nASSISTANT: <functioncall> {"name": "f", "arguments": '{"a": 1}'} <|endoftext|>\n\n\nFUNCTION RESPONSE: …
+    USER: … \n\n\nASSISTANT: <functioncall> {"name": "f", "arguments": '{"a": 1}'} <|endoftext|>\n\n\nFUNCTION
+    RESPONSE: …
 
-The conversation up to the first function call is the task. A chat without a call asks for something that no function does: there the task is
-the first question. Arguments stand in single quotes that are not JSON, with whatever apostrophes the text inside has.
+The conversation up to the first function call is the task; cleaned copies of the set mark calls in other ways
+(`<function_call>`, `<tool_call>`), which are read too. A chat without a call asks for something that no function
+does: its task is the first question. Arguments are in single quotes, which is not JSON, with any apostrophes of the
+text inside.
 """
 
 from __future__ import annotations
@@ -14,18 +17,18 @@ import json
 import re
 from typing import Any
 
-from bitagent_crds.results import Task
-from bitagent_crds.sources import Columns
-from bitagent_evaluator.tasks.rows.calls import Call
-from bitagent_evaluator.tasks.rows.functions import functions_of
-from bitagent_evaluator.tasks.rows.reader import Origin, Reason, RowSkipped
-from bitagent_evaluator.tasks.rows.usable import call_task, chat
+from bitagent_crds.task_set import Task
+from bitagent_crds.tasks import Columns
+from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.calls import PlainCall
+from bitagent_evaluator.tasks.rows.chats import split_chat
+from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.task import make_call_task
 
 CATEGORY = "glaive"
 
 _TURN = re.compile(r"^[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE):", re.MULTILINE)
 _ROLES = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
-_CALL = "<functioncall>"
 _END = "<|endoftext|>"
 _NAME = re.compile(r'\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*')
 _ARGUMENTS = re.compile(r',\s*"arguments"\s*:\s*')
@@ -38,28 +41,25 @@ class GlaiveRows:
         self._origin = origin
 
     def read(self, row: dict[str, Any], name: str) -> Task:
-        """The task. Raises RowSkipped."""
+        """Return the task. Raises RowSkipped if the row is not one."""
         system, text = row.get("system"), row.get("chat")
         if not isinstance(system, str):
             raise RowSkipped("without column 'system'")
         if not isinstance(text, str):
             raise RowSkipped("without column 'chat'")
-        functions = functions_of(objects(system))
+        functions = convert_functions(parse_json_objects(system))
         if not functions:
-            raise RowSkipped(Reason.NO_FUNCTIONS)
+            raise RowSkipped(RowSkipReason.NO_FUNCTIONS)
         turns = _turns(text)
-        at = next((i for i, (role, said) in enumerate(turns) if role == "assistant" and _CALL in said), None)
-        calls = _calls(turns[at][1]) if at is not None else []
-        if at is None:
-            at = next((i for i, (role, _) in enumerate(turns) if role == "assistant"), len(turns))
-        messages = [{"role": role, "content": said} for role, said in turns[:at]]
-        return call_task(
-            self._origin, name, category=CATEGORY, messages=chat(messages, roles={}), functions=functions, calls=calls
+        chat = [{"role": role, "content": content} for role, content in turns]
+        messages, calls = split_chat(chat, functions, parse_block=parse_glaive_call)
+        return make_call_task(
+            self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
         )
 
 
-def objects(text: str) -> list[Any]:
-    """All JSON objects in a text, one after the other, whatever is between them. Raises RowSkipped where one is broken."""
+def parse_json_objects(text: str) -> list[Any]:
+    """Return all JSON objects in a text, whatever is between them. Raises RowSkipped if one is malformed."""
     decoder = json.JSONDecoder(strict=False)
     found: list[Any] = []
     start = text.find("{")
@@ -67,14 +67,14 @@ def objects(text: str) -> list[Any]:
         try:
             value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            raise RowSkipped(Reason.BAD_FUNCTIONS) from None
+            raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
         found.append(value)
         start = text.find("{", end)
     return found
 
 
 def _turns(text: str) -> list[tuple[str, str]]:
-    """Role and text of each turn."""
+    """Return role and text of each turn."""
     marks = list(_TURN.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     return [
@@ -83,27 +83,23 @@ def _turns(text: str) -> list[tuple[str, str]]:
     ]
 
 
-def _calls(said: str) -> list[Call]:
-    return [call(part.strip()) for part in said.split(_CALL)[1:]]
-
-
-def call(text: str) -> Call:
-    """One call as Glaive writes it. Raises RowSkipped."""
+def parse_glaive_call(text: str) -> PlainCall:
+    """Return one call in Glaive's notation. Raises RowSkipped if it is malformed."""
     named = _NAME.match(text)
     if named is None or not text.endswith("}"):
-        raise RowSkipped(Reason.BAD_CALL)
+        raise RowSkipped(RowSkipReason.BAD_CALL)
     name = json.loads(named.group(1), strict=False)
     rest = text[named.end() : -1].strip()
     between = _ARGUMENTS.match(rest)
     if between is None:
         if rest:
-            raise RowSkipped(Reason.BAD_CALL)
-        return Call(name, {})
-    return Call(name, _arguments(rest[between.end() :].strip()))
+            raise RowSkipped(RowSkipReason.BAD_CALL)
+        return PlainCall(name, {})
+    return PlainCall(name, _arguments(rest[between.end() :].strip()))
 
 
 def _arguments(text: str) -> dict[str, Any]:
-    """Arguments as an object, as a JSON string of one, or in single quotes, with or without backslashes before quotes."""
+    """Return arguments written as an object, a JSON string of one, or in single quotes with or without backslashes."""
     if len(text) >= 2 and text[0] == text[-1] == "'":
         text = text[1:-1].strip()
     for candidate in (text, text.replace("\\'", "'"), text.replace("\\'", "'").replace('\\"', '"')):
@@ -114,4 +110,4 @@ def _arguments(text: str) -> dict[str, Any]:
             continue
         if isinstance(value, dict):
             return value
-    raise RowSkipped(Reason.BAD_CALL)
+    raise RowSkipped(RowSkipReason.BAD_CALL)

@@ -1,59 +1,106 @@
-"""Rows `Task`: a line of tasks.jsonl, `source` left out.
+"""Tasks out of rows: the format `Task`, and tasks built of messages, functions and calls, for the other formats.
 
-Every row is checked down to what the scorer will need, so that a mistake is the author's now and not a model's failure later.
+Every task built here can be solved: its own calls, rendered as an answer, must pass the official checker, or the row
+is skipped. That is safer than to reproduce the checker's rules. It cannot be done for names that Python cannot spell
+(`get-weather`, `from`), which the official decoder does not read: such a function may be offered, but a row that
+expects a call of it is skipped, since renaming it would make another task.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
+import keyword
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from bitagent_crds.results import Task
-from bitagent_crds.sources import Columns
-from bitagent_evaluator.tasks.rows.checks import check
-from bitagent_evaluator.tasks.rows.reader import Origin, RowError
-
-MAX_DEPTH = 100
-"""Most levels of lists and objects in a row. Everything that walks through a task needs a limit, and pydantic writes no more than 255."""
+from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.tasks import Columns
+from bitagent_evaluator.parsing.calls import Calls
+from bitagent_evaluator.parsing.render import render_calls
+from bitagent_evaluator.scoring.bfcl import check_text
+from bitagent_evaluator.support.faults import first_error
+from bitagent_evaluator.tasks.rows.base import Origin, RowError, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.calls import PlainCall, to_ground_truth, unify_number_lists
+from bitagent_evaluator.tasks.rows.checks import MAX_CALLS, check_json, check_task
 
 
 class TaskRows:
-    """Rows that are tasks already: they keep their ids, whatever they come from."""
+    """Rows `Task`: lines of tasks.jsonl without `source`. They keep their ids, whatever their origin."""
 
     def __init__(self, origin: Origin, columns: Columns | None = None) -> None:
         self._source = origin.source
 
     def read(self, row: dict[str, Any], name: str) -> Task:
-        """The task. Raises RowError."""
+        """Return the task. Raises RowError if a field is wrong, or the scorer could not judge answers."""
         check_json(row)
         try:
             task = Task.model_validate({"category": self._source, **row, "source": self._source})
         except ValidationError as error:
-            found = error.errors(include_url=False)[0]
-            raise RowError(".".join(str(part) for part in found["loc"]), found["msg"]) from None
-        check(task)
+            first = first_error(error)
+            raise RowError(first.where, first.message) from None
+        check_task(task)
         return task
 
 
-def check_json(data: Any) -> None:
-    """That it can be written as JSON in UTF-8: no NaN, no halves of characters, nothing that only Python has, not too deep. Raises RowError."""
-    level, depth = [data], 0
-    while level := [inner for value in level for inner in _inside(value)]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise RowError("", f"nested more than {MAX_DEPTH} levels deep")
+def make_call_task(
+    origin: Origin,
+    name: str,
+    *,
+    category: str,
+    messages: list[dict[str, Any]],
+    functions: list[dict[str, Any]],
+    calls: Sequence[PlainCall],
+    reference: str | None = None,
+) -> Task:
+    """Return the task that expects these calls; without calls, no call is right.
+
+    Raises RowSkipped if the task has no functions or too many calls, or could not be solved.
+    """
+    if not functions:
+        raise RowSkipped(RowSkipReason.NO_FUNCTIONS)
+    if len(calls) > MAX_CALLS:
+        raise RowSkipped(RowSkipReason.TOO_MANY_CALLS)
+    calls = unify_number_lists(calls, functions)
+    task = make_task(
+        id=origin.task_id(name),
+        source=origin.source,
+        category=category,
+        messages=messages,
+        functions=functions,
+        expects=Expects.CALLS if calls else Expects.NO_CALL,
+        ground_truth=to_ground_truth(calls, functions) if calls else None,
+        reference=reference,
+    )
+    if not all(_is_python_call(call) for call in calls):
+        raise RowSkipped(RowSkipReason.INVALID_IDENTIFIER)
+    if calls and not check_text(task, _render(calls)).passed:
+        raise RowSkipped(RowSkipReason.GROUND_TRUTH_REJECTED)
+    return task
+
+
+def make_task(**members: Any) -> Task:
+    """Return the task of these members. Raises RowSkipped if it is not JSON, or the scorer could not judge answers."""
     try:
-        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeError as error:
-        raise RowError("", f"not valid UTF-8: {error}") from None
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RowError("", f"not JSON: {error}") from None
+        check_json(members)
+    except RowError:
+        raise RowSkipped(RowSkipReason.NOT_JSON) from None
+    task = Task(**members)
+    try:
+        check_task(task)
+    except RowError:
+        raise RowSkipped(RowSkipReason.GROUND_TRUTH_REJECTED) from None
+    return task
 
 
-def _inside(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+def _render(calls: Sequence[PlainCall]) -> str:
+    return render_calls(cast(Calls, [{call.name: call.arguments} for call in calls]))
+
+
+def _is_python_call(call: PlainCall) -> bool:
+    names = [*call.name.split("."), *call.arguments]
+    return all(
+        name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+        for name in names
+    )

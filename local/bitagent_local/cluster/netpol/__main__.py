@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from bitagent_local.cluster.api import Api
-
-from .enforcer import Enforcer
+from bitagent_local.cluster.netpol.enforcer import Enforcer
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

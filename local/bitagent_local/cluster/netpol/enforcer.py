@@ -1,7 +1,7 @@
-"""Follows pods, namespaces and policies, and keeps the node's ruleset what they say.
+"""Watch pods, namespaces and policies, and keep the node's ruleset in agreement with them.
 
-Three threads list and watch, and one answers the plugin; each change wakes the main thread, which computes the whole ruleset
-again and loads it if it differs. Nothing is remembered between changes but what was seen.
+Three threads list and watch, and one answers the plugin; each change wakes the main thread, which computes the whole
+ruleset again and loads it if it differs. The only state is the objects last seen.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_local.cluster.api import Api, ApiError
-
-from .rules import Pod, Port, ruleset
+from bitagent_local.cluster.netpol.rules import Pod, Port, ruleset
 
 PATHS = {
     "pods": "/api/v1/pods",
@@ -31,15 +30,15 @@ log = logging.getLogger("netpol")
 
 
 def pod_of(seen: Mapping[str, Any], attached: Mapping[Key, str]) -> Pod | None:
-    """Return the pod of an API object; None if it has no address of its own (yet, or any more).
+    """Return the pod of an API object; None if it has no address of its own (not yet, or no longer).
 
-    The address that the plugin has announced counts: the API server hears of it a second later.
+    An address that the plugin has announced takes precedence: the API server learns of it a second later.
     """
     metadata, spec, status = seen["metadata"], seen["spec"], seen.get("status", {})
     address = attached.get((metadata["namespace"], metadata["name"])) or status.get("podIP")
     if not address or ":" in address or spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
         return None
-    # Sidecars are init containers, and may be reached like others.
+    # Sidecars are init containers, and receive connections as other containers do.
     containers = [*spec.get("initContainers", []), *spec["containers"]]
     ports = tuple(
         Port(port["name"], port.get("protocol", "TCP"), port["containerPort"])
@@ -51,11 +50,7 @@ def pod_of(seen: Mapping[str, Any], attached: Mapping[Key, str]) -> Pod | None:
 
 
 def load_with_nft(rules: str) -> None:
-    """Replace the node's ruleset.
-
-    Raises:
-        subprocess.CalledProcessError: nft refused it; the old one stays.
-    """
+    """Replace the node's ruleset. Raises CalledProcessError if nft refuses it; the old one stays."""
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True, capture_output=True)
 
 
@@ -72,7 +67,7 @@ class Enforcer:
         self._loaded = 0
 
     def run(self, socket: Path) -> None:
-        """Enforce for good, answering the plugin at the socket."""
+        """Enforce without end, answering the plugin at the socket."""
         for kind, path in PATHS.items():
             threading.Thread(target=self._follow, args=(kind, path), name=kind, daemon=True).start()
         server = _Server(str(socket), _Handler)
@@ -95,18 +90,18 @@ class Enforcer:
                 self._changed.notify_all()
 
     def attach(self, key: Key, address: str, *, seconds: float) -> bool:
-        """Note the address that a pod is about to get, and wait until the rules know it; False if they did not in time."""
+        """Record the address that a pod is about to get; return whether the rules contain it within so many seconds."""
         with self._changed:
             self._attached[key] = address
             self._generation += 1
             self._changed.notify_all()
             if not self._changed.wait_for(lambda: key in (self._seen["pods"] or {}), timeout=seconds):
                 return False
-            wanted = self._generation
-            return self._changed.wait_for(lambda: self._loaded >= wanted, timeout=seconds)
+            needed = self._generation
+            return self._changed.wait_for(lambda: self._loaded >= needed, timeout=seconds)
 
     def detach(self, key: Key, address: str) -> None:
-        """Forget a pod's announced address, unless a new pod of that name has announced another; empty is any."""
+        """Forget a pod's announced address, unless a new pod of that name has announced another; "" matches any."""
         with self._changed:
             announced = self._attached.get(key)
             if announced is not None and address in ("", announced):
@@ -115,7 +110,7 @@ class Enforcer:
                 self._changed.notify_all()
 
     def _next(self) -> tuple[int, str]:
-        """Wait for a change since the last load, and return its number and rules."""
+        """Wait for a change since the last load; return its generation and rules."""
         with self._changed:
             self._changed.wait_for(lambda: self._generation > self._loaded and None not in self._seen.values())
             generation = self._generation
@@ -173,16 +168,16 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """One request of the plugin: a line of JSON, answered by `ok` or a reason."""
+    """A request of the plugin: a line of JSON, answered by `ok` or a reason."""
 
     server: _Server
 
     def handle(self) -> None:
-        asked = json.loads(self.rfile.readline())
-        key = (asked["namespace"], asked["name"])
+        message = json.loads(self.rfile.readline())
+        key = (message["namespace"], message["name"])
         answer = "ok"
-        if asked["command"] == "DEL":
-            self.server.enforcer.detach(key, asked["address"])
-        elif not self.server.enforcer.attach(key, asked["address"], seconds=5):
-            answer = "the rules did not take the pod in within 5 s"
+        if message["command"] == "DEL":
+            self.server.enforcer.detach(key, message["address"])
+        elif not self.server.enforcer.attach(key, message["address"], seconds=5):
+            answer = "the rules did not include the pod within 5 s"
         self.wfile.write(answer.encode())

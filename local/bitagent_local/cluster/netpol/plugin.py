@@ -1,7 +1,8 @@
-"""The last CNI plugin of a pod's network: lets the pod start when the policy enforcer knows its address.
+"""The last CNI plugin of a pod's network: the pod may start when the policy enforcer knows its address.
 
-Stands alone (no import of this package): containerd executes it for every pod. CNI gives the command and the pod in the
-environment, the configuration with the result of the plugins before on standard input, and takes that result back.
+Imports nothing of this package: containerd executes the file for every pod. CNI passes the command and the pod in the
+environment, and the configuration with the result of the previous plugins on standard input; the plugin prints that
+result.
 """
 
 import json
@@ -31,7 +32,7 @@ def main() -> int:
         answer = ask(config["socket"], request)
     except OSError as error:
         answer = f"the policy enforcer does not answer: {error}"
-    if command == "DEL":  # Must succeed always; a dead enforcer forgets by itself.
+    if command == "DEL":  # Must always succeed; a dead enforcer forgets by itself.
         return 0
     if answer != "ok":
         json.dump({"cniVersion": "1.0.0", "code": 11, "msg": answer}, sys.stdout)  # 11: try again later.

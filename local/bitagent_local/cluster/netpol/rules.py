@@ -1,10 +1,10 @@
 """NetworkPolicies as an nftables ruleset: a pure function.
 
-A pod that a policy selects for a direction gets a chain of what it may do in that direction, ending in a drop; the others get
-none. Chains are found by the pod's address. The ruleset replaces its own table in one transaction.
+A pod that a policy selects for a direction gets a chain of what is allowed in that direction, ending in a drop; other
+pods have no chain. Chains are looked up by the pod's address. The ruleset replaces its own table in one transaction.
 
-Packets are seen where the node forwards them and where it receives them itself, after the translation of Service addresses.
-What the node sends (probes of the kubelet) is never filtered, as in Kubernetes.
+Packets are filtered where the node forwards them and where it receives them itself, after the translation of Service
+addresses. Packets that the node sends (probes of the kubelet) are never filtered, as in Kubernetes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Policy = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Port:
-    """A port that a container names."""
+    """A named port of a container."""
 
     name: str
     protocol: str
@@ -30,7 +30,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Pod:
-    """What of a pod matters to policies."""
+    """The fields of a pod that policies refer to."""
 
     namespace: str
     name: str
@@ -41,23 +41,23 @@ class Pod:
 
 @dataclass(frozen=True)
 class Peer:
-    """Addresses that a rule allows, and what of them not; no addresses means any."""
+    """Addresses that a rule allows, with exceptions; no addresses means any."""
 
     addresses: tuple[str, ...] = ()
-    but: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Direction:
-    """One of the two ways a policy looks."""
+    """Egress or ingress: the names of its fields in a policy and in a packet."""
 
     type: str
     key: str
-    """Of the policy's list of rules."""
+    """Key of the policy's list of rules."""
     peers: str
-    """Of the rule's list of peers."""
+    """Key of the rule's list of peers."""
     own: str
-    """The packet's field with the isolated pod's address."""
+    """Field of the packet with the isolated pod's address."""
     other: str
 
 
@@ -66,7 +66,7 @@ INGRESS = Direction("Ingress", "ingress", "from", "daddr", "saddr")
 
 
 def ruleset(*, pods: Sequence[Pod], namespaces: Mapping[str, Labels], policies: Sequence[Policy]) -> str:
-    """Return the input of `nft -f` that enforces these policies between these pods; namespaces come with their labels."""
+    """Return input for `nft -f` that enforces the policies between the pods; `namespaces` maps names to labels."""
     chains: list[str] = []
     jumps: dict[Direction, list[str]] = {EGRESS: [], INGRESS: []}
     for index, pod in enumerate(sorted(pods, key=lambda pod: (pod.namespace, pod.name, pod.address))):
@@ -91,7 +91,7 @@ def ruleset(*, pods: Sequence[Pod], namespaces: Mapping[str, Labels], policies: 
 
 
 def selects(selector: Mapping[str, Any], labels: Labels) -> bool:
-    """Whether a label selector (of the Kubernetes API) matches; an empty one matches all."""
+    """Whether a label selector of the Kubernetes API matches; an empty one matches all."""
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             return False
@@ -123,7 +123,7 @@ def _rule(
     pods: Sequence[Pod],
     namespaces: Mapping[str, Labels],
 ) -> Iterator[str]:
-    """Yield the lines that allow what one rule of a policy allows to one pod."""
+    """Yield the lines that allow for one pod what one rule of a policy allows."""
     listed = rule.get(direction.peers) or []
     targets: list[Pod] = []
     blocks: list[Peer] = [] if listed else [Peer()]
@@ -148,7 +148,7 @@ def _rule(
 def _named(
     port: Mapping[str, Any], direction: Direction, pod: Pod, peers: Sequence[Peer], targets: Sequence[Pod]
 ) -> Iterator[str]:
-    """Yield the lines of a port by name: the receiving pod's containers say which number that is."""
+    """Yield the lines of a port by name: the receiving pod's containers define its number."""
     if direction is INGRESS:
         for match in _numbers(port, pod):
             for peer in peers:
@@ -158,8 +158,8 @@ def _named(
     for target in targets:
         for match in _numbers(port, target):
             receivers.setdefault(match, []).append(target)
-    for match, those in receivers.items():
-        yield _allow(direction, Peer(tuple(_addresses(those))), match)
+    for match, pods in receivers.items():
+        yield _allow(direction, Peer(tuple(_addresses(pods))), match)
 
 
 def _matching(
@@ -197,8 +197,8 @@ def _allow(direction: Direction, peer: Peer, match: str) -> str:
     words = []
     if peer.addresses:
         words.append(f"ip {direction.other} {_set(peer.addresses)}")
-    if peer.but:
-        words.append(f"ip {direction.other} != {_set(peer.but)}")
+    if peer.exceptions:
+        words.append(f"ip {direction.other} != {_set(peer.exceptions)}")
     return " ".join([*words, *([match] if match else []), "return"])
 
 

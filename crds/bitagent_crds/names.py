@@ -1,0 +1,136 @@
+"""Names that several parts must agree on: label keys, rounds of a validator, directories of the shared volumes.
+
+    model cache      <owner>/<name>/<commit>/...               a hub repository
+                     volume/<claim>/<commit>/...               a directory of a volume, by the digest of its content
+    artifact volume  rounds/<round uid>/tasks/...              task set and its manifest
+                     rounds/<round uid>/results/<key>/...      results of one evaluation, by its key
+
+Jobs mount only the sub-path they need: an evaluation sees one model, one task set and its own results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+"""Key of the label whose values are `Component`."""
+ROUND_LABEL = "bitagent.io/round"
+"""Name of the EvalRound that a Job or pod works for."""
+MODEL_LABEL = "bitagent.io/model"
+"""Name of the MinerModel that a Job or pod works for."""
+VALIDATOR_LABEL = "bitagent.io/validator"
+"""Name of the Validator that an EvalRound or pod belongs to."""
+COMPETITION_LABEL = "bitagent.io/competition"
+"""Id of the competition that an EvalRound belongs to."""
+EPOCH_LABEL = "bitagent.io/epoch"
+"""Number of the epoch that an EvalRound belongs to."""
+EPOCH_BLOCK_ANNOTATION = "bitagent.io/epoch-block"
+"""First block of that epoch."""
+CREATED_BLOCK_ANNOTATION = "bitagent.io/created-block"
+"""Last final block of the chain when a Validator created an EvalRound."""
+BLOCK_SECONDS_ANNOTATION = "bitagent.io/block-seconds"
+"""Time between two blocks of the chain of an EvalRound's Validator, in seconds."""
+KEY_LABEL = "bitagent.io/key"
+"""What a round's Job works on: `tasks`, the `evaluation_key` of a model, or the `control_key` of a repetition."""
+ATTEMPT_LABEL = "bitagent.io/attempt"
+"""Number of the attempt, from 1."""
+GENERATION_LABEL = "bitagent.io/generation"
+"""Generation of the MinerModel that a fetch Job was made for."""
+NEED_LABEL = "bitagent.io/need"
+"""Short hash of what a fetch Job is needed for."""
+COMMIT_LABEL = "bitagent.io/commit"
+"""Commit that a fetch Job is for, if a round has fixed it; else the Job resolves the MinerModel's revision."""
+RESOLVE_LABEL = "bitagent.io/resolve-only"
+"""Label of a fetch Job that only resolves the revision, with the value `true`."""
+SINCE_LABEL = "bitagent.io/since"
+"""Moment after which a fetch must have started to satisfy that need, as Unix time."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue's label for the LocalQueue of a Job."""
+
+
+class Component(StrEnum):
+    """What a pod does; the chart's network policies select on it."""
+
+    FETCH = "fetch"
+    TASK_SET = "task-set"
+    EVALUATE = "evaluate"
+    VALIDATOR = "validator"
+
+
+class Egress(StrEnum):
+    """Labels of a task-set pod, each with the value `true`, for the destinations that it may connect to.
+
+    The chart's network policies select on them.
+    """
+
+    HUB = "bitagent.io/egress-hub"
+    """The hub of the operator's configuration."""
+    WEB = "bitagent.io/egress-web"
+    """Addresses that the round's author chose."""
+    REWRITER = "bitagent.io/egress-rewriter"
+    """The language model that rewords questions."""
+
+
+CACHE_MOUNT = "/models"
+MODEL_MOUNT = "/model"
+TASKS_MOUNT = "/tasks"
+RESULTS_MOUNT = "/results"
+SOURCES_MOUNT = "/sources"
+VOLUME_MOUNT = "/volume"
+
+
+def short_hash(*parts: str, digits: int = 8) -> str:
+    """Return the first hex digits of a SHA-256 over the parts and their lengths."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:{part}".encode())
+    return digest.hexdigest()[:digits]
+
+
+def round_name(validator: str, competition: str, epoch: int) -> str:
+    """Return the name of a validator's EvalRound; it is deterministic, so creating the round twice is harmless.
+
+    It has at most 24 + 1 + 16 + 1 + 6 bytes: epochs count from block 0, so six digits last for centuries.
+    """
+    return f"{validator}-{competition}-{epoch}"
+
+
+def evaluation_key(model: str, *, prompt_format: str, engine: str) -> str:
+    """Return the short name of one evaluation in a round: 12 hex digits that follow from what decides its answers.
+
+    `model`: the digest of the model's files; `engine`: the choices for the engine as JSON. Task set, scorer and limits
+    are those of the round.
+    """
+    return short_hash(model, prompt_format, engine, digits=12)
+
+
+def control_key(key: str) -> str:
+    """Return the short name of the control that repeats the evaluation `key` of the same round."""
+    return short_hash("control", key, digits=12)
+
+
+def cached_model_path(repo: str, commit: str) -> str:
+    """Return the directory of a hub model, relative to the model cache."""
+    return f"{repo}/{commit}"
+
+
+def cached_volume_model_path(claim_name: str, commit: str) -> str:
+    """Return the directory of a volume model, relative to the model cache."""
+    return f"volume/{claim_name}/{commit}"
+
+
+def cache_id(path: str) -> str:
+    """Return the short name of a cached model: 12 hex digits that follow from its path in the model cache."""
+    return short_hash(path, digits=12)
+
+
+def task_set_path(round_uid: str) -> str:
+    """Return the directory of a round's task set, relative to the artifact volume."""
+    return f"rounds/{round_uid}/tasks"
+
+
+def results_path(round_uid: str, key: str) -> str:
+    """Return the directory of one evaluation's results, relative to the artifact volume."""
+    return f"rounds/{round_uid}/results/{key}"

@@ -1,0 +1,254 @@
+"""Replies and errors of an OpenAI-compatible endpoint, parsed from status and JSON. Pure.
+
+A request fails because the endpoint cannot serve any request, or because of this one. The first kind is infrastructure:
+any other request would end the same, so the whole work stops and is tried again later. The second kind leaves other
+requests alone.
+
+Parsing is strict about what is scored, and lenient about what is only recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import openai
+
+from bitagent_evaluator.support.text import join_lines, shorten
+
+_MISCONFIGURED = frozenset({401, 403, 404, 405, 407})
+"""Statuses of a missing or wrong key, or an unknown model or path: any request would get them."""
+_OVERLOADED = frozenset({429, 502, 503, 504})
+"""Statuses of an endpoint that takes no requests now: too many requests, or a proxy without a server."""
+_RETRYABLE = frozenset({408, 409, 500})
+"""Statuses of one request that may succeed in another attempt; if not, only this request failed."""
+_MAX_MESSAGE = 300
+
+
+class RequestFailure(StrEnum):
+    """Why one request failed."""
+
+    REFUSED = "refused"
+    """The endpoint does not accept the request, such as a prompt that is too long. It is not repeated."""
+    TIMED_OUT = "timed_out"
+    """No answer within the time limit, in any attempt."""
+    SERVER_ERROR = "server_error"
+    """The endpoint failed, in every attempt."""
+    UNREADABLE = "unreadable"
+    """The reply does not have the API's form, in any attempt."""
+
+
+class EndpointUnavailable(Exception):
+    """The endpoint is unreachable, does not know the model or the key, or takes no requests now."""
+
+
+class RequestFailed(Exception):
+    """One request failed; the endpoint may still answer others."""
+
+    def __init__(self, failure: RequestFailure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class FailedAttempt:
+    """The consequence of an error of one attempt."""
+
+    error: EndpointUnavailable | RequestFailed
+    """Raised if there is no further attempt."""
+    retryable: bool
+    retry_after: str | None = None
+    """The endpoint's Retry-After header."""
+
+
+def classify_error(error: Exception, url: str) -> FailedAttempt:
+    """Return the consequence of an error of one attempt.
+
+    A timeout concerns the request only: an endpoint that is busy with a long answer to it may answer others.
+    """
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        return FailedAttempt(RequestFailed(RequestFailure.TIMED_OUT, f"{url} gave no answer in time"), retryable=True)
+    if isinstance(error, openai.APIStatusError):
+        return _classify_status(error, url)
+    if isinstance(error, openai.APIConnectionError):
+        cause = error.__cause__ or error
+        return FailedAttempt(EndpointUnavailable(f"{url} cannot be reached: {cause}"), retryable=True)
+    message = f"{url} sent what is not an answer: {_shorten(str(error))}"
+    return FailedAttempt(RequestFailed(RequestFailure.UNREADABLE, message), retryable=True)
+
+
+def _classify_status(error: openai.APIStatusError, url: str) -> FailedAttempt:
+    status = error.status_code
+    message = f"{url} answered {status}: {_shorten(_error_message(error))}"
+    retry_after = error.response.headers.get("retry-after")
+    if status in _MISCONFIGURED:
+        return FailedAttempt(EndpointUnavailable(message), retryable=False)
+    if status in _OVERLOADED:
+        return FailedAttempt(EndpointUnavailable(message), retryable=True, retry_after=retry_after)
+    if status in _RETRYABLE or status > 500:
+        failed = RequestFailed(RequestFailure.SERVER_ERROR, message)
+        return FailedAttempt(failed, retryable=True, retry_after=retry_after)
+    return FailedAttempt(RequestFailed(RequestFailure.REFUSED, message), retryable=False)
+
+
+def _error_message(error: openai.APIStatusError) -> str:
+    """Return the message in the body if it has the API's form, else the body."""
+    body = error.body
+    if isinstance(body, dict) and isinstance(message := body.get("message"), str):
+        return message
+    return error.response.text or error.message
+
+
+def _shorten(text: str) -> str:
+    return shorten(join_lines(text), _MAX_MESSAGE)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One call in the API's form."""
+
+    name: str
+    arguments: str
+    """JSON text as the endpoint sent it; empty if it sent none."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The endpoint's answer to one request."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    cut_off: bool
+    """Whether the token limit ended the answer."""
+    prompt_tokens: int
+    """As counted by the endpoint; 0 if it does not report it."""
+    completion_tokens: int
+
+
+class UnreadableReply(ValueError):
+    """The document does not have the API's form; the message says what is missing, in the server's words if it has
+    any."""
+
+
+def parse_document(body: bytes, content_type: str) -> Any:
+    """Return the JSON document of a reply. Raises UnreadableReply, with the beginning of a text that is not JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        kind = content_type.partition(";")[0].strip() or "no content type"
+        text = body[:_MAX_PAGE].decode(errors="replace")
+        words = " ".join(_TAG.sub(" ", _INVISIBLE.sub(" ", text)).split()) if "html" in kind else text
+        raise UnreadableReply(f"no JSON, but {kind}: {_shorten(words) or 'nothing'}") from None
+
+
+_MAX_PAGE = 16_384
+_INVISIBLE = re.compile(r"<(script|style)\b.*?(</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>?")
+
+
+def parse_chat(document: Any) -> Reply:
+    """Return the first choice of a chat completion. Raises UnreadableReply."""
+    choice = _first_choice(document)
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        raise UnreadableReply("a choice without a message")
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise UnreadableReply("tool_calls that are not a list")
+    if not calls and isinstance(message.get("function_call"), Mapping):  # the API before tools
+        calls = [{"function": message["function_call"]}]
+    return _reply(document, choice, message.get("content"), tuple(_tool_call(call) for call in calls))
+
+
+def parse_completion(document: Any) -> Reply:
+    """Return the first choice of a completion. Raises UnreadableReply."""
+    choice = _first_choice(document)
+    return _reply(document, choice, choice.get("text"), ())
+
+
+def _first_choice(document: Any) -> Mapping[str, Any]:
+    choices = document.get("choices") if isinstance(document, Mapping) else None
+    if isinstance(document, Mapping) and not choices and (words := _error_words(document)):
+        raise UnreadableReply(f"an error: {words}")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        raise UnreadableReply("a document without choices")
+    return choices[0]
+
+
+def _error_words(document: Mapping[str, Any]) -> str:
+    """The words of an error inside a reply with status 200, as proxies and some servers send it; empty if it is none.
+
+    `{"error": {"message": ...}}` is OpenAI's form, `{"object": "error", "message": ...}` that of older vLLM,
+    `{"detail": ...}` FastAPI's.
+    """
+    error = document.get("error")
+    found = [error.get("message"), error.get("code"), error.get("type")] if isinstance(error, Mapping) else [error]
+    found += [document.get("message"), document.get("detail")]
+    words = next((value for value in found if isinstance(value, str) and value.strip()), None)
+    if words is None and error:
+        words = json.dumps(error, ensure_ascii=False)
+    return _shorten(words or "")
+
+
+_TEXT_PARTS = frozenset({"text", "output_text", "refusal"})
+
+
+def _content(value: Any) -> str:
+    """Return the text of a message's content: a text, or a list of parts, of which only those of text count.
+
+    Servers of reasoning models put thoughts into parts of their own (`thinking`, `reasoning`); they are not part of the
+    answer. Raises UnreadableReply.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise UnreadableReply("content that is not a text")
+    parts = []
+    for part in value:
+        if isinstance(part, str):
+            parts.append(part)
+        elif not isinstance(part, Mapping):
+            raise UnreadableReply("content with a part that is not an object")
+        elif part.get("type", "text") in _TEXT_PARTS:
+            text = part.get("text", part.get("refusal"))
+            if not isinstance(text, str):
+                raise UnreadableReply("content with a text part without a text")
+            parts.append(text)
+    return "".join(parts)
+
+
+def _tool_call(call: Any) -> ToolCall:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str):
+        raise UnreadableReply("a tool call without a function's name")
+    arguments = function.get("arguments")
+    if isinstance(arguments, Mapping):  # some servers give the object itself
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(_replace_surrogates(name), _replace_surrogates(arguments) if isinstance(arguments, str) else "")
+
+
+def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[ToolCall, ...]) -> Reply:
+    usage = document.get("usage")
+    counts = usage if isinstance(usage, Mapping) else {}
+    return Reply(
+        text=_replace_surrogates(_content(text)),
+        tool_calls=calls,
+        cut_off=choice.get("finish_reason") == "length",
+        prompt_tokens=_count(counts.get("prompt_tokens")),
+        completion_tokens=_count(counts.get("completion_tokens")),
+    )
+
+
+def _replace_surrogates(text: str) -> str:
+    """Return the text without lone surrogates, which JSON can escape but UTF-8 cannot encode."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0

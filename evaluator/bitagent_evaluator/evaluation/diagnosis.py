@@ -1,0 +1,414 @@
+"""What cost a model its score apart from wrong calls: answers cut, unreadable or without a call, tasks not asked. Pure.
+
+A score alone does not tell a model that cannot do the tasks from one whose template, end tokens or limits are at fault.
+`diagnose` counts what points to the latter; each kind of finding has its likely cause and a remedy in words (`WORDS`).
+A failed answer belongs to one kind at most; besides, the same answer to most tasks is a finding of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
+
+from bitagent_crds.evaluation import BuiltinScorer, ScorerName
+from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
+from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_evaluator.evaluation.given_answers import Coverage
+from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
+from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING, strip_thinking
+from bitagent_evaluator.scoring.base import REFUSED
+from bitagent_evaluator.scoring.bfcl import DECODER_FAILED, MISSING_CALL, UNEXPECTED_CALL, WRONG_FORMAT
+from bitagent_evaluator.scoring.exact_match import UNREADABLE
+from bitagent_evaluator.scoring.kinds import TaskKind
+from bitagent_evaluator.support.text import join_lines, shorten
+
+EXAMPLES = 3
+"""Number of tasks that a finding names."""
+_MIN_ALIKE = 5
+"""Number of equal answers from which they are a finding, if they are more than half of all."""
+_EXCERPT = 60
+"""Number of characters of an answer in a finding."""
+CUT = "length"
+"""Finish reason of an answer that ran into the limit of tokens."""
+
+
+class FindingKind(StrEnum):
+    """Kinds of findings, the gravest first."""
+
+    NEVER_ENDS = "NeverEnds"
+    """Cut by the limit, and the template ends an answer with something that ends no generation."""
+    CUT_IN_THOUGHT = "CutInThought"
+    """Cut by the limit before the thought was over."""
+    CUT_OFF = "CutOff"
+    """Cut by the limit."""
+    EMPTY = "Empty"
+    UNREADABLE = "Unreadable"
+    """Written as a call that no accepted syntax reads."""
+    WITHOUT_CALL = "WithoutCall"
+    """No call where one was expected."""
+    UNEXPECTED_CALL = "UnexpectedCall"
+    """A call where none was expected."""
+    ALIKE = "Alike"
+    """The same answer to most tasks, which it fails."""
+    CREDITED = "Credited"
+    """Passed as "no call", though the answer is a broken call or was cut."""
+    PROMPT_REFUSED = "PromptRefused"
+    NO_ROOM = "NoRoom"
+    PROMPT_TOO_LONG = "PromptTooLong"
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    TIME_EXCEEDED = "TimeExceeded"
+    ABSENT = "Absent"
+    """No line of the answers names the task."""
+    UNKNOWN_ID = "UnknownId"
+    REPEATED_ID = "RepeatedId"
+    MODEL_NOTE = "ModelNote"
+    """A note on the model's files."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A kind of finding in words. `{count}`, `{of}`, `{limit}` and `{note}` are filled in."""
+
+    text: str
+    cause: str
+    remedy: str
+
+
+WORDS: Mapping[FindingKind, Words] = {
+    FindingKind.NEVER_ENDS: Words(
+        "{count} of {of} answers ran into the limit of {limit} tokens",
+        "the template's end of turn is no end token: {note}",
+        "name the token in eos_token_id of generation_config.json, or have the template write the end token",
+    ),
+    FindingKind.CUT_IN_THOUGHT: Words(
+        "{count} of {of} answers ran into the limit of {limit} tokens while the model was still thinking",
+        "the model thinks before it answers, for longer than the limit allows",
+        "raise the limit of thoughts (--max-thought-tokens, maxThoughtTokens of a round; without it --max-tokens is "
+        "for thought and answer together), or have the model answer without thinking (--thinking Off)",
+    ),
+    FindingKind.CUT_OFF: Words(
+        "{count} of {of} answers ran into the limit of {limit} tokens",
+        "the model does not end its answers, or writes more than a call",
+        "see what the end of such an answer looks like: if it repeats itself or writes the next question, "
+        "`bitagent-eval check` names the end tokens; if it is a long answer, raise the limit (--max-tokens)",
+    ),
+    FindingKind.EMPTY: Words(
+        "{count} of {of} answers are empty",
+        "the model ends at once: the prompt may end with an end token, or without the beginning of an answer",
+        "read the prompt as the model gets it: `bitagent-eval tasks show SET --id ID --model DIR`",
+    ),
+    FindingKind.UNREADABLE: Words(
+        "{count} of {of} answers look like a call, but cannot be read as one",
+        "the model writes calls in another syntax than its prompt format accepts, or makes mistakes in it",
+        "compare an answer with the syntaxes of the prompt format (docs/formats.md), or choose another --prompt-format",
+    ),
+    FindingKind.WITHOUT_CALL: Words(
+        "{count} of {of} answers have no call where one was expected",
+        "the model answers in words or declines: it may not have seen the functions",
+        "read the prompt as the model gets it (`bitagent-eval tasks show SET --id ID --model DIR`): are the functions "
+        "in it, as the model was trained to see them?",
+    ),
+    FindingKind.UNEXPECTED_CALL: Words(
+        "{count} of {of} answers are a call where none was expected",
+        "the model calls a function although none fits",
+        "train it with questions that no offered function answers",
+    ),
+    FindingKind.ALIKE: Words(
+        "{count} of {of} answers are the same, and wrong: {note}",
+        "the question is not in the prompt, or the weights are damaged",
+        "read the prompt as the model gets it: `bitagent-eval tasks show SET --id ID --model DIR`",
+    ),
+    FindingKind.CREDITED: Words(
+        '{count} of {of} answers passed as "no call" although they are a broken call or were cut',
+        "where no call is expected, the rule passes every text that cannot be read as a call",
+        "do not read these as declined: the score is higher than what the model can do",
+    ),
+    FindingKind.PROMPT_REFUSED: Words(
+        "{count} of {of} tasks were not asked: their prompts were refused",
+        "the model's chat template, or the endpoint, rejects the conversation: {note}",
+        "make the template accept the roles and tools of these tasks, or choose another --prompt-format",
+    ),
+    FindingKind.NO_ROOM: Words(
+        "{count} of {of} tasks were not asked: their prompts leave no room for an answer",
+        "prompt and answer together are longer than the model allows (max_position_embeddings)",
+        "a model for longer texts, or shorter descriptions of functions in its template",
+    ),
+    FindingKind.PROMPT_TOO_LONG: Words(
+        "{count} of {of} tasks were not asked: their prompts are longer than the run allows",
+        "the template writes more than the run's maxPromptTokens",
+        "shorten what the template adds to a prompt; --max-prompt-tokens to try it here",
+    ),
+    FindingKind.BUDGET_EXCEEDED: Words(
+        "{count} of {of} tasks have no answer that counts: the budget of generated tokens was spent before them",
+        "answers are longer on average than the run allows",
+        "shorter answers (end tokens, less thought); --mean-answer-tokens to try it here",
+    ),
+    FindingKind.TIME_EXCEEDED: Words(
+        "{count} of {of} tasks have no answer: the time for generating was over",
+        "answers are long, or the machine is slow for this model",
+        "shorter answers, or --generate-seconds to try it here",
+    ),
+    FindingKind.ABSENT: Words(
+        "{count} of {of} tasks have no answer and fail",
+        "the file of answers is of a part of the tasks, or of another task set",
+        "compare the ids of the answers with those of `bitagent-eval tasks show SET`",
+    ),
+    FindingKind.UNKNOWN_ID: Words(
+        "{count} of {of} answers belong to no task and are left out",
+        "the answers are about another task set, or their ids were changed",
+        "score them with the task set that they were made for",
+    ),
+    FindingKind.REPEATED_ID: Words(
+        "{count} of {of} answers are further ones to a task and are left out: the first counts",
+        "the answers of several runs are in one file",
+        "score each run's answers alone",
+    ),
+    FindingKind.MODEL_NOTE: Words("{note}", "", ""),
+}
+"""What each kind of finding is called, what is likely behind it, and what to do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of trouble, and how many tasks or answers have it."""
+
+    kind: FindingKind
+    count: int
+    of: int
+    """Number of answers, or of tasks where these were not asked."""
+    examples: tuple[str, ...] = ()
+    """Ids of the first tasks that have it."""
+    note: str = ""
+    """The template's error, or the note on the model."""
+    limit: int = 0
+    """Limit of an answer, in tokens."""
+
+    @property
+    def share(self) -> float:
+        """`count` of `of`; 0 for a note."""
+        return self.count / self.of if self.of else 0.0
+
+    @property
+    def text(self) -> str:
+        """What was found, in words."""
+        return self._filled(WORDS[self.kind].text)
+
+    @property
+    def cause(self) -> str:
+        """What is likely behind it; empty for a note, which says so itself."""
+        return self._filled(WORDS[self.kind].cause)
+
+    @property
+    def remedy(self) -> str:
+        """What to do; empty for a note."""
+        return WORDS[self.kind].remedy
+
+    def to_json(self) -> dict[str, object]:
+        """Return the finding for JSON."""
+        counted = {"count": self.count, "of": self.of, "examples": list(self.examples)} if self.of else {}
+        words = {"text": self.text, "cause": self.cause, "remedy": self.remedy}
+        return {"kind": self.kind.value, **counted, **{name: text for name, text in words.items() if text}}
+
+    def _filled(self, words: str) -> str:
+        return words.format(count=self.count, of=self.of, limit=self.limit, note=self.note).removesuffix(": ")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a diagnosis looks at besides verdicts and responses."""
+
+    scorer: ScorerName
+    max_tokens: int
+    """Limit of one answer."""
+    max_thought_tokens: int | None = None
+    """Limit of the thought before an answer; None: that of the answer is for both."""
+    syntaxes: Sequence[AnswerSyntax] = ()
+    """Accepted answer syntaxes, in order."""
+    tasks: Mapping[str, Task] | None = None
+    """By id; None if they are not at hand."""
+    notes: Mapping[NoteKind, Sequence[str]] = field(default_factory=dict)
+    """On the model's files."""
+    coverage: Coverage | None = None
+    """How given answers and tasks belong together; None for a run."""
+
+
+_NOT_ASKED = {
+    Unanswered.NO_RESPONSE.value: FindingKind.NO_ROOM,
+    Unanswered.PROMPT_REFUSED.value: FindingKind.PROMPT_REFUSED,
+    Unanswered.PROMPT_TOO_LONG.value: FindingKind.PROMPT_TOO_LONG,
+    Unanswered.BUDGET_EXCEEDED.value: FindingKind.BUDGET_EXCEEDED,
+    Unanswered.TIME_EXCEEDED.value: FindingKind.TIME_EXCEEDED,
+}
+_NO_CALL_READ = frozenset(
+    {DECODER_FAILED, WRONG_FORMAT, REFUSED, MISSING_CALL, UNREADABLE, "multi_turn:empty_turn_model_response"}
+)
+"""Errors of answers that no call was read from."""
+_UNCLEAR = ("bitagent:", "exact_match:", ":wrong_count")
+"""In errors that do not say whether a call was read."""
+
+
+def diagnose(verdicts: Sequence[Verdict], responses: Mapping[str, Response], evidence: Evidence) -> tuple[Finding, ...]:
+    """Return what was found, the gravest first: by kind where counts are equal, notes last.
+
+    `responses` are those that count, by the task's id.
+    """
+    found: dict[FindingKind, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        for kind in _kinds(verdict, responses.get(verdict.id), evidence):
+            found[kind].append(verdict)
+    found |= {FindingKind.ALIKE: alike} if (alike := _alike(verdicts, responses, evidence)) else {}
+    not_asked = {FindingKind.ABSENT, *_NOT_ASKED.values()}
+    findings = [
+        Finding(
+            kind,
+            len(having),
+            len(verdicts) if kind in not_asked else len(responses),
+            tuple(verdict.id for verdict in having[:EXAMPLES]),
+            note=_note(kind, having[0], responses, evidence),
+            limit=_limit(kind, evidence),
+        )
+        for kind, having in found.items()
+    ]
+    order = list(FindingKind)
+    findings.sort(key=lambda finding: (-finding.count, order.index(finding.kind)))
+    return (*findings, *_of_ids(evidence.coverage), *_notes(evidence.notes, found))
+
+
+def _alike(verdicts: Sequence[Verdict], responses: Mapping[str, Response], evidence: Evidence) -> list[Verdict]:
+    """Return the failed tasks with one and the same text as their answer, if these are most tasks."""
+    if evidence.scorer == BuiltinScorer.LOSS:
+        return []
+    by_text: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        response = responses.get(verdict.id)
+        if response is not None and not verdict.passed and not response.turns and response.text.strip():
+            by_text[response.text].append(verdict)
+    most = max(by_text.values(), key=len, default=[])
+    return most if len(most) >= max(_MIN_ALIKE, len(responses) // 2 + 1) else []
+
+
+def _note(kind: FindingKind, first: Verdict, responses: Mapping[str, Response], evidence: Evidence) -> str:
+    if kind is FindingKind.NEVER_ENDS:
+        return "; ".join(evidence.notes[NoteKind.TURN_END])
+    if kind is FindingKind.ALIKE:
+        return json.dumps(shorten(join_lines(responses[first.id].text), _EXCERPT), ensure_ascii=False)
+    return first.detail if kind is FindingKind.PROMPT_REFUSED else ""
+
+
+def _of_ids(coverage: Coverage | None) -> Iterator[Finding]:
+    if coverage is None:
+        return
+    given = coverage.answered + coverage.unknown + coverage.repeated
+    counts = {FindingKind.UNKNOWN_ID: coverage.unknown, FindingKind.REPEATED_ID: coverage.repeated}
+    yield from (Finding(kind, count, given) for kind, count in counts.items() if count)
+
+
+def _notes(notes: Mapping[NoteKind, Sequence[str]], found: Collection[FindingKind]) -> Iterator[Finding]:
+    """Yield the notes on the model that no other finding has."""
+    covered = {NoteKind.TURN_END} if FindingKind.NEVER_ENDS in found else set()
+    for note in chain.from_iterable(texts for kind, texts in notes.items() if kind not in covered):
+        yield Finding(FindingKind.MODEL_NOTE, 0, 0, note=note)
+
+
+def _kinds(verdict: Verdict, response: Response | None, evidence: Evidence) -> Iterator[FindingKind]:
+    """Yield the kinds of one task: at most one for a failed one."""
+    if response is None:
+        kind = _NOT_ASKED.get(verdict.error)
+        if kind is FindingKind.NO_ROOM and evidence.coverage is not None:
+            kind = FindingKind.ABSENT
+        if kind is not None:
+            yield kind
+        return
+    if evidence.scorer == BuiltinScorer.LOSS:
+        return
+    cut = response.finish_reason == CUT
+    if cut:
+        yield _kind_of_cut(response, evidence)
+    if verdict.passed:
+        if _expects_no_call(verdict, evidence) and (cut or attempts_call(response.text, _names(verdict, evidence))):
+            yield FindingKind.CREDITED
+    elif not cut:
+        yield from _kind_of_failure(verdict, response, evidence)
+
+
+def _kind_of_cut(response: Response, evidence: Evidence) -> FindingKind:
+    if evidence.notes.get(NoteKind.TURN_END):
+        return FindingKind.NEVER_ENDS
+    # A prompt may open the thought. Then only its length shows it: an answer of a run with two limits is shorter.
+    opened = START_OF_THINKING in response.text or (
+        evidence.max_thought_tokens is not None
+        and not response.turns
+        and response.completion_tokens > evidence.max_tokens
+    )
+    in_thought = opened and END_OF_THINKING not in response.text
+    return FindingKind.CUT_IN_THOUGHT if in_thought else FindingKind.CUT_OFF
+
+
+def _limit(kind: FindingKind, evidence: Evidence) -> int:
+    thought = kind is FindingKind.CUT_IN_THOUGHT and evidence.max_thought_tokens
+    return thought or evidence.max_tokens
+
+
+def _kind_of_failure(verdict: Verdict, response: Response, evidence: Evidence) -> Iterator[FindingKind]:
+    if not (response.text.strip() or any(map(any, response.turns))):
+        yield FindingKind.EMPTY
+    elif verdict.error == UNEXPECTED_CALL or (
+        _expects_no_call(verdict, evidence) and _reads_call(verdict, response, evidence)
+    ):
+        yield FindingKind.UNEXPECTED_CALL
+    elif not _expects_no_call(verdict, evidence) and not _reads_call(verdict, response, evidence):
+        looks_like_one = attempts_call(response.text, _names(verdict, evidence))
+        yield FindingKind.UNREADABLE if looks_like_one else FindingKind.WITHOUT_CALL
+
+
+def _expects_no_call(verdict: Verdict, evidence: Evidence) -> bool:
+    """Whether the task expects no call; without the tasks, by its kind or BFCL's category."""
+    if evidence.tasks is not None and verdict.id in evidence.tasks:
+        return evidence.tasks[verdict.id].expects is Expects.NO_CALL
+    return verdict.kind == TaskKind.NO_CALL or (not verdict.kind and "irrelevance" in verdict.category)
+
+
+def _reads_call(verdict: Verdict, response: Response, evidence: Evidence) -> bool:
+    """Whether a call was read from the answer: by the verdict's error, or else by reading it again."""
+    if verdict.error in _NO_CALL_READ:
+        return False
+    if response.turns or not any(part in verdict.error for part in _UNCLEAR):
+        return True
+    task = (evidence.tasks or {}).get(verdict.id)
+    if task is not None and task.language is not Language.PYTHON:
+        return attempts_call(response.text, _names(verdict, evidence))  # its readers belong in a sandbox
+    functions = task.functions if task is not None else ()
+    variation = task.variation if task is not None else None
+    return bool(parse_answer(response.text, evidence.syntaxes, Language.PYTHON, functions, variation).calls)
+
+
+def _names(verdict: Verdict, evidence: Evidence) -> list[str]:
+    task = (evidence.tasks or {}).get(verdict.id)
+    return [] if task is None else [str(function.get("name", "")) for function in task.functions]
+
+
+_MARK = re.compile(
+    r"<tool_call>|<function_?call|<function=|<\|python_tag\|>|\[TOOL_CALLS\]|<\|tool_call|functools\["
+    r"|[\"'](?:name|function|tool|tool_name|action)[\"']\s*:\s*[\"'{]",
+    re.IGNORECASE,
+)
+"""What a call begins with in a syntax of marks or of JSON."""
+_CALL = re.compile(r"(?:^|[\n\[`])[^\S\n]*([A-Za-z_][\w.]*)\((\s*[A-Za-z_]\w*\s*=)?")
+"""The beginning of a call in Python, at the beginning of a line or list, and its first argument if it has a name.
+
+Blanks before it end at a line's end, where another match may begin: an answer of line breaks alone takes no square of
+its length.
+"""
+
+
+def attempts_call(text: str, functions: Collection[str] = ()) -> bool:
+    """Return whether an answer looks like a call, readable or not; `functions` are the names of those offered."""
+    answer = strip_thinking(text)
+    if _MARK.search(answer):
+        return True
+    return any(name in functions or argument for name, argument in _CALL.findall(answer))

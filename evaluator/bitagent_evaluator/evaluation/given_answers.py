@@ -1,0 +1,111 @@
+"""Answers that were made elsewhere: a line for each task, in one of three forms.
+
+    {"id": "t1", "text": "[f(a=1)]"}                          id and answer, all that scoring needs
+    {"id": "t1", "text": ..., "finish_reason": ..., ...}      a line of a run's responses.jsonl
+    {"id": "simple_python_0", "result": "[f(a=1)]", ...}      a line of a result file of BFCL's own program
+
+In BFCL's files `result` is a text, a list of calls `{name: arguments as JSON text}`, or in a conversation a list of
+turns, each a list of the texts of its steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bitagent_crds.results import Response
+from bitagent_crds.task_set import Task
+from bitagent_evaluator.support.faults import first_error
+
+_ABSENT = {"finish_reason": "stop", "prompt_tokens": 0, "completion_tokens": 0}
+"""What answers from elsewhere do not say."""
+
+
+class BadAnswer(ValueError):
+    """Raised for a line that is not an answer; the message says why."""
+
+
+def read_given_answer(line: bytes) -> Response:
+    """Return the answer of a line. Raises BadAnswer."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer(f"not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise BadAnswer("not a JSON object")
+    if "text" not in content and "result" in content:
+        content = {"id": content.get("id"), **_of_result(content["result"])}
+    if "text" not in content:
+        raise BadAnswer('an answer is {"id": ..., "text": ...}, or a line of a BFCL result file; "text" is missing')
+    try:
+        return Response.model_validate(_ABSENT | content)
+    except ValidationError as error:
+        raise BadAnswer(str(first_error(error))) from None
+
+
+def _of_result(result: Any) -> dict[str, Any]:
+    """The text, and the turns, of BFCL's `result`. Raises BadAnswer."""
+    if isinstance(result, str):
+        return {"text": result}
+    if isinstance(result, list) and result and all(isinstance(turn, list) for turn in result):
+        turns = [[_step(step) for step in turn] for turn in result]
+        return {"text": next((step for turn in reversed(turns) for step in reversed(turn)), ""), "turns": turns}
+    if isinstance(result, list):
+        return {"text": _calls_text(result)}
+    raise BadAnswer("`result` is neither a text nor a list")
+
+
+def _step(step: Any) -> str:
+    return step if isinstance(step, str) else _calls_text(step if isinstance(step, list) else [step])
+
+
+def _calls_text(calls: Sequence[Any]) -> str:
+    """Calls `{name: arguments}` as OpenAI's tool calls, which the format ChatTemplate reads."""
+    listed = []
+    for call in calls:
+        if not isinstance(call, dict) or len(call) != 1:
+            raise BadAnswer("`result` has a call that is not {name: arguments}")
+        ((name, arguments),) = call.items()
+        listed.append({"function": {"name": name, "arguments": arguments}})
+    return json.dumps({"tool_calls": listed}, ensure_ascii=False) if listed else "[]"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How answers and tasks belong together, in numbers of ids."""
+
+    answered: int
+    absent: int
+    """Tasks without an answer, which fail."""
+    unknown: int
+    """Answers to no task of the set, which are left out."""
+    repeated: int
+    """Further answers to a task; the first counts."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What a reader should know, in words; empty if each task has one answer."""
+        counts = {
+            "tasks have no answer and fail": self.absent,
+            "answers belong to no task and are left out": self.unknown,
+            "further answers to a task are left out": self.repeated,
+        }
+        return [f"{count} {text}" for text, count in counts.items() if count]
+
+
+def coverage(tasks: Iterable[Task], responses: Iterable[Response]) -> Coverage:
+    """Return how answers and tasks belong together."""
+    ids = {task.id for task in tasks}
+    given = Counter(response.id for response in responses)
+    answered = ids & given.keys()
+    return Coverage(
+        answered=len(answered),
+        absent=len(ids - answered),
+        unknown=sum(count for name, count in given.items() if name not in ids),
+        repeated=sum(given[name] - 1 for name in answered),
+    )

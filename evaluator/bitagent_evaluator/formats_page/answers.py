@@ -1,0 +1,123 @@
+"""Example answers: what each syntax reads, what the formats have in common, what is unreadable, what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bitagent_crds.task_set import Task
+from bitagent_evaluator.parsing import AnswerSyntax, ParsedAnswer, parse_answer
+from bitagent_evaluator.scoring.bfcl import check_text
+
+SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
+    AnswerSyntax.PYTHON: (
+        '[f(a=1), g(b="x")]',
+        "f(a=1)",
+        "```\n[f(a=1)]\n```",
+        "[m.f(a=[1, 2.5], b={'c': True})]",
+    ),
+    AnswerSyntax.TOOL_CALL_BLOCKS: (
+        '<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>',
+        'Let me see.\n<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>\n'
+        '<tool_call>\n{"name": "g", "arguments": {}}\n</tool_call>',
+        '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1}"}',
+    ),
+    AnswerSyntax.FUNCTION_TAGS: (
+        '<function=f>{"a": 1}</function>',
+        "<function=f>\n<parameter=a>\n1\n</parameter>\n</function>",
+        "<tool_call>\n<function=f>\n<parameter=b>\nx y\n</parameter>\n</function>\n</tool_call>",
+    ),
+    AnswerSyntax.MISTRAL_CALLS: ('[TOOL_CALLS]f[ARGS]{"a": 1}', '[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}'),
+    AnswerSyntax.TOOL_CALLS: (
+        '{"tool_calls": [{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]}',
+        '{"thought": "", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]}',
+        '{"function_call": {"name": "f", "arguments": "{}"}}',
+    ),
+    AnswerSyntax.JSON_LIST: (
+        '[{"name": "f", "arguments": {"a": 1}}]',
+        '{"name": "f", "parameters": {"a": 1}}',
+        '{"name": "f", "arguments": {}}; {"name": "functions.g", "arguments": {}}',
+        '[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}]',
+    ),
+    AnswerSyntax.FUNCTION_PARAMS: (
+        '{"function": "f", "params": {"a": 1}}',
+        "```yaml\n- function: f\n  params:\n    a: 1\n```",
+    ),
+    AnswerSyntax.REWOO: (
+        "Plan: Find it.\n#E1 = f[a=1]",
+        "Plan: Find it. :evidence1: = f(a=1)",
+        "#E1 = f[some text]",
+    ),
+}
+"""Answers that a syntax reads, in prompt formats that accept it."""
+
+COMMON_EXAMPLES = (
+    "<think>\nPerhaps f(a=2)?\n</think>\n\n[f(a=1)]",
+    'I need f.\n</think>\n<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>',
+    '[f(b="</think>")]',
+    "[]",
+)
+"""Answers that are read alike in every prompt format of a model's chat template."""
+
+UNREADABLE_EXAMPLES = (
+    "I would call f with a = 1.",
+    '<tool_call>{"name": "f", "arguments": {"a": 1',
+    '{"tool_calls": [{"function": {"name": "f"}}]}',
+    '{"name": "f", "arguments": {"a": NaN}}',
+    "[f(a=9**9**9)]",
+)
+"""Answers without calls that can be read, with `ChatTemplate`."""
+
+TASK = Task(
+    id="example",
+    source="example",
+    category="simple_python",
+    messages=[{"role": "user", "content": "How warm is it in Oslo?"}],
+    functions=[
+        {
+            "name": "weather",
+            "description": "The weather of a city.",
+            "parameters": {
+                "type": "dict",
+                "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+                "required": ["city"],
+            },
+        }
+    ],
+    ground_truth=[{"weather": {"city": ["Oslo"], "days": [1, ""]}}],
+)
+"""The task that `FAILED_EXAMPLES` answer."""
+
+FAILED_EXAMPLES = (
+    "[weather(city='Oslo')]",
+    "[weather(city='oslo', days=1)]",
+    "It is warm.",
+    "weather",
+    "[forecast(city='Oslo')]",
+    "[weather(days=1)]",
+    "[weather(city='Oslo', unit='C')]",
+    "[weather(city=7)]",
+    "[weather(city='Bergen')]",
+    "[weather(city='Oslo'), weather(city='Oslo')]",
+)
+"""Answers to `TASK`, the first two of which are right."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer and the verdict on it by BFCL's rules."""
+
+    text: str
+    error: str
+    detail: str
+
+
+def read(text: str, syntaxes: tuple[AnswerSyntax, ...]) -> ParsedAnswer:
+    """Return what is read of an answer in a prompt format of these syntaxes."""
+    return parse_answer(text, syntaxes)
+
+
+def judged() -> list[Judged]:
+    """Return the verdicts on `FAILED_EXAMPLES`."""
+    verdicts = [(text, check_text(TASK, text)) for text in FAILED_EXAMPLES]
+    return [Judged(text, verdict.error, verdict.detail) for text, verdict in verdicts]

@@ -1,0 +1,117 @@
+"""What tensor names say about how a checkpoint was saved, when they are not those of its architecture.
+
+Wrappers put a prefix before every name (PEFT, torch.compile, data parallelism, a multimodal parent), quantisation and
+other frameworks have names of their own. Only the message depends on this: the model is refused either way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from bitagent_crds.conditions import Reason
+from bitagent_evaluator.models.validation.files import quote
+
+_PREFIXES: Mapping[str, str] = {
+    "base_model.model.": "PEFT's wrapper: save what merge_and_unload() returns",
+    "_orig_mod.": "torch.compile: save model._orig_mod",
+    "_fsdp_wrapped_module.": "FSDP: save the full state dict of the inner module",
+    "_forward_module.": "a trainer: save the inner model with save_pretrained",
+    "module.": "data parallelism: save model.module",
+    "pretrained_model.": "a value head's wrapper: save model.pretrained_model",
+    "language_model.": "a multimodal parent: save its language model as a model of its own",
+    "text_model.": "a multimodal parent: save its language model as a model of its own",
+}
+"""What a part of a prefix comes from, and the remedy."""
+
+_PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
+    (
+        (".lora_A.", ".lora_B.", ".base_layer.", ".lora_embedding_A"),
+        Reason.CORRUPT_WEIGHTS,
+        "layers of an adapter are not merged: save what merge_and_unload() returns",
+    ),
+    (
+        (".quant_state.", ".absmax", ".quant_map"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are quantised by bitsandbytes: merge into and save the model in 16 bits",
+    ),
+    (
+        (".weight_scale_inv", ".input_scale"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are quantised to 8-bit floats: save the model in 16 bits",
+    ),
+    (
+        (".qweight", ".qzeros"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are packed as GPTQ and AWQ do, and neither quantization_config in config.json, nor "
+        "quantize_config.json or quant_config.json says how: upload the settings of the quantisation",
+    ),
+    (
+        (".weight_packed", ".weight_shape"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are packed by compressed-tensors, and config.json has no quantization_config: upload the one that "
+        "was saved with them",
+    ),
+    (
+        (".scales", ".biases"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are packed by MLX: dequantise with `mlx_lm.convert --dequantize`, and upload that",
+    ),
+    (
+        (".experts.gate_up_proj", ".experts.down_proj", ".experts.w13", ".experts.w2_"),
+        Reason.CORRUPT_WEIGHTS,
+        "all experts of a layer are in one tensor: save with save_pretrained, which writes each under its number",
+    ),
+    (
+        (".attention.wq.", "tok_embeddings."),
+        Reason.CORRUPT_WEIGHTS,
+        "the names are those of Mistral's or Meta's own code: convert the weights with the script of transformers",
+    ),
+    (
+        ("blk.", "token_embd."),
+        Reason.CORRUPT_WEIGHTS,
+        "the names are those of llama.cpp: upload the model that was converted, in safetensors",
+    ),
+)
+"""Parts of names, and what they mean: reason and message. The first that a surplus name has counts."""
+
+_SHARE = 0.8
+"""Share of the missing names that must be there under another prefix."""
+
+
+def explain_names(missing: Collection[str], surplus: Collection[str]) -> tuple[Reason, str] | None:
+    """Return why names are missing while others belong to no layer, with the remedy; None if that cannot be said."""
+    for parts, reason, message in _PARTS:
+        found = sorted(name for name in surplus if any(part in name for part in parts))
+        if found:
+            return reason, f"{message} ({len(found)} tensors, such as {quote(found[0])})"
+    prefix = _prefix(missing, surplus)
+    if prefix is None:
+        return None
+    if not prefix:
+        remedy = "the model without its head was saved: save the ...ForCausalLM that holds it"
+        return Reason.CORRUPT_WEIGHTS, f"the names lack 'model.' at the front: {remedy}"
+    remedy = next((text for part, text in _PREFIXES.items() if part in prefix), "save the inner model")
+    return Reason.CORRUPT_WEIGHTS, f"the names begin with {quote(prefix)}, the prefix of a wrapper or parent; {remedy}"
+
+
+def _prefix(missing: Collection[str], surplus: Collection[str]) -> str | None:
+    """Return the prefix under which most of the missing names are there; None without one.
+
+    It comes before a name, or replaces its `model.`.
+    """
+    inner = {name.removeprefix("model.") for name in missing if name.startswith("model.")}
+    prefixes: Counter[str] = Counter()
+    for name in surplus:
+        parts = name.split(".")
+        for cut in range(min(len(parts), 8)):
+            if ".".join(parts[cut:]) in inner:
+                prefixes[".".join(parts[:cut]) + "." if cut else ""] += 1
+                break
+    if not prefixes:
+        return None
+    prefix, count = prefixes.most_common(1)[0]
+    if count < _SHARE * len(inner):
+        return None
+    # "x.model.layers" is the prefix "x." before whole names; "x.layers" replaces "model.".
+    return prefix.removesuffix("model.") if prefix.endswith(".model.") else prefix

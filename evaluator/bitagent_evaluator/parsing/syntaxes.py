@@ -1,0 +1,105 @@
+"""From an answer's text to calls: the syntaxes, and the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from bitagent_crds.task_set import Language
+from bitagent_evaluator.parsing.calls import AnswerError, Calls
+from bitagent_evaluator.parsing.json import parse_json_list, parse_tool_call_blocks, parse_tool_calls
+from bitagent_evaluator.parsing.python import parse_python
+from bitagent_evaluator.parsing.rewoo import parse_rewoo
+from bitagent_evaluator.parsing.tags import parse_function_tags, parse_mistral_calls
+from bitagent_evaluator.parsing.thinking import strip_thinking
+from bitagent_evaluator.parsing.tree_sitter import Decoded, parse_java, parse_javascript
+from bitagent_evaluator.parsing.yaml import parse_function_params
+
+MAX_CHARACTERS = 65_536
+"""Longest answer that is read: eight characters for each of the 8192 tokens that a round may allow."""
+
+
+class AnswerSyntax(StrEnum):
+    """Syntaxes of answers. A prompt format names those that it accepts."""
+
+    PYTHON = "Python"
+    """BFCL's list of Python calls, `[f(a=1), g(b="x")]`, exactly as the official decoder reads it."""
+    JSON_LIST = "JsonList"
+    """Hammer's `[{"name": "f", "arguments": {"a": 1}}]`."""
+    TOOL_CALLS = "ToolCalls"
+    """OpenAI's `{"tool_calls": [{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]}`."""
+    TOOL_CALL_BLOCKS = "ToolCallBlocks"
+    """`<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>`, as Qwen and Hermes write."""
+    FUNCTION_TAGS = "FunctionTags"
+    """`<function=f>{"a": 1}</function>`, as Llama 3 writes, or `<function=f><parameter=a>1</parameter></function>`, as
+    Qwen3-Coder does."""
+    MISTRAL_CALLS = "MistralCalls"
+    """`[TOOL_CALLS]f[ARGS]{"a": 1}`."""
+    FUNCTION_PARAMS = "FunctionParams"
+    """Bagel's `{"function": "f", "params": {"a": 1}}`, in JSON or YAML."""
+    REWOO = "ReWoo"
+    """The steps of a reWOO plan: `#E1 = f[a=1]`, `:evidence1: = f(a=1)`."""
+
+
+SYNTAXES: Mapping[AnswerSyntax, Callable[[str], Calls]] = {
+    AnswerSyntax.PYTHON: parse_python,
+    AnswerSyntax.JSON_LIST: parse_json_list,
+    AnswerSyntax.TOOL_CALLS: parse_tool_calls,
+    AnswerSyntax.TOOL_CALL_BLOCKS: parse_tool_call_blocks,
+    AnswerSyntax.FUNCTION_TAGS: parse_function_tags,
+    AnswerSyntax.MISTRAL_CALLS: parse_mistral_calls,
+    AnswerSyntax.FUNCTION_PARAMS: parse_function_params,
+    AnswerSyntax.REWOO: parse_rewoo,
+}
+"""Parsers of the syntaxes. They raise AnswerError and nothing else."""
+LANGUAGES: Mapping[Language, Callable[[str], Decoded]] = {
+    Language.PYTHON: parse_python,
+    Language.JAVA: parse_java,
+    Language.JAVASCRIPT: parse_javascript,
+}
+"""Parsers of BFCL's own syntax in each language. They raise AnswerError and nothing else."""
+BFCL_SYNTAX = (AnswerSyntax.PYTHON,)
+"""What a prompt format accepts that asks for BFCL's own syntax alone."""
+
+
+def parse_bfcl(text: str, language: Language = Language.PYTHON) -> Decoded:
+    """Parse an answer in BFCL's own syntax for a language, by the rules of BFCL's prompting decoder.
+
+    Backticks, newlines and spaces around the answer are dropped and missing outer brackets are added. An answer without
+    calls, such as `[]`, gives an empty list. For Python the result is always a list of calls; for Java and JavaScript
+    it need not be (see `is_call_list`), again as in the official decoder. These two pass the text to parsers written in
+    C: parse untrusted answers with them in a process that may die, as `bitagent_evaluator.scoring` does.
+
+    Raises AnswerError, and nothing else, whatever the text.
+    """
+    _check_length(text)
+    return LANGUAGES[language](text)
+
+
+def parse_calls(text: str, syntaxes: Sequence[AnswerSyntax], functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+    """Parse an answer in the first of `syntaxes`, in their order, that can read it.
+
+    `functions`, in BFCL's form, give a type to values that are written without one. If a syntax refuses the answer
+    (AnswerError.refused), no further one is tried. Raises AnswerError, and nothing else, whatever the text; its message
+    is the reason of the syntax that got furthest, its position that syntax's.
+    """
+    text = strip_thinking(text)
+    _check_length(text)
+    best: AnswerError | None = None
+    for syntax in syntaxes:
+        read = partial(parse_function_tags, functions=functions)
+        try:
+            return (read if syntax is AnswerSyntax.FUNCTION_TAGS else SYNTAXES[syntax])(text)
+        except AnswerError as error:
+            if error.refused:
+                raise
+            if best is None or error.position > best.position:
+                best = AnswerError(f"{syntax}: {error}", position=error.position)
+    raise best or AnswerError("no syntax is accepted")
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise AnswerError(f"the answer has {len(text)} characters, more than {MAX_CHARACTERS}", refused=True)

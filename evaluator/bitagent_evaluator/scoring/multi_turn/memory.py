@@ -1,0 +1,169 @@
+"""Memories: the official systems to which a model writes what it will have forgotten, and the rule for its answers.
+
+The package's modules need three others that are not installed here, or that create folders when they are imported: a
+decorator, a search by BM25+, and helpers for files. They are loaded as private copies with substitutes. What a memory
+holds is kept in memory, never in files.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from bfcl_eval.constants.default_prompts import (
+    MEMORY_AGENT_SETTINGS,
+    MEMORY_BACKEND_INSTRUCTION_CORE_ARCHIVAL,
+    MEMORY_BACKEND_INSTRUCTION_UNIFIED,
+)
+from bfcl_eval.constants.executable_backend_config import BACKEND_PATH_PREFIX, CLASS_FILE_PATH_MAPPING
+from bfcl_eval.eval_checker.agentic_eval.agentic_checker import agentic_checker
+
+from bitagent_crds.task_set import Memory, MemoryBackend
+from bitagent_evaluator.parsing import AnswerError, ParsedAnswer, ParsedResponse, Unreadable
+from bitagent_evaluator.parsing.render import executable_calls
+from bitagent_evaluator.scoring.base import REFUSED
+
+NOT_ONE_TURN = "agentic:inference_error"
+NO_LAST_MESSAGE = "agentic:no_last_message"
+
+_STATE: Mapping[MemoryBackend, tuple[str, ...]] = {
+    MemoryBackend.KV: ("core_memory", "archival_memory"),
+    MemoryBackend.REC_SUM: ("memory",),
+}
+"""Attributes of a system that are its content."""
+_K1, _B, _DELTA = 1.5, 0.75, 1
+"""Parameters of BM25+ as the leaderboard uses it."""
+
+
+def system_name(backend: MemoryBackend) -> str:
+    """Return the name of a memory's system, by which a conversation names it."""
+    return f"MemoryAPI_{backend}"
+
+
+MEMORY_SYSTEMS: Mapping[str, MemoryBackend] = {system_name(backend): backend for backend in MemoryBackend}
+"""The memories by the names of their systems."""
+MEMORY_SCENARIOS: tuple[str, ...] = tuple(MEMORY_AGENT_SETTINGS)
+"""The scenarios of which the package has conversations."""
+
+
+def memory_message(memory: Memory, shown: str) -> str:
+    """Return the official system message that begins a conversation; `shown` is the memory's `shown_content`."""
+    layout = _LAYOUTS[memory.backend]
+    return layout.format(scenario_setting=MEMORY_AGENT_SETTINGS[memory.scenario], memory_content=shown)
+
+
+_LAYOUTS: Mapping[MemoryBackend, str] = {
+    MemoryBackend.KV: MEMORY_BACKEND_INSTRUCTION_CORE_ARCHIVAL,
+    MemoryBackend.REC_SUM: MEMORY_BACKEND_INSTRUCTION_UNIFIED,
+}
+
+
+def open_memory(name: str, content: Mapping[str, Any]) -> Any:
+    """Return the official system of this name with a content, as `content_of` returned it; {} is an empty memory."""
+    memory = _class(name)()
+    for attribute in _STATE[MEMORY_SYSTEMS[name]]:
+        if attribute in content:
+            setattr(memory, attribute, content[attribute])
+    return memory
+
+
+def content_of(name: str, memory: Any) -> dict[str, Any]:
+    """Return the content of a system, as JSON types."""
+    return {attribute: getattr(memory, attribute) for attribute in _STATE[MEMORY_SYSTEMS[name]]}
+
+
+def shown_content(memory: Any) -> str:
+    """Return what a model is shown of a memory at the beginning of a conversation."""
+    return str(memory._dump_core_memory_to_context())
+
+
+def check_memory_answer(memory: Memory, response: ParsedResponse) -> tuple[str, str]:
+    """Return the official error type, empty if the last answer without a call contains a right one, and an explanation.
+
+    Besides the official error types there is `ast_decoder:refused` (a step is refused, see Unreadable.REFUSED).
+    """
+    if len(response.turns) != 1:
+        return NOT_ONE_TURN, f"the response has {len(response.turns)} turns, not one"
+    steps = response.turns[0]
+    if refused := next((step for step in steps if step.unreadable is Unreadable.REFUSED), None):
+        return REFUSED, refused.detail
+    last = next((step.text for step in reversed(steps) if not _has_calls(step)), "")
+    if not last:
+        return NO_LAST_MESSAGE, "every answer is a call"
+    result = agentic_checker(last, memory.answers)
+    if result["valid"]:
+        return "", ""
+    return result["error_type"], f"none of {', '.join(memory.answers)} is in the last answer: {last}"
+
+
+def _has_calls(step: ParsedAnswer) -> bool:
+    try:
+        return bool(executable_calls(step.calls or []))
+    except AnswerError:
+        return False
+
+
+class BM25Plus:
+    """Scores of texts for a query by BM25+, as the package `rank-bm25` computes them."""
+
+    def __init__(self, corpus: Sequence[Sequence[str]]) -> None:
+        """`corpus` are the words of each text. Raises ZeroDivisionError without texts, as the package does."""
+        self._counts = [Counter(words) for words in corpus]
+        self._lengths = [len(words) for words in corpus]
+        self._mean_length = sum(self._lengths) / len(corpus)
+        texts_with = Counter(word for counts in self._counts for word in counts)
+        self._weights = {word: math.log((len(corpus) + 1) / count) for word, count in texts_with.items()}
+
+    def get_scores(self, query: Sequence[str]) -> list[float]:
+        """Return the score of each text for the words of a query."""
+        scores = [0.0] * len(self._counts)
+        for word in query:
+            weight = self._weights.get(word, 0)
+            for index, (counts, length) in enumerate(zip(self._counts, self._lengths, strict=True)):
+                norm = _K1 * (1 - _B + _B * length / self._mean_length)
+                scores[index] += weight * (_DELTA + counts[word] * (_K1 + 1) / (norm + counts[word]))
+        return scores
+
+
+@functools.cache
+def _class(name: str) -> Any:
+    base = f"{BACKEND_PATH_PREFIX}.memory_api_metaclass"
+    unused = dict.fromkeys(("get_directory_structure_by_id", "is_first_memory_prereq_entry", "is_memory_prereq"))
+    stand_ins: dict[str, dict[str, Any]] = {"overrides": {"final": lambda method: method}, "bfcl_eval.utils": unused}
+    with _substituted(stand_ins):
+        known = {base: vars(_private_copy(base)), "rank_bm25": {"BM25Plus": BM25Plus}}
+    with _substituted(known):
+        return getattr(_private_copy(CLASS_FILE_PATH_MAPPING[name]), name)
+
+
+def _private_copy(name: str) -> ModuleType:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{name} is missing: install bitagent[evaluator]", name=name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _substituted(modules: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Replace modules while others are loaded; sys.modules is as before afterwards."""
+    originals = {name: sys.modules.get(name) for name in modules}
+    for name, members in modules.items():
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(members)
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            if original is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = original

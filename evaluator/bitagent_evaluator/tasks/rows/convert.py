@@ -1,0 +1,96 @@
+"""Convert rows to tasks; count skipped rows by reason."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from bitagent_crds.task_set import Task
+from bitagent_crds.tasks import Columns, RowFormat
+from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError, RowReader, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.bitagent import BitAgentRows
+from bitagent_evaluator.tasks.rows.columns import ColumnRows
+from bitagent_evaluator.tasks.rows.glaive import GlaiveRows
+from bitagent_evaluator.tasks.rows.openai import OpenAIRows
+from bitagent_evaluator.tasks.rows.sharegpt import ShareGPTRows
+from bitagent_evaluator.tasks.rows.task import TaskRows
+
+_log = logging.getLogger(__name__)
+
+ROW_READERS: Mapping[RowFormat, Callable[[Origin, Columns | None], RowReader]] = MappingProxyType(
+    {
+        RowFormat.TASK: TaskRows,
+        RowFormat.GLAIVE: GlaiveRows,
+        RowFormat.BITAGENT: BitAgentRows,
+        RowFormat.OPENAI: OpenAIRows,
+        RowFormat.SHARE_GPT: ShareGPTRows,
+        RowFormat.COLUMNS: ColumnRows,
+    }
+)
+"""The reader of each row format."""
+
+_SHOWN_COLUMNS = 20
+_USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
+    {
+        RowFormat.GLAIVE: frozenset({"system", "chat"}),
+        RowFormat.BITAGENT: frozenset({"conversation", "tools"}),
+        RowFormat.OPENAI: frozenset({"messages", "tools"}),
+        RowFormat.SHARE_GPT: frozenset({"conversations"}),
+    }
+)
+"""The columns by which formats of common datasets are recognised."""
+_OF_CONTENT: Mapping[str, str] = MappingProxyType(
+    {
+        RowSkipReason.WRONG_TYPE: 'Correct the values (5, not "5") or the types of the parameters.',
+        RowSkipReason.INVALID_IDENTIFIER: "Rename what is called like a word of Python, or is not an identifier.",
+        RowSkipReason.UNKNOWN_FUNCTION: "Describe the functions that are called, by the same names.",
+        RowSkipReason.UNKNOWN_ARGUMENT: "Describe the parameters that are given, by the same names.",
+        RowSkipReason.NO_ARGUMENT: "Give the arguments that are `required`, or take them from that list.",
+    }
+)
+"""What to do about rows that were read in the right format, by the reason for skipping them."""
+
+
+def read_rows(
+    rows: Iterable[Row], reader: RowReader, *, what: str, skipped: Counter[str], unit: str = "row"
+) -> Iterator[Task]:
+    """Yield the tasks of rows; count skipped rows in `skipped` by reason, and log the counts at the end.
+
+    `what` is the name of the data in messages, `unit` that of one row. Raises TaskSetError at a row that must be a
+    task and has an error, and at the end if no row was a task.
+    """
+    tasks = 0
+    row: dict[str, Any] = {}
+    for name, row in rows:
+        try:
+            task = reader.read(row, name)
+        except RowSkipped as error:
+            skipped[error.reason] += 1
+            continue
+        except RowError as error:
+            raise TaskSetError(f"{what}, {unit} {name}: {error}. Is `rows` the right format?") from error
+        tasks += 1
+        yield task
+    counts = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
+    if not tasks:
+        if not skipped:
+            raise TaskSetError(f"{what} has no rows")
+        columns = ", ".join(list(row)[:_SHOWN_COLUMNS])
+        raise TaskSetError(
+            f"no row of {what} is a task: {counts}. A row has the columns: {columns}. {_advice(skipped, row)}"
+        )
+    if skipped:
+        _log.info("%s: %d tasks; left out: %s", what, tasks, counts)
+
+
+def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
+    """Return what to do about data without any task; `row` is one of its rows."""
+    ((reason, _),) = skipped.most_common(1)
+    if reason in _OF_CONTENT:
+        return _OF_CONTENT[reason]
+    usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys()]
+    return "Is `rows` the right format?" + (f" These columns look like {' or '.join(usual)}." if usual else "")

@@ -1,0 +1,39 @@
+"""Rows `OpenAI`: the rows of OpenAI's fine-tuning files, as most training libraries read them too.
+
+    {"messages": [{"role": "user", "content": "..."},
+                  {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name", "arguments"}}]}],
+     "tools": [{"type": "function", "function": {"name", "description", "parameters"}}]}
+
+`arguments` are JSON text or an object. `functions` and `function_call` are the API before tools. Both columns may be
+JSON text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitagent_crds.task_set import Task
+from bitagent_crds.tasks import Columns
+from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped
+from bitagent_evaluator.tasks.rows.chats import parse_messages, split_chat
+from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.task import make_call_task
+
+CATEGORY = "openai"
+
+
+class OpenAIRows:
+    """Rows with the columns `messages`, and `tools` or `functions`."""
+
+    def __init__(self, origin: Origin, columns: Columns | None = None) -> None:
+        self._origin = origin
+
+    def read(self, row: dict[str, Any], name: str) -> Task:
+        """Return the task. Raises RowSkipped if the row is not one."""
+        if "messages" not in row:
+            raise RowSkipped("without column 'messages'")
+        functions = convert_functions(row["tools"] if row.get("tools") else row.get("functions"))
+        messages, calls = split_chat(parse_messages(row["messages"]), functions)
+        return make_call_task(
+            self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
+        )

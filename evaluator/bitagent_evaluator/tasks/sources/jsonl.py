@@ -1,0 +1,170 @@
+"""Source `jsonl`: a file of rows, from a ConfigMap, a volume or the web.
+
+It is JSON Lines unless its name says otherwise: `.json` (an array), `.csv`, `.tsv`, `.parquet`, any of the first four
+with `.gz`. A local file of tasks is read as a whole, and an error in it is reported with file, line and field. Other
+rows are read one at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bitagent_crds.fields import DIGEST_PREFIX
+from bitagent_crds.task_set import Task
+from bitagent_crds.tasks import JsonlSource, RowFormat, UrlFile
+from bitagent_evaluator.support.files import digest_of_pieces, hash_pieces, hex_digits, read_pieces
+from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError
+from bitagent_evaluator.tasks.rows.convert import ROW_READERS, read_rows
+from bitagent_evaluator.tasks.sources.base import SourceInputs, manifest_parameters, open_address
+from bitagent_evaluator.tasks.sources.file_formats import (
+    FILE_FORMATS,
+    decompressed,
+    in_utf8,
+    parse_object,
+    read_file_rows,
+    split_lines,
+    suffix_of,
+)
+
+_LINE_FORMATS = frozenset({"jsonl", "ndjson"})
+MAX_DOWNLOAD_BYTES = 1 << 34
+"""Largest file on the web that is read."""
+_DIGITS = 8
+"""Digits of the file's digest in the ids of its rows."""
+
+
+class JsonlTasks:
+    """Reads the lines of one file."""
+
+    name = "jsonl"
+
+    def __init__(self, source: JsonlSource, inputs: SourceInputs) -> None:
+        self.parameters = manifest_parameters(source)
+        self.skipped: Counter[str] = Counter()
+        self._rows = source.rows
+        self._lines: _FileLines | _UrlLines
+        if source.url is not None:
+            self._lines = _UrlLines(source.url)
+        elif inputs.file is not None:
+            self._lines = _FileLines(inputs.file)
+        else:
+            raise TaskSetError("its file was not given")
+        self.version = self._lines.digest
+        prefix = f"{self.name}-{hex_digits(self.version, _DIGITS)}"
+        self._reader = ROW_READERS[source.rows](Origin(self.name, prefix), source.columns)
+
+    def tasks(self) -> Iterable[Task]:
+        """Return a list of the tasks of a local file of tasks, else an iterator.
+
+        Raises TaskSetError if the file is malformed, FetchError if it cannot be read.
+        """
+        if self._rows is RowFormat.TASK and isinstance(self._lines, _FileLines):
+            return self._read_all()
+        return read_rows(
+            self._numbered_rows(), self._reader, what=self._lines.what, skipped=self.skipped, unit=self._unit
+        )
+
+    @property
+    def _unit(self) -> str:
+        """What a row's number counts."""
+        return "row" if suffix_of(self._lines.what) in FILE_FORMATS.keys() - _LINE_FORMATS else "line"
+
+    def _read_all(self) -> list[Task]:
+        tasks: dict[str, Task] = {}
+        lines: dict[str, str] = {}
+        for number, row in self._numbered_rows():
+            try:
+                task = self._reader.read(row, number)
+                if task.id in tasks:
+                    raise RowError("id", f"{task.id!r} is also the id of {self._unit} {lines[task.id]}")
+            except RowError as error:
+                raise TaskSetError(f"{self._lines.what}, {self._unit} {number}: {error}") from error
+            tasks[task.id], lines[task.id] = task, number
+        return list(tasks.values())
+
+    def _numbered_rows(self) -> Iterator[Row]:
+        what = self._lines.what
+        try:
+            if self._unit == "row":
+                for place, row in enumerate(read_file_rows(what, self._lines), 1):
+                    yield str(place), row
+                return
+            for line_number, line in split_lines(in_utf8(decompressed(what, self._lines).stream())):
+                try:
+                    yield str(line_number), parse_object(line)
+                except ValueError as error:
+                    raise TaskSetError(f"{what}, line {line_number}: {error}{_hint(line, line_number)}") from error
+        except ValueError as error:
+            raise TaskSetError(f"{what}, {error}") from error
+
+
+def _hint(line: bytes, number: int) -> str:
+    """Return what the file seems to be instead of JSON Lines; empty if nothing is recognised."""
+    if number != 1:
+        return ""
+    if line.startswith(b"\x1f\x8b"):
+        return "; this is a compressed file: its name must end in .gz"
+    if line.startswith(b"PK\x03\x04"):
+        return "; this is a ZIP archive or a spreadsheet: unpack it, or export it as CSV"
+    if line.startswith(b"PAR1"):
+        return "; this is a Parquet file: its name must end in .parquet"
+    if line.strip() in (b"[", b"{") or line.lstrip().startswith(b"["):
+        return "; this is JSON, but not an object a line: let its name end in .json"
+    return ""
+
+
+class _FileLines:
+    """A local file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.what = str(path)
+        try:
+            self.digest = digest_of_pieces(read_pieces(path))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise TaskSetError(f"{path}: {error.strerror}") from error
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self._path.stat().st_size
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield its content."""
+        return read_pieces(self._path)
+
+    def part(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` up to, not including, `end`."""
+        with self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+
+class _UrlLines:
+    """A file on the web, with the digest that the spec pins."""
+
+    def __init__(self, file: UrlFile) -> None:
+        self.what = file.url
+        self.digest = file.digest
+        self._web = open_address(file.url, file.url, max_bytes=MAX_DOWNLOAD_BYTES)
+
+    @property
+    def size(self) -> int:
+        """Not known: the file is read from its beginning, while its digest is checked. Raises ValueError."""
+        raise ValueError("a file of this format cannot be read from the web: put it into a volume or a dataset")
+
+    def part(self, start: int, end: int) -> bytes:
+        """Raise ValueError, as `size` does."""
+        raise ValueError("a file of this format cannot be read from the web: put it into a volume or a dataset")
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield its content. Raises TaskSetError at the end if its digest is not the pinned one."""
+        digest = hash_pieces(())
+        for piece in self._web.stream():
+            digest.update(piece)
+            yield piece
+        if (found := DIGEST_PREFIX + digest.hexdigest()) != self.digest:
+            raise TaskSetError(f"{self.what} was changed: its digest is {found}, the spec pins {self.digest}")

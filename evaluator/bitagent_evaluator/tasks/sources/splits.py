@@ -1,0 +1,160 @@
+"""Which files of a dataset repository belong to a split. Pure.
+
+The rules are the hub's: the `configs` in the README's header, else names. A file or folder whose name has `train`,
+`test`, `validation` or one of their other spellings between separators belongs to that split, `NAME-00000-of-00005` to
+split NAME; if no name has any of these, all files are `train`. A repository's loading script is never run, and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.sources.file_formats import FILE_FORMATS, suffix_of
+
+_KEYWORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+_SEPARATOR = r"[-._ 0-9/]"
+_SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}\.\w+$")
+_NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"})
+_WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?)")
+_DEFAULT = "default"
+
+
+def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str | None, split: str) -> list[str]:
+    """Return the files of a split in their order. `card` is the README's header.
+
+    Raises TaskSetError, which lists what there is, if the repository has no such configuration or split.
+    """
+    data = sorted(filter(_is_data, files))
+    if not data:
+        raise TaskSetError(f"it holds no data files; these are read: {', '.join(sorted(FILE_FORMATS))}")
+    splits = _declared(data, card, config)
+    if splits is None:
+        if config not in (None, _DEFAULT):
+            raise TaskSetError(f"its README declares no configurations, not even {config!r}: leave config out")
+        splits = _by_name(data)
+    if not splits.get(split):
+        raise TaskSetError(f"it has no split {split!r}; there are: {', '.join(splits) or 'none'}")
+    return splits[split]
+
+
+def _is_data(path: str) -> bool:
+    parts = path.split("/")
+    return (
+        suffix_of(path) in FILE_FORMATS
+        and parts[-1] not in _NO_DATA
+        and not any(part.startswith((".", "__")) for part in parts)
+    )
+
+
+def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None) -> dict[str, list[str]] | None:
+    """Return files by split as the README declares them; None if it declares nothing."""
+    listed = card.get("configs")
+    configs = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    if not configs:
+        return None
+    chosen = _choose_config(configs, config)
+    folder = _text(chosen.get("data_dir")).strip("/")
+    inside = [path for path in files if not folder or path.startswith(f"{folder}/")]
+    patterns = _patterns(chosen.get("data_files"))
+    if not patterns:
+        return _by_name(inside, folder)
+    prefix = f"{folder}/" if folder else ""
+    return {split: _matching(inside, [prefix + one for one in of_split]) for split, of_split in patterns.items()}
+
+
+def _choose_config(configs: Sequence[Mapping[str, Any]], config: str | None) -> Mapping[str, Any]:
+    by_name = {_text(entry.get("config_name")) or _DEFAULT: entry for entry in configs}
+    if config is not None:
+        if config not in by_name:
+            raise TaskSetError(f"it has no configuration {config!r}; there are: {', '.join(by_name)}")
+        return by_name[config]
+    if len(by_name) == 1:
+        return configs[0]
+    default = next((entry for entry in configs if entry.get("default") is True), by_name.get(_DEFAULT))
+    if default is None:
+        raise TaskSetError(f"it has several configurations, name one as config: {', '.join(by_name)}")
+    return default
+
+
+def _patterns(data: Any) -> dict[str, list[str]]:
+    """Return the patterns of `data_files`, in any of its forms, by split."""
+    if isinstance(data, dict):
+        data = [{"split": split, "path": path} for split, path in data.items()]
+    entries = data if isinstance(data, list) else [data] if isinstance(data, str) else []
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        split, path = (
+            (_text(entry.get("split")) or "train", entry.get("path")) if isinstance(entry, dict) else ("train", entry)
+        )
+        found.setdefault(split, []).extend(filter(None, map(_text, path if isinstance(path, list) else [path])))
+    return found
+
+
+def _text(value: Any) -> str:
+    """Return a name or path, even if YAML read it as a number; empty for anything else.
+
+    A list is never converted: as text, a few lines of lists of YAML aliases would fill any memory.
+    """
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _matching(files: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    split = [_WILDCARD.split(pattern.removeprefix("./")) for pattern in patterns]
+    return [path for path in files if any(_matches(path, parts) for parts in split)]
+
+
+def _matches(path: str, parts: Sequence[str]) -> bool:
+    """Return whether a path matches the parts of a pattern.
+
+    All places that can be reached are followed at once, because a README may have any pattern, and a regular
+    expression with many wildcards takes exponential time.
+    """
+    reached = {0}
+    for part in parts:
+        if not reached:
+            return False
+        first = min(reached)
+        match part:
+            case "**":
+                reached = set(range(first, len(path) + 1))
+            case "**/":
+                reached |= {place + 1 for place in range(first, len(path)) if path[place] == "/"}
+            case "*":
+                for place in range(first, len(path)):
+                    if place in reached and path[place] != "/":
+                        reached.add(place + 1)
+            case "?":
+                reached = {place + 1 for place in reached if path[place : place + 1] not in ("", "/")}
+            case _:
+                reached = {place + len(part) for place in reached if path.startswith(part, place)}
+    return len(path) in reached
+
+
+def _by_name(files: Sequence[str], folder: str = "") -> dict[str, list[str]]:
+    """Return files by split as their names below a folder say; of several formats, only the most common one."""
+    if not files:
+        return {}
+    common = Counter(map(suffix_of, files)).most_common(1)[0][0]
+    names = {path: path.removeprefix(f"{folder}/") if folder else path for path in files if suffix_of(path) == common}
+    splits: dict[str, list[str]] = {}
+    for path, name in names.items():
+        if split := _split_in(name):
+            splits.setdefault(split, []).append(path)
+    return splits or {"train": list(names)}
+
+
+def _split_in(name: str) -> str | None:
+    for split, words in _KEYWORDS.items():
+        if re.search(rf"(?:^|{_SEPARATOR})(?:{'|'.join(words)})(?:{_SEPARATOR}|$)", name):
+            return split
+    shard = _SHARD.search(name)
+    return shard.group("split") if shard else None

@@ -1,0 +1,144 @@
+"""Objects of one kind in memory. No I/O.
+
+Filled by watches, full lists and the answers to our own requests, in any order: the newer resourceVersion wins, and
+an object whose deletion was seen does not come back by an older event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from bitagent_kube.objects import Obj, ObjectMeta, version_of
+
+T = TypeVar("T")
+
+DELETIONS_KEPT = 10_000
+"""uids of deleted objects that are remembered between two full lists."""
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+_SAID = 3
+"""Errors of one object that a message quotes."""
+
+log = logging.getLogger(__name__)
+
+
+def said(error: Exception) -> str:
+    """Return what is wrong with an object, in one line: `spec.models.matchLabels: ...`."""
+    if not isinstance(error, ValidationError):
+        return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    texts = [": ".join(t for t in (".".join(map(str, each["loc"])), each["msg"]) if t) for each in found[:_SAID]]
+    more = f" and {len(found) - _SAID} more" if len(found) > _SAID else ""
+    return "; ".join(texts) + more
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[T]):
+    name: str
+    version: int
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that exists and that this version cannot read."""
+
+    meta: ObjectMeta
+    content: Obj
+    """As the API server sent it."""
+    error: str
+    """Why not: the field, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """An object before and after it was taken in; None: it did not or does not exist, or cannot be read."""
+
+    before: T | None
+    after: T | None
+    unreadable: Unreadable | None = None
+    """The object, if it has become unreadable, or was so until it was deleted."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is new."""
+        return self.before is not self.after or self.unreadable is not None
+
+
+class ObjectCache(Generic[T]):
+    """Parsed objects by uid.
+
+    `parse` reads an object as the API server sends it. One that it refuses, by ValueError or by any error that a
+    document of another form causes, is logged and kept in `unreadable`; of its value the cache keeps what it had, or,
+    with `keep=False`, nothing.
+    """
+
+    def __init__(self, kind: str, parse: Callable[[Obj], T], *, keep: bool = True) -> None:
+        self.kind, self._parse, self._keep = kind, parse, keep
+        self._entries: dict[str, _Entry[T]] = {}
+        self.unreadable: dict[str, Unreadable] = {}
+        """Objects that cannot be read, by uid."""
+        self._deleted: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[T]:
+        return (entry.value for entry in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def by_name(self) -> dict[str, T]:
+        """Return the objects by name, in the order of their names; of two with one name the newer."""
+        entries = sorted(self._entries.values(), key=lambda entry: (entry.name, entry.version))
+        return {entry.name: entry.value for entry in entries}
+
+    def put(self, obj: Obj) -> Change[T]:
+        """Take in an object, unless it is older than what is known."""
+        uid, version, name = obj["metadata"]["uid"], version_of(obj), obj["metadata"]["name"]
+        old = self._entries.get(uid)
+        before = old.value if old is not None else None
+        bad = self.unreadable.get(uid)
+        newest = max((known for known in (old and old.version, bad and bad.meta.version) if known), default=-1)
+        if uid in self._deleted or version <= newest:
+            return Change(before, before)
+        try:
+            after = self._parse(obj)
+        except _UNREADABLE as error:
+            log.error("%s %s cannot be read; was it written by another version? %s", self.kind, name, error)
+            bad = self.unreadable[uid] = Unreadable(ObjectMeta.parse(obj), obj, said(error))
+            if self._keep:
+                return Change(before, before)
+            self._entries.pop(uid, None)
+            return Change(before, None, bad)
+        self.unreadable.pop(uid, None)
+        self._entries[uid] = _Entry(name, version, after)
+        return Change(before, after)
+
+    def drop(self, uid: str) -> Change[T]:
+        """Remove a deleted object."""
+        self._deleted[uid] = None
+        if len(self._deleted) > DELETIONS_KEPT:
+            del self._deleted[next(iter(self._deleted))]
+        old, bad = self._entries.pop(uid, None), self.unreadable.pop(uid, None)
+        return Change(old.value if old is not None else None, None, None if self._keep else bad)
+
+    def begin_list(self) -> frozenset[str]:
+        """Prepare for a full list, before it is requested; return the uids to hand to `replace`.
+
+        Deletions seen so far are forgotten: nothing older than the list can arrive after it.
+        """
+        self._deleted.clear()
+        return frozenset(self._entries.keys() | self.unreadable.keys())
+
+    def replace(self, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Change[T]]:
+        """Take in a full list; what is in `known` but not in the list was deleted. Objects that came meanwhile stay."""
+        listed, changes = set(), []
+        for obj in objects:
+            listed.add(obj["metadata"]["uid"])
+            changes.append(self.put(obj))
+        gone = (known & (self._entries.keys() | self.unreadable.keys())) - listed
+        return changes + [self.drop(uid) for uid in gone]

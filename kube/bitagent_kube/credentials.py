@@ -1,0 +1,69 @@
+"""How to reach the API server: the pod's service account, else the kubeconfig."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio import config
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
+
+from bitagent_kube.errors import ApiError
+
+SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CONNECTIONS = 32
+"""Maximum number of connections to the API server."""
+
+
+async def load_configuration(folder: Path = SERVICE_ACCOUNT_FOLDER) -> Configuration:
+    """Return the service account's configuration in a pod, else that of the kubeconfig.
+
+    The kubeconfig is the file that `KUBECONFIG` names, or `~/.kube/config`. Raises ApiError if neither can be used.
+    """
+    configuration = Configuration()
+    try:
+        _load_service_account(configuration, folder)
+    except config.ConfigException as not_a_pod:
+        try:
+            await config.load_kube_config(client_configuration=configuration)
+        except config.ConfigException as error:
+            raise ApiError(
+                code=0,
+                reason="NoConfiguration",
+                message=f"there is no API server to talk to: not in a pod ({not_a_pod}), and no kubeconfig ({error})",
+            ) from error
+    configuration.connection_pool_maxsize = CONNECTIONS
+    return configuration
+
+
+def _load_service_account(configuration: Any, folder: Path) -> None:
+    token = folder / "token"
+    # Its own refresh would use a renewed token up to a minute late, and leave a line break at its end in the header.
+    loader = InClusterConfigLoader(str(token), str(folder / "ca.crt"), try_refresh_token=False, environ=os.environ)
+    loader.load_and_set(configuration)
+    configuration.refresh_api_key_hook = TokenFile(token)
+
+
+class TokenFile:
+    """The service account's token, read again whenever the kubelet has replaced the file.
+
+    Called by the client library before every request. While the file cannot be read, the last token stays in use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: tuple[int, int] | None = None
+        """Modification time and inode of the file that was read last."""
+
+    def __call__(self, configuration: Any) -> None:
+        """Put the current token into the configuration."""
+        with suppress(OSError):
+            stat = self._path.stat()
+            if (stat.st_mtime_ns, stat.st_ino) == self._read:
+                return
+            if text := self._path.read_text().strip():
+                configuration.api_key["BearerToken"] = f"Bearer {text}"
+                self._read = (stat.st_mtime_ns, stat.st_ino)

@@ -1,0 +1,46 @@
+"""The exception of a failed request to the API server."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+
+class ApiError(Exception):
+    """The API server refused a request, or did not answer (code 0).
+
+    `code` is the HTTP status, `reason` the machine-readable reason of the Kubernetes Status, such as `AlreadyExists`.
+    """
+
+    def __init__(self, *, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{code} {reason}: {message}" if code else message)
+        self.code, self.reason, self.message = code, reason, message
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object does not exist."""
+        return self.code == HTTPStatus.NOT_FOUND
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the object exists already, has another uid, or changed since it was read."""
+        return self.code == HTTPStatus.CONFLICT
+
+
+def no_answer(request: str, error: BaseException) -> ApiError:
+    """Return the error of a request without a complete answer."""
+    return ApiError(code=0, reason="NoAnswer", message=f"{request}: {error!r}")
+
+
+def error_of_answer(code: int, content: bytes, *, request: str) -> ApiError:
+    """Return the error of an answer other than 2xx.
+
+    If its body is not a Kubernetes Status, as from a proxy or for a path that is not served, the message names the
+    request and quotes the body.
+    """
+    try:
+        status = json.loads(content)
+        return ApiError(code=code, reason=str(status.get("reason", "")), message=str(status.get("message", "")))
+    except (ValueError, AttributeError):
+        text = content[:500].decode(errors="replace").strip()
+        return ApiError(code=code, reason="NoStatus", message=f"{request}: {text}")

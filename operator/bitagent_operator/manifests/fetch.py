@@ -1,0 +1,80 @@
+"""The fetch Job: its pod alone downloads models, with the token that the MinerModel names, and writes the cache."""
+
+from __future__ import annotations
+
+from bitagent_crds.jobs import CacheRoom, FetchJob
+from bitagent_crds.names import (
+    ATTEMPT_LABEL,
+    CACHE_MOUNT,
+    COMMIT_LABEL,
+    GENERATION_LABEL,
+    MODEL_LABEL,
+    NEED_LABEL,
+    RESOLVE_LABEL,
+    SINCE_LABEL,
+    VOLUME_MOUNT,
+    Component,
+)
+from bitagent_kube.objects import Obj
+from bitagent_operator import naming
+from bitagent_operator.config import Config
+from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
+from bitagent_operator.objects import ModelObject
+from bitagent_operator.plan.interface import StartFetch
+
+DEADLINE_SECONDS = 6 * 3600
+PODS = 3
+"""Pods of one Job; after them the operator waits and creates the next Job."""
+
+
+def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: CacheRoom) -> Obj:
+    """Return the Job that resolves, checks and downloads a model. `room`: what it may remove from the cache."""
+    hub, volume = model.spec.source.hugging_face, model.spec.source.volume
+    document = FetchJob(
+        repo=hub.repo if hub is not None else _volume_repo(model),
+        revision=start.commit or hub.revision if hub is not None else "main",
+        directory=f"{VOLUME_MOUNT}/{volume.path}" if volume is not None else None,
+        cache_dir=CACHE_MOUNT,
+        max_bytes=config.cache.max_model_bytes,
+        cache_max_bytes=config.cache.max_bytes,
+        resolve_only=start.resolve_only,
+        room=room,
+    )
+    volumes, mounts = [claim("cache", config.cache.claim_name)], [mount("cache", CACHE_MOUNT)]
+    env: list[Obj] = [{"name": "HF_ENDPOINT", "value": config.hub.endpoint}]
+    if volume is not None:
+        volumes.append(claim("volume", volume.claim_name, read_only=True))
+        mounts.append(mount("volume", VOLUME_MOUNT, read_only=True))
+    if hub is not None and hub.token_secret_ref is not None:
+        env.append(secret_variable("HF_TOKEN", hub.token_secret_ref))
+    parts = JobParts(
+        name=naming.fetch_job_name(model.meta.name, need=start.need, attempt=start.attempt),
+        component=Component.FETCH,
+        labels=naming.labels(
+            Component.FETCH,
+            {
+                MODEL_LABEL: model.meta.name,
+                GENERATION_LABEL: str(model.meta.generation),
+                NEED_LABEL: start.need,
+                ATTEMPT_LABEL: str(start.attempt),
+                SINCE_LABEL: str(int(start.since.timestamp())),
+            }
+            | ({COMMIT_LABEL: start.commit} if start.commit is not None else {})
+            | ({RESOLVE_LABEL: "true"} if start.resolve_only else {}),
+        ),
+        owner=owner_reference("MinerModel", model.meta),
+        document=document,
+        resources=without_gpu(config.jobs.fetch),
+        deadline_seconds=DEADLINE_SECONDS,
+        max_attempts=PODS,
+        volumes=tuple(volumes),
+        mounts=tuple(mounts),
+        env=tuple(env),
+    )
+    return job(config, parts)
+
+
+def _volume_repo(model: ModelObject) -> str | None:
+    """Return the name under which a volume model is cached, as in `names.cached_volume_model_path`."""
+    volume = model.spec.source.volume
+    return f"volume/{volume.claim_name}" if volume is not None else None

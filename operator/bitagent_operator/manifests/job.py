@@ -1,0 +1,186 @@
+"""Parts that all pods share, such as restricted Pod Security and a read-only root; and the frame of a Job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bitagent_crds.fields import JobSecretKey
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, JOB_ANNOTATION, JOB_FILE, TERMINATION_LOG
+from bitagent_crds.names import Component
+from bitagent_crds.schema import API_VERSION, Model
+from bitagent_kube.objects import Obj, ObjectMeta
+from bitagent_operator.config import Config, PodSize
+
+USER_ID = 65532
+"""User and group of all processes, and the group that owns their volumes."""
+
+ENVIRONMENT: tuple[Obj, ...] = (
+    {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the root file system is read-only
+    {"name": "USER", "value": "app"},
+)
+"""Variables of all containers."""
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "privileged": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+}
+"""The container's part of the restricted Pod Security Standard."""
+
+
+def owner_reference(kind: str, meta: ObjectMeta) -> Obj:
+    """Return a controlling owner reference: the owned object is deleted with its owner."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def pod_security() -> Obj:
+    """Return the pod's part of the restricted Pod Security Standard."""
+    return {
+        "fsGroup": USER_ID,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "runAsGroup": USER_ID,
+        "runAsNonRoot": True,
+        "runAsUser": USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def pull_secrets(config: Config) -> Obj:
+    """Return the members of a pod spec that refer to the registry's Secrets."""
+    names = [{"name": name} for name in config.image_pull_secrets]
+    return {"imagePullSecrets": names} if names else {}
+
+
+def secret_variable(name: str, reference: JobSecretKey) -> Obj:
+    """Return a variable that the kubelet fills in from one key of a Secret; the operator never reads it."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}}}
+
+
+def without_gpu(size: PodSize) -> Obj:
+    """Return the resources of a pod that needs no GPU."""
+    return {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}}
+
+
+def claim(name: str, claim_name: str, *, read_only: bool = False) -> Obj:
+    """Return a volume from a PersistentVolumeClaim."""
+    source: Obj = {"claimName": claim_name} | ({"readOnly": True} if read_only else {})
+    return {"name": name, "persistentVolumeClaim": source}
+
+
+def mount(name: str, path: str, *, sub_path: str = "", read_only: bool = False) -> Obj:
+    """Return a mount of a volume, or of one directory of it."""
+    out: Obj = {"name": name, "mountPath": path}
+    return out | ({"subPath": sub_path} if sub_path else {}) | ({"readOnly": True} if read_only else {})
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """The parts in which Jobs differ."""
+
+    name: str
+    component: Component
+    labels: dict[str, str]
+    """Labels of the Job and its pods."""
+    owner: Obj
+    document: Model
+    """Input of the process, see `bitagent_crds.jobs`."""
+    resources: Obj
+    deadline_seconds: int
+    max_attempts: int
+    """Pods that may fail before the Job gives up."""
+    volumes: tuple[Obj, ...] = ()
+    mounts: tuple[Obj, ...] = ()
+    env: tuple[Obj, ...] = ()
+    suspend: bool = False
+    job_labels: dict[str, str] = field(default_factory=dict)
+    """Labels of the Job alone."""
+    scheduling: Obj = field(default_factory=dict)
+    """Further members of the pod spec."""
+
+
+def job(config: Config, parts: JobParts) -> Obj:
+    """Return the Job: exit code 78 ends it, a disruption does not count, any other failure is retried."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": parts.name,
+            "namespace": config.namespace,
+            "labels": parts.labels | parts.job_labels,
+            "ownerReferences": [parts.owner],
+        },
+        "spec": {
+            "activeDeadlineSeconds": parts.deadline_seconds,
+            "backoffLimit": parts.max_attempts - 1,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",  # two pods must never write to the same directory
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": parts.component.value,
+                            "operator": "In",
+                            "values": [EXIT_MODEL_FAULT],
+                        },
+                    },
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "suspend": parts.suspend,
+            "template": {
+                "metadata": {
+                    "labels": parts.labels,
+                    "annotations": {JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True)},
+                },
+                "spec": _pod(config, parts),
+            },
+        },
+    }
+
+
+def _pod(config: Config, parts: JobParts) -> Obj:
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "containers": [
+            {
+                "name": parts.component.value,
+                "image": config.images.evaluator,
+                "imagePullPolicy": config.image_pull_policy,
+                "command": ["bitagent-eval", "job"],
+                "env": [*ENVIRONMENT, *parts.env, *config.jobs.env],
+                "resources": parts.resources,
+                "securityContext": SECURITY,
+                "terminationMessagePath": TERMINATION_LOG,
+                "terminationMessagePolicy": "FallbackToLogsOnError",  # a crash leaves the end of its log
+                "volumeMounts": [
+                    mount("job", JOB_FILE.rpartition("/")[0], read_only=True),
+                    mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
+                    *parts.mounts,
+                    *config.jobs.volume_mounts,
+                ],
+            }
+        ],
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "securityContext": pod_security(),
+        "volumes": [_document_volume(), {"name": "tmp", "emptyDir": {}}, *parts.volumes, *config.jobs.volumes],
+    }
+    return spec | pull_secrets(config) | parts.scheduling
+
+
+def _document_volume() -> Obj:
+    """Return the volume that has the Job's document as a file: an annotation of the pod."""
+    item = {"path": JOB_FILE.rpartition("/")[2], "fieldRef": {"fieldPath": f"metadata.annotations['{JOB_ANNOTATION}']"}}
+    return {"name": "job", "downwardAPI": {"items": [item]}}

@@ -1,0 +1,53 @@
+"""RBAC rules: those that the operator needs, and those that it grants to a validator pod.
+
+An API server lets no one grant rights that they lack, so the operator's Role contains the rules of every validator. It
+contains no rule on Secrets, on pods' logs or exec, and none that creates pods: those are created through Jobs and
+Deployments.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitagent_crds.schema import GROUP
+
+Rule = dict[str, Any]
+
+
+def rule(group: str, resources: list[str], verbs: list[str], names: list[str] | None = None) -> Rule:
+    """Return one rule of a Role."""
+    out: Rule = {"apiGroups": [group], "resources": resources, "verbs": verbs}
+    return out | ({"resourceNames": names} if names else {})
+
+
+def validator_rules(name: str | None) -> list[Rule]:
+    """Return the rules of a validator pod; `name` limits it to its own status and ConfigMap, None does not limit it.
+
+    Any other ConfigMap could be the operator's configuration, which names the images that Jobs run. A name cannot limit
+    `create`.
+    """
+    own, state = ([name], [f"{name}-scores"]) if name is not None else (None, None)
+    return [
+        rule(GROUP, ["evalrounds"], ["get", "list", "watch", "create", "patch", "delete"]),
+        rule(GROUP, ["minermodels"], ["get", "list", "watch"]),
+        rule(GROUP, ["validators"], ["get", "list", "watch"]),
+        rule(GROUP, ["validators/status"], ["get", "patch"], own),
+        rule("", ["configmaps"], ["create"]),
+        rule("", ["configmaps"], ["get", "patch", "update"], state),
+        rule("coordination.k8s.io", ["leases"], ["get", "create", "patch", "update"]),
+        rule("", ["events"], ["create", "patch"]),
+        rule("events.k8s.io", ["events"], ["create", "patch"]),
+    ]
+
+
+OPERATOR_RULES: list[Rule] = [
+    *validator_rules(None),
+    rule(GROUP, ["minermodels/status", "evalrounds/status"], ["get", "patch"]),
+    rule("batch", ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
+    rule("", ["pods"], ["get", "list", "watch"]),
+    rule("", ["events"], ["list"]),
+    rule("apps", ["deployments"], ["get", "list", "watch", "create", "patch"]),
+    rule("", ["serviceaccounts"], ["get", "create", "patch"]),
+    rule("rbac.authorization.k8s.io", ["roles", "rolebindings"], ["get", "create", "patch"]),
+]
+"""The Role that the chart gives to the operator, in its namespace; it needs no ClusterRole."""

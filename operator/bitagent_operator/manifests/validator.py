@@ -1,0 +1,132 @@
+"""A Validator's ServiceAccount, Role, RoleBinding and Deployment: one pod, the only one that mounts a hotkey.
+
+Keys of seeds that competitions share with other validators are mounted beside it, a file for each competition.
+"""
+
+from __future__ import annotations
+
+from bitagent_crds.fields import SecretKey
+from bitagent_crds.names import VALIDATOR_LABEL, Component, short_hash
+from bitagent_crds.schema import Model
+from bitagent_kube.objects import Obj
+from bitagent_operator import naming
+from bitagent_operator.config import Config
+from bitagent_operator.manifests.job import (
+    ENVIRONMENT,
+    SECURITY,
+    mount,
+    owner_reference,
+    pod_security,
+    pull_secrets,
+    without_gpu,
+)
+from bitagent_operator.manifests.rbac import validator_rules
+from bitagent_operator.objects import ValidatorObject
+
+WALLET_MOUNT = "/etc/bitagent/wallet"
+HOTKEY_FILE = "hotkey"
+SEEDS_MOUNT = "/etc/bitagent/seeds"
+"""Where the validator looks for these keys (`bitagent_validator.seed_secrets`)."""
+SPEC_HASH = "bitagent.io/spec-hash"
+"""Pod annotation that changes when the pod must be replaced: a hash of chain, subnet and the Secrets' names."""
+HEALTH_PORT, METRICS_PORT = 8080, 9090
+
+
+def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, ...]:
+    """Return all objects, in the order in which they are to be applied."""
+    name = naming.validator_objects_name(validator.meta.name)
+    labels = naming.labels(Component.VALIDATOR, {VALIDATOR_LABEL: validator.meta.name})
+    metadata = {
+        "name": name,
+        "namespace": config.namespace,
+        "labels": labels,
+        "ownerReferences": [owner_reference("Validator", validator.meta)],
+    }
+    rbac = "rbac.authorization.k8s.io"
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    role = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "Role",
+        "metadata": metadata,
+        "rules": validator_rules(validator.meta.name),
+    }
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": config.namespace}],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": 0 if validator.spec.suspend else 1,
+            "revisionHistoryLimit": 2,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "Recreate"},  # two pods must never use one hotkey
+            "template": {
+                "metadata": {"labels": labels, "annotations": {SPEC_HASH: _spec_hash(validator)}},
+                "spec": _pod(config, validator, name),
+            },
+        },
+    }
+    return account, role, binding, deployment
+
+
+def _spec_hash(validator: ValidatorObject) -> str:
+    spec = validator.spec
+    parts: tuple[Model, ...] = (spec.chain, spec.wallet)
+    seeds = (f"{competition}={reference.name}/{reference.key}" for competition, reference in _seed_keys(validator))
+    return short_hash(str(spec.netuid), *(p.model_dump_json() for p in parts), *seeds, digits=16)
+
+
+def _seed_keys(validator: ValidatorObject) -> list[tuple[str, SecretKey]]:
+    """Return the key of a Secret of each competition that shares its seeds."""
+    return [(c.id, key) for c in validator.spec.competitions if (key := c.round.tasks.secret_ref) is not None]
+
+
+def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
+    key = validator.spec.wallet.hotkey_secret_ref
+    command = ["bitagent-validator", "run", "--name", validator.meta.name, "--namespace", config.namespace]
+    container: Obj = {
+        "name": "validator",
+        "image": config.images.validator,
+        "imagePullPolicy": config.image_pull_policy,
+        "command": command,
+        "env": [*ENVIRONMENT, *config.validator.env],
+        "ports": [{"name": "health", "containerPort": HEALTH_PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
+        "livenessProbe": _probe("/healthz", periodSeconds=20, failureThreshold=6, timeoutSeconds=5),
+        "readinessProbe": _probe("/readyz", periodSeconds=5, timeoutSeconds=5),
+        "resources": without_gpu(config.validator.resources),
+        "securityContext": SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            mount("wallet", WALLET_MOUNT, read_only=True),
+            mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
+        ],
+    }
+    seeds = [
+        {"secret": {"name": key.name, "items": [{"key": key.key, "path": competition}]}}
+        for competition, key in _seed_keys(validator)
+    ]
+    if seeds:
+        container["volumeMounts"].append(mount("seeds", SEEDS_MOUNT, read_only=True))
+    wallet = {"secretName": key.name, "defaultMode": 0o440, "items": [{"key": key.key, "path": HOTKEY_FILE}]}
+    return {
+        "containers": [container],
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "serviceAccountName": account,
+        "terminationGracePeriodSeconds": 30,
+        "volumes": [
+            {"name": "wallet", "secret": wallet},
+            *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    } | pull_secrets(config)
+
+
+def _probe(path: str, **settings: int) -> Obj:
+    return {"httpGet": {"path": path, "port": "health"}, **settings}

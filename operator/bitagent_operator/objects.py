@@ -1,0 +1,287 @@
+"""Observed Kubernetes objects: frozen, with only what decisions need (managed fields alone can be half of an object).
+
+`parse` functions take an object as the API server sent it. They raise ValueError (pydantic's) for a spec or status of
+another version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from bitagent_crds.conditions import Condition
+from bitagent_crds.evalround import EvalRoundSpec, EvalRoundStatus
+from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus
+from bitagent_crds.names import (
+    ATTEMPT_LABEL,
+    BLOCK_SECONDS_ANNOTATION,
+    COMPONENT_LABEL,
+    CREATED_BLOCK_ANNOTATION,
+    KEY_LABEL,
+)
+from bitagent_crds.schema import Model
+from bitagent_crds.validator import ValidatorSpec
+from bitagent_kube.cache import said
+from bitagent_kube.conditions import parse_conditions
+from bitagent_kube.objects import Obj, ObjectMeta, parse_time
+
+M = TypeVar("M", bound=Model)
+SpecT = TypeVar("SpecT", bound=Model)
+StatusT = TypeVar("StatusT", bound=Model)
+
+
+def changed(model: M, **changes: object) -> M:
+    """Return a validated copy with these fields changed, or the model itself if it has these values already.
+
+    Raises ValueError if the copy is invalid.
+    """
+    if all(getattr(model, name) == value for name, value in changes.items()):
+        return model
+    return type(model)(**{**dict(model), **changes})
+
+
+def _custom_resource(obj: Obj, spec: type[SpecT], status: type[StatusT]) -> tuple[ObjectMeta, SpecT, StatusT]:
+    """Parse metadata, spec and status of a custom resource; a status that was never written is the default one."""
+    return ObjectMeta.parse(obj), _part(obj, "spec", spec), _part(obj, "status", status)
+
+
+class UnreadableError(ValueError):
+    """Raised for an object of another version; the message names the field."""
+
+
+def _part(obj: Obj, name: str, kind: type[M]) -> M:
+    """Read the spec or the status of an object. Raises UnreadableError."""
+    try:
+        return kind.model_validate(obj.get(name) or {})
+    except ValidationError as error:
+        raise UnreadableError(f"{name}.{said(error)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ModelObject:
+    """A MinerModel."""
+
+    meta: ObjectMeta
+    spec: MinerModelSpec
+    status: MinerModelStatus
+
+    @classmethod
+    def parse(cls, obj: Obj) -> ModelObject:
+        """Parse a MinerModel."""
+        return cls(*_custom_resource(obj, MinerModelSpec, MinerModelStatus))
+
+
+@dataclass(frozen=True, slots=True)
+class ChainClock:
+    """A chain's block at one time, by which other times become blocks."""
+
+    block: int
+    at: datetime
+    block_seconds: float
+
+    def block_at(self, moment: datetime) -> float:
+        """Return the block of a moment, as if blocks came at equal intervals."""
+        return self.block + (moment - self.at).total_seconds() / self.block_seconds
+
+    @classmethod
+    def parse(cls, meta: ObjectMeta, annotations: Mapping[str, str]) -> ChainClock | None:
+        """Read the clock of a Validator's round; None for a round of a person, or with annotations of one."""
+        try:
+            block, seconds = int(annotations[CREATED_BLOCK_ANNOTATION]), float(annotations[BLOCK_SECONDS_ANNOTATION])
+        except (KeyError, ValueError):
+            return None
+        return cls(block, meta.created, seconds) if seconds > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundObject:
+    """An EvalRound."""
+
+    meta: ObjectMeta
+    spec: EvalRoundSpec
+    status: EvalRoundStatus
+    clock: ChainClock | None = None
+    """Of the chain on whose behalf a Validator created the round."""
+
+    @classmethod
+    def parse(cls, obj: Obj) -> RoundObject:
+        """Parse an EvalRound."""
+        meta, spec, status = _custom_resource(obj, EvalRoundSpec, EvalRoundStatus)
+        return cls(meta, spec, status, ChainClock.parse(meta, obj["metadata"].get("annotations") or {}))
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorObject:
+    """A Validator. Of its status only the conditions are read: the validator pod writes the rest."""
+
+    meta: ObjectMeta
+    spec: ValidatorSpec
+    conditions: tuple[Condition, ...]
+
+    @classmethod
+    def parse(cls, obj: Obj) -> ValidatorObject:
+        """Parse a Validator."""
+        conditions = parse_conditions((obj.get("status") or {}).get("conditions") or ())
+        return cls(ObjectMeta.parse(obj), _part(obj, "spec", ValidatorSpec), tuple(conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a Job."""
+
+    complete: bool
+    """Whether it completed; else it failed."""
+    reason: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobObject:
+    """A Job."""
+
+    meta: ObjectMeta
+    suspended: bool
+    failed: int
+    """Pods that failed."""
+    active: int
+    """Pods that are pending or running."""
+    started: datetime | None
+    ended: Ended | None
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt at the same work, from 1."""
+        return int(self.meta.labels.get(ATTEMPT_LABEL, "1"))
+
+    @property
+    def key(self) -> str:
+        """The work it does: `tasks`, an evaluation key, or empty."""
+        return self.meta.labels.get(KEY_LABEL, "")
+
+    @classmethod
+    def parse(cls, obj: Obj) -> JobObject:
+        """Parse a batch/v1 Job."""
+        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        ended = None
+        for c in status.get("conditions") or ():
+            if c["type"] in ("Complete", "Failed") and c["status"] == "True":
+                at = parse_time(c.get("lastTransitionTime")) or meta.created
+                ended = Ended(c["type"] == "Complete", c.get("reason", ""), c.get("message", ""), at)
+        return cls(
+            meta=meta,
+            suspended=bool(obj["spec"].get("suspend", False)),
+            failed=status.get("failed", 0),
+            active=status.get("active", 0),
+            started=parse_time(status.get("startTime")),
+            ended=ended,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """The end of a container."""
+
+    exit_code: int
+    reason: str
+    message: str
+    started: datetime | None
+    finished: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unschedulable:
+    """The scheduler's report that no node fits a pod."""
+
+    since: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodObject:
+    """A pod of the operator. Only its own container counts, not those that an admission webhook adds to it."""
+
+    meta: ObjectMeta
+    phase: str
+    reason: str
+    """Why the pod as a whole failed, such as Evicted."""
+    message: str
+    disruption: str
+    """Why the pod was removed from its node (preempted, drained, the node was lost), empty if it was not."""
+    started: datetime | None
+    """When the container started."""
+    waiting_reason: str
+    """Why the container is not running yet."""
+    waiting_message: str
+    terminated: Terminated | None
+    unschedulable: Unschedulable | None
+    ready: bool
+    node: str
+    """The node that it was bound to; empty before that."""
+
+    @classmethod
+    def parse(cls, obj: Obj) -> PodObject:
+        """Parse a core/v1 Pod."""
+        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        containers = status.get("containerStatuses") or [{}]
+        named = (c for c in containers if c.get("name") == meta.labels.get(COMPONENT_LABEL))
+        state = next(named, containers[0]).get("state") or {}
+        waiting, running, ended = state.get("waiting") or {}, state.get("running") or {}, state.get("terminated")
+        conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
+        disruption = conditions.get("DisruptionTarget", {})
+        unschedulable, terminated = None, None
+        if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+            since = parse_time(scheduled.get("lastTransitionTime")) or meta.created
+            unschedulable = Unschedulable(since, scheduled.get("message", ""))
+        if ended is not None:
+            terminated = Terminated(
+                exit_code=ended["exitCode"],
+                reason=ended.get("reason", ""),
+                message=ended.get("message", ""),
+                started=parse_time(ended.get("startedAt")),
+                finished=parse_time(ended.get("finishedAt")),
+            )
+        return cls(
+            meta=meta,
+            phase=status.get("phase", ""),
+            reason=status.get("reason", ""),
+            message=status.get("message", ""),
+            disruption=_reason_and_message(disruption) if disruption.get("status") == "True" else "",
+            started=parse_time(running.get("startedAt")) or (terminated.started if terminated else None),
+            waiting_reason=waiting.get("reason", ""),
+            waiting_message=waiting.get("message", ""),
+            terminated=terminated,
+            unschedulable=unschedulable,
+            ready=ready.get("status") == "True",
+            node=(obj.get("spec") or {}).get("nodeName") or "",
+        )
+
+
+def _reason_and_message(condition: Obj) -> str:
+    return ": ".join(t for t in (condition.get("reason"), condition.get("message")) if t) or "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentObject:
+    """A Deployment of one replica."""
+
+    meta: ObjectMeta
+    replicas: int
+    """`spec.replicas`."""
+    available: int
+    """`status.availableReplicas`."""
+    current: bool
+    """Whether the status describes the present spec."""
+
+    @classmethod
+    def parse(cls, obj: Obj) -> DeploymentObject:
+        """Parse an apps/v1 Deployment."""
+        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        current = status.get("observedGeneration", 0) >= meta.generation
+        updated = status.get("updatedReplicas", 0) >= obj["spec"].get("replicas", 1)
+        return cls(meta, obj["spec"].get("replicas", 1), status.get("availableReplicas", 0), current and updated)

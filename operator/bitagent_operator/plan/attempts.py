@@ -1,0 +1,222 @@
+"""One evaluation: its state, from its Jobs and from what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import EvalRoundSpec, Failure, ModelResult, PhaseSeconds, ResultState
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.ranking import MODEL_FAULT_SCORE
+from bitagent_kube.conditions import clip
+from bitagent_operator import naming
+from bitagent_operator.objects import JobObject, PodObject, changed
+from bitagent_operator.plan.attribution import Control, may_be_own
+from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.job_outcome import (
+    MESSAGE_LENGTH,
+    Active,
+    Done,
+    InfraFault,
+    Lost,
+    ModelFault,
+    Problem,
+    Unseen,
+    classify,
+    started_pods,
+)
+
+_EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
+
+_QUEUED = (
+    "waits for admission by queue {queue}; if it is never admitted: is Kueue installed, and does this namespace have a "
+    "LocalQueue of that name?"
+)
+
+
+@dataclass(frozen=True)
+class Update:
+    """The fields of a ModelResult that belong to the evaluation; they move with it to another owner of the files."""
+
+    state: ResultState
+    reason: Reason
+    message: str = ""
+    score: str | None = None
+    passed: int | None = None
+    loss: str | None = None
+    batch_losses: list[str] | None = None
+    attempts: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    node: str | None = None
+    result_digest: str | None = None
+    answer_sketch: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: PhaseSeconds | None = None
+
+    @classmethod
+    def of(cls, result: ModelResult) -> Update:
+        """Return the evaluation that a result records."""
+        return cls(**{name: value for name, value in result if name in cls.__dataclass_fields__})
+
+    def applied_to(self, entry: ModelResult, *, duplicate_of: str | None = None) -> ModelResult:
+        """Return the entry with this evaluation in place of its own."""
+        return changed(entry, duplicate_of=duplicate_of, **vars(self))
+
+
+@dataclass(frozen=True)
+class StartAttempt:
+    """The evaluation has no Job, or lost its result: start this attempt, from 1, as soon as a slot is free."""
+
+    number: int
+    failures: tuple[Failure, ...] = ()
+    """Those before it."""
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The evaluation gave up for a cause that the model can have; whose trouble it is remains to be decided."""
+
+    update: Update
+    """The state until then: Running, with the cause."""
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of the attempt that repeats it."""
+        return self.update.failures[-1].attempt + 1
+
+
+def evaluation_state(
+    jobs: Sequence[JobObject],
+    recorded: Sequence[ModelResult],
+    spec: EvalRoundSpec,
+    pods: Sequence[PodObject],
+    pass_: Pass,
+) -> Update | StartAttempt | GaveUp:
+    """Return the state of one evaluation from its Jobs, ordered by attempt, and the recorded entries of its identity.
+
+    What is recorded, a result or a failure, is final for its Jobs, even if they and their pods are gone.
+    """
+    final = next((entry for entry in recorded if entry.state in _EVALUATED), None)
+    if final is not None:
+        return Update.of(final)
+    running = next((entry for entry in recorded if entry.state == ResultState.RUNNING), None)
+    failures = tuple(running.failures) if running is not None else ()
+    before = failures[-1].attempt if failures else 0
+    if running is not None and failures and not any(j.attempt > before for j in jobs):
+        return GaveUp(Update.of(running))
+    if not jobs:
+        return StartAttempt(1)
+    job = jobs[-1]
+    reported = Problem(running.reason, running.message) if running is not None else None
+    outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported)
+    match outcome:
+        case Unseen():
+            update = Update(ResultState.RUNNING, Reason.EVALUATING)
+        case Active():
+            update = _active(job, outcome, spec)
+        case Done(summary=summary, pod=pod) if summary.score is not None:
+            update = _done(summary, pod, pass_.now)
+        case ModelFault():
+            update = _model_fault(outcome, _finished(outcome.pod, pass_.now))
+        case InfraFault():
+            nodes = _nodes(outcome, running)
+            update = infra_fault(outcome.reason, outcome.message, outcome.at)
+            if may_be_own(outcome.reason, ran=bool(nodes)):
+                failure = Failure(attempt=job.attempt, reason=outcome.reason, at=outcome.at, nodes=nodes)
+                update = Update(ResultState.RUNNING, outcome.reason, update.message)
+                failures = (*failures, failure)
+        case Lost() | Done():
+            if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
+                return StartAttempt(job.attempt + 1, failures)
+            text = outcome.message if isinstance(outcome, Lost) else "its summary has no score"
+            update = infra_fault(Reason.RESULT_LOST, text, pass_.now)
+    update = replace(
+        update,
+        attempts=max(sum(started_pods(j) for j in jobs), running.attempts if running is not None else 0),
+        failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
+        node=update.node or (running.node if running is not None else None),
+        started_at=jobs[0].started,
+    )
+    if failures and failures[-1].attempt == job.attempt:
+        return GaveUp(replace(update, node=None))
+    return update
+
+
+def control_state(
+    model: str, jobs: Sequence[JobObject], spec: EvalRoundSpec, pods: Sequence[PodObject], pass_: Pass
+) -> Control | StartAttempt:
+    """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt."""
+    if not jobs:
+        return StartAttempt(1)
+    outcome = classify(jobs[-1], pods, EvaluateSummary, pass_)
+    match outcome:
+        case Done(summary=summary, pod=pod) if summary.score is not None:
+            return Control(model, succeeded=True, node=pod.node)
+        case Unseen() | Active():
+            return Control(model)
+        case InfraFault() | ModelFault():
+            return Control(model, succeeded=False, message=f"{outcome.reason}: {outcome.message}")
+        case Lost() | Done():
+            if jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS):
+                return StartAttempt(jobs[-1].attempt + 1)
+            return Control(model, succeeded=False, message="its result was lost")
+
+
+def infra_fault(reason: Reason, message: str, at: datetime) -> Update:
+    """Return the final state of an evaluation that the infrastructure failed."""
+    return Update(ResultState.INFRA_FAULT, reason, clip(message, MESSAGE_LENGTH), finished_at=at)
+
+
+def _nodes(fault: InfraFault, running: ModelResult | None) -> list[str]:
+    """Return the nodes of a Job's pods, with the one seen last: pods are deleted with the Job at its deadline."""
+    seen = running.node if running is not None else None
+    return list(dict.fromkeys((*fault.nodes, *((seen,) if seen else ()))))[-3:]
+
+
+def _finished(pod: PodObject, now: datetime) -> datetime:
+    """Return when the pod's container ended; `now` if that is unknown."""
+    finished = pod.terminated.finished if pod.terminated is not None else None
+    return finished or now
+
+
+def _active(job: JobObject, outcome: Active, spec: EvalRoundSpec) -> Update:
+    if spec.suspend:
+        return Update(ResultState.RUNNING, Reason.ROUND_SUSPENDED)
+    if job.suspended and spec.workload.queue_name is not None:
+        text = _QUEUED.format(queue=spec.workload.queue_name)
+        return Update(ResultState.RUNNING, Reason.WAITING_FOR_SLOT, text)
+    problem = outcome.problem or Problem(Reason.EVALUATING, "")
+    return Update(ResultState.RUNNING, problem.reason, problem.message, node=outcome.node or None)
+
+
+def _done(summary: EvaluateSummary, pod: PodObject, now: datetime) -> Update:
+    return Update(
+        state=ResultState.SUCCEEDED,
+        reason=Reason.EVALUATED,
+        message=clip(summary.message, MESSAGE_LENGTH),
+        score=summary.score,
+        passed=summary.passed,
+        loss=summary.loss,
+        batch_losses=summary.batch_losses,
+        node=pod.node or None,
+        result_digest=summary.result_digest,
+        answer_sketch=summary.answer_sketch,
+        finished_at=_finished(pod, now),
+        seconds=summary.seconds,
+    )
+
+
+def _model_fault(fault: ModelFault[EvaluateSummary], finished: datetime) -> Update:
+    return Update(
+        state=ResultState.MODEL_FAULT,
+        reason=fault.reason,
+        message=fault.message,
+        score=MODEL_FAULT_SCORE,
+        passed=0,
+        node=fault.pod.node or None,
+        result_digest=fault.summary.result_digest if fault.summary is not None else None,
+        finished_at=finished,
+    )

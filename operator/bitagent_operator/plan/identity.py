@@ -1,0 +1,70 @@
+"""What a round evaluates of a model: everything that decides its answers, frozen when the model is admitted.
+
+What happens to the MinerModel later, a changed spec, its deletion or another one of the same name, changes nothing of
+an evaluation that has begun.
+"""
+
+from __future__ import annotations
+
+from bitagent_crds.evalround import ModelResult
+from bitagent_crds.evaluation import Evaluation
+from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.minermodel import ModelFacts, ModelSource
+from bitagent_crds.names import cached_model_path, cached_volume_model_path
+from bitagent_operator.objects import ModelObject
+
+_VOLUME = "volume"
+"""First part of the origin of a model in a volume; a repository's has only two parts."""
+
+
+def frozen(model: ModelObject, facts: ModelFacts, evaluation: Evaluation) -> dict[str, object]:
+    """Return the fields of a ModelResult that say what is evaluated, and whose it is."""
+    return fixed(model, facts.commit, evaluation) | of_files(facts)
+
+
+def of_files(facts: ModelFacts) -> dict[str, object]:
+    """Return those fields that follow from the files of the commit."""
+    return {"weights_digest": facts.weights_digest, "model_digest": facts.model_digest}
+
+
+def fixed(model: ModelObject, commit: str, evaluation: Evaluation) -> dict[str, object]:
+    """Return those fields that are known before the files are fetched."""
+    chosen, miner = evaluation.prompt_format, model.spec.miner
+    return {
+        "commit": commit,
+        "repo": origin(model.spec.source),
+        "prompt_format": model.spec.prompt_format if chosen == BuiltinPromptFormat.AUTO else chosen,
+        "engine": model.spec.engine,
+        "hotkey": miner.hotkey if miner is not None else None,
+        "model_uid": model.meta.uid,
+    }
+
+
+NOT_FROZEN: dict[str, object] = dict.fromkeys(
+    ("commit", "weights_digest", "model_digest", "repo", "prompt_format", "engine", "hotkey", "model_uid")
+)
+"""The same fields of a model that has not been admitted."""
+
+
+def replaced(entry: ModelResult, model: ModelObject) -> bool:
+    """Whether the MinerModel is another one than that of the entry, with its name."""
+    return entry.model_uid is not None and entry.model_uid != model.meta.uid
+
+
+def cached_directory(entry: ModelResult) -> str:
+    """Return the directory of the entry's files in the model cache. Raises ValueError if the entry is not frozen."""
+    if entry.repo is None or entry.commit is None:
+        raise ValueError(f"{entry.model} has not been admitted")
+    parts = entry.repo.split("/", 2)
+    if len(parts) > 2 and parts[0] == _VOLUME:
+        return cached_volume_model_path(parts[1], entry.commit)
+    return cached_model_path(entry.repo, entry.commit)
+
+
+def origin(source: ModelSource) -> str:
+    """Return the origin of the model's files, as results name it. Raises ValueError for an empty source."""
+    if source.hugging_face is not None:
+        return source.hugging_face.repo
+    if source.volume is not None:
+        return f"{_VOLUME}/{source.volume.claim_name}/{source.volume.path}"
+    raise ValueError("a model source has exactly one member")

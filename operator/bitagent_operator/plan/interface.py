@@ -1,0 +1,247 @@
+"""What plans are given and what they return: the interface between decisions and the code that carries them out.
+
+A plan may depend on something that the cache cannot prove: a result that is not there, an object that is gone. It then
+returns `LiveReads`; the reconciler reads from the API server and plans again with the `LiveReadResults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from bitagent_crds.conditions import Condition, Reason
+from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ModelSelection
+from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_kube.objects import EventMessage
+from bitagent_operator.objects import ModelObject
+
+
+@dataclass(frozen=True)
+class LiveReads:
+    """Uncached reads that a plan needs, because the cache cannot prove absence."""
+
+    pods_of_jobs: frozenset[str] = frozenset()
+    """uids of ended Jobs for which no pod with a result is cached: list their pods."""
+    models: frozenset[str] = frozenset()
+    """Names of MinerModels that are not cached: read them."""
+    candidates: ModelSelection | None = None
+    """The round is about to freeze its set: list the MinerModels that this selects."""
+
+    def __bool__(self) -> bool:
+        return bool(self.pods_of_jobs or self.models or self.candidates is not None)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the API server does not accept a Job."""
+
+    reason: Reason
+    """JobInvalid or JobRefused."""
+    message: str
+    final: bool = False
+    """Whether it will not be tried again."""
+    retry_at: datetime | None = None
+    """When it is tried again, if it is."""
+    at: datetime | None = None
+    """When it was refused last."""
+
+
+@dataclass(frozen=True)
+class LiveReadResults:
+    """Results of the live reads so far. Objects that exist are cached by now, and so among the plan's arguments."""
+
+    jobs_with_listed_pods: frozenset[str] = frozenset()
+    """uids of Jobs whose pods were listed after the Job had ended."""
+    missing_models: frozenset[str] = frozenset()
+    """Names of MinerModels that do not exist."""
+    candidates: tuple[ModelObject, ...] | None = None
+    """MinerModels for a round's set, listed just now; None if they were not listed."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """MinerModels that were listed or read and that this version cannot read: what is wrong with them, by name."""
+    suspended: frozenset[str] = frozenset()
+    """Names of MinerModels that were listed, cannot be read, and are suspended."""
+
+
+@dataclass
+class ReadRequests:
+    """Collector of the live reads that turn out to be needed while a plan is made."""
+
+    pods_of_jobs: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+
+    def reads(self) -> LiveReads:
+        """Return all of them."""
+        return LiveReads(frozenset(self.pods_of_jobs), frozenset(self.models))
+
+
+NO_READS = LiveReads()
+NO_RESULTS = LiveReadResults()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The part of the operator's configuration that plans depend on."""
+
+    artifact_claim: str
+    """PersistentVolumeClaim of the artifacts."""
+    unschedulable_after: timedelta
+    """Grace period before an unschedulable pod is reported."""
+    models_per_hotkey: int = 0
+    """MinerModels of one hotkey that are fetched; 0: any number."""
+    cache_is_bounded: bool = False
+    """Whether files may have been removed from the model cache to make room."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One planning pass: everything a plan depends on besides the observed objects."""
+
+    now: datetime
+    settings: Settings
+    live: LiveReadResults = NO_RESULTS
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    """Jobs of this object that the API server did not accept last time, by name."""
+    requests: ReadRequests = field(default_factory=ReadRequests)
+    """Receives the live reads that this pass needs."""
+
+    def may_exist(self, model: str) -> bool:
+        """Whether it is not known yet what became of a MinerModel that is not cached: read it."""
+        return model not in self.live.missing_models and model not in self.live.unreadable
+
+    def refusal(self, job: str) -> Refusal | None:
+        """Return why a Job may not be created now: it was refused for good, or it is too early to try again."""
+        found = self.refusals.get(job)
+        if found is None or found.final or (found.retry_at is not None and found.retry_at > self.now):
+            return found
+        return None
+
+    def next_retry(self) -> float | None:
+        """Return the seconds until the next Job that was refused may be tried again; None if none is too early.
+
+        One that is due and that this pass does not try waits for something else, such as a slot, or is not needed.
+        """
+        times = [r.retry_at for r in self.refusals.values() if r.retry_at is not None and r.retry_at > self.now]
+        return (min(times) - self.now).total_seconds() if times else None
+
+
+class EventReason(StrEnum):
+    """Reasons of the Events that the operator posts."""
+
+    INVALID = "Invalid"
+    STATUS_NOT_WRITTEN = "StatusNotWritten"
+
+    MODEL_FETCHED = "ModelFetched"
+    MODEL_REJECTED = "ModelRejected"
+    FETCH_FAILED = "FetchFailed"
+    FETCH_DELAYED = "FetchDelayed"
+    JOB_NOT_CREATED = "JobNotCreated"
+    ROUND_STARTED = "RoundStarted"
+    TASK_SET_BUILT = "TaskSetBuilt"
+    MODEL_EVALUATED = "ModelEvaluated"
+    EVALUATION_FAILED = "EvaluationFailed"
+    EVALUATION_DELAYED = "EvaluationDelayed"
+    MODEL_UNSCORED = "ModelUnscored"
+    CONTROL_STARTED = "ControlStarted"
+    NEAR_COPY_FOUND = "NearCopyFound"
+    ROUND_COMPLETE = "RoundComplete"
+    ROUND_FAILED = "RoundFailed"
+    VALIDATOR_DEPLOYED = "ValidatorDeployed"
+    VALIDATOR_NOT_RUNNING = "ValidatorNotRunning"
+
+
+@dataclass(frozen=True)
+class StartFetch:
+    """A fetch Job to create."""
+
+    need: str
+    """Short hash of what the fetch is needed for; part of the Job's name."""
+    since: datetime
+    """Earliest time of a valid fetch: start of a round that needs it, end of one that missed files, or 1970 for any."""
+    attempt: int
+    commit: str | None = None
+    """The commit to fetch, if a round has fixed it; None: what the revision stands for."""
+    resolve_only: bool = False
+    """Only resolve the revision, and fetch no files."""
+
+
+@dataclass(frozen=True)
+class StartEvaluation:
+    """An evaluation Job to create."""
+
+    key: str
+    """`evaluation_key`, or `control_key` of a control; part of the Job's name."""
+    attempt: int
+    entry: ModelResult
+    """What is evaluated: the entry's frozen fields."""
+    pods: int | None = None
+    """Pods that may fail before the Job gives up; None: as the workload says."""
+    preferred_nodes: tuple[str, ...] = ()
+    """Nodes on which it should run, if they have room; empty: any."""
+    control: bool = False
+    """Whether it repeats an evaluation that has succeeded, to see whether the machines work."""
+
+
+@dataclass(frozen=True)
+class JobSuspension:
+    """A Job whose `spec.suspend` is to be set."""
+
+    name: str
+    suspend: bool
+
+
+@dataclass(frozen=True)
+class JobDeletion:
+    """A Job to delete, if it still has this uid."""
+
+    name: str
+    uid: str
+
+
+StatusT = TypeVar("StatusT", MinerModelStatus, EvalRoundStatus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Generic[StatusT]):
+    """What to do for one object, in this order: create Jobs, write the status, suspend, delete, emit events."""
+
+    status: StatusT
+    suspend: tuple[JobSuspension, ...] = ()
+    delete: tuple[JobDeletion, ...] = ()
+    events: tuple[EventMessage, ...] = ()
+    reads: LiveReads = NO_READS
+    """Reads to make first; with any, the rest of the plan is void."""
+    requeue_after: float | None = None
+    """Seconds until this object must be reconciled again; None: when something changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPlan(Plan[MinerModelStatus]):
+    """What to do for a MinerModel."""
+
+    fetch: StartFetch | None = None
+    resolve: StartFetch | None = None
+    """A resolution, which does not wait for a fetch that is running."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundPlan(Plan[EvalRoundStatus]):
+    """What to do for an EvalRound."""
+
+    task_set_attempt: int | None = None
+    """Attempt number of the task-set Job to create."""
+    evaluate: tuple[StartEvaluation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidatorPlan:
+    """What to report about a Validator. Its objects follow from the spec alone and are applied in every pass."""
+
+    deployed: Condition
+    events: tuple[EventMessage, ...] = ()
+    mount_events_of: str | None = None
+    """uid of a pod whose volumes do not seem to be mounted: read its events, then plan again."""
+    requeue_after: float | None = None
+    """Seconds until this object must be reconciled again; None: with the next full list."""

@@ -1,0 +1,86 @@
+"""A program for tests: vLLM answers prompts in this process, because it changes the process that it runs in.
+
+    python engine_answers.py REQUEST      REQUEST is JSON: {"dtype", "prompts": [[TOKEN...]...], "steps": [STEP...]}
+
+Each step names a `model` and may ask for a `fresh` engine, an `order` of the prompts, how many of them are asked at a
+time (`batch`), or that the weights are exchanged although nothing fits (`forced`). Prints one JSON object: the
+`answers` of each step in the order of the prompts, which `engine` gave them (a count), and what was `logged`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from bitagent_crds.minermodel import EngineChoices
+from bitagent_evaluator.engines import vllm as vllm_engine
+from bitagent_evaluator.engines.base import CompletionRequest
+from bitagent_evaluator.engines.plan import plan_engine
+from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.run import checked_model
+
+MAX_TOKENS = 48
+STOP = 2
+
+
+class Logged(logging.Handler):
+    """Keeps messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def answer(backend: VllmBackend, request: dict[str, Any], step: dict[str, Any]) -> tuple[list[list[int]], int]:
+    """The step's answers, and the identity of the engine."""
+    model = Path(step["model"])
+    prompts = [CompletionRequest(str(number), ids, MAX_TOKENS) for number, ids in enumerate(request["prompts"])]
+    backend.prepare(model)
+    plan = plan_engine(
+        dict(checked_model(model).config or {}),
+        EngineChoices.model_validate({"dtype": request["dtype"]}),
+        backend.hardware(),
+        lengths=[len(prompt.token_ids) for prompt in prompts],
+        max_tokens=MAX_TOKENS,
+    )
+    ordered = [prompts[number] for number in step.get("order", range(len(prompts)))]
+    size = step.get("batch", len(prompts))
+    found: dict[str, list[int]] = {}
+    with backend.start(model, plan) as engine:
+        for start in range(0, len(ordered), size):
+            for finished in engine.generate(ordered[start : start + size], [STOP]):
+                found |= {given.key: given.token_ids for given in finished}
+    return [found[prompt.key] for prompt in prompts], id(engine)
+
+
+def main() -> None:
+    """Do all steps."""
+    request = json.loads(sys.argv[1])
+    logged = Logged()
+    logging.getLogger("bitagent_evaluator").addHandler(logged)
+    logging.getLogger("bitagent_evaluator").setLevel(logging.INFO)
+    backend = VllmBackend()
+    answers, engines = [], []
+    for step in request["steps"]:
+        if step.get("fresh"):
+            backend._close_engine()
+        real = vllm_engine.incompatibility
+        with patch.object(vllm_engine, "incompatibility", (lambda *_: "") if step.get("forced") else real):
+            given, engine = answer(backend, request, step)
+        answers.append(given)
+        engines.append(engine)
+    sys.stdout.write(json.dumps({"answers": answers, "engines": engines, "logged": logged.messages}))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

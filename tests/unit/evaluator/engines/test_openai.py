@@ -1,0 +1,266 @@
+"""Requests to an endpoint: what is sent, what is repeated, and which failures stop the whole run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
+from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, Reply, RequestFailed, RequestFailure
+
+ASK = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only as long as the server asks for."""
+    delay = "bitagent_evaluator.support.http.backoff_delay"
+    monkeypatch.setattr(delay, lambda failures, *, retry_after, **_: retry_after or 0.0)
+
+
+async def ask(url: str, *, key: str | None = None, limit: float = 5.0, tries: int = 3, **more: Any) -> Reply:
+    async with Endpoint(Address(url, "m", key), timeout_seconds=limit, attempts=tries) as endpoint:
+        return await endpoint.chat(ASK, max_tokens=9, temperature=0.0, **more)
+
+
+async def test_a_request_says_what_is_asked(fake_endpoint: Any) -> None:
+    reply = await ask(fake_endpoint.url, key="secret", seed=5, tools=[{"type": "function", "function": {"name": "f"}}])
+    assert (reply.text, reply.cut_off, reply.prompt_tokens, reply.completion_tokens) == ("hi", False, 7, 3)
+    (request,) = fake_endpoint.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.headers["authorization"] == "Bearer secret"
+    assert request.body == {
+        "model": "m",
+        "messages": ASK,
+        "max_tokens": 9,
+        "temperature": 0.0,
+        "seed": 5,
+        "tool_choice": "auto",
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+
+
+async def test_variables_for_the_chat_template_are_beside_the_api(fake_endpoint: Any) -> None:
+    await ask(fake_endpoint.url, template_variables={"thinking": False})
+    await ask(fake_endpoint.url, template_variables={})
+    told, silent = (request.body for request in fake_endpoint.requests)
+    assert told["chat_template_kwargs"] == {"thinking": False}
+    assert "chat_template_kwargs" not in silent
+
+
+async def test_without_a_key_none_is_sent(fake_endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "somebody's")
+    await ask(fake_endpoint.url)
+    assert "authorization" not in fake_endpoint.requests[0].headers
+    assert "tools" not in fake_endpoint.requests[0].body
+
+
+async def test_a_completion(fake_endpoint: Any) -> None:
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+        assert (await endpoint.complete("Once", max_tokens=4, temperature=0.0)).text == "Once"
+    assert fake_endpoint.requests[0].path == "/v1/completions"
+
+
+async def test_tool_calls(fake_endpoint: Any, replies: Any) -> None:
+    fake_endpoint.reply_with(replies.completion(None, calls=[("f", '{"a": 1}'), ("g", "")], cut_off=True))
+    reply = await ask(fake_endpoint.url)
+    assert reply.text == "" and reply.cut_off
+    assert [(call.name, call.arguments) for call in reply.tool_calls] == [("f", '{"a": 1}'), ("g", "")]
+
+
+@pytest.mark.parametrize(("given", "read"), [({"a": "é"}, '{"a": "é"}'), (None, ""), (3, "")])
+async def test_arguments_that_are_no_text(fake_endpoint: Any, replies: Any, given: object, read: str) -> None:
+    call = {"type": "function", "function": {"name": "f", "arguments": given}}
+    fake_endpoint.reply_with(replies.raw(body={"choices": [{"message": {"content": None, "tool_calls": [call]}}]}))
+    assert [found.arguments for found in (await ask(fake_endpoint.url)).tool_calls] == [read]
+
+
+async def test_halves_of_characters_are_replaced(fake_endpoint: Any, replies: Any) -> None:
+    fake_endpoint.reply_with(replies.completion("a\ud83e\udd80b\ud83ec", calls=[("f\udd80", '"\ud83e"')]))
+    reply = await ask(fake_endpoint.url)
+    assert (reply.text, reply.tool_calls[0].name, reply.tool_calls[0].arguments) == (
+        "a\U0001f980b\ufffdc",
+        "f\ufffd",
+        '"\ufffd"',
+    )
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+async def test_what_may_pass_is_tried_again(fake_endpoint: Any, replies: Any, status: int) -> None:
+    fake_endpoint.reply_with(replies.error(status), replies.error(status), replies.completion("at last"))
+    assert (await ask(fake_endpoint.url)).text == "at last"
+    assert len(fake_endpoint.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"",
+        b"[" * 100_000,
+        [],
+        {},
+        {"choices": []},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": 3}}]},
+        {"choices": [{"message": {"tool_calls": [{"function": {}}]}}]},
+        {"choices": [{"message": {"tool_calls": 1}}]},
+    ],
+    ids=[
+        "html",
+        "nothing",
+        "endlessly nested",
+        "list",
+        "empty",
+        "no choice",
+        "no message",
+        "number",
+        "nameless call",
+        "calls",
+    ],
+)
+async def test_garbage_is_tried_again_and_then_the_requests_fault(fake_endpoint: Any, replies: Any, body: Any) -> None:
+    fake_endpoint.reply_with(replies.raw(body=body), replies.completion("better"))
+    assert (await ask(fake_endpoint.url)).text == "better"
+    fake_endpoint.reply_with(replies.raw(body=body))
+    with pytest.raises(RequestFailed) as caught:
+        await ask(fake_endpoint.url)
+    assert caught.value.failure is RequestFailure.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "expected"),
+    [
+        (400, 1, RequestFailure.REFUSED),
+        (413, 1, RequestFailure.REFUSED),
+        (422, 1, RequestFailure.REFUSED),
+        (500, 3, RequestFailure.SERVER_ERROR),
+        (401, 1, None),
+        (403, 1, None),
+        (404, 1, None),
+        (429, 3, None),
+        (502, 3, None),
+        (503, 3, None),
+        (504, 3, None),
+    ],
+)
+async def test_whose_fault_it_is(
+    fake_endpoint: Any, replies: Any, status: int, tries: int, expected: RequestFailure | None
+) -> None:
+    fake_endpoint.reply_with(replies.error(status, "the model `m` is odd"))
+    with pytest.raises(
+        EndpointUnavailable if expected is None else RequestFailed, match="the model `m` is odd"
+    ) as caught:
+        await ask(fake_endpoint.url)
+    assert len(fake_endpoint.requests) == tries
+    assert getattr(caught.value, "failure", None) == expected
+
+
+async def test_a_hang_is_the_requests_fault(fake_endpoint: Any, replies: Any) -> None:
+    fake_endpoint.reply_with(replies.raw(hang=True))
+    began = time.monotonic()
+    with pytest.raises(RequestFailed, match="no answer in time") as caught:
+        await ask(fake_endpoint.url, limit=0.2, tries=2)
+    assert caught.value.failure is RequestFailure.TIMED_OUT
+    assert time.monotonic() - began < 5
+
+
+async def test_an_unreachable_endpoint_is_unavailable() -> None:
+    with pytest.raises(EndpointUnavailable, match=r"http://127\.0\.0\.1:9/v1 cannot be reached"):
+        await ask("http://user:word@127.0.0.1:9/v1?key=1")
+
+
+async def test_retry_after_is_honoured(fake_endpoint: Any, replies: Any) -> None:
+    fake_endpoint.reply_with(replies.error(429, **{"Retry-After": "0.3"}), replies.completion("now"))
+    began = time.monotonic()
+    assert (await ask(fake_endpoint.url)).text == "now"
+    assert 0.3 <= time.monotonic() - began < 0.5 + 5
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [("http://h:1/v1", "http://h:1/v1"), ("https://a:b@h/v1/?k=s#x", "https://h/v1/")],
+    ids=["plain", "credentials"],
+)
+def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
+    address = Address(url, "m", "key")
+    assert address.shown == shown
+    assert "key" not in repr(address)
+
+
+async def test_concurrency_is_bounded(fake_endpoint: Any, replies: Any) -> None:
+    def slowly(request: Any) -> Any:
+        time.sleep(0.05)
+        return replies.completion("x")
+
+    fake_endpoint.script = slowly
+    done: list[int] = []
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+
+        async def one(number: int) -> None:
+            await endpoint.chat(ASK, max_tokens=1, temperature=0.0)
+            done.append(number)
+
+        await for_each_concurrently(range(12), one, concurrency=3)
+    assert sorted(done) == list(range(12))
+    assert fake_endpoint.most_open == 3
+
+
+class Stop(BaseException):
+    """Not an Exception, as the signal that stops a pod is not."""
+
+
+@pytest.mark.parametrize("error", [EndpointUnavailable("down"), Stop("stop")], ids=["unavailable", "stopped"])
+async def test_the_first_error_ends_all_and_comes_out_as_itself(error: BaseException) -> None:
+    begun: list[int] = []
+
+    async def one(number: int) -> None:
+        begun.append(number)
+        if number == 1:
+            raise error
+        await asyncio.sleep(60)
+
+    with pytest.raises(type(error)):
+        await for_each_concurrently(range(100), one, concurrency=2)
+    assert begun == [0, 1]
+
+
+def failed(failure: RequestFailure) -> RequestFailed:
+    return RequestFailed(failure, "it said no")
+
+
+def fail_often(breaker: CircuitBreaker, times: int, failure: RequestFailure = RequestFailure.TIMED_OUT) -> None:
+    for _ in range(times):
+        breaker.record_failure(failed(failure))
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        lambda p: fail_often(p, 16),
+        lambda p: [p.record_success(), fail_often(p, 16)],
+        lambda p: [fail_often(p, 1), p.check()],
+        lambda p: [fail_often(p, 99, RequestFailure.REFUSED), p.check()],
+    ],
+    ids=["from the start", "later", "nothing answered", "all refused"],
+)
+def test_the_circuit_opens(course: Callable[[CircuitBreaker], Any]) -> None:
+    with pytest.raises(EndpointUnavailable, match="it said no"):
+        course(CircuitBreaker())
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        lambda p: p.check(),
+        lambda p: [fail_often(p, 15), p.record_success(), fail_often(p, 15), p.check()],
+        lambda p: [p.record_success(), fail_often(p, 99, RequestFailure.REFUSED), p.check()],
+    ],
+    ids=["nothing asked", "now and then", "refusals"],
+)
+def test_the_circuit_stays_closed(course: Callable[[CircuitBreaker], Any]) -> None:
+    course(CircuitBreaker())

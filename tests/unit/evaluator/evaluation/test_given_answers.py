@@ -1,0 +1,80 @@
+"""Answers from elsewhere: every form of a line, and how answers and tasks belong together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bitagent_crds.results import Response
+from bitagent_crds.task_set import Task
+from bitagent_evaluator.evaluation.given_answers import BadAnswer, Coverage, coverage, read_given_answer
+from bitagent_evaluator.parsing import parse_answer
+from bitagent_evaluator.prompts.chat_formats import ChatTemplate
+
+RESPONSE = Response(id="t", text="[f(a=1)]", finish_reason="length", prompt_tokens=3, completion_tokens=4)
+F1 = [{"f": {"a": 1}}]
+
+
+def read(**line: Any) -> Response:
+    return read_given_answer(json.dumps(line).encode())
+
+
+def test_a_line_of_a_run() -> None:
+    assert read_given_answer(RESPONSE.model_dump_json().encode()) == RESPONSE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"id": "t", "text": "[f(a=1)]"},
+        {"id": "t", "result": "[f(a=1)]", "latency": 0.1, "input_token_count": 7},
+        {"id": "t", "result": [{"f": '{"a": 1}'}]},
+        {"id": "t", "result": [{"f": {"a": 1}}]},
+    ],
+    ids=["id and text", "BFCL text", "BFCL calls", "BFCL calls as objects"],
+)
+def test_lines_from_elsewhere(line: dict[str, Any]) -> None:
+    response = read(**line)
+    assert response.id == "t"
+    assert parse_answer(response.text, ChatTemplate.syntaxes).calls == F1
+
+
+def test_a_conversation_of_bfcl() -> None:
+    response = read(id="t", result=[["f(a=1)", "Done."], [[{"f": '{"a": 1}'}], "Bye."]])
+    assert [len(turn) for turn in response.turns] == [2, 2]
+    assert response.text == "Bye."
+    assert parse_answer(response.turns[1][0], ChatTemplate.syntaxes).calls == F1
+
+
+def test_no_calls_of_bfcl() -> None:
+    assert parse_answer(read(id="t", result=[]).text).calls == []
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (b"{", "JSON"),
+        (b"[]", "object"),
+        (b'{"id": "t"}', "text"),
+        (b'{"text": "x"}', "id"),
+        (b'{"id": "t", "text": 3}', "text"),
+        (b'{"id": "t", "result": 3}', "result"),
+        (b'{"id": "t", "result": [{"a": 1, "b": 2}]}', "result"),
+    ],
+    ids=["broken", "list", "no text", "no id", "a number", "a number as result", "two names"],
+)
+def test_a_line_that_is_no_answer(line: bytes, word: str) -> None:
+    with pytest.raises(BadAnswer) as caught:
+        read_given_answer(line)
+    assert word in str(caught.value)
+
+
+def test_coverage() -> None:
+    tasks = [Task(id=name, source="jsonl", category="c", messages=[], functions=[]) for name in "abc"]
+    given = [read(id=name, text="") for name in "aaabxy"]
+    found = coverage(tasks, given)
+    assert found == Coverage(answered=2, absent=1, unknown=2, repeated=2)
+    assert len(found.problems) == 3
+    assert not coverage(tasks[:1], given[:1]).problems

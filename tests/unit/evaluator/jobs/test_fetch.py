@@ -1,0 +1,78 @@
+"""FetchJob: a model on a volume into the cache, and the failures that are final or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, FetchJob, FetchSummary, exit_code
+from bitagent_evaluator.jobs.fetch import handle
+from bitagent_evaluator.sandbox.process import SandboxUnavailable
+
+
+def job(tmp_path: Path, **changes: Any) -> FetchJob:
+    made: dict[str, Any] = {"cache_dir": str(tmp_path / "cache"), "max_bytes": 1 << 30, "cache_max_bytes": 0}
+    return FetchJob(**(made | changes))
+
+
+def test_from_a_volume(tmp_path: Path, checkpoint: Any) -> None:
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path)))
+    assert isinstance(summary, FetchSummary) and exit_code(summary.reason) == EXIT_OK
+    assert summary.facts is not None
+    assert (tmp_path / "cache" / "volume" / "claim" / summary.facts.commit / "config.json").exists()
+
+
+def test_of_an_unsafe_model_is_final(tmp_path: Path, checkpoint: Any) -> None:
+    checkpoint.config(auto_map={})
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path)))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_MODEL_FAULT, Reason.CUSTOM_CODE)
+
+
+def test_whose_cache_cannot_be_written_is_infrastructure(tmp_path: Path, checkpoint: Any) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path)))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_INFRASTRUCTURE, Reason.FETCH_FAILED)
+
+
+def test_whose_sandbox_is_lost_may_be_the_models_own_trouble(
+    tmp_path: Path, checkpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: Any, **__: Any) -> None:
+        raise SandboxUnavailable("the sandbox ended with -9 before it answered")
+
+    monkeypatch.setattr("bitagent_evaluator.jobs.fetch.fetch", lose)
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path)))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_INFRASTRUCTURE, Reason.CRASHED)
+
+
+def test_a_revision_is_resolved_without_its_files(tmp_path: Path, checkpoint: Any) -> None:
+    source = {"repo": "volume/claim", "directory": str(checkpoint.path)}
+    summary = handle(job(tmp_path, resolve_only=True, **source))
+    assert (exit_code(summary.reason), summary.reason, summary.facts) == (EXIT_OK, Reason.RESOLVED, None)
+    assert not (tmp_path / "cache").exists()
+    fetched = handle(job(tmp_path, **source))
+    assert fetched.facts is not None
+    assert summary.commit == fetched.facts.commit
+
+
+def test_a_full_cache_is_waited_for(tmp_path: Path, checkpoint: Any) -> None:
+    source = {"repo": "volume/claim", "directory": str(checkpoint.path), "cache_max_bytes": 1 << 20}
+    fresh = tmp_path / "cache" / "acme" / "other" / ("." + "c" * 40 + ".partial")
+    fresh.mkdir(parents=True)
+    (fresh / "model.safetensors.part").write_bytes(b"x" * (1 << 20))
+    summary = handle(job(tmp_path, **source))
+    assert (exit_code(summary.reason), summary.reason, summary.facts) == (EXIT_OK, Reason.CACHE_FULL, None)
+
+
+@pytest.mark.parametrize("limits", [{"cache_max_bytes": 10}, {"cache_max_bytes": 1 << 40, "room": {"share_bytes": 10}}])
+def test_a_model_that_can_never_fit_is_too_large(tmp_path: Path, checkpoint: Any, limits: dict[str, Any]) -> None:
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path), **limits))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_MODEL_FAULT, Reason.TOO_LARGE)
+
+
+def test_without_a_source_there_is_nothing_to_fetch(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="repo or directory"):
+        handle(job(tmp_path))

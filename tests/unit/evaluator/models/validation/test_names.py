@@ -1,0 +1,61 @@
+"""What tensor names say about how a checkpoint was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_evaluator.models.validation.names import explain_names
+
+LINEAR = [f"model.layers.{i}.self_attn.{part}_proj.weight" for i in range(3) for part in "qkvo"]
+NAMES = ["model.embed_tokens.weight", "model.norm.weight", *LINEAR]
+
+PREFIXES: dict[str, tuple[Callable[[str], str], str]] = {
+    "peft": (lambda name: "base_model.model." + name, "merge_and_unload"),
+    "compiled": (lambda name: "_orig_mod." + name, "torch.compile"),
+    "data parallel": (lambda name: "module." + name, "model.module"),
+    "compiled and parallel": (lambda name: "module._orig_mod." + name, "'module._orig_mod.'"),
+    "multimodal parent": (lambda name: name.replace("model.", "model.language_model.", 1), "language model"),
+    "older multimodal parent": (lambda name: "language_model." + name, "language model"),
+    "value head": (lambda name: "pretrained_model." + name, "value head"),
+    "no head": (lambda name: name.removeprefix("model."), "lack 'model.'"),
+    "unknown wrapper": (lambda name: "inner.x." + name, "'inner.x.'"),
+}
+
+
+@pytest.mark.parametrize(("rename", "said"), PREFIXES.values(), ids=PREFIXES)
+def test_prefix_of_a_wrapper_is_named(rename: Callable[[str], str], said: str) -> None:
+    found = explain_names(NAMES, [rename(name) for name in NAMES])
+    assert found is not None and found[0] is Reason.CORRUPT_WEIGHTS
+    assert said in found[1]
+
+
+PARTS = {
+    "adapter not merged": (".weight", ".base_layer.weight", Reason.CORRUPT_WEIGHTS),
+    "gptq without settings": (".weight", ".qweight", Reason.UNSUPPORTED_QUANTIZATION),
+    "bitsandbytes": (".weight", ".weight.absmax", Reason.UNSUPPORTED_QUANTIZATION),
+    "fp8": (".weight", ".weight_scale_inv", Reason.UNSUPPORTED_QUANTIZATION),
+    "mlx": (".weight", ".biases", Reason.UNSUPPORTED_QUANTIZATION),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), PARTS.values(), ids=PARTS)
+def test_names_of_another_form_are_named(old: str, new: str, reason: Reason) -> None:
+    found = explain_names(LINEAR, [name.replace(old, new) for name in LINEAR])
+    assert found is not None and found[0] is reason
+
+
+@pytest.mark.parametrize("joined", ["mlp.experts.gate_up_proj", "block_sparse_moe.experts.w13_weight"])
+def test_experts_in_one_tensor_are_named(joined: str) -> None:
+    missing = [
+        f"model.layers.0.mlp.experts.{number}.{part}_proj.weight" for number in range(3) for part in ("up", "down")
+    ]
+    found = explain_names(missing, [f"model.layers.0.{joined}"])
+    assert found is not None and found[0] is Reason.CORRUPT_WEIGHTS and "in one tensor" in found[1]
+
+
+@pytest.mark.parametrize("surplus", [[], ["a.b"], ["x." + NAMES[0]]], ids=["none", "unrelated", "too few"])
+def test_other_names_say_nothing(surplus: list[str]) -> None:
+    assert explain_names(NAMES, surplus) is None

@@ -1,0 +1,164 @@
+"""Which files belong to a split: as the README declares, else by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.sources.splits import files_of_split
+
+BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
+    "one file is train": (["glaive.json", "README.md"], "train", ["glaive.json"]),
+    "all files are train": (["b.jsonl", "a.jsonl"], "train", ["a.jsonl", "b.jsonl"]),
+    "file names": (["train.csv", "test.csv"], "test", ["test.csv"]),
+    "other spellings": (["data/dev.jsonl", "data/training.jsonl"], "validation", ["data/dev.jsonl"]),
+    "folders": (
+        ["train/1.parquet", "train/2.parquet", "eval/1.parquet"],
+        "train",
+        ["train/1.parquet", "train/2.parquet"],
+    ),
+    "part of a name": (["my_train_file.jsonl", "my-test-file.jsonl"], "test", ["my-test-file.jsonl"]),
+    "no part of a word": (["training_wheels.jsonl", "latest.jsonl"], "train", ["training_wheels.jsonl"]),
+    "shards in order": (
+        ["data/train-00001-of-00002.parquet", "data/train-00000-of-00002.parquet"],
+        "train",
+        ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"],
+    ),
+    "shards of another name": (
+        ["data/hard-00000-of-00001.parquet", "data/easy-00000-of-00001.parquet"],
+        "hard",
+        ["data/hard-00000-of-00001.parquet"],
+    ),
+    "the common format": (["a.jsonl", "b.jsonl", "c.csv"], "train", ["a.jsonl", "b.jsonl"]),
+    "no data": (["a.jsonl", "dataset_infos.json", ".git/x.json", "loader.py", "x.bin"], "train", ["a.jsonl"]),
+}
+
+
+@pytest.mark.parametrize(("files", "split", "expected"), BY_NAME.values(), ids=BY_NAME)
+def test_by_name(files: list[str], split: str, expected: list[str]) -> None:
+    assert files_of_split(files, {}, config=None, split=split) == expected
+
+
+FILES = ["a/train.jsonl", "a/more.jsonl", "b/train-0.jsonl", "b/train-1.jsonl", "b/x/train-2.jsonl", "b/test.jsonl"]
+DECLARED: dict[str, tuple[Any, str | None, str, list[str]]] = {
+    "a path": ([{"data_files": "a/more.jsonl"}], None, "train", ["a/more.jsonl"]),
+    "paths": ([{"data_files": ["a/more.jsonl", "b/test.jsonl"]}], None, "train", ["a/more.jsonl", "b/test.jsonl"]),
+    "splits": (
+        [{"data_files": [{"split": "train", "path": "b/train-*"}, {"split": "held", "path": ["b/test.jsonl"]}]}],
+        None,
+        "held",
+        ["b/test.jsonl"],
+    ),
+    "splits as an object": ([{"data_files": {"held": "b/test.jsonl"}}], None, "held", ["b/test.jsonl"]),
+    "star stays in a folder": ([{"data_files": "b/train-*"}], None, "train", ["b/train-0.jsonl", "b/train-1.jsonl"]),
+    "two stars do not": (
+        [{"data_files": "b/**/train-?.jsonl"}],
+        None,
+        "train",
+        ["b/train-0.jsonl", "b/train-1.jsonl", "b/x/train-2.jsonl"],
+    ),
+    "a folder": ([{"config_name": "b", "data_dir": "b"}], None, "test", ["b/test.jsonl"]),
+    "a pattern in a folder": ([{"data_dir": "b", "data_files": "test*"}], None, "train", ["b/test.jsonl"]),
+    "one of several": (
+        [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b"}],
+        "b",
+        "test",
+        ["b/test.jsonl"],
+    ),
+    "the default by flag": (
+        [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b", "default": True}],
+        None,
+        "test",
+        ["b/test.jsonl"],
+    ),
+    "the default by name": (
+        [{"config_name": "a", "data_dir": "a"}, {"config_name": "default", "data_files": "b/test.jsonl"}],
+        None,
+        "train",
+        ["b/test.jsonl"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("configs", "config", "split", "expected"), DECLARED.values(), ids=DECLARED)
+def test_declared(configs: Any, config: str | None, split: str, expected: list[str]) -> None:
+    assert files_of_split(FILES, {"configs": configs}, config=config, split=split) == expected
+
+
+TWO = {"configs": [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b"}]}
+WRONG: dict[str, tuple[list[str], dict[str, Any], str | None, str, str]] = {
+    "no data": (
+        ["README.md", "loader.py"],
+        {},
+        None,
+        "train",
+        "it holds no data files; these are read: csv, json, jsonl",
+    ),
+    "no split": (["train.csv", "test.csv"], {}, None, "dev", "it has no split 'dev'; there are: test, train"),
+    "no such configuration": (FILES, TWO, "c", "train", "it has no configuration 'c'; there are: a, b"),
+    "several configurations": (FILES, TWO, None, "train", "several configurations, name one as config: a, b"),
+    "configuration of nothing": (FILES, {}, "c", "train", "declares no configurations, not even 'c'"),
+    "declared files that are not there": (
+        FILES,
+        {"configs": [{"data_files": "gone/*"}]},
+        None,
+        "train",
+        "no split 'train'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "card", "config", "split", "message"), WRONG.values(), ids=WRONG)
+def test_errors_list_what_there_is(
+    files: list[str], card: dict[str, Any], config: str | None, split: str, message: str
+) -> None:
+    with pytest.raises(TaskSetError, match=message):
+        files_of_split(files, card, config=config, split=split)
+
+
+@pytest.mark.parametrize("member", ["data_files", "data_dir", "config_name"])
+def test_nested_aliases_of_yaml_are_not_a_name(member: str) -> None:
+    """Forty lines of YAML that have 2**40 parts as text."""
+    bomb: Any = "a/more.jsonl"
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    card = {"configs": [{member: bomb}]}
+    if member == "data_files":
+        with pytest.raises(TaskSetError, match="no split 'train'"):
+            files_of_split(FILES, card, config=None, split="train")
+    else:
+        assert files_of_split(FILES, card, config=None, split="test") == ["b/test.jsonl"]
+
+
+def test_a_hostile_pattern_does_not_hang() -> None:
+    files = ["a" * 250 + ".jsonl"]
+    configs = [{"data_files": pattern} for pattern in ("*a" * 200 + "c", "**a" * 200 + "c", "**/" * 300 + "c")]
+    for config in configs:
+        with pytest.raises(TaskSetError, match="no split"):
+            files_of_split(files, {"configs": [config]}, config=None, split="train")
+
+
+MEANINGS = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
+
+
+@given(
+    st.lists(st.sampled_from([*MEANINGS, "a", "b", "/", "."]), min_size=1, max_size=6),
+    st.text("ab/.", max_size=7),
+)
+@example(["**"], "/./a")
+def test_patterns_mean_what_the_regular_expression_says(pieces: list[str], name: str) -> None:
+    pattern, path = "x" + "".join(pieces), f"x{name}.csv"
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    expected = re.fullmatch("".join(MEANINGS.get(part, re.escape(part)) for part in parts), path) is not None
+    card = {"configs": [{"data_files": pattern}]}
+    found = True
+    try:
+        files_of_split([path], card, config=None, split="train")
+    except TaskSetError:
+        found = False
+    assert found == (expected and not any(part.startswith(".") for part in path.split("/")))

@@ -1,0 +1,252 @@
+"""The Lease, against an API server of one object."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import Any
+
+import pytest
+
+from bitagent_kube import lease as module
+from bitagent_kube.errors import ApiError
+from bitagent_kube.lease import Lease, LeaseLost
+from bitagent_kube.objects import ObjectReference
+from bitagent_kube.resources import LEASES
+
+IN_PRODUCTION = (module.RENEW_DEADLINE, module.RETRY, module.DURATION)
+ATTEMPTS_IN_PRODUCTION = (module.ATTEMPT_SECONDS, module.RETRY_FAILED)
+
+
+CONFLICT = ApiError(code=409, reason="Conflict", message="conflict")
+OWNER = ObjectReference("bitagent.io/v1alpha1", "Validator", "n", "val", "u")
+
+
+class OneObject:
+    """Holds one Lease with optimistic locking; `broken` makes every call fail, `deaf` loses the answer to the next
+    write.
+    """
+
+    namespace = "n"
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] | None = None
+        self.version = 0
+        self.broken = False
+        self.deaf = False
+        self.hangs = False
+
+    async def _check(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.broken:
+            raise ApiError(code=0, reason="NoAnswer", message="the API server is away")
+
+    def _store(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        self.held = copy.deepcopy(body)
+        self.held["metadata"]["resourceVersion"] = str(self.version)
+        if self.deaf:  # what a second attempt after a lost answer comes to
+            self.deaf = False
+            raise CONFLICT
+        return copy.deepcopy(self.held)
+
+    async def get(self, resource: object, name: str) -> dict[str, Any] | None:
+        assert (resource, name) == (LEASES, "l")
+        await self._check()
+        return copy.deepcopy(self.held)
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        await self._check()
+        if self.held:
+            raise CONFLICT
+        return self._store(body)
+
+    async def replace(self, body: dict[str, Any]) -> dict[str, Any]:
+        await self._check()
+        if not self.held or body["metadata"]["resourceVersion"] != self.held["metadata"]["resourceVersion"]:
+            raise CONFLICT
+        return self._store(body)
+
+
+def test_a_holder_gives_up_well_before_others_may_take_over() -> None:
+    deadline, retry, duration = IN_PRODUCTION
+    assert deadline + retry < duration
+
+
+def test_two_attempts_fit_in_the_deadline_even_if_the_first_hangs() -> None:
+    deadline, retry, _ = IN_PRODUCTION
+    attempt, retry_failed = ATTEMPTS_IN_PRODUCTION
+    assert retry + attempt + retry_failed + attempt <= deadline
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DURATION", 1)
+    monkeypatch.setattr(module, "RENEW_DEADLINE", 0.3)
+    monkeypatch.setattr(module, "RETRY", 0.05)
+    monkeypatch.setattr(module, "RETRY_FAILED", 0.02)
+    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 0.1)
+
+
+def lease(api: OneObject, identity: str) -> Lease:
+    return Lease(api, name="l", identity=identity, owner=OWNER)  # type: ignore[arg-type]
+
+
+async def test_one_holder_at_a_time() -> None:
+    api, waited = OneObject(), []
+    first = lease(api, "pod-1")
+    await first.acquire(waiting=waited.append)
+    assert api.held
+    assert api.held["metadata"]["ownerReferences"] == [OWNER.as_owner()]
+    assert (api.held["kind"], api.held["metadata"]["namespace"]) == ("Lease", "n")
+    keeping = asyncio.create_task(first.keep())
+    other = asyncio.create_task(lease(api, "pod-2").acquire(waiting=waited.append))
+    await asyncio.sleep(1.3)
+    assert not other.done(), "it is renewed, so it is not free"
+    keeping.cancel()
+    await first.release()
+    await asyncio.wait_for(other, 1)
+    assert api.held["spec"]["holderIdentity"] == "pod-2"
+    assert api.held["spec"]["leaseTransitions"] == 2
+    assert set(waited) == {"pod-1"}
+
+
+async def test_a_dead_holders_lease_is_taken_after_its_duration() -> None:
+    api = OneObject()
+    await lease(api, "pod-1").acquire(waiting=print)
+    began = asyncio.get_running_loop().time()
+    await asyncio.wait_for(lease(api, "pod-2").acquire(waiting=lambda _: None), 3)
+    assert asyncio.get_running_loop().time() - began > 1
+    assert api.held
+    assert api.held["spec"]["holderIdentity"] == "pod-2"
+
+
+async def test_the_same_pod_started_again_goes_on_at_once() -> None:
+    api = OneObject()
+    await lease(api, "pod-1").acquire(waiting=print)
+    await asyncio.wait_for(lease(api, "pod-1").acquire(waiting=print), 0.5)
+    assert api.held
+    assert api.held["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_lease_taken_by_another_is_lost() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    assert api.held
+    api.held["spec"]["holderIdentity"] = "pod-2"
+    with pytest.raises(LeaseLost, match="held by pod-2"):
+        await asyncio.wait_for(mine.keep(), 2)
+
+
+async def test_a_lease_that_cannot_be_renewed_is_lost_before_it_ends() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    api.broken = True
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(LeaseLost, match="was not renewed"):
+        await asyncio.wait_for(mine.keep(), 2)
+    assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_request_that_hangs_does_not_cost_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a connection to an API server that was shut down: the next attempt opens another one."""
+    monkeypatch.setattr(module, "RENEW_DEADLINE", 0.8)
+    monkeypatch.setattr(module, "DURATION", 2)
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    api.hangs = True
+    await asyncio.sleep(0.08)  # the first attempt has begun
+    api.hangs = False
+    await asyncio.sleep(1.2)
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_a_short_failure_is_survived() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    api.broken = True
+    await asyncio.sleep(0.15)
+    api.broken = False
+    await asyncio.sleep(0.4)
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_an_answer_that_was_lost_costs_nothing() -> None:
+    """The client sends the request again, which conflicts with its own first attempt."""
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    api.deaf = True
+    await asyncio.wait_for(mine.acquire(waiting=lambda holder: pytest.fail(f"{holder} holds it")), 1)
+    keeping = asyncio.create_task(mine.keep())
+    api.deaf = True
+    await asyncio.sleep(0.2)
+    assert not api.deaf
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_the_time_of_an_acquired_lease_counts_from_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer may come late: others count from the moment at which the Lease was written."""
+    monkeypatch.setattr(module, "RENEW_DEADLINE", 1.0)
+    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 1.0)
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    create = api.create
+
+    async def slow(body: dict[str, Any]) -> dict[str, Any]:
+        made = await create(body)
+        await asyncio.sleep(0.7)
+        return made
+
+    api.create = slow  # type: ignore[method-assign]
+    began = asyncio.get_running_loop().time()
+    await mine.acquire(waiting=print)
+    api.broken = True
+    with pytest.raises(LeaseLost, match="was not renewed"):
+        await asyncio.wait_for(mine.keep(), 3)
+    assert asyncio.get_running_loop().time() - began < 1.5, "1 s and one pause after the request, not the answer"
+
+
+async def test_an_answer_that_comes_too_late_does_not_acquire_a_lease() -> None:
+    waited: list[str] = []
+    api = OneObject()
+    api.hangs = True
+    acquiring = asyncio.create_task(lease(api, "pod-1").acquire(waiting=waited.append))
+    await asyncio.sleep(0.4)
+    assert set(waited) == {"unknown"}
+    api.hangs = False
+    await asyncio.wait_for(acquiring, 1)
+
+
+async def test_a_race_that_is_lost_names_the_winner() -> None:
+    api, waited = OneObject(), []
+    other = lease(api, "pod-2")
+
+    async def faster(body: dict[str, Any]) -> dict[str, Any]:
+        api.create = create  # type: ignore[method-assign]
+        await other.acquire(waiting=print)
+        return await create(body)
+
+    create, api.create = api.create, faster  # type: ignore[method-assign]
+    acquiring = asyncio.create_task(lease(api, "pod-1").acquire(waiting=waited.append))
+    await asyncio.sleep(0.1)
+    acquiring.cancel()
+    assert set(waited) == {"pod-2"}
+
+
+async def test_the_end_is_not_delayed_by_an_api_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RELEASE_SECONDS", 0.1)
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    api.hangs = True
+    await asyncio.wait_for(mine.release(), 1)

@@ -1,0 +1,50 @@
+"""The fetch Job: the hub and its token for hub models, a read-only mount for volume models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bitagent_crds.jobs import CacheRoom
+from bitagent_operator.plan.cache_room import MAX_IDS
+
+if TYPE_CHECKING:
+    from tests.unit.operator.manifests.conftest import Build
+
+
+def test_only_a_fetch_has_the_hub_and_the_models_token(build: Build) -> None:
+    source = {"huggingFace": {"repo": "o/m", "tokenSecretRef": {"name": "bitagent-job-s", "key": "t"}}}
+    job = build.fetch(source)
+    assert job.environment["HF_TOKEN"] == {"secretKeyRef": {"name": "bitagent-job-s", "key": "t"}}
+    assert job.environment["HF_ENDPOINT"] == "https://huggingface.co"
+    for other in (build.task_set(), build.evaluation()):
+        assert other.environment == {}
+
+
+def test_a_volume_model_lands_where_its_evaluation_looks(build: Build) -> None:
+    source = {"volume": {"claimName": "mine", "path": "models/x"}}
+    job = build.fetch(source)
+    assert (job.document.directory, job.document.repo) == ("/volume/models/x", "volume/mine")
+    assert job.mounts["/volume"]["readOnly"]
+    evaluation = build.evaluation(model=build.model(source=source))
+    assert evaluation.mounts["/model"]["subPath"] == "volume/mine/" + "a" * 40
+
+
+def test_a_commit_that_a_round_has_fixed_is_what_is_fetched(build: Build) -> None:
+    source = {"huggingFace": {"repo": "o/m", "revision": "main"}}
+    head, fixed = build.fetch(source), build.fetch(source, commit="c" * 40)
+    assert (head.document.revision, fixed.document.revision) == ("main", "c" * 40)
+    assert fixed.labels["bitagent.io/commit"] == "c" * 40
+    assert "bitagent.io/commit" not in head.labels
+
+
+def test_a_resolution_is_told_apart(build: Build) -> None:
+    job = build.fetch(resolve_only=True)
+    assert (job.document.resolve_only, job.labels["bitagent.io/resolve-only"]) == (True, "true")
+
+
+def test_what_may_be_removed_fits_in_the_annotation(build: Build) -> None:
+    """An object's annotations may have 256 KiB together."""
+    ids = ["0" * 12] * MAX_IDS
+    job = build.fetch(room=CacheRoom(in_use=ids, done=ids, same_hotkey=ids))
+    annotations = job.raw["spec"]["template"]["metadata"]["annotations"]
+    assert sum(len(value) for value in annotations.values()) < 256 * 1024

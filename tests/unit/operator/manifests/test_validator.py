@@ -1,0 +1,56 @@
+"""A Validator's objects: one pod at a time, replaced only if it must be, with rights on its own ConfigMap alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bitagent_operator.manifests.validator import validator_objects
+from bitagent_validator.seed_secrets import SEEDS_DIR
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
+
+Obj = dict[str, Any]
+
+
+def built(make: Make, **more: Any) -> dict[str, Obj]:
+    return {o["kind"]: o for o in validator_objects(make.config(), make.validator(**more))}
+
+
+def test_one_pod_at_a_time(make: Make) -> None:
+    spec = built(make)["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert built(make, suspend=True)["Deployment"]["spec"]["replicas"] == 0
+
+
+def test_the_pod_is_replaced_only_for_what_it_cannot_follow(make: Make) -> None:
+    def annotation(**more: Any) -> str:
+        template = built(make, **more)["Deployment"]["spec"]["template"]
+        return str(template["metadata"]["annotations"]["bitagent.io/spec-hash"])
+
+    assert annotation() == annotation(weights={"mode": "Off"})
+    assert annotation() != annotation(netuid=21)
+    assert annotation() != annotation(wallet={"hotkeySecretRef": {"name": "other", "key": "hotkey"}})
+
+
+def test_a_validator_touches_no_config_map_but_its_own(make: Make) -> None:
+    """Another one is the operator's configuration, which names the images of Jobs."""
+    rules = [r for r in built(make)["Role"]["rules"] if "configmaps" in r["resources"]]
+    verbs = {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
+    assert verbs == {"create": None, "get": ["v-scores"], "patch": ["v-scores"], "update": ["v-scores"]}
+
+
+def test_a_shared_key_of_seeds_is_mounted_for_its_competition(make: Make) -> None:
+    tasks = {"sources": [{"bfcl": {"categories": ["multiple"]}}], "count": 1}
+    template = {"models": {"matchLabels": {}}, "tasks": tasks | {"secretRef": {"name": "shared", "key": "seed"}}}
+    own, shared = ({"id": i, "schedule": {"everyBlocks": 9}} for i in ("own", "ours"))
+    competitions = [own | {"round": template | {"tasks": tasks}}, shared | {"round": template}]
+    pod = built(make, competitions=competitions)["Deployment"]["spec"]["template"]
+    (mounted,) = (v for v in pod["spec"]["volumes"] if v["name"] == "seeds")
+    source = {"name": "shared", "items": [{"key": "seed", "path": "ours"}]}
+    assert mounted["projected"]["sources"] == [{"secret": source}]
+    places = {m["name"]: m["mountPath"] for m in pod["spec"]["containers"][0]["volumeMounts"]}
+    assert places["seeds"] == str(SEEDS_DIR)
+    without = built(make)["Deployment"]["spec"]["template"]
+    assert "seeds" not in {v["name"] for v in without["spec"]["volumes"]}
+    assert pod["metadata"]["annotations"] != without["metadata"]["annotations"]

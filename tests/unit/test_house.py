@@ -1,0 +1,117 @@
+"""Rules of the checkout that no other tool holds: tests mirror the source, documents name what exists, plain words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {name: ROOT / name / f"bitagent_{name}" for name in ("crds", "kube", "evaluator", "operator", "validator")}
+OTHER_TESTS = {"test_hostile_inputs", "test_old_results", "test_packaging", "test_properties", "test_process"}
+"""Tests of more than one module."""
+GUIDES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "security").glob("*.md")),
+]
+WORDS = re.compile(r"\b(told|wants|wanted|nobody|anew|strangers?|goes on|stands? in|takes? over|taken over)\b", re.I)
+"""Words that CONTRIBUTING.md excludes."""
+ALLOWED_WORDS = {ROOT / "CONTRIBUTING.md", Path(__file__)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_tests_mirror_the_source(package: str) -> None:
+    tests = ROOT / "tests" / "unit" / package
+    unmatched = []
+    for test in tests.rglob("test_*.py"):
+        folder = PACKAGES[package] / test.parent.relative_to(tests)
+        modules = [folder.name, *(module.stem.strip("_") for module in folder.glob("*.py"))]
+        subject = test.stem.removeprefix("test_")
+        if test.stem not in OTHER_TESTS and not any(subject.startswith(module) for module in modules):
+            unmatched.append(str(test.relative_to(ROOT)))
+    assert not unmatched
+
+
+def _named_modules(init: Path) -> Iterator[str]:
+    """Yield the modules and folders that the tree in a package's docstring names."""
+    text = ast.get_docstring(ast.parse(init.read_text())) or ""
+    for line in re.findall(r"^    ([a-z_0-9/]+(?:, [a-z_0-9/]+)*)  ", text, re.MULTILINE):
+        yield from (name.strip("/") for name in line.split(", "))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_docstrings_of_packages_name_their_modules(package: str) -> None:
+    wrong = [
+        f"{init.parent.relative_to(ROOT)}: {name}"
+        for init in PACKAGES[package].rglob("__init__.py")
+        for name in _named_modules(init)
+        if not (init.parent / name).is_dir() and not (init.parent / f"{name}.py").exists()
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_links_of_guides_lead_somewhere(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", guide.read_text())
+    assert not [link for link in links if not (guide.parent / link).exists()]
+
+
+def _walk_rows() -> Iterator[tuple[str, str]]:
+    """Yield the functions and files of each row of the walks in docs/architecture.md."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for line in text[text.index("## Walk 1") : text.index("## Permissions")].splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| ") and cells[0] not in ("step", "---"):
+            yield cells[1], cells[2]
+
+
+@pytest.mark.parametrize(("functions", "files"), list(_walk_rows()))
+def test_walks_name_functions_of_their_files(functions: str, files: str) -> None:
+    folder, defined = ROOT, set()
+    for name in re.findall(r"`([^`]+)`", files):
+        path = next(
+            (
+                base / name
+                for base in (ROOT, folder, *PACKAGES.values(), PACKAGES["evaluator"])
+                if (base / name).exists()
+            ),
+            None,
+        )
+        assert path is not None, name
+        folder = path.parent
+        for module in [path] if path.is_file() else path.rglob("*.py"):
+            for node in ast.walk(ast.parse(module.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    defined.add(node.name)
+    named = {name.split(".")[-1] for name in re.findall(r"`([^`]+)`", functions)}
+    assert named <= defined | {path.stem for path in folder.glob("*.py")}
+
+
+def test_steps_of_extensions_name_files_that_exist() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text()
+    names = re.findall(r"`([a-z_/]+/[a-z_]+\.py|[a-z_/]+/)`", text)
+    bases = (ROOT, *PACKAGES.values())
+    assert not [name for name in names if not any((base / name).exists() for base in bases)]
+
+
+def test_words_are_plain() -> None:
+    files = [
+        *(path for package in PACKAGES.values() for path in package.rglob("*.py")),
+        *GUIDES,
+        *(ROOT / "docs" / "decisions").glob("*.md"),
+        *(ROOT / "charts").glob("*/values.yaml"),
+        *(ROOT / "charts").glob("*/README.md"),
+        *(ROOT / "charts").glob("*/templates/*"),
+        *(ROOT / "examples").glob("*/*"),
+    ]
+    found = {
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in files
+        if path not in ALLOWED_WORDS
+        for match in WORDS.finditer(path.read_text())
+    }
+    assert not found

@@ -1,0 +1,83 @@
+"""One connection, against the simulated chain in the test's own event loop."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from bitagent_local.chain.blocks import STATES_KEPT
+from bitagent_local.chain.keys import address
+from bitagent_local.chain.scale import to_hex
+from bitagent_local.chain.seed import Neuron
+from bitagent_local.chain.testing import running
+from bitagent_validator.chain import connection as module
+from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, connect
+from bitagent_validator.chain.facts import Commitment
+
+ME = address("//Validator")
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BITTENSOR_RUNTIME_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "runtime-cache"))
+
+
+async def test_a_hash_is_told_of_blocks_whose_state_is_forgotten() -> None:
+    """The seed of a round that starts late, as the one before it ran long, comes from such a block."""
+    async with running() as chain, connect(chain.endpoint) as connection:
+        node = chain.server.node
+        assert connection.genesis == to_hex(node.blocks.genesis.hash)
+        for _ in range(STATES_KEPT + 10):
+            node.produce()
+        block = node.blocks.numbered(9)
+        assert block
+        assert await connection.block_hash(9) == to_hex(block.hash)
+        with pytest.raises(ChainUnavailable, match="discarded"):
+            await connection.timestamp(9)
+        with pytest.raises(ChainUnavailable, match="discarded"):
+            await connection.weights_extrinsic(9, hotkey=ME)
+
+
+async def test_commitments_are_those_of_the_block() -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        node = chain.server.node
+        miner = address("//Miner")
+        before = node.blocks.head.number
+        node.register(Neuron.model_validate({"hotkey": "//Miner", "commitment": "acme/other"}))
+        node.produce()
+        node.finalize()
+        after = node.blocks.head.number
+        assert (await connection.commitments(20, block=before))[miner] == Commitment("acme/tiny-fc-1200", 0)
+        assert (await connection.commitments(20, block=after))[miner] == Commitment("acme/other", after)
+        assert address("//Other") not in await connection.commitments(20, block=after)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, AttributeError])
+async def test_a_commitment_of_an_unknown_form_is_no_fault_of_the_chain(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def unknown(found: object) -> None:
+        raise error(found)
+
+    monkeypatch.setattr(module, "_commitment", unknown)
+    async with running() as chain, connect(chain.endpoint) as connection:
+        with pytest.raises(CommitmentsUnreadable, match="subnet 20"):
+            await connection.commitments(20, block=await connection.finalized())
+
+
+async def test_a_subnet_that_cannot_be_read_is_told_of_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an upgrade of the chain that this version does not know."""
+    monkeypatch.setattr(module, "_rules", lambda raw, **_: raw["a_rule_that_went"])
+    async with running() as chain, connect(chain.endpoint) as connection:
+        with pytest.raises(ChainUnavailable, match="cannot read: KeyError 'a_rule_that_went'"):
+            await connection.subnet(20, hotkey=ME, block=await connection.finalized())
+
+
+async def test_calls_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        monkeypatch.setattr(module, "CALL_SECONDS", 0.2)
+        monkeypatch.setattr(chain.server, "faults", SimpleNamespace(mute=True, refuse=False, stall_blocks=True))
+        with pytest.raises(ChainUnavailable, match="no answer in time"):
+            await connection.subnet(20, hotkey=ME, block=1)
+        monkeypatch.undo()

@@ -1,0 +1,61 @@
+"""Parsing of EvalRounds and of the Validator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bitagent_validator.objects import RoundPhase, parse_round, parse_validator
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase"),
+    [
+        pytest.param({}, RoundPhase.UNFINISHED, id="nothing reported"),
+        pytest.param({"Complete": "False", "Running": "True"}, RoundPhase.UNFINISHED, id="running"),
+        pytest.param({"Complete": "True"}, RoundPhase.COMPLETE, id="complete"),
+        pytest.param({"Failed": "True"}, RoundPhase.FAILED, id="failed"),
+        pytest.param({"Complete": "True", "Failed": "True"}, RoundPhase.FAILED, id="failed takes precedence"),
+    ],
+)
+def test_the_phase_follows_from_the_conditions(
+    eval_round: Callable[..., Any], conditions: dict[str, str], phase: RoundPhase
+) -> None:
+    round_ = parse_round(eval_round([], **conditions))
+    assert (round_.phase, round_.epoch, round_.block, round_.competition) == (phase, 7, 700, "fc")
+    assert round_.readable
+
+
+def test_an_unreadable_round_counts_as_running(
+    eval_round: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    obj = eval_round([], Complete="True")
+    obj["spec"]["surprise"] = 1
+    round_ = parse_round(obj)
+    assert (round_.readable, round_.phase) == (False, RoundPhase.UNFINISHED)
+    assert "surprise" in caplog.text
+
+
+def test_a_round_of_a_later_version_counts_as_far_as_its_states_are_known(eval_round: Callable[..., Any]) -> None:
+    obj = eval_round([], Complete="True")
+    obj["status"] |= {"surprise": 1, "results": [{"model": "m", "state": "Succeeded", "reason": "NeverHeardOf"}]}
+    assert parse_round(obj).phase is RoundPhase.COMPLETE
+    obj["status"]["results"][0]["state"] = "Polished"
+    round_ = parse_round(obj)
+    assert (round_.readable, round_.phase) == (False, RoundPhase.UNFINISHED)
+
+
+@pytest.mark.parametrize("annotations", [None, {"bitagent.io/epoch-block": "9" * 5000}], ids=["none", "too long"])
+def test_labels_that_are_not_numbers_read_as_zero(eval_round: Callable[..., Any], annotations: Any) -> None:
+    obj = eval_round([])
+    obj["metadata"] |= {"labels": {"bitagent.io/epoch": "seven"}, "annotations": annotations}
+    round_ = parse_round(obj)
+    assert (round_.epoch, round_.block, round_.competition, round_.owner) == (0, 0, "", "")
+
+
+def test_an_unreadable_validator_has_no_spec(caplog: pytest.LogCaptureFixture) -> None:
+    me = parse_validator({"metadata": {"name": "v", "namespace": "n", "uid": "u"}, "spec": {"netuid": "x"}})
+    assert me.spec is None
+    assert "netuid" in caplog.text

@@ -1,0 +1,384 @@
+"""One hotkey's submissions: what is recorded, and when another may be sent. Chain, API server and process are fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import ResultState
+from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
+from bitagent_kube.errors import ApiError
+from bitagent_validator import setter as module
+from bitagent_validator.chain.connection import ChainUnavailable
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.metrics import Metrics
+from bitagent_validator.policy.eligibility import Standings
+from bitagent_validator.setter import ERA_BLOCKS, Account, ComputedWeights, WeightSetter, compute_weights
+from bitagent_validator.state import HotkeyScore, RoundResult, Row, RowState, ScoredRound, State
+from bitagent_validator.weights.plan import Decision
+from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
+
+WEIGHTS = {"a": 65535, "b": 30000}
+PLANNED = Row.planned(WEIGHTS, ("val-fc-7",))
+COMPUTED = ComputedWeights({"a": 0.7, "b": 0.3}, PLANNED)
+SCORED = ScoredRound(round="val-fc-7", epoch=7, block=700, scores={})
+HOTKEYS = [
+    "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF",
+    "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq",
+    "5GGoHMU8QJxBDjFfwBYt6XHq2aEee81G69TqtsLS5ZPdp9iq",
+]
+Make = Callable[..., Subnet]
+
+
+def succeeded(score: float) -> HotkeyScore:
+    return HotkeyScore(registered_at=10, results=(RoundResult(state=ResultState.SUCCEEDED, score=score),))
+
+
+def standings(scored: dict[str, ScoredRound]) -> dict[str, Standings]:
+    return {competition: Standings(round_) for competition, round_ in scored.items()}
+
+
+class Store:
+    def __init__(self) -> None:
+        self.state = State(scored={"fc": SCORED})
+        self.broken = False
+
+    async def save(self, state: State) -> None:
+        if self.broken:
+            raise ApiError(code=0, reason="NoAnswer", message="away")
+        self.state = state
+
+
+class Events:
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, str]] = []
+        self.occasions: list[str] = []
+
+    async def normal(self, reason: str, message: str, *, occasion: str = "") -> None:
+        self.posted.append((reason, message))
+        self.occasions.append(occasion)
+
+    warning = normal
+
+
+class Connection:
+    endpoint = "ws://two"
+    block_seconds = 12.0
+    block = 1000
+    pruned = False
+
+    async def head(self) -> int:
+        return self.block
+
+    async def timestamp(self, block: int) -> datetime:
+        if self.pruned:
+            raise ChainUnavailable("state already discarded")
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
+        return f"{block}-found"
+
+
+class Stage:
+    """A weight setter among fakes, and the requests that it submitted."""
+
+    def __init__(self, spec: ValidatorSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.spec = spec
+        self.store, self.events, self.connection = Store(), Events(), Connection()
+        self.requests: list[SubmissionRequest] = []
+        self.results: list[SubmissionResult] = []
+        self.hold: asyncio.Event | None = None
+        """Submissions end when it is set."""
+        self.woken = 0
+        self.start()
+        monkeypatch.setattr(module, "submit", self._submit)
+
+    def start(self) -> None:
+        """Start the pod."""
+        fakes: tuple[Any, Any] = (self.store, self.events)
+        self.setter = WeightSetter(Account("me", Path("/hotkey")), *fakes, Metrics(), changed=self._wake)
+
+    async def _submit(self, request: SubmissionRequest, *, timeout_seconds: float) -> SubmissionResult:
+        assert self.store.state.pending, "the row is recorded before it is sent"
+        self.requests.append(request)
+        if self.hold:
+            await self.hold.wait()
+        return self.results.pop(0)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    async def step(self, subnet: Subnet, computed: ComputedWeights = COMPUTED) -> Decision:
+        chain: Any = self.connection
+        decision = await self.setter.step(self.spec, computed, subnet, connection=chain)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return decision
+
+
+@pytest.fixture
+def stage(competition: Callable[..., Competition], monkeypatch: pytest.MonkeyPatch) -> Stage:
+    spec = ValidatorSpec.model_validate(
+        {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://one", "ws://two"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+        }
+    )
+    return Stage(spec, monkeypatch)
+
+
+async def test_a_row_that_lands(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002")]
+    await stage.step(subnet())
+    (request,) = stage.requests
+    assert request.weights == {1: 65535, 2: 30000}
+    assert (request.endpoint, request.hotkey, request.netuid) == ("ws://two", "me", 20), "the node that was read"
+    assert (await stage.step(subnet())).reason is Reason.WEIGHTS_PENDING
+    landed = subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001})
+    assert (await stage.step(landed)).current
+    accepted = stage.store.state.accepted
+    assert stage.store.state.pending is None
+    assert accepted
+    assert (accepted.block, accepted.extrinsic, accepted.rounds) == (1001, "1001-0002", ("val-fc-7",))
+    assert accepted.state is RowState.ACCEPTED
+    assert [reason for reason, _ in stage.events.posted] == ["WeightsSet"]
+    await stage.step(landed)
+    assert len(stage.requests) == 1
+
+
+async def test_a_time_out_is_followed_by_looking_not_by_sending(stage: Stage, subnet: Make) -> None:
+    stage.results = [
+        SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed"),
+        SubmissionResult(outcome=SubmissionOutcome.INCLUDED),
+    ]
+    await stage.step(subnet())
+    for block in range(1000, 1000 + ERA_BLOCKS + 1):
+        decision = await stage.step(subnet(block=block))
+        assert decision.reason is Reason.SUBMISSION_TIMED_OUT
+    assert len(stage.requests) == 1
+    await stage.step(subnet(block=1000 + ERA_BLOCKS + 1))
+    assert len(stage.requests) == 2, "its transaction has expired without a trace"
+
+
+async def test_a_time_out_whose_row_landed(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")]
+    await stage.step(subnet())
+    await stage.step(subnet(block=1001))
+    assert (await stage.step(subnet(block=1005, weights=WEIGHTS, me={"last_update": 1002}))).current
+    assert stage.store.state.accepted
+    assert stage.store.state.accepted.extrinsic == "1002-found"
+    assert len(stage.requests) == 1
+
+
+async def test_a_submission_under_way_is_left_alone(stage: Stage, subnet: Make) -> None:
+    """Even if its row is on the chain first: only at its end is it known until when it may have been signed."""
+    stage.hold, stage.results = (
+        asyncio.Event(),
+        [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")] * 2,
+    )
+    await stage.step(subnet())
+    decision = await stage.step(subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001}))
+    assert (decision.reason, stage.store.state.accepted, stage.woken) == (Reason.WEIGHTS_PENDING, None, 0)
+    stage.connection.block = 1020
+    stage.hold.set()
+    await asyncio.sleep(0.01)
+    assert stage.woken == 1, "its end wakes the loop"
+    for block in range(1020, 1020 + ERA_BLOCKS + 1):
+        stage.connection.block = block
+        await stage.step(subnet(block=block))
+    assert len(stage.requests) == 1, "it may have been signed as late as block 1020"
+    await stage.step(subnet(block=1021 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_stopping_kills_the_submission(stage: Stage, subnet: Make) -> None:
+    await stage.setter.stop()
+    stage.hold = asyncio.Event()
+    await stage.step(subnet())
+    await asyncio.wait_for(stage.setter.stop(), 5)
+    assert stage.woken == 1
+    assert stage.store.state.pending, "the next pod asks the chain what came of it"
+
+
+async def test_a_row_that_landed_long_ago_is_recognised(stage: Stage, subnet: Make) -> None:
+    """The node has forgotten the time of its block."""
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")]
+    await stage.step(subnet())
+    stage.connection.pruned = True
+    decision = await stage.step(subnet(block=1301, weights=WEIGHTS, me={"last_update": 1001}))
+    assert decision.current
+    accepted = stage.store.state.accepted
+    assert accepted
+    assert (accepted.block, accepted.extrinsic) == (1001, "1001")
+    assert abs((datetime.now(UTC) - accepted.at).total_seconds() - 3600) < 60
+
+
+async def test_a_node_that_cannot_read_a_young_block_is_asked_again(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet())
+    stage.connection.pruned = True
+    with pytest.raises(ChainUnavailable):
+        await stage.step(subnet(block=1010, weights=WEIGHTS, me={"last_update": 1001}))
+    assert stage.store.state.pending
+
+
+@pytest.mark.parametrize("mode", [WeightsMode.DRY_RUN, WeightsMode.OFF])
+async def test_what_was_stopped_is_settled_when_weights_are_set_again(
+    stage: Stage, subnet: Make, mode: WeightsMode
+) -> None:
+    stage.hold = asyncio.Event()
+    setting = stage.spec
+    await stage.step(subnet())
+    (submission,) = (t for t in asyncio.all_tasks() if "_timed" in repr(t))
+    stage.spec = setting.model_copy(update={"weights": Weights(mode=mode)})
+    await stage.setter.stop()
+    await stage.step(subnet(block=1001))
+    assert submission.cancelled()
+    assert stage.store.state.pending, "it may have been sent before"
+    stage.spec, stage.hold, stage.results = setting, None, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    for block in range(1001, 1001 + ERA_BLOCKS):
+        await stage.step(subnet(block=block))
+    assert len(stage.requests) == 1
+    await stage.step(subnet(block=1001 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_records_of_another_hotkey_or_subnet_do_not_count(stage: Stage, subnet: Make) -> None:
+    """On sealed weights they would be taken for this one's, as its own row cannot be read."""
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002")] * 2
+    await stage.step(subnet(commit_reveal=True))
+    await stage.step(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
+    assert stage.store.state.accepted
+    moved = stage.store.state.accepted.model_copy(update={"account": "20/another"})
+    stage.store.state = stage.store.state.model_copy(update={"accepted": moved})
+    await stage.step(subnet(commit_reveal=True, block=1200, me={"last_update": 1001}))
+    assert len(stage.requests) == 2
+    assert stage.store.state.pending
+    assert stage.store.state.pending.account == "20/me"
+
+
+async def test_a_pending_row_of_another_hotkey_does_not_count(stage: Stage, subnet: Make) -> None:
+    begun = PLANNED.as_pending(since=900, account="20/another")
+    stage.store.state = stage.store.state.model_copy(update={"pending": begun})
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(commit_reveal=True, block=1200, me={"last_update": 950}))
+    assert (len(stage.requests), stage.store.state.accepted) == (1, None)
+
+
+async def test_a_sealed_row_is_not_sent_again(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002")]
+    await stage.step(subnet(commit_reveal=True))
+    await stage.step(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
+    decision = await stage.step(subnet(commit_reveal=True, block=1500, me={"last_update": 1001}))
+    assert (decision.current, len(stage.requests)) == (True, 1)
+
+
+async def test_a_success_ends_the_backing_off(stage: Stage, subnet: Make) -> None:
+    refused, included = (
+        SubmissionResult(outcome=SubmissionOutcome.REFUSED, message="no"),
+        SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="x"),
+    )
+    stage.results = [refused, refused, included, refused, included]
+    for block in range(1000, 1006):
+        await stage.step(subnet(block=block))
+    assert len(stage.requests) == 3, "sent at blocks 1000, 1002 and 1005"
+    await stage.step(subnet(block=1007, weights=WEIGHTS, me={"last_update": 1006}))
+    for block in (3000, 3001, 3002):
+        await stage.step(subnet(block=block, weights=WEIGHTS, me={"last_update": 1006}))
+    assert len(stage.requests) == 5, "refused once more, and tried again after one block of rest"
+
+
+async def test_what_another_pod_began_is_settled_first(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)] * 2
+    await stage.step(subnet())
+    left_behind = stage.store.state
+    stage.start()
+    assert left_behind.pending
+    stage.connection.block = 1050
+    for block in (1040, 1050, 1050 + ERA_BLOCKS):
+        await stage.step(subnet(block=block))
+    assert len(stage.requests) == 1
+    await stage.step(subnet(block=1051 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+async def test_refusals_back_off(stage: Stage, subnet: Make) -> None:
+    refused = SubmissionResult(outcome=SubmissionOutcome.REFUSED, code="not_authorized", message="no permit after all")
+    stage.results = [refused] * 10
+    sent_at = []
+    for block in range(1000, 1012):
+        before = len(stage.requests)
+        decision = await stage.step(subnet(block=block))
+        if len(stage.requests) > before:
+            sent_at.append(block)
+        else:
+            assert decision.reason is Reason.NO_PERMIT
+            assert stage.store.state.pending is None
+    # Noted one block after it was sent; then 1, 2 and 4 blocks of rest.
+    assert sent_at == [1000, 1002, 1005, 1010]
+    assert stage.events.posted[0] == ("WeightsFailed", "no permit after all")
+    assert len(set(stage.events.occasions)) == len(stage.events.occasions) > 1, "each failure is an Event of its own"
+
+
+async def test_what_cannot_be_recorded_is_not_sent(stage: Stage, subnet: Make) -> None:
+    stage.store.broken = True
+    with pytest.raises(ApiError):
+        await stage.step(subnet())
+    assert stage.requests == []
+    stage.store.broken, stage.results = False, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet())
+    assert len(stage.requests) == 1
+
+
+def test_compute_over_competitions(competition: Callable[..., Competition], subnet: Make) -> None:
+    two = [competition(id="x", rewardShare=75), competition(id="y", rewardShare=25), competition(id="z")]
+
+    def scored(name: str, hotkey: str) -> ScoredRound:
+        scores = {hotkey: succeeded(0.5)}
+        return ScoredRound(round=name, epoch=1, block=100, scores=scores)
+
+    rounds = {"x": scored("r-x", "a"), "y": scored("r-y", "b")}
+    computed = compute_weights(two, standings=standings(rounds), subnet=subnet())
+    assert computed.shares == {"a": 0.75, "b": 0.25}
+    assert computed.row == Row.planned({"a": 65535, "b": 21845}, ("r-x", "r-y"))
+    empty = compute_weights(two, standings=standings({"x": scored("r-x", "gone")}), subnet=subnet())
+    assert (empty.shares, empty.row, empty.policy_problem) == ({}, None, "")
+
+
+@pytest.mark.parametrize("complete", [("x",), ("x", "y"), ()])
+async def test_an_unknown_policy_stops_all_weights(
+    stage: Stage, competition: Callable[..., Competition], subnet: Make, complete: tuple[str, ...]
+) -> None:
+    """Whether or not its competition has a complete round: its part must not go to the others."""
+    two = [competition(id="x", rewardShare=75), competition(id="y", rewardShare=25, policy="Unheard")]
+    scores = {"a": succeeded(0.5)}
+    rounds = {name: ScoredRound(round=f"r-{name}", epoch=1, block=100, scores=scores) for name in complete}
+    computed = compute_weights(two, standings=standings(rounds), subnet=subnet())
+    assert (computed.shares, computed.row) == ({}, None)
+    decision = await stage.step(subnet(), computed)
+    assert (decision.reason, decision.current, stage.requests) == (Reason.POLICY_UNAVAILABLE, False, [])
+    assert "Unheard" in decision.message
+    assert "BitAgent" in decision.message, "the known names are listed"
+
+
+def test_fixed_shares_need_no_round(competition: Callable[..., Competition], subnet: Make) -> None:
+    shares = [
+        {"hotkey": HOTKEYS[0], "share": 3},
+        {"hotkey": HOTKEYS[1], "share": 1},
+        {"hotkey": HOTKEYS[2], "share": 4},
+    ]
+    one = competition(policy="Fixed", policyParameters={"fixed": {"shares": shares}})
+    neurons = {h: replace(subnet().neurons["a"], hotkey=h) for h in HOTKEYS[:2]}
+    computed = compute_weights([one], standings={}, subnet=subnet(neurons=neurons))
+    assert computed.shares == {HOTKEYS[0]: 0.75, HOTKEYS[1]: 0.25}
+    assert computed.row == Row.planned({HOTKEYS[0]: 65535, HOTKEYS[1]: 21845}, ())
+    assert computed.row.source == "the fixed weights"

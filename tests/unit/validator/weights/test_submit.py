@@ -1,0 +1,102 @@
+"""One submission: the parent's side of the process, and what is certain about a failure.
+
+The process itself is tested against a simulated chain in tests/integration/validator.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bittensor as bt
+import pytest
+
+from bitagent_validator.weights import submit as module
+from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, submit
+
+REQUEST = SubmissionRequest(
+    endpoint="ws://127.0.0.1:9",
+    hotkey_file=Path("/there/is/no/hotkey"),
+    hotkey="me",
+    netuid=20,
+    weights={1: 65535},
+    version_key=0,
+    era_blocks=32,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "included", "outcome"),
+    [
+        pytest.param(bt.ChainError("no", code=bt.ErrorCode.RATE_LIMITED), False, "Refused", id="definite rejection"),
+        pytest.param(bt.ChainError("no", code=bt.ErrorCode.UNKNOWN), False, "Unknown", id="unclear error"),
+        pytest.param(bt.ChainError("no", code=bt.ErrorCode.UNKNOWN), True, "Refused", id="failed in a block"),
+        pytest.param(
+            bt.ChainError("no", name="Dropped", code=bt.ErrorCode.RATE_LIMITED),
+            False,
+            "Unknown",
+            id="one node's pool: another may include it",
+        ),
+    ],
+)
+def test_what_is_certain_about_a_failure(error: bt.ChainError, included: bool, outcome: str) -> None:
+    result = module._failed(error, included=included)
+    assert (result.outcome, result.code, result.message) == (SubmissionOutcome(outcome), error.code.value, "no")
+
+
+def child(code: str, *, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use this code as the submitting process."""
+    (folder / "fake_submission.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(module, "MODULE", "fake_submission")
+
+
+async def test_the_process_without_a_hotkey_sends_nothing() -> None:
+    result = await submit(REQUEST, timeout_seconds=60)
+    assert result.outcome is SubmissionOutcome.REFUSED
+    assert "/there/is/no/hotkey" in result.message
+
+
+async def test_a_process_without_a_result_is_unclear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child("raise SystemExit(3)", folder=tmp_path, monkeypatch=monkeypatch)
+    result = await submit(REQUEST, timeout_seconds=60)
+    assert result.outcome is SubmissionOutcome.UNKNOWN
+    assert "status 3" in result.message
+
+
+async def test_a_process_is_killed_at_its_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    child("import time; time.sleep(60)", folder=tmp_path, monkeypatch=monkeypatch)
+    began = time.monotonic()
+    result = await submit(REQUEST, timeout_seconds=0.5)
+    assert result.outcome is SubmissionOutcome.TIMED_OUT
+    assert time.monotonic() - began < 30
+
+
+async def test_a_process_that_cannot_be_started_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/there/is/no/python")
+    assert (await submit(REQUEST, timeout_seconds=60)).outcome is SubmissionOutcome.REFUSED
+
+
+def test_the_process_ends_with_its_parent() -> None:
+    """The middle process starts one that ties itself to it, and ends."""
+    inner = "import sys; from bitagent_validator.weights.submit import terminate_with_parent as tie; "
+    inner += "tie(int(sys.argv[1])); print('tied', flush=True); import time; time.sleep(60)"
+    middle = "import os, subprocess, sys; "
+    middle += "p = subprocess.Popen([sys.executable, '-c', sys.argv[1], str(os.getpid())], stdout=subprocess.PIPE); "
+    middle += "p.stdout.readline(); print(p.pid, flush=True)"
+    command = [sys.executable, "-c", middle, inner]
+    pid = int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    deadline = time.monotonic() + 10
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,87 @@
+"""Claims to a commitment, compared with the chain. Pure.
+
+A MinerModel may claim the block at which its miner committed to it (`miner.commitBlock`). Where the miner has a
+commitment on the chain that names a model, at the block of the round's seed, it must name this one, and must not be
+younger than claimed. A subnet that does not use commitments, or whose commitments do not name models, is believed.
+
+The chain holds one commitment for each hotkey, the last one. The forms that are read: `namespace:name:commit[:...]`
+(the finetuning subnets), a JSON object with `model` and `revision`, and `owner/name[@commit]`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bitagent_crds.evalround import ModelResult
+from bitagent_validator.chain.facts import Commitment
+from bitagent_validator.state import Submission
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_REPO = re.compile(rf"({_PART}/{_PART})(?:@(.+))?")
+MESSAGE_LENGTH = 128
+"""Longest message, in characters."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The model that a commitment names."""
+
+    repo: str
+    commit: str | None
+    """None if the commitment names no commit, or an abbreviation."""
+
+
+def named_model(text: str) -> Named | None:
+    """Return the model that a commitment's text names; None if it names none in a form that is known."""
+    text = text.strip()
+    if text.startswith("{"):
+        try:
+            content = json.loads(text)
+        except ValueError:
+            return None
+        if not isinstance(content, dict):
+            return None
+        found = _REPO.fullmatch(str(content.get("model", "")))
+        return Named(found[1], _commit(str(content.get("revision", "")))) if found else None
+    if found := _REPO.fullmatch(text):
+        return Named(found[1], _commit(found[2] or ""))
+    parts = text.split(":")
+    if len(parts) >= 3 and all(re.fullmatch(_PART, part) for part in parts[:2]):
+        return Named(f"{parts[0]}/{parts[1]}", _commit(parts[2]))
+    return None
+
+
+def _commit(text: str) -> str | None:
+    return text if _COMMIT.fullmatch(text) else None
+
+
+def refused_claims(
+    results: Iterable[ModelResult],
+    *,
+    submissions: Mapping[str, Submission],
+    commitments: Mapping[str, Commitment],
+) -> dict[str, str]:
+    """Return why the chain contradicts the claims of models, by model; `commitments` are by hotkey."""
+    refused: dict[str, str] = {}
+    for result in results:
+        submission = submissions.get(result.model)
+        if submission is None or submission.block is None or result.commit is None or result.repo is None:
+            continue
+        commitment = commitments.get(submission.hotkey)
+        named = named_model(commitment.text) if commitment is not None else None
+        if commitment is None or named is None or result.repo.startswith("volume/"):
+            continue  # a volume's files have no name on the chain
+        if named.repo.lower() != result.repo.lower() or named.commit not in (None, result.commit):
+            commit = f"@{named.commit[:12]}" if named.commit else ""
+            since = "" if commitment.block is None else f" at block {commitment.block}"
+            text = f"the chain has {named.repo[:60]}{commit}{since}"
+        elif commitment.block is not None and commitment.block > submission.block:
+            text = f"claims block {submission.block}; its commitment is of block {commitment.block}"
+        else:
+            continue
+        refused[result.model] = text[:MESSAGE_LENGTH]
+    return refused

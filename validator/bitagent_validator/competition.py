@@ -1,0 +1,276 @@
+"""The rounds of all competitions on the API server: record scores, create rounds, publish seeds, delete surplus."""
+
+from __future__ import annotations
+
+import logging
+
+from pydantic import ValidationError
+
+from bitagent_crds.minermodel import MinerModelSpec
+from bitagent_crds.names import round_name
+from bitagent_crds.seeds import SeedFrom
+from bitagent_crds.validator import Competition
+from bitagent_kube.errors import ApiError
+from bitagent_kube.resources import MODELS, ROUNDS
+from bitagent_validator.chain.connection import Connection
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
+from bitagent_validator.policy.eligibility import Standings
+from bitagent_validator.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
+from bitagent_validator.scores import Submissions, in_order, participants, record, running_round, standings
+from bitagent_validator.seed_secrets import SecretUnavailable, SeedSecrets
+from bitagent_validator.seeding import SeedPublisher
+from bitagent_validator.services import Services
+from bitagent_validator.state import State, Submission
+from bitagent_validator.status import CompetitionStatus
+
+log = logging.getLogger(__name__)
+
+
+class CompetitionController:
+    """The rounds of one Validator's competitions."""
+
+    def __init__(self, services: Services, *, uid: str, secrets: SeedSecrets) -> None:
+        self._services = services
+        self._seeds = SeedPublisher(services, secrets)
+        self._uid = uid
+        """The Validator's."""
+        self._refusals: dict[str, str] = {}
+        """Why a competition's round could not be created; each reason is posted once as an Event."""
+
+    async def standings(self, competition: Competition, *, block: int) -> Standings:
+        """Return what is known about the competition's hotkeys at a block.
+
+        Raises ApiError if the miners of the models cannot be read.
+        """
+        running = running_round(self._rounds_of(competition.id))
+        submissions = await self._submissions_of(running) if running else {}
+        return standings(competition, running, state=self._services.store.state, submissions=submissions, block=block)
+
+    async def record_scores(self, competitions: list[Competition], subnet: Subnet) -> None:
+        """Record the results of newly finished rounds, before any of these may be deleted.
+
+        Raises ApiError if they cannot be recorded; nothing is changed then.
+        """
+        services = self._services
+        await self._record_owners()
+        state = services.store.state
+        for competition in competitions:
+            state = await self._with_results(state, competition, subnet)
+        if state == services.store.state:
+            return
+        before = services.store.state.scored
+        await services.store.save(state)
+        for competition_id, scored in state.scored.items():
+            if scored != before.get(competition_id):
+                log.info("%s is complete: results of %d hotkeys recorded", scored.round, len(scored.scores))
+                services.metrics.rounds.labels(competition_id, "complete").inc()
+
+    async def _with_results(self, state: State, competition: Competition, subnet: Subnet) -> State:
+        """Return the state with the results of the competition's rounds that are not in it yet, the oldest first."""
+        scored, tried = state.scored.get(competition.id), frozenset(state.tried.get(competition.id, ()))
+        for round_ in self._rounds_of(competition.id):
+            if round_.phase is RoundPhase.UNFINISHED or (scored and round_.block <= scored.block):
+                continue
+            submissions = await self._submissions_of(round_)
+            if round_.phase is RoundPhase.COMPLETE:
+                scored = record(
+                    scored,
+                    round_,
+                    competition=competition,
+                    submissions=submissions,
+                    neurons=subnet.neurons,
+                    refused=state.refused.get(round_.uid, {}),
+                )
+                # Whoever was in a failed round before had this one to take part in.
+                tried = frozenset()
+            else:
+                tried = tried | participants(round_, submissions=submissions, neurons=subnet.neurons)
+        all_tried = {**state.tried, competition.id: tuple(sorted(tried))}
+        update: dict[str, object] = {"tried": {name: hotkeys for name, hotkeys in all_tried.items() if hotkeys}}
+        if scored:
+            update["scored"] = {**state.scored, competition.id: scored}
+        return state.model_copy(update=update)
+
+    async def reconcile(
+        self, me: ValidatorObject, competition: Competition, *, block: int, connection: Connection
+    ) -> CompetitionStatus:
+        """Create the round of the present epoch if it is due, publish due seeds, and delete surplus rounds.
+
+        `block` is the last final one. Raises ApiError if the API server does not answer, and ChainUnavailable if the
+        chain does not.
+        """
+        await self._replace_foreign(competition, genesis=connection.genesis)
+        for round_ in self._plan(competition, block).replace:
+            text = f"{round_.name} was not frozen before its seed's block, and its secret is shared: it is replaced"
+            await self._services.events.warning("RoundReplaced", text)
+            await self._delete(round_.name, why="its seed may be known before its models are fixed")
+        plan = self._plan(competition, block)
+        try:
+            problem = await self._start_and_publish(me, competition, plan, block=block, connection=connection)
+        except SecretUnavailable as error:
+            problem = str(error)
+        for name in plan.delete:
+            await self._delete(name, why="beyond the history limit")
+        done = self._plan(competition, block)
+        self._measure(competition, done)
+        refused = self._services.store.state.refused.get(done.latest.uid, {}) if done.latest else {}
+        return CompetitionStatus(done, problem=problem, refused=refused)
+
+    async def _start_and_publish(
+        self, me: ValidatorObject, competition: Competition, plan: RoundPlan, *, block: int, connection: Connection
+    ) -> str:
+        """Carry out the plan for new rounds and for seeds; return why that is impossible, or the empty string."""
+        for round_ in plan.reveal:
+            if round_.uid in self._services.store.state.owners or not round_.results:
+                await self._seeds.publish(round_, competition, block=block, connection=connection)
+        if plan.create is None:
+            return ""
+        chosen = seed_block(competition.schedule, plan.create, block=block)
+        seed_from = self._seeds.committed(competition, block=chosen, genesis=connection.genesis)
+        return await self._create(
+            me, competition, plan.create, seed_from=seed_from, block=block, block_seconds=connection.block_seconds
+        )
+
+    async def _replace_foreign(self, competition: Competition, *, genesis: str) -> None:
+        """Delete rounds that wait for a secret which this pod does not have: its key was changed since.
+
+        The round of the present epoch is then created again, with a secret of the present key.
+        """
+        for round_ in self._rounds_of(competition.id):
+            seed_from = round_.seed_from
+            if seed_from is None or seed_from.revealed or round_.phase is not RoundPhase.UNFINISHED:
+                continue
+            try:
+                ours = self._seeds.is_ours(round_, competition, genesis=genesis)
+            except SecretUnavailable:
+                return
+            if not ours:
+                text = f"{round_.name} was created with another key, whose secret is not known: it is replaced"
+                await self._services.events.warning("RoundReplaced", text)
+                await self._delete(round_.name, why="its seed's secret is of another key")
+
+    def _plan(self, competition: Competition, block: int) -> RoundPlan:
+        scored = self._services.store.state.scored.get(competition.id)
+        rounds = self._rounds_of(competition.id)
+        return plan_rounds(competition, block=block, rounds=rounds, scored_block=scored.block if scored else None)
+
+    def _measure(self, competition: Competition, plan: RoundPlan) -> None:
+        if plan.latest and plan.current:
+            metrics = self._services.metrics
+            metrics.round_epoch.labels(competition.id).set(plan.latest.epoch)
+            metrics.rounds_behind_epochs.labels(competition.id).set(
+                (plan.current.block - plan.latest.block) // competition.schedule.every_blocks
+            )
+
+    def _rounds_of(self, competition: str) -> list[Round]:
+        rounds = self._services.rounds.objects.values()
+        # Rounds of an earlier Validator of this name, perhaps on another chain, are ignored.
+        mine = (r for r in rounds if r.competition == competition and r.owner == self._uid)
+        return sorted(mine, key=lambda r: r.block)
+
+    async def _create(
+        self,
+        me: ValidatorObject,
+        competition: Competition,
+        epoch: Epoch,
+        *,
+        seed_from: SeedFrom,
+        block: int,
+        block_seconds: float,
+    ) -> str:
+        """Create a round; return why that is impossible, or the empty string."""
+        services = self._services
+        body = round_manifest(
+            competition,
+            epoch,
+            seed_from=seed_from,
+            created_block=block,
+            block_seconds=block_seconds,
+            validator=me.name,
+            namespace=me.namespace,
+            owner=me.reference.as_owner(),
+        )
+        name = round_name(me.name, competition.id, epoch.number)
+        try:
+            created = await services.client.create(body)
+        except ApiError as error:
+            if error.conflict:
+                return await self._adopt(me, name, epoch)
+            if 400 <= error.code < 500:
+                problem = f"{name} cannot be created: {error}"
+                if self._refusals.get(competition.id) != problem:
+                    self._refusals[competition.id] = problem
+                    await services.events.warning("RoundRefused", problem)
+                return problem
+            raise
+        services.rounds.put(created)
+        services.metrics.rounds.labels(competition.id, "created").inc()
+        text = f"{name}: epoch {epoch.number} from block {epoch.block}, seed of block {seed_from.block}"
+        await services.events.normal("RoundCreated", text)
+        return ""
+
+    async def _adopt(self, me: ValidatorObject, name: str, epoch: Epoch) -> str:
+        """Use the existing round of this name if an earlier attempt created it; return the problem otherwise."""
+        existing = await self._services.client.get(ROUNDS, name)
+        if existing is None:
+            return ""
+        owners = existing["metadata"].get("ownerReferences") or []
+        if not any(owner.get("uid") == me.uid for owner in owners):
+            return f"an EvalRound {name} exists that is not this Validator's: delete it"
+        self._services.rounds.put(existing)
+        if parse_round(existing).block != epoch.block:
+            return f"an EvalRound {name} exists from another schedule: delete it, or wait for the next epoch"
+        return ""
+
+    async def _delete(self, name: str, *, why: str) -> None:
+        round_ = self._services.rounds.objects.get(name)
+        if round_ is None:  # deleted by a person since the plan was made
+            return
+        await self._services.client.delete(ROUNDS, name, uid=round_.uid)
+        self._services.rounds.drop(round_.uid)
+        log.info("%s is deleted: %s", name, why)
+
+    async def _record_owners(self) -> None:
+        """Record who submitted each model in rounds that have just frozen their set, until their results are recorded.
+
+        That miner gets the model's score, even if this pod is replaced or the model deleted before the round ends.
+        """
+        state, owners = self._services.store.state, {}
+        for round_ in self._services.rounds.objects.values():
+            scored = state.scored.get(round_.competition)
+            recorded = scored is not None and scored.block >= round_.block
+            if round_.owner == self._uid and (
+                round_.phase is RoundPhase.UNFINISHED or (round_.phase is RoundPhase.FAILED and not recorded)
+            ):
+                if round_.results:
+                    owners[round_.uid] = dict(await self._submissions_of(round_))
+            elif round_.uid in state.owners and not recorded:
+                owners[round_.uid] = state.owners[round_.uid]
+        known = {round_.uid for round_ in self._services.rounds.objects.values()}
+        refused = {uid: models for uid, models in state.refused.items() if uid in known}
+        if (owners, refused) != (state.owners, state.refused):
+            await self._services.store.save(state.model_copy(update={"owners": owners, "refused": refused}))
+
+    async def _submissions_of(self, round_: Round) -> Submissions:
+        recorded = self._services.store.state.owners.get(round_.uid)
+        if recorded is not None or not round_.results:
+            return recorded or {}
+        names = {r.model for r in round_.results} - self._services.store.state.refused.get(round_.uid, {}).keys()
+        items = await self._services.client.list(MODELS)
+        return in_order(
+            (name, submission, i["metadata"].get("creationTimestamp", ""))
+            for i in items
+            if (name := i["metadata"]["name"]) in names and (submission := _submission(name, i["spec"]))
+        )
+
+
+def _submission(name: str, spec: object) -> Submission | None:
+    try:
+        miner = MinerModelSpec.model_validate(spec).miner
+    except ValidationError as error:
+        log.error(
+            "MinerModel %s does not conform to this version's schema, so its owner gets no score: %s", name, error
+        )
+        return None
+    return Submission(hotkey=miner.hotkey, block=miner.commit_block) if miner else None

@@ -1,0 +1,137 @@
+"""`bitagent-validator weights plan`: what each hotkey would earn now, by which score, or why it earns nothing.
+
+It reads what the validator's pod reads, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from bitagent_crds.names import VALIDATOR_LABEL
+from bitagent_crds.policies import Standing
+from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_kube.client import Client
+from bitagent_kube.errors import ApiError
+from bitagent_kube.resources import ROUNDS, VALIDATORS
+from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
+from bitagent_validator.chain.facts import Neuron, Subnet
+from bitagent_validator.objects import parse_round, parse_validator
+from bitagent_validator.policy.interface import Pay, PolicyError
+from bitagent_validator.scores import running_round, standings
+from bitagent_validator.setter import compute_weights
+from bitagent_validator.state import StateStore
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one hotkey earns by one competition, and why."""
+
+    competition: str
+    hotkey: str
+    uid: int | None
+    """None if it has no slot."""
+    standing: Standing
+    score: float | None
+    """The mean over the last rounds; None if it has none that counts."""
+    rank: int | None
+    """Among the scores of the competition, 1 is the best; equal scores share a rank."""
+    share: float
+    """Of the competition's weights."""
+    weight: float
+    """Of all weights."""
+
+
+async def explain(client: Client, name: str) -> list[Explanation]:
+    """Return what each hotkey with a model would earn now.
+
+    Raises ApiError, StateUnreadable, ChainUnavailable, and PolicyError if a policy cannot be applied.
+    """
+    obj = await client.get(VALIDATORS, name)
+    me = parse_validator(obj) if obj else None
+    if me is None or me.spec is None:
+        problem = "does not conform to this version" if me else "does not exist in this namespace"
+        raise ApiError(code=0, reason="NotFound", message=f"Validator {name} {problem}")
+    store = StateStore(client, me)
+    await store.load()
+    rounds = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
+    subnet = await _subnet(me.spec, hotkey=me.status.get("hotkey", ""))
+    known = {}
+    for competition in me.spec.competitions:
+        running = running_round(r for r in rounds if r.competition == competition.id and r.owner == me.uid)
+        submissions = store.state.owners.get(running.uid, {}) if running else {}
+        known[competition.id] = standings(
+            competition, running, state=store.state, submissions=submissions, block=subnet.block
+        )
+    computed = compute_weights(me.spec.competitions, standings=known, subnet=subnet)
+    if computed.policy_problem:
+        raise PolicyError(computed.policy_problem)
+    return explanations(me.spec.competitions, computed.pay, subnet.neurons)
+
+
+async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
+    problem = "spec.chain has no endpoint"
+    for endpoint in spec.chain.endpoints:
+        try:
+            async with connect(endpoint) as connection:
+                return await connection.subnet(spec.netuid, hotkey=hotkey, block=await connection.finalized())
+        except ChainUnavailable as error:
+            problem = str(error)
+        except SubnetNotFound:
+            problem = f"{endpoint} has no subnet {spec.netuid}"
+    raise ChainUnavailable(problem)
+
+
+def explanations(
+    competitions: Sequence[Competition], pay: Mapping[str, Mapping[str, Pay]], neurons: Mapping[str, Neuron]
+) -> list[Explanation]:
+    """Return the lines of all competitions, in each the largest share and then the best score first."""
+    paying = sum(c.reward_share for c in competitions if any(each.share for each in pay[c.id].values()))
+    found = []
+    for competition in competitions:
+        pays = pay[competition.id]
+        scores = sorted((each.score for each in pays.values() if each.score is not None), reverse=True)
+        lines = [
+            Explanation(
+                competition=competition.id,
+                hotkey=hotkey,
+                uid=neurons[hotkey].uid if hotkey in neurons else None,
+                standing=each.standing,
+                score=each.score,
+                rank=None if each.score is None else scores.index(each.score) + 1,
+                share=each.share,
+                weight=each.share * competition.reward_share / paying if paying else 0.0,
+            )
+            for hotkey, each in pays.items()
+        ]
+        found += sorted(lines, key=lambda line: (-line.share, -(line.score or 0), line.standing, line.hotkey))
+    return found
+
+
+COLUMNS = ("competition", "rank", "score", "share", "weight", "why", "uid", "hotkey")
+
+
+def as_table(lines: Iterable[Explanation]) -> str:
+    """Return the lines as a table for a terminal."""
+    rows = [COLUMNS, *(_cells(line) for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
+
+
+def _cells(line: Explanation) -> tuple[str, ...]:
+    return (
+        line.competition,
+        "" if line.rank is None else str(line.rank),
+        "" if line.score is None else f"{line.score:.6f}",
+        f"{line.share:.6f}",
+        f"{line.weight:.6f}",
+        line.standing.value,
+        "" if line.uid is None else str(line.uid),
+        line.hotkey,
+    )
+
+
+def as_json(lines: Iterable[Explanation]) -> str:
+    """Return the lines as one JSON object each."""
+    return "".join(json.dumps(asdict(line)) + "\n" for line in lines)

@@ -1,0 +1,285 @@
+"""The `bitagent-validator` command: `run` is the process in the validator's pod, the other verbs change nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitagent_crds.names import VALIDATOR_LABEL
+from bitagent_kube import logging as kube_logging
+from bitagent_kube.client import Client, connect
+from bitagent_kube.errors import ApiError
+from bitagent_kube.events import EventRecorder, ObjectEvents
+from bitagent_kube.health import Health, serve
+from bitagent_kube.informer import Informer
+from bitagent_kube.lease import Lease, LeaseLost
+from bitagent_kube.resources import ROUNDS, VALIDATORS
+from bitagent_validator.chain.connection import ChainUnavailable
+from bitagent_validator.chain.follower import Follower
+from bitagent_validator.competition import CompetitionController
+from bitagent_validator.explain import Explanation, as_json, as_table, explain
+from bitagent_validator.loop import Loop, SpecChanged
+from bitagent_validator.metrics import Metrics
+from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
+from bitagent_validator.policy.interface import PolicyError
+from bitagent_validator.policy.replay import ReplayError, replay, write
+from bitagent_validator.rounds import MANAGER
+from bitagent_validator.seed_secrets import SEEDS_DIR, SeedSecrets
+from bitagent_validator.services import Services
+from bitagent_validator.setter import Account, WeightSetter
+from bitagent_validator.state import StateStore, StateUnreadable
+from bitagent_validator.wallet import DEFAULT_FILE, WalletError, load_hotkey, load_seed_key
+
+HEARTBEAT_SECONDS = 300.0
+"""The pod is restarted after this time without a pass. A pass ends with its first failed call, and thus sooner."""
+
+log = logging.getLogger("bitagent_validator")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one process."""
+
+    name: str
+    """The Validator."""
+    namespace: str
+    hotkey_file: Path
+    identity: str
+    """The name of this process in the Lease; unique among pods."""
+    seeds_dir: Path = SEEDS_DIR
+    """Where the Secrets of `tasks.secretRef` are, one file for each competition."""
+    health_port: int = 8080
+    metrics_port: int = 9090
+    stall_seconds: float | None = None
+    """Time without a finalised block after which the chain counts as stalled; None: 15 block times."""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="bitagent-validator", description="The pod of a Validator: rounds and weights."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    run_ = commands.add_parser("run", help="run the validator until SIGTERM")
+    run_.add_argument("--name", required=True, help="the Validator object")
+    run_.add_argument("--namespace", required=True, help="its namespace")
+    run_.add_argument(
+        "--hotkey-file",
+        type=Path,
+        default=Path(os.environ.get("BITAGENT_HOTKEY_FILE", DEFAULT_FILE)),
+        help="the hotkey file, unencrypted (default %(default)s, or BITAGENT_HOTKEY_FILE)",
+    )
+    run_.add_argument(
+        "--seeds-dir",
+        type=Path,
+        default=SEEDS_DIR,
+        help="folder of the keys of tasks.secretRef, a file for each competition (default %(default)s)",
+    )
+    run_.add_argument(
+        "--identity", default=socket.gethostname(), help="name of this process in the Lease (default: the pod's name)"
+    )
+    run_.add_argument(
+        "--health-port", type=int, default=8080, help="port of /healthz and /readyz (default %(default)s)"
+    )
+    run_.add_argument("--metrics-port", type=int, default=9090, help="port of /metrics (default %(default)s)")
+    run_.add_argument(
+        "--stall-seconds",
+        type=float,
+        help="time without a finalised block after which the chain counts as stalled (default: 15 block times)",
+    )
+    run_.add_argument(
+        "--log-format",
+        choices=("json", "text"),
+        default="text" if kube_logging.on_terminal() else "json",
+        help="format of standard error (default: text on a terminal, else json)",
+    )
+    policy_ = commands.add_parser("policy", help="compute recorded cases of a reference implementation again")
+    policy_.add_argument(
+        "--replay",
+        nargs=2,
+        type=Path,
+        required=True,
+        metavar=("IN", "OUT"),
+        help="file of cases, one JSON object a line (kind iswin, steps or dup), and file for the results",
+    )
+    weights = commands.add_parser("weights", help="look at the weights").add_subparsers(required=True, metavar="VERB")
+    plan_ = weights.add_parser(
+        "plan", help="what each hotkey would earn now: score, rank, share, or why nothing; sets nothing"
+    )
+    plan_.add_argument("--name", required=True, help="the Validator object")
+    plan_.add_argument("--namespace", required=True, help="its namespace")
+    plan_.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = arguments().parse_args(argv)
+    if options.command == "policy":
+        return replay_files(*options.replay)
+    if options.command == "weights":
+        return asyncio.run(print_plan(options.name, options.namespace, as_lines=as_json if options.json else as_table))
+    # The SDK's transport logs every reconnect in detail; the follower logs it once.
+    kube_logging.configure(json_lines=options.log_format == "json", levels={"bittensor": logging.ERROR})
+    settings = Settings(
+        name=options.name,
+        namespace=options.namespace,
+        hotkey_file=options.hotkey_file,
+        identity=options.identity,
+        seeds_dir=options.seeds_dir,
+        health_port=options.health_port,
+        metrics_port=options.metrics_port,
+        stall_seconds=options.stall_seconds,
+    )
+    status = 0
+    try:
+        asyncio.run(run(settings))
+    except* (WalletError, ApiError, LeaseLost) as group:
+        status = 1
+        for error in group.exceptions:
+            log.error("%s", error)
+    except* SpecChanged as group:
+        log.info("%s: ending, to be restarted", group.exceptions[0])
+    return status
+
+
+def replay_files(cases: Path, results: Path) -> int:
+    """Write the result of each case of a file to another; return the exit status."""
+    try:
+        with cases.open(encoding="utf-8") as lines:
+            written = list(write(replay(lines)))
+        results.write_text("".join(written), encoding="utf-8")
+    except (ReplayError, OSError, UnicodeDecodeError) as error:
+        print(f"{cases}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def print_plan(name: str, namespace: str, *, as_lines: Callable[[Iterable[Explanation]], str]) -> int:
+    """Print what each hotkey would earn now; return the exit status."""
+    logging.getLogger("bittensor").setLevel(logging.ERROR)
+    try:
+        async with connect(namespace=namespace, field_manager=MANAGER) as client:
+            print(as_lines(await explain(client, name)), end="")
+    except (ApiError, StateUnreadable, ChainUnavailable, PolicyError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def loop_health() -> Health:
+    """Return the state of the probes: alive while the loop runs, ready once the chain and the API server were reached.
+
+    An unreachable chain or API server never makes the pod restart, since that would not bring it back. Readiness is not
+    withdrawn: this pod receives no requests.
+    """
+    health = Health(limit_seconds=HEARTBEAT_SECONDS, stalled="the loop has stopped", unready="not connected yet")
+    health.beat()
+    return health
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises WalletError if the hotkey cannot be used, ApiError if there is no API server or no such Validator, LeaseLost
+    if another process acts for the hotkey now, and SpecChanged if the Validator now names another subnet or endpoints.
+    """
+    key, seed_key = load_hotkey(settings.hotkey_file), load_seed_key(settings.hotkey_file)
+    account = Account(key.ss58_address, settings.hotkey_file)
+    health, metrics = loop_health(), Metrics()
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("run() needs a task")
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    async with (
+        serve(health, metrics.registry, health_port=settings.health_port, metrics_port=settings.metrics_port),
+        connect(namespace=settings.namespace, field_manager=MANAGER) as client,
+    ):
+        try:
+            await _run_with(settings, client, account, health, metrics, seed_key=seed_key)
+        except asyncio.CancelledError:
+            log.info("stopped")
+
+
+async def _run_with(
+    settings: Settings, client: Client, account: Account, health: Health, metrics: Metrics, *, seed_key: bytes
+) -> None:
+    me = await _read_validator(settings, client)
+    if me.spec is None:
+        message = f"Validator {settings.name} does not conform to this version's schema"
+        raise ApiError(code=0, reason="Invalid", message=message)
+    lease = Lease(
+        client, name=lease_name(me.spec.netuid, account.hotkey), identity=settings.identity, owner=me.reference
+    )
+
+    def waiting(holder: str) -> None:
+        log.info("standing by: %s acts for this hotkey", holder)
+        # A standby is as ready as it can be; a rolling update would never finish otherwise.
+        health.ready = True
+        health.beat()
+
+    await lease.acquire(waiting=waiting)
+    metrics.lease_held.set(1)
+    wake = asyncio.Event()
+    validators = Informer[ValidatorObject](
+        client, VALIDATORS, parse=parse_validator, changed=wake.set, fields=f"metadata.name={settings.name}"
+    )
+    rounds = Informer[Round](
+        client, ROUNDS, parse=parse_round, changed=wake.set, labels=f"{VALIDATOR_LABEL}={settings.name}"
+    )
+    follower = Follower(me.spec.chain.endpoints, changed=wake.set, stall_seconds=settings.stall_seconds)
+    store = StateStore(client, me)
+    events = ObjectEvents(EventRecorder(client, instance=settings.identity), me.reference)
+    setter = WeightSetter(account, store, events, metrics, changed=wake.set)
+    services = Services(client, rounds, store, events, metrics)
+    secrets = SeedSecrets(seed_key, validator_uid=me.uid, netuid=me.spec.netuid, directory=settings.seeds_dir)
+    loop = Loop(
+        account=account,
+        spec=me.spec,
+        validators=validators,
+        name=settings.name,
+        services=services,
+        follower=follower,
+        setter=setter,
+        competitions=CompetitionController(services, uid=me.uid, secrets=secrets),
+        health=health,
+        wake=wake,
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(lease.release)
+        stack.push_async_callback(setter.stop)
+        async with asyncio.TaskGroup() as group:
+            for each in (lease.keep(), validators.run(), rounds.run(), follower.run(), loop.run()):
+                group.create_task(each)
+
+
+async def _read_validator(settings: Settings, client: Client) -> ValidatorObject:
+    obj = await client.get(VALIDATORS, settings.name)
+    if obj is None:
+        message = f"there is no Validator {settings.name} in namespace {settings.namespace}"
+        raise ApiError(code=0, reason="NotFound", message=message)
+    return parse_validator(obj)
+
+
+def lease_name(netuid: int, hotkey: str) -> str:
+    """Return the name of the Lease of a hotkey on a subnet.
+
+    Names of objects are lower case and addresses are not, so that a digest keeps apart those that differ in case only.
+    """
+    digest = hashlib.sha256(hotkey.encode()).hexdigest()[:8]
+    return f"bitagent-{netuid}-{hotkey[:20].lower()}-{digest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

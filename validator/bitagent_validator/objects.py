@@ -1,0 +1,147 @@
+"""Kubernetes objects as the validator's own data: the Validator itself and its EvalRounds."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from pydantic import ValidationError
+
+from bitagent_crds.conditions import ConditionType
+from bitagent_crds.evalround import EvalRound, EvalRoundStatus, ModelResult
+from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL
+from bitagent_crds.schema import API_VERSION, is_later
+from bitagent_crds.seeds import SeedFrom
+from bitagent_crds.validator import Validator, ValidatorSpec
+from bitagent_kube.conditions import holds
+from bitagent_kube.objects import Obj, ObjectReference, owner_uid
+
+log = logging.getLogger(__name__)
+
+_DIGITS = 15
+"""Longest number of an epoch or a block: a status holds no larger one."""
+
+
+class RoundPhase(Enum):
+    """Progress of a round."""
+
+    UNFINISHED = auto()
+    COMPLETE = auto()
+    """The scores are final and may be turned into weights."""
+    FAILED = auto()
+    """The round can never complete. One that reports Complete as well has failed: no weights from a partial round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """An EvalRound that carries this validator's label."""
+
+    name: str
+    epoch: int
+    """0 if the label is not a number."""
+    block: int
+    """The first block of its epoch; 0 if the annotation is not a number.
+
+    Rounds are ordered by it: a changed schedule makes epoch numbers jump, but not blocks.
+    """
+    phase: RoundPhase
+    """UNFINISHED if the object is not readable: such a round is neither scored, nor deleted, nor run again."""
+    competition: str = ""
+    uid: str = ""
+    owner: str = ""
+    """The uid of the Validator that created it; empty if it has no controller."""
+    results: tuple[ModelResult, ...] = ()
+    """One for each model; empty before the set of models is frozen."""
+    baseline: str | None = None
+    """Score of the best constant answer to its tasks; None if none is known."""
+    seed_from: SeedFrom | None = None
+    """Where its seed comes from; None if the seed is given, or the object is not readable."""
+    frozen: bool = False
+    """Whether its set of models is frozen."""
+    models_fixed: bool = False
+    """Whether each of its models also has a commit, or takes no part."""
+    progress: str = ""
+    """Finished and selected models, as in `3/5`."""
+    readable: bool = True
+    """Whether the object conforms to this version's EvalRound, and has no result in a state of a later one."""
+
+
+def parse_round(obj: Obj) -> Round:
+    """Parse an EvalRound; one that does not conform is logged and kept as not readable."""
+    metadata = obj["metadata"]
+    labels = metadata.get("labels") or {}
+    try:
+        content = EvalRound.model_validate({key: obj[key] for key in ("spec", "status") if key in obj})
+    except ValidationError as error:
+        log.error("EvalRound %s does not conform to this version's schema: %s", metadata["name"], error)
+        content = None
+    later = [r for r in content.status.results if is_later(r.state)] if content and content.status else []
+    if later:
+        text = "EvalRound %s: the state %s of %s is of a later version; what it is worth is not known"
+        log.error(text, metadata["name"], later[0].state, later[0].model)
+        content = None
+    status = content.status if content else None
+    return Round(
+        name=metadata["name"],
+        epoch=_number(labels.get(EPOCH_LABEL)),
+        block=_number((metadata.get("annotations") or {}).get(EPOCH_BLOCK_ANNOTATION)),
+        phase=_phase(status),
+        competition=labels.get(COMPETITION_LABEL, ""),
+        uid=metadata["uid"],
+        owner=owner_uid(obj),
+        results=tuple(status.results) if status else (),
+        baseline=status.task_set.baseline if status and status.task_set else None,
+        seed_from=content.spec.tasks.seed_from if content else None,
+        frozen=status is not None and status.started_at is not None,
+        models_fixed=status is not None and status.models_fixed,
+        progress=status.progress if status else "",
+        readable=content is not None,
+    )
+
+
+def _phase(status: EvalRoundStatus | None) -> RoundPhase:
+    conditions = status.conditions if status else []
+    if holds(conditions, ConditionType.FAILED):
+        return RoundPhase.FAILED
+    return RoundPhase.COMPLETE if holds(conditions, ConditionType.COMPLETE) else RoundPhase.UNFINISHED
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) <= _DIGITS else 0
+
+
+@dataclass(frozen=True)
+class ValidatorObject:
+    """The Validator object that this process serves."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    spec: ValidatorSpec | None
+    """None if the object does not conform to this version's Validator."""
+    status: Obj
+
+    @property
+    def reference(self) -> ObjectReference:
+        """A reference to the Validator: for its Events, and for what it owns."""
+        return ObjectReference(API_VERSION, Validator.crd.kind, self.namespace, self.name, self.uid)
+
+
+def parse_validator(obj: Obj) -> ValidatorObject:
+    """Parse the Validator; a spec that does not conform is logged and left out."""
+    metadata = obj["metadata"]
+    try:
+        spec = ValidatorSpec.model_validate(obj["spec"])
+    except ValidationError as error:
+        log.error("Validator %s does not conform to this version's schema: %s", metadata["name"], error)
+        spec = None
+    return ValidatorObject(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=int(metadata.get("generation", 0)),
+        spec=spec,
+        status=obj.get("status") or {},
+    )
