@@ -33,6 +33,8 @@ from bitagent_operator.refusals import Refusals
 
 REQUESTS_IN_FLIGHT = 16
 """Concurrent requests for one object."""
+STALE_SECONDS = 0.5
+"""Time for the watch to deliver the change that made a write stale."""
 
 _RESOURCES = {Kind.MODEL: MODELS, Kind.ROUND: ROUNDS, Kind.VALIDATOR: VALIDATORS}
 _LABELS = {Kind.MODEL: MODEL_LABEL, Kind.ROUND: ROUND_LABEL, Kind.VALIDATOR: VALIDATOR_LABEL}
