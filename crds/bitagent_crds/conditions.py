@@ -47,6 +47,11 @@ class ConditionType(StrEnum):
     RUNNING = "Running", "EvalRound", "Models are being evaluated."
     COMPLETE = "Complete", "EvalRound", "Every selected model has its final verdict; scores and ranks are final."
     FAILED = "Failed", "EvalRound", "The round can never complete; no weights may be derived from it."
+    ARCHIVED = (
+        "Archived",
+        "EvalRound",
+        "The files of the finished round are in the archive, verified; absent while the operator has no archive.",
+    )
     DEPLOYED = "Deployed", "Validator", "The pod that sets weights is running (written by the operator)."
     CHAIN_CONNECTED = "ChainConnected", "Validator", "The chain answers and its blocks advance."
     REGISTERED = "Registered", "Validator", "The hotkey has a slot on the subnet."
@@ -148,6 +153,21 @@ class Reason(StrEnum):
         Fault.INFRASTRUCTURE,
         "The hub cannot be reached, or answers with errors that usually pass.",
     )
+    HUB_RATE_LIMITED = (
+        "HubRateLimited",
+        Fault.INFRASTRUCTURE,
+        "The hub limits the number of requests (429); no fetch starts before the time in the message.",
+    )
+    HUB_TOKEN_REJECTED = (
+        "HubTokenRejected",
+        Fault.INFRASTRUCTURE,
+        "The hub does not accept the operator's own token, whatever the repository.",
+    )
+    WAITING_FOR_FETCH_SLOT = (
+        "WaitingForFetchSlot",
+        Fault.NONE,
+        "As many fetch Jobs run as the operator allows at once; the fetch starts when its turn comes.",
+    )
     FETCH_FAILED = (
         "FetchFailed",
         Fault.INFRASTRUCTURE,
@@ -157,6 +177,11 @@ class Reason(StrEnum):
         "CacheFull",
         Fault.NONE,
         "The model cache has no room beside models that are in use; the fetch continues when there is.",
+    )
+    VOLUME_FULL = (
+        "VolumeFull",
+        Fault.INFRASTRUCTURE,
+        "The volume of the model cache has less free space than the files need.",
     )
     TOO_MANY_MODELS = (
         "TooManyModels",
@@ -224,6 +249,7 @@ class Reason(StrEnum):
         "The model was not fixed before the round's seed: its commit block, its resolution or a change came later.",
     )
     MODEL_DELETED = "ModelDeleted", Fault.NONE, "The MinerModel was deleted before it could be evaluated."
+    MODEL_NOT_FOUND = "ModelNotFound", Fault.SPEC, "The round names a model for which there was no MinerModel."
     DUPLICATE_WEIGHTS = (
         "DuplicateWeights",
         Fault.MODEL,
@@ -237,9 +263,28 @@ class Reason(StrEnum):
         Fault.NONE,
         "The evaluation waits for a free slot of the round, or for admission by the queue.",
     )
-    EVALUATING = "Evaluating", Fault.NONE, "The evaluation Job runs."
+    JOB_SUSPENDED = (
+        "JobSuspended",
+        Fault.NONE,
+        "Something else than the operator, such as a queue, has suspended the Job; it runs once that resumes it.",
+    )
+    STARTING = (
+        "Starting",
+        Fault.NONE,
+        "The Job's pod is being created, or its node prepares it; no container of it runs yet.",
+    )
+    WAITING_FOR_NODE = (
+        "WaitingForNode",
+        Fault.NONE,
+        "No node accepts the pod at present, as while all GPUs are in use; the message has the scheduler's words.",
+    )
+    EVALUATING = "Evaluating", Fault.NONE, "A container of the evaluation runs."
     EVALUATED = "Evaluated", Fault.NONE, "The model was evaluated and has a score."
-    NOT_EVALUATED = "NotEvaluated", Fault.NONE, "The last complete round gave the model no score."
+    NOT_EVALUATED = (
+        "NotEvaluated",
+        Fault.NONE,
+        "The model has no score: its round failed before the evaluation ended, or no complete round gave it one.",
+    )
     NON_FINITE_WEIGHTS = "NonFiniteWeights", Fault.MODEL, "A weight is NaN or infinite."
     TEMPLATE_REFUSED = (
         "TemplateRefused",
@@ -263,6 +308,11 @@ class Reason(StrEnum):
         Fault.INFRASTRUCTURE,
         "Another process holds the memory of the GPU that the evaluation needs.",
     )
+    MODEL_FILES_MISSING = (
+        "ModelFilesMissing",
+        Fault.INFRASTRUCTURE,
+        "The model's files are not in the cache, though they were fetched; they are fetched again.",
+    )
     CRASHED = (
         "Crashed",
         Fault.INFRASTRUCTURE,
@@ -280,8 +330,32 @@ class Reason(StrEnum):
     )
     EVICTED = "Evicted", Fault.INFRASTRUCTURE, "The pod was preempted, or its node was drained or lost."
     IMAGE_PULL_FAILED = "ImagePullFailed", Fault.INFRASTRUCTURE, "The container image cannot be pulled."
-    UNSCHEDULABLE = "Unschedulable", Fault.INFRASTRUCTURE, "No node fits the pod."
-    DEADLINE_EXCEEDED = "DeadlineExceeded", Fault.INFRASTRUCTURE, "The Job reached its deadline."
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        Fault.INFRASTRUCTURE,
+        "No node has accepted the pod for longer than the operator's `unschedulableSeconds`.",
+    )
+    SCHEDULING_GATED = (
+        "SchedulingGated",
+        Fault.INFRASTRUCTURE,
+        "The pod has scheduling gates, which whatever added them must remove before a node can be chosen.",
+    )
+    POD_REFUSED = (
+        "PodRefused",
+        Fault.INFRASTRUCTURE,
+        "The Job cannot create its pod: a quota, a limit range, a missing class, a policy; the message has the words.",
+    )
+    POD_NOT_STARTED = (
+        "PodNotStarted",
+        Fault.INFRASTRUCTURE,
+        "The node cannot start the pod: a volume, ConfigMap, Secret, runtime or an added container is the cause.",
+    )
+    START_TIMED_OUT = (
+        "StartTimedOut",
+        Fault.INFRASTRUCTURE,
+        "No container ran within `workload.startTimeoutSeconds`, and nothing says why.",
+    )
+    DEADLINE_EXCEEDED = "DeadlineExceeded", Fault.INFRASTRUCTURE, "The Job, or an attempt of it, reached its deadline."
     RESULT_LOST = "ResultLost", Fault.INFRASTRUCTURE, "The Job ended, but no pod with its result is left."
     ATTEMPTS_EXHAUSTED = (
         "AttemptsExhausted",
@@ -298,6 +372,11 @@ class Reason(StrEnum):
         "ModelInvalid",
         Fault.NONE,
         "The operator cannot read a MinerModel that the round selects; the round starts when it can.",
+    )
+    WAITING_FOR_MODELS = (
+        "WaitingForModels",
+        Fault.NONE,
+        "Models that the round selects do not exist; it waits a little, since they may be applied just now.",
     )
     NO_MODELS = "NoModels", Fault.SPEC, "The selection matches no MinerModel."
     FREEZING_MODELS = (
@@ -346,7 +425,30 @@ class Reason(StrEnum):
         Fault.INFRASTRUCTURE,
         "The infrastructure failed the task set or at least one model for good, so the round cannot complete.",
     )
+    ROUND_DEADLINE_EXCEEDED = (
+        "RoundDeadlineExceeded",
+        Fault.INFRASTRUCTURE,
+        "The round had not ended at `spec.activeDeadlineSeconds`.",
+    )
     NOT_FAILED = "NotFailed", Fault.NONE, "The round has not failed."
+    ROUND_RETRIED = "RoundRetried", Fault.NONE, "The round had failed, and `spec.retry` was raised since."
+    ARCHIVING = "Archiving", Fault.NONE, "The archive Job of the finished round runs or is about to start."
+    ARCHIVED = "Archived", Fault.NONE, "The round's files are in the archive; every object was read back."
+    ARCHIVE_UNAVAILABLE = (
+        "ArchiveUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The archive cannot be reached, or answers with errors that usually pass.",
+    )
+    ARCHIVE_DENIED = (
+        "ArchiveDenied",
+        Fault.INFRASTRUCTURE,
+        "The archive has no such bucket, or refuses the credentials of the operator's configuration.",
+    )
+    ARCHIVE_CONFLICT = (
+        "ArchiveConflict",
+        Fault.INFRASTRUCTURE,
+        "The archive holds another object where a file of the round belongs; it is never overwritten.",
+    )
     # Validator
     DEPLOYMENT_AVAILABLE = "DeploymentAvailable", Fault.NONE, "The validator's pod is ready."
     DEPLOYMENT_PROGRESSING = "DeploymentProgressing", Fault.NONE, "The validator's pod is being created or is starting."

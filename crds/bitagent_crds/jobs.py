@@ -4,8 +4,9 @@ The document is the annotation `bitagent.io/job` of the pod template, mounted as
 API: the Job is the only object, so a Job and its input cannot disagree. The summary is the container's termination
 message (at most 4096 bytes); everything longer is in the artifact volume.
 
-Exit codes (`exit_code`): 0 done; 78 the fault of the model or the spec, final; all others an infrastructure fault,
-tried again.
+Exit codes (`exit_code`): 0 done; 78 the fault of the model or the spec, final; 75 a trouble that the Job's next pod
+would meet as well, so that the Job ends and the operator makes another one later; all others an infrastructure fault,
+tried again by the Job.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from bitagent_crds.tasks import Tasks
 
 EXIT_OK = 0
 EXIT_MODEL_FAULT = 78
+EXIT_LATER = 75
 EXIT_USAGE = 2
 EXIT_INFRASTRUCTURE = 1
 TERMINATION_MESSAGE_BYTES = 4096
 JOB_ANNOTATION = "bitagent.io/job"
 JOB_FILE = "/etc/bitagent/job.json"
 TERMINATION_LOG = "/dev/termination-log"
+LATER = frozenset({Reason.HUB_RATE_LIMITED, Reason.HUB_TOKEN_REJECTED, Reason.MODEL_FILES_MISSING})
+"""Reasons that end with EXIT_LATER."""
 
 
 class JobKind(StrEnum):
@@ -42,6 +46,7 @@ class JobKind(StrEnum):
     FETCH = "Fetch"
     TASK_SET = "TaskSet"
     EVALUATE = "Evaluate"
+    ARCHIVE = "Archive"
 
 
 CacheId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
@@ -84,6 +89,8 @@ class FetchJob(Model):
     """Return only the commit that the revision stands for."""
     room: CacheRoom = CacheRoom()
     """Which models may be removed."""
+    operator_token: bool = False
+    """Whether HF_TOKEN is the operator's own: if the hub does not accept it, that is not the model's fault."""
 
 
 class FetchSummary(StatusModel):
@@ -97,6 +104,8 @@ class FetchSummary(StatusModel):
     """Present if the repository could be read, also for an unsafe model whose headers are sound."""
     commit: Commit | None = None
     """The commit that the revision stands for, if only that was asked for."""
+    retry_after_seconds: Count | None = None
+    """Seconds that the hub asks to wait, at the end of the fetch; absent if it did not say."""
 
 
 class TaskSetJob(Model):
@@ -221,14 +230,52 @@ class EvaluateSummary(StatusModel):
     """Hardware of this attempt, also after a failure; absent if the attempt used none."""
 
 
-AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob, Field(discriminator="kind")]
-ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob] = TypeAdapter(AnyJob)
+class ArchiveJob(Model):
+    """Write the files of a finished round to S3-compatible storage.
+
+    The credentials come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    """
+
+    kind: Literal[JobKind.ARCHIVE] = JobKind.ARCHIVE
+    round: str
+    """Name of the round, for the index."""
+    round_uid: str
+    """Its uid."""
+    round_dir: str
+    """Absolute path of the round's directory of the artifact volume, read-only."""
+    uri: str
+    """Place of the archive: `s3://<bucket>/<prefix>`."""
+    endpoint: str | None = None
+    """Address of the server; None: that of AWS in `region`."""
+    region: str = "us-east-1"
+    path_style: bool = True
+    """Whether the bucket is in the path of a request, not in the name of the host."""
+    ca_file: str | None = None
+    """Absolute path of a PEM file with the certificates to trust beside the system's."""
+
+
+class ArchiveSummary(StatusModel):
+    """Outcome of an ArchiveJob."""
+
+    reason: AnyReason
+    """Archived, or ArchiveUnavailable, ArchiveDenied, ArchiveConflict or another failure; each is tried again."""
+    message: str = ""
+    digest: Digest | None = None
+    """SHA-256 of the archive's index.json, once it is complete."""
+    files: Count = 0
+    bytes: Count = 0
+
+
+AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob, Field(discriminator="kind")]
+ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob] = TypeAdapter(AnyJob)
 
 
 def exit_code(reason: Reason) -> int:
     """Return the exit code of a process that ends with `reason`."""
     if reason.fault.final:
         return EXIT_MODEL_FAULT
+    if reason in LATER:
+        return EXIT_LATER
     return EXIT_INFRASTRUCTURE if reason.fault is Fault.INFRASTRUCTURE else EXIT_OK
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchJob, FetchSummary
@@ -16,6 +19,18 @@ from bitagent_evaluator.support.progress import Pace
 
 _log = logging.getLogger(__name__)
 
+_DENIED = frozenset({Reason.ACCESS_DENIED, Reason.REPOSITORY_NOT_FOUND})
+"""What a hub answers to a token that it does not know, as if the repository were the cause."""
+
+
+@runtime_checkable
+class HubClient(Protocol):
+    """A source that knows whether its token is good."""
+
+    def refuses_token(self) -> bool:
+        """Whether the hub accepts the token for nothing."""
+        ...
+
 
 def _source(job: FetchJob) -> tuple[ModelSource, str]:
     """Return where to read from, and the two-part name of the model in the cache. Raises ValueError without either."""
@@ -26,6 +41,17 @@ def _source(job: FetchJob) -> tuple[ModelSource, str]:
     from bitagent_evaluator.models.hub import HubRepository
 
     return HubRepository(job.repo, job.revision), job.repo
+
+
+def _failure(error: FetchError, source: ModelSource, *, operator_token: bool) -> FetchSummary:
+    """Return the summary of a fetch that failed. A token that the hub does not accept at all is named as the cause."""
+    reason, message = error.reason, error.message
+    if reason in _DENIED and isinstance(source, HubClient) and source.refuses_token():
+        whose = "the operator" if operator_token else "the MinerModel"
+        reason = Reason.HUB_TOKEN_REJECTED if operator_token else Reason.ACCESS_DENIED
+        message = f"the hub does not accept the token of {whose}, whatever the repository: replace it ({message})"
+    seconds = math.ceil(error.retry_after) if error.retry_after is not None else None
+    return FetchSummary(reason=reason, message=message, retry_after_seconds=seconds)
 
 
 def handle(job: FetchJob) -> FetchSummary:
@@ -54,10 +80,11 @@ def handle(job: FetchJob) -> FetchSummary:
             advance=advance,
         )
     except FetchError as error:
-        return FetchSummary(reason=error.reason, message=error.message)
+        return _failure(error, source, operator_token=job.operator_token)
     except SandboxUnavailable as error:
         return FetchSummary(reason=Reason.CRASHED, message=str(error))
     except OSError as error:
         message = f"writing to the model cache failed: {error}"
-        return FetchSummary(reason=Reason.FETCH_FAILED, message=message)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return FetchSummary(reason=Reason.VOLUME_FULL if full else Reason.FETCH_FAILED, message=message)
     return FetchSummary(reason=fetched.reason, message=fetched.message, facts=fetched.facts)

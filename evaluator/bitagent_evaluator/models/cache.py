@@ -24,9 +24,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_crds.names import cache_id
+from bitagent_evaluator.support.faults import FetchError
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,9 @@ _RESERVED = ".reserved"
 """File of a partial folder: the bytes that the model will have."""
 FRESH_SECONDS = 3600.0
 """A model used more recently than this is not removed before it was evaluated: a round may be about to mount it."""
+
+SPARE_BYTES = 16 << 20
+"""Bytes of the volume that a fetch leaves free, for records and locks."""
 
 _FOLDER_MODE = 0o755
 _PARTIAL_SUFFIX = ".partial"
@@ -58,6 +63,9 @@ class _Entry:
     id: str
     """`names.cache_id` of the model, also of one that is not complete."""
     size: int
+    """Bytes that it has, or that a running fetch has reserved."""
+    stored: int
+    """Bytes on the volume."""
     used: float
 
 
@@ -134,14 +142,26 @@ class ModelCache:
         Models in use are never removed; those that were evaluated go first, then those used longest ago, but none that
         was used within FRESH_SECONDS. A hotkey whose share is full gives up its own models, also fresh ones.
         Returns what there is no room in; empty if there is room. Nothing is removed in vain. The model `keep` stays.
+
+        A volume that is smaller than `limit` is the limit. Raises FetchError if it could not hold the model even
+        without the others, or if `limit` is 0 and it has less free space than is needed.
         """
         for trash in self._root.glob("*/*/.*.removed-*"):
             shutil.rmtree(trash, ignore_errors=True)
-        if limit == 0:
-            return ""
         with self._locked("evict", "another fetch is making room; waiting for it"):
-            kept, now = {self._root / keep, self.partial(keep)}, time.time()
-            entries = [entry for entry in self._entries() if entry.path not in kept]
+            partial, now = self.partial(keep), time.time()
+            entries = [entry for entry in self._entries() if entry.path not in (self._root / keep, partial)]
+            held = sum(entry.stored for entry in entries)
+            volume = max(0, _free(self._root) - SPARE_BYTES) + _size(partial) + held
+            staying = 0 if limit else sum(e.size if now - e.used < FRESH_SECONDS else e.stored for e in entries)
+            if needed > volume - staying:
+                free = f"{volume - held} of {needed} bytes that it needs are free on the volume of the model cache"
+                advice = "enlarge the volume, or let the cache remove models (cache.maxBytes)"
+                raise FetchError(Reason.VOLUME_FULL, f"{free}; {advice}")
+            if limit == 0:
+                (partial / _RESERVED).write_text(str(needed))
+                return ""
+            limit = min(limit, volume)
             done, own = set(room.done), set(room.same_hotkey)
             free = [entry for entry in entries if entry.id not in room.in_use]
             free.sort(key=lambda entry: (entry.id not in done, entry.used))
@@ -158,7 +178,7 @@ class ModelCache:
             for entry in (*leaving, *more):
                 _log.info("removing %s (%d bytes, last used %.0f s ago)", entry.path, entry.size, now - entry.used)
                 self._remove(entry.path)
-            (self.partial(keep) / _RESERVED).write_text(str(needed))
+            (partial / _RESERVED).write_text(str(needed))
             return ""
 
     def _entries(self) -> Iterator[_Entry]:
@@ -166,13 +186,15 @@ class ModelCache:
             with suppress(OSError):
                 if not record.parent.name.startswith("."):
                     name = cache_id(str(record.parent.relative_to(self._root)))
-                    yield _Entry(record.parent, name, _size(record.parent), record.stat().st_mtime)
+                    size = _size(record.parent)
+                    yield _Entry(record.parent, name, size, size, record.stat().st_mtime)
         for partial in self._root.glob(f"*/*/.*{_PARTIAL_SUFFIX}"):
             with suppress(OSError):
                 newest = max((entry.stat().st_mtime for entry in partial.iterdir()), default=partial.stat().st_mtime)
                 final = partial.with_name(partial.name.removeprefix(".").removesuffix(_PARTIAL_SUFFIX))
-                size = max(_size(partial), _reserved(partial))
-                yield _Entry(partial, cache_id(str(final.relative_to(self._root))), size, newest)
+                stored = _size(partial)
+                size = max(stored, _reserved(partial))
+                yield _Entry(partial, cache_id(str(final.relative_to(self._root))), size, stored, newest)
 
     def _remove(self, folder: Path) -> None:
         trash = folder.parent / f".{folder.name}.removed-{os.getpid()}"
@@ -207,6 +229,12 @@ def _reserved(folder: Path) -> int:
 
 def _size(folder: Path) -> int:
     return sum(entry.stat().st_size for entry in folder.rglob("*") if not entry.is_dir())
+
+
+def _free(folder: Path) -> int:
+    """Return the bytes that are free on the volume of a folder."""
+    volume = os.statvfs(folder)
+    return volume.f_bavail * volume.f_frsize
 
 
 def _sync(folder: Path) -> None:

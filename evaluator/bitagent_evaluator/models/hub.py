@@ -7,6 +7,7 @@ Nothing is cached here, and no code of a repository runs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ _MISSING_STATUSES = frozenset({404, 410, 416, 451})
 """Statuses of a listed file that is not there, or is shorter than listed."""
 _MISSING_PARENT_CODES = frozenset({"RepoNotFound", "RevisionNotFound"})
 """Error codes of a hub by which the file is missing because its repository or revision is."""
+
+_WINDOW = re.compile(r"\bt=(\d{1,6})\b")
+"""Seconds until a window of requests ends, as in the header `RateLimit: "api";r=0;t=55`."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,22 @@ class _HubErrors(HttpErrors):
         if status in (401, 403):  # An address that a hub has signed may have expired.
             message = f"the hub refuses access to {self.repo} ({status}): check the token"
             return TransientError(message, reason=Reason.ACCESS_DENIED, advice="")
+        if status == 429:
+            message = f"the hub limits the number of requests ({status})"
+            asked = _retry_after(error.response.headers)
+            return TransientError(message, reason=Reason.HUB_RATE_LIMITED, advice="", retry_after=asked)
         if status in TRANSIENT_STATUSES or status == 0:
             retry_after = error.response.headers.get("Retry-After") if status else None
             return self.transient(f"the hub answers {status}", retry_after=retry_after)
         return self.refuse(f"{self.repo}: the hub answers {status}: {first_line(str(error))}")
+
+
+def _retry_after(headers: Any) -> str | None:
+    """Return what the hub asks to wait: Retry-After, or the end of its window by the header RateLimit."""
+    if (header := headers.get("Retry-After")) is not None:
+        return str(header)
+    window = _WINDOW.search(headers.get("RateLimit", ""))
+    return window[1] if window is not None else None
 
 
 class HubRepository:
@@ -167,6 +183,18 @@ class HubRepository:
     def stream(self, snapshot: Snapshot, name: str, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes of a file from `start` up to, not including, `end`. Raises FetchError."""
         return self.file(snapshot, name).stream(start, end)
+
+    def refuses_token(self) -> bool:
+        """Whether the hub accepts the token for nothing; False without a token, and if the hub does not say."""
+        if not self._token:
+            return False
+        try:
+            self._api.whoami()
+        except HfHubHTTPError as error:
+            return error.response is not None and error.response.status_code == 401
+        except (HTTPError, OSError, ValueError):
+            return False
+        return False
 
     @property
     def _label(self) -> str:

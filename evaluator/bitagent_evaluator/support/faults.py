@@ -54,3 +54,8 @@ class InfrastructureFault(ReasonedError):
 
 class FetchError(ReasonedError):
     """A download failed for good; `reason.fault` says whose fault it is."""
+
+    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+        """`retry_after`: seconds that the server asks to wait before the next request, if it does."""
+        super().__init__(reason, message)
+        self.retry_after = retry_after

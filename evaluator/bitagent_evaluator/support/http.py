@@ -113,7 +113,9 @@ class Backoff:
         delay = self.next_delay(error.retry_after)
         if delay is None:
             advice = f"; {error.advice}" if error.advice else ""
-            raise FetchError(error.reason, f"{what}: {error} ({self._attempts} attempts){advice}") from error
+            asked = parse_retry_after(error.retry_after, now=datetime.now(tz=UTC))
+            message = f"{what}: {error} ({self._attempts} attempts){advice}"
+            raise FetchError(error.reason, message, retry_after=asked) from error
         _log.warning("%s: %s; trying again in %.1f s", what, error, delay)
         time.sleep(delay)
 

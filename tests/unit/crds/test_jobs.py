@@ -15,8 +15,10 @@ from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.jobs import (
     ANY_JOB,
     EXIT_INFRASTRUCTURE,
+    EXIT_LATER,
     EXIT_MODEL_FAULT,
     EXIT_OK,
+    LATER,
     TERMINATION_MESSAGE_BYTES,
     EvaluateJob,
     EvaluateSummary,
@@ -116,7 +118,11 @@ def test_a_document_that_is_not_valid(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_the_exit_code_follows_from_the_fault(reason: Reason) -> None:
-    assert exit_code(reason) == CODES[reason.fault]
+    assert exit_code(reason) == (EXIT_LATER if reason in LATER else CODES[reason.fault])
+
+
+def test_what_is_tried_again_later_is_never_the_models_fault() -> None:
+    assert {reason.fault for reason in LATER} == {Fault.INFRASTRUCTURE}
 
 
 @given(st.text(st.characters(codec=None), max_size=60))

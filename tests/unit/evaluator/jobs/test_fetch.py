@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, FetchJob, FetchSummary, exit_code
+from bitagent_crds.jobs import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_LATER,
+    EXIT_MODEL_FAULT,
+    EXIT_OK,
+    FetchJob,
+    FetchSummary,
+    exit_code,
+)
 from bitagent_evaluator.jobs.fetch import handle
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
+from bitagent_evaluator.support.http import ATTEMPTS
 
 
 def job(tmp_path: Path, **changes: Any) -> FetchJob:
@@ -76,3 +86,70 @@ def test_a_model_that_can_never_fit_is_too_large(tmp_path: Path, checkpoint: Any
 def test_without_a_source_there_is_nothing_to_fetch(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="repo or directory"):
         handle(job(tmp_path))
+
+
+def test_whose_volume_is_full_is_infrastructure(
+    tmp_path: Path, checkpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bitagent_evaluator.jobs.fetch.fetch", fill)
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path)))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_INFRASTRUCTURE, Reason.VOLUME_FULL)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        pytest.param({"Retry-After": "7"}, 7, id="Retry-After"),
+        pytest.param({"RateLimit": '"api";r=0;t=55'}, 55, id="RateLimit"),
+        pytest.param({}, None, id="neither"),
+    ],
+)
+def test_a_hub_that_limits_requests_says_how_long(
+    tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: int | None
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", website.url)
+    website.statuses, website.retry_after = [429] * 99, headers
+    summary = handle(job(tmp_path, repo="acme/tiny"))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_LATER, Reason.HUB_RATE_LIMITED)
+    assert summary.retry_after_seconds == seconds
+
+
+WHOAMI = "/api/whoami-v2"
+
+
+@pytest.mark.parametrize(
+    ("operator_token", "known", "reason"),
+    [
+        pytest.param(True, False, Reason.HUB_TOKEN_REJECTED, id="the operator's, unknown"),
+        pytest.param(False, False, Reason.ACCESS_DENIED, id="the model's, unknown"),
+        pytest.param(True, True, Reason.ACCESS_DENIED, id="the operator's, good"),
+    ],
+)
+def test_a_broken_token_is_told_apart_from_a_closed_repository(
+    tmp_path: Path,
+    website: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    operator_token: bool,
+    known: bool,
+    reason: Reason,
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", website.url)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    website.statuses = [401] * (ATTEMPTS if known else ATTEMPTS + 1)
+    website.files[WHOAMI] = b'{"name": "validator", "auth": {}}'
+    summary = handle(job(tmp_path, repo="acme/tiny", operator_token=operator_token))
+    assert summary.reason is reason
+    assert [path for path, _ in website.asked if path == WHOAMI]
+
+
+def test_without_a_token_there_is_none_to_blame(
+    tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", website.url)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    website.statuses = [401] * 9
+    assert handle(job(tmp_path, repo="acme/tiny")).reason is Reason.ACCESS_DENIED
+    assert not [path for path, _ in website.asked if path == WHOAMI]

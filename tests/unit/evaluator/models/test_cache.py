@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_crds.names import cache_id
-from bitagent_evaluator.models.cache import FRESH_SECONDS, RECORD, CacheRecord, ModelCache
+from bitagent_evaluator.models import cache as cache_module
+from bitagent_evaluator.models.cache import FRESH_SECONDS, RECORD, SPARE_BYTES, CacheRecord, ModelCache
+from bitagent_evaluator.support.faults import FetchError
 
 HOUR = FRESH_SECONDS
 FACTS = ModelFacts(
@@ -87,7 +90,7 @@ def test_abandoned_fetch_goes(cache: ModelCache, tmp_path: Path) -> None:
 
 def test_no_limit_removes_nothing(cache: ModelCache, tmp_path: Path) -> None:
     old = add(cache, tmp_path, "a", HOUR * 100)
-    assert fits(cache, 1 << 60, 0)
+    assert fits(cache, 1 << 20, 0)
     assert old.exists()
 
 
@@ -150,3 +153,68 @@ def test_a_published_model_counts_as_it_is(cache: ModelCache, tmp_path: Path) ->
     (cache.partial(relative) / "model.safetensors").write_bytes(b"x" * 10)
     cache.publish(relative, CacheRecord(facts=FACTS, files={"model.safetensors": 10}))
     assert fits(cache, 15_000, 20_000)
+
+
+def volume(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr(cache_module, "_free", lambda _: free + SPARE_BYTES)
+
+
+def test_a_volume_smaller_than_the_limit_is_the_limit(
+    cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = add(cache, tmp_path, "a", HOUR * 100)
+    volume(monkeypatch, 500)
+    assert fits(cache, 1200, 1 << 40)
+    assert not old.exists()
+
+
+def test_models_in_use_fill_a_small_volume(cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = add(cache, tmp_path, "a", HOUR * 100)
+    volume(monkeypatch, 500)
+    assert not fits(cache, 1200, 1 << 40, in_use=ids(tmp_path, old))
+    assert old.exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "needed", "fits_in"),
+    [
+        pytest.param(1 << 40, 3000, False, id="more than the whole volume"),
+        pytest.param(0, 600, False, id="more than is free, and nothing may be removed"),
+        pytest.param(0, 500, True, id="what is free"),
+    ],
+)
+def test_a_full_volume_is_named_before_the_first_byte(
+    cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, needed: int, *, fits_in: bool
+) -> None:
+    old = add(cache, tmp_path, "a", HOUR * 100)
+    volume(monkeypatch, 500)
+    if fits_in:
+        assert fits(cache, needed, limit)
+        return
+    with pytest.raises(FetchError, match=str(needed)) as error:
+        fits(cache, needed, limit)
+    assert error.value.reason is Reason.VOLUME_FULL
+    assert old.exists()
+
+
+def test_without_a_limit_fetches_do_not_fill_the_volume_together(
+    cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume(monkeypatch, 1000)
+    one, two = "acme/one/" + "d" * 40, "acme/two/" + "d" * 40
+    assert fits(cache, 600, 0, keep=one)
+    with pytest.raises(FetchError):
+        fits(cache, 600, 0, keep=two)
+    left = cache.partial(one)
+    for entry in (left, *left.iterdir()):
+        os.utime(entry, (time.time() - HOUR, time.time() - HOUR))
+    assert fits(cache, 600, 0, keep=two), "a fetch that was given up reserves nothing"
+
+
+def test_what_an_earlier_attempt_has_left_needs_no_room(
+    cache: ModelCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = "acme/one/" + "d" * 40
+    (cache.partial(relative) / "model.safetensors.part").write_bytes(b"x" * 900)
+    volume(monkeypatch, 200)
+    assert fits(cache, 1000, 0, keep=relative)
