@@ -10,11 +10,15 @@ from bitagent_crds.printable import BREAKS, escape_all, escape_unprintable
 
 
 class JsonFormatter(logging.Formatter):
-    """Format a record as one JSON line: time (UTC, milliseconds), level, logger, message, and traceback if any."""
+    """Format a record as one JSON line: time (UTC, milliseconds), level, logger, message, and traceback if any.
+
+    The record's `fields`, a mapping of texts, become members beside these.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line = {
+        line = dict(getattr(record, "fields", {}))
+        line |= {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,

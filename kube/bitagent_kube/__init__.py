@@ -4,6 +4,7 @@
     resources    where the objects of each kind are served
     objects      metadata, references, times and Event messages as plain data
     credentials  service account or kubeconfig
+    clock        the API server's clock
     retry        which requests are repeated, and after how long
     watch        events of a watch
     client       verbs, server-side apply, status writes, watch

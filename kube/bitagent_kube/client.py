@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -19,8 +20,9 @@ import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
+from bitagent_kube.clock import ServerClock
 from bitagent_kube.credentials import load_configuration
-from bitagent_kube.errors import ApiError, error_of_answer, no_answer
+from bitagent_kube.errors import ApiError, error_of_answer, no_answer, not_sent
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import ApiResource, resource_of
 from bitagent_kube.retry import (
@@ -46,6 +48,8 @@ WATCH_SECONDS = 300
 
 Observe = Callable[[str, int], None]
 """Called with the method and the status code of every answer; code 0: no answer."""
+MayWrite = Callable[[], bool]
+"""Asked before each attempt of a request that changes something."""
 
 _NO_ANSWER = (aiohttp.ClientError, OSError)
 """OSError includes the errors of time-outs and of TLS."""
@@ -72,12 +76,16 @@ class Client:
         namespace: str,
         field_manager: str,
         observe: Observe = lambda _method, _code: None,
+        may_write: MayWrite = lambda: True,
     ) -> None:
         self.namespace = namespace
         self.field_manager = field_manager
+        self.clock = ServerClock()
+        """The API server's clock, as its answers show it."""
         self._configuration = configuration
         self._client = ApiClient(configuration)
         self._observe = observe
+        self._may_write = may_write
         self._write = {"fieldManager": field_manager, "fieldValidation": "Strict"}
 
     async def close(self) -> None:
@@ -101,6 +109,16 @@ class Client:
             if not token:
                 return Listing(items, page["metadata"].get("resourceVersion", ""))
             query["continue"] = token
+
+    async def served(self, resource: ApiResource) -> bool:
+        """Whether the API server says that it serves the kind: its definition may be missing, or just have come."""
+        try:
+            found = await self._call("GET", resource.path_of_version)
+        except ApiError as error:
+            if error.not_found:
+                return False
+            raise
+        return any(each.get("name") == resource.plural for each in found.get("resources") or ())
 
     async def get(self, resource: ApiResource, name: str) -> Obj | None:
         """Return one object, or None if there is none of that name."""
@@ -226,6 +244,9 @@ class Client:
         backoff, last_start = request_backoff(), clock() + LAST_START_SECONDS
         for attempt in itertools.count(1):
             delay = backoff.next()
+            if method != "GET" and not self._may_write():
+                raise not_sent(request)
+            sent = datetime.now(UTC)
             try:
                 response = await self._send(method, url, body, content, REQUEST_SECONDS)
                 answer = await response.read()
@@ -234,6 +255,7 @@ class Client:
                 error, repeat = no_answer(request, cause), is_repeatable(body)
             else:
                 self._observe(method, response.status)
+                self.clock.observe(response.headers.get("Date"), sent=sent, received=datetime.now(UTC))
                 if response.status < 300:
                     return _parse_object(answer, request)
                 error = error_of_answer(response.status, answer, request=request)
@@ -261,11 +283,17 @@ class Client:
 
 @asynccontextmanager
 async def connect(
-    *, namespace: str, field_manager: str, observe: Observe = lambda _method, _code: None
+    *,
+    namespace: str,
+    field_manager: str,
+    observe: Observe = lambda _method, _code: None,
+    may_write: MayWrite = lambda: True,
 ) -> AsyncIterator[Client]:
     """Open a client with the service account or the kubeconfig. Raises ApiError if there is neither."""
     configuration = await load_configuration()
-    client = Client(configuration, namespace=namespace, field_manager=field_manager, observe=observe)
+    client = Client(
+        configuration, namespace=namespace, field_manager=field_manager, observe=observe, may_write=may_write
+    )
     try:
         yield client
     finally:

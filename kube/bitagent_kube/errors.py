@@ -27,6 +27,11 @@ class ApiError(Exception):
         return self.code == HTTPStatus.CONFLICT
 
 
+def not_sent(request: str) -> ApiError:
+    """Return the error of a request that this process may not make at present."""
+    return ApiError(code=0, reason="NotSent", message=f"{request}: not sent, because another process may act now")
+
+
 def no_answer(request: str, error: BaseException) -> ApiError:
     """Return the error of a request without a complete answer."""
     return ApiError(code=0, reason="NoAnswer", message=f"{request}: {error!r}")

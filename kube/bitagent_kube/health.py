@@ -25,6 +25,8 @@ class Health:
     unready: str
     """What /readyz says before the process is ready."""
     ready: bool = False
+    problems: dict[str, str] = field(default_factory=dict)
+    """What makes a process unready that was ready, by what it concerns."""
     clock: Callable[[], float] = time.monotonic
     _last_beat: float | None = field(default=None, init=False)
 
@@ -48,7 +50,8 @@ async def serve(
         return _answer(health.alive, health.stalled)
 
     async def readyz(_request: web.Request) -> web.Response:
-        return _answer(health.ready, health.unready)
+        problem = "; ".join(health.problems.values()) or health.unready
+        return _answer(health.ready and not health.problems, problem)
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

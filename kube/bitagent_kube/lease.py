@@ -1,8 +1,8 @@
 """One active process at a time: a Lease, as client-go's leader election uses it.
 
 The holder renews. Another process may take the Lease when it has seen the same record for the Lease's whole duration
-by its own clock, so that clocks need not agree. A holder that could not renew for `RENEW_DEADLINE` seconds raises
-`LeaseLost`, well before another may act.
+by its own clock, so that clocks need not agree. A holder that could not renew for `Timing.renew_deadline` seconds
+raises `LeaseLost`, well before another may act.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,22 +19,33 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj, ObjectReference, micro_time
 from bitagent_kube.resources import LEASES
 
-DURATION = 30.0
-"""Seconds after which a Lease that is not renewed may be taken."""
-RENEW_DEADLINE = 20.0
-ATTEMPT_SECONDS = 7.0
-"""Time limit of one attempt to take or renew the Lease: a request that hangs, as on a connection to an API server that
-was shut down, must leave time for another."""
-RETRY = 5.0
-"""Seconds between two attempts to renew or to take it."""
-RETRY_FAILED = 1.0
-"""Seconds between a failed attempt to renew it and the next."""
 RELEASE_SECONDS = 5.0
 """The end of the process is not delayed by more than this."""
+_EARLY = 0.01
+"""Timers may fire a little early."""
 UNKNOWN = "unknown"
 """In place of a holder that could not be read."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a Lease lasts, and how often it is renewed; all in seconds."""
+
+    duration: float = 30.0
+    """After which a Lease that is not renewed may be taken; a whole number."""
+    renew_deadline: float = 20.0
+    """After which a holder that could not renew it gives up."""
+    attempt: float = 7.0
+    """Time limit of one attempt to take or renew the Lease: a request that hangs, as on a connection to an API server
+    that was shut down, must leave time for another."""
+    retry: float = 5.0
+    """Between two renewals."""
+    retry_failed: float = 1.0
+    """Between a renewal that failed and the next."""
+    look: float = 5.0
+    """Between two looks of a process that waits for the Lease; it also looks at the moment at which the Lease ends."""
 
 
 class LeaseLost(Exception):
@@ -43,18 +55,33 @@ class LeaseLost(Exception):
 class Lease:
     """A Lease and this process as its possible holder.
 
-    A Lease that does not exist is created, and deleted with its `owner`.
+    A Lease that does not exist is created. It is deleted with the `owner` of its last holder, if that has one.
     """
 
-    def __init__(self, client: Client, *, name: str, identity: str, owner: ObjectReference) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        name: str,
+        identity: str,
+        owner: ObjectReference | None,
+        timing: Timing = Timing(),
+    ) -> None:
         self.name = name
         self._client = client
         self._identity = identity
         self._owner = owner
+        self._timing = timing
+        self._mine = False
         self._seen: tuple[str, float] = ("", 0.0)
-        """The resourceVersion seen last, and when it was first seen."""
+        """The resourceVersion of another's record that was seen last, and when that record ends."""
         self._renewed = 0.0
         """When the last successful attempt to take or renew the Lease began."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may act: it has renewed the Lease within the deadline, whoever ran late since."""
+        return self._mine and asyncio.get_running_loop().time() < self._renewed + self._timing.renew_deadline
 
     async def acquire(self, *, waiting: Callable[[str], None]) -> None:
         """Return when the Lease is held. `waiting` is called after each failed attempt, with the present holder."""
@@ -62,42 +89,47 @@ class Lease:
         while True:
             began = loop.time()
             try:
-                async with asyncio.timeout(ATTEMPT_SECONDS):
+                async with asyncio.timeout(self._timing.attempt):
                     holder = await self._attempt()
                 if holder == self._identity:
-                    self._renewed = began
+                    self._renewed, self._mine = began, True
                     log.info("lease %s is held", self.name)
                     return
             except (ApiError, TimeoutError) as error:
                 log.warning("lease %s: %r", self.name, error)
                 holder = UNKNOWN
             waiting(holder)
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(self._until_next_look())
 
     async def keep(self) -> None:
         """Renew the acquired Lease until cancelled.
 
         Raises LeaseLost if another process took the Lease, or it could not be renewed in time.
         """
-        loop, pause = asyncio.get_running_loop(), RETRY
+        loop, pause = asyncio.get_running_loop(), self._timing.retry
         while True:
             await asyncio.sleep(pause)
-            began, deadline = loop.time(), self._renewed + RENEW_DEADLINE
+            began, deadline = loop.time(), self._renewed + self._timing.renew_deadline
             if began >= deadline:
-                raise LeaseLost(f"lease {self.name} was not renewed for {RENEW_DEADLINE:g} s")
+                raise self._lost(f"was not renewed for {self._timing.renew_deadline:g} s")
             try:
-                async with asyncio.timeout_at(min(deadline, began + ATTEMPT_SECONDS)):
+                async with asyncio.timeout_at(min(deadline, began + self._timing.attempt)):
                     holder = await self._attempt()
             except (ApiError, TimeoutError) as error:
                 log.warning("lease %s was not renewed: %r", self.name, error)
-                pause = min(RETRY_FAILED, max(0.0, deadline - loop.time()))
+                pause = min(self._timing.retry_failed, max(0.0, deadline - loop.time()))
             else:
                 if holder != self._identity:
-                    raise LeaseLost(f"lease {self.name} is held by {holder}")
-                self._renewed, pause = began, RETRY
+                    raise self._lost(f"is held by {holder}")
+                self._renewed, pause = began, self._timing.retry
+
+    def _lost(self, why: str) -> LeaseLost:
+        self._mine = False
+        return LeaseLost(f"lease {self.name} {why}")
 
     async def release(self) -> None:
         """Let the next process take the Lease at once. Best effort: a Lease that is not released expires."""
+        self._mine = False
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 current = await self._client.get(LEASES, self.name)
@@ -118,7 +150,10 @@ class Lease:
             holder = str(current["spec"].get("holderIdentity") or "")
             if holder not in ("", self._identity) and not self._expired(current):
                 return holder
-            await self._client.replace(current | {"spec": self._spec(now, previous=current["spec"])})
+            metadata = current["metadata"] | self._owners()
+            await self._client.replace(
+                current | {"metadata": metadata, "spec": self._spec(now, previous=current["spec"])}
+            )
         except ApiError as error:
             if not error.conflict:
                 raise
@@ -128,14 +163,19 @@ class Lease:
         return self._identity
 
     def _expired(self, current: Obj) -> bool:
-        now = asyncio.get_running_loop().time()
         version = current["metadata"]["resourceVersion"]
         if self._seen[0] != version:
-            self._seen = (version, now)
-        return now - self._seen[1] > float(current["spec"].get("leaseDurationSeconds") or DURATION)
+            duration = float(current["spec"].get("leaseDurationSeconds") or self._timing.duration)
+            self._seen = (version, asyncio.get_running_loop().time() + duration)
+        return asyncio.get_running_loop().time() > self._seen[1]
+
+    def _until_next_look(self) -> float:
+        """Return the seconds until the Lease that was seen last ends, at most the time between two looks."""
+        ends_in = self._seen[1] + _EARLY - asyncio.get_running_loop().time()
+        return min(self._timing.look, ends_in) if ends_in > 0 else self._timing.look
 
     def _manifest(self, now: str) -> Obj:
-        metadata = {"name": self.name, "namespace": self._client.namespace, "ownerReferences": [self._owner.as_owner()]}
+        metadata = {"name": self.name, "namespace": self._client.namespace, **self._owners()}
         return {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
@@ -143,11 +183,14 @@ class Lease:
             "spec": self._spec(now, previous={}),
         }
 
+    def _owners(self) -> Obj:
+        return {"ownerReferences": [self._owner.as_owner()]} if self._owner is not None else {}
+
     def _spec(self, now: str, *, previous: Mapping[str, Any]) -> Obj:
         mine = previous.get("holderIdentity") == self._identity
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": int(DURATION),
+            "leaseDurationSeconds": int(self._timing.duration),
             "acquireTime": previous.get("acquireTime", now) if mine else now,
             "renewTime": now,
             "leaseTransitions": int(previous.get("leaseTransitions") or 0) + (not mine),

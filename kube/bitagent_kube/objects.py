@@ -35,6 +35,8 @@ class ObjectMeta:
     labels: Mapping[str, str]
     owner_uid: str
     """uid of the controlling owner, or empty."""
+    deletion: datetime | None = None
+    """When it was to be gone, if it is being deleted: the time of the request and, for a pod, its grace period."""
 
     @classmethod
     def parse(cls, obj: Obj) -> ObjectMeta:
@@ -49,6 +51,7 @@ class ObjectMeta:
             deleting="deletionTimestamp" in m,
             labels=m.get("labels") or {},
             owner_uid=owner_uid(obj),
+            deletion=parse_time(m.get("deletionTimestamp")),
         )
 
 

@@ -28,9 +28,14 @@ class ApiResource:
         """The version within the group."""
         return self.api_version.rpartition("/")[2]
 
+    @property
+    def path_of_version(self) -> str:
+        """The URL path of the version of the group, which lists the kinds in it."""
+        return f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
+
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
         """Return the URL path of the collection, of an object, or of its subresource."""
-        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
+        root = self.path_of_version
         return "/".join(p for p in (f"{root}/namespaces/{namespace}/{self.plural}", name, subresource) if p)
 
 

@@ -58,6 +58,54 @@ async def test_passing_faults_are_tried_again(server: Server, verb: str, name: s
     assert len(server.slept) == len(server.observed) - 1 >= 1, "aiohttp itself sends a GET or DELETE again at once"
 
 
+VERBS = ["create", "apply", "merge", "delete", "replace under a lock", "apply under a lock"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_process_that_may_not_write_sends_nothing(server: Server, verb: str) -> None:
+    client = Client(server.configuration, namespace="ns", field_manager="m", may_write=lambda: False)
+    server.answers = [server.say(200, JOB)]
+    await client.get(JOBS, "j")
+    with pytest.raises(ApiError) as caught:
+        await send(client, verb)
+    await client.close()
+    assert (server.methods, caught.value.reason) == (["GET"], "NotSent")
+
+
+async def test_a_write_is_not_repeated_by_a_process_that_may_not_write_any_more(server: Server) -> None:
+    client = Client(server.configuration, namespace="ns", field_manager="m", may_write=lambda: not server.requests)
+    server.answers = [server.refuse(429, "TooManyRequests"), server.say(200, JOB)]
+    with pytest.raises(ApiError, match="not sent"):
+        await client.create(JOB)
+    await client.close()
+    assert server.methods == ["POST"]
+
+
+async def test_the_servers_clock_is_known_from_its_answers(server: Server) -> None:
+    server.answers = [server.say(200, JOB, Date="Thu, 01 Jan 2099 00:00:00 GMT")]
+    await server.client.get(JOBS, "j")
+    assert server.client.clock.now().year == 2099
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        pytest.param({"resources": [{"name": "jobs"}, {"name": "jobs/status"}]}, True, id="it is listed"),
+        pytest.param({"resources": [{"name": "cronjobs"}]}, False, id="others are"),
+        pytest.param({}, False, id="none is"),
+    ],
+)
+async def test_whether_a_kind_is_served(server: Server, answer: dict[str, Any], served: bool) -> None:
+    server.answers = [server.say(200, answer)]
+    assert await server.client.served(JOBS) is served
+    assert server.requests[0][1] == "/apis/batch/v1"
+    server.answers = [server.refuse(404, "NotFound")]
+    assert not await server.client.served(JOBS)
+    server.answers = [server.refuse(403, "Forbidden")]
+    with pytest.raises(ApiError):
+        await server.client.served(JOBS)
+
+
 @pytest.mark.parametrize("verb", ["apply under a lock", "replace under a lock"])
 @pytest.mark.parametrize(("name", "attempts"), [(name, 2 if number < 2 else 1) for number, name in enumerate(FAULTS)])
 async def test_a_write_under_a_lock_never_conflicts_with_itself(

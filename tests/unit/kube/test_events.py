@@ -75,6 +75,77 @@ async def test_a_server_that_hangs_does_not_hold_up_the_work(
     assert "not all events on r could be posted" in caplog.text
 
 
+class Poster:
+    """An API server that takes Events when `open` is set."""
+
+    field_manager = "some-controller"
+
+    def __init__(self) -> None:
+        self.open, self.all, self.posted = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def create(self, event: dict[str, str]) -> None:
+        await self.open.wait()
+        self.posted.append(event["note"])
+        if len(self.posted) == 20:
+            self.all.set()
+
+
+def notes(count: int, *, first: int = 0) -> list[EventMessage]:
+    return [EventMessage("RoundStarted", str(n)) for n in range(first, first + count)]
+
+
+async def test_what_is_submitted_is_posted_in_the_background() -> None:
+    poster = Poster()
+    recorder = EventRecorder(poster, instance="pod-1")  # type: ignore[arg-type]
+    running = asyncio.create_task(recorder.run())
+    recorder.submit(ROUND, notes(20))
+    assert (poster.posted, len(recorder)) == ([], 20), "nothing was waited for"
+    poster.open.set()
+    await asyncio.wait_for(poster.all.wait(), 5)
+    running.cancel()
+
+
+async def test_what_is_too_much_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE_LENGTH", 5)
+    dropped, poster = list[int](), Poster()
+    recorder = EventRecorder(poster, instance="pod-1", dropped=lambda: dropped.append(1))  # type: ignore[arg-type]
+    recorder.submit(ROUND, notes(8))
+    poster.open.set()
+    await recorder.drain(seconds=5)
+    assert (sorted(poster.posted), len(dropped)) == (["0", "1", "2", "3", "4"], 3)
+
+
+async def test_the_end_posts_what_was_being_posted_and_what_waits() -> None:
+    poster = Poster()
+    recorder = EventRecorder(poster, instance="pod-1")  # type: ignore[arg-type]
+    running = asyncio.create_task(recorder.run())
+    recorder.submit(ROUND, notes(20))
+    await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    poster.open.set()
+    await recorder.drain(seconds=5)
+    assert sorted(poster.posted, key=int) == [str(n) for n in range(20)]
+
+
+async def test_the_end_does_not_wait_for_ever() -> None:
+    dropped, poster = list[int](), Poster()
+    recorder = EventRecorder(poster, instance="pod-1", dropped=lambda: dropped.append(1))  # type: ignore[arg-type]
+    recorder.submit(ROUND, notes(20))
+    await asyncio.wait_for(recorder.drain(seconds=0.05), 5)
+    assert (poster.posted, len(recorder), len(dropped)) == ([], 0, 20)
+
+
+async def test_an_event_that_is_refused_counts_as_dropped(server: Server) -> None:
+    server.answers = [server.refuse(403, "Forbidden"), server.refuse(409, "AlreadyExists")]
+    dropped = list[int]()
+    recorder = EventRecorder(server.client, instance="pod-1", dropped=lambda: dropped.append(1))
+    for _ in range(2):
+        recorder.submit(ROUND, notes(1))
+        await recorder.drain(seconds=5)
+    assert (len(server.requests), len(dropped)) == (2, 1)
+
+
 @pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "🙂" * 5000])
 def test_a_text_is_cut_to_bytes(text: str) -> None:
     cut = clip_bytes(text, NOTE_BYTES)

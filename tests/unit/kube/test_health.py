@@ -43,6 +43,9 @@ async def test_probes_and_metrics_are_served(unused_tcp_port_factory: Ports) -> 
         health.ready = True
         health.beat()
         assert await get(ports[0], "/readyz") == (200, "ok")
+        health.problems |= {"a": "a is missing", "b": "b fails"}
+        assert await get(ports[0], "/readyz") == (503, "a is missing; b fails")
+        health.problems.clear()
         assert await get(ports[0], "/healthz") == (200, "ok")
         now = 301
         assert await get(ports[0], "/healthz") == (503, "it hangs")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
 
 from bitagent_kube import lease as module
 from bitagent_kube.errors import ApiError
-from bitagent_kube.lease import Lease, LeaseLost
+from bitagent_kube.lease import Lease, LeaseLost, Timing
 from bitagent_kube.objects import ObjectReference
 from bitagent_kube.resources import LEASES
 
-IN_PRODUCTION = (module.RENEW_DEADLINE, module.RETRY, module.DURATION)
-ATTEMPTS_IN_PRODUCTION = (module.ATTEMPT_SECONDS, module.RETRY_FAILED)
-
-
+QUICK = Timing(duration=1, renew_deadline=0.3, attempt=0.1, retry=0.05, retry_failed=0.02, look=0.05)
 CONFLICT = ApiError(code=409, reason="Conflict", message="conflict")
 OWNER = ObjectReference("bitagent.io/v1alpha1", "Validator", "n", "val", "u")
 
@@ -70,27 +68,18 @@ class OneObject:
 
 
 def test_a_holder_gives_up_well_before_others_may_take_over() -> None:
-    deadline, retry, duration = IN_PRODUCTION
-    assert deadline + retry < duration
+    timing = Timing()
+    assert timing.renew_deadline + timing.retry < timing.duration
 
 
 def test_two_attempts_fit_in_the_deadline_even_if_the_first_hangs() -> None:
-    deadline, retry, _ = IN_PRODUCTION
-    attempt, retry_failed = ATTEMPTS_IN_PRODUCTION
-    assert retry + attempt + retry_failed + attempt <= deadline
+    timing = Timing()
+    assert timing.retry + 2 * timing.attempt + timing.retry_failed <= timing.renew_deadline
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DURATION", 1)
-    monkeypatch.setattr(module, "RENEW_DEADLINE", 0.3)
-    monkeypatch.setattr(module, "RETRY", 0.05)
-    monkeypatch.setattr(module, "RETRY_FAILED", 0.02)
-    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 0.1)
-
-
-def lease(api: OneObject, identity: str) -> Lease:
-    return Lease(api, name="l", identity=identity, owner=OWNER)  # type: ignore[arg-type]
+def lease(api: OneObject, identity: str, *, owner: ObjectReference | None = OWNER, **timing: float) -> Lease:
+    timed = dataclasses.replace(QUICK, **timing)
+    return Lease(api, name="l", identity=identity, owner=owner, timing=timed)  # type: ignore[arg-type]
 
 
 async def test_one_holder_at_a_time() -> None:
@@ -151,12 +140,10 @@ async def test_a_lease_that_cannot_be_renewed_is_lost_before_it_ends() -> None:
     assert asyncio.get_running_loop().time() - began < 1
 
 
-async def test_a_request_that_hangs_does_not_cost_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_hangs_does_not_cost_the_lease() -> None:
     """As on a connection to an API server that was shut down: the next attempt opens another one."""
-    monkeypatch.setattr(module, "RENEW_DEADLINE", 0.8)
-    monkeypatch.setattr(module, "DURATION", 2)
     api = OneObject()
-    mine = lease(api, "pod-1")
+    mine = lease(api, "pod-1", renew_deadline=0.8, duration=2)
     await mine.acquire(waiting=print)
     keeping = asyncio.create_task(mine.keep())
     api.hangs = True
@@ -194,12 +181,10 @@ async def test_an_answer_that_was_lost_costs_nothing() -> None:
     keeping.cancel()
 
 
-async def test_the_time_of_an_acquired_lease_counts_from_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_time_of_an_acquired_lease_counts_from_its_request() -> None:
     """The answer may come late: others count from the moment at which the Lease was written."""
-    monkeypatch.setattr(module, "RENEW_DEADLINE", 1.0)
-    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 1.0)
     api = OneObject()
-    mine = lease(api, "pod-1")
+    mine = lease(api, "pod-1", renew_deadline=1.0, attempt=1.0)
     create = api.create
 
     async def slow(body: dict[str, Any]) -> dict[str, Any]:
@@ -250,3 +235,38 @@ async def test_the_end_is_not_delayed_by_an_api_server_that_hangs(monkeypatch: p
     await mine.acquire(waiting=print)
     api.hangs = True
     await asyncio.wait_for(mine.release(), 1)
+
+
+async def test_whether_it_is_held_does_not_depend_on_a_task_that_runs_in_time() -> None:
+    """The event loop may be blocked: what is sent afterwards asks the clock."""
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    assert not mine.held
+    await mine.acquire(waiting=print)
+    assert mine.held
+    await asyncio.sleep(QUICK.renew_deadline)
+    assert not mine.held
+    await mine.acquire(waiting=print)
+    await mine.release()
+    assert not mine.held
+
+
+async def test_a_lease_is_taken_at_the_moment_at_which_it_ends() -> None:
+    api = OneObject()
+    await lease(api, "pod-1").acquire(waiting=print)
+    began = asyncio.get_running_loop().time()
+    await asyncio.wait_for(lease(api, "pod-2", look=10).acquire(waiting=lambda _: None), 3)
+    assert 1 < asyncio.get_running_loop().time() - began < 2, "not at the next look"
+
+
+@pytest.mark.parametrize("owner", [None, OWNER], ids=["without an owner", "with an owner"])
+async def test_the_lease_belongs_to_the_owner_of_its_holder(owner: ObjectReference | None) -> None:
+    api = OneObject()
+    first = lease(api, "pod-1", owner=owner)
+    await first.acquire(waiting=print)
+    assert api.held
+    assert api.held["metadata"].get("ownerReferences") == ([owner.as_owner()] if owner else None)
+    await first.release()
+    other = ObjectReference("apps/v1", "Deployment", "n", "operator", "d")
+    await lease(api, "pod-2", owner=other).acquire(waiting=print)
+    assert api.held["metadata"]["ownerReferences"] == [other.as_owner()]

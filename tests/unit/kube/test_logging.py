@@ -32,6 +32,22 @@ def test_in_pods_a_line_is_json_with_the_exception(capsys: pytest.CaptureFixture
     assert "broken\nin two lines" in read["traceback"]
 
 
+def test_a_line_names_its_object_in_members(capsys: pytest.CaptureFixture[str]) -> None:
+    kube_logging.configure(json_lines=True)
+    log = logging.getLogger("n")
+    with kube_logging.fields(kind="EvalRound", name="r", message="not this"):
+        with kube_logging.fields(attempt="1"):
+            log.info("in both", extra={"fields": {"attempt": "2"}})
+        log.info("in one")
+    log.info("outside")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line.get("kind"), line.get("name"), line.get("attempt"), line["message"]) for line in lines] == [
+        ("EvalRound", "r", "2", "in both"),
+        ("EvalRound", "r", None, "in one"),
+        (None, None, None, "outside"),
+    ]
+
+
 def test_on_a_terminal_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     kube_logging.configure(json_lines=False)
     logging.getLogger("n").info("hello")
