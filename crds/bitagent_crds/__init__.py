@@ -6,6 +6,7 @@
     conditions.py                                conditions and reasons that they report
     jobs.py                                      documents and summaries of Jobs
     task_set.py, results.py                      files of task sets, and of results
+    archive.py                                   index of the archive of a round
     sketches.py                                  sketches of weights and answers, by which models are compared
     memory.py                                    memory that an evaluation needs, and that a round allows
     names.py                                     labels, and directories of the shared volumes
@@ -13,6 +14,7 @@
     policies.py                                  weight policies: names, parameters, why a hotkey earns or does not
     ranking.py                                   ranks of the models of a round
     fields.py, schema.py                         bounded field types; base classes and structural schemas
+    defaults.py                                  which defaults the API server writes into objects
     generate.py, reference.py                    CustomResourceDefinitions and docs/reference.md from the models
     logs.py, printable.py                        format of log lines; texts that may be shown
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bitagent_crds.defaults import given
 from bitagent_crds.fields import JobSecretKey, Url
 from bitagent_crds.schema import Model, cel, exactly_one, rules
 
@@ -19,18 +20,26 @@ class ToolShuffle(Model):
     """percent is the share of applicable tasks that are altered."""
 
 
+_FEWEST, _MOST = 2, 6
+
+
 class DistractorTools(Model):
     """Add functions of other tasks under names that the task does not have."""
 
     percent: Percent = 100
     """percent is the share of applicable tasks that are altered."""
-    minimum: Annotated[int, Field(ge=1, le=32)] = 2
+    minimum: Annotated[int, Field(ge=1, le=32)] = _FEWEST
     """minimum is the smallest number of functions to add."""
-    maximum: Annotated[int, Field(ge=1, le=32)] = 6
+    maximum: Annotated[int, Field(ge=1, le=32)] = _MOST
     """maximum is the largest number of functions to add; at least `minimum`."""
 
     model_config = {
-        "json_schema_extra": rules(cel("self.minimum <= self.maximum", "minimum must not be above maximum"))
+        "json_schema_extra": rules(
+            cel(
+                f"{given('minimum', _FEWEST)} <= {given('maximum', _MOST)}",
+                f"minimum must not be above maximum; their defaults are {_FEWEST} and {_MOST}",
+            )
+        )
     }
 
 
@@ -64,6 +73,7 @@ class DefaultValueMask(Model):
 
 Ratio = Annotated[str, Field(max_length=8, pattern=r"^(0\.[0-9]{1,6}|1\.0{1,6})$")]
 """A decimal from 0 to 1 in a string."""
+_LEAST_ALIKE, _MOST_ALIKE = "0.2", "0.98"
 
 
 class Rewrite(Model):
@@ -72,7 +82,10 @@ class Rewrite(Model):
 
     model_config = {
         "json_schema_extra": rules(
-            cel("double(self.minSimilarity) < double(self.maxSimilarity)", "minSimilarity must be below maxSimilarity")
+            cel(
+                f"double({given('minSimilarity', _LEAST_ALIKE)}) < double({given('maxSimilarity', _MOST_ALIKE)})",
+                f"minSimilarity must be below maxSimilarity; their defaults are {_LEAST_ALIKE} and {_MOST_ALIKE}",
+            )
         )
     }
 
@@ -87,9 +100,9 @@ class Rewrite(Model):
     recognise a known function by its description."""
     api_key_secret_ref: JobSecretKey | None = None
     """apiKeySecretRef is the endpoint's key; absent: none is sent."""
-    min_similarity: Ratio = "0.2"
+    min_similarity: Ratio = _LEAST_ALIKE
     """minSimilarity of the embeddings of original and rewording; a rewording below it has lost the meaning."""
-    max_similarity: Ratio = "0.98"
+    max_similarity: Ratio = _MOST_ALIKE
     """maxSimilarity of the embeddings; a rewording above it has hardly changed anything."""
     temperature: Annotated[str, Field(max_length=8, pattern=r"^[0-2]\.[0-9]{1,3}$")] = "1.0"
     """temperature of the language model, 0.0 to 2.999."""

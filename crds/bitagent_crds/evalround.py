@@ -1,4 +1,4 @@
-"""EvalRound: a competition of models on one task set, immutable once created, except `suspend`."""
+"""EvalRound: a competition of models on one task set, immutable once created, but for how it is run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from bitagent_crds.conditions import AnyReason, Conditions, Reason
-from bitagent_crds.evaluation import Evaluation, Workload
+from bitagent_crds.defaults import given
+from bitagent_crds.evaluation import DEADLINE_SECONDS, Evaluation, Workload
 from bitagent_crds.fields import (
     AnswerSketch,
     BuiltinPromptFormat,
@@ -86,18 +87,25 @@ class ModelSelection(Model):
 
 _FROZEN = ["models", "evaluation", "admission", "workload", "ttlSecondsAfterFinished"]
 """Fields that never change; those of `tasks` have rules of their own."""
+_MUTABLE = "suspend, retry and activeDeadlineSeconds"
 _GENERATE_BEFORE_DEADLINE = cel(
-    "!has(self.evaluation) || !has(self.evaluation.generateSeconds) || !has(self.workload) || "
-    "self.evaluation.generateSeconds < self.workload.deadlineSeconds",
+    "!has(self.evaluation) || !has(self.evaluation.generateSeconds) || "
+    f"self.evaluation.generateSeconds < {given('workload.deadlineSeconds', DEADLINE_SECONDS)}",
     "evaluation.generateSeconds must be below workload.deadlineSeconds, which also covers loading and scoring: a Job "
     "that reaches its deadline has no score",
 )
+_RETRY_GROWS = cel(
+    "!has(oldSelf.retry) || (has(self.retry) && self.retry >= oldSelf.retry)",
+    "retry never decreases: raise it by one to take a failed round up again",
+    reason="FieldValueForbidden",
+)
 _SPEC_RULES = rules(
     _GENERATE_BEFORE_DEADLINE,
+    _RETRY_GROWS,
     *(
         cel(
             f"has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})",
-            f"{f} is immutable: only suspend may change; create a new EvalRound instead",
+            f"{f} is immutable: only {_MUTABLE} may change; create a new EvalRound instead",
             reason="FieldValueForbidden",
         )
         for f in _FROZEN
@@ -127,6 +135,9 @@ class EvalRoundTemplate(Model):
         """
         return self.evaluation.generate_seconds or self.workload.deadline_seconds // 2
 
+    active_deadline_seconds: Annotated[int, Field(ge=60, le=31536000)] | None = None
+    """activeDeadlineSeconds is the time after which a round that has not ended fails; it counts from status.activeSince
+    and may be changed. Absent: a Validator's round has a bound by its epochs, any other has none."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = None
     """ttlSecondsAfterFinished is the time after which the Jobs and pods of a finished round are removed; results stay
     in status and artifacts. Absent: they stay as long as the round."""
@@ -141,15 +152,19 @@ class EvalRoundSpec(EvalRoundTemplate):
     """tasks defines the task set."""
     suspend: bool = False
     """suspend creates no new Jobs and suspends running ones; set to false to resume."""
+    retry: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """retry takes a failed round up again when it is raised: what has no verdict by a fault of the infrastructure or
+    because the round ended is done again, and good results stay. It never decreases."""
 
 
 class ResultState(StrEnum):
     """State of one model in the round."""
 
     PENDING = "Pending"
-    """It waits for its files, the task set or a slot."""
+    """It waits for its files, the task set, a slot, or for the first container of its Job to run."""
     RUNNING = "Running"
-    """Its evaluation Job exists; with `failures` it may also wait for its repetition or for a control."""
+    """A container of its evaluation runs or ran; with `failures` it may also wait for its repetition or for a
+    control."""
     SUCCEEDED = "Succeeded"
     """Evaluated; the score is final."""
     REJECTED = "Rejected"
@@ -163,6 +178,8 @@ class ResultState(StrEnum):
     the round completes."""
     INFRA_FAULT = "InfraFault"
     """The infrastructure failed it for good; no score, and the round cannot complete."""
+    NOT_EVALUATED = "NotEvaluated"
+    """The round failed before the evaluation ended; no score."""
 
 
 FINAL_STATES = frozenset(set(ResultState) - {ResultState.PENDING, ResultState.RUNNING})
@@ -211,8 +228,8 @@ class ModelResult(StatusModel):
     model: Name
     """model is the MinerModel's name; the set of names is frozen when the round starts."""
     state: Annotated[ResultState, Open()] = ResultState.PENDING
-    """state of this model's evaluation: Pending, Running, Succeeded, Rejected, Duplicate, ModelFault, Unscored or
-    InfraFault; a later version may have more of them."""
+    """state of this model's evaluation: Pending, Running, Succeeded, Rejected, Duplicate, ModelFault, Unscored,
+    InfraFault or NotEvaluated; a later version may have more of them."""
     reason: AnyReason = Reason.PENDING
     """reason is the machine-readable cause of the state."""
     message: Annotated[str, Field(max_length=512)] = ""
@@ -253,7 +270,10 @@ class ModelResult(StatusModel):
     batch_losses: Annotated[list[Loss], Field(max_length=32)] | None = None
     """batchLosses are the mean losses of the parts of the samples, in order, with scorer Loss."""
     attempts: Count = 0
-    """attempts is the number of times the evaluation was started."""
+    """attempts is the number of times that a container of the evaluation started."""
+    disruptions: Annotated[list[Time], Field(max_length=32)] = []
+    """disruptions are the times at which its pods were evicted, preempted or lost their node, since the last entry of
+    failures."""
     failures: Annotated[list[Failure], Field(max_length=2)] = []
     """failures are the Jobs that gave up for a cause that the model itself can have, unless a later one succeeded.
     After the first one the model is tried once more when the others have ended; after the second a control decides
@@ -262,6 +282,9 @@ class ModelResult(StatusModel):
     """node is the node on which it runs, or on which the answers were completed."""
     result_digest: Digest | None = None
     """resultDigest identifies the results in the artifact store."""
+    key: Annotated[str, Field(max_length=32)] | None = None
+    """key names the evaluation: its files are below `results/<key>` of status.artifacts, and its Jobs have it in the
+    label `bitagent.io/key`. Set when the evaluation starts."""
     answer_sketch: AnswerSketch | None = None
     """answerSketch is a fingerprint of the answers, to compare with those of other models of this round."""
     started_at: Time | None = None
@@ -299,15 +322,30 @@ class TaskSetStatus(StatusModel):
     """baseline is the score of the best constant answer to these tasks, by the round's scorer."""
 
 
+class ArchiveStatus(StatusModel):
+    """The archive of the round's files."""
+
+    uri: Text
+    """uri is the place of the archive; below it `index.json` lists all files with their digests."""
+    digest: Digest
+    """digest is the SHA-256 of index.json."""
+    files: Count = 0
+    """files is the number of archived files."""
+    bytes: Count = 0
+    """bytes is their total size."""
+    at: Time
+    """at is the time at which the archive was complete."""
+
+
 class RoundCounts(StatusModel):
     """Number of models by state."""
 
     selected: Count = 0
     """selected is the size of the frozen set."""
     pending: Count = 0
-    """pending models wait for files, tasks or a slot."""
+    """pending models wait for files, tasks, a slot, or for a container to run."""
     running: Count = 0
-    """running models have an evaluation Job."""
+    """running models have an evaluation of which a container runs or ran."""
     succeeded: Count = 0
     """succeeded models have a score."""
     rejected: Count = 0
@@ -323,6 +361,8 @@ class RoundCounts(StatusModel):
     earliest commit blocks compete."""
     infra_faults: Count = 0
     """infraFaults are models that could not be evaluated because of the infrastructure."""
+    not_evaluated: Count = 0
+    """notEvaluated are models whose evaluation had not ended when the round failed."""
 
 
 class RoundPhase(StrEnum):
@@ -359,12 +399,34 @@ class EvalRoundStatus(StatusModel):
     fields of every entry would take as much room in etcd as the results."""
     leaderboard_digest: Digest | None = None
     """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
+    archive: ArchiveStatus | None = None
+    """archive is where the files of the finished round were archived, if the operator has an archive."""
+    artifacts: Text | None = None
+    """artifacts is the place of the round's files: claim and path in the artifact volume, `pvc://claim/path`. It has
+    `tasks/` and one directory `results/<key>/` for each result with a key."""
+    image: Text | None = None
+    """image is the evaluator's image for all Jobs of the round, as the operator was configured when the round started.
+    While none of its containers has ever run and the image cannot be pulled, it follows the configuration."""
+    retry: Annotated[int, Field(ge=0)] = 0
+    """retry is the value of spec.retry that was acted on."""
+    series: Annotated[int, Field(ge=0)] = 0
+    """series numbers the Jobs that count; a retry or another image begins a new series, whose Jobs have other names."""
     started_at: Time | None = None
     """startedAt is the time at which the set of models was frozen."""
+    retried_at: Time | None = None
+    """retriedAt is the time of the last retry."""
+    active_since: Time | None = None
+    """activeSince is the time since which the round is not suspended: of its first look at the models, its start, its
+    last resumption or its last retry, whichever is last. Absent while it is suspended."""
     finished_at: Time | None = None
     """finishedAt is the time at which the round completed or failed."""
     conditions: Conditions = []
-    """conditions are TasksReady, Running, Complete and Failed."""
+    """conditions are TasksReady, Running, Complete and Failed, and Archived if the operator has an archive."""
+
+    @property
+    def begun(self) -> Time | None:
+        """Time of the start or of the last retry: what failed before it is done again."""
+        return self.retried_at or self.started_at
 
     @property
     def models_fixed(self) -> bool:
@@ -394,7 +456,7 @@ class EvalRound(Resource):
         ),
     )
     spec: EvalRoundSpec
-    """spec has the models and tasks of the round; immutable, except suspend and the parts of a seed that are added
-    later."""
+    """spec has the models and tasks of the round; immutable, except suspend, retry, activeDeadlineSeconds and the parts
+    of a seed that are added later."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""

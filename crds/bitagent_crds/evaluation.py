@@ -298,6 +298,12 @@ class Resources(Model):
     """cpu is the CPU request."""
     memory: Quantity = "16Gi"
     """memory is the memory request and limit."""
+    ephemeral_storage: Quantity = "4Gi"
+    """ephemeralStorage is the request of the node's disk, and the size limit of /tmp, where the engine compiles."""
+
+
+DEADLINE_SECONDS = 7200
+"""Default of deadlineSeconds."""
 
 
 class Workload(Model):
@@ -309,10 +315,18 @@ class Workload(Model):
     """parallelism is the maximum number of unfinished evaluation Jobs, when no queue limits them."""
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
-    deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = 7200
-    """deadlineSeconds is the maximum duration of one evaluation Job, retries included."""
+    deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = DEADLINE_SECONDS
+    """deadlineSeconds is the time that one attempt may take from when a node has accepted its pod: the pull of the image
+    counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""
+    start_timeout_seconds: Annotated[int, Field(ge=10, le=604800)] | None = None
+    """startTimeoutSeconds is the time that an admitted Job may wait until a container of an attempt runs: for a node, a
+    quota, volumes, an image. Past it the evaluation ends as a fault of the infrastructure, with what it waited for.
+    Absent: it waits as long as the round lasts, and the result says for what."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """maxAttempts is the number of times an evaluation is started before an infrastructure fault is final."""
+    max_disruptions: Annotated[int, Field(ge=0, le=20)] = 5
+    """maxDisruptions is the number of times that pods of an evaluation may be evicted, preempted or lose their node.
+    These do not count as attempts; one more ends the evaluation as a fault of the infrastructure."""
     node_selector: Labels = {}
     """nodeSelector restricts evaluation pods to nodes with these labels."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []

@@ -87,7 +87,8 @@ def page(kinds: tuple[type[Resource], ...]) -> str:
         "",
         "Generated from the models in `crds/bitagent_crds` by `make crds`.",
         f"All kinds are `{API_VERSION}`, namespaced, category `bitagent`.",
-        "A star marks required fields.",
+        "A star marks required fields. The API server writes defaults into objects, but not inside lists, where they",
+        "are part of a field's meaning: a list stays as it was applied.",
     ]
     for kind in kinds:
         schema = manifest(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

@@ -29,6 +29,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from bitagent_crds.defaults import without_defaults_of_items
+
 Schema = dict[str, Any]
 
 GROUP = "bitagent.io"
@@ -291,7 +293,7 @@ def manifest(resource: type[Resource]) -> Schema:
     """Return the CustomResourceDefinition of one kind, ready for `kubectl apply`."""
     kind = resource.crd
     raw = resource.model_json_schema(schema_generator=_Generator)
-    root = structural(raw, raw.get("$defs", {}), kind.kind)
+    root = without_defaults_of_items(structural(raw, raw.get("$defs", {}), kind.kind))
     root["properties"] |= {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},

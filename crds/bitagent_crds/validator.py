@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bitagent_crds.alterations import Alterations
 from bitagent_crds.conditions import Conditions
+from bitagent_crds.defaults import given
 from bitagent_crds.evalround import EvalRoundTemplate
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
@@ -81,25 +82,28 @@ _PARAMETERS = {
     BuiltinPolicy.FIXED: "fixed",
 }
 """The member of `policyParameters` that belongs to each built-in policy."""
+_POLICY = given("policy", BuiltinPolicy.BITAGENT)
+_REWARD_SHARE = 100
 _COMPETITION_RULES = rules(
     *(
         cel(
-            f"!has(self.policyParameters) || !has(self.policyParameters.{member}) || self.policy == '{policy}'",
+            f"!has(self.policyParameters) || !has(self.policyParameters.{member}) || {_POLICY} == '{policy}'",
             f"policyParameters.{member} belongs to policy {policy}: remove it, or name that policy",
         )
         for policy, member in _PARAMETERS.items()
     ),
     cel(
         "!has(self.policyParameters) || !has(self.policyParameters.plugin) || "
-        f"!(self.policy in [{', '.join(repr(str(policy)) for policy in BuiltinPolicy)}])",
+        f"!({_POLICY} in [{', '.join(repr(str(policy)) for policy in BuiltinPolicy)}])",
         "policyParameters.plugin belongs to a policy of a package: give the built-in policy's own member",
     ),
     cel(
-        f"self.policy != '{BuiltinPolicy.FIXED}' || (has(self.policyParameters) && has(self.policyParameters.fixed))",
+        f"{_POLICY} != '{BuiltinPolicy.FIXED}' || (has(self.policyParameters) && has(self.policyParameters.fixed))",
         "policy Fixed needs policyParameters.fixed: the hotkeys and their shares",
     ),
     cel(
-        f"self.policy != '{BuiltinPolicy.WIN_RATE}' || self.round.evaluation.scorer == '{BuiltinScorer.LOSS}'",
+        f"{_POLICY} != '{BuiltinPolicy.WIN_RATE}' || "
+        f"{given('round.evaluation.scorer', BuiltinScorer.BFCL)} == '{BuiltinScorer.LOSS}'",
         "policy WinRate compares losses: set round.evaluation.scorer to Loss",
     ),
 )
@@ -112,7 +116,7 @@ class Competition(Model):
 
     id: Annotated[str, Field(max_length=16, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """id names the competition; a round is named after validator, id and epoch."""
-    reward_share: Annotated[int, Field(ge=1, le=100)] = 100
+    reward_share: Annotated[int, Field(ge=1, le=100)] = _REWARD_SHARE
     """rewardShare is the percentage of the weights that this competition determines; all shares add up to 100."""
     schedule: Schedule
     """schedule defines the epochs."""
@@ -163,7 +167,7 @@ class ValidatorSpec(Model):
     model_config = {
         "json_schema_extra": rules(
             cel(
-                "self.competitions.map(c, c.rewardShare).sum() == 100",
+                f"self.competitions.map(c, has(c.rewardShare) ? c.rewardShare : {_REWARD_SHARE}).sum() == 100",
                 "the rewardShare of all competitions must add up to 100",
             )
         )

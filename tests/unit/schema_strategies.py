@@ -162,7 +162,7 @@ def _repaired(value: Schema, rules: list[str]) -> Schema:
         value = {k: v for k, v in value.items() if k not in ("columns", "rows")}
     if "has(self.answers) || has(self.reference)" in text:
         value = {k: v for k, v in value.items() if k not in ("answers", "functions")} | {"reference": "text"}
-    if "self.minimum <= self.maximum" in text:
+    if "has(self.minimum)" in text:
         value = {k: v for k, v in value.items() if k not in ("minimum", "maximum")}
     if "self.scorer == 'Loss'" in text and value.get("scorer") != "Loss":
         value = {k: v for k, v in value.items() if k != "loss"}

@@ -104,6 +104,36 @@ BAD = [
         "should match",
         id="policy",
     ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"competitions": [COMPETITION, COMPETITION | {"id": "other", "rewardShare": 60}]},
+        "the rewardShare of all competitions must add up to 100",
+        id="a share of which one is the default",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"competitions": [COMPETITION | {"policy": "WinRate"}]},
+        "policy WinRate compares losses",
+        id="a policy that the default scorer does not suit",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"competitions": [COMPETITION | {"policyParameters": {"winRate": {}}}]},
+        "policyParameters.winRate belongs to policy WinRate",
+        id="parameters that the default policy does not have",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"competitions": [COMPETITION | {"round": TEMPLATE | {"evaluation": {"generateSeconds": 7200}}}]},
+        "generateSeconds must be below workload.deadlineSeconds",
+        id="time to generate beside the default deadline",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND | {"tasks": TASKS | {"alterations": [{"distractorTools": {"maximum": 1}}]}},
+        "minimum must not be above maximum",
+        id="a maximum below the default minimum",
+    ),
     pytest.param("Validator", VALIDATOR | {"netuid": 70000}, "less than or equal to 65535", id="netuid"),
     pytest.param("Validator", VALIDATOR | {"chain": {"endpoints": ["http://x"]}}, "should match", id="not a websocket"),
 ]

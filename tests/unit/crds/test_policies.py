@@ -32,7 +32,7 @@ def test_every_built_in_policy_has_parameters_and_a_rule() -> None:
     for member in members:
         assert f"has(self.policyParameters.{member})" in rules
     for policy in BuiltinPolicy:
-        assert f"self.policy == '{policy}'" in rules
+        assert f"self.policy : '{BuiltinPolicy.BITAGENT}') == '{policy}'" in rules
 
 
 def test_parameters_that_are_not_given_are_not_stored() -> None:
