@@ -5,9 +5,11 @@ Layers, top to bottom; a module imports only from layers below its own:
     __main__.py     the process: configuration, client, probes, signals
     watch.py        kopf watches and full lists: objects go to the cache, the keys that they concern to the queue
     reconcile.py    takes one key: plans, carries out the plan, writes the status
+    validators.py   the same for a Validator: applies what has changed
     metrics.py      Prometheus metrics
     manifests/      pure functions that build Jobs, and a validator's objects
     plan/           pure functions: observed objects in, a plan and a status out; all decisions are here
+    applied.py      what was applied and read for Validators, so that nothing is repeated
     cache.py        observed objects by kind, and the keys that each concerns
     objects.py      observed objects as frozen data: only what decisions need
     queue.py        a key is worked on once at a time; failures back off

@@ -16,10 +16,12 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.events import EventRecorder
 from bitagent_kube.objects import EventMessage, Obj, ObjectMeta, ObjectReference, owner_uid
 from bitagent_kube.resources import JOBS, MODELS, PODS, ROUNDS, VALIDATORS
+from bitagent_operator.applied import Memory
 from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.config import Config
 from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGED_SELECTOR
+from bitagent_operator.object_events import LastEvents
 from bitagent_operator.objects import ModelObject
 from bitagent_operator.plan.interface import (
     NO_RESULTS,
@@ -51,6 +53,8 @@ class Context:
     metrics: Metrics
     enqueue: Callable[[Iterable[Key]], None]
     refusals: Refusals = field(default_factory=Refusals)
+    memory: Memory = field(default_factory=Memory)
+    object_events: LastEvents = field(default_factory=LastEvents)
 
     def now(self) -> datetime:
         """Return the time, to the second, as the API keeps it."""
@@ -64,6 +68,7 @@ class Context:
             unschedulable_after,
             models_per_hotkey=self.config.models_per_hotkey,
             cache_is_bounded=self.config.cache.max_bytes > 0,
+            image=self.config.images.evaluator,
         )
         return Pass(now=self.now(), settings=settings, live=live, refusals=self.refusals.of(key, owner=meta.uid))
 
@@ -100,6 +105,7 @@ class Context:
             candidates,
             unreadable,
             suspended,
+            {**known.events, **await self.object_events.read(self.client, reads.events_of, now=self.now())},
         )
 
     async def _list_candidates(self, selection: ModelSelection) -> tuple[tuple[ModelObject, ...], list[Unreadable]]:

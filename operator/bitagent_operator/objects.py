@@ -6,7 +6,7 @@ another version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -22,6 +22,8 @@ from bitagent_crds.names import (
     COMPONENT_LABEL,
     CREATED_BLOCK_ANNOTATION,
     KEY_LABEL,
+    SERIES_LABEL,
+    SUSPENDED_ANNOTATION,
 )
 from bitagent_crds.schema import Model
 from bitagent_crds.validator import ValidatorSpec
@@ -152,6 +154,15 @@ class JobObject:
     """Pods that are pending or running."""
     started: datetime | None
     ended: Ended | None
+    ending: Ended | None = None
+    """The failure that is decided and waits for its pods to end (`FailureTarget`)."""
+    suspended_by_round: bool = False
+    """Whether the operator has suspended it with its round, and nothing else has."""
+
+    @property
+    def series(self) -> int:
+        """Series of its round's Jobs that it belongs to."""
+        return int(self.meta.labels.get(SERIES_LABEL, "0"))
 
     @property
     def attempt(self) -> int:
@@ -167,11 +178,12 @@ class JobObject:
     def parse(cls, obj: Obj) -> JobObject:
         """Parse a batch/v1 Job."""
         meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
-        ended = None
+        ended, ending = None, None
         for c in status.get("conditions") or ():
-            if c["type"] in ("Complete", "Failed") and c["status"] == "True":
+            if c["type"] in ("Complete", "Failed", "FailureTarget") and c["status"] == "True":
                 at = parse_time(c.get("lastTransitionTime")) or meta.created
-                ended = Ended(c["type"] == "Complete", c.get("reason", ""), c.get("message", ""), at)
+                end = Ended(c["type"] == "Complete", c.get("reason", ""), c.get("message", ""), at)
+                ended, ending = (ended, end) if c["type"] == "FailureTarget" else (end, ending)
         return cls(
             meta=meta,
             suspended=bool(obj["spec"].get("suspend", False)),
@@ -179,6 +191,8 @@ class JobObject:
             active=status.get("active", 0),
             started=parse_time(status.get("startTime")),
             ended=ended,
+            ending=ending,
+            suspended_by_round=SUSPENDED_ANNOTATION in (obj["metadata"].get("annotations") or {}),
         )
 
 
@@ -202,6 +216,18 @@ class Unschedulable:
 
 
 @dataclass(frozen=True, slots=True)
+class InitContainer:
+    """An init container that keeps the pod's own container from starting; only others add them."""
+
+    name: str
+    reason: str
+    """Why it waits or failed; empty while it runs."""
+    message: str
+    failed: bool
+    """Whether it has ended with an error."""
+
+
+@dataclass(frozen=True, slots=True)
 class PodObject:
     """A pod of the operator. Only its own container counts, not those that an admission webhook adds to it."""
 
@@ -212,6 +238,10 @@ class PodObject:
     message: str
     disruption: str
     """Why the pod was removed from its node (preempted, drained, the node was lost), empty if it was not."""
+    disrupted: datetime | None
+    """When that was decided."""
+    leaves: datetime | None
+    """When its grace period ends, if it is being deleted."""
     started: datetime | None
     """When the container started."""
     waiting_reason: str
@@ -219,6 +249,10 @@ class PodObject:
     waiting_message: str
     terminated: Terminated | None
     unschedulable: Unschedulable | None
+    gates: tuple[str, ...]
+    """Names of its scheduling gates."""
+    init: InitContainer | None
+    """The first init container that is not done."""
     ready: bool
     node: str
     """The node that it was bound to; empty before that."""
@@ -226,7 +260,7 @@ class PodObject:
     @classmethod
     def parse(cls, obj: Obj) -> PodObject:
         """Parse a core/v1 Pod."""
-        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        meta, status, spec = ObjectMeta.parse(obj), obj.get("status") or {}, obj.get("spec") or {}
         containers = status.get("containerStatuses") or [{}]
         named = (c for c in containers if c.get("name") == meta.labels.get(COMPONENT_LABEL))
         state = next(named, containers[0]).get("state") or {}
@@ -252,14 +286,33 @@ class PodObject:
             reason=status.get("reason", ""),
             message=status.get("message", ""),
             disruption=_reason_and_message(disruption) if disruption.get("status") == "True" else "",
+            disrupted=parse_time(disruption.get("lastTransitionTime")) if disruption.get("status") == "True" else None,
+            leaves=parse_time(obj["metadata"].get("deletionTimestamp")),
             started=parse_time(running.get("startedAt")) or (terminated.started if terminated else None),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
             terminated=terminated,
             unschedulable=unschedulable,
+            gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
+            init=_unfinished(status.get("initContainerStatuses") or ()),
             ready=ready.get("status") == "True",
-            node=(obj.get("spec") or {}).get("nodeName") or "",
+            node=spec.get("nodeName") or "",
         )
+
+
+def _unfinished(containers: Iterable[Obj]) -> InitContainer | None:
+    """Return the first init container that is not done. One that runs beside the others is done once it has started."""
+    for container in containers:
+        state = container.get("state") or {}
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if (ended is not None and ended["exitCode"] == 0) or ("running" in state and container.get("started")):
+            continue
+        found = waiting or ended or {}
+        reason = str(found.get("reason", ""))
+        if ended is not None:
+            reason = f"exit code {ended['exitCode']}" + (f" ({reason})" if reason else "")
+        return InitContainer(container["name"], reason, str(found.get("message", "")), ended is not None)
+    return None
 
 
 def _reason_and_message(condition: Obj) -> str:
@@ -268,7 +321,7 @@ def _reason_and_message(condition: Obj) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentObject:
-    """A Deployment of one replica."""
+    """A Deployment."""
 
     meta: ObjectMeta
     replicas: int
@@ -277,6 +330,8 @@ class DeploymentObject:
     """`status.availableReplicas`."""
     current: bool
     """Whether the status describes the present spec."""
+    failure: str = ""
+    """Why its pods cannot be created, in the API server's words."""
 
     @classmethod
     def parse(cls, obj: Obj) -> DeploymentObject:
@@ -284,4 +339,7 @@ class DeploymentObject:
         meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
         current = status.get("observedGeneration", 0) >= meta.generation
         updated = status.get("updatedReplicas", 0) >= obj["spec"].get("replicas", 1)
-        return cls(meta, obj["spec"].get("replicas", 1), status.get("availableReplicas", 0), current and updated)
+        failed = (c for c in status.get("conditions") or () if c["type"] == "ReplicaFailure" and c["status"] == "True")
+        failure = next((str(c.get("message", "")) for c in failed), "")
+        available = status.get("availableReplicas", 0)
+        return cls(meta, obj["spec"].get("replicas", 1), available, current and updated, failure)

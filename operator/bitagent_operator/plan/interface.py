@@ -16,7 +16,7 @@ from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ModelSelection
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_kube.objects import EventMessage
-from bitagent_operator.objects import ModelObject
+from bitagent_operator.objects import ModelObject, PodObject
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,20 @@ class LiveReads:
     """Names of MinerModels that are not cached: read them."""
     candidates: ModelSelection | None = None
     """The round is about to freeze its set: list the MinerModels that this selects."""
+    events_of: frozenset[str] = frozenset()
+    """uids of Jobs and pods that make no progress and do not say why: read the Events about them."""
 
     def __bool__(self) -> bool:
-        return bool(self.pods_of_jobs or self.models or self.candidates is not None)
+        return bool(self.pods_of_jobs or self.models or self.events_of or self.candidates is not None)
+
+
+@dataclass(frozen=True)
+class LastEvent:
+    """The newest Event about an object."""
+
+    reason: str
+    message: str
+    warning: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ class LiveReadResults:
     """MinerModels that were listed or read and that this version cannot read: what is wrong with them, by name."""
     suspended: frozenset[str] = frozenset()
     """Names of MinerModels that were listed, cannot be read, and are suspended."""
+    events: Mapping[str, LastEvent | None] = field(default_factory=dict)
+    """The newest Event by the uid of its object; None: there is none."""
 
 
 @dataclass
@@ -71,12 +84,21 @@ class ReadRequests:
 
     pods_of_jobs: set[str] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
+    events_of: set[str] = field(default_factory=set)
+    look_at: datetime | None = None
+    """When time alone changes what was planned; None: never."""
 
     def reads(self) -> LiveReads:
         """Return all of them."""
-        return LiveReads(frozenset(self.pods_of_jobs), frozenset(self.models))
+        return LiveReads(frozenset(self.pods_of_jobs), frozenset(self.models), events_of=frozenset(self.events_of))
 
 
+SILENT = timedelta(seconds=5)
+"""How long an object may make no progress before the Events about it are read."""
+EVENTS_AGAIN = timedelta(seconds=15)
+"""Time until they are read again."""
+MAX_EVENT_READS = 8
+"""Objects whose Events one pass reads: many that wait do so for one cause."""
 NO_READS = LiveReads()
 NO_RESULTS = LiveReadResults()
 
@@ -93,6 +115,8 @@ class Settings:
     """MinerModels of one hotkey that are fetched; 0: any number."""
     cache_is_bounded: bool = False
     """Whether files may have been removed from the model cache to make room."""
+    image: str = ""
+    """The evaluator's image; a round keeps the one with which it started."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +134,30 @@ class Pass:
     def may_exist(self, model: str) -> bool:
         """Whether it is not known yet what became of a MinerModel that is not cached: read it."""
         return model not in self.live.missing_models and model not in self.live.unreadable
+
+    def look_at(self, moment: datetime) -> None:
+        """Plan again at that time, unless it is past."""
+        if moment > self.now:
+            known = self.requests.look_at
+            self.requests.look_at = moment if known is None else min(moment, known)
+
+    def next_look(self) -> float | None:
+        """Return the seconds until time alone changes the plan; None if only a change of an object does."""
+        at = self.requests.look_at
+        return None if at is None else (at - self.now).total_seconds()
+
+    def last_event(self, uid: str, *, since: datetime) -> LastEvent | None:
+        """Return the newest Event about an object that has made no progress since then; None if it is not known.
+
+        Only Events say why a Job has no pod, or why a node does not start one.
+        """
+        if self.now < since + SILENT:
+            self.look_at(since + SILENT)
+            return None
+        self.look_at(self.now + EVENTS_AGAIN)
+        if uid not in self.live.events and len(self.live.events) + len(self.requests.events_of) < MAX_EVENT_READS:
+            self.requests.events_of.add(uid)
+        return self.live.events.get(uid)
 
     def refusal(self, job: str) -> Refusal | None:
         """Return why a Job may not be created now: it was refused for good, or it is too early to try again."""
@@ -139,6 +187,9 @@ class EventReason(StrEnum):
     FETCH_DELAYED = "FetchDelayed"
     JOB_NOT_CREATED = "JobNotCreated"
     ROUND_STARTED = "RoundStarted"
+    ROUND_WAITING = "RoundWaiting"
+    ROUND_RETRIED = "RoundRetried"
+    IMAGE_CHANGED = "ImageChanged"
     TASK_SET_BUILT = "TaskSetBuilt"
     MODEL_EVALUATED = "ModelEvaluated"
     EVALUATION_FAILED = "EvaluationFailed"
@@ -186,7 +237,7 @@ class StartEvaluation:
 
 @dataclass(frozen=True)
 class JobSuspension:
-    """A Job whose `spec.suspend` is to be set."""
+    """A Job whose `spec.suspend` is to be set, with a mark that the operator did it."""
 
     name: str
     suspend: bool
@@ -237,11 +288,11 @@ class RoundPlan(Plan[EvalRoundStatus]):
 
 @dataclass(frozen=True, kw_only=True)
 class ValidatorPlan:
-    """What to report about a Validator. Its objects follow from the spec alone and are applied in every pass."""
+    """What to report about a Validator. Its objects follow from the spec alone, and are applied before."""
 
     deployed: Condition
     events: tuple[EventMessage, ...] = ()
-    mount_events_of: str | None = None
-    """uid of a pod whose volumes do not seem to be mounted: read its events, then plan again."""
+    mount_events_of: PodObject | None = None
+    """A pod whose volumes do not seem to be mounted: read its Events, then plan again."""
     requeue_after: float | None = None
     """Seconds until this object must be reconciled again; None: with the next full list."""

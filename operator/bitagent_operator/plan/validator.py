@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
 from bitagent_kube.conditions import ConditionValue, find, update_conditions
 from bitagent_kube.objects import EventMessage
+from bitagent_operator.applied import FIRST_READ, pause_before_read
 from bitagent_operator.objects import DeploymentObject, PodObject, ValidatorObject
 from bitagent_operator.plan.interface import EventReason, Pass, ValidatorPlan
-from bitagent_operator.plan.job_outcome import Problem, pod_problem
-
-STARTING = timedelta(seconds=5)
-"""Age of a pod without a running container at which its events are read: only they show that a Secret is missing."""
-REQUEUE_SECONDS = 5.0
-"""Time until a pod that is not ready is looked at again."""
+from bitagent_operator.plan.job_outcome import Problem, next_unschedulable, pod_problem
 
 
 def plan(
@@ -33,7 +28,7 @@ def plan(
     message of the API server if it refused one of the Validator's objects; a pod that runs then has an older spec.
     """
     pod = max((p for p in pods if not p.meta.deleting), key=lambda p: p.meta.created, default=None)
-    status, mount_events_of = ConditionStatus.FALSE, None
+    status, mount_events_of, next_look = ConditionStatus.FALSE, None, None
     if refusal is not None:
         state = Problem(Reason.INFRASTRUCTURE_FAULT, refusal)
     elif validator.spec.suspend:
@@ -41,22 +36,33 @@ def plan(
     elif deployment is not None and deployment.current and deployment.available >= 1 and deployment.replicas == 1:
         status = ConditionStatus.TRUE
         state = Problem(Reason.DEPLOYMENT_AVAILABLE, "the validator pod is ready")
+    elif pod is None and deployment is not None and deployment.failure:
+        state = Problem(Reason.INFRASTRUCTURE_FAULT, f"its pod cannot be created: {deployment.failure}")
     elif pod is None:
         state = Problem(Reason.DEPLOYMENT_PROGRESSING, "the Deployment has no pod yet")
     else:
         state = _pod_state(pod, mount_failures, pass_)
-        if mount_failures is None and _creating(pod) and pass_.now - pod.meta.created >= STARTING:
-            mount_events_of = pod.meta.uid
+        next_look = _next_look(pod, pass_)
+        if mount_failures is None and _creating(pod) and pass_.now - pod.meta.created >= FIRST_READ:
+            mount_events_of = pod
     value = ConditionValue(ConditionType.DEPLOYED, status, state.reason, state.message)
     previous, generation = validator.conditions, validator.meta.generation
     (deployed,) = update_conditions([value], previous=previous, generation=generation, now=pass_.now)
-    settled = status == ConditionStatus.TRUE or state.reason == Reason.SUSPENDED
     return ValidatorPlan(
         deployed=deployed,
         events=_events(find(validator.conditions, ConditionType.DEPLOYED), deployed),
         mount_events_of=mount_events_of,
-        requeue_after=None if settled else REQUEUE_SECONDS,
+        requeue_after=next_look,
     )
+
+
+def _next_look(pod: PodObject, pass_: Pass) -> float | None:
+    """Return the seconds until a pod that is not ready is looked at again, if no change comes before; None: never."""
+    if not _creating(pod):
+        return next_unschedulable([pod], pass_)
+    age = pass_.now - pod.meta.created
+    wait = FIRST_READ - age if age < FIRST_READ else pause_before_read(age)
+    return wait.total_seconds()
 
 
 def _creating(pod: PodObject) -> bool:

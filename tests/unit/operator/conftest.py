@@ -136,7 +136,9 @@ class Make:
     def round(self, name: str = "r", **more: Any) -> RoundObject:
         return RoundObject.parse(self.round_raw(name, **more))
 
-    def validator(self, name: str = "v", *, conditions: list[Obj] | None = None, **more: Any) -> ValidatorObject:
+    def validator_raw(
+        self, name: str = "v", *, conditions: list[Obj] | None = None, status: Obj | None = None, **more: Any
+    ) -> Obj:
         tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200}
         template = {"models": {"matchLabels": {}}, "tasks": tasks}
         spec = {
@@ -145,8 +147,11 @@ class Make:
             "wallet": {"hotkeySecretRef": {"name": "wallet", "key": "hotkey"}},
             "competitions": [{"id": "main", "schedule": {"everyBlocks": 360}, "round": template}],
         }
-        status = {"conditions": conditions or []}
-        return ValidatorObject.parse({"metadata": self.meta(name), "spec": spec | more, "status": status})
+        made = {"conditions": conditions or []} | (status or {})
+        return {"metadata": self.meta(name), "spec": spec | more, "status": made}
+
+    def validator(self, name: str = "v", **more: Any) -> ValidatorObject:
+        return ValidatorObject.parse(self.validator_raw(name, **more))
 
     def job(
         self,

@@ -27,11 +27,14 @@ def decide(
     available: int | None = None,
     events: list[str] | None = None,
     refusal: str | None = None,
+    failure: str = "",
     **more: Any,
 ) -> ValidatorPlan:
     deployment = None
     if available is not None:
-        status = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": available}
+        status: dict[str, Any] = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": available}
+        if failure:
+            status["conditions"] = [{"type": "ReplicaFailure", "status": "True", "message": failure}]
         raw = {"metadata": make.meta("d"), "spec": {"replicas": 1}, "status": status}
         deployment = DeploymentObject.parse(raw)
     return plan(
@@ -49,6 +52,7 @@ def decide(
     [
         pytest.param({"available": 1}, "True", "DeploymentAvailable", id="available"),
         pytest.param({"available": 0}, "False", "DeploymentProgressing", id="no pod"),
+        pytest.param({"available": 0, "failure": "exceeded quota"}, "False", "InfrastructureFault", id="quota"),
         pytest.param({"available": 1, "suspend": True}, "False", "Suspended", id="suspended"),
         pytest.param(
             {"events": [MISSING], "pod": {"waiting": ("ContainerCreating", "")}}, "False", "SecretNotFound", id="secret"
@@ -73,12 +77,27 @@ def test_deployed(make: Make, case: dict[str, Any], status: str, reason: str) ->
     pods = [pod(make, **case.pop("pod"))] if "pod" in case else None
     found = decide(make, pods=pods, **case)
     assert (found.deployed.status, found.deployed.reason) == (status, reason)
-    assert (found.requeue_after is None) == (status == "True" or reason == "Suspended")
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [
+        pytest.param({"waiting": ("ContainerCreating", ""), "created": 998}, 3, id="creating, until Events are read"),
+        pytest.param({"waiting": ("ContainerCreating", ""), "created": 990}, 10, id="creating, later"),
+        pytest.param({"waiting": ("ContainerCreating", ""), "created": 0}, 300, id="creating, for long"),
+        pytest.param({"unschedulable": 800}, 100, id="until it counts as unschedulable"),
+        pytest.param({"unschedulable": 0}, None, id="unschedulable"),
+        pytest.param({"waiting": ("ImagePullBackOff", "x")}, None, id="a change will come by watch"),
+        pytest.param({}, None, id="running"),
+    ],
+)
+def test_it_is_looked_at_again_only_when_time_decides(make: Make, state: dict[str, Any], seconds: float | None) -> None:
+    assert decide(make, pods=[pod(make, **state)]).requeue_after == seconds
 
 
 def test_events_are_read_only_for_a_container_that_does_not_come(make: Make) -> None:
     creating = pod(make, waiting=("ContainerCreating", ""))
-    assert decide(make, pods=[creating]).mount_events_of == creating.meta.uid
+    assert decide(make, pods=[creating]).mount_events_of is creating
     assert decide(make, pods=[pod(make)]).mount_events_of is None
     fresh = pod(make, waiting=("ContainerCreating", ""), created=999)
     assert decide(make, pods=[fresh]).mount_events_of is None
