@@ -36,6 +36,10 @@ KEY_LABEL = "bitagent.io/key"
 """What a round's Job works on: `tasks`, the `evaluation_key` of a model, or the `control_key` of a repetition."""
 ATTEMPT_LABEL = "bitagent.io/attempt"
 """Number of the attempt, from 1."""
+SERIES_LABEL = "bitagent.io/series"
+"""`status.series` of the round when the Job was made, if it is not 0."""
+SUSPENDED_ANNOTATION = "bitagent.io/suspended-by-round"
+"""Annotation of a Job that the operator has suspended with its round, with the value `true`."""
 GENERATION_LABEL = "bitagent.io/generation"
 """Generation of the MinerModel that a fetch Job was made for."""
 NEED_LABEL = "bitagent.io/need"
@@ -46,6 +50,8 @@ RESOLVE_LABEL = "bitagent.io/resolve-only"
 """Label of a fetch Job that only resolves the revision, with the value `true`."""
 SINCE_LABEL = "bitagent.io/since"
 """Moment after which a fetch must have started to satisfy that need, as Unix time."""
+FINISHED_LABEL = "bitagent.io/finished"
+"""Moment at which the round had finished that an archive Job is for, as Unix time."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """Kueue's label for the LocalQueue of a Job."""
 
@@ -57,6 +63,7 @@ class Component(StrEnum):
     TASK_SET = "task-set"
     EVALUATE = "evaluate"
     VALIDATOR = "validator"
+    ARCHIVE = "archive"
 
 
 class Egress(StrEnum):
@@ -79,6 +86,8 @@ TASKS_MOUNT = "/tasks"
 RESULTS_MOUNT = "/results"
 SOURCES_MOUNT = "/sources"
 VOLUME_MOUNT = "/volume"
+ROUND_MOUNT = "/round"
+CA_MOUNT = "/etc/bitagent-ca"
 
 
 def short_hash(*parts: str, digits: int = 8) -> str:
@@ -124,6 +133,11 @@ def cached_volume_model_path(claim_name: str, commit: str) -> str:
 def cache_id(path: str) -> str:
     """Return the short name of a cached model: 12 hex digits that follow from its path in the model cache."""
     return short_hash(path, digits=12)
+
+
+def round_path(round_uid: str) -> str:
+    """Return the directory of everything that belongs to a round, relative to the artifact volume."""
+    return f"rounds/{round_uid}"
 
 
 def task_set_path(round_uid: str) -> str:

@@ -1,7 +1,9 @@
 """The evaluator: tasks in, scores out. A library, a command line and a container.
 
     cli                     the `bitagent-eval` command
-    jobs, reports           handlers of the operator's Jobs; comparisons and the HTML report
+    jobs                    handlers of the operator's Jobs
+    archive                 a finished round's files into S3-compatible storage
+    reports                 comparisons and the HTML report
     evaluation, conformance a run from files to files; scorers against reference verdicts
     tasks                   task sets: sources, row formats, sampling, files
     alterations             changes of drawn tasks

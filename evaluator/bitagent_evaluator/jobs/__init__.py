@@ -4,6 +4,7 @@
     fetch       a model into the cache
     task_set    a round's task set
     evaluate    one model on a task set
+    archive     a finished round's files into the archive
 
 Handlers translate between document and library, and decide whose fault a failure is; nothing else happens here.
 """

@@ -23,6 +23,8 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import (
     ANY_JOB,
+    ArchiveJob,
+    ArchiveSummary,
     EvaluateJob,
     EvaluateSummary,
     FetchJob,
@@ -36,13 +38,14 @@ from bitagent_evaluator.support.faults import first_error
 
 _log = logging.getLogger(__name__)
 
-Job = FetchJob | TaskSetJob | EvaluateJob
-Summary = FetchSummary | TaskSetSummary | EvaluateSummary
+Job = FetchJob | TaskSetJob | EvaluateJob | ArchiveJob
+Summary = FetchSummary | TaskSetSummary | EvaluateSummary | ArchiveSummary
 
 HANDLERS: Mapping[JobKind, str] = {
     JobKind.FETCH: "bitagent_evaluator.jobs.fetch",
     JobKind.TASK_SET: "bitagent_evaluator.jobs.task_set",
     JobKind.EVALUATE: "bitagent_evaluator.jobs.evaluate",
+    JobKind.ARCHIVE: "bitagent_evaluator.jobs.archive",
 }
 """Module of each kind of Job, whose `handle(job)` does the work and returns the summary.
 
@@ -52,6 +55,7 @@ SUMMARIES: Mapping[JobKind, type[Summary]] = {
     JobKind.FETCH: FetchSummary,
     JobKind.TASK_SET: TaskSetSummary,
     JobKind.EVALUATE: EvaluateSummary,
+    JobKind.ARCHIVE: ArchiveSummary,
 }
 
 

@@ -1,0 +1,36 @@
+"""Reports in the archive: a page for each evaluation that can be read, and none that stops the archive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_evaluator.archive.reports import reports
+from bitagent_evaluator.evaluation.results import write_summary
+
+KEY = "0123456789ab"
+RESULTS = Path(__file__).parents[1] / "data/results-schema-1"
+
+
+def test_a_page_of_an_evaluation_with_its_tasks(tmp_path: Path) -> None:
+    shutil.copytree(RESULTS, tmp_path / "results" / KEY, ignore=shutil.ignore_patterns("tasks"))
+    shutil.copytree(RESULTS / "tasks", tmp_path / "tasks")
+    ((path, page),) = reports(tmp_path, [KEY])
+    assert path == f"reports/{KEY}.html"
+    assert b"<html" in page
+    assert b"expected" in page.lower()
+
+
+def test_a_page_of_a_fault(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / KEY
+    folder.mkdir(parents=True)
+    write_summary(folder, EvaluateSummary(reason=Reason.NON_FINITE_WEIGHTS, message="layer 7", score="0.000000"))
+    ((_, page),) = reports(tmp_path, [KEY])
+    assert b"layer 7" in page
+
+
+def test_an_evaluation_that_cannot_be_read_has_none(tmp_path: Path) -> None:
+    (tmp_path / "results" / KEY).mkdir(parents=True)
+    assert list(reports(tmp_path, [KEY])) == []
