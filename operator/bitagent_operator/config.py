@@ -63,11 +63,36 @@ class Artifacts(Section):
     """PersistentVolumeClaim of the artifacts."""
 
 
+class Archive(Section):
+    """S3-compatible storage for the files of finished rounds."""
+
+    url: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$", max_length=300)]
+    """`s3://<bucket>/<prefix>`; a round's archive is `<url>/<namespace>/<round>-<uid>/<time>`."""
+    endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Address of the server; absent: that of AWS in `region`."""
+    region: Text = "us-east-1"
+    secret_name: Text
+    """Secret with the keys access-key-id and secret-access-key; the operator never reads it."""
+    ca_config_map: Text | None = None
+    """ConfigMap with the key ca.crt: authorities to trust beside the system's."""
+    path_style: bool = True
+    """Whether the bucket is in the path of a request, not in the name of the host."""
+
+
 class Hub(Section):
     """The model hub."""
 
     endpoint: Text = "https://huggingface.co"
     """Address of the hub; only fetch Jobs and the task-set Jobs of rounds with a huggingFace source reach it."""
+
+
+class Fetching(Section):
+    """How many fetch Jobs run at once in the namespace."""
+
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Jobs that download files."""
+    max_resolutions: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Jobs that only resolve a revision for a round that waits for it; each takes seconds."""
 
 
 class PodSize(Section):
@@ -90,6 +115,7 @@ class JobSettings(Section):
     """core/v1 VolumeMounts."""
     fetch: PodSize = PodSize()
     task_set: PodSize = PodSize()
+    archive: PodSize = PodSize()
 
 
 class ValidatorSettings(Section):
@@ -105,13 +131,18 @@ class Config(Section):
 
     namespace: Text
     """The one namespace that is watched."""
+    deployment: str = ""
+    """The operator's own Deployment: its replicas are one release, and its Lease is deleted with it; empty: unknown."""
     images: Images
     image_pull_policy: Text = "IfNotPresent"
     image_pull_secrets: tuple[Text, ...] = ()
     """Names of Secrets."""
     cache: ModelCache
     artifacts: Artifacts
+    archive: Archive | None = None
+    """Where the files of finished rounds are archived; absent: nowhere."""
     hub: Hub = Hub()
+    fetch: Fetching = Fetching()
     gpu_resource_name: Text = "nvidia.com/gpu"
     """Extended resource that evaluation pods ask for."""
     jobs: JobSettings = JobSettings()
@@ -126,6 +157,11 @@ class Config(Section):
     """Port of /healthz and /readyz; 0 selects any free port."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9090
     """Port of /metrics; 0 selects any free port."""
+
+    @property
+    def archive_uri(self) -> str:
+        """Place of all archives of the namespace; empty without an archive."""
+        return f"{self.archive.url.rstrip('/')}/{self.namespace}" if self.archive is not None else ""
 
 
 def parse(text: str, *, origin: str) -> Config:

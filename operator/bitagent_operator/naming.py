@@ -6,13 +6,15 @@ MinerModel 52, Validator 24 bytes): a suffix of a dash and 12 hex digits fits, a
     <model>-<8 hex of model uid, generation, need>[-<attempt>]    fetch
     <round>-tasks[-<attempt>]                                     task set
     <round>-<12 hex of the weights>[-<attempt>]                   evaluation
+
+A new series of a round's Jobs has other names: 12 hex digits of what they work on and of the series.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bitagent_crds.names import COMPONENT_LABEL, MANAGED_BY_LABEL, Component
+from bitagent_crds.names import COMPONENT_LABEL, MANAGED_BY_LABEL, SERIES_LABEL, Component, short_hash
 
 MANAGER = "bitagent-operator"
 """Field manager, reporting controller, and value of the managed-by label."""
@@ -25,6 +27,9 @@ MAX_ATTEMPTS = 9
 
 TASKS_KEY = "tasks"
 """Value of KEY_LABEL on a round's task-set Job."""
+
+ARCHIVE_KEY = "archive"
+"""Value of KEY_LABEL on a round's archive Job."""
 
 
 def attempt_name(base: str, attempt: int) -> str:
@@ -40,14 +45,25 @@ def fetch_job_name(model: str, *, need: str, attempt: int) -> str:
     return attempt_name(f"{model}-{need}", attempt)
 
 
-def round_job_name(round_name: str, *, key: str, attempt: int) -> str:
+def round_job_name(round_name: str, *, key: str, attempt: int, series: int = 0) -> str:
     """Return the name of a round's task-set Job (key `tasks`) or of the evaluation of one set of weights."""
-    return attempt_name(f"{round_name}-{key}", attempt)
+    part = key if series == 0 else short_hash(key, str(series), digits=12)
+    return attempt_name(f"{round_name}-{part}", attempt)
+
+
+def series_label(series: int) -> dict[str, str]:
+    """Return the label of the series; the first one has none."""
+    return {SERIES_LABEL: str(series)} if series else {}
 
 
 def validator_objects_name(validator: str) -> str:
     """Return the name of a Validator's Deployment, ServiceAccount, Role and RoleBinding."""
     return f"bitagent-validator-{validator}"
+
+
+def rewriter_name(validator: str) -> str:
+    """Return the name of the objects of a Validator's rewriter, and the prefix of its fetch Jobs' names."""
+    return f"{validator}-rewriter"
 
 
 def labels(component: Component, purpose: Mapping[str, str]) -> dict[str, str]:
