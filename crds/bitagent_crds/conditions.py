@@ -53,6 +53,7 @@ class ConditionType(StrEnum):
         "The files of the finished round are in the archive, verified; absent while the operator has no archive.",
     )
     DEPLOYED = "Deployed", "Validator", "The pod that sets weights is running (written by the operator)."
+    REWRITER_READY = "RewriterReady", "Validator", "The rewriter answers; absent without `spec.rewriter`."
     CHAIN_CONNECTED = "ChainConnected", "Validator", "The chain answers and its blocks advance."
     REGISTERED = "Registered", "Validator", "The hotkey has a slot on the subnet."
     PERMITTED = "Permitted", "Validator", "The hotkey may set weights."
@@ -250,6 +251,11 @@ class Reason(StrEnum):
     )
     MODEL_DELETED = "ModelDeleted", Fault.NONE, "The MinerModel was deleted before it could be evaluated."
     MODEL_NOT_FOUND = "ModelNotFound", Fault.SPEC, "The round names a model for which there was no MinerModel."
+    MODEL_REPLACED = (
+        "ModelReplaced",
+        Fault.NONE,
+        "The MinerModel was deleted in the round, and another one was made under its name.",
+    )
     DUPLICATE_WEIGHTS = (
         "DuplicateWeights",
         Fault.MODEL,
@@ -399,6 +405,21 @@ class Reason(StrEnum):
         Fault.INFRASTRUCTURE,
         "Block hash and secret of the round's seed were not published within the time limit.",
     )
+    WAITING_FOR_REWRITER = (
+        "WaitingForRewriter",
+        Fault.NONE,
+        "The Validator's rewriter does not answer yet; the message says why, and until when the round waits.",
+    )
+    REWRITER_UNAVAILABLE = (
+        "RewriterUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The Validator's rewriter did not become ready in the time that `spec.rewriter.startTimeoutSeconds` allows.",
+    )
+    NO_REWRITER = (
+        "NoRewriter",
+        Fault.SPEC,
+        "A `rewrite` of the round names no url, and the round belongs to no Validator that has a rewriter.",
+    )
     BUILDING_TASKS = "BuildingTasks", Fault.NONE, "The task-set Job runs or is about to start."
     TASKS_READY = "TasksReady", Fault.NONE, "The task set is built."
     TASKS_FAILED = "TasksFailed", Fault.SPEC, "The task set cannot be built from the spec."
@@ -458,6 +479,13 @@ class Reason(StrEnum):
         "The Secret with the hotkey or with a shared key of seeds, or its key, does not exist.",
     )
     SUSPENDED = "Suspended", Fault.NONE, "`spec.suspend` of the object is true."
+    REWRITER_READY = "RewriterReady", Fault.NONE, "The rewriter's model is loaded, and a pod answers."
+    REWRITER_LOADING = "RewriterLoading", Fault.NONE, "The rewriter's pods are being created or load the model."
+    REWRITER_IDLE = (
+        "RewriterIdle",
+        Fault.NONE,
+        "No round needs the rewriter, so no pod runs; the next round that rewords starts it.",
+    )
     CONNECTED = "Connected", Fault.NONE, "The chain is followed block by block."
     CHAIN_UNREACHABLE = "ChainUnreachable", Fault.INFRASTRUCTURE, "No endpoint of the chain answers."
     CHAIN_STALLED = "ChainStalled", Fault.INFRASTRUCTURE, "The chain answers but finalises no new blocks."

@@ -248,9 +248,11 @@ class ModelResult(StatusModel):
     engine: Annotated[FrozenChoices | None, Field(json_schema_extra=PRESERVED)] = None
     """engine has the model's choices for the inference engine, frozen with the commit."""
     hotkey: Hotkey | None = None
-    """hotkey is the miner's account at the time of the commit."""
+    """hotkey is the miner's account, whom the score pays; frozen with the set, and once more with the commit."""
+    commit_block: Count | None = None
+    """commitBlock is the block at which the miner claims to have committed to the model; frozen as hotkey."""
     model_uid: Annotated[str, Field(max_length=64)] | None = None
-    """modelUid is the uid of the MinerModel; another one of the same name takes no part."""
+    """modelUid is the uid of the MinerModel, frozen with the set; another one of the same name takes no part."""
     duplicate_of: Name | None = None
     """duplicateOf is the model that owns these weights."""
     near_copy_of: Name | None = None
@@ -426,7 +428,7 @@ class EvalRoundStatus(StatusModel):
     @property
     def begun(self) -> Time | None:
         """Time of the start or of the last retry: what failed before it is done again."""
-        return self.retried_at or self.started_at
+        return max((at for at in (self.started_at, self.retried_at) if at is not None), default=None)
 
     @property
     def models_fixed(self) -> bool:

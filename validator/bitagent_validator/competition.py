@@ -17,7 +17,16 @@ from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
-from bitagent_validator.scores import Submissions, in_order, participants, record, running_round, standings
+from bitagent_validator.scores import (
+    Submissions,
+    as_frozen,
+    frozen_submission,
+    in_order,
+    participants,
+    record,
+    running_round,
+    standings,
+)
 from bitagent_validator.seed_secrets import SecretUnavailable, SeedSecrets
 from bitagent_validator.seeding import SeedPublisher
 from bitagent_validator.services import Services
@@ -255,17 +264,25 @@ class CompetitionController:
     async def _submissions_of(self, round_: Round) -> Submissions:
         recorded = self._services.store.state.owners.get(round_.uid)
         if recorded is not None or not round_.results:
-            return recorded or {}
+            return as_frozen(recorded or {}, round_.results)
         names = {r.model for r in round_.results} - self._services.store.state.refused.get(round_.uid, {}).keys()
-        items = await self._services.client.list(MODELS)
-        return in_order(
-            (name, submission, i["metadata"].get("creationTimestamp", ""))
-            for i in items
-            if (name := i["metadata"]["name"]) in names and (submission := _submission(name, i["spec"]))
-        )
+        frozen = {r.model: r for r in round_.results if r.model_uid is not None}
+        found: dict[str, Submission] = {
+            name: s for name in frozen.keys() & names if (s := frozen_submission(frozen[name]))
+        }
+        created: dict[str, str] = {}
+        for item in await self._services.client.list(MODELS):
+            name, uid = item["metadata"]["name"], item["metadata"]["uid"]
+            if name not in names or (name in frozen and frozen[name].model_uid != uid):
+                continue
+            created[name] = item["metadata"].get("creationTimestamp", "")
+            if name not in frozen and (submission := _submission(name, item["spec"])):
+                found[name] = submission
+        return in_order((name, submission, created.get(name, "")) for name, submission in found.items())
 
 
 def _submission(name: str, spec: object) -> Submission | None:
+    """Return the submission of a model in a round of an earlier operator, which froze no identities."""
     try:
         miner = MinerModelSpec.model_validate(spec).miner
     except ValidationError as error:

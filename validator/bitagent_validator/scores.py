@@ -45,6 +45,24 @@ def in_order(submissions: Iterable[tuple[str, Submission, str]]) -> dict[str, Su
     return {name: submission for name, submission, _ in sorted(submissions, key=order)}
 
 
+def frozen_submission(result: ModelResult) -> Submission | None:
+    """Return the submission that the round froze with its set; None if the model has no miner."""
+    return Submission(hotkey=result.hotkey, block=result.commit_block) if result.hotkey is not None else None
+
+
+def as_frozen(submissions: Submissions, results: Iterable[ModelResult]) -> Submissions:
+    """Return recorded submissions as the round has frozen them since, with the commits, in the order of these.
+
+    A result of an earlier operator has no uid: what was recorded of its MinerModel stays.
+    """
+    frozen = {result.model: frozen_submission(result) for result in results if result.model_uid is not None}
+    if all(frozen.get(model, known) == known for model, known in submissions.items()):
+        return submissions
+    now = {model: frozen.get(model, known) for model, known in submissions.items()}
+    kept = {model: submission for model, submission in now.items() if submission is not None}
+    return dict(sorted(kept.items(), key=lambda item: (item[1].block is not None, item[1].block or 0)))
+
+
 def counting(round_: Round, submissions: Submissions) -> dict[str, ModelResult]:
     """Return the result of the one model of each hotkey that counts in a round.
 

@@ -25,7 +25,7 @@ from bitagent_kube.conditions import clip, find
 from bitagent_operator.objects import ModelObject, RoundObject, changed
 from bitagent_operator.plan.attribution import FETCH_CAUSES
 from bitagent_operator.plan.fetch import RECENT, FetchResult, fetch_result, named_commit, recent_enough, valid_for
-from bitagent_operator.plan.identity import NOT_FROZEN, fixed, frozen, of_files, origin, replaced
+from bitagent_operator.plan.identity import fixed, frozen, not_admitted, of_files, origin, replaced, submitted
 from bitagent_operator.plan.interface import Pass
 from bitagent_operator.plan.job_outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.resolution import resolved_for
@@ -71,6 +71,15 @@ def select(
     return Selection(tuple(sorted(m.meta.name for m in chosen)), len(names) - len(chosen))
 
 
+def frozen_set(names: Iterable[str], models: Iterable[ModelObject]) -> list[ModelResult]:
+    """Return the results of a set that is frozen now: each says which object it means, and whose that is."""
+    known = {m.meta.name: m for m in models}
+    return [
+        ModelResult.model_validate({"model": name, **(submitted(known[name]) if name in known else {})})
+        for name in names
+    ]
+
+
 def unreadable(selection: ModelSelection, found: Mapping[str, str]) -> dict[str, str]:
     """Return the models that cannot be read and that the selection means; `found` were listed by its labels."""
     return {name: error for name, error in found.items() if selection.names is None or name in selection.names}
@@ -97,7 +106,7 @@ def admit(observed: RoundObject, *, models: Mapping[str, ModelObject], pass_: Pa
 
     A state that only a later version knows is not final: this version decides about the model by its own rules.
     """
-    started = observed.status.started_at
+    started = observed.status.begun
     if started is None:
         raise ValueError("the round has not started")
     return [
@@ -116,7 +125,10 @@ def _entry(
         if entry.state == ResultState.RUNNING:
             return entry
         return _with(entry, ResultState.PENDING, Reason.MODEL_INVALID, f"its MinerModel cannot be read: {error}")
-    if model is None or model.meta.deleting or replaced(entry, model):
+    if model is not None and replaced(entry, model):
+        text = "its MinerModel was deleted, and another one made under its name; the next round has that one"
+        return _with(entry, ResultState.REJECTED, Reason.MODEL_REPLACED, text)
+    if model is None or model.meta.deleting:
         return _with(entry, ResultState.REJECTED, Reason.MODEL_DELETED, "no MinerModel of this name exists any longer")
     if entry.state == ResultState.RUNNING:
         return entry
@@ -126,7 +138,7 @@ def _entry(
         return _fixed_entry(entry, spec, spec.tasks.seed_from, model, started, pass_)
     if entry.commit is not None and _same_spec(model, entry.commit):
         return entry
-    unknown = NOT_FROZEN
+    unknown = not_admitted(model)
     result = fetch_result(model.status, generation=model.meta.generation)
     if result is not None and result.reason is Reason.TOO_MANY_MODELS:
         return _with(entry, ResultState.REJECTED, result.reason, result.message, **unknown)

@@ -1,4 +1,4 @@
-"""What a round evaluates of a model: everything that decides its answers, frozen when the model is admitted.
+"""Whose model a round has, frozen with the set, and what it evaluates of it, frozen when the model is admitted.
 
 What happens to the MinerModel later, a changed spec, its deletion or another one of the same name, changes nothing of
 an evaluation that has begun.
@@ -29,21 +29,31 @@ def of_files(facts: ModelFacts) -> dict[str, object]:
 
 def fixed(model: ModelObject, commit: str, evaluation: Evaluation) -> dict[str, object]:
     """Return those fields that are known before the files are fetched."""
-    chosen, miner = evaluation.prompt_format, model.spec.miner
-    return {
+    chosen = evaluation.prompt_format
+    return submitted(model) | {
         "commit": commit,
-        "repo": origin(model.spec.source),
         "prompt_format": model.spec.prompt_format if chosen == BuiltinPromptFormat.AUTO else chosen,
         "engine": model.spec.engine,
-        "hotkey": miner.hotkey if miner is not None else None,
-        "model_uid": model.meta.uid,
     }
 
 
-NOT_FROZEN: dict[str, object] = dict.fromkeys(
-    ("commit", "weights_digest", "model_digest", "repo", "prompt_format", "engine", "hotkey", "model_uid")
-)
-"""The same fields of a model that has not been admitted."""
+def submitted(model: ModelObject) -> dict[str, object]:
+    """Return those fields that are known of every model: which object it is, whose, and where its files come from."""
+    miner = model.spec.miner
+    return {
+        "model_uid": model.meta.uid,
+        "hotkey": miner.hotkey if miner is not None else None,
+        "commit_block": miner.commit_block if miner is not None else None,
+        "repo": origin(model.spec.source),
+    }
+
+
+_OF_ADMISSION = ("commit", "weights_digest", "model_digest", "prompt_format", "engine")
+
+
+def not_admitted(model: ModelObject) -> dict[str, object]:
+    """Return the fields of a model that has not been admitted."""
+    return submitted(model) | dict.fromkeys(_OF_ADMISSION)
 
 
 def replaced(entry: ModelResult, model: ModelObject) -> bool:

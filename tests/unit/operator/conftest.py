@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,13 +24,14 @@ from bitagent_crds.names import (
     RESOLVE_LABEL,
     ROUND_LABEL,
     SINCE_LABEL,
+    TEMPLATE_ANNOTATION,
     Component,
 )
 from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
-from bitagent_operator.plan.interface import LiveReadResults, Pass, RoundPlan, Settings
+from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, RoundPlan, Settings
 from bitagent_operator.plan.round import plan as plan_round
 
 Obj = dict[str, Any]
@@ -54,6 +55,7 @@ class Make:
     """Builders; `version` counts up so that later objects are newer."""
 
     T0 = T0
+    hotkey = staticmethod(hotkey_of)
     TASK_SET = TASK_SET
 
     def __init__(self) -> None:
@@ -165,16 +167,26 @@ class Make:
         suspended: bool = False,
         failed: int = 0,
         active: int = 0,
+        started: float | None = None,
+        ending: str = "",
+        template: str = "",
         **meta: Any,
     ) -> JobObject:
-        """A Job owned by the uid `owner`; `ended`: Complete or Failed."""
+        """A Job owned by the uid `owner`; `ended`: Complete or Failed; `template`: digest of its pod's spec.
+
+        `ending`: reason of its FailureTarget.
+        """
         reference = [{"uid": owner, "controller": True}]
         status: Obj = {"failed": failed, "active": active}
+        status |= {"startTime": text(self.at(started))} if started is not None else {}
         if ended:
             status["conditions"] = [
                 {"type": ended, "status": "True", "reason": reason, "lastTransitionTime": text(self.at(at))}
             ]
-        made = self.meta(name, ownerReferences=reference, labels=labels or {}, **meta)
+        if ending:
+            status.setdefault("conditions", []).append({"type": "FailureTarget", "status": "True", "reason": ending})
+        annotations = {TEMPLATE_ANNOTATION: template} if template else {}
+        made = self.meta(name, ownerReferences=reference, labels=labels or {}, annotations=annotations, **meta)
         return JobObject.parse({"metadata": made, "spec": {"suspend": suspended}, "status": status})
 
     def digest(self, weights: str) -> str:
@@ -232,9 +244,11 @@ class Make:
         at: float = 5,
         status: Obj | None = None,
         name: str = "",
+        gates: Iterable[str] = (),
+        deleted: float | None = None,
         **meta: Any,
     ) -> PodObject:
-        """A pod of the Job, ended with `code`, or waiting, or running."""
+        """A pod of the Job, ended with `code`, or waiting, or running; `deleted`: end of its grace period."""
         state: Obj = {"running": {"startedAt": text(self.at(at))}}
         if code is not None:
             state = {"terminated": {"exitCode": code, "message": message, "reason": terminated_reason}}
@@ -257,7 +271,10 @@ class Make:
         reference = [{"uid": job.meta.uid, "controller": True}]
         labels = dict(job.meta.labels)
         raw = {"metadata": self.meta(name or f"{job.meta.name}-pod", ownerReferences=reference, labels=labels, **meta)}
-        return PodObject.parse(raw | {"spec": {"nodeName": node}, "status": made | (status or {})})
+        if deleted is not None:
+            raw["metadata"]["deletionTimestamp"] = text(self.at(deleted))
+        spec = {"nodeName": node, "schedulingGates": [{"name": gate} for gate in gates]}
+        return PodObject.parse(raw | {"spec": spec, "status": made | (status or {})})
 
     def fetched(self, **facts: Any) -> str:
         return termination_message(FetchSummary.model_validate({"reason": "Fetched", "facts": self.facts(**facts)}))
@@ -284,13 +301,18 @@ class Make:
         listed: Iterable[JobObject] = (),
         missing: Iterable[str] = (),
         candidates: Iterable[ModelObject] | None = None,
+        events: Mapping[str, LastEvent | None] | None = None,
         **settings: Any,
     ) -> Pass:
-        """A planning pass; `listed`: Jobs whose pods were listed live; `missing` and `candidates`: models."""
+        """A planning pass; `listed`: Jobs whose pods were listed live; `missing` and `candidates`: models.
+
+        `events`: newest Events that were read, by the uid of their object.
+        """
         live = LiveReadResults(
             frozenset(job.meta.uid for job in listed),
             frozenset(missing),
             tuple(candidates) if candidates is not None else None,
+            events=events or {},
         )
         return Pass(now=self.at(now), settings=Settings("artifacts", timedelta(seconds=300), **settings), live=live)
 

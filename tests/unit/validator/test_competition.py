@@ -54,7 +54,7 @@ class Server:
             specs[name]["miner"]["commitBlock"] = block
         specs["unowned"] = {"source": source}
         specs["unreadable"] = {"surprise": 1}
-        return [{"metadata": {"name": name}, "spec": spec} for name, spec in specs.items()]
+        return [{"metadata": {"name": name, "uid": f"uid-{name}"}, "spec": spec} for name, spec in specs.items()]
 
     async def create(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.refusal:
@@ -276,6 +276,37 @@ async def test_the_owner_at_the_freeze_gets_the_score(
     stage.report("val-fc-10", condition="Complete")
     await stage.record([competition()], subnet)
     assert set(stage.store.state.scored["fc"].scores) == {HOTKEY}
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["first seen when it is complete", "seen while it runs"])
+@pytest.mark.parametrize(
+    ("frozen", "paid"),
+    [
+        pytest.param(
+            {"modelUid": "uid-m1", "hotkey": HOTKEY}, {HOTKEY}, id="another hotkey than its MinerModel has now"
+        ),
+        pytest.param({"modelUid": "uid-before", "hotkey": HOTKEY}, {HOTKEY}, id="another object of the same name"),
+        pytest.param({"modelUid": "uid-m1"}, set(), id="a model of no miner"),
+        pytest.param({}, set(), id="a round of an earlier operator: as its MinerModel says, which is not registered"),
+    ],
+)
+async def test_the_hotkey_that_the_round_froze_gets_the_score(
+    stage: Stage,
+    competition: Make,
+    subnet: Callable[..., Subnet],
+    frozen: dict[str, str],
+    paid: set[str],
+    *,
+    seen: bool,
+) -> None:
+    stage.server.owners = {"m1": OTHER}
+    await stage.reconcile(competition(), 1050)
+    if seen:
+        stage.report("val-fc-10", state="Running")  # before the operator froze the commits
+        await stage.record([competition()], subnet)
+    stage.report("val-fc-10", condition="Complete", **frozen)
+    await stage.record([competition()], subnet)
+    assert set(stage.store.state.scored["fc"].scores) == paid
 
 
 async def test_entrants_are_those_of_the_running_round(stage: Stage, competition: Make) -> None:

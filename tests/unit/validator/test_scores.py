@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bitagent_crds.evalround import ResultState
 from bitagent_crds.validator import Competition
 from bitagent_validator.objects import Round, RoundPhase, parse_round
-from bitagent_validator.scores import counting, entrants, in_order, participants, record
+from bitagent_validator.scores import as_frozen, counting, entrants, in_order, participants, record
 from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, Submission
 
 SUBMISSIONS = {
@@ -51,6 +51,14 @@ def recorded(competition: Make, neuron: Make) -> Callable[..., ScoredRound]:
         return record(known, round_, competition=competition(**changes), submissions=submissions, neurons=neurons)
 
     return make
+
+
+def test_recorded_submissions_follow_what_the_round_froze(complete: Callable[..., Round]) -> None:
+    frozen = {"modelUid": "u", "hotkey": "5" * 48, "commitBlock": 20}
+    round_ = complete(result("m1", **frozen), result("m2"), result("m3", modelUid="v"))
+    found = as_frozen(SUBMISSIONS, round_.results)
+    assert list(found.items()) == [("m2", SUBMISSIONS["m2"]), ("m1", Submission(hotkey="5" * 48, block=20))]
+    assert as_frozen(SUBMISSIONS, complete(result("m2")).results) is SUBMISSIONS
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,37 @@ def test_what_runs_is_frozen(make: Make, plan: Plan) -> None:
     assert (found.evaluate, found.delete) == ((), ())
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"modelUid": "uid-before"}, id="before admission"),
+        pytest.param({"state": "Running", "modelUid": "uid-before"}, id="running"),
+    ],
+)
+def test_another_model_of_the_same_name_is_another_object(make: Make, plan: Plan, entry: dict[str, Any]) -> None:
+    frozen = {"repo": "org/before", "hotkey": make.hotkey("before")}
+    entries = {"a": (make.admitted("a") if "state" in entry else {}) | frozen | entry}
+    found = plan(make.started("a", "z", results=entries), [make.model("a", fetched=True), make.model("z")])
+    assert found.states["a"] == ("Rejected", "ModelReplaced")
+    assert (found.results["a"].repo, found.results["a"].hotkey) == ("org/before", make.hotkey("before"))
+    assert found.evaluate == ()
+
+
+def test_the_set_is_frozen_with_its_objects(make: Make, plan: Plan) -> None:
+    """A leaderboard without its models says whose each row was."""
+    models = [make.model("a", hotkey="miner", commit_block=7), make.model("b")]
+    found = plan(make.round(), models, selected=True).results
+    assert (found["a"].model_uid, found["a"].repo, found["a"].commit_block) == ("uid-a", "org/a", 7)
+    assert (found["a"].hotkey, found["b"].hotkey) == (make.hotkey("miner"), None)
+    assert (found["a"].commit, found["a"].engine) == (None, None), "not admitted yet"
+
+
+def test_a_changed_submission_is_recorded_until_it_is_admitted(make: Make, plan: Plan) -> None:
+    frozen = {"a": {"modelUid": "uid-a", "repo": "org/before", "hotkey": make.hotkey("before")}}
+    found = plan(make.started("a", results=frozen), [make.model("a", hotkey="now")]).results["a"]
+    assert (found.repo, found.hotkey) == ("org/a", make.hotkey("now"))
+
+
 def test_a_model_that_is_being_deleted_is_out(make: Make, plan: Plan) -> None:
     model = make.model("a", fetched=True, deletionTimestamp="2026-01-01T00:00:00Z")
     found = plan(make.started("a", "b"), [model, make.model("b")])

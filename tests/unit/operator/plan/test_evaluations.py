@@ -11,7 +11,7 @@ import pytest
 from bitagent_crds.evalround import ModelResult
 from bitagent_crds.jobs import EvaluateSummary, termination_message
 from bitagent_operator.plan.attempts import Update
-from bitagent_operator.plan.identity import NOT_FROZEN
+from bitagent_operator.plan.identity import not_admitted
 from bitagent_operator.plan.round import BATCH
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def test_another_object_of_the_same_name_takes_no_part(make: Make, plan: Plan) -
     }
     models = [make.model("done", fetched=True, weights="2", uid="new"), make.model("waits", fetched=True, uid="new")]
     found = plan(make.started("done", "waits", results=entries), models)
-    assert found.states["waits"] == ("Rejected", "ModelDeleted")
+    assert found.states["waits"] == ("Rejected", "ModelReplaced")
     assert found.results["done"].score == "0.500000"
     assert found.status.phase == "Complete"
 
@@ -317,9 +317,9 @@ def test_losses_move_with_the_owner(make: Make, plan: Plan) -> None:
     assert ModelResult.model_validate(found["copy"].to_wire()) == found["copy"]
 
 
-def test_an_update_has_every_field_of_a_result_but_those_of_the_model() -> None:
+def test_an_update_has_every_field_of_a_result_but_those_of_the_model(make: Make) -> None:
     """Or a new field would be lost when the owner changes."""
-    own = {"model", "duplicate_of", "near_copy_of", "evidence", "rank", *NOT_FROZEN}
+    own = {"model", "duplicate_of", "near_copy_of", "evidence", "rank", *not_admitted(make.model("a"))}
     assert {field.name for field in fields(Update)} | own == set(ModelResult.model_fields)
 
 

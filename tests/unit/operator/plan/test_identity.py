@@ -9,7 +9,7 @@ import pytest
 from bitagent_crds.evalround import ModelResult
 from bitagent_crds.evaluation import Evaluation
 from bitagent_operator.objects import ModelObject
-from bitagent_operator.plan.identity import NOT_FROZEN, cached_directory, frozen, replaced
+from bitagent_operator.plan.identity import cached_directory, frozen, not_admitted, replaced, submitted
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -47,8 +47,10 @@ def test_files_are_where_the_fetch_put_them(make: Make, spec: dict[str, Any], re
 def test_a_model_that_was_not_admitted_has_no_files(make: Make) -> None:
     with pytest.raises(ValueError, match="a has not been admitted"):
         cached_directory(ModelResult(model="a"))
-    assert set(NOT_FROZEN) == set(frozen_fields(make))
-    assert ModelResult(model="a", **NOT_FROZEN) == ModelResult(model="a")
+    model = make.model("a", fetched=True)
+    assert set(not_admitted(model)) == set(frozen_fields(make))
+    again = ModelResult(model="a", **frozen_fields(make)).model_copy(update=not_admitted(model))
+    assert again == ModelResult(model="a", **submitted(model))
 
 
 def frozen_fields(make: Make) -> dict[str, object]:
