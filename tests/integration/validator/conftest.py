@@ -37,13 +37,16 @@ PORTS = re.compile(r"ws port (?P<ws>\d+), admin on http port (?P<admin>\d+)")
 
 
 def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 60.0) -> Any:
-    """The first truthy answer of the probe."""
+    """The first truthy answer of the probe. A probe may raise KeyError for a member that is not there yet."""
     deadline = time.monotonic() + seconds
-    while not (answer := probe()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}")
+    while time.monotonic() < deadline:
+        try:
+            if answer := probe():
+                return answer
+        except KeyError:
+            pass
         time.sleep(0.1)
-    return answer
+    pytest.fail(f"not within {seconds:g} s: {what}")
 
 
 def free_port() -> int:
