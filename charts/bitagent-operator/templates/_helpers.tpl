@@ -52,6 +52,21 @@ cache:
   maxHotkeyBytes: {{ int64 .Values.cache.maxHotkeyBytes }}
 artifacts:
   claimName: {{ include "operator.artifactsClaim" . }}
+{{- with .Values.archive }}
+{{- if .url }}
+archive:
+  url: {{ .url | quote }}
+  {{- with .endpoint }}
+  endpoint: {{ . | quote }}
+  {{- end }}
+  region: {{ .region | quote }}
+  secretName: {{ .secretName | quote }}
+  {{- with .caConfigMap }}
+  caConfigMap: {{ . | quote }}
+  {{- end }}
+  pathStyle: {{ .pathStyle }}
+{{- end }}
+{{- end }}
 hub:
   endpoint: {{ .Values.hub.endpoint | quote }}
 gpuResourceName: {{ .Values.gpuResourceName | quote }}

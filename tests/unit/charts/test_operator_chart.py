@@ -148,6 +148,31 @@ class TestConfiguration:
         assert ports == {"health": configuration(default).health_port, "metrics": configuration(default).metrics_port}
 
 
+class TestArchive:
+    VALUES = {"url": "s3://bucket/x", "secretName": "s3"}
+
+    def test_there_is_none_by_default(self, default: Any) -> None:
+        assert configuration(default).archive is None
+
+    def test_values_reach_the_configuration(self, helm: Any) -> None:
+        more = {"endpoint": "https://s3.example", "caConfigMap": "authorities", "region": "eu", "pathStyle": False}
+        found = configuration(helm.render({"archive": self.VALUES | more})).archive
+        assert found == config.Archive.model_validate(self.VALUES | more)
+
+    def test_what_is_empty_is_absent(self, helm: Any) -> None:
+        found = configuration(helm.render({"archive": self.VALUES})).archive
+        assert found is not None
+        assert (found.endpoint, found.ca_config_map, found.path_style) == (None, None, True)
+
+    def test_its_pods_reach_it_and_nothing_else(self, default: Any, root: Path) -> None:
+        values = yaml.safe_load((root / "charts/bitagent-operator/values.yaml").read_text())
+        labels = naming.labels(Component.ARCHIVE, {}).items()
+        policies = (p["spec"] for p in default.all("NetworkPolicy"))
+        (spec,) = [s for s in policies if s["podSelector"]["matchLabels"].items() <= labels]
+        assert spec["egress"][1:] == values["networkPolicy"]["archive"]
+        assert "ingress" not in spec
+
+
 class TestVolumes:
     def claim(self, rendered: Any) -> Any:
         return rendered.one("PersistentVolumeClaim", "bitagent-operator-models")
@@ -266,7 +291,7 @@ class TestNetworkPolicies:
     @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
     def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
         policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
-        assert len(policies) == 8
+        assert len(policies) == 9
         for policy in policies:
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
             assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))
@@ -317,6 +342,8 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
         ({"crds": {"enabled": True}}, "'enabled' not allowed"),
         ({"validator": {"resources": {"gpu": 1}}}, "/validator/resources"),
+        ({"archive": {"url": "s3://bucket/x"}}, "secretName"),
+        ({"archive": {"url": "https://bucket"}}, "url"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
