@@ -36,6 +36,7 @@ from bitagent_crds.schema import (
     Model,
     Open,
     Resource,
+    Schema,
     StatusModel,
     cel,
     exactly_one,
@@ -85,9 +86,14 @@ class ModelSelection(Model):
         return has_exactly_one(self, "match_labels", "names")
 
 
-_FROZEN = ["models", "evaluation", "admission", "workload", "ttlSecondsAfterFinished"]
+_FROZEN = ["models", "evaluation", "admission", "ttlSecondsAfterFinished"]
 """Fields that never change; those of `tasks` have rules of their own."""
-_MUTABLE = "suspend, retry and activeDeadlineSeconds"
+_FROZEN_OF_WORKLOAD = {
+    "queueName": "Jobs of this round are in that queue, or in none",
+    "resources.gpus": "the number of GPUs can change answers",
+    "resources.gpuResourceName": "the kind of GPU can change answers",
+}
+"""Fields of `workload` that never change, and why. The others are for Jobs that are not made yet."""
 _GENERATE_BEFORE_DEADLINE = cel(
     "!has(self.evaluation) || !has(self.evaluation.generateSeconds) || "
     f"self.evaluation.generateSeconds < {given('workload.deadlineSeconds', DEADLINE_SECONDS)}",
@@ -99,17 +105,26 @@ _RETRY_GROWS = cel(
     "retry never decreases: raise it by one to take a failed round up again",
     reason="FieldValueForbidden",
 )
+_DEADLINE_DECIDES = cel(
+    "self.workload.deadlineSeconds == oldSelf.workload.deadlineSeconds || has(self.evaluation.generateSeconds)",
+    "workload.deadlineSeconds is immutable without evaluation.generateSeconds: the time that a model may generate "
+    "follows from it",
+    reason="FieldValueForbidden",
+)
+
+
+def _never_changes(field: str, why: str = "") -> Schema:
+    rule = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    message = f"{field} is immutable{f': {why}' if why else ''}; create a new EvalRound instead"
+    return cel(rule, message, reason="FieldValueForbidden")
+
+
 _SPEC_RULES = rules(
     _GENERATE_BEFORE_DEADLINE,
     _RETRY_GROWS,
-    *(
-        cel(
-            f"has(self.{f}) == has(oldSelf.{f}) && (!has(self.{f}) || self.{f} == oldSelf.{f})",
-            f"{f} is immutable: only {_MUTABLE} may change; create a new EvalRound instead",
-            reason="FieldValueForbidden",
-        )
-        for f in _FROZEN
-    ),
+    *map(_never_changes, _FROZEN),
+    *(_never_changes(f"workload.{field}", why) for field, why in _FROZEN_OF_WORKLOAD.items()),
+    _DEADLINE_DECIDES,
 )
 
 
@@ -125,7 +140,9 @@ class EvalRoundTemplate(Model):
     admission: Admission = Admission()
     """admission has the conditions that a model must meet."""
     workload: Workload = Workload()
-    """workload defines how evaluation Jobs run."""
+    """workload defines how evaluation Jobs run. In a round, what does not decide scores may be changed, for Jobs that
+    are not made yet: all but queueName, resources.gpus and gpuResourceName, and deadlineSeconds if generateSeconds is
+    absent."""
 
     @property
     def generate_seconds(self) -> int:
@@ -458,7 +475,7 @@ class EvalRound(Resource):
         ),
     )
     spec: EvalRoundSpec
-    """spec has the models and tasks of the round; immutable, except suspend, retry, activeDeadlineSeconds and the parts
-    of a seed that are added later."""
+    """spec has the models and tasks of the round. Immutable, except suspend, retry, activeDeadlineSeconds, most of
+    workload, and the parts of a seed that are added later."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""

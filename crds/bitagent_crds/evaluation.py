@@ -19,6 +19,7 @@ from bitagent_crds.fields import (
     PluginName,
     PromptFormatName,
     Quantity,
+    ResourceName,
     TaintKey,
 )
 from bitagent_crds.minermodel import EngineChoices
@@ -292,8 +293,11 @@ class Toleration(Model):
 class Resources(Model):
     """Resources of one evaluation pod; requests and limits are equal."""
 
-    gpus: Annotated[int, Field(ge=1, le=8)] = 1
-    """gpus is the number of GPUs of one evaluation pod."""
+    gpus: Annotated[int, Field(ge=0, le=8)] = 1
+    """gpus is the number of GPUs of one evaluation pod; 0: it runs on CPUs, which needs an evaluator image for CPUs."""
+    gpu_resource_name: ResourceName | None = None
+    """gpuResourceName is the resource by which they are requested, such as amd.com/gpu or nvidia.com/mig-1g.10gb.
+    Absent: as the operator is configured."""
     cpu: Quantity = "4"
     """cpu is the CPU request."""
     memory: Quantity = "16Gi"

@@ -44,6 +44,27 @@ Labels = Annotated[
     ),
 ]
 """Labels by key, at most 16."""
+_REQUESTS = "requests."
+
+
+def _extended(name: str) -> str:
+    if name.startswith(_REQUESTS):
+        raise ValueError(f"a resource's name must not begin with {_REQUESTS}")
+    return name
+
+
+ResourceName = Annotated[
+    str,
+    Field(
+        max_length=128,
+        pattern=f"^{_SUBDOMAIN}/{_LABEL_NAME}$",
+        json_schema_extra=rules(
+            cel(f"!self.startsWith('{_REQUESTS}')", f"a resource's name must not begin with {_REQUESTS}")
+        ),
+    ),
+    AfterValidator(_extended),
+]
+"""Name of an extended resource of nodes: a DNS name, a slash and a name."""
 Repo = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*$")]
 """A repository, `owner/name`; both are also directories of the model cache."""
 Revision = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]

@@ -20,7 +20,7 @@ BlockHash = Annotated[str, Field(max_length=66, pattern=r"^0x[0-9a-f]{64}$")]
 SeedSecret = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")]
 """32 bytes in hex."""
 
-FROZEN_MESSAGE = "tasks is immutable: only suspend may change; create a new EvalRound instead"
+FROZEN_MESSAGE = "tasks is immutable; create a new EvalRound instead"
 
 
 class SeedError(ValueError):

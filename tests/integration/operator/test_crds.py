@@ -194,6 +194,10 @@ NOT_FOR_KUBERNETES = [
     pytest.param("EvalRound", workload(priorityClassName="a.-b"), "should match", id="priority class"),
     pytest.param("EvalRound", workload(queueName="a..b"), "should match", id="queue"),
     pytest.param("EvalRound", workload(resources={"memory": "16 Gi"}), "should match", id="quantity"),
+    *(
+        pytest.param("EvalRound", workload(resources={"gpuResourceName": name}), text, id=f"resource {name}")
+        for name, text in (("gpu", "should match"), ("a b/gpu", "should match"), ("requests.a.b/gpu", "must not begin"))
+    ),
     pytest.param("EvalRound", ROUND | {"models": {"names": ["a..b"]}}, "should match", id="name of a model"),
 ]
 
@@ -268,14 +272,65 @@ def test_names_leave_room_for_those_derived_from_them(world: World, kind: str, l
         create(world, kind, "n" * (longest + 1), spec)
 
 
-def test_a_round_is_immutable_but_for_suspend(world: World) -> None:
+def test_a_round_is_immutable_but_for_how_it_is_run(world: World) -> None:
     create(world, "EvalRound", "fixed", ROUND)
     path = world.path("evalrounds", "fixed")
     world.api.merge(path, {"spec": {"suspend": True}})
-    with pytest.raises(ApiError, match="tasks is immutable: only suspend may change; create a new EvalRound instead"):
+    with pytest.raises(ApiError, match="tasks is immutable; create a new EvalRound instead"):
         world.api.merge(path, {"spec": {"tasks": {"seed": "2"}}})
     with pytest.raises(ApiError, match="ttlSecondsAfterFinished is immutable"):
         world.api.merge(path, {"spec": {"ttlSecondsAfterFinished": 5}})
+
+
+HOW_JOBS_RUN: dict[str, Any] = {
+    "parallelism": 1,
+    "tolerations": [{"key": "gpu"}],
+    "nodeSelector": {"pool": "gpu"},
+    "priorityClassName": "low",
+    "runtimeClassName": "nvidia",
+    "maxAttempts": 1,
+    "startTimeoutSeconds": 60,
+    "maxDisruptions": 0,
+    "resources": {"cpu": "1", "memory": "1Gi", "ephemeralStorage": "1Gi"},
+}
+
+
+@pytest.mark.parametrize("field", HOW_JOBS_RUN)
+def test_how_jobs_run_may_be_changed_in_a_round(world: World, field: str) -> None:
+    create(world, "EvalRound", "running", ROUND)
+    made = world.api.merge(world.path("evalrounds", "running"), {"spec": {"workload": {field: HOW_JOBS_RUN[field]}}})
+    value = HOW_JOBS_RUN[field]
+    assert made["spec"]["workload"][field] == (
+        made["spec"]["workload"][field] | value if field == "resources" else value
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        pytest.param({"queueName": "team"}, "workload.queueName is immutable", id="queue"),
+        pytest.param({"resources": {"gpus": 2}}, "resources.gpus is immutable", id="number of GPUs"),
+        pytest.param(
+            {"resources": {"gpuResourceName": "amd.com/gpu"}}, "gpuResourceName is immutable", id="kind of GPU"
+        ),
+        pytest.param({"deadlineSeconds": 600}, "immutable without evaluation.generateSeconds", id="time to generate"),
+    ],
+)
+def test_what_decides_scores_may_not_be_changed_in_a_round(
+    world: World, workload: dict[str, Any], message: str
+) -> None:
+    create(world, "EvalRound", "running", ROUND)
+    with pytest.raises(ApiError, match=message):
+        world.api.merge(world.path("evalrounds", "running"), {"spec": {"workload": workload}})
+
+
+def test_a_deadline_may_be_changed_that_decides_no_score(world: World) -> None:
+    create(world, "EvalRound", "running", ROUND | {"evaluation": {"generateSeconds": 60}})
+    path = world.path("evalrounds", "running")
+    made = world.api.merge(path, {"spec": {"workload": {"deadlineSeconds": 600}}})
+    assert made["spec"]["workload"]["deadlineSeconds"] == 600
+    with pytest.raises(ApiError, match="generateSeconds must be below"):
+        world.api.merge(path, {"spec": {"workload": {"deadlineSeconds": 60}}})
 
 
 SEED_FROM: dict[str, Any] = {"block": 7, "secretDigest": "sha256:" + "0" * 64}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,6 +38,24 @@ def test_workload(build: Build) -> None:
     assert resources["requests"] == {"cpu": "3", "memory": "8Gi", "example.com/gpu": "2"}
     assert job.pod["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert (job.pod["nodeSelector"], job.pod["runtimeClassName"]) == ({"gpu": "a100"}, "nvidia")
+
+
+@pytest.mark.parametrize(
+    ("resources", "requested"),
+    [
+        pytest.param({}, {"nvidia.com/gpu": "1"}, id="as the operator is configured"),
+        pytest.param(
+            {"gpuResourceName": "nvidia.com/mig-1g.10gb", "gpus": 2}, {"nvidia.com/mig-1g.10gb": "2"}, id="slices"
+        ),
+        pytest.param({"gpus": 0, "gpuResourceName": "amd.com/gpu"}, {}, id="no GPU"),
+    ],
+)
+def test_a_round_says_which_gpus_and_how_many(
+    build: Build, resources: dict[str, Any], requested: dict[str, str]
+) -> None:
+    found = build.evaluation(workload={"resources": resources}).container["resources"]
+    for each in (found["limits"], found["requests"]):
+        assert {name: count for name, count in each.items() if "/" in name} == requested
 
 
 @pytest.mark.parametrize(
