@@ -14,8 +14,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+from bitagent_crds.conditions import ConditionType
 from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube.cache import Change, ObjectCache, Unreadable
+from bitagent_kube.conditions import find
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.objects import (
     DeploymentObject,
@@ -167,6 +169,10 @@ class Cache:
         readable = self._tables[key.kind].get(key)
         return readable is None or readable.meta.version < bad.meta.version
 
+    def all_unreadable(self) -> dict[str, list[Unreadable]]:
+        """Return the objects that cannot be read, by kind; each kind is present."""
+        return {kind: table.unreadable() for kind, table in self._tables.items()}
+
     def unreadable_models(self) -> dict[str, Unreadable]:
         """Return the MinerModels that cannot be read, by name."""
         found = sorted(self.models.unreadable(), key=lambda each: each.meta.version)
@@ -181,6 +187,11 @@ class Cache:
         found = (self.rounds.get(Key(Kind.ROUND, name)) for name in self._rounds_of.get(model, ()))
         return [r for r in found if r is not None]
 
+    def hotkey_of(self, model: str) -> str:
+        """Return the account of the miner of a model; empty without one."""
+        found = self.model(model)
+        return _hotkey(found) if found is not None else ""
+
     def older_of_hotkey(self, model: ModelObject) -> list[ModelObject]:
         """Return the models of the same hotkey that were created before this one; none without a hotkey."""
         hotkey = _hotkey(model)
@@ -191,7 +202,7 @@ class Cache:
         if not change.changed:
             return []
         latest: Any = next(o for o in (change.after, change.before, change.unreadable) if o is not None)
-        keys = [key_of(kind, latest.meta), *self._related(change)]
+        keys = [key_of(kind, latest.meta), *self._related(change), *self._of_rewriter(change)]
         if change.unreadable is not None and kind == Kind.MODEL:
             keys += self._unfinished_rounds_of(latest.meta.name)
         return list(dict.fromkeys(keys))
@@ -224,6 +235,19 @@ class Cache:
                     self._rounds_of[result.model].add(latest.meta.name)
                 yield Key(Kind.MODEL, result.model)
 
+    def _of_rewriter(self, change: Change[Any]) -> Iterator[Key]:
+        """Yield the Validator whose rewriter a round begins or ceases to need, and the rounds that wait for one."""
+        before, after = change.before, change.after
+        latest = after if after is not None else before
+        if isinstance(latest, RoundObject) and latest.spec.tasks.reworded_by_validator:
+            name = latest.meta.labels.get(VALIDATOR_LABEL)
+            if name is not None and _awaits_tasks(before) != _awaits_tasks(after):
+                yield Key(Kind.VALIDATOR, name)
+        if isinstance(latest, ValidatorObject) and _rewriter(before) != _rewriter(after):
+            for each in self.rounds:
+                if each.meta.labels.get(VALIDATOR_LABEL) == latest.meta.name and _awaits_tasks(each):
+                    yield Key(Kind.ROUND, each.meta.name)
+
     def _unfinished_rounds_of(self, model: str) -> Iterator[Key]:
         for name in self._rounds_of.get(model, ()):
             observed = self.rounds.get(Key(Kind.ROUND, name))
@@ -246,6 +270,19 @@ class Cache:
             for other in self._models_of_hotkey.get(_hotkey(model), {}).values():
                 if _age(model) < _age(other):
                     yield Key(Kind.MODEL, other.meta.name)
+
+
+def _awaits_tasks(observed: RoundObject | None) -> bool:
+    if observed is None or observed.meta.deleting or observed.spec.suspend:
+        return False
+    return observed.status.finished_at is None and observed.status.task_set is None
+
+
+def _rewriter(observed: ValidatorObject | None) -> tuple[object, ...]:
+    """Return what rounds that wait for a Validator's rewriter need to know of it."""
+    if observed is None:
+        return ()
+    return observed.meta.uid, observed.spec.rewriter, find(observed.conditions, ConditionType.REWRITER_READY)
 
 
 def _hotkey(model: ModelObject) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 from bitagent_crds.evalround import ModelSelection
-from bitagent_crds.names import COMPONENT_LABEL, MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
+from bitagent_crds.names import ATTEMPT_LABEL, COMPONENT_LABEL, MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube.cache import Unreadable
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
@@ -19,6 +21,7 @@ from bitagent_kube.resources import JOBS, MODELS, PODS, ROUNDS, VALIDATORS
 from bitagent_operator.applied import Memory
 from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.config import Config
+from bitagent_operator.fetch_queue import Fetches
 from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGED_SELECTOR
 from bitagent_operator.object_events import LastEvents
@@ -32,6 +35,8 @@ from bitagent_operator.plan.interface import (
     Settings,
 )
 from bitagent_operator.refusals import Refusals
+
+log = logging.getLogger(__name__)
 
 REQUESTS_IN_FLIGHT = 16
 """Concurrent requests for one object."""
@@ -55,10 +60,11 @@ class Context:
     refusals: Refusals = field(default_factory=Refusals)
     memory: Memory = field(default_factory=Memory)
     object_events: LastEvents = field(default_factory=LastEvents)
+    fetches: Fetches = field(default_factory=Fetches)
 
     def now(self) -> datetime:
-        """Return the time, to the second, as the API keeps it."""
-        return datetime.now(UTC).replace(microsecond=0)
+        """Return the time by the API server's clock, to the second, as the API keeps it."""
+        return self.client.clock.now().replace(microsecond=0)
 
     def new_pass(self, key: Key, meta: ObjectMeta, live: LiveReadResults = NO_RESULTS) -> Pass:
         """Return the inputs of a planning pass over an object that starts now."""
@@ -69,6 +75,7 @@ class Context:
             models_per_hotkey=self.config.models_per_hotkey,
             cache_is_bounded=self.config.cache.max_bytes > 0,
             image=self.config.images.evaluator,
+            archive_uri=self.config.archive_uri,
         )
         return Pass(now=self.now(), settings=settings, live=live, refusals=self.refusals.of(key, owner=meta.uid))
 
@@ -83,8 +90,14 @@ class Context:
         if reads.pods_of_jobs:
             for pod in await self.client.list(PODS, labels=f"{MANAGED_SELECTOR},{_LABELS[key.kind]}={key.name}"):
                 self.observe(PODS.kind, pod)
-        for name in reads.models:
-            model = await self.client.get(MODELS, name)
+        slots = asyncio.Semaphore(REQUESTS_IN_FLIGHT)
+
+        async def read(name: str) -> Obj | None:
+            async with slots:
+                return await self.client.get(MODELS, name)
+
+        names = sorted(reads.models)
+        for name, model in zip(names, await asyncio.gather(*map(read, names)), strict=True):
             if model is None:
                 missing.add(name)
             else:
@@ -131,19 +144,24 @@ class Context:
         slots = asyncio.Semaphore(REQUESTS_IN_FLIGHT)
 
         async def create(job: Obj) -> EventMessage | None:
-            name = job["metadata"]["name"]
+            name, labels = job["metadata"]["name"], job["metadata"]["labels"]
             try:
                 async with slots:
-                    made = await self.client.create_or_get(job)
+                    made, created = await self.client.create_or_get(job)
                 if owner_uid(made) != owner_uid(job):
                     text = f"a Job named {name} exists that was not made for this object; delete or rename it"
                     raise ApiError(code=HTTPStatus.CONFLICT, reason="AlreadyExists", message=text)
             except ApiError as error:
                 new = self.refusals.record(key, name, error, owner=owner_uid(job), now=self.now())
+                reason = self.refusals.of(key, owner=owner_uid(job))[name].reason
+                self.metrics.refused.labels(labels[COMPONENT_LABEL], reason).inc()
                 return EventMessage(EventReason.JOB_NOT_CREATED, f"{name}: {error}" if new else "", warning=True)
             self.observe(JOBS.kind, made)
             self.refusals.accepted(key, name)
-            self.metrics.jobs.labels(job["metadata"]["labels"][COMPONENT_LABEL]).inc()
+            if created:
+                self.metrics.jobs.labels(labels[COMPONENT_LABEL]).inc()
+                fields = {"job": name, "component": labels[COMPONENT_LABEL], "attempt": labels.get(ATTEMPT_LABEL, "1")}
+                log.info("Job %s created", name, extra={"fields": fields})
             return None
 
         refused = [found for found in await asyncio.gather(*map(create, jobs)) if found is not None]
@@ -156,18 +174,32 @@ class Context:
         except ApiError as error:
             if error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
                 text = f"the API server refuses its status; are the definitions of another version? {error.message}"
-                await self.emit_events(key, meta, [EventMessage(EventReason.STATUS_NOT_WRITTEN, text, warning=True)])
+                self.emit_events(key, meta, [EventMessage(EventReason.STATUS_NOT_WRITTEN, text, warning=True)])
             raise
         if written is not None:
             self.observe(key.kind, written)
         return written is not None
 
-    async def emit_events(self, key: Key, meta: ObjectMeta, messages: Iterable[EventMessage]) -> None:
-        """Post Events about an object, best effort."""
+    async def in_parallel(self, requests: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """Make requests concurrently; raise the first error when all have ended."""
+        slots = asyncio.Semaphore(REQUESTS_IN_FLIGHT)
+
+        async def one(request: Coroutine[Any, Any, None]) -> None:
+            async with slots:
+                await request
+
+        for error in await asyncio.gather(*map(one, requests), return_exceptions=True):
+            if error is not None:
+                raise error
+
+    def emit_events(
+        self, key: Key, meta: ObjectMeta, messages: Iterable[EventMessage], *, generation: int | None = None
+    ) -> None:
+        """Have Events about an object posted in the background, best effort; `generation`: if not its present one."""
         regarding = ObjectReference(
             _RESOURCES[key.kind].api_version, key.kind, self.client.namespace, meta.name, meta.uid
         )
-        await self.events.post(regarding, messages, occasion=str(meta.generation))
+        self.events.submit(regarding, messages, occasion=str(meta.generation if generation is None else generation))
 
 
 def _suspended(content: Obj) -> bool:

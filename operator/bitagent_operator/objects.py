@@ -24,7 +24,9 @@ from bitagent_crds.names import (
     KEY_LABEL,
     SERIES_LABEL,
     SUSPENDED_ANNOTATION,
+    TEMPLATE_ANNOTATION,
 )
+from bitagent_crds.rewriter import RewriterStatus
 from bitagent_crds.schema import Model
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.cache import said
@@ -118,17 +120,20 @@ class RoundObject:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorObject:
-    """A Validator. Of its status only the conditions are read: the validator pod writes the rest."""
+    """A Validator. Of its status only conditions and rewriter are read: the validator pod writes the rest."""
 
     meta: ObjectMeta
     spec: ValidatorSpec
     conditions: tuple[Condition, ...]
+    rewriter: RewriterStatus | None = None
 
     @classmethod
     def parse(cls, obj: Obj) -> ValidatorObject:
         """Parse a Validator."""
-        conditions = parse_conditions((obj.get("status") or {}).get("conditions") or ())
-        return cls(ObjectMeta.parse(obj), _part(obj, "spec", ValidatorSpec), tuple(conditions))
+        status = obj.get("status") or {}
+        conditions = parse_conditions(status.get("conditions") or ())
+        rewriter = _part(status, "rewriter", RewriterStatus) if status.get("rewriter") else None
+        return cls(ObjectMeta.parse(obj), _part(obj, "spec", ValidatorSpec), tuple(conditions), rewriter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,8 @@ class JobObject:
     """The failure that is decided and waits for its pods to end (`FailureTarget`)."""
     suspended_by_round: bool = False
     """Whether the operator has suspended it with its round, and nothing else has."""
+    template: str = ""
+    """Digest of its pod's spec when it was made; empty if an earlier version made it."""
 
     @property
     def series(self) -> int:
@@ -193,6 +200,7 @@ class JobObject:
             ended=ended,
             ending=ending,
             suspended_by_round=SUSPENDED_ANNOTATION in (obj["metadata"].get("annotations") or {}),
+            template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
         )
 
 
@@ -240,8 +248,6 @@ class PodObject:
     """Why the pod was removed from its node (preempted, drained, the node was lost), empty if it was not."""
     disrupted: datetime | None
     """When that was decided."""
-    leaves: datetime | None
-    """When its grace period ends, if it is being deleted."""
     started: datetime | None
     """When the container started."""
     waiting_reason: str
@@ -287,7 +293,6 @@ class PodObject:
             message=status.get("message", ""),
             disruption=_reason_and_message(disruption) if disruption.get("status") == "True" else "",
             disrupted=parse_time(disruption.get("lastTransitionTime")) if disruption.get("status") == "True" else None,
-            leaves=parse_time(obj["metadata"].get("deletionTimestamp")),
             started=parse_time(running.get("startedAt")) or (terminated.started if terminated else None),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),

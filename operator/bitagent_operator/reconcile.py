@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
+from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.jobs import CacheRoom
+from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_crds.names import SUSPENDED_ANNOTATION, VALIDATOR_LABEL
 from bitagent_kube.objects import EventMessage, Obj
 from bitagent_kube.resources import JOBS
 from bitagent_operator.cache import Key, Kind
 from bitagent_operator.config import Config
 from bitagent_operator.context import STALE_SECONDS, Context
 from bitagent_operator.invalid import Unplannable, guarded, report_invalid, report_unplannable, without_stalled
+from bitagent_operator.manifests.archive import archive_job
 from bitagent_operator.manifests.evaluate import evaluation_job
-from bitagent_operator.manifests.fetch import fetch_job
+from bitagent_operator.manifests.fetch import fetch_job, fetch_template
+from bitagent_operator.manifests.rewriter import rewriter_address
 from bitagent_operator.manifests.task_set import task_set_job
-from bitagent_operator.objects import ModelObject, RoundObject
+from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
+from bitagent_operator.plan import outcomes
+from bitagent_operator.plan.archive import is_archive_job, is_archived, with_archive
 from bitagent_operator.plan.cache_room import room_for
+from bitagent_operator.plan.fetch import waiting_entry
+from bitagent_operator.plan.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.interface import (
     NO_RESULTS,
+    JobSuspension,
     LiveReadResults,
     ModelPlan,
     RoundPlan,
@@ -53,25 +63,60 @@ async def reconcile(context: Context, key: Key) -> float | None:
         return await _RECONCILERS[key.kind](context, key)
     except Unplannable as error:
         return await report_unplannable(context, key, error)
+    finally:
+        if key.kind == Kind.MODEL:
+            _end_of_fetching(context, key.name)
 
 
 async def _model(context: Context, key: Key) -> float | None:
+    context.fetches.begin(key.name)
+
     def make(live: LiveReadResults) -> Planned[ModelObject, ModelPlan] | None:
         model = context.cache.models.get(key)
         if model is None or model.meta.deleting:
             return None
-        plan = plan_model(
-            model,
-            jobs=context.cache.jobs.of(key),
-            pods=context.cache.pods.of(key),
-            rounds=context.cache.rounds_of(key.name),
-            pass_=context.new_pass(key, model.meta, live),
-            older_of_hotkey=len(context.cache.older_of_hotkey(model)),
-        )
+        observed, jobs, rounds = model, context.cache.jobs.of(key), context.cache.rounds_of(key.name)
+        template = fetch_template(context.config, observed) if any(j.ended is None for j in jobs) else ""
+
+        def plan_with(turns: Turns) -> ModelPlan:
+            return plan_model(
+                observed,
+                jobs=jobs,
+                pods=context.cache.pods.of(key),
+                rounds=rounds,
+                pass_=context.new_pass(key, observed.meta, live),
+                older_of_hotkey=len(context.cache.older_of_hotkey(observed)),
+                template=template,
+                turns=turns,
+            )
+
+        plan = plan_with(NOTHING_WAITS)
+        if not plan.reads and (turns := _turns(context, model, plan, rounds)) != NOTHING_WAITS:
+            plan = plan_with(turns)
         starts = () if plan.reads else (plan.fetch, plan.resolve)
         return Planned(model, plan, [_fetch_job(context, model, start) for start in starts if start is not None])
 
     return await _plan_and_carry_out(context, key, make)
+
+
+def _turns(context: Context, model: ModelObject, plan: ModelPlan, rounds: Iterable[RoundObject]) -> Turns:
+    """Return what keeps the Jobs of a plan from starting; where nothing does, their slots are reserved."""
+    return context.fetches.turns(
+        model,
+        plan,
+        urgent=any(waiting_entry(each, model) is not None for each in rounds),
+        jobs=context.cache.jobs,
+        hotkey_of=context.cache.hotkey_of,
+        limits=context.config.fetch,
+        now=context.now(),
+    )
+
+
+def _end_of_fetching(context: Context, model: str) -> None:
+    """Release the slots that a pass has reserved, and enqueue the models whose turn it is now."""
+    cache = context.cache
+    called = context.fetches.end(model, jobs=cache.jobs, hotkey_of=cache.hotkey_of, limits=context.config.fetch)
+    context.enqueue(Key(Kind.MODEL, name) for name in called)
 
 
 def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
@@ -88,24 +133,52 @@ async def _round(context: Context, key: Key) -> float | None:
         if observed is None or observed.meta.deleting:
             return None
         models = (context.cache.model(result.model) for result in observed.status.results)
+        validator = _validator_of(context, observed)
+        pass_ = replace(context.new_pass(key, observed.meta, live), validator=validator)
+        pods = context.cache.pods.of(key)
+        jobs = context.cache.jobs.of(key)
         plan = plan_round(
             observed,
             models={m.meta.name: m for m in models if m is not None},
-            jobs=context.cache.jobs.of(key),
-            pods=context.cache.pods.of(key),
-            pass_=context.new_pass(key, observed.meta, live),
+            jobs=[job for job in jobs if not is_archive_job(job)],
+            pods=pods,
+            pass_=pass_,
         )
-        return Planned(observed, plan, [] if plan.reads else list(_round_jobs(context.config, observed, plan)))
+        archiving = [job for job in jobs if is_archive_job(job)]
+        elsewhere = _archives_elsewhere(context, observed)
+        plan = with_archive(plan, observed, jobs=archiving, pods=pods, elsewhere=elsewhere, pass_=pass_)
+        made = [] if plan.reads else list(_round_jobs(context.config, observed, plan, validator))
+        return Planned(observed, plan, made)
 
     return await _plan_and_carry_out(context, key, make)
 
 
-def _round_jobs(config: Config, observed: RoundObject, plan: RoundPlan) -> Iterator[Obj]:
+def _archives_elsewhere(context: Context, observed: RoundObject) -> int:
+    """Count the archive Jobs of other rounds that have not ended; 0 if the round needs none."""
+    if context.config.archive is None or observed.status.finished_at is None or is_archived(observed.status):
+        return 0
+    others = (job for job in context.cache.jobs if job.ended is None and is_archive_job(job))
+    return sum(job.meta.owner_uid != observed.meta.uid for job in others)
+
+
+def _validator_of(context: Context, observed: RoundObject) -> ValidatorObject | None:
+    """Return the Validator that a round belongs to, if it is known."""
+    name = observed.meta.labels.get(VALIDATOR_LABEL)
+    return context.cache.validators.get(Key(Kind.VALIDATOR, name)) if name else None
+
+
+def _round_jobs(
+    config: Config, observed: RoundObject, plan: RoundPlan, validator: ValidatorObject | None
+) -> Iterator[Obj]:
     if plan.task_set_attempt is not None:
-        yield task_set_job(config, observed, plan.task_set_attempt)
+        own = validator if observed.spec.tasks.reworded_by_validator else None
+        rewriter = rewriter_address(config, own) if own is not None else None
+        yield task_set_job(config, observed, plan.task_set_attempt, rewriter=rewriter)
     for start in plan.evaluate:
         if plan.status.task_set is not None:
             yield evaluation_job(config, observed, start, plan.status.task_set)
+    if plan.archive is not None and config.archive is not None:
+        yield archive_job(config, config.archive, observed, plan.archive)
 
 
 ObservedT = TypeVar("ObservedT", ModelObject, RoundObject)
@@ -158,16 +231,33 @@ async def _carry_out(
     observed: ObservedT = planned.observed
     plan: PlanT = planned.plan
     status = without_stalled(plan.status)
-    if status != observed.status and not await context.write_status(key, observed.meta, status.to_wire()):
-        return STALE_SECONDS
-    for suspension in plan.suspend:
-        job = await context.client.merge(JOBS, suspension.name, {"spec": {"suspend": suspension.suspend}})
-        if job is not None:
-            context.observe(JOBS.kind, job)
-    for deletion in plan.delete:
-        await context.client.delete(JOBS, deletion.name, uid=deletion.uid)
-    await context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
+    if status != observed.status:
+        if not await context.write_status(key, observed.meta, status.to_wire()):
+            return STALE_SECONDS
+        context.metrics.count_ended(_ended(observed, status))
+    context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
+    await context.in_parallel(_suspend(context, suspension) for suspension in plan.suspend)
+    await context.in_parallel(context.client.delete(JOBS, each.name, uid=each.uid) for each in plan.delete)
     return 0.0 if starts else plan.requeue_after
+
+
+async def _suspend(context: Context, suspension: JobSuspension) -> None:
+    mark = {SUSPENDED_ANNOTATION: "true" if suspension.suspend else None}
+    patch = {"metadata": {"annotations": mark}, "spec": {"suspend": suspension.suspend}}
+    job = await context.client.merge(JOBS, suspension.name, patch)
+    if job is not None:
+        context.observe(JOBS.kind, job)
+
+
+def _ended(
+    observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus
+) -> Iterator[outcomes.Ended]:
+    """Return the work whose end a status records for the first time."""
+    if isinstance(observed, ModelObject) and isinstance(status, MinerModelStatus):
+        return outcomes.ended_of_model(observed.status, status)
+    if isinstance(observed, RoundObject) and isinstance(status, EvalRoundStatus):
+        return outcomes.ended_of_round(observed.status, status)
+    return iter(())
 
 
 _RECONCILERS = {Kind.MODEL: _model, Kind.ROUND: _round, Kind.VALIDATOR: reconcile_validator}

@@ -47,7 +47,10 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
     )
     queue = spec.workload.queue_name
     parts = JobParts(
-        name=naming.round_job_name(observed.meta.name, key=start.key, attempt=start.attempt),
+        name=naming.round_job_name(
+            observed.meta.name, key=start.key, attempt=start.attempt, series=observed.status.series
+        ),
+        image=observed.status.image or "",
         component=Component.EVALUATE,
         labels=naming.labels(
             Component.EVALUATE,
@@ -56,13 +59,15 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
                 MODEL_LABEL: entry.model,
                 KEY_LABEL: start.key,
                 ATTEMPT_LABEL: str(start.attempt),
-            },
+            }
+            | naming.series_label(observed.status.series),
         ),
         owner=owner_reference("EvalRound", observed.meta),
         document=document,
         resources=_resources(config, spec.workload),
         deadline_seconds=spec.workload.deadline_seconds,
         max_attempts=start.pods or spec.workload.max_attempts,
+        later=True,
         volumes=(
             claim("cache", config.cache.claim_name),
             claim("artifacts", config.artifacts.claim_name),
@@ -108,7 +113,7 @@ def _run(spec: EvalRoundSpec, entry: ModelResult, tasks: TaskSetStatus) -> RunSp
 
 def _resources(config: Config, workload: Workload) -> Obj:
     size = workload.resources
-    gpus = {config.gpu_resource_name: str(size.gpus)}
+    gpus = {size.gpu_resource_name or config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
     return {
         "requests": {"cpu": size.cpu, "memory": size.memory} | gpus,
         "limits": {"memory": size.memory} | gpus,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bitagent_crds.jobs import CacheRoom, FetchJob
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
@@ -12,6 +14,7 @@ from bitagent_crds.names import (
     NEED_LABEL,
     RESOLVE_LABEL,
     SINCE_LABEL,
+    TEMPLATE_ANNOTATION,
     VOLUME_MOUNT,
     Component,
 )
@@ -67,11 +70,19 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         resources=without_gpu(config.jobs.fetch),
         deadline_seconds=DEADLINE_SECONDS,
         max_attempts=PODS,
+        later=True,
         volumes=tuple(volumes),
         mounts=tuple(mounts),
         env=tuple(env),
     )
     return job(config, parts)
+
+
+def fetch_template(config: Config, model: ModelObject) -> str:
+    """Return the digest of the pods that fetch Jobs of this model would have now."""
+    made = fetch_job(config, model, StartFetch("need", datetime.fromtimestamp(0, UTC), 1), CacheRoom())
+    digest: str = made["metadata"]["annotations"][TEMPLATE_ANNOTATION]
+    return digest
 
 
 def _volume_repo(model: ModelObject) -> str | None:

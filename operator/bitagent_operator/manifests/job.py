@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from bitagent_crds.fields import JobSecretKey
-from bitagent_crds.jobs import EXIT_MODEL_FAULT, JOB_ANNOTATION, JOB_FILE, TERMINATION_LOG
-from bitagent_crds.names import Component
+from bitagent_crds.jobs import EXIT_LATER, EXIT_MODEL_FAULT, JOB_ANNOTATION, JOB_FILE, TERMINATION_LOG
+from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
 from bitagent_crds.schema import API_VERSION, Model
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.config import Config, PodSize
@@ -98,6 +99,10 @@ class JobParts:
     deadline_seconds: int
     max_attempts: int
     """Pods that may fail before the Job gives up."""
+    later: bool = False
+    """Whether EXIT_LATER ends the Job at once: the operator makes the next one when that may help."""
+    image: str = ""
+    """Image that the round has frozen; empty: the one of the configuration."""
     volumes: tuple[Obj, ...] = ()
     mounts: tuple[Obj, ...] = ()
     env: tuple[Obj, ...] = ()
@@ -110,6 +115,7 @@ class JobParts:
 
 def job(config: Config, parts: JobParts) -> Obj:
     """Return the Job: exit code 78 ends it, a disruption does not count, any other failure is retried."""
+    pod = _pod(config, parts)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -117,6 +123,7 @@ def job(config: Config, parts: JobParts) -> Obj:
             "name": parts.name,
             "namespace": config.namespace,
             "labels": parts.labels | parts.job_labels,
+            "annotations": {TEMPLATE_ANNOTATION: digest_of_pod(pod)},
             "ownerReferences": [parts.owner],
         },
         "spec": {
@@ -132,7 +139,7 @@ def job(config: Config, parts: JobParts) -> Obj:
                         "onExitCodes": {
                             "containerName": parts.component.value,
                             "operator": "In",
-                            "values": [EXIT_MODEL_FAULT],
+                            "values": [*([EXIT_LATER] if parts.later else []), EXIT_MODEL_FAULT],  # ascending
                         },
                     },
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
@@ -144,10 +151,15 @@ def job(config: Config, parts: JobParts) -> Obj:
                     "labels": parts.labels,
                     "annotations": {JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True)},
                 },
-                "spec": _pod(config, parts),
+                "spec": pod,
             },
         },
     }
+
+
+def digest_of_pod(pod: Obj) -> str:
+    """Return the short digest of a pod's spec, by which a Job is compared with the one that would be made now."""
+    return short_hash(json.dumps(pod, sort_keys=True), digits=16)
 
 
 def _pod(config: Config, parts: JobParts) -> Obj:
@@ -156,7 +168,7 @@ def _pod(config: Config, parts: JobParts) -> Obj:
         "containers": [
             {
                 "name": parts.component.value,
-                "image": config.images.evaluator,
+                "image": parts.image or config.images.evaluator,
                 "imagePullPolicy": config.image_pull_policy,
                 "command": ["bitagent-eval", "job"],
                 "env": [*ENVIRONMENT, *parts.env, *config.jobs.env],

@@ -4,6 +4,9 @@ interface.py      what plans are given and what they return
 job_outcome.py    a Job and its pods -> one outcome
 model.py          a MinerModel: fetch Jobs, conditions, scores
 fetch.py          the last fetch, and the next one that is needed
+fetch_step.py     the last fetch Job -> the state of the files, and its conditions
+fetch_slots.py    whose fetch may start
+hub.py            troubles of the hub, and the pause for all fetches
 resolution.py     what a branch stands for when a round fixes its models
 cache_room.py     what a fetch may remove from the model cache
 round.py          an EvalRound, from admission.py, task_set.py, evaluations.py and round_status.py
@@ -13,4 +16,5 @@ copies.py         near copies among the models of a round
 attempts.py       one evaluation: its Jobs -> its state
 attribution.py    whose trouble a failed evaluation is: the model's own, or the infrastructure's
 validator.py      the pod of a Validator
+readiness.py      Ready and Stalled, from the other conditions
 """

@@ -24,6 +24,7 @@ from bitagent_crds.names import short_hash
 from bitagent_crds.schema import is_later
 from bitagent_kube.conditions import find
 from bitagent_operator.objects import ModelObject, RoundObject
+from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.interface import StartFetch
 
 RECENT = timedelta(seconds=60)
@@ -111,8 +112,17 @@ def needed_fetch(
     `result` is the last one; `rounds` are those whose frozen set has the model.
     """
     identity, rounds = (model.meta.uid, str(model.meta.generation)), list(rounds)
-    if result is None:
+    waiting = [(r.status.begun, r, entry) for r in rounds if (entry := waiting_entry(r, model)) is not None]
+    fixed = [
+        (started, r.meta.uid, entry.commit)
+        for started, r, entry in waiting
+        if started and entry.commit is not None and entry.repo in (None, origin(model.spec.source))
+    ]
+    if result is None and not fixed:
         return StartFetch(short_hash(*identity), _NEVER, 1)
+    if result is None:
+        since, uid, commit = min(fixed)
+        return StartFetch(short_hash(*identity, uid, commit), since, 1, commit)
     missed = [
         (r.status.finished_at, r.meta.uid)
         for r in rounds
@@ -121,10 +131,6 @@ def needed_fetch(
     if result.fetched and missed:
         since, uid = max(missed)
         return StartFetch(short_hash(*identity, uid, "missed"), since, 1)
-    waiting = [(r.status.started_at, r, entry) for r in rounds if (entry := _waiting(r, model)) is not None]
-    fixed = [
-        (started, r.meta.uid, entry.commit) for started, r, entry in waiting if started and entry.commit is not None
-    ]
     open_ = [
         (started, r.meta.uid)
         for started, r, entry in waiting
@@ -159,7 +165,7 @@ def _may_have_missed_files(observed: RoundObject, model: ModelObject) -> bool:
     )
 
 
-def _waiting(observed: RoundObject, model: ModelObject) -> ModelResult | None:
+def waiting_entry(observed: RoundObject, model: ModelObject) -> ModelResult | None:
     """Return the model's entry in a running round that has not admitted it yet."""
     if observed.status.finished_at is not None or observed.spec.suspend:
         return None

@@ -16,7 +16,7 @@ from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ModelSelection
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_kube.objects import EventMessage
-from bitagent_operator.objects import ModelObject, PodObject
+from bitagent_operator.objects import ModelObject, PodObject, ValidatorObject
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Settings:
     """MinerModels of one hotkey that are fetched; 0: any number."""
     cache_is_bounded: bool = False
     """Whether files may have been removed from the model cache to make room."""
+    archive_uri: str = ""
+    """Place of all archives of the namespace; empty: there is no archive."""
     image: str = ""
     """The evaluator's image; a round keeps the one with which it started."""
 
@@ -130,6 +132,8 @@ class Pass:
     """Jobs of this object that the API server did not accept last time, by name."""
     requests: ReadRequests = field(default_factory=ReadRequests)
     """Receives the live reads that this pass needs."""
+    validator: ValidatorObject | None = None
+    """The Validator that a round belongs to; None: to none, or it is not known."""
 
     def may_exist(self, model: str) -> bool:
         """Whether it is not known yet what became of a MinerModel that is not cached: read it."""
@@ -186,6 +190,7 @@ class EventReason(StrEnum):
     FETCH_FAILED = "FetchFailed"
     FETCH_DELAYED = "FetchDelayed"
     JOB_NOT_CREATED = "JobNotCreated"
+    JOB_REPLACED = "JobReplaced"
     ROUND_STARTED = "RoundStarted"
     ROUND_WAITING = "RoundWaiting"
     ROUND_RETRIED = "RoundRetried"
@@ -199,8 +204,24 @@ class EventReason(StrEnum):
     NEAR_COPY_FOUND = "NearCopyFound"
     ROUND_COMPLETE = "RoundComplete"
     ROUND_FAILED = "RoundFailed"
+    ROUND_ARCHIVED = "RoundArchived"
+    ARCHIVE_DELAYED = "ArchiveDelayed"
     VALIDATOR_DEPLOYED = "ValidatorDeployed"
     VALIDATOR_NOT_RUNNING = "ValidatorNotRunning"
+    REWRITER_READY = "RewriterReady"
+    REWRITER_NOT_READY = "RewriterNotReady"
+
+
+@dataclass(frozen=True)
+class HubTrouble:
+    """A fetch Job that ended by a trouble of the hub."""
+
+    job: str
+    """uid of the Job."""
+    reason: Reason
+    at: datetime
+    retry_after: timedelta | None = None
+    """Pause that the hub asked for."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +254,15 @@ class StartEvaluation:
     """Nodes on which it should run, if they have room; empty: any."""
     control: bool = False
     """Whether it repeats an evaluation that has succeeded, to see whether the machines work."""
+
+
+@dataclass(frozen=True)
+class StartArchive:
+    """An archive Job to create."""
+
+    attempt: int
+    uri: str
+    """Place of the round's archive."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +305,10 @@ class ModelPlan(Plan[MinerModelStatus]):
     fetch: StartFetch | None = None
     resolve: StartFetch | None = None
     """A resolution, which does not wait for a fetch that is running."""
+    troubles: tuple[HubTrouble, ...] = ()
+    """What the last Jobs have met at the hub."""
+    answered: datetime | None = None
+    """When the hub answered a Job, if that is news."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +318,7 @@ class RoundPlan(Plan[EvalRoundStatus]):
     task_set_attempt: int | None = None
     """Attempt number of the task-set Job to create."""
     evaluate: tuple[StartEvaluation, ...] = ()
+    archive: StartArchive | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

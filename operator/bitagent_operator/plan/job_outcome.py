@@ -1,9 +1,11 @@
 """Classification of a Job and its pods: one outcome with a reason and a human-readable message.
 
-Exit 0 with a readable summary: done. Exit 78: the fault of the model (of a task set: of the spec), final. Anything else
-is an infrastructure fault: the Job starts further pods by itself, and only when it has given up the outcome is a fault.
+Exit 0 with a readable summary: done. Exit 78: the fault of the model (of a task set: of the spec), final, unless the
+pod was ended from outside. Anything else is an infrastructure fault: the Job starts further pods by itself, and only
+when it has given up the outcome is a fault. An attempt that reaches its deadline is final for its Job.
+
 A Job that ended while no pod with a summary exists has lost its result (its node was removed, or someone deleted the
-pod): the work is repeated under the next name.
+pod), and so has one whose pod never ends: the work is repeated under the next name.
 
 The pod's termination message holds the summary, or, if the container wrote none, the end of its log (the pod template
 asks for that).
@@ -11,47 +13,38 @@ asks for that).
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from bitagent_crds.conditions import Fault, Reason
-from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK, EvaluateSummary, FetchSummary, TaskSetSummary
-from bitagent_crds.schema import Model, is_later
+from bitagent_crds.jobs import (
+    EXIT_LATER,
+    EXIT_MODEL_FAULT,
+    EXIT_OK,
+    ArchiveSummary,
+    EvaluateSummary,
+    FetchSummary,
+    TaskSetSummary,
+)
+from bitagent_crds.schema import Model
 from bitagent_kube.conditions import clip
-from bitagent_operator.objects import JobObject, PodObject, Terminated
+from bitagent_operator.objects import Ended, JobObject, PodObject
 from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.pods import DEADLINE_EXCEEDED, interrupted, leaving, overdue, waiting
+from bitagent_operator.plan.pods import Problem as Problem
+from bitagent_operator.plan.pods import next_unschedulable as next_unschedulable
+from bitagent_operator.plan.pods import pod_problem as pod_problem
 
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""
-LOG_LENGTH = 400
-"""How much of the end of a log a message may quote, in characters."""
+_BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
+"""Reasons without a fault that say that no container has started."""
 
-_IMAGE_PULL = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
-)
-_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"})
-_NOT_THE_PROCESS = frozenset({"StartError", "ContainerCannotRun", "ContainerStatusUnknown"})
-"""Reasons of a terminated container whose process did not end by itself: it never ran, or its node was lost."""
-
-_NO_POD = (
-    "no pod could be created since {since:%H:%M:%S}: a quota, a limit range, a missing priority or runtime class or an "
-    "admission webhook rejects it; `kubectl describe job {job}` shows the rejection"
-)
-
-S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a pod, and with it its Job, does not make progress."""
-
-    reason: Reason
-    message: str
+S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary)
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class ModelFault(Generic[S]):
 
 @dataclass(frozen=True)
 class InfraFault:
-    """The Job gave up."""
+    """The Job gave up, or it must: it has not ended yet, and is deleted once this is recorded."""
 
     reason: Reason
     message: str
@@ -85,10 +78,12 @@ class InfraFault:
 
 @dataclass(frozen=True)
 class Lost:
-    """The Job ended, and no pod has its result."""
+    """The Job ended and no pod has its result, or its pod never ends."""
 
     message: str
     at: datetime
+    reason: Reason = Reason.RESULT_LOST
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,52 +96,159 @@ class Active:
     """The Job has not ended."""
 
     problem: Problem | None = None
-    """The problem of its present pod, which may pass; None if there is none."""
+    """Why it makes no progress, or what it waits for, which may pass; None while a container runs."""
     node: str = ""
     """The node on which its last container runs or ran; empty if none has started."""
+    started: bool = False
+    """Whether a container runs or ran, as far as pods are left."""
 
 
 Outcome = Done[S] | ModelFault[S] | InfraFault | Lost | Unseen | Active
 
 
 def classify(
-    job: JobObject, pods: Iterable[PodObject], kind: type[S], pass_: Pass, *, last_reported: Problem | None = None
+    job: JobObject,
+    pods: Iterable[PodObject],
+    kind: type[S],
+    pass_: Pass,
+    *,
+    last_reported: Problem | None = None,
+    start_timeout: timedelta | None = None,
 ) -> Outcome[S]:
     """Return the outcome of a Job so far. `pods` may hold other Jobs' pods; `kind` is the summary that the Job writes.
 
-    `last_reported`: last observed problem of a pod; pods are deleted with the Job at its deadline.
+    `last_reported`: last reported state of the Job; pods are deleted with it at its deadline. `start_timeout`: time
+    that it may wait until a container of an attempt runs; None: any.
     """
     own = sorted((p for p in pods if p.meta.owner_uid == job.meta.uid), key=lambda p: (p.meta.created, p.meta.name))
     for pod in reversed(own):
         found = _final(pod, kind)
         if found is not None:
             return found
-    problem = _problem_of_pods(own, kind, pass_)
+    late = next((pod for pod in reversed(own) if pod.reason == DEADLINE_EXCEEDED), None)
+    if late is not None:
+        return _late(late, own, last_reported, pass_)
     if job.ended is None:
-        if not own and _has_no_pod(job, since=pass_.now - pass_.settings.unschedulable_after):
-            text = _NO_POD.format(job=job.meta.name, since=job.started)
-            problem = Problem(Reason.INFRASTRUCTURE_FAULT, text)
-        shown = problem and Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
-        return Active(shown, next(reversed(_nodes(own)), ""))
-    if job.meta.uid not in pass_.live.jobs_with_listed_pods:
+        stuck = overdue(own[-1], kind, pass_) if own else None
+        if stuck is None:
+            return _unfinished(job, own, kind, pass_, last_reported, start_timeout)
+        if job.ending is None or job.ending.reason == DEADLINE_EXCEEDED:
+            return Lost(clip(stuck.problem.message, MESSAGE_LENGTH), stuck.since, stuck.problem.reason, _nodes(own))
+    elif job.meta.uid not in pass_.live.jobs_with_listed_pods:
         pass_.requests.pods_of_jobs.add(job.meta.uid)
         return Unseen()
-    if job.ended.complete or job.ended.reason == "PodFailurePolicy":
-        return Lost(f"Job {job.meta.name} ended, but no pod with its result is left", job.ended.at)
-    if job.ended.reason == "DeadlineExceeded":
-        if problem is None and last_reported is not None and last_reported.reason.fault is Fault.INFRASTRUCTURE:
-            problem = last_reported
-        reason = problem.reason if problem else Reason.DEADLINE_EXCEEDED
-        text = "the deadline passed while it was still running"
-        if problem is not None and problem.message:
-            text = f"the deadline passed; {problem.message}"
+    return _ended(job, own, job.ended or job.ending, kind, pass_, last_reported)
+
+
+def _ended(
+    job: JobObject,
+    own: Sequence[PodObject],
+    ended: Ended,
+    kind: type[Model],
+    pass_: Pass,
+    last_reported: Problem | None,
+) -> InfraFault | Lost:
+    """Return the outcome of a Job that has ended, or that has failed and whose pods never end."""
+    problem = _problem_of_pods(own, kind, pass_) or (_lasting(last_reported) if not own else None)
+    later = any(pod.terminated is not None and pod.terminated.exit_code == EXIT_LATER for pod in own)
+    if ended.complete or (ended.reason == "PodFailurePolicy" and not later):
+        return Lost(f"Job {job.meta.name} ended, but no pod with its result is left", ended.at)
+    if ended.reason == DEADLINE_EXCEEDED:
+        reason = problem.reason if problem is not None else Reason.DEADLINE_EXCEEDED
+        text = _deadline_text(own, problem, last_reported)
     elif problem is None:
         reason = Reason.ATTEMPTS_EXHAUSTED
-        text = f"{job.failed or 1} pods failed, and none is left that shows why ({job.ended.message})"
+        text = f"{job.failed or 1} pods failed, and none is left that shows why ({ended.message})"
     else:
         reason = problem.reason
         text = f"gave up after {job.failed or len(own)} failed pods; {problem.message}"
-    return InfraFault(reason, clip(text, MESSAGE_LENGTH), job.ended.at, _nodes(own))
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), ended.at, _nodes(own))
+
+
+def _late(pod: PodObject, own: Sequence[PodObject], last_reported: Problem | None, pass_: Pass) -> InfraFault:
+    """Return the fault of a Job of which an attempt has reached its deadline; its further pods do not count."""
+    ran = pod.started is not None
+    problem = None if ran else _lasting(last_reported)
+    at = pod.terminated.finished if pod.terminated is not None else None
+    reason = problem.reason if problem is not None else Reason.DEADLINE_EXCEEDED
+    text = _deadline_text(own, problem, last_reported)
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, _nodes(own))
+
+
+def _deadline_text(own: Sequence[PodObject], problem: Problem | None, last_reported: Problem | None) -> str:
+    """Return what is known of a deadline that has passed. It says that a container ran only if one was seen."""
+    if problem is not None and problem.message:
+        return f"the deadline passed; {problem.message}"
+    if any(pod.started is not None for pod in own):
+        return "the deadline passed while it was still running"
+    if last_reported is not None and last_reported.reason in _BEFORE_A_CONTAINER:
+        return f"the deadline passed before a container of it ran; {last_reported.message}"
+    return "the deadline passed, and no pod is left that shows what it was doing"
+
+
+def _lasting(reported: Problem | None) -> Problem | None:
+    """Return what was reported last, if it is a fault of the infrastructure: a pod that showed it may be gone."""
+    return reported if reported is not None and reported.reason.fault is Fault.INFRASTRUCTURE else None
+
+
+def _unfinished(
+    job: JobObject,
+    own: Sequence[PodObject],
+    kind: type[Model],
+    pass_: Pass,
+    last_reported: Problem | None,
+    start_timeout: timedelta | None,
+) -> Active | InfraFault:
+    """Return the state of a Job that has not ended."""
+    started = any(pod.started is not None for pod in own)
+    node = next(reversed(_nodes(own)), "")
+    if job.suspended:
+        text = f"Job {job.meta.name} is suspended; it runs once whatever suspended it resumes it"
+        return Active(None if job.suspended_by_round else Problem(Reason.JOB_SUSPENDED, text), node, started)
+    problem = _problem_of_pods(own, kind, pass_)
+    if job.ending is not None:
+        problem = problem or last_reported  # its pods are being taken away
+    elif not own:
+        wait = _without_pod(job, pass_)
+        problem = wait if wait.reason.fault is Fault.INFRASTRUCTURE else _lasting(last_reported) or wait
+    elif pod_problem(own[-1], kind, pass_) is None:
+        now = leaving(own[-1]) or (waiting(own[-1], pass_) if own[-1].started is None else None)
+        if now is not None and problem is not None:
+            now = Problem(problem.reason, f"{problem.message}; now {now.message}")
+        problem = now or problem
+    since = _waits_since(job, own)
+    if start_timeout is not None and since is not None:
+        if pass_.now >= since + start_timeout:
+            return _never_started(problem, own, start_timeout, pass_.now)
+        pass_.look_at(since + start_timeout)
+    shown = problem and Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
+    return Active(shown, node, started)
+
+
+def _without_pod(job: JobObject, pass_: Pass) -> Problem:
+    """Return why a Job has no pod, as far as the Events of the Job controller say so."""
+    event = pass_.last_event(job.meta.uid, since=job.started or job.meta.created)
+    if event is not None and event.reason == "FailedCreate":
+        return Problem(Reason.POD_REFUSED, f"Job {job.meta.name} has no pod: {event.reason}: {event.message}")
+    return Problem(Reason.STARTING, f"Job {job.meta.name} has no pod yet")
+
+
+def _waits_since(job: JobObject, own: Sequence[PodObject]) -> datetime | None:
+    """Return since when no container of the Job runs; None if one does."""
+    if any(pod.started is not None and pod.phase != "Failed" for pod in own):
+        return None
+    ends = [pod.terminated.finished for pod in own if pod.terminated is not None and pod.terminated.finished]
+    return max([job.started or job.meta.created, *ends])
+
+
+def _never_started(problem: Problem | None, own: Sequence[PodObject], timeout: timedelta, now: datetime) -> InfraFault:
+    """Return the fault of a Job that has waited too long, by what it waited for."""
+    reason = problem.reason if problem is not None else Reason.START_TIMED_OUT
+    if reason.fault is not Fault.INFRASTRUCTURE:
+        reason = Reason.UNSCHEDULABLE if reason is Reason.WAITING_FOR_NODE else Reason.START_TIMED_OUT
+    text = f"no container ran within {timeout.total_seconds():.0f} s (workload.startTimeoutSeconds)"
+    text += f"; {problem.message}" if problem is not None and problem.message else ""
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), now, _nodes(own))
 
 
 def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:
@@ -156,35 +258,32 @@ def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:
 
 
 def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:
-    """Return what a pod that ended with exit code 0 or 78 found; None for any other pod."""
+    """Return what a pod that ended with exit code 0 or 78 found; None for any other pod.
+
+    The exit code 78 of a pod that was ended from outside is not believed: what broke then may be what ended it.
+    """
     if pod.terminated is None or pod.terminated.exit_code not in (EXIT_OK, EXIT_MODEL_FAULT):
         return None
     summary = _summary(pod.terminated.message, kind)
     if pod.terminated.exit_code == EXIT_OK:
         return Done(summary, pod) if summary is not None else None
+    if interrupted(pod):
+        return None
     if summary is not None:
         return ModelFault(summary.reason, clip(summary.message, MESSAGE_LENGTH), summary, pod)
     text = f"exit code {EXIT_MODEL_FAULT} without a summary; the end of its log: {pod.terminated.message}"
     return ModelFault(Reason.MODEL_LOAD_FAILED, clip(text, MESSAGE_LENGTH), None, pod)
 
 
-def _has_no_pod(job: JobObject, *, since: datetime) -> bool:
-    """Whether the Job was started at `since` or earlier and has had no pod."""
-    started = None if job.suspended or job.active or job.failed else job.started
-    return started is not None and started <= since
+def started_pods(job: JobObject, pods: Iterable[PodObject]) -> int:
+    """Return how many pods of the Job have started a container, by its counters and by the pods that are left.
 
-
-def started_pods(job: JobObject) -> int:
-    """Return how many pods the Job has started."""
-    finished = 1 if job.ended is not None and job.ended.complete else 0
-    return job.failed + (min(1, job.active) or finished)
-
-
-def next_unschedulable(pods: Iterable[PodObject], pass_: Pass) -> float | None:
-    """Return the seconds until the grace period of the next unschedulable pod ends; None if no pod is in it."""
-    after = pass_.settings.unschedulable_after
-    left = [(p.unschedulable.since + after - pass_.now).total_seconds() for p in pods if p.unschedulable]
-    return min((s for s in left if s > 0), default=None)
+    Either may be late: a pod is seen to end before the Job counts it, and is gone after that.
+    """
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.started is not None]
+    failed = sum(pod.phase == "Failed" for pod in own)
+    going = len(own) > failed or (job.ended is not None and job.ended.complete)
+    return max(job.failed, failed) + (1 if going else 0)
 
 
 def _summary(text: str, kind: type[S]) -> S | None:
@@ -194,62 +293,7 @@ def _summary(text: str, kind: type[S]) -> S | None:
         return None
 
 
-def _problem_of_pods(pods: list[PodObject], kind: type[Model], pass_: Pass) -> Problem | None:
+def _problem_of_pods(pods: Sequence[PodObject], kind: type[Model], pass_: Pass) -> Problem | None:
     """Return the problem of the last pod that has one; `pods` are the oldest first."""
     found = (pod_problem(pod, kind, pass_) for pod in reversed(pods))
     return next((problem for problem in found if problem is not None), None)
-
-
-def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Problem | None:
-    """Return why a pod makes no progress, None if it does. `kind`: summary that it may have left after a failure."""
-    if pod.unschedulable is not None and pod.phase == "Pending":
-        since = pod.unschedulable.since
-        if pass_.now - since < pass_.settings.unschedulable_after:
-            return None
-        text = f"no node has accepted the pod since {since:%H:%M:%S}: {pod.unschedulable.message}"
-        return Problem(Reason.UNSCHEDULABLE, text)
-    if pod.waiting_reason in _IMAGE_PULL:
-        return Problem(Reason.IMAGE_PULL_FAILED, f"{pod.waiting_reason}: {pod.waiting_message}")
-    if pod.waiting_reason in _CONTAINER:
-        return Problem(Reason.INFRASTRUCTURE_FAULT, f"{pod.waiting_reason}: {pod.waiting_message}")
-    if pod.reason == "Evicted":
-        return Problem(Reason.NODE_PRESSURE, f"the node evicted the pod: {pod.message}")
-    if pod.disruption and pod.phase != "Succeeded":
-        return Problem(Reason.EVICTED, f"the pod was removed from its node: {pod.disruption}")
-    ended = pod.terminated
-    if ended is not None and ended.exit_code != EXIT_OK:
-        if ended.reason == "OOMKilled":
-            return Problem(Reason.OUT_OF_MEMORY, "killed: out of memory; raise the memory that the pod requests")
-        return _failure(ended, kind)
-    if pod.phase == "Failed":
-        text = f"the pod failed: {pod.reason or 'no reason given'} {pod.message}".rstrip()
-        return Problem(Reason.INFRASTRUCTURE_FAULT, text)
-    return None
-
-
-def _failure(ended: Terminated, kind: type[Model] | None) -> Problem:
-    """Return the problem of a container that failed: from its summary, or else from the end of its log.
-
-    A summary with a reason that is not the infrastructure's contradicts the exit code, and is not believed.
-    """
-    try:
-        summary = kind.model_validate_json(ended.message) if kind is not None else None
-    except ValidationError:
-        summary = None
-    reason = getattr(summary, "reason", None)
-    if isinstance(reason, Reason) and reason.fault is Fault.INFRASTRUCTURE:
-        return Problem(reason, f"exit code {ended.exit_code}: {getattr(summary, 'message', '')}")
-    if isinstance(reason, Reason) and is_later(reason):
-        text = f"exit code {ended.exit_code}: {reason}: {getattr(summary, 'message', '')}"
-        return Problem(Reason.INFRASTRUCTURE_FAULT, text)
-    tail = " ".join(ended.message.split())[-LOG_LENGTH:]
-    text = _exit(ended.exit_code) + (f"; the end of its log: {tail}" if tail else "")
-    if ended.reason in _NOT_THE_PROCESS:
-        return Problem(Reason.INFRASTRUCTURE_FAULT, f"{ended.reason}: {text}")
-    return Problem(Reason.CRASHED, text)
-
-
-def _exit(code: int) -> str:
-    """Return an exit code in words; above 128 it is 128 and the number of a signal."""
-    name = next((s.name for s in signal.Signals if s == code - 128), None)
-    return f"exit code {code}" + (f" ({name})" if name is not None else "")

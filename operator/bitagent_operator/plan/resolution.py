@@ -18,7 +18,8 @@ from bitagent_crds.names import NEED_LABEL, SINCE_LABEL, short_hash
 from bitagent_kube.conditions import find
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.fetch import RECENT, named_commit
-from bitagent_operator.plan.interface import Pass, StartFetch
+from bitagent_operator.plan.hub import hub_trouble
+from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
 from bitagent_operator.plan.job_outcome import Active, Done, InfraFault, Lost, ModelFault, Problem, Unseen, classify
 
 BACKOFF = timedelta(seconds=10)
@@ -37,6 +38,10 @@ class ResolutionStep:
     unneeded: tuple[JobObject, ...] = ()
     """Jobs whose result is recorded, or that no round waits for."""
     requeue_after: float | None = None
+    trouble: HubTrouble | None = None
+    """What the last Job met at the hub, if every other one would meet it as well."""
+    answered: datetime | None = None
+    """When the hub answered the last Job."""
 
 
 def resolve(
@@ -56,21 +61,26 @@ def resolve(
     if latest is None or since_of(latest) < since:
         return ResolutionStep(status, start=_start(model, since), unneeded=tuple(jobs))
     older = tuple(jobs[:-1])
-    match classify(latest, pods, FetchSummary, pass_):
+    outcome = classify(latest, pods, FetchSummary, pass_)
+    ended = latest.ended.at if latest.ended is not None else pass_.now
+    trouble = hub_trouble(latest, outcome, pods)
+    match outcome:
         case Done(summary=summary, pod=pod) if summary.commit is not None:
             at = max(pod.started or latest.meta.created, latest.meta.created)
             found = Resolution(commit=summary.commit, generation=model.meta.generation, at=at)
-            return ResolutionStep(changed(status, resolution=found), unneeded=older)
+            return ResolutionStep(changed(status, resolution=found), unneeded=older, answered=ended)
         case ModelFault(reason=reason, message=message, pod=pod):
-            ended = pod.terminated.finished if pod.terminated is not None else None
-            at = max(ended or latest.meta.created, latest.meta.created)
+            found_at = pod.terminated.finished if pod.terminated is not None else None
+            at = max(found_at or latest.meta.created, latest.meta.created)
             return ResolutionStep(status, failure=(Problem(reason, message), at), unneeded=older)
         case InfraFault() | Lost() | Done():
-            due = (latest.ended.at if latest.ended is not None else pass_.now) + BACKOFF
+            due = ended + BACKOFF
             if pass_.now < due:
-                return ResolutionStep(status, unneeded=older, requeue_after=(due - pass_.now).total_seconds())
+                wait = (due - pass_.now).total_seconds()
+                return ResolutionStep(status, unneeded=older, requeue_after=wait, trouble=trouble)
             need = short_hash(latest.meta.labels[NEED_LABEL], "again")
-            return ResolutionStep(status, start=StartFetch(need, since, 1, resolve_only=True), unneeded=older)
+            start = StartFetch(need, since, 1, resolve_only=True)
+            return ResolutionStep(status, start=start, unneeded=older, trouble=trouble)
         case Active() | Unseen():
             return ResolutionStep(status, unneeded=older)
 
@@ -120,4 +130,4 @@ def _unfixed_since(observed: RoundObject, model: str) -> datetime | None:
     waits = any(
         r.model == model and r.state == ResultState.PENDING and r.commit is None for r in observed.status.results
     )
-    return observed.status.started_at if waits else None
+    return observed.status.begun if waits else None

@@ -20,7 +20,14 @@ from typing import Any
 import pytest
 import yaml
 
-from bitagent_crds.jobs import JOB_ANNOTATION, EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
+from bitagent_crds.jobs import (
+    EXIT_LATER,
+    JOB_ANNOTATION,
+    EvaluateSummary,
+    FetchSummary,
+    TaskSetSummary,
+    termination_message,
+)
 from bitagent_local.cluster.api import Api, ApiError
 from bitagent_local.cluster.control_plane import ControlPlane
 from bitagent_operator.manifests.rbac import OPERATOR_RULES
@@ -78,6 +85,12 @@ class Outcomes:
         return Exit(78, termination_message(summary), "Error")
 
     @staticmethod
+    def postponed(reason: str, *, retry_after_seconds: int | None = None) -> Exit:
+        """A fetch whose next pod would meet the same."""
+        summary = FetchSummary.model_validate({"reason": reason, "retryAfterSeconds": retry_after_seconds})
+        return Exit(EXIT_LATER, termination_message(summary), "Error")
+
+    @staticmethod
     def built(count: int = 200, *, message: str = "") -> Exit:
         summary = {"reason": "TasksReady", "digest": TASKS_DIGEST, "count": count, "message": message}
         return Exit(0, termination_message(TaskSetSummary.model_validate(summary)))
@@ -116,6 +129,8 @@ class Kubelet:
     def __init__(self, api: Api, namespace: str) -> None:
         self._api, self._path = api, f"/api/v1/namespaces/{namespace}/pods"
         self.script: Script = Outcomes.usual
+        self.unpullable: frozenset[str] = frozenset()
+        """Images that no registry has."""
         self._pods: dict[str, Obj] = {}
         """Pods by uid, as last seen."""
         self._ended: set[str] = set()
@@ -165,6 +180,10 @@ class Kubelet:
         document = json.loads(pod["metadata"].get("annotations", {}).get(JOB_ANNOTATION, "null"))
         if document is None or uid in self._ended:
             return  # A pod without a document is not a Job's: its containers never start.
+        if pod["spec"]["containers"][0]["image"] in self.unpullable:
+            if not status.get("containerStatuses"):
+                self._report(path, "Pending", pod, {"waiting": {"reason": "ErrImagePull", "message": "not found"}})
+            return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         running = status.get("containerStatuses", [{"state": {}}])[0]["state"].get("running")
         end = self.script(pod, document)
@@ -224,10 +243,12 @@ class World:
         tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
         return self.create("evalrounds", "EvalRound", name, {"models": {"matchLabels": {}}, "tasks": tasks} | spec)
 
-    def start_operator(self) -> subprocess.Popen[bytes]:
+    def start_operator(self, *, pod: str = "operator-0", **environment: str) -> subprocess.Popen[bytes]:
+        """Start an operator; one that was killed is followed at once by one in the same pod."""
         with self.log.open("ab") as out:
             command = [sys.executable, "-m", "bitagent_operator"]
-            process = subprocess.Popen(command, env=self.environment, stdout=out, stderr=out)
+            own = self.environment | {"POD_NAME": pod} | environment
+            process = subprocess.Popen(command, env=own, stdout=out, stderr=out)
         self.operators.append(process)
         return process
 

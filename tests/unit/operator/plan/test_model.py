@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.conditions import Condition
+from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.jobs import FetchSummary, termination_message
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject
 from bitagent_operator.plan import model as model_plan
-from bitagent_operator.plan.interface import ModelPlan
-from bitagent_operator.plan.model import MAX_ATTEMPTS
+from bitagent_operator.plan.fetch_slots import Turn, Turns
+from bitagent_operator.plan.fetch_step import MAX_ATTEMPTS
+from bitagent_operator.plan.hub import HubPause
+from bitagent_operator.plan.interface import EventReason, ModelPlan
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -31,6 +34,7 @@ def plan(
 ) -> ModelPlan:
     jobs = list(jobs)
     pass_ = make.pass_(now=now, listed=jobs if listed else ())
+    pass_ = replace(pass_, live=replace(pass_.live, events={job.meta.uid: None for job in jobs}))
     return model_plan.plan(model, jobs=jobs, pods=list(pods), rounds=rounds, pass_=pass_)
 
 
@@ -392,3 +396,101 @@ def test_a_verdict_of_a_later_evaluator_is_final_and_quoted(make: Make) -> None:
     second = plan(make, recorded, jobs=[job], pods=pods)
     assert (second.status, second.fetch) == (recorded.status, None)
     assert second.requeue_after is not None, "its Job is deleted some time"
+
+
+SLOT = Turns(fetch=Turn(8, 3, 2))
+
+
+def test_a_fetch_waits_for_its_turn(make: Make) -> None:
+    found = model_plan.plan(make.model("a"), jobs=[], pods=[], rounds=[], pass_=make.pass_(), turns=SLOT)
+    assert found.fetch is None
+    assert (condition(found, "Fetched").status, condition(found, "Fetched").reason) == (
+        "Unknown",
+        "WaitingForFetchSlot",
+    )
+    assert (found.events, found.requeue_after) == ((), None), "it is enqueued when its turn comes"
+    known = make.model("a", status=found.status.to_wire())
+    again = model_plan.plan(known, jobs=[], pods=[], rounds=[], pass_=make.pass_(), turns=SLOT)
+    assert again.status == known.status
+    assert plan(make, known).fetch is not None
+
+
+def test_a_fetch_waits_for_the_hub(make: Make) -> None:
+    pause = Turns(fetch=Turn(pause=HubPause(Reason.HUB_RATE_LIMITED, make.at(160))))
+    found = model_plan.plan(make.model("a"), jobs=[], pods=[], rounds=[], pass_=make.pass_(now=100), turns=pause)
+    assert (found.fetch, found.requeue_after) == (None, 60)
+    assert condition(found, "Fetched").reason == "HubRateLimited"
+
+
+def test_a_fetch_that_waits_keeps_what_it_is_for(make: Make) -> None:
+    """The recorded failure is replaced by the wait; its Job must not be recorded again, nor the commit be forgotten."""
+    observed = freezing(make, commit="c" * 40, repo="org/a")
+    model = make.model("a", revision="main", fetched="HubUnavailable", at=20)
+    old = make.fetch("a", ended="Failed", at=20)
+    held = model_plan.plan(model, jobs=[old], pods=[], rounds=[observed], pass_=make.pass_(now=100), turns=SLOT)
+    assert (held.fetch, [d.uid for d in held.delete]) == (None, [old.meta.uid])
+    waiting = make.model("a", revision="main", status=held.status.to_wire())
+    start = plan(make, waiting, rounds=[observed]).fetch
+    assert start is not None
+    assert (start.commit, start.since) == ("c" * 40, make.at(50))
+
+
+def test_a_commit_of_another_source_is_not_fetched_from_this_one(make: Make) -> None:
+    """The round that fixed it refuses the model; the new source is fetched as it is."""
+    start = plan(make, make.model("a"), rounds=[freezing(make, commit="c" * 40, repo="org/other")]).fetch
+    assert start is not None
+    assert start.commit is None
+
+
+def limited(seconds: int | None = None) -> str:
+    return termination_message(FetchSummary(reason=Reason.HUB_RATE_LIMITED, message="m", retry_after_seconds=seconds))
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(None, 30), (10, 30), (90, 90)], ids=["not said", "shorter", "longer"])
+def test_a_limit_of_the_hub_costs_no_attempt(make: Make, seconds: int | None, wait: int) -> None:
+    job = make.fetch("a", attempt=MAX_ATTEMPTS, ended="Failed", reason="PodFailurePolicy", at=100)
+    pods = [make.pod(job, code=75, message=limited(seconds))]
+    early = plan(make, make.model("a"), jobs=[job], pods=pods, now=100)
+    assert (early.fetch, early.requeue_after) == (None, wait)
+    assert (condition(early, "Fetched").status, condition(early, "Fetched").reason) == ("Unknown", "HubRateLimited")
+    assert [(t.job, t.reason) for t in early.troubles] == [(job.meta.uid, "HubRateLimited")]
+    due = plan(make, make.model("a"), jobs=[job], pods=pods, now=100 + wait)
+    assert due.fetch is not None
+    assert (due.fetch.attempt, due.fetch.need != "n") == (1, True)
+    assert condition(due, "Fetched").reason == "Fetching"
+
+
+def test_what_the_hub_answered_is_news_once(make: Make) -> None:
+    job = make.fetch("a", ended="Complete", at=100)
+    pods = [make.pod(job, code=0, message=make.fetched())]
+    first = plan(make, make.model("a"), jobs=[job], pods=pods, now=101)
+    assert first.answered == make.at(100)
+    recorded = make.model("a", status=first.status.to_wire())
+    assert plan(make, recorded, jobs=[job], pods=pods, now=101).answered is None
+
+
+@pytest.mark.parametrize(
+    ("job", "pod", "replaced"),
+    [
+        pytest.param({"template": "old"}, {"waiting": ("ImagePullBackOff", "no such image")}, True, id="never started"),
+        pytest.param({"template": "old"}, None, True, id="no pod"),
+        pytest.param({}, None, True, id="of a version that recorded none"),
+        pytest.param({"template": "new"}, {"waiting": ("ImagePullBackOff", "no such image")}, False, id="as now"),
+        pytest.param({"template": "old"}, {}, False, id="runs"),
+        pytest.param({"template": "old", "failed": 1}, None, False, id="a pod has failed"),
+        pytest.param({"template": "old", "ended": "Failed"}, None, False, id="has ended"),
+    ],
+)
+def test_a_rollback_replaces_what_never_started(
+    make: Make, job: dict[str, Any], pod: dict[str, Any] | None, *, replaced: bool
+) -> None:
+    made = make.fetch("a", **job)
+    pods = [make.pod(made, **pod)] if pod is not None else []
+    pass_ = make.pass_(now=11, listed=[made])
+    found = model_plan.plan(make.model("a"), jobs=[made], pods=pods, rounds=[], pass_=pass_, template="new")
+    assert [d.uid for d in found.delete] == ([made.meta.uid] if replaced else [])
+    assert (EventReason.JOB_REPLACED in [e.reason for e in found.events]) == replaced
+    assert found.fetch is None, "its name is free once it is gone"
+    start = plan(make, make.model("a", status=found.status.to_wire())).fetch
+    assert start is not None
+    assert start.attempt == 1
