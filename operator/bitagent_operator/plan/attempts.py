@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundSpec, Failure, ModelResult, PhaseSeconds, ResultState
@@ -22,14 +22,17 @@ from bitagent_operator.plan.job_outcome import (
     InfraFault,
     Lost,
     ModelFault,
-    Problem,
     Unseen,
     classify,
     started_pods,
 )
+from bitagent_operator.plan.pods import Problem, disruption_of, pod_problem
 
-_EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
+EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
+"""States that record the end of an evaluation."""
 
+_KEPT_DISRUPTIONS = 32
+"""Disruptions that a result keeps: more than a workload may allow."""
 _QUEUED = (
     "waits for admission by queue {queue}; if it is never admitted: is Kueue installed, and does this namespace have a "
     "LocalQueue of that name?"
@@ -48,6 +51,7 @@ class Update:
     loss: str | None = None
     batch_losses: list[str] | None = None
     attempts: int = 0
+    disruptions: list[datetime] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     node: str | None = None
     result_digest: str | None = None
@@ -99,50 +103,100 @@ def evaluation_state(
 
     What is recorded, a result or a failure, is final for its Jobs, even if they and their pods are gone.
     """
-    final = next((entry for entry in recorded if entry.state in _EVALUATED), None)
+    final = next((entry for entry in recorded if entry.state in EVALUATED), None)
     if final is not None:
         return Update.of(final)
-    running = next((entry for entry in recorded if entry.state == ResultState.RUNNING), None)
-    failures = tuple(running.failures) if running is not None else ()
+    begun = _begun(recorded)
+    failures = tuple(begun.failures) if begun is not None else ()
     before = failures[-1].attempt if failures else 0
-    if running is not None and failures and not any(j.attempt > before for j in jobs):
-        return GaveUp(Update.of(running))
+    if begun is not None and failures and not any(j.attempt > before for j in jobs):
+        return GaveUp(Update.of(begun))
     if not jobs:
         return StartAttempt(1)
-    job = jobs[-1]
-    reported = Problem(running.reason, running.message) if running is not None else None
-    outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported)
+    job, timeout = jobs[-1], spec.workload.start_timeout_seconds
+    outcome = classify(
+        job,
+        pods,
+        EvaluateSummary,
+        pass_,
+        last_reported=Problem(begun.reason, begun.message) if begun is not None else None,
+        start_timeout=timedelta(seconds=timeout) if timeout is not None else None,
+    )
+    disruptions = _disruptions(jobs, begun, failures, pods)
+    if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
+        outcome = _disrupted_too_often(job, begun, pods, pass_, count=len(disruptions))
+    if isinstance(outcome, Lost) or (isinstance(outcome, Done) and outcome.summary.score is None):
+        if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
+            return StartAttempt(job.attempt + 1, failures)
+        outcome = _lost_for_good(outcome, pass_.now)
     match outcome:
-        case Unseen():
-            update = Update(ResultState.RUNNING, Reason.EVALUATING)
-        case Active():
-            update = _active(job, outcome, spec)
-        case Done(summary=summary, pod=pod) if summary.score is not None:
+        case Done(summary=summary, pod=pod):
             update = _done(summary, pod, pass_.now)
         case ModelFault():
             update = _model_fault(outcome, _finished(outcome.pod, pass_.now))
         case InfraFault():
-            nodes = _nodes(outcome, running)
+            nodes = _nodes(outcome, begun)
             update = infra_fault(outcome.reason, outcome.message, outcome.at)
             if may_be_own(outcome.reason, ran=bool(nodes)):
                 failure = Failure(attempt=job.attempt, reason=outcome.reason, at=outcome.at, nodes=nodes)
                 update = Update(ResultState.RUNNING, outcome.reason, update.message)
-                failures = (*failures, failure)
-        case Lost() | Done():
-            if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
-                return StartAttempt(job.attempt + 1, failures)
-            text = outcome.message if isinstance(outcome, Lost) else "its summary has no score"
-            update = infra_fault(Reason.RESULT_LOST, text, pass_.now)
+                failures, disruptions = (*failures, failure), []
+        case Active() | Unseen():
+            update = _active(job, outcome, begun, spec)
+    started = sum(started_pods(j, pods) for j in jobs)
     update = replace(
         update,
-        attempts=max(sum(started_pods(j) for j in jobs), running.attempts if running is not None else 0),
+        attempts=max(started, begun.attempts if begun is not None else 0, isinstance(outcome, Done | ModelFault)),
+        disruptions=disruptions,
         failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
-        node=update.node or (running.node if running is not None else None),
+        node=update.node or (begun.node if begun is not None else None),
         started_at=jobs[0].started,
     )
     if failures and failures[-1].attempt == job.attempt:
         return GaveUp(replace(update, node=None))
     return update
+
+
+def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:
+    """Return the recorded entry of an evaluation that has, or had, a Job."""
+    running = (entry for entry in recorded if entry.state == ResultState.RUNNING)
+    waiting = (entry for entry in recorded if entry.state == ResultState.PENDING and entry.started_at is not None)
+    return next(running, None) or next(waiting, None)
+
+
+def _disruptions(
+    jobs: Sequence[JobObject], begun: ModelResult | None, failures: Sequence[Failure], pods: Sequence[PodObject]
+) -> list[datetime]:
+    """Return the times of the disruptions since the last failure: those that are recorded and those of present pods.
+
+    A pod that was preempted is deleted soon, so its time is recorded; a time that is seen again is the same one.
+    """
+    uids = {job.meta.uid for job in jobs}
+    seen = {at for pod in pods if pod.meta.owner_uid in uids and (at := disruption_of(pod)) is not None}
+    seen |= set(begun.disruptions) if begun is not None else set()
+    return sorted(at for at in seen if not failures or at > failures[-1].at)[-_KEPT_DISRUPTIONS:]
+
+
+def _disrupted_too_often(
+    job: JobObject, begun: ModelResult | None, pods: Sequence[PodObject], pass_: Pass, *, count: int
+) -> InfraFault:
+    """Return the fault of an evaluation whose pods were removed more often than the workload allows."""
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and disruption_of(pod) is not None]
+    last = max(own, key=lambda pod: pod.meta.created, default=None)
+    cause = pod_problem(last, None, pass_) if last is not None else None
+    if cause is None and begun is not None and begun.reason in (Reason.EVICTED, Reason.NODE_PRESSURE):
+        cause = Problem(begun.reason, begun.message)
+    cause = cause or Problem(Reason.EVICTED, "its pods are gone")
+    text = f"its pods were removed {count} times (workload.maxDisruptions); the last time: {cause.message}"
+    nodes = tuple(dict.fromkeys(pod.node for pod in own if pod.node and pod.started is not None))
+    return InfraFault(cause.reason, clip(text, MESSAGE_LENGTH), pass_.now, nodes)
+
+
+def _lost_for_good(outcome: Lost | Done[EvaluateSummary], now: datetime) -> InfraFault:
+    """Return the fault of an evaluation whose result was lost in each of its Jobs."""
+    if isinstance(outcome, Lost):
+        return InfraFault(outcome.reason, outcome.message, outcome.at, outcome.nodes)
+    return InfraFault(Reason.RESULT_LOST, "its summary has no score", now)
 
 
 def control_state(
@@ -170,9 +224,9 @@ def infra_fault(reason: Reason, message: str, at: datetime) -> Update:
     return Update(ResultState.INFRA_FAULT, reason, clip(message, MESSAGE_LENGTH), finished_at=at)
 
 
-def _nodes(fault: InfraFault, running: ModelResult | None) -> list[str]:
+def _nodes(fault: InfraFault, begun: ModelResult | None) -> list[str]:
     """Return the nodes of a Job's pods, with the one seen last: pods are deleted with the Job at its deadline."""
-    seen = running.node if running is not None else None
+    seen = begun.node if begun is not None else None
     return list(dict.fromkeys((*fault.nodes, *((seen,) if seen else ()))))[-3:]
 
 
@@ -182,14 +236,18 @@ def _finished(pod: PodObject, now: datetime) -> datetime:
     return finished or now
 
 
-def _active(job: JobObject, outcome: Active, spec: EvalRoundSpec) -> Update:
+def _active(job: JobObject, outcome: Active | Unseen, begun: ModelResult | None, spec: EvalRoundSpec) -> Update:
+    """Return the state of an evaluation whose Job has not ended: Running from its first container on."""
+    found = outcome if isinstance(outcome, Active) else Active()
+    started = found.started or (begun is not None and begun.state == ResultState.RUNNING)
+    state = ResultState.RUNNING if started else ResultState.PENDING
     if spec.suspend:
-        return Update(ResultState.RUNNING, Reason.ROUND_SUSPENDED)
+        return Update(state, Reason.ROUND_SUSPENDED)
     if job.suspended and spec.workload.queue_name is not None:
         text = _QUEUED.format(queue=spec.workload.queue_name)
-        return Update(ResultState.RUNNING, Reason.WAITING_FOR_SLOT, text)
-    problem = outcome.problem or Problem(Reason.EVALUATING, "")
-    return Update(ResultState.RUNNING, problem.reason, problem.message, node=outcome.node or None)
+        return Update(state, Reason.WAITING_FOR_SLOT, text)
+    problem = found.problem or Problem(Reason.EVALUATING if started else Reason.STARTING, "")
+    return Update(state, problem.reason, problem.message, node=found.node or None)
 
 
 def _done(summary: EvaluateSummary, pod: PodObject, now: datetime) -> Update:

@@ -204,10 +204,13 @@ class Make:
         made = {"model": model, "commit": COMMIT, "weightsDigest": self.digest(weights), "repo": f"org/{model}"}
         return made | {"promptFormat": "Auto", "engine": {}, "modelUid": f"uid-{model}"} | more
 
-    def evaluation(self, key: str, *, attempt: int = 1, owner: str = "uid-r", **more: Any) -> JobObject:
-        purpose = {ROUND_LABEL: "r", KEY_LABEL: key, ATTEMPT_LABEL: str(attempt)}
+    def evaluation(
+        self, key: str, *, attempt: int = 1, owner: str = "uid-r", series: int = 0, **more: Any
+    ) -> JobObject:
+        purpose = {ROUND_LABEL: "r", KEY_LABEL: key, ATTEMPT_LABEL: str(attempt)} | naming.series_label(series)
         labels = naming.labels(Component.EVALUATE, purpose)
-        return self.job(naming.round_job_name("r", key=key, attempt=attempt), owner=owner, labels=labels, **more)
+        name = naming.round_job_name("r", key=key, attempt=attempt, series=series)
+        return self.job(name, owner=owner, labels=labels, **more)
 
     def fetch(
         self,
