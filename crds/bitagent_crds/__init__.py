@@ -2,6 +2,7 @@
 
     minermodel.py, evalround.py, validator.py    the three custom resources
     tasks.py, alterations.py, evaluation.py      parts of their specs: task sets, and how models are evaluated
+    rewriter.py                                  part of a Validator's spec: the language model that rewords questions
     seeds.py                                     seeds that are unknown until the models are fixed
     conditions.py                                conditions and reasons that they report
     jobs.py                                      documents and summaries of Jobs

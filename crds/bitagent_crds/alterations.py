@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bitagent_crds.defaults import given
 from bitagent_crds.fields import JobSecretKey, Url
@@ -75,6 +75,9 @@ Ratio = Annotated[str, Field(max_length=8, pattern=r"^(0\.[0-9]{1,6}|1\.0{1,6})$
 """A decimal from 0 to 1 in a string."""
 _LEAST_ALIKE, _MOST_ALIKE = "0.2", "0.98"
 
+_URL_WITH_MODEL = "url and model belong together: name both for a server of your own, or neither for the Validator's"
+_KEY_WITH_URL = "apiKeySecretRef belongs to a url: the Validator's own rewriter takes no key"
+
 
 class Rewrite(Model):
     """Reword user turns, and on request descriptions, by a language model. A rewording is accepted only if it means
@@ -85,16 +88,19 @@ class Rewrite(Model):
             cel(
                 f"double({given('minSimilarity', _LEAST_ALIKE)}) < double({given('maxSimilarity', _MOST_ALIKE)})",
                 f"minSimilarity must be below maxSimilarity; their defaults are {_LEAST_ALIKE} and {_MOST_ALIKE}",
-            )
+            ),
+            cel("has(self.url) == has(self.model)", _URL_WITH_MODEL),
+            cel("has(self.url) || !has(self.apiKeySecretRef)", _KEY_WITH_URL),
         )
     }
 
     percent: Percent = 100
     """percent is the share of applicable tasks that are altered."""
-    url: Url
-    """url of an OpenAI-compatible endpoint, up to and including `/v1`."""
-    model: Annotated[str, Field(min_length=1, max_length=256)]
-    """model is the name of the model at the endpoint."""
+    url: Url | None = None
+    """url of an OpenAI-compatible endpoint, up to and including `/v1`; absent: the `spec.rewriter` of the round's
+    Validator."""
+    model: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """model is the name of the model at the endpoint; set with `url`."""
     descriptions: bool = False
     """descriptions is whether descriptions of functions and parameters are reworded as well. Without it a model can
     recognise a known function by its description."""
@@ -114,6 +120,14 @@ class Rewrite(Model):
     """concurrency is the number of requests in flight."""
     timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 60
     """timeoutSeconds bounds one request."""
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Rewrite:
+        if (self.url is None) != (self.model is None):
+            raise ValueError(_URL_WITH_MODEL)
+        if self.url is None and self.api_key_secret_ref is not None:
+            raise ValueError(_KEY_WITH_URL)
+        return self
 
 
 class Merge(Model):

@@ -39,6 +39,12 @@ class ConditionType(StrEnum):
         member.meaning = meaning
         return member
 
+    READY = (
+        "Ready",
+        "every kind",
+        "The object is as its spec says: a model is fetched, a round complete, a validator works; the reason is that "
+        "of the first thing in the way, if there is one.",
+    )
     RESOLVED = "Resolved", "MinerModel", "The revision was resolved to a commit."
     SAFE = "Safe", "MinerModel", "File list, configuration and weight headers passed the safety checks."
     FETCHED = "Fetched", "MinerModel", "The files are in the model cache, verified."
@@ -65,7 +71,7 @@ class ConditionType(StrEnum):
     STALLED = (
         "Stalled",
         "every kind",
-        "The object cannot be read or planned, so nothing is done for it; absent while all is well.",
+        "No waiting helps: the object cannot be read or planned, or has failed for good; absent while all is well.",
     )
     WEIGHTS_CURRENT = "WeightsCurrent", "Validator", "The weights on the chain are those of the last complete rounds."
 

@@ -21,7 +21,7 @@ from bitagent_crds.conditions import AnyReason, Fault, Reason
 from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
-from bitagent_crds.minermodel import ModelFacts
+from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.printable import escape_all
 from bitagent_crds.results import Unanswered
 from bitagent_crds.schema import Model, Open, StatusModel
@@ -108,6 +108,23 @@ class FetchSummary(StatusModel):
     """Seconds that the hub asks to wait, at the end of the fetch; absent if it did not say."""
 
 
+class RewriterAddress(Model):
+    """Where a Validator's rewriter answers, and what it is."""
+
+    url: str
+    """Base URL, up to and including `/v1`."""
+    model: str
+    """Name of the model at the endpoint."""
+    repo: str
+    """Origin of the model's files: a repository, or a directory of a volume."""
+    commit: Commit
+    """Commit of the model's files."""
+    engine: EngineChoices = EngineChoices()
+    """Choices for the inference engine."""
+    image: str = ""
+    """Image of the server."""
+
+
 class TaskSetJob(Model):
     """Build a round's task set.
 
@@ -120,6 +137,8 @@ class TaskSetJob(Model):
     """The round's tasks, as in its spec."""
     evaluation: Evaluation = Evaluation()
     """The round's evaluation, as in its spec; a scorer or prompt format that the image does not have is refused."""
+    rewriter: RewriterAddress | None = None
+    """The rewriter of the round's Validator, for a `rewrite` that names no url."""
     files: dict[Annotated[str, Field(pattern=r"^[0-9]+$")], str] = {}
     """Absolute path of the mounted file of each JSONL source that is mounted, by its index in `tasks.sources`."""
     out_dir: str

@@ -257,6 +257,21 @@ class AlterationManifest(FileModel):
     """Number of parts of tasks that it changed by kind, such as `descriptions`, if it changes several kinds."""
 
 
+class RewriterRecord(FileModel):
+    """The model that reworded questions, if it was the rewriter of the round's Validator."""
+
+    repo: str
+    """Origin of its files: a repository, or a directory of a volume."""
+    commit: str
+    """Commit of its files."""
+    choices: dict[str, Any] = {}
+    """Choices for the inference engine, as in the Validator's spec."""
+    image: str = ""
+    """Image of the server."""
+    engine: str = ""
+    """Name and version of the inference engine; empty if the server did not say."""
+
+
 class Baseline(FileModel):
     """Score of the best constant answer to all tasks of a set: what is to be had without reading a question."""
 
@@ -277,7 +292,7 @@ class Baseline(FileModel):
 class TaskSetManifest(FileModel):
     """Provenance of a task set."""
 
-    _later: ClassVar[frozenset[str]] = frozenset({"files", "spec", "baseline"})
+    _later: ClassVar[frozenset[str]] = frozenset({"files", "spec", "baseline", "rewriter"})
 
     schema_version: int = SCHEMA_VERSION
     digest: Digest
@@ -300,3 +315,5 @@ class TaskSetManifest(FileModel):
     """Spec from which it was built and can be rebuilt, as `Tasks` on the wire."""
     baseline: Baseline | None = None
     """Score of the best constant answer by the round's scorer; None for a set that was built without a round."""
+    rewriter: RewriterRecord | None = None
+    """The Validator's rewriter, if it reworded questions."""

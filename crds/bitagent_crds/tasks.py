@@ -263,6 +263,11 @@ class Tasks(Model):
             raise ValueError("exactly one of seed and seedFrom must be set")
         return self
 
+    @property
+    def reworded_by_validator(self) -> bool:
+        """Whether a rewrite names no url, and so is the work of the rewriter of the round's Validator."""
+        return any(each.rewrite is not None and each.rewrite.url is None for each in self.alterations)
+
     def known_seed(self) -> str:
         """Return the seed. Raises SeedError if it is not known yet, or if its secret is not the one committed to."""
         if self.seed_from is not None:

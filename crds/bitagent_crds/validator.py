@@ -22,6 +22,7 @@ from bitagent_crds.policies import (
     Standing,
     Unscored,
 )
+from bitagent_crds.rewriter import Rewriter, RewriterStatus
 from bitagent_crds.schema import Column, Kind, Model, Open, Resource, StatusModel, cel, map_list, rules
 from bitagent_crds.tasks import TaskSource
 
@@ -169,7 +170,12 @@ class ValidatorSpec(Model):
             cel(
                 f"self.competitions.map(c, has(c.rewardShare) ? c.rewardShare : {_REWARD_SHARE}).sum() == 100",
                 "the rewardShare of all competitions must add up to 100",
-            )
+            ),
+            cel(
+                "has(self.rewriter) || self.competitions.all(c, !has(c.round.tasks.alterations) || "
+                "c.round.tasks.alterations.all(a, !has(a.rewrite) || has(a.rewrite.url)))",
+                "a rewrite without a url is the work of the Validator's own rewriter: give spec.rewriter, or a url",
+            ),
         )
     }
 
@@ -183,6 +189,8 @@ class ValidatorSpec(Model):
     """competitions run side by side; their reward shares add up to 100."""
     weights: Weights = Weights()
     """weights defines whether and how weights are set."""
+    rewriter: Rewriter | None = None
+    """rewriter is the language model that rewords the questions of rounds whose `rewrite` names no url."""
     suspend: bool = False
     """suspend stops the validator pod; running rounds continue."""
 
@@ -271,8 +279,11 @@ class ValidatorStatus(StatusModel):
     ] = []
     """unpaid are the hotkeys with a model that earn nothing by a competition, and why; at most 256, those with a score
     first."""
+    rewriter: RewriterStatus | None = None
+    """rewriter is the model of `spec.rewriter`; written by the operator."""
     conditions: Conditions = []
-    """conditions are Deployed, ChainConnected, Registered, Permitted, RoundCurrent and WeightsCurrent."""
+    """conditions are Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent and, with
+    `spec.rewriter`, RewriterReady."""
     message: Text = ""
     """message is a human-readable sentence on what the validator is doing."""
 

@@ -53,6 +53,9 @@ DEPLOYMENTS = ApiResource("apps/v1", "Deployment", "deployments")
 SERVICE_ACCOUNTS = ApiResource("v1", "ServiceAccount", "serviceaccounts")
 ROLES = ApiResource("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDINGS = ApiResource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
+SERVICES = ApiResource("v1", "Service", "services")
+NETWORK_POLICIES = ApiResource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+DISRUPTION_BUDGETS = ApiResource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 LEASES = ApiResource("coordination.k8s.io/v1", "Lease", "leases")
 EVENTS = ApiResource("events.k8s.io/v1", "Event", "events")
 CORE_EVENTS = ApiResource("v1", "Event", "events")
@@ -69,6 +72,9 @@ _ALL = (
     SERVICE_ACCOUNTS,
     ROLES,
     ROLE_BINDINGS,
+    SERVICES,
+    NETWORK_POLICIES,
+    DISRUPTION_BUDGETS,
     LEASES,
     EVENTS,
     CORE_EVENTS,

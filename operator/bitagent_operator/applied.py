@@ -71,6 +71,10 @@ class Memory:
         self.applied.pop(owner, None)
         self.mounts.pop(owner, None)
 
+    def forget_object(self, owner: str, kind: str, name: str) -> None:
+        """Forget an object that was deleted."""
+        self.applied[owner].pop((kind, name), None)
+
     def known(self, owner: str, obj: Obj) -> Applied | None:
         """Return what is known about an object."""
         return self.applied[owner].get((obj["kind"], obj["metadata"]["name"]))

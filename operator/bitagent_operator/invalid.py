@@ -1,4 +1,4 @@
-"""Objects that cannot be read or planned: the condition Stalled says why, one Event reports it, others are planned."""
+"""Objects that cannot be read or planned: Ready and Stalled say why, one Event reports it, others are planned."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from bitagent_kube.conditions import Conditions, parse_conditions
 from bitagent_kube.objects import EventMessage, Obj, ObjectMeta
 from bitagent_operator.cache import Key, Kind, Table
 from bitagent_operator.context import Context
-from bitagent_operator.objects import ValidatorObject, changed
-from bitagent_operator.plan.interface import EventReason, StatusT
+from bitagent_operator.objects import ValidatorObject
+from bitagent_operator.plan.interface import EventReason
+from bitagent_operator.plan.readiness import SUMMARIES
 
 _OWN_STATUS = frozenset({Kind.MODEL, Kind.ROUND})
-"""Kinds whose whole status the operator writes; of a Validator's it writes two conditions."""
-_OPERATOR_CONDITIONS = frozenset({ConditionType.DEPLOYED, ConditionType.STALLED})
+"""Kinds whose whole status the operator writes; of a Validator's it writes some conditions and the rewriter."""
+OPERATOR_CONDITIONS = SUMMARIES | {ConditionType.DEPLOYED, ConditionType.REWRITER_READY}
+"""Conditions of a Validator that the operator writes."""
 INVALID_SECONDS = 60.0
 """Time until an object whose planning failed is planned again, if nothing changes."""
 
@@ -51,6 +53,8 @@ async def report_unplannable(context: Context, key: Key, error: Unplannable) -> 
     log.error("%s cannot be planned", key, exc_info=error)
     if isinstance(observed, ValidatorObject):
         content: Obj = {"status": {"conditions": [c.to_wire() for c in observed.conditions]}}
+        if observed.rewriter is not None:
+            content["status"]["rewriter"] = observed.rewriter.to_wire()
     else:
         content = {"status": observed.status.to_wire()}
     await report_invalid(context, key, observed.meta, content, f"the operator cannot plan it: {error}")
@@ -58,26 +62,24 @@ async def report_unplannable(context: Context, key: Key, error: Unplannable) -> 
 
 
 async def report_invalid(context: Context, key: Key, meta: ObjectMeta, content: Obj, error: str) -> None:
-    """Write the condition Stalled beside the rest of the status, as it was, and tell it once."""
+    """Write Ready and Stalled beside the rest of the status, as it was, and report it once."""
     found = content.get("status")
     status: Obj = found if isinstance(found, dict) else {}
     wire = [c for c in status.get("conditions") or () if isinstance(c, dict)]
     conditions = Conditions(parse_conditions(wire), generation=meta.generation, now=context.now())
     before = conditions.get(ConditionType.STALLED)
     conditions.set(ConditionType.STALLED, ConditionStatus.TRUE, Reason.INVALID, error)
+    conditions.set(ConditionType.READY, ConditionStatus.FALSE, Reason.INVALID, error)
     after = conditions.get(ConditionType.STALLED)
     if after is None or before == after:
         return
-    others = [c for c in wire if c.get("type") != ConditionType.STALLED]
+    others = [c for c in wire if c.get("type") not in SUMMARIES]
     if key.kind not in _OWN_STATUS:
-        status, others = {}, [c for c in others if c.get("type") in _OPERATOR_CONDITIONS]
+        status = {k: v for k, v in status.items() if k == "rewriter"}
+        others = [c for c in others if c.get("type") in OPERATOR_CONDITIONS]
     try:
-        await context.write_status(key, meta, status | {"conditions": [*others, after.to_wire()]})
+        said_now = [c.to_wire() for c in conditions.all() if c.type in SUMMARIES]
+        new: Obj = {"conditions": [*others, *said_now], "observedGeneration": meta.generation}
+        await context.write_status(key, meta, status | new)
     finally:
-        await context.emit_events(key, meta, [EventMessage(EventReason.INVALID, after.message, warning=True)])
-
-
-def without_stalled(status: StatusT) -> StatusT:
-    """Return the status of an object that could be planned."""
-    kept = [c for c in status.conditions if c.type != ConditionType.STALLED]
-    return status if len(kept) == len(status.conditions) else changed(status, conditions=kept)
+        context.emit_events(key, meta, [EventMessage(EventReason.INVALID, after.message, warning=True)])

@@ -120,12 +120,13 @@ class RoundObject:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorObject:
-    """A Validator. Of its status only conditions and rewriter are read: the validator pod writes the rest."""
+    """A Validator. Of its status only what the operator writes is read, and the conditions of the validator pod."""
 
     meta: ObjectMeta
     spec: ValidatorSpec
     conditions: tuple[Condition, ...]
     rewriter: RewriterStatus | None = None
+    observed_generation: int = 0
 
     @classmethod
     def parse(cls, obj: Obj) -> ValidatorObject:
@@ -133,7 +134,8 @@ class ValidatorObject:
         status = obj.get("status") or {}
         conditions = parse_conditions(status.get("conditions") or ())
         rewriter = _part(status, "rewriter", RewriterStatus) if status.get("rewriter") else None
-        return cls(ObjectMeta.parse(obj), _part(obj, "spec", ValidatorSpec), tuple(conditions), rewriter)
+        spec, seen = _part(obj, "spec", ValidatorSpec), int(status.get("observedGeneration") or 0)
+        return cls(ObjectMeta.parse(obj), spec, tuple(conditions), rewriter, seen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bitagent_kube.resources import JOBS
 from bitagent_operator.cache import Key, Kind
 from bitagent_operator.config import Config
 from bitagent_operator.context import STALE_SECONDS, Context
-from bitagent_operator.invalid import Unplannable, guarded, report_invalid, report_unplannable, without_stalled
+from bitagent_operator.invalid import Unplannable, guarded, report_invalid, report_unplannable
 from bitagent_operator.manifests.archive import archive_job
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job, fetch_template
@@ -37,6 +37,7 @@ from bitagent_operator.plan.interface import (
     StartFetch,
 )
 from bitagent_operator.plan.model import plan as plan_model
+from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.round import plan as plan_round
 from bitagent_operator.validators import reconcile_validator
 
@@ -230,7 +231,7 @@ async def _carry_out(
         planned, starts = again, bool(again.jobs)
     observed: ObservedT = planned.observed
     plan: PlanT = planned.plan
-    status = without_stalled(plan.status)
+    status = with_readiness(plan.status, generation=observed.meta.generation, now=context.now())
     if status != observed.status:
         if not await context.write_status(key, observed.meta, status.to_wire()):
             return STALE_SECONDS
@@ -249,9 +250,7 @@ async def _suspend(context: Context, suspension: JobSuspension) -> None:
         context.observe(JOBS.kind, job)
 
 
-def _ended(
-    observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus
-) -> Iterator[outcomes.Ended]:
+def _ended(observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus) -> Iterator[outcomes.Ended]:
     """Return the work whose end a status records for the first time."""
     if isinstance(observed, ModelObject) and isinstance(status, MinerModelStatus):
         return outcomes.ended_of_model(observed.status, status)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from http import HTTPStatus
+from collections.abc import Sequence
+from datetime import datetime
 
-from bitagent_crds.conditions import ConditionType
+from bitagent_crds.conditions import Condition, ConditionType
 from bitagent_crds.names import COMPONENT_LABEL, Component
-from bitagent_kube.conditions import find
-from bitagent_kube.errors import ApiError
+from bitagent_kube.conditions import ConditionValue, update_conditions
 from bitagent_kube.objects import Obj
-from bitagent_kube.resources import CORE_EVENTS, DEPLOYMENTS, resource_of
+from bitagent_kube.resources import CORE_EVENTS, JOBS
 from bitagent_operator import naming
-from bitagent_operator.applied import MountFailures, Step, next_step, state_of, still_current
+from bitagent_operator.applied import MountFailures, still_current
+from bitagent_operator.apply import apply_objects
 from bitagent_operator.cache import Key
 from bitagent_operator.context import STALE_SECONDS, Context
-from bitagent_operator.invalid import guarded
+from bitagent_operator.invalid import OPERATOR_CONDITIONS, guarded
 from bitagent_operator.manifests.validator import validator_objects
-from bitagent_operator.objects import PodObject
+from bitagent_operator.objects import PodObject, ValidatorObject
 from bitagent_operator.plan.interface import ValidatorPlan
+from bitagent_operator.plan.readiness import of_validator
+from bitagent_operator.plan.rewriter import rewriter_events
 from bitagent_operator.plan.validator import plan as plan_validator
-
-REJECTIONS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
-"""Codes with which rights, quotas, admission webhooks and validation reject an object."""
+from bitagent_operator.rewriters import rewriter_step
 
 
 async def reconcile_validator(context: Context, key: Key) -> float | None:
@@ -49,50 +48,45 @@ async def reconcile_validator(context: Context, key: Key) -> float | None:
             pass_=context.new_pass(key, observed.meta),
         )
 
+    rewriter = await rewriter_step(context, key, observed)
     planned = guarded(lambda: plan(None))
     if (pod := planned.mount_events_of) is not None:
         failures = await _mount_failures(context, key, pod)
         planned = guarded(lambda: plan(failures))
-    stalled = find(observed.conditions, ConditionType.STALLED) is not None
-    if stalled or planned.deployed not in observed.conditions:
-        status = {"conditions": [planned.deployed.to_wire()]}
+    ready = _condition(observed, rewriter.ready, context.now())
+    conditions = [condition for condition in (planned.deployed, ready) if condition is not None]
+    conditions += _readiness(observed, planned.deployed, context.now())
+    present = {c.type: c for c in observed.conditions if c.type in OPERATOR_CONDITIONS}
+    seen = observed.observed_generation == observed.meta.generation
+    if not seen or present != {c.type: c for c in conditions} or rewriter.status != observed.rewriter:
+        status: Obj = {"conditions": [c.to_wire() for c in conditions], "observedGeneration": observed.meta.generation}
+        if rewriter.status is not None:
+            status["rewriter"] = rewriter.status.to_wire()
         if not await context.write_status(key, observed.meta, status):
             return STALE_SECONDS
-    await context.emit_events(key, observed.meta, planned.events)
-    if rejection is not None:
-        raise rejection
-    return context.config.relist_seconds if planned.requeue_after is None else planned.requeue_after
+    for job in rewriter.delete:
+        await context.client.delete(JOBS, job.name, uid=job.uid)
+    news = rewriter_events(present.get(ConditionType.REWRITER_READY), ready)
+    context.emit_events(key, observed.meta, [*planned.events, *rewriter.events, *news])
+    for rejected in (rejection, rewriter.rejection):
+        if rejected is not None:
+            raise rejected
+    waits = (planned.requeue_after, rewriter.requeue_after, context.config.relist_seconds)
+    return min(wait for wait in waits if wait is not None)
 
 
-async def apply_objects(context: Context, key: Key, objects: Iterable[Obj]) -> ApiError | None:
-    """Apply those of a Validator's objects that are not as they should be; return the first rejection.
+def _readiness(observed: ValidatorObject, deployed: Condition, now: datetime) -> list[Condition]:
+    """Return Ready, and Stalled if no waiting helps: they follow from what operator and pod say."""
+    generation, others = observed.meta.generation, [c for c in observed.conditions if c.type != deployed.type]
+    found = of_validator([*others, deployed], generation=generation, mode=observed.spec.weights.mode)
+    return found.conditions(observed.conditions, generation=generation, now=now)
 
-    Raises ApiError for errors that may pass.
-    """
-    deployments = {d.meta.name: d.meta for d in context.cache.deployments.of(key)}
-    every = timedelta(seconds=context.config.relist_seconds / 2)
-    for obj in objects:
-        kind, name = obj["kind"], obj["metadata"]["name"]
-        known, now = context.memory.known(key.name, obj), context.now()
-        watched = kind == DEPLOYMENTS.kind
-        step = next_step(obj, known, watched=watched, observed=deployments.get(name), now=now, every=every)
-        if step is Step.READ and known is not None:
-            found = await context.client.get(resource_of(obj["apiVersion"], kind), name)
-            if found is not None and state_of(found) == known.state:
-                context.memory.record(key.name, obj, found, now=now)
-                continue
-        elif step is Step.NOTHING:
-            continue
-        try:
-            applied = await context.client.apply(obj)
-        except ApiError as error:
-            if error.code not in REJECTIONS:
-                raise
-            return ApiError(code=error.code, reason=error.reason, message=f"{kind} {name}: {error.message}")
-        context.memory.record(key.name, obj, applied, now=now)
-        if watched:
-            context.observe(kind, applied)
-    return None
+
+def _condition(observed: ValidatorObject, value: ConditionValue | None, now: datetime) -> Condition | None:
+    """Return a condition with its history; None if there is none now."""
+    values = [value] if value is not None else []
+    found = update_conditions(values, previous=observed.conditions, generation=observed.meta.generation, now=now)
+    return found[0] if found else None
 
 
 async def _mount_failures(context: Context, key: Key, pod: PodObject) -> Sequence[str]:

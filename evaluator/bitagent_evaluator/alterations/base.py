@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from bitagent_crds.jobs import RewriterAddress
 from bitagent_crds.task_set import Language, Task
 from bitagent_evaluator.alterations.rewrite_cache import RewriteCache
 from bitagent_evaluator.support.progress import LogProgress, Progress
@@ -109,6 +110,8 @@ class AlterationContext:
     rewrites: RewriteCache = field(default_factory=RewriteCache)
     """Rewriter responses, read from an earlier build and extended by this one."""
     progress: Progress = field(default_factory=LogProgress)
+    rewriter: RewriterAddress | None = None
+    """The rewriter of the round's Validator, for a rewrite that names no url; None where only its responses are."""
 
 
 OwnedFunction = tuple[str, dict[str, Any]]

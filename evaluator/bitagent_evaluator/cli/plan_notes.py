@@ -40,7 +40,12 @@ def notes_on(
             continue
         if alteration.rewrite.api_key_secret_ref is not None:
             notes.append(f"alteration {index} has a key in the cluster: set {alteration_key(index)} to one of yours")
-        if rewrites is None:
+        if rewrites is None and alteration.rewrite.url is None:
+            notes.append(
+                f"alteration {index} has the Validator's own rewriter reword questions, which answers only its rounds: "
+                "give its rewrites.jsonl (--rewrites FILE)"
+            )
+        elif rewrites is None:
             notes.append(
                 f"alteration {index} has {alteration.rewrite.model} at {alteration.rewrite.url} reword questions: the "
                 "rewordings are the round's own only with its rewrites.jsonl (--rewrites FILE)"

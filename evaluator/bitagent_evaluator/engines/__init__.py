@@ -7,6 +7,7 @@
     preload                the import of vLLM in a thread, its environment, batch-invariant mode
     gpu_access             what is missing where a build for GPUs finds none
     losses                 losses of given text by vLLM's log-probabilities
+    server, stall          the rewriter's server: its arguments (pure); whether its engine still works
     swap, swap_worker      exchange of a running engine's weights; `swap_worker` runs inside vLLM
     openai, openai_replies a client of OpenAI-compatible endpoints, which render and tokenize themselves
 

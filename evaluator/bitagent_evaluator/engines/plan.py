@@ -121,7 +121,7 @@ def plan_engine(
         arguments |= {
             "enforce_eager": True,
             "block_size": CPU_BLOCK_TOKENS,
-            "kv_cache_memory_bytes": _cpu_cache_bytes(config, dtype, length, len(lengths)),
+            "kv_cache_memory_bytes": cpu_cache_bytes(config, dtype, length, len(lengths)),
         }
     return EnginePlan(arguments, _with_positions(config, length), dtype, hardware.batch_invariant)
 
@@ -179,7 +179,8 @@ def dtype_bytes(dtype: str) -> int:
     return _DTYPE_BYTES.get(dtype, 2)
 
 
-def _cpu_cache_bytes(config: Mapping[str, Any], dtype: str, length: int, prompts: int) -> int:
+def cpu_cache_bytes(config: Mapping[str, Any], dtype: str, length: int, prompts: int) -> int:
+    """Return the size of the key-value cache on a CPU: what so many prompts can use, within bounds."""
     per_sequence = cache_bytes_per_sequence(config, dtype, length)
     least, most = CPU_CACHE_BYTES
     useful = per_sequence * min(max(1, prompts), CPU_CONCURRENCY)

@@ -44,7 +44,7 @@ def batch_invariant(capability: tuple[int, int] | None, setting: str | None) -> 
     return capability is not None and capability >= MIN_CAPABILITY and setting != "0"
 
 
-_SMALL_MODEL_BYTES = 200 << 20
+SMALL_MODEL_BYTES = 200 << 20
 """Size of the weights below which several threads slow a CPU down (measured: half the throughput)."""
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -81,7 +81,7 @@ class Preload:
         """Set the environment and start the import."""
         size = sum((model_dir / name).stat().st_size for name in weight_files(os.listdir(model_dir)))
         os.environ.update(ENVIRONMENT)
-        if size < _SMALL_MODEL_BYTES:
+        if size < SMALL_MODEL_BYTES:
             os.environ.setdefault("OMP_NUM_THREADS", "1")
         self._hardware: Hardware | None = None
         self._error: BaseException | None = None

@@ -31,7 +31,7 @@ def handle(job: TaskSetJob) -> TaskSetSummary:
         return refused
     files, out = {int(index): Path(path) for index, path in job.files.items()}, Path(job.out_dir)
     try:
-        manifest = build_task_set(job.tasks, files=files, out=out, environment=os.environ)
+        manifest = build_task_set(job.tasks, files=files, out=out, environment=os.environ, rewriter=job.rewriter)
         tasks = read_tasks(out)
         if sentence := refusal(job.evaluation.scorer, tasks):
             return TaskSetSummary(reason=Reason.UNJUDGEABLE_TASKS, message=f"spec.evaluation.scorer: {sentence}")

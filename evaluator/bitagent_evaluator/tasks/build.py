@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bitagent_crds.fields import digest_of
-from bitagent_crds.jobs import alteration_key
+from bitagent_crds.jobs import RewriterAddress, alteration_key
 from bitagent_crds.seeds import SeedError
 from bitagent_crds.task_set import AlterationManifest, SourceManifest, Task, TaskSetManifest
 from bitagent_crds.tasks import Tasks
@@ -18,6 +18,7 @@ from bitagent_evaluator.alterations.rewrite_cache import RewriteCache
 from bitagent_evaluator.support.garbage import rare_collections
 from bitagent_evaluator.support.progress import LogProgress, Progress
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, write_task_set
+from bitagent_evaluator.tasks.rewriter import record_of
 from bitagent_evaluator.tasks.sampling import CandidateSet, draw, order, read_candidates, shares
 from bitagent_evaluator.tasks.sources import open_source
 from bitagent_evaluator.tasks.sources.base import SourceReader
@@ -51,12 +52,14 @@ def build_task_set(
     out: Path,
     environment: Mapping[str, str] | None = None,
     rewrites: Path | None = None,
+    rewriter: RewriterAddress | None = None,
     progress: Progress | None = None,
 ) -> TaskSetManifest:
     """Draw the tasks of the spec, alter them and write `tasks.jsonl` and `manifest.json` into `out`.
 
     `files` has the file of each local JSONL source by its index in `tasks.sources`, `environment` the keys that a
-    TaskSetJob names. A task that two sources have counts as the first one's.
+    TaskSetJob names, `rewriter` is that of the round's Validator. A task that two sources have counts as the first
+    one's.
 
     Equal arguments give equal bytes: responses of a language model are cached in `rewrites.jsonl` beside the tasks,
     and read from there and from `rewrites`, the file of another build.
@@ -81,7 +84,9 @@ def build_task_set(
                 tasks.alterations,
                 seed=seed,
                 available=(task for own in candidates for task in own.tasks.values()),
-                context=AlterationContext(_alteration_keys(tasks, environment), cache, progress or LogProgress()),
+                context=AlterationContext(
+                    _alteration_keys(tasks, environment), cache, progress or LogProgress(), rewriter
+                ),
             )
         except AlterationError as error:
             raise TaskSetError(str(error)) from error
@@ -97,6 +102,7 @@ def build_task_set(
         builder=f"bitagent-eval {version('bitagent')}",
         files=digests,
         spec=tasks.to_wire(),
+        rewriter=record_of(rewriter) if rewriter is not None and tasks.reworded_by_validator else None,
     )
     write_task_set(out, content, manifest)
     return manifest

@@ -46,7 +46,10 @@ OPERATOR_RULES: list[Rule] = [
     rule("batch", ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
     rule("", ["pods"], ["get", "list", "watch"]),
     rule("", ["events"], ["list"]),
-    rule("apps", ["deployments"], ["get", "list", "watch", "create", "patch"]),
+    rule("apps", ["deployments"], ["get", "list", "watch", "create", "patch", "delete"]),
+    rule("", ["services"], ["get", "create", "patch", "delete"]),
+    rule("networking.k8s.io", ["networkpolicies"], ["get", "create", "patch", "delete"]),
+    rule("policy", ["poddisruptionbudgets"], ["get", "create", "patch", "delete"]),
     rule("", ["serviceaccounts"], ["get", "create", "patch"]),
     rule("rbac.authorization.k8s.io", ["roles", "rolebindings"], ["get", "create", "patch"]),
 ]

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitagent_crds.fields import JobSecretKey
-from bitagent_crds.jobs import TaskSetJob, alteration_key, source_key
+from bitagent_crds.jobs import RewriterAddress, TaskSetJob, alteration_key, source_key
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     KEY_LABEL,
+    REWRITER_LABEL,
     ROUND_LABEL,
     SOURCES_MOUNT,
     TASKS_MOUNT,
+    VALIDATOR_LABEL,
     Component,
     Egress,
     task_set_path,
@@ -34,8 +36,10 @@ PODS = 6
 for example while it loads a large model."""
 
 
-def task_set_job(config: Config, observed: RoundObject, attempt: int) -> Obj:
-    """Return the Job that builds the task set of a round."""
+def task_set_job(
+    config: Config, observed: RoundObject, attempt: int, *, rewriter: RewriterAddress | None = None
+) -> Obj:
+    """Return the Job that builds the task set of a round. `rewriter`: that of its Validator, if the round needs it."""
     volumes = [claim("tasks", config.artifacts.claim_name)]
     mounts = [mount("tasks", TASKS_MOUNT, sub_path=task_set_path(observed.meta.uid))]
     files: dict[str, str] = {}
@@ -54,13 +58,23 @@ def task_set_job(config: Config, observed: RoundObject, attempt: int) -> Obj:
         mounts.append(mount(name, folder, read_only=True))
     needs = needs_of(observed.spec.tasks, hub=config.hub.endpoint)
     purpose = {ROUND_LABEL: observed.meta.name, KEY_LABEL: naming.TASKS_KEY, ATTEMPT_LABEL: str(attempt)}
+    purpose |= naming.series_label(observed.status.series)
+    if rewriter is not None:
+        purpose[REWRITER_LABEL] = observed.meta.labels[VALIDATOR_LABEL]
     parts = JobParts(
-        name=naming.round_job_name(observed.meta.name, key=naming.TASKS_KEY, attempt=attempt),
+        name=naming.round_job_name(
+            observed.meta.name, key=naming.TASKS_KEY, attempt=attempt, series=observed.status.series
+        ),
+        image=observed.status.image or "",
         component=Component.TASK_SET,
         labels=naming.labels(Component.TASK_SET, purpose) | needs.labels,
         owner=owner_reference("EvalRound", observed.meta),
         document=TaskSetJob(
-            tasks=observed.spec.tasks, evaluation=observed.spec.evaluation, files=files, out_dir=TASKS_MOUNT
+            tasks=observed.spec.tasks,
+            evaluation=observed.spec.evaluation,
+            rewriter=rewriter,
+            files=files,
+            out_dir=TASKS_MOUNT,
         ),
         resources=without_gpu(config.jobs.task_set),
         deadline_seconds=DEADLINE_SECONDS,

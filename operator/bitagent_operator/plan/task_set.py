@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus, ModelResult, TaskSetStatus
 from bitagent_crds.jobs import TaskSetSummary
-from bitagent_crds.names import task_set_path
+from bitagent_crds.names import KEY_LABEL, task_set_path
 from bitagent_crds.seeds import SeedError, SeedFrom
 from bitagent_kube.conditions import clip, find
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject
+from bitagent_operator.plan.holders import given_up, holders
 from bitagent_operator.plan.interface import Pass
 from bitagent_operator.plan.job_outcome import (
     MESSAGE_LENGTH,
@@ -26,6 +27,7 @@ from bitagent_operator.plan.job_outcome import (
     Unseen,
     classify,
 )
+from bitagent_operator.plan.rewriter import wait_for_rewriter
 
 SEED_TIMEOUT = timedelta(hours=24)
 """How long a round waits for its seed, from its start."""
@@ -61,6 +63,9 @@ def progress(
     ready = observed.status.task_set
     if ready is not None:
         return TaskSetProgress(ready=ready, message=_recorded_message(observed.status, ready))
+    wait = wait_for_rewriter(observed, pass_.validator, now=pass_.now)
+    if wait is not None and wait.reason.fault is Fault.SPEC:
+        return TaskSetProgress(reason=wait.reason, message=wait.message, failed=wait.failed)
     seed_from = observed.spec.tasks.seed_from
     if seed_from is not None:
         if not seed_from.revealed:
@@ -69,9 +74,11 @@ def progress(
             seed_from.seed()
         except SeedError as error:
             return TaskSetProgress(reason=Reason.SEED_MISMATCH, message=str(error), failed=True)
-    jobs = sorted((j for j in jobs if j.key == naming.TASKS_KEY), key=lambda j: j.attempt)
+    known = [j for j in jobs if j.key == naming.TASKS_KEY]
+    jobs = sorted((j for j in known if j.series == observed.status.series), key=lambda j: j.attempt)
+    held = holders(known, (p for p in pods if p.meta.labels.get(KEY_LABEL) == naming.TASKS_KEY), pass_.now)
     if not jobs:
-        return _start(observed, 1, pass_)
+        return _being_deleted() if held else _start(observed, 1, pass_)
     job, last = jobs[-1], find(observed.status.conditions, ConditionType.TASKS_READY)
     reported = Problem(last.reason, last.message) if last is not None else None
     outcome = classify(job, pods, TaskSetSummary, pass_, last_reported=reported)
@@ -93,14 +100,32 @@ def progress(
             return TaskSetProgress(reason=Reason.RESULT_LOST, message=text, failed=True)
         case Unseen():
             return TaskSetProgress()
+        case Active() if job.meta.deleting:
+            if not given_up(job.meta, pass_.now):
+                return _being_deleted()
+            if job.attempt < naming.MAX_ATTEMPTS:
+                return _start(observed, job.attempt + 1, pass_)
+            text = f"Job {job.meta.name} is being deleted and never gone"
+            return TaskSetProgress(reason=Reason.RESULT_LOST, message=text, failed=True)
         case Active():
             problem = outcome.problem or Problem(Reason.BUILDING_TASKS, "")
             return TaskSetProgress(reason=problem.reason, message=problem.message)
 
 
+def _being_deleted() -> TaskSetProgress:
+    """Return the wait for a Job that is being deleted: two pods must never write to the same directory."""
+    return TaskSetProgress(message="an earlier Job of it is being deleted, or a pod of that has not ended")
+
+
 def _start(observed: RoundObject, attempt: int, pass_: Pass) -> TaskSetProgress:
-    """Return the start of a Job, unless the API server does not accept it."""
-    name = naming.round_job_name(observed.meta.name, key=naming.TASKS_KEY, attempt=attempt)
+    """Return the start of a Job, unless it waits for a rewriter or the API server does not accept it."""
+    wait = wait_for_rewriter(observed, pass_.validator, now=pass_.now)
+    if wait is not None:
+        return TaskSetProgress(
+            reason=wait.reason, message=wait.message, failed=wait.failed, requeue_after=wait.requeue_after
+        )
+    series = observed.status.series
+    name = naming.round_job_name(observed.meta.name, key=naming.TASKS_KEY, attempt=attempt, series=series)
     known, refusal = pass_.refusals.get(name), pass_.refusal(name)
     reason = known.reason if known is not None else Reason.BUILDING_TASKS
     message = clip(known.message, MESSAGE_LENGTH) if known is not None else ""
@@ -112,7 +137,7 @@ def _start(observed: RoundObject, attempt: int, pass_: Pass) -> TaskSetProgress:
 def _waiting_for_seed(
     observed: RoundObject, seed_from: SeedFrom, entries: Sequence[ModelResult], *, now: datetime
 ) -> TaskSetProgress:
-    until = (observed.status.started_at or now) + SEED_TIMEOUT
+    until = (observed.status.begun or now) + SEED_TIMEOUT
     if now >= until and not observed.spec.suspend:
         text = f"the hash of block {seed_from.block} and the secret were not published within {SEED_TIMEOUT}: does the "
         text += "Validator run with the key with which it created the round, and does its chain finalise blocks?"

@@ -38,7 +38,8 @@ class RewordTurns:
                 f"minSimilarity {parameters.min_similarity} is not below maxSimilarity {parameters.max_similarity}"
             )
         try:
-            check_address(parameters.url)
+            if parameters.url is not None:
+                check_address(parameters.url)
         except ValueError as error:
             raise AlterationError(str(error)) from None
         self._embedding: Embedding = CachedEmbedding(MiniLM())

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE
+from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, RewriterAddress
+from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli import tasks as tasks_verb
+from bitagent_evaluator.tasks.build import build_task_set
 
 
 def test_the_command_rewords_and_rebuilds(
@@ -35,7 +37,8 @@ def test_the_command_rewords_and_rebuilds(
 @pytest.mark.parametrize(
     ("alter", "message"),
     [
-        ("rewrite:model=m", "alterations.0.rewrite.url: Field required"),
+        ("rewrite:model=m", "url and model belong together"),
+        ("rewrite:url=http://x/v1", "url and model belong together"),
         ("rewrite:url=ftp://x/v1,model=m", "alterations.0.rewrite.url: String should match pattern"),
         ("rewrite:url=http://x/v1,model=m,minSimilarity=2", "alterations.0.rewrite.minSimilarity: String should match"),
         ("rewrite:url=http://x/v1,model=m,tries=0", "alterations.0.rewrite.tries: Input should be greater than"),
@@ -54,3 +57,21 @@ def test_an_endpoint_that_cannot_be_reached_is_an_infrastructure_fault(
     command = ["build", "--bfcl", "multiple", "--alter", alter, "--out", str(tmp_path)]
     assert tasks_verb.main(command) == EXIT_INFRASTRUCTURE
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_the_work_of_a_validators_rewriter_is_rebuilt_from_its_responses_alone(
+    fake_endpoint: Any, replies: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_endpoint.script = lambda request: replies.completion(f"Could you help me with this: {request.question}")
+    tasks = {"sources": [{"bfcl": {"categories": ["live_simple"]}}], "count": 5, "seed": "s"}
+    spec = Tasks.model_validate(tasks | {"alterations": [{"rewrite": {"minSimilarity": "0.3"}}]})
+    own = RewriterAddress(url=fake_endpoint.url, model="rewriter@aaaa", repo="org/r", commit="a" * 40)
+    built = build_task_set(spec, files={}, out=tmp_path / "a", rewriter=own)
+    assert built.alterations[0].applied > 0
+    command = ["build", "--bfcl", "live_simple", "--count", "5", "--seed", "s"]
+    command += ["--alter", '{"rewrite": {"minSimilarity": "0.3"}}', "--out", str(tmp_path / "b")]
+    assert tasks_verb.main([*command, "--rewrites", str(tmp_path / "a" / "rewrites.jsonl"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == built.digest
+    again = [*command[:-1], str(tmp_path / "c")]
+    assert tasks_verb.main(again) == EXIT_INFRASTRUCTURE
+    assert "a Validator's rewriter, which answers only its rounds" in capsys.readouterr().err

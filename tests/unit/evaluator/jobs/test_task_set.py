@@ -14,6 +14,7 @@ from bitagent_crds.jobs import (
     EXIT_INFRASTRUCTURE,
     EXIT_MODEL_FAULT,
     EXIT_OK,
+    RewriterAddress,
     TaskSetJob,
     alteration_key,
     exit_code,
@@ -74,6 +75,19 @@ def test_a_rewriter_gets_the_key_from_the_environment(
     assert (exit_code(summary.reason), summary.reason) == (EXIT_OK, Reason.TASKS_READY)
     assert {request.headers["authorization"] for request in fake_endpoint.requests} == {"Bearer secret"}
     assert "secret" not in "".join(path.read_text() for path in tmp_path.iterdir())
+
+
+def test_the_validators_rewriter_is_asked_and_recorded(fake_endpoint: Any, tmp_path: Path, models: Path) -> None:
+    own = {"url": fake_endpoint.url, "model": "rewriter@abc", "repo": "org/r", "commit": "c" * 40, "image": "e:1"}
+    build = job(models, tmp_path, alterations=[{"rewrite": {}}])
+    address = RewriterAddress.model_validate(own | {"engine": {"maxModelLength": 4096}})
+    summary = handle(build.model_copy(update={"rewriter": address}))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_OK, Reason.TASKS_READY)
+    assert {request.body["model"] for request in fake_endpoint.requests} == {"rewriter@abc"}
+    recorded = read_task_set(tmp_path)[0].rewriter
+    assert recorded is not None
+    assert (recorded.repo, recorded.commit, recorded.image) == ("org/r", "c" * 40, "e:1")
+    assert recorded.choices == {"maxModelLength": 4096}
 
 
 def test_a_rewriter_that_cannot_be_reached_is_an_infrastructure_fault(tmp_path: Path, models: Path) -> None:

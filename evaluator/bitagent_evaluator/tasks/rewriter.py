@@ -1,0 +1,36 @@
+"""What the manifest of a task set says about the rewriter of the round's Validator."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from http.client import HTTPException
+from urllib.parse import urlsplit, urlunsplit
+
+from bitagent_crds.jobs import RewriterAddress
+from bitagent_crds.task_set import RewriterRecord
+
+_TIMEOUT_SECONDS = 10.0
+_MAX_BYTES = 4096
+
+
+def record_of(found: RewriterAddress) -> RewriterRecord:
+    """Return the record for the manifest. The server is asked for its version, once and best effort."""
+    choices = found.engine.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    version = server_version(found.url)
+    return RewriterRecord(
+        repo=found.repo, commit=found.commit, choices=choices, image=found.image, engine=version and f"vllm {version}"
+    )
+
+
+def server_version(url: str) -> str:
+    """Return the version that vLLM's server says it has; empty if it does not say."""
+    parts = urlsplit(url)
+    root = urlunsplit((parts.scheme, parts.netloc, "/version", "", ""))
+    try:
+        with urllib.request.urlopen(root, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - the operator's http URL
+            found = json.loads(response.read(_MAX_BYTES))
+    except (OSError, ValueError, HTTPException):
+        return ""
+    version = found.get("version") if isinstance(found, dict) else None
+    return version[:64] if isinstance(version, str) else ""
