@@ -8,13 +8,13 @@ from enum import Enum, auto
 
 from pydantic import ValidationError
 
-from bitagent_crds.conditions import ConditionType
+from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus, ModelResult
 from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL
 from bitagent_crds.schema import API_VERSION, is_later
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Validator, ValidatorSpec
-from bitagent_kube.conditions import holds
+from bitagent_kube.conditions import find, holds
 from bitagent_kube.objects import Obj, ObjectReference, owner_uid
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Round:
     """Whether each of its models also has a commit, or takes no part."""
     progress: str = ""
     """Finished and selected models, as in `3/5`."""
+    unarchived: bool = False
+    """Whether the operator has an archive that does not hold its files yet."""
     readable: bool = True
     """Whether the object conforms to this version's EvalRound, and has no result in a state of a later one."""
 
@@ -96,8 +98,14 @@ def parse_round(obj: Obj) -> Round:
         frozen=status is not None and status.started_at is not None,
         models_fixed=status is not None and status.models_fixed,
         progress=status.progress if status else "",
+        unarchived=_is_unarchived(status),
         readable=content is not None,
     )
+
+
+def _is_unarchived(status: EvalRoundStatus | None) -> bool:
+    archived = find(status.conditions, ConditionType.ARCHIVED) if status else None
+    return archived is not None and archived.status is not ConditionStatus.TRUE
 
 
 def _phase(status: EvalRoundStatus | None) -> RoundPhase:

@@ -100,7 +100,7 @@ def plan_rounds(
     delay it: the other validators publish the same seed.
 
     `scored_block` is the first block of the last round whose scores were recorded: that round is never run again, even
-    if its EvalRound is gone, and only complete rounds up to it may be deleted.
+    if its EvalRound is gone, and only complete rounds up to it may be deleted. One that waits for its archive stays.
     """
     schedule = competition.schedule
     current = epoch_at(block, every_blocks=schedule.every_blocks, offset=schedule.offset)
@@ -135,8 +135,11 @@ def _surplus(ordered: Sequence[Round], *, limit: int, scored_block: int | None) 
     return tuple(
         r.name
         for r in finished[: max(0, len(finished) - limit)]
-        if r.phase is RoundPhase.FAILED
-        or (r.block != last_complete and scored_block is not None and r.block <= scored_block)
+        if not r.unarchived
+        and (
+            r.phase is RoundPhase.FAILED
+            or (r.block != last_complete and scored_block is not None and r.block <= scored_block)
+        )
     )
 
 

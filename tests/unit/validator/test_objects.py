@@ -28,6 +28,17 @@ def test_the_phase_follows_from_the_conditions(
     assert round_.readable
 
 
+@pytest.mark.parametrize(
+    ("conditions", "unarchived"),
+    [({}, False), ({"Archived": "False"}, True), ({"Archived": "Unknown"}, True), ({"Archived": "True"}, False)],
+    ids=["no archive", "waits for it", "not known", "archived"],
+)
+def test_whether_it_waits_for_its_archive(
+    eval_round: Callable[..., Any], conditions: dict[str, str], unarchived: bool
+) -> None:
+    assert parse_round(eval_round([], Complete="True", **conditions)).unarchived is unarchived
+
+
 def test_an_unreadable_round_counts_as_running(
     eval_round: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

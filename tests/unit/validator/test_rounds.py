@@ -20,8 +20,8 @@ UNFINISHED, COMPLETE, FAILED = RoundPhase.UNFINISHED, RoundPhase.COMPLETE, Round
 Make = Callable[..., Competition]
 
 
-def seen(epoch: int, phase: RoundPhase) -> Round:
-    return Round(f"val-fc-{epoch}", epoch, epoch * 100, phase)
+def seen(epoch: int, phase: RoundPhase, **more: Any) -> Round:
+    return Round(f"val-fc-{epoch}", epoch, epoch * 100, phase, **more)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,16 @@ def test_a_longer_schedule_continues_from_the_last_round_by_block(competition: M
         pytest.param([seen(0, COMPLETE), seen(1, COMPLETE), seen(2, COMPLETE)], 0, [0], id="block 0 counts"),
         pytest.param(
             [seen(6, UNFINISHED), seen(7, COMPLETE), seen(8, COMPLETE)], 800, [], id="unfinished ones do not count"
+        ),
+        pytest.param(
+            [
+                seen(5, FAILED, unarchived=True),
+                seen(6, COMPLETE, unarchived=True),
+                *map(seen, (7, 8, 9), [COMPLETE] * 3),
+            ],
+            900,
+            [7],
+            id="none that is not archived yet",
         ),
     ],
 )
