@@ -18,7 +18,6 @@ from bitagent_crds.names import (
     ROUND_LABEL,
     SOURCES_MOUNT,
     TASKS_MOUNT,
-    VALIDATOR_LABEL,
     Component,
     Egress,
     task_set_path,
@@ -59,8 +58,8 @@ def task_set_job(
     needs = needs_of(observed.spec.tasks, hub=config.hub.endpoint)
     purpose = {ROUND_LABEL: observed.meta.name, KEY_LABEL: naming.TASKS_KEY, ATTEMPT_LABEL: str(attempt)}
     purpose |= naming.series_label(observed.status.series)
-    if rewriter is not None:
-        purpose[REWRITER_LABEL] = observed.meta.labels[VALIDATOR_LABEL]
+    if observed.rewriter and any(each.rewrite is not None for each in observed.spec.tasks.alterations):
+        purpose[REWRITER_LABEL] = observed.rewriter
     parts = JobParts(
         name=naming.round_job_name(
             observed.meta.name, key=naming.TASKS_KEY, attempt=attempt, series=observed.status.series

@@ -9,8 +9,8 @@ from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelSource
 from bitagent_crds.names import cache_id, cached_model_path, cached_volume_model_path
 from bitagent_operator.objects import ModelObject, RoundObject
-from bitagent_operator.plan.evaluations import control_candidate
 from bitagent_operator.plan.identity import cached_directory
+from bitagent_operator.plan.settlement import control_candidate
 
 MAX_IDS = 4096
 """Ids in one list: a Job's document is an annotation, of which an object has 256 KiB."""

@@ -2,44 +2,45 @@
 
 This module combines the steps:
 
-    admission.py      the frozen set; each model's admission by facts
+    round_start.py    the wait for models; the frozen set
+    admission.py      each model's admission by facts
     task_set.py       the wait for the seed; the task set
     evaluations.py    Jobs and results by identity; who owns a result, who is a duplicate
     attempts.py       one evaluation: its state, from its Jobs
-    attribution.py    whose trouble a failed evaluation is
+    holders.py        what holds GPUs, and which Jobs must let go of them
+    attribution.py    whose trouble a failed evaluation is; settlement.py does what follows
     copies.py         near copies, when the round completes
-    round_status.py   counts, conditions, ranks and the end
+    round_status.py   counts and conditions; leaderboard.py ranks
+    round_end.py      how it completes, fails, or reaches its own bound
+    retry.py          what is done again, with Jobs of another name
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from bitagent_crds.evalround import ModelResult
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, changed
-from bitagent_operator.plan import admission, evaluations, round_status, task_set
+from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_operator.plan import admission, evaluations, round_end, round_status, task_set
+from bitagent_operator.plan.holders import next_given_up, to_release
 from bitagent_operator.plan.interface import (
     EventReason,
     JobDeletion,
     JobSuspension,
-    LiveReads,
     Pass,
     RoundPlan,
     StartEvaluation,
 )
-from bitagent_operator.plan.job_outcome import next_unschedulable
+from bitagent_operator.plan.retry import other_image, retry
+from bitagent_operator.plan.round_events import events
+from bitagent_operator.plan.round_start import plan_start
 from bitagent_operator.plan.task_set import TaskSetProgress
 
 BATCH = 64
 """Jobs created in one pass; then the status is written, so that a kill loses little and progress is visible."""
-
-
-UNREADABLE_SECONDS = 15.0
-"""Time until a round that waits for a model which cannot be read lists the models again."""
 
 
 def plan(
@@ -51,32 +52,37 @@ def plan(
     pass_: Pass,
 ) -> RoundPlan:
     """Return what to do for the round. `models` holds the MinerModels of its frozen set that are known, by name."""
-    jobs = [j for j in jobs if not j.meta.deleting]
-    foreign = _deletions(j for j in jobs if j.meta.owner_uid != observed.meta.uid)
+    jobs = list(jobs)
+    foreign = _deletions(j for j in jobs if j.meta.owner_uid != observed.meta.uid and not j.meta.deleting)
     own = [j for j in jobs if j.meta.owner_uid == observed.meta.uid]
-    status, spec = observed.status, observed.spec
-    if status.finished_at is not None:
-        end = _finished(observed, own, pass_.now)
+    again = retry(observed, pass_) or other_image(observed, jobs=own, pods=pods, pass_=pass_)
+    if again is not None:
+        return RoundPlan(status=again.status, events=(again.event,), delete=foreign)
+    if observed.status.finished_at is not None:
+        end = _finished(observed, own, pass_)
         return replace(end, delete=(*foreign, *end.delete))
-    if status.started_at is None:
-        return _start(observed, pass_)
+    if observed.status.started_at is None:
+        return plan_start(observed, pass_)
 
     entries = admission.admit(observed, models=models, pass_=pass_)
     tasks = task_set.progress(observed, entries, jobs=own, pods=pods, pass_=pass_)
     work = evaluations.plan(observed, entries, models=models, jobs=own, pods=pods, task_set=tasks.ready, pass_=pass_)
     if reads := pass_.requests.reads():
-        return RoundPlan(status=status, reads=reads)
-    new = round_status.updated(observed, work.results, tasks, models=models, now=pass_.now)
-    start = () if spec.suspend or tasks.failed else work.start[:BATCH]
-    queued = work.unfinished if spec.suspend and spec.workload.queue_name else ()
+        return RoundPlan(status=observed.status, reads=reads)
+    new = round_status.updated(observed, work.results, tasks, models=models, pass_=pass_)
+    start = () if observed.spec.suspend or new.finished_at is not None else work.start[:BATCH]
+    released, left = to_release(observed.status, own, pass_.now)
+    queued = work.unfinished if observed.spec.suspend and observed.spec.workload.queue_name else ()
+    delete = {j.meta.uid: j for j in (*work.obsolete, *queued, *released, *_resumed_by_others(observed, own))}
+    waits = (left, next_given_up(own, pods, pass_.now), _next_look(observed, tasks, pass_))
     return RoundPlan(
         status=new,
-        task_set_attempt=None if spec.suspend else tasks.start_attempt,
+        task_set_attempt=None if observed.spec.suspend or new.finished_at is not None else tasks.start_attempt,
         evaluate=start,
-        suspend=_suspensions(observed, own),
-        delete=(*foreign, *_deletions(work.obsolete), *_deletions(queued)),
-        events=(*round_status.events(status, new), *_control_events(start)),
-        requeue_after=0.0 if start and len(work.start) > len(start) else _next_look(tasks, pods, pass_),
+        suspend=tuple(s for s, job in _suspensions(observed, own) if job.meta.uid not in delete),
+        delete=(*foreign, *_deletions(delete.values())),
+        events=(*events(observed.status, new), *_control_events(start)),
+        requeue_after=0.0 if start and len(work.start) > len(start) else _soonest(waits),
     )
 
 
@@ -89,59 +95,50 @@ def _control_events(start: Iterable[StartEvaluation]) -> Iterator[EventMessage]:
             yield EventMessage(EventReason.CONTROL_STARTED, text)
 
 
-def _start(observed: RoundObject, pass_: Pass) -> RoundPlan:
-    """Freeze the set once the round is not suspended, from MinerModels listed just now, never from the cache."""
-    if observed.spec.suspend:
-        return RoundPlan(status=round_status.not_started(observed, now=pass_.now))
-    if pass_.live.candidates is None:
-        return RoundPlan(status=observed.status, reads=LiveReads(candidates=observed.spec.models))
-    if unreadable := admission.unreadable(observed.spec.models, pass_.live.unreadable):
-        waiting = round_status.waiting_for_models(observed, unreadable, now=pass_.now)
-        events = round_status.invalid_models_event(observed.status, waiting)
-        return RoundPlan(status=waiting, events=events, requeue_after=UNREADABLE_SECONDS)
-    candidates, limit = pass_.live.candidates, pass_.settings.models_per_hotkey
-    selection = admission.select(
-        observed.spec.models, candidates, models_per_hotkey=limit, suspended=pass_.live.suspended
-    )
-    results = [ModelResult(model=name) for name in selection.names]
-    tasks = TaskSetProgress()
-    if observed.spec.tasks.seed_from is not None:
-        # Commits that are named are fixed in the same write as the set.
-        frozen = replace(observed, status=changed(observed.status, started_at=pass_.now, results=results))
-        results = admission.admit(frozen, models={m.meta.name: m for m in candidates}, pass_=pass_)
-        tasks = task_set.progress(frozen, results, jobs=(), pods=(), pass_=pass_)
-    new = round_status.started(observed, results, tasks, left_out=selection.left_out, now=pass_.now)
-    return RoundPlan(status=new, events=round_status.events(observed.status, new))
-
-
-def _next_look(tasks: TaskSetProgress, pods: Sequence[PodObject], pass_: Pass) -> float | None:
+def _next_look(observed: RoundObject, tasks: TaskSetProgress, pass_: Pass) -> float | None:
     """Return the seconds until time alone changes the plan; None if only a change of an object does."""
-    waits = (tasks.requeue_after, next_unschedulable(pods, pass_), pass_.next_retry())
+    until = round_end.deadline(observed)
+    left = (until - pass_.now).total_seconds() if until is not None and until > pass_.now else None
+    return _soonest((left, tasks.requeue_after, pass_.next_look(), pass_.next_retry()))
+
+
+def _soonest(waits: Iterable[float | None]) -> float | None:
     return min((wait for wait in waits if wait is not None), default=None)
 
 
-def _finished(observed: RoundObject, own: list[JobObject], now: datetime) -> RoundPlan:
-    """Remove Jobs: those that are not needed at once, the others when their time to live is over.
+def _finished(observed: RoundObject, own: list[JobObject], pass_: Pass) -> RoundPlan:
+    """Return what remains after the end: no Job may hold a GPU, and all go when their time is over.
 
     `finishedAt` in the observed status means that all results are recorded.
     """
     status, ttl = observed.status, observed.spec.ttl_seconds_after_finished
-    needed = {r.evaluation_key for r in status.results if r.score is not None}
-    needed |= {naming.TASKS_KEY} if status.task_set is not None else set()
+    delete, wait = to_release(status, own, pass_.now)
     left = None
     if ttl is not None and status.finished_at is not None and own:
-        left = (status.finished_at + timedelta(seconds=ttl) - now).total_seconds()
-    over = left is not None and left <= 0
-    delete = [j for j in own if over or (j.ended is None and j.key not in needed)]
-    return RoundPlan(status=status, delete=_deletions(delete), requeue_after=None if over else left)
+        left = (status.finished_at + timedelta(seconds=ttl) - pass_.now).total_seconds()
+    if left is not None and left <= 0:
+        return RoundPlan(status=status, delete=_deletions(j for j in own if not j.meta.deleting))
+    return RoundPlan(status=status, delete=_deletions(delete), requeue_after=_soonest((wait, left)))
 
 
-def _suspensions(observed: RoundObject, own: list[JobObject]) -> tuple[JobSuspension, ...]:
-    """Return the unfinished Jobs that do not follow the round's `suspend`; with a queue, the queue owns that field."""
-    if observed.spec.workload.queue_name:
-        own = [j for j in own if j.key == naming.TASKS_KEY]
-    suspend = observed.spec.suspend
-    return tuple(JobSuspension(j.meta.name, suspend) for j in own if j.ended is None and j.suspended != suspend)
+def _suspensions(observed: RoundObject, own: Iterable[JobObject]) -> Iterator[tuple[JobSuspension, JobObject]]:
+    """Yield the Jobs to suspend with the round, and those to resume that were suspended so.
+
+    Whatever else has suspended a Job, such as Kueue or a policy, resumes it. With a queue, the queue owns that field.
+    """
+    suspend, queue = observed.spec.suspend, observed.spec.workload.queue_name
+    for job in own:
+        if job.ended is not None or job.meta.deleting or (queue and job.key != naming.TASKS_KEY):
+            continue
+        if suspend != job.suspended and (suspend or job.suspended_by_round):
+            yield JobSuspension(job.meta.name, suspend), job
+
+
+def _resumed_by_others(observed: RoundObject, own: Iterable[JobObject]) -> list[JobObject]:
+    """Return the Jobs that something else has resumed while the round is suspended: deleting them ends the fight."""
+    if not observed.spec.suspend:
+        return []
+    return [j for j in own if j.ended is None and j.suspended_by_round and not j.suspended and not j.meta.deleting]
 
 
 def _deletions(jobs: Iterable[JobObject]) -> tuple[JobDeletion, ...]:

@@ -40,6 +40,7 @@ SPEC = {
     Reason.REVISION_NOT_FOUND,
     Reason.ACCESS_DENIED,
     Reason.NO_MODELS,
+    Reason.MODEL_NOT_FOUND,
     Reason.TASKS_FAILED,
     Reason.SEED_MISMATCH,
     Reason.TOO_MANY_MODELS,

@@ -26,7 +26,7 @@ def test_labels_select(make: Make, plan: Plan) -> None:
 
 
 def test_a_listed_name_that_does_not_exist_stays_in_the_set(make: Make, plan: Plan) -> None:
-    found = plan(make.round(names=["a", "ghost"]), [make.model("a")], selected=True)
+    found = plan(make.round(names=["a", "ghost"]), [make.model("a")], selected=True, now=120)
     assert list(found.results) == ["a", "ghost"]
 
 
@@ -178,7 +178,8 @@ def test_what_runs_is_frozen(make: Make, plan: Plan) -> None:
     """Other weights under the same name cannot get the result, nor start another evaluation."""
     running = {"a": make.admitted("a", commit="b" * 40) | {"state": "Running"}}
     job = make.evaluation(make.key("1", commit="b" * 40), active=1)
-    found = plan(make.started("a", results=running), [make.model("a", fetched=True, weights="2")], jobs=[job])
+    models = [make.model("a", fetched=True, weights="2")]
+    found = plan(make.started("a", results=running), models, jobs=[job], pods=[make.pod(job)])
     assert found.states["a"] == ("Running", "Evaluating")
     assert (found.results["a"].commit, found.results["a"].weights_digest) == (
         "b" * 40,

@@ -25,8 +25,8 @@ def test_slots_bound_what_runs(make: Make, plan: Plan) -> None:
     assert [e.entry.model for e in first.evaluate] == ["m0", "m1"]
     assert first.states["m2"] == ("Pending", "WaitingForSlot")
     running = [make.evaluation(make.key("0"), active=1), make.evaluation(make.key("1"), active=1)]
-    assert plan(observed, models, jobs=running).evaluate == ()
-    pods = [make.pod(running[0], code=0, message=make.scored())]
+    assert plan(observed, models, jobs=running, pods=[make.pod(job) for job in running]).evaluate == ()
+    pods = [make.pod(running[0], code=0, message=make.scored()), make.pod(running[1])]
     assert [e.entry.model for e in plan(observed, models, jobs=running, pods=pods).evaluate] == ["m2"]
 
 
@@ -80,12 +80,6 @@ def test_a_models_fault_without_a_summary_scores_zero_too(make: Make, plan: Plan
     assert "Segmentation fault" in result.message
 
 
-def test_a_job_that_is_being_deleted_does_not_count(make: Make, plan: Plan) -> None:
-    job = make.evaluation(make.key("1"), active=1, deletionTimestamp="2026-01-01T00:00:00Z")
-    found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job])
-    assert [(e.attempt, e.entry.model) for e in found.evaluate] == [(1, "a")]
-
-
 def test_an_infrastructure_fault_fails_the_round_at_its_end(make: Make, plan: Plan) -> None:
     job = make.evaluation(make.key("1"), ended="Failed", reason="BackoffLimitExceeded")
     models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
@@ -134,7 +128,7 @@ def test_what_is_recorded_stays_without_job_and_pod(make: Make, plan: Plan) -> N
 def test_delays_are_reported_while_it_waits(make: Make, plan: Plan, pod: dict[str, Any], reason: str) -> None:
     job = make.evaluation(make.key("1"), active=1)
     found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=[make.pod(job, **pod)])
-    assert found.states == {"a": ("Running", reason)}
+    assert found.states == {"a": ("Pending", reason)}
 
 
 def test_the_plan_looks_again_when_a_pod_will_have_waited_too_long(make: Make, plan: Plan) -> None:
@@ -244,7 +238,10 @@ def test_a_duplicate_inherits_when_the_owner_is_deleted(make: Make, plan: Plan) 
         "b": {"weightsDigest": digest, "commit": "a" * 40} | duplicate,
     }
     job = make.evaluation(make.key("1"), active=1)
-    found = plan(make.started("a", "b", results=entries), [make.model("b", fetched=True)], jobs=[job], gone=["a"])
+    pods = [make.pod(job)]
+    found = plan(
+        make.started("a", "b", results=entries), [make.model("b", fetched=True)], jobs=[job], pods=pods, gone=["a"]
+    )
     assert found.states == {"a": ("Rejected", "ModelDeleted"), "b": ("Running", "Evaluating")}
     assert (found.results["b"].duplicate_of, found.results["b"].finished_at) == (None, None)
     assert found.delete == ()
@@ -319,7 +316,7 @@ def test_losses_move_with_the_owner(make: Make, plan: Plan) -> None:
 
 def test_an_update_has_every_field_of_a_result_but_those_of_the_model(make: Make) -> None:
     """Or a new field would be lost when the owner changes."""
-    own = {"model", "duplicate_of", "near_copy_of", "evidence", "rank", *not_admitted(make.model("a"))}
+    own = {"model", "key", "duplicate_of", "near_copy_of", "evidence", "rank", *not_admitted(make.model("a"))}
     assert {field.name for field in fields(Update)} | own == set(ModelResult.model_fields)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +36,6 @@ def test_the_set_is_sorted_and_pending(make: Make, plan: Plan) -> None:
     assert (found.evaluate, found.task_set_attempt) == ((), None)
 
 
-def test_a_round_that_cannot_start_posts_an_event(make: Make, plan: Plan) -> None:
-    assert [n.reason for n in plan(make.round(), selected=True).events] == ["RoundFailed"]
-
-
-def test_no_models_fail_the_round(make: Make, plan: Plan) -> None:
-    found = plan(make.round(), selected=True)
-    assert (found.condition("Failed").status, found.condition("Failed").reason) == ("True", "NoModels")
-    assert found.status.finished_at is not None
-
-
 def test_a_suspended_round_does_not_start(make: Make, plan: Plan) -> None:
     found = plan(make.round(suspend=True), [make.model("a")])
     assert not found.reads
@@ -59,7 +50,7 @@ def test_models_applied_later_never_enter(make: Make, plan: Plan) -> None:
 def test_jobs_are_suspended_and_none_is_made(make: Make, plan: Plan) -> None:
     job = make.evaluation(make.key("1"), active=1)
     models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
-    found = plan(make.started("a", "b", suspend=True), models, jobs=[job])
+    found = plan(make.started("a", "b", suspend=True), models, jobs=[job], pods=[make.pod(job)])
     assert found.suspend == (JobSuspension(job.meta.name, suspend=True),)
     assert (found.evaluate, found.delete) == ((), ())
     assert found.status.phase == "Suspended"
@@ -71,7 +62,7 @@ def test_no_task_set_is_built(make: Make, plan: Plan) -> None:
 
 
 def test_resumed(make: Make, plan: Plan) -> None:
-    job = make.evaluation(make.key("1"), suspended=True)
+    job = replace(make.evaluation(make.key("1"), suspended=True), suspended_by_round=True)
     found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job])
     assert found.suspend == (JobSuspension(job.meta.name, suspend=False),)
 
@@ -82,7 +73,7 @@ def test_a_queue_decides_about_its_jobs(make: Make, plan: Plan) -> None:
     waiting = plan(make.started("a", **queued), [make.model("a", fetched=True)], jobs=[job])
     assert "queue gpu" in waiting.results["a"].message
     assert "is Kueue installed" in waiting.results["a"].message, "nothing else says why it never runs"
-    assert (waiting.suspend, waiting.states["a"]) == ((), ("Running", "WaitingForSlot"))
+    assert (waiting.suspend, waiting.states["a"]) == ((), ("Pending", "WaitingForSlot"))
     assert waiting.delete == ()
     stopped = plan(make.started("a", suspend=True, **queued), [make.model("a", fetched=True)], jobs=[job])
     assert [d.uid for d in stopped.delete] == [job.meta.uid]

@@ -1,0 +1,108 @@
+"""What holds the GPUs and directories of a round, and which of its Jobs must let go of them.
+
+A Job holds them until all its pods have ended and none will follow. That its result is recorded is not enough: a
+sidecar may run on, and a pod may take long to end. So such a Job is deleted, and counts until its pods are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from bitagent_crds.conditions import ConditionType
+from bitagent_crds.evalround import EvalRoundStatus
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK
+from bitagent_crds.names import KEY_LABEL
+from bitagent_kube.conditions import find
+from bitagent_kube.objects import ObjectMeta
+from bitagent_operator.naming import TASKS_KEY
+from bitagent_operator.objects import JobObject, PodObject
+from bitagent_operator.plan.attempts import EVALUATED
+
+END_GRACE = timedelta(seconds=5)
+"""Time for a Job to end by itself once its result is recorded: then it stays, with its pods' logs, until the round's
+`ttlSecondsAfterFinished`."""
+GONE_AFTER = timedelta(minutes=10)
+"""Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
+_ENDED = frozenset({"Succeeded", "Failed"})
+_VERDICTS = (EXIT_OK, EXIT_MODEL_FAULT)
+
+
+def given_up(meta: ObjectMeta, now: datetime) -> bool:
+    """Whether the object should have been gone for so long that nothing waits for it any longer."""
+    return meta.deletion is not None and now >= meta.deletion + GONE_AFTER
+
+
+def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> dict[str, str]:
+    """Return the keys of the Jobs of a round that hold GPUs and directories, by their uids.
+
+    A Job that is gone holds them while a pod of it has not ended.
+    """
+    by_job: dict[str, list[PodObject]] = {}
+    for pod in pods:
+        by_job.setdefault(pod.meta.owner_uid, []).append(pod)
+    found: dict[str, str] = {}
+    known = set()
+    for job in jobs:
+        known.add(job.meta.uid)
+        if job.ended is None and not given_up(job.meta, now) and not _done(by_job.get(job.meta.uid, ())):
+            found[job.meta.uid] = job.key
+    for uid, own in by_job.items():
+        left = [p for p in own if p.phase not in _ENDED and p.node and not given_up(p.meta, now)]
+        if uid not in known and left:
+            found[uid] = left[0].meta.labels.get(KEY_LABEL, "")
+    return found
+
+
+def _done(pods: Sequence[PodObject]) -> bool:
+    """Whether all pods of a Job have ended, and one with a verdict, so that no other follows."""
+    verdict = any(p.terminated is not None and p.terminated.exit_code in _VERDICTS for p in pods)
+    return verdict and all(p.phase in _ENDED for p in pods)
+
+
+def next_given_up(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> float | None:
+    """Return the seconds until something that is being deleted is taken for gone; None if nothing is."""
+    ends = [o.meta.deletion + GONE_AFTER for o in (*jobs, *pods) if o.meta.deletion is not None]
+    return min(((end - now).total_seconds() for end in ends if end > now), default=None)
+
+
+def to_release(
+    status: EvalRoundStatus, jobs: Sequence[JobObject], now: datetime
+) -> tuple[list[JobObject], float | None]:
+    """Return the Jobs of a started round that are to be deleted, because what they were for is in the status.
+
+    Also return the seconds until the next one is due. A Job that has ended stays.
+    """
+    due, waits = [], []
+    for job in jobs:
+        if job.ended is not None or job.meta.deleting:
+            continue
+        since = status.finished_at or _settled_at(status, job, jobs)
+        if since is None:
+            continue
+        left = (since + END_GRACE - now).total_seconds()
+        if 0 < left <= END_GRACE.total_seconds() and job.series == status.series:  # a clock may be ahead
+            waits.append(left)
+        else:
+            due.append(job)
+    return due, min(waits, default=None)
+
+
+def _settled_at(status: EvalRoundStatus, job: JobObject, jobs: Sequence[JobObject]) -> datetime | None:
+    """Return since when the Job of a running round has nothing left to do; None while it has."""
+    if job.series != status.series:
+        return datetime.fromtimestamp(0, job.meta.created.tzinfo)
+    later = [j for j in jobs if (j.key, j.series) == (job.key, job.series) and j.attempt > job.attempt]
+    if later:
+        return later[0].meta.created
+    if job.key == TASKS_KEY:
+        ready = find(status.conditions, ConditionType.TASKS_READY)
+        return ready.last_transition_time if status.task_set is not None and ready is not None else None
+    for result in status.results:
+        if result.evaluation_key != job.key:
+            continue
+        if result.state in EVALUATED and result.finished_at is not None:
+            return result.finished_at
+        if any(failure.attempt >= job.attempt for failure in result.failures):
+            return result.failures[-1].at
+    return None
