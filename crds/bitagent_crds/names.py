@@ -23,7 +23,7 @@ MODEL_LABEL = "bitagent.io/model"
 VALIDATOR_LABEL = "bitagent.io/validator"
 """Name of the Validator that an EvalRound or pod belongs to."""
 REWRITER_LABEL = "bitagent.io/rewriter"
-"""Name of the Validator whose rewriter a task-set pod may connect to."""
+"""Name of the Validator whose rewriter a task-set pod may connect to; on an EvalRound that a person makes, too."""
 COMPETITION_LABEL = "bitagent.io/competition"
 """Id of the competition that an EvalRound belongs to."""
 EPOCH_LABEL = "bitagent.io/epoch"
@@ -69,6 +69,7 @@ class Component(StrEnum):
     VALIDATOR = "validator"
     REWRITER = "rewriter"
     ARCHIVE = "archive"
+    RETENTION = "retention"
 
 
 class Egress(StrEnum):
@@ -92,6 +93,9 @@ RESULTS_MOUNT = "/results"
 SOURCES_MOUNT = "/sources"
 VOLUME_MOUNT = "/volume"
 ROUND_MOUNT = "/round"
+ROUNDS_MOUNT = "/rounds"
+ROUNDS_FOLDER = "rounds"
+"""Folder of all rounds of the artifact volume."""
 CA_MOUNT = "/etc/bitagent-ca"
 
 
@@ -142,7 +146,7 @@ def cache_id(path: str) -> str:
 
 def round_path(round_uid: str) -> str:
     """Return the directory of everything that belongs to a round, relative to the artifact volume."""
-    return f"rounds/{round_uid}"
+    return f"{ROUNDS_FOLDER}/{round_uid}"
 
 
 def task_set_path(round_uid: str) -> str:

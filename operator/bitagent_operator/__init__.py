@@ -7,14 +7,14 @@ Layers, top to bottom; a module imports only from layers below its own:
     leadership.py   one process of a namespace acts
     watch.py        watches and full lists: objects go to the cache, the keys that they concern to the queue
     reconcile.py    takes one key: plans, carries out the plan, writes the status
-    validators.py   the same for a Validator: applies what has changed
+    validators.py   the same for a Validator
+    rewriters.py    its rewriter: the model's fetch, and the pods that serve it
+    apply.py        applies those of its objects that have changed
     kopf_watch.py   kopf as the watcher of one kind
     metrics.py, state_metrics.py, metrics_page.py    Prometheus metrics, and the page that lists them
     manifests/      pure functions that build Jobs, and a validator's objects
     object_events.py    the newest Event about what makes no progress
     plan/           pure functions: observed objects in, a plan and a status out; all decisions are here
-    rewriters.py    its rewriter: the model's fetch, and the pods that serve it
-    apply.py        applies those of its objects that have changed
     applied.py      what was applied and read for Validators, so that nothing is repeated
     cache.py        observed objects by kind, and the keys that each concerns
     objects.py      observed objects as frozen data: only what decisions need

@@ -240,12 +240,11 @@ class Cache:
         before, after = change.before, change.after
         latest = after if after is not None else before
         if isinstance(latest, RoundObject) and latest.spec.tasks.reworded_by_validator:
-            name = latest.meta.labels.get(VALIDATOR_LABEL)
-            if name is not None and _awaits_tasks(before) != _awaits_tasks(after):
-                yield Key(Kind.VALIDATOR, name)
+            changed = latest.rewriter and _awaits_tasks(before) != _awaits_tasks(after)
+            yield from [Key(Kind.VALIDATOR, latest.rewriter)] if changed else []
         if isinstance(latest, ValidatorObject) and _rewriter(before) != _rewriter(after):
             for each in self.rounds:
-                if each.meta.labels.get(VALIDATOR_LABEL) == latest.meta.name and _awaits_tasks(each):
+                if each.rewriter == latest.meta.name and _awaits_tasks(each):
                     yield Key(Kind.ROUND, each.meta.name)
 
     def _unfinished_rounds_of(self, model: str) -> Iterator[Key]:

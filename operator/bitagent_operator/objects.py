@@ -22,9 +22,11 @@ from bitagent_crds.names import (
     COMPONENT_LABEL,
     CREATED_BLOCK_ANNOTATION,
     KEY_LABEL,
+    REWRITER_LABEL,
     SERIES_LABEL,
     SUSPENDED_ANNOTATION,
     TEMPLATE_ANNOTATION,
+    VALIDATOR_LABEL,
 )
 from bitagent_crds.rewriter import RewriterStatus
 from bitagent_crds.schema import Model
@@ -110,6 +112,11 @@ class RoundObject:
     status: EvalRoundStatus
     clock: ChainClock | None = None
     """Of the chain on whose behalf a Validator created the round."""
+
+    @property
+    def rewriter(self) -> str:
+        """Name of the Validator whose rewriter the round may use: its own, or the one that a person named; or empty."""
+        return self.meta.labels.get(VALIDATOR_LABEL) or self.meta.labels.get(REWRITER_LABEL, "")
 
     @classmethod
     def parse(cls, obj: Obj) -> RoundObject:

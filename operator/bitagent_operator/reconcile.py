@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import MinerModelStatus
-from bitagent_crds.names import SUSPENDED_ANNOTATION, VALIDATOR_LABEL
+from bitagent_crds.names import SUSPENDED_ANNOTATION
 from bitagent_kube.objects import EventMessage, Obj
 from bitagent_kube.resources import JOBS
 from bitagent_operator.cache import Key, Kind
@@ -163,8 +163,8 @@ def _archives_elsewhere(context: Context, observed: RoundObject) -> int:
 
 
 def _validator_of(context: Context, observed: RoundObject) -> ValidatorObject | None:
-    """Return the Validator that a round belongs to, if it is known."""
-    name = observed.meta.labels.get(VALIDATOR_LABEL)
+    """Return the Validator whose rewriter a round may use, if it is known."""
+    name = observed.rewriter
     return context.cache.validators.get(Key(Kind.VALIDATOR, name)) if name else None
 
 

@@ -133,7 +133,7 @@ class Pass:
     requests: ReadRequests = field(default_factory=ReadRequests)
     """Receives the live reads that this pass needs."""
     validator: ValidatorObject | None = None
-    """The Validator that a round belongs to; None: to none, or it is not known."""
+    """The Validator whose rewriter a round may use; None: none, or it is not known."""
 
     def may_exist(self, model: str) -> bool:
         """Whether it is not known yet what became of a MinerModel that is not cached: read it."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus, ModelSource
-from bitagent_crds.names import VALIDATOR_LABEL, short_hash
+from bitagent_crds.names import REWRITER_LABEL, short_hash
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
 from bitagent_kube.conditions import ConditionValue, find
 from bitagent_kube.objects import EventMessage
@@ -77,7 +77,7 @@ class Demand:
 
 def demand(validator: ValidatorObject, spec: Rewriter, rounds: Iterable[RoundObject], *, now: datetime) -> Demand:
     """Return how many pods the rewriter needs now; `rounds` may hold other Validators' rounds."""
-    own = [r for r in rounds if r.spec.tasks.reworded_by_validator and validator_of(r) == validator.meta.name]
+    own = [r for r in rounds if r.spec.tasks.reworded_by_validator and r.rewriter == validator.meta.name]
     if any(_needs(each) for each in own):
         return Demand(spec.replicas)
     if validator.spec.suspend:
@@ -89,11 +89,6 @@ def demand(validator: ValidatorObject, spec: Rewriter, rounds: Iterable[RoundObj
     used += [status.resolved.at] if status is not None and status.resolved is not None else []
     left = (max(used, default=now) - now).total_seconds() + spec.scale_to_zero_after_seconds
     return Demand(spec.replicas, left) if left > 0 else Demand(0)
-
-
-def validator_of(observed: RoundObject) -> str:
-    """Return the name of the Validator that a round belongs to; empty if to none."""
-    return observed.meta.labels.get(VALIDATOR_LABEL, "")
 
 
 def _needs(observed: RoundObject) -> bool:
@@ -187,10 +182,10 @@ def wait_for_rewriter(
     """
     if not observed.spec.tasks.reworded_by_validator:
         return None
-    name = validator_of(observed)
+    name = observed.rewriter
     if not name:
         text = "a rewrite names no url, and the round belongs to no Validator: give url and model, or the label "
-        text += f"{VALIDATOR_LABEL} with the name of a Validator that has spec.rewriter"
+        text += f"{REWRITER_LABEL} with the name of a Validator that has spec.rewriter"
         return RewriterWait(Reason.NO_REWRITER, text, failed=True)
     if validator is not None and validator.spec.rewriter is None:
         text = f"a rewrite names no url, and Validator {name} has no spec.rewriter"
