@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from bitagent_crds.fields import JobSecretKey
+
 CONFIG_VARIABLE = "BITAGENT_CONFIG"
 DEFAULT_PATH = Path("/etc/bitagent/config.yaml")
 
@@ -84,6 +86,15 @@ class Hub(Section):
 
     endpoint: Text = "https://huggingface.co"
     """Address of the hub; only fetch Jobs and the task-set Jobs of rounds with a huggingFace source reach it."""
+    token_secret_ref: JobSecretKey | None = None
+    """The operator's own token, for models that name none; absent: they are fetched without one."""
+
+
+class SecurityContext(Section):
+    """The part of the pods' security context that platforms differ in."""
+
+    run_as_user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = 65532
+    """User and group of all processes, and the group that owns their volumes; None: the platform assigns them."""
 
 
 class Fetching(Section):
@@ -96,15 +107,50 @@ class Fetching(Section):
 
 
 class PodSize(Section):
-    """Resource requests of a pod without a GPU."""
+    """Resources of a pod without a GPU."""
 
     cpu: Text = "500m"
-    """CPU request; the CPU is not limited."""
+    """CPU request."""
+    cpu_limit: str = ""
+    """CPU limit, which a quota may require; empty: none."""
     memory: Text = "1Gi"
     """Memory request and limit."""
+    ephemeral_storage: Text = "1Gi"
+    """Request of the node's disk, and size limit of /tmp."""
 
 
-class JobSettings(Section):
+class Placement(Section):
+    """Where pods run and what they carry; what is empty is left to others."""
+
+    node_selector: dict[str, str] = {}
+    """Labels of nodes."""
+    tolerations: tuple[dict[str, Any], ...] = ()
+    """core/v1 Tolerations."""
+    affinity: dict[str, Any] = {}
+    """core/v1 Affinity."""
+    labels: dict[str, str] = {}
+    """Labels of the Job and its pods, beside our own."""
+    annotations: dict[str, str] = {}
+    """Annotations of the Job and its pods, beside our own."""
+    priority_class_name: str = ""
+    runtime_class_name: str = ""
+
+
+class JobPods(PodSize, Placement):
+    """Jobs of one kind: what its placement leaves empty is that of all Jobs; labels and annotations add up."""
+
+    queue_name: str = ""
+    """LocalQueue of Kueue: these Jobs are created suspended, with the queue's label; empty: none."""
+
+
+class EvaluatePods(Placement):
+    """Evaluation Jobs. A round's `workload` comes before all of it."""
+
+    cpu_limit: str = ""
+    """CPU limit, which a quota may require; empty: none. It must not be below a round's `workload.resources.cpu`."""
+
+
+class JobSettings(Placement):
     """Settings of the pods of Jobs; `env`, `volumes` and `volume_mounts` are added to all of them."""
 
     env: tuple[dict[str, Any], ...] = ()
@@ -113,12 +159,13 @@ class JobSettings(Section):
     """core/v1 Volumes."""
     volume_mounts: tuple[dict[str, Any], ...] = ()
     """core/v1 VolumeMounts."""
-    fetch: PodSize = PodSize()
-    task_set: PodSize = PodSize()
-    archive: PodSize = PodSize()
+    fetch: JobPods = JobPods()
+    task_set: JobPods = JobPods()
+    evaluate: EvaluatePods = EvaluatePods()
+    archive: JobPods = JobPods()
 
 
-class ValidatorSettings(Section):
+class ValidatorSettings(Placement):
     """Settings of the pod that sets weights."""
 
     resources: PodSize = PodSize(cpu="100m", memory="512Mi")
@@ -145,6 +192,7 @@ class Config(Section):
     fetch: Fetching = Fetching()
     gpu_resource_name: Text = "nvidia.com/gpu"
     """Extended resource that evaluation pods ask for."""
+    security_context: SecurityContext = SecurityContext()
     jobs: JobSettings = JobSettings()
     validator: ValidatorSettings = ValidatorSettings()
     models_per_hotkey: Annotated[int, Field(ge=0, le=1000)] = 8

@@ -37,6 +37,67 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- get $images $name | default (printf "%s/%s:%s" $images.registry $name ($images.tag | default $root.Chart.AppVersion)) -}}
 {{- end }}
 
+{{/* User of all processes; empty: the platform assigns one. Helm removes a value that is null. */}}
+{{- define "operator.user" -}}
+{{- if not (kindIs "invalid" .Values.securityContext.runAsUser) }}{{ int64 .Values.securityContext.runAsUser }}{{ end }}
+{{- end }}
+
+{{/* Storage classes of one node at a time, by their provisioners: what most clusters have by default. */}}
+{{- define "operator.singleNodeProvisioners" -}}
+- blockvolume.csi.oraclecloud.com
+- cinder.csi.openstack.org
+- csi.hetzner.cloud
+- csi.vsphere.vmware.com
+- disk.csi.azure.com
+- dobs.csi.digitalocean.com
+- ebs.csi.aws.com
+- kubernetes.io/aws-ebs
+- kubernetes.io/azure-disk
+- kubernetes.io/gce-pd
+- openebs.io/local
+- pd.csi.storage.gke.io
+- rancher.io/local-path
+- topolvm.io
+{{- end }}
+
+{{/* What a look at the cluster's storage classes says against the claims. Only a release that installs the definitions
+looks: its installer has rights beyond the namespace. `helm template` sees no cluster and says nothing. */}}
+{{- define "operator.storageNotes" -}}
+{{- if .Values.crds.install }}
+{{- $found := lookup "storage.k8s.io/v1" "StorageClass" "" "" }}
+{{- if hasKey $found "items" }}
+{{- $default := dict }}
+{{- $classes := dict }}
+{{- range $class := $found.items }}
+{{- $_ := set $classes $class.metadata.name $class }}
+{{- if eq (dig "annotations" "storageclass.kubernetes.io/is-default-class" "" $class.metadata) "true" }}
+{{- $default = $class }}
+{{- end }}
+{{- end }}
+{{- range $name, $volume := dict "cache" .Values.cache "artifacts" .Values.artifacts }}
+{{- if not (or $volume.existingClaim $volume.volumeName) }}
+{{- $named := $volume.storageClassName }}
+{{- $class := ternary (get $classes (default "" $named)) $default (kindIs "string" $named) }}
+{{- if and (kindIs "invalid" $named) (not $class) }}
+
+! The cluster has no default StorageClass and {{ $name }}.storageClassName names none: its claim stays Pending, and no Job
+  can start. Name a class, an existing claim ({{ $name }}.existingClaim) or a volume ({{ $name }}.volumeName).
+{{- else if and $named (not $class) }}
+
+! The cluster has no StorageClass {{ $named }} ({{ $name }}.storageClassName): unless somebody makes a volume of that
+  class, the claim stays Pending, and no Job can start.
+{{- else if and $class (has "ReadWriteMany" $volume.accessModes) (has $class.provisioner (include "operator.singleNodeProvisioners" $ | fromYamlArray)) }}
+
+! StorageClass {{ $class.metadata.name }} ({{ $class.provisioner }}) makes volumes for one node at a time, and {{ $name }}.accessModes
+  asks for ReadWriteMany: its claim stays Pending, and no Job can start. Name a class for many nodes in
+  {{ $name }}.storageClassName, or on a cluster of one node set {{ $name }}.accessModes={ReadWriteOnce}.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* config.yaml as the operator reads it. Large numbers pass through int64: Helm's own are floats. */}}
 {{- define "operator.config" -}}
 namespace: {{ .Release.Namespace }}
@@ -69,6 +130,14 @@ archive:
 {{- end }}
 hub:
   endpoint: {{ .Values.hub.endpoint | quote }}
+  {{- with .Values.hub.tokenSecretRef }}
+  tokenSecretRef: {{ toJson . }}
+  {{- end }}
+fetch:
+  maxParallel: {{ int64 .Values.fetch.maxParallel }}
+  maxResolutions: {{ int64 .Values.fetch.maxResolutions }}
+securityContext:
+  runAsUser: {{ include "operator.user" . | default "null" }}
 gpuResourceName: {{ .Values.gpuResourceName | quote }}
 jobs:
   {{- toYaml .Values.jobs | nindent 2 }}

@@ -23,7 +23,7 @@ from bitagent_crds.names import (
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
-from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference
+from bitagent_operator.manifests.job import JobParts, claim, cpu_limit, job, mount, owner_reference
 from bitagent_operator.objects import RoundObject
 from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.interface import StartEvaluation
@@ -65,7 +65,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         owner=owner_reference("EvalRound", observed.meta),
         document=document,
         resources=_resources(config, spec.workload),
-        deadline_seconds=spec.workload.deadline_seconds,
+        attempt_seconds=spec.workload.deadline_seconds,
         max_attempts=start.pods or spec.workload.max_attempts,
         later=True,
         volumes=(
@@ -81,7 +81,8 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         ),
         suspend=queue is not None,  # the queue sets it to false
         job_labels={QUEUE_LABEL: queue} if queue is not None else {},
-        scheduling=_scheduling(spec.workload, start.preferred_nodes),
+        scheduling=_scheduling(spec.workload),
+        preferred_nodes=_preferences(start.preferred_nodes),
     )
     return job(config, parts)
 
@@ -115,14 +116,13 @@ def _resources(config: Config, workload: Workload) -> Obj:
     size = workload.resources
     gpus = {size.gpu_resource_name or config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
     return {
-        "requests": {"cpu": size.cpu, "memory": size.memory} | gpus,
-        "limits": {"memory": size.memory} | gpus,
+        "requests": {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": size.ephemeral_storage} | gpus,
+        "limits": {"memory": size.memory} | cpu_limit(config.jobs.evaluate.cpu_limit) | gpus,
     }
 
 
-def _scheduling(workload: Workload, preferred_nodes: tuple[str, ...]) -> Obj:
+def _scheduling(workload: Workload) -> Obj:
     spec: Obj = {
-        "affinity": _affinity(preferred_nodes),
         "nodeSelector": dict(workload.node_selector),
         "tolerations": [{k: v for k, v in t.to_wire().items() if v} for t in workload.tolerations],
         "runtimeClassName": workload.runtime_class_name,
@@ -131,10 +131,9 @@ def _scheduling(workload: Workload, preferred_nodes: tuple[str, ...]) -> Obj:
     return {name: value for name, value in spec.items() if value}
 
 
-def _affinity(preferred_nodes: tuple[str, ...]) -> Obj:
-    """Return an affinity that never keeps the pod from running: the nodes may be full, or gone."""
+def _preferences(preferred_nodes: tuple[str, ...]) -> tuple[Obj, ...]:
+    """Return preferences, which never keep the pod from running: the nodes may be full, or gone."""
     if not preferred_nodes:
-        return {}
+        return ()
     expression = {"key": HOSTNAME_LABEL, "operator": "In", "values": list(preferred_nodes)}
-    preference = {"weight": 100, "preference": {"matchExpressions": [expression]}}
-    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preference]}}
+    return ({"weight": 100, "preference": {"matchExpressions": [expression]}},)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bitagent_crds.fields import JobSecretKey
 from bitagent_crds.jobs import CacheRoom, FetchJob
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
@@ -33,6 +34,7 @@ PODS = 3
 def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: CacheRoom) -> Obj:
     """Return the Job that resolves, checks and downloads a model. `room`: what it may remove from the cache."""
     hub, volume = model.spec.source.hugging_face, model.spec.source.volume
+    token = token_of(config, model)
     document = FetchJob(
         repo=hub.repo if hub is not None else _volume_repo(model),
         revision=start.commit or hub.revision if hub is not None else "main",
@@ -41,6 +43,7 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         max_bytes=config.cache.max_model_bytes,
         cache_max_bytes=config.cache.max_bytes,
         resolve_only=start.resolve_only,
+        operator_token=token is not None and hub is not None and hub.token_secret_ref is None,
         room=room,
     )
     volumes, mounts = [claim("cache", config.cache.claim_name)], [mount("cache", CACHE_MOUNT)]
@@ -48,8 +51,8 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
     if volume is not None:
         volumes.append(claim("volume", volume.claim_name, read_only=True))
         mounts.append(mount("volume", VOLUME_MOUNT, read_only=True))
-    if hub is not None and hub.token_secret_ref is not None:
-        env.append(secret_variable("HF_TOKEN", hub.token_secret_ref))
+    if token is not None:
+        env.append(secret_variable("HF_TOKEN", token))
     parts = JobParts(
         name=naming.fetch_job_name(model.meta.name, need=start.need, attempt=start.attempt),
         component=Component.FETCH,
@@ -76,6 +79,14 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         env=tuple(env),
     )
     return job(config, parts)
+
+
+def token_of(config: Config, model: ModelObject) -> JobSecretKey | None:
+    """Return the hub token of a model's fetches: its own, or else the operator's; None for a volume."""
+    hub = model.spec.source.hugging_face
+    if hub is None:
+        return None
+    return hub.token_secret_ref or config.hub.token_secret_ref
 
 
 def fetch_template(config: Config, model: ModelObject) -> str:

@@ -12,9 +12,7 @@ from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
 from bitagent_crds.schema import API_VERSION, Model
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.config import Config, PodSize
-
-USER_ID = 65532
-"""User and group of all processes, and the group that owns their volumes."""
+from bitagent_operator.manifests.placement import placed, with_preferred_nodes
 
 ENVIRONMENT: tuple[Obj, ...] = (
     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the root file system is read-only
@@ -44,16 +42,12 @@ def owner_reference(kind: str, meta: ObjectMeta) -> Obj:
     }
 
 
-def pod_security() -> Obj:
+def pod_security(config: Config) -> Obj:
     """Return the pod's part of the restricted Pod Security Standard."""
-    return {
-        "fsGroup": USER_ID,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "runAsGroup": USER_ID,
-        "runAsNonRoot": True,
-        "runAsUser": USER_ID,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    user = config.security_context.run_as_user
+    ids = {"fsGroup": user, "fsGroupChangePolicy": "OnRootMismatch", "runAsGroup": user, "runAsUser": user}
+    security: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    return security | (ids if user is not None else {})
 
 
 def pull_secrets(config: Config) -> Obj:
@@ -69,7 +63,13 @@ def secret_variable(name: str, reference: JobSecretKey) -> Obj:
 
 def without_gpu(size: PodSize) -> Obj:
     """Return the resources of a pod that needs no GPU."""
-    return {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}}
+    requests = {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": size.ephemeral_storage}
+    return {"requests": requests, "limits": {"memory": size.memory} | cpu_limit(size.cpu_limit)}
+
+
+def cpu_limit(quantity: str) -> Obj:
+    """Return the CPU limit as a member of the limits; none if it is empty."""
+    return {"cpu": quantity} if quantity else {}
 
 
 def claim(name: str, claim_name: str, *, read_only: bool = False) -> Obj:
@@ -96,9 +96,12 @@ class JobParts:
     document: Model
     """Input of the process, see `bitagent_crds.jobs`."""
     resources: Obj
-    deadline_seconds: int
     max_attempts: int
     """Pods that may fail before the Job gives up."""
+    deadline_seconds: int | None = None
+    """Time of the whole Job, from when its controller starts it: waiting counts."""
+    attempt_seconds: int | None = None
+    """Time of one pod, from when a node has accepted it: waiting for a node does not count."""
     later: bool = False
     """Whether EXIT_LATER ends the Job at once: the operator makes the next one when that may help."""
     image: str = ""
@@ -110,30 +113,34 @@ class JobParts:
     job_labels: dict[str, str] = field(default_factory=dict)
     """Labels of the Job alone."""
     scheduling: Obj = field(default_factory=dict)
-    """Further members of the pod spec."""
+    """Further members of the pod spec, which come before the settings."""
+    preferred_nodes: tuple[Obj, ...] = ()
+    """Preferences of nodes, beside those of the settings."""
 
 
 def job(config: Config, parts: JobParts) -> Obj:
-    """Return the Job: exit code 78 ends it, a disruption does not count, any other failure is retried."""
-    pod = _pod(config, parts)
+    """Return the Job: a disruption does not count, exit code 78 ends it, any other failure is retried."""
+    settings, pod = placed(config, parts.component), _pod(config, parts)
+    labels = {**settings.labels, **parts.labels}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": parts.name,
             "namespace": config.namespace,
-            "labels": parts.labels | parts.job_labels,
-            "annotations": {TEMPLATE_ANNOTATION: digest_of_pod(pod)},
+            "labels": labels | settings.job_labels | parts.job_labels,
+            "annotations": {**settings.annotations, TEMPLATE_ANNOTATION: digest_of_pod(pod)},
             "ownerReferences": [parts.owner],
         },
         "spec": {
-            "activeDeadlineSeconds": parts.deadline_seconds,
+            **_deadline(parts.deadline_seconds),
             "backoffLimit": parts.max_attempts - 1,
             "completions": 1,
             "parallelism": 1,
             "podReplacementPolicy": "Failed",  # two pods must never write to the same directory
             "podFailurePolicy": {
-                "rules": [
+                "rules": [  # the first that matches counts: what a disruption ends says nothing about the model
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                     {
                         "action": "FailJob",
                         "onExitCodes": {
@@ -142,14 +149,16 @@ def job(config: Config, parts: JobParts) -> Obj:
                             "values": [*([EXIT_LATER] if parts.later else []), EXIT_MODEL_FAULT],  # ascending
                         },
                     },
-                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
-            "suspend": parts.suspend,
+            "suspend": parts.suspend or bool(settings.queue),
             "template": {
                 "metadata": {
-                    "labels": parts.labels,
-                    "annotations": {JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True)},
+                    "labels": labels,
+                    "annotations": {
+                        **settings.annotations,
+                        JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True),
+                    },
                 },
                 "spec": pod,
             },
@@ -162,8 +171,13 @@ def digest_of_pod(pod: Obj) -> str:
     return short_hash(json.dumps(pod, sort_keys=True), digits=16)
 
 
+def _deadline(seconds: int | None) -> Obj:
+    return {} if seconds is None else {"activeDeadlineSeconds": seconds}
+
+
 def _pod(config: Config, parts: JobParts) -> Obj:
     spec: dict[str, Any] = {
+        **_deadline(parts.attempt_seconds),
         "automountServiceAccountToken": False,
         "containers": [
             {
@@ -186,10 +200,16 @@ def _pod(config: Config, parts: JobParts) -> Obj:
         ],
         "enableServiceLinks": False,
         "restartPolicy": "Never",
-        "securityContext": pod_security(),
-        "volumes": [_document_volume(), {"name": "tmp", "emptyDir": {}}, *parts.volumes, *config.jobs.volumes],
+        "securityContext": pod_security(config),
+        "volumes": [_document_volume(), temporary(parts.resources), *parts.volumes, *config.jobs.volumes],
     }
-    return spec | pull_secrets(config) | parts.scheduling
+    members = placed(config, parts.component).pod | parts.scheduling
+    return spec | pull_secrets(config) | with_preferred_nodes(members, list(parts.preferred_nodes))
+
+
+def temporary(resources: Obj) -> Obj:
+    """Return the volume of /tmp, at most as large as the pod's request of the node's disk."""
+    return {"name": "tmp", "emptyDir": {"sizeLimit": resources["requests"]["ephemeral-storage"]}}
 
 
 def _document_volume() -> Obj:

@@ -18,8 +18,10 @@ from bitagent_operator.manifests.job import (
     owner_reference,
     pod_security,
     pull_secrets,
+    temporary,
     without_gpu,
 )
+from bitagent_operator.manifests.placement import pod_members
 from bitagent_operator.manifests.rbac import validator_rules
 from bitagent_operator.objects import ValidatorObject
 
@@ -67,7 +69,10 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
             "selector": {"matchLabels": labels},
             "strategy": {"type": "Recreate"},  # two pods must never use one hotkey
             "template": {
-                "metadata": {"labels": labels, "annotations": {SPEC_HASH: _spec_hash(validator)}},
+                "metadata": {
+                    "labels": {**config.validator.labels, **labels},
+                    "annotations": {**config.validator.annotations, SPEC_HASH: _spec_hash(validator)},
+                },
                 "spec": _pod(config, validator, name),
             },
         },
@@ -117,15 +122,15 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
     return {
         "containers": [container],
         "enableServiceLinks": False,
-        "securityContext": pod_security(),
+        "securityContext": pod_security(config),
         "serviceAccountName": account,
         "terminationGracePeriodSeconds": 30,
         "volumes": [
             {"name": "wallet", "secret": wallet},
             *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
-            {"name": "tmp", "emptyDir": {}},
+            temporary(container["resources"]),
         ],
-    } | pull_secrets(config)
+    } | pull_secrets(config) | pod_members(config.validator)
 
 
 def _probe(path: str, **settings: int) -> Obj:

@@ -173,6 +173,51 @@ class TestArchive:
         assert "ingress" not in spec
 
 
+class TestPods:
+    PLACEMENT = {
+        "nodeSelector": {"pool": "cpu"},
+        "tolerations": [{"key": "pool", "operator": "Exists"}],
+        "affinity": {"podAffinity": {}},
+        "labels": {"team": "a"},
+        "annotations": {"cost": "1"},
+        "priorityClassName": "low",
+        "runtimeClassName": "sandboxed",
+    }
+
+    @pytest.mark.parametrize("kind", ["", "fetch", "taskSet", "archive", "evaluate"])
+    def test_placement_reaches_the_configuration(self, helm: Any, kind: str) -> None:
+        values = {kind: self.PLACEMENT} if kind else self.PLACEMENT
+        jobs = configuration(helm.render({"jobs": values})).jobs.model_dump(by_alias=True, mode="json")
+        assert self.PLACEMENT.items() <= (jobs[kind] if kind else jobs).items()
+
+    def test_placement_of_validators_reaches_the_configuration(self, helm: Any) -> None:
+        found = configuration(helm.render({"validator": self.PLACEMENT})).validator
+        assert self.PLACEMENT.items() <= found.model_dump(by_alias=True, mode="json").items()
+
+    def test_sizes_and_queues_reach_the_configuration(self, helm: Any) -> None:
+        own = {"cpuLimit": "2", "ephemeralStorage": "9Gi", "queueName": "batch"}
+        jobs = configuration(helm.render({"jobs": {"fetch": own, "evaluate": {"cpuLimit": "8"}}})).jobs
+        assert (jobs.fetch.cpu_limit, jobs.fetch.ephemeral_storage, jobs.fetch.queue_name) == ("2", "9Gi", "batch")
+        assert (jobs.fetch.cpu, jobs.task_set.queue_name, jobs.evaluate.cpu_limit) == ("1", "", "8")
+
+    def test_fetching_reaches_the_configuration(self, helm: Any, default: Any) -> None:
+        token = {"name": "bitagent-job-hub", "key": "token"}
+        found = configuration(helm.render({"fetch": {"maxParallel": 3}, "hub": {"tokenSecretRef": token}}))
+        assert (found.fetch.max_parallel, found.fetch.max_resolutions) == (3, 32)
+        assert found.hub.token_secret_ref is not None
+        assert found.hub.token_secret_ref.name == token["name"]
+        assert configuration(default).hub.token_secret_ref is None
+
+    @pytest.mark.parametrize("user", [65532, 1000, None], ids=["default", "other", "the platform's"])
+    def test_user(self, helm: Any, user: int | None) -> None:
+        rendered = helm.render({"securityContext": {"runAsUser": user}})
+        assert configuration(rendered).security_context.run_as_user == user
+        security = rendered.one("Deployment")["spec"]["template"]["spec"]["securityContext"]
+        expected = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), user) if user is not None else {}
+        assert {k: v for k, v in security.items() if k in ("runAsUser", "runAsGroup", "fsGroup")} == expected
+        assert security["runAsNonRoot"]
+
+
 class TestVolumes:
     def claim(self, rendered: Any) -> Any:
         return rendered.one("PersistentVolumeClaim", "bitagent-operator-models")
@@ -328,7 +373,13 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"cache": {"accessModes": []}}, "/cache/accessModes"),
         ({"cache": {"size": "a lot"}}, "/cache/size"),
         ({"artifacts": {"maxBytes": 1}}, "'maxBytes' not allowed"),
-        ({"jobs": {"evaluate": {}}}, "'evaluate' not allowed"),
+        ({"jobs": {"evaluate": {"memory": "1Gi"}}}, "'memory' not allowed"),
+        ({"jobs": {"fetch": {"queue": "q"}}}, "'queue' not allowed"),
+        ({"jobs": {"nodeSelector": {"a": 1}}}, "/jobs/nodeSelector/a"),
+        ({"jobs": {"taskSet": {"cpuLimit": "much"}}}, "/jobs/taskSet/cpuLimit"),
+        ({"fetch": {"maxParallel": 0}}, "/fetch/maxParallel"),
+        ({"securityContext": {"runAsUser": 0}}, "/securityContext/runAsUser"),
+        ({"hub": {"tokenSecretRef": {"name": "wallet", "key": "hotkey"}}}, "/hub/tokenSecretRef/name"),
         ({"jobs": {"env": [{"value": "1"}]}}, "/jobs/env/0"),
         ({"hub": {"endpoint": "huggingface.co"}}, "/hub/endpoint"),
         ({"relistSeconds": 0}, "/relistSeconds"),

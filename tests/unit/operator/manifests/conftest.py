@@ -75,9 +75,17 @@ class Build:
         raw["spec"] |= spec
         return ModelObject.parse(raw)
 
-    def fetch(self, source: Obj | None = None, *, room: CacheRoom = CacheRoom(), **start: Any) -> BuiltJob:  # noqa: B008
+    def fetch(
+        self,
+        source: Obj | None = None,
+        *,
+        room: CacheRoom = CacheRoom(),  # noqa: B008
+        config: Obj | None = None,
+        **start: Any,
+    ) -> BuiltJob:
         model = self.model(**({"source": source} if source else {}))
-        return BuiltJob(fetch_job(self._make.config(), model, StartFetch("need", self._make.T0, 1, **start), room))
+        made = StartFetch("need", self._make.T0, 1, **start)
+        return BuiltJob(fetch_job(self._make.config(**(config or {})), model, made, room))
 
     def task_set(self, config: Obj | None = None, **spec: Any) -> BuiltJob:
         return BuiltJob(task_set_job(self._make.config(**(config or {})), self._make.round(**spec), 1))

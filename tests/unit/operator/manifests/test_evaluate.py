@@ -31,11 +31,14 @@ def test_workload(build: Build) -> None:
     }
     job = build.evaluation(config={"gpuResourceName": "example.com/gpu"}, workload=workload)
     spec = job.raw["spec"]
-    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["suspend"]) == (4, 600, True)
+    assert (spec["backoffLimit"], job.pod["activeDeadlineSeconds"], spec["suspend"]) == (4, 600, True)
+    assert "activeDeadlineSeconds" not in spec, "the deadline of an attempt does not count its waiting"
     assert job.raw["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-queue"
     resources = job.container["resources"]
     assert resources["limits"] == {"memory": "8Gi", "example.com/gpu": "2"}
-    assert resources["requests"] == {"cpu": "3", "memory": "8Gi", "example.com/gpu": "2"}
+    assert resources["requests"] == {
+        "cpu": "3", "memory": "8Gi", "ephemeral-storage": "4Gi", "example.com/gpu": "2",
+    }  # fmt: skip
     assert job.pod["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert (job.pod["nodeSelector"], job.pod["runtimeClassName"]) == ({"gpu": "a100"}, "nvidia")
 

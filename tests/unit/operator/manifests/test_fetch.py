@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from bitagent_crds.jobs import CacheRoom
+from bitagent_operator.manifests.fetch import fetch_template
 from bitagent_operator.plan.cache_room import MAX_IDS
 
 if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
     from tests.unit.operator.manifests.conftest import Build
 
 
@@ -18,6 +22,34 @@ def test_only_a_fetch_has_the_hub_and_the_models_token(build: Build) -> None:
     assert job.environment["HF_ENDPOINT"] == "https://huggingface.co"
     for other in (build.task_set(), build.evaluation()):
         assert other.environment == {}
+
+
+OWN, OPERATORS = {"name": "bitagent-job-s", "key": "t"}, {"name": "bitagent-job-hub", "key": "token"}
+
+
+@pytest.mark.parametrize(
+    ("source", "token", "operators"),
+    [
+        pytest.param({"huggingFace": {"repo": "o/m"}}, OPERATORS, True, id="none of its own"),
+        pytest.param({"huggingFace": {"repo": "o/m", "tokenSecretRef": OWN}}, OWN, False, id="its own"),
+        pytest.param({"volume": {"claimName": "c", "path": "p"}}, None, False, id="volume"),
+    ],
+)
+def test_the_operators_token_is_for_models_without_one(
+    build: Build, source: dict[str, Any], token: dict[str, str] | None, *, operators: bool
+) -> None:
+    job = build.fetch(source, config={"hub": {"tokenSecretRef": OPERATORS}})
+    assert job.environment.get("HF_TOKEN") == ({"secretKeyRef": token} if token is not None else None)
+    assert job.document.operator_token is operators
+
+
+def test_the_template_follows_the_image_and_not_the_need(make: Make, build: Build) -> None:
+    config = make.config()
+    same = fetch_template(config, build.model())
+    for job in (build.fetch(commit="c" * 40), build.fetch(room=CacheRoom(share_bytes=7))):
+        assert job.raw["metadata"]["annotations"]["bitagent.io/template"] == same
+    images = {"evaluator": "e:2", "validator": "v:1"}
+    assert fetch_template(make.config(images=images), build.model()) != same
 
 
 def test_a_volume_model_lands_where_its_evaluation_looks(build: Build) -> None:

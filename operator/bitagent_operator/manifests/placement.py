@@ -1,0 +1,69 @@
+"""Where pods run and what they carry beside what they need: the operator's settings for each kind of pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bitagent_crds.names import QUEUE_LABEL, Component
+from bitagent_kube.objects import Obj
+from bitagent_operator.config import Config, JobPods, Placement
+
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The members of a Job and its pods that follow from the settings."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    queue: str = ""
+    """Queue of the Job, which is created suspended; empty: none."""
+    pod: Obj = field(default_factory=dict)
+    """Members of the pod's spec."""
+
+    @property
+    def job_labels(self) -> dict[str, str]:
+        """Labels of the Job alone."""
+        return {QUEUE_LABEL: self.queue} if self.queue else {}
+
+
+def placed(config: Config, component: Component) -> Placed:
+    """Return the settings for the Jobs of a component: its own, and for what it leaves out those of all Jobs."""
+    jobs = config.jobs
+    own = {
+        Component.FETCH: jobs.fetch,
+        Component.TASK_SET: jobs.task_set,
+        Component.EVALUATE: jobs.evaluate,
+        Component.ARCHIVE: jobs.archive,
+    }.get(component, Placement())
+    queue = own.queue_name if isinstance(own, JobPods) else ""
+    return Placed(
+        labels={**jobs.labels, **own.labels},
+        annotations={**jobs.annotations, **own.annotations},
+        queue=queue,
+        pod=pod_members(jobs) | pod_members(own),
+    )
+
+
+def pod_members(placement: Placement) -> Obj:
+    """Return the members of a pod's spec that a placement sets; what is empty is left to others."""
+    members: Obj = {
+        "affinity": dict(placement.affinity),
+        "nodeSelector": dict(placement.node_selector),
+        "tolerations": [dict(each) for each in placement.tolerations],
+        "priorityClassName": placement.priority_class_name,
+        "runtimeClassName": placement.runtime_class_name,
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def with_preferred_nodes(members: Obj, terms: list[Obj]) -> Obj:
+    """Return the members of a pod's spec with further preferences of nodes; what is required stays required."""
+    if not terms:
+        return members
+    affinity: Obj = members.get("affinity", {})
+    nodes: Obj = affinity.get("nodeAffinity", {})
+    nodes = nodes | {_PREFERRED: [*nodes.get(_PREFERRED, []), *terms]}
+    return members | {"affinity": affinity | {"nodeAffinity": nodes}}

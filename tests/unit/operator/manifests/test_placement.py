@@ -1,0 +1,124 @@
+"""The operator's settings for each kind of pod, and what comes before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitagent_crds.names import QUEUE_LABEL, Component
+from bitagent_operator.manifests.placement import placed, with_preferred_nodes
+from bitagent_operator.manifests.validator import validator_objects
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
+    from tests.unit.operator.manifests.conftest import Build, BuiltJob
+
+POOL = {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "pool", "operator": "Exists"}]}
+CARRIED = {"labels": {"team": "a"}, "annotations": {"cost": "1"}}
+CLASSES = {"priorityClassName": "low", "runtimeClassName": "sandboxed"}
+ZONE = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+JOBS = {**POOL, **CARRIED, **CLASSES, "affinity": ZONE}
+
+
+def made(build: Build, kind: str, jobs: dict[str, Any], **spec: Any) -> BuiltJob:
+    if kind == "fetch":
+        return build.fetch(config={"jobs": jobs})
+    job: BuiltJob = getattr(build, kind)(config={"jobs": jobs}, **spec)
+    return job
+
+
+@pytest.mark.parametrize("kind", ["fetch", "task_set", "evaluation"])
+def test_settings_of_all_jobs_reach_each_kind(build: Build, kind: str) -> None:
+    job = made(build, kind, JOBS)
+    assert {name: job.pod[name] for name in (*POOL, *CLASSES, "affinity")} == POOL | CLASSES | {"affinity": ZONE}
+    for meta in (job.raw["metadata"], job.raw["spec"]["template"]["metadata"]):
+        assert meta["labels"]["team"] == "a"
+        assert meta["annotations"]["cost"] == "1"
+
+
+@pytest.mark.parametrize(("kind", "section"), [("fetch", "fetch"), ("task_set", "taskSet"), ("evaluation", "evaluate")])
+def test_a_kind_has_settings_of_its_own(build: Build, kind: str, section: str) -> None:
+    own = {"nodeSelector": {"pool": "own"}, "labels": {"kind": "own"}}
+    job = made(build, kind, JOBS | {section: own})
+    assert (job.pod["nodeSelector"], job.pod["tolerations"]) == ({"pool": "own"}, POOL["tolerations"])
+    assert (job.labels["team"], job.labels["kind"]) == ("a", "own")
+    other = made(build, "fetch" if kind != "fetch" else "task_set", JOBS | {section: own})
+    assert other.pod["nodeSelector"] == POOL["nodeSelector"]
+
+
+def test_without_settings_a_pod_has_none(any_job: BuiltJob) -> None:
+    assert not {"nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"} & set(any_job.pod)
+
+
+def test_a_rounds_workload_comes_first(build: Build) -> None:
+    workload = {"nodeSelector": {"gpu": "a100"}, "priorityClassName": "high"}
+    job = build.evaluation(config={"jobs": JOBS}, workload=workload)
+    assert (job.pod["nodeSelector"], job.pod["priorityClassName"]) == ({"gpu": "a100"}, "high")
+    assert (job.pod["runtimeClassName"], job.pod["tolerations"]) == ("sandboxed", POOL["tolerations"])
+
+
+def test_a_preference_of_nodes_adds_to_the_affinity(build: Build) -> None:
+    required = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "Exists"}]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    job = build.evaluation(config={"jobs": {"affinity": affinity}}, start={"preferred_nodes": ("n1",)})
+    nodes = job.pod["affinity"]["nodeAffinity"]
+    assert nodes["requiredDuringSchedulingIgnoredDuringExecution"] == required
+    assert len(nodes["preferredDuringSchedulingIgnoredDuringExecution"]) == 1
+    assert with_preferred_nodes({"affinity": affinity}, []) == {"affinity": affinity}
+
+
+def test_our_own_labels_cannot_be_replaced(build: Build) -> None:
+    """Network policies select by them."""
+    job = made(build, "evaluation", {"labels": {"app.kubernetes.io/component": "fetch"}})
+    assert job.labels["app.kubernetes.io/component"] == "evaluate"
+
+
+@pytest.mark.parametrize(("kind", "section"), [("fetch", "fetch"), ("task_set", "taskSet")])
+def test_a_queue_admits_fetch_and_task_set_jobs(build: Build, kind: str, section: str) -> None:
+    queued = made(build, kind, {section: {"queueName": "batch"}})
+    assert (queued.raw["metadata"]["labels"][QUEUE_LABEL], queued.raw["spec"]["suspend"]) == ("batch", True)
+    assert QUEUE_LABEL not in queued.labels, "the queue counts the Job, not its pods"
+    free = made(build, kind, {})
+    assert (QUEUE_LABEL in free.raw["metadata"]["labels"], free.raw["spec"]["suspend"]) == (False, False)
+
+
+@pytest.mark.parametrize("kind", ["fetch", "task_set", "evaluation"])
+def test_the_platform_may_assign_the_user(build: Build, kind: str) -> None:
+    config = {"securityContext": {"runAsUser": None}}
+    job: BuiltJob = getattr(build, kind)(config=config)
+    assert job.pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "section"), [("fetch", {"fetch": {"cpuLimit": "2", "ephemeralStorage": "3Gi"}}), ("evaluation", {})]
+)
+def test_the_disk_is_requested_and_tmp_is_bounded(build: Build, kind: str, section: dict[str, Any]) -> None:
+    job = made(build, kind, section)
+    storage = "3Gi" if section else "4Gi"
+    (tmp,) = [v for v in job.pod["volumes"] if v["name"] == "tmp"]
+    assert job.container["resources"]["requests"]["ephemeral-storage"] == storage
+    assert tmp["emptyDir"] == {"sizeLimit": storage}
+    assert ("cpu" in job.container["resources"]["limits"]) == bool(section), "a quota may require a limit"
+
+
+def test_evaluations_may_have_a_cpu_limit(build: Build) -> None:
+    assert made(build, "evaluation", {"evaluate": {"cpuLimit": "8"}}).container["resources"]["limits"]["cpu"] == "8"
+
+
+def test_the_validators_pod_has_settings_of_its_own(make: Make) -> None:
+    config = make.config(validator={**POOL, **CARRIED}, jobs=CLASSES, securityContext={"runAsUser": None})
+    *_, deployment = validator_objects(config, make.validator())
+    template = deployment["spec"]["template"]
+    assert {name: template["spec"][name] for name in POOL} == POOL
+    assert "priorityClassName" not in template["spec"], "it is no Job"
+    assert "runAsUser" not in template["spec"]["securityContext"]
+    assert (template["metadata"]["labels"]["team"], template["metadata"]["annotations"]["cost"]) == ("a", "1")
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert "team" not in deployment["spec"]["selector"]["matchLabels"], "a selector cannot be changed later"
+
+
+def test_every_kind_of_job_is_placed(make: Make) -> None:
+    config = make.config(jobs=JOBS)
+    jobs = [c for c in Component if c is not Component.VALIDATOR]
+    assert all(placed(config, component).pod["nodeSelector"] == POOL["nodeSelector"] for component in jobs)
