@@ -76,8 +76,9 @@ class HubState:
         self._troubles: dict[str, HubTrouble] = {}
 
     def failed(self, trouble: HubTrouble) -> None:
-        """Remember the trouble of a Job; once for each Job."""
-        self._troubles.setdefault(trouble.job, trouble)
+        """Remember the last trouble of a Job."""
+        known = self._troubles.get(trouble.job, trouble)
+        self._troubles[trouble.job] = max(known, trouble, key=lambda t: t.at)
 
     def answered(self, at: datetime) -> None:
         """Forget earlier troubles: the hub answered. What it limits, it limits until the pause is over."""

@@ -87,7 +87,8 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             looks_again = reported is not None and reported.reason is Reason.CACHE_FULL
             if reported is not None and looks_again and problem.reason.fault is not Fault.INFRASTRUCTURE:
                 problem = reported
-            return FetchStep(unknown(status, generation, pass_.now, problem), None)
+            new = unknown(status, generation, pass_.now, problem)
+            return FetchStep(new, None, trouble=hub_trouble(job, outcome, pods))
         case InfraFault() | Lost():
             reason = outcome.reason
             trouble = hub_trouble(job, outcome, pods)

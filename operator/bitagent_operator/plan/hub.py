@@ -12,7 +12,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchSummary
 from bitagent_operator.objects import JobObject, PodObject
 from bitagent_operator.plan.interface import HubTrouble
-from bitagent_operator.plan.job_outcome import InfraFault, Outcome
+from bitagent_operator.plan.job_outcome import Active, InfraFault, Outcome
 
 FIRST_PAUSE = timedelta(seconds=30)
 """Pause after a trouble of the hub that says nothing of its end; doubled when the next fetch meets it as well."""
@@ -32,18 +32,35 @@ class HubPause:
 
 
 def hub_trouble(job: JobObject, outcome: Outcome[FetchSummary], pods: Sequence[PodObject]) -> HubTrouble | None:
-    """Return what a Job that gave up has met at the hub, if every other fetch would meet it as well."""
-    if not isinstance(outcome, InfraFault) or outcome.reason not in PAUSING:
-        return None
+    """Return what the last pod of a Job has met at the hub, if every other fetch would meet it as well.
+
+    The Job itself may not have ended: its next pod starts after a pause of its own.
+    """
     own = [p for p in pods if p.meta.owner_uid == job.meta.uid and p.terminated is not None]
     last = max(own, key=lambda p: (p.meta.created, p.meta.name), default=None)
+    if isinstance(outcome, InfraFault) and outcome.reason in PAUSING:
+        summary = _summary(last)
+        return HubTrouble(job.meta.uid, outcome.reason, outcome.at, _asked(summary))
+    if not isinstance(outcome, Active) or last is None or last.terminated is None or last.terminated.finished is None:
+        return None
+    summary = _summary(last)
+    if summary is None or summary.reason not in PAUSING:
+        return None
+    return HubTrouble(job.meta.uid, summary.reason, last.terminated.finished, _asked(summary))
+
+
+def _summary(pod: PodObject | None) -> FetchSummary | None:
     try:
-        summary = FetchSummary.model_validate_json(last.terminated.message) if last and last.terminated else None
+        return FetchSummary.model_validate_json(pod.terminated.message) if pod and pod.terminated else None
     except ValidationError:
-        summary = None
-    seconds = summary.retry_after_seconds if summary is not None else None
-    asked = timedelta(seconds=min(seconds, int(LONGEST_ASKED.total_seconds()))) if seconds is not None else None
-    return HubTrouble(job.meta.uid, outcome.reason, outcome.at, asked)
+        return None
+
+
+def _asked(summary: FetchSummary | None) -> timedelta | None:
+    """Return the pause that the hub asked for, which other code than ours may have written."""
+    if summary is None or summary.retry_after_seconds is None:
+        return None
+    return timedelta(seconds=min(summary.retry_after_seconds, int(LONGEST_ASKED.total_seconds())))
 
 
 def pause_after(troubles: Sequence[HubTrouble]) -> HubPause | None:

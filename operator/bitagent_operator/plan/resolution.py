@@ -82,7 +82,7 @@ def resolve(
             start = StartFetch(need, since, 1, resolve_only=True)
             return ResolutionStep(status, start=start, unneeded=older, trouble=trouble)
         case Active() | Unseen():
-            return ResolutionStep(status, unneeded=older)
+            return ResolutionStep(status, unneeded=older, trouble=trouble)
 
 
 def since_of(job: JobObject) -> datetime:

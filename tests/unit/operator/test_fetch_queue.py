@@ -83,8 +83,8 @@ def trouble(job: str, at: float, reason: Reason = Reason.HUB_RATE_LIMITED) -> Hu
 def test_the_hub_is_left_alone_until_the_pause_is_over() -> None:
     hub = HubState()
     assert hub.pause(T0) is None
-    hub.failed(trouble("j", 0))
-    hub.failed(trouble("j", 0))
+    for at in (-10, 0, -10):
+        hub.failed(trouble("j", at))  # of one Job, whatever order they are seen in
     found = hub.pause(T0 + timedelta(seconds=29))
     assert found is not None
     assert found.until == T0 + timedelta(seconds=30)

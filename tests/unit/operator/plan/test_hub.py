@@ -11,7 +11,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchSummary, termination_message
 from bitagent_operator.plan.hub import hub_trouble, pause_after
 from bitagent_operator.plan.interface import HubTrouble
-from bitagent_operator.plan.job_outcome import InfraFault, Lost
+from bitagent_operator.plan.job_outcome import Active, InfraFault, Lost
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -62,6 +62,15 @@ def test_what_a_job_met(make: Make, reason: Reason, seconds: int | None, pauses:
     found = hub_trouble(job, InfraFault(reason, "m", make.at(100)), pods)
     asked = timedelta(seconds=pauses) if pauses is not None else None
     assert found == HubTrouble(job.meta.uid, reason, make.at(100), asked)
+
+
+def test_a_pod_shows_it_before_its_job_ends(make: Make) -> None:
+    job = make.fetch("a", failed=1)
+    summary = termination_message(FetchSummary(reason=Reason.HUB_UNAVAILABLE, message="503"))
+    pods = [make.pod(job, code=1, message=summary, at=50), make.pod(job, name="next", created=60, at=61)]
+    found = hub_trouble(job, Active(), pods)
+    assert found == HubTrouble(job.meta.uid, Reason.HUB_UNAVAILABLE, make.at(50))
+    assert hub_trouble(job, Active(), pods[1:]) is None
 
 
 @pytest.mark.parametrize("reason", [Reason.OUT_OF_MEMORY, Reason.HUB_TOKEN_REJECTED, Reason.VOLUME_FULL])
