@@ -58,6 +58,11 @@ class ConditionType(StrEnum):
         "EvalRound",
         "The files of the finished round are in the archive, verified; absent while the operator has no archive.",
     )
+    FILES_KEPT = (
+        "FilesKept",
+        "EvalRound",
+        "The files of the finished round are on the artifact volume; absent while the operator has no retention.",
+    )
     DEPLOYED = "Deployed", "Validator", "The pod that sets weights is running (written by the operator)."
     REWRITER_READY = "RewriterReady", "Validator", "The rewriter answers; absent without `spec.rewriter`."
     CHAIN_CONNECTED = "ChainConnected", "Validator", "The chain answers and its blocks advance."
@@ -475,6 +480,22 @@ class Reason(StrEnum):
         "ArchiveConflict",
         Fault.INFRASTRUCTURE,
         "The archive holds another object where a file of the round belongs; it is never overwritten.",
+    )
+    FILES_KEPT = "FilesKept", Fault.NONE, "The round's files are on the artifact volume."
+    FILES_REMOVED = (
+        "FilesRemoved",
+        Fault.NONE,
+        "The operator's retention has removed the round's files from the artifact volume; the message names the rule.",
+    )
+    RETENTION_FAILED = (
+        "RetentionFailed",
+        Fault.INFRASTRUCTURE,
+        "The Job that measures the artifact volume, or removes files of it, failed; it is tried again.",
+    )
+    SPACE_SHORT = (
+        "SpaceShort",
+        Fault.INFRASTRUCTURE,
+        "The artifact volume has less free space than the operator's floor, and no other round's files may be removed.",
     )
     # Validator
     DEPLOYMENT_AVAILABLE = "DeploymentAvailable", Fault.NONE, "The validator's pod is ready."

@@ -31,6 +31,7 @@ from bitagent_crds.fields import (
 from bitagent_crds.minermodel import PRESERVED, EngineChoices, FrozenChoices
 from bitagent_crds.names import evaluation_key
 from bitagent_crds.schema import (
+    REASON,
     Column,
     Kind,
     Model,
@@ -356,6 +357,17 @@ class ArchiveStatus(StatusModel):
     """at is the time at which the archive was complete."""
 
 
+class FilesStatus(StatusModel):
+    """The round's files on the artifact volume, by the operator's retention."""
+
+    free_bytes: Count
+    """freeBytes is the free space of the volume at that time."""
+    checked_at: Time
+    """checkedAt is the time at which a Job of the round looked at the volume last."""
+    removed_at: Time | None = None
+    """removedAt is the time at which the round's files were removed; absent: they are there."""
+
+
 class RoundCounts(StatusModel):
     """Number of models by state."""
 
@@ -420,6 +432,8 @@ class EvalRoundStatus(StatusModel):
     """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
     archive: ArchiveStatus | None = None
     """archive is where the files of the finished round were archived, if the operator has an archive."""
+    files: FilesStatus | None = None
+    """files is the state of the finished round's files on the artifact volume, if the operator has a retention."""
     artifacts: Text | None = None
     """artifacts is the place of the round's files: claim and path in the artifact volume, `pvc://claim/path`. It has
     `tasks/` and one directory `results/<key>/` for each result with a key."""
@@ -440,7 +454,8 @@ class EvalRoundStatus(StatusModel):
     finished_at: Time | None = None
     """finishedAt is the time at which the round completed or failed."""
     conditions: Conditions = []
-    """conditions are TasksReady, Running, Complete and Failed, and Archived if the operator has an archive."""
+    """conditions are Ready, Stalled, TasksReady, Running, Complete and Failed, and Archived and FilesKept if the
+    operator has an archive and a retention."""
 
     @property
     def begun(self) -> Time | None:
@@ -470,7 +485,7 @@ class EvalRound(Resource):
             Column("Rejected", ".status.counts.rejected", "integer"),
             Column("Faults", ".status.counts.infraFaults", "integer", priority=1),
             Column("Tasks", ".status.taskSet.count", "integer"),
-            Column("TaskSet", ".status.taskSet.digest", priority=1),
+            REASON,
             Column("Age", ".metadata.creationTimestamp", "date"),
         ),
     )

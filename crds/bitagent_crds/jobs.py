@@ -47,6 +47,7 @@ class JobKind(StrEnum):
     TASK_SET = "TaskSet"
     EVALUATE = "Evaluate"
     ARCHIVE = "Archive"
+    RETENTION = "Retention"
 
 
 CacheId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
@@ -284,9 +285,49 @@ class ArchiveSummary(StatusModel):
     files: Count = 0
     bytes: Count = 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether the work is done."""
+        return self.digest is not None
 
-AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob, Field(discriminator="kind")]
-ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob] = TypeAdapter(AnyJob)
+
+class RetentionJob(Model):
+    """Measure the artifact volume, record that a round has finished, and remove files that are not needed."""
+
+    kind: Literal[JobKind.RETENTION] = JobKind.RETENTION
+    rounds_dir: str
+    """Absolute path of the folder of all rounds of the artifact volume."""
+    round_uid: str
+    """The round that the Job is made for."""
+    namespace: str
+    """Its namespace: folders that record another one are never touched."""
+    archive: Digest | None = None
+    """Digest of its archive; None: there is none."""
+    require_archive: bool = False
+    """Whether files without an archive are never removed."""
+    remove: bool = False
+    """Whether the round's files are removed."""
+    known: list[ShortText] | None = None
+    """uids of all rounds that exist: the files of others are removed. None: no others are."""
+
+
+class RetentionSummary(StatusModel):
+    """Outcome of a RetentionJob."""
+
+    reason: AnyReason
+    """FilesKept, FilesRemoved, or a failure; each is tried again."""
+    message: str = ""
+    free_bytes: Count | None = None
+    """Free space of the volume afterwards; None after a failure."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the work is done."""
+        return self.free_bytes is not None
+
+
+AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob, Field(discriminator="kind")]
+ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob] = TypeAdapter(AnyJob)
 
 
 def exit_code(reason: Reason) -> int:

@@ -221,6 +221,9 @@ class Cache:
         if isinstance(latest, RoundObject):
             before = change.before.status if change.before is not None else None
             after = change.after.status if change.after is not None else None
+            if before and after and before.files != after.files:
+                # What is free on the volume decides whether older rounds keep their files.
+                yield from (Key(Kind.ROUND, r.meta.name) for r in self.rounds if r.status.finished_at is not None)
             same_phase = change.before and change.after and _times(change.before) == _times(change.after)
             if before and after and same_phase:
                 known = {r.model: (r.commit, r.weights_digest) for r in before.results}

@@ -81,6 +81,20 @@ class Archive(Section):
     """Whether the bucket is in the path of a request, not in the name of the host."""
 
 
+class Retention(Section):
+    """Which finished rounds keep their files on the artifact volume.
+
+    Where there is an archive, only files that it holds are removed.
+    """
+
+    ttl_seconds: Annotated[int, Field(ge=0)] | None = None
+    """Age from which on files are removed; absent: any."""
+    rounds_per_validator: Annotated[int, Field(ge=1)] | None = None
+    """Newest rounds of a Validator that keep their files; absent: any number."""
+    min_free_bytes: Bytes = 0
+    """Free space of the volume for which the files of older rounds are removed, the oldest first; 0: none."""
+
+
 class Hub(Section):
     """The model hub."""
 
@@ -188,6 +202,8 @@ class Config(Section):
     artifacts: Artifacts
     archive: Archive | None = None
     """Where the files of finished rounds are archived; absent: nowhere."""
+    retention: Retention | None = None
+    """Which finished rounds keep their files on the artifact volume; absent: all of them."""
     hub: Hub = Hub()
     fetch: Fetching = Fetching()
     gpu_resource_name: Text = "nvidia.com/gpu"

@@ -20,7 +20,7 @@ from bitagent_kube.objects import EventMessage, Obj, ObjectMeta, ObjectReference
 from bitagent_kube.resources import JOBS, MODELS, PODS, ROUNDS, VALIDATORS
 from bitagent_operator.applied import Memory
 from bitagent_operator.cache import Cache, Key, Kind
-from bitagent_operator.config import Config
+from bitagent_operator.config import Config, Retention
 from bitagent_operator.fetch_queue import Fetches
 from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGED_SELECTOR
@@ -32,6 +32,7 @@ from bitagent_operator.plan.interface import (
     LiveReadResults,
     LiveReads,
     Pass,
+    RetentionPolicy,
     Settings,
 )
 from bitagent_operator.refusals import Refusals
@@ -76,6 +77,7 @@ class Context:
             cache_is_bounded=self.config.cache.max_bytes > 0,
             image=self.config.images.evaluator,
             archive_uri=self.config.archive_uri,
+            retention=_retention(self.config.retention),
         )
         return Pass(now=self.now(), settings=settings, live=live, refusals=self.refusals.of(key, owner=meta.uid))
 
@@ -200,6 +202,13 @@ class Context:
             _RESOURCES[key.kind].api_version, key.kind, self.client.namespace, meta.name, meta.uid
         )
         self.events.submit(regarding, messages, occasion=str(meta.generation if generation is None else generation))
+
+
+def _retention(written: Retention | None) -> RetentionPolicy | None:
+    if written is None:
+        return None
+    ttl = None if written.ttl_seconds is None else timedelta(seconds=written.ttl_seconds)
+    return RetentionPolicy(ttl, written.rounds_per_validator, written.min_free_bytes)
 
 
 def _suspended(content: Obj) -> bool:

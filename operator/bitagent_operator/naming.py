@@ -31,6 +31,12 @@ TASKS_KEY = "tasks"
 ARCHIVE_KEY = "archive"
 """Value of KEY_LABEL on a round's archive Job."""
 
+SWEEP_KEY = "sweep"
+"""Value of KEY_LABEL on the Job that records the end of a round and measures the artifact volume."""
+
+REMOVE_KEY = "remove"
+"""Value of KEY_LABEL on the Job that removes a round's files."""
+
 
 def attempt_name(base: str, attempt: int) -> str:
     """Return the name of an attempt; the first has no suffix. Raises ValueError if the name does not fit."""

@@ -16,15 +16,14 @@ from bitagent_kube.resources import JOBS
 from bitagent_operator.cache import Key, Kind
 from bitagent_operator.config import Config
 from bitagent_operator.context import STALE_SECONDS, Context
+from bitagent_operator.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.invalid import Unplannable, guarded, report_invalid, report_unplannable
-from bitagent_operator.manifests.archive import archive_job
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job, fetch_template
 from bitagent_operator.manifests.rewriter import rewriter_address
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan import outcomes
-from bitagent_operator.plan.archive import is_archive_job, is_archived, with_archive
 from bitagent_operator.plan.cache_room import room_for
 from bitagent_operator.plan.fetch import waiting_entry
 from bitagent_operator.plan.fetch_slots import NOTHING_WAITS, Turns
@@ -38,6 +37,7 @@ from bitagent_operator.plan.interface import (
 )
 from bitagent_operator.plan.model import plan as plan_model
 from bitagent_operator.plan.readiness import with_readiness
+from bitagent_operator.plan.repeated import is_after_the_end
 from bitagent_operator.plan.round import plan as plan_round
 from bitagent_operator.validators import reconcile_validator
 
@@ -141,25 +141,20 @@ async def _round(context: Context, key: Key) -> float | None:
         plan = plan_round(
             observed,
             models={m.meta.name: m for m in models if m is not None},
-            jobs=[job for job in jobs if not is_archive_job(job)],
+            jobs=[job for job in jobs if not is_after_the_end(job)],
             pods=pods,
             pass_=pass_,
         )
-        archiving = [job for job in jobs if is_archive_job(job)]
-        elsewhere = _archives_elsewhere(context, observed)
-        plan = with_archive(plan, observed, jobs=archiving, pods=pods, elsewhere=elsewhere, pass_=pass_)
-        made = [] if plan.reads else list(_round_jobs(context.config, observed, plan, validator))
+        plan = with_work_after_the_end(context, plan, observed, jobs=jobs, pods=pods, pass_=pass_)
+        if plan.reads:
+            return Planned(observed, plan, [])
+        made = [
+            *_round_jobs(context.config, observed, plan, validator),
+            *jobs_after_the_end(context, observed, plan),
+        ]
         return Planned(observed, plan, made)
 
     return await _plan_and_carry_out(context, key, make)
-
-
-def _archives_elsewhere(context: Context, observed: RoundObject) -> int:
-    """Count the archive Jobs of other rounds that have not ended; 0 if the round needs none."""
-    if context.config.archive is None or observed.status.finished_at is None or is_archived(observed.status):
-        return 0
-    others = (job for job in context.cache.jobs if job.ended is None and is_archive_job(job))
-    return sum(job.meta.owner_uid != observed.meta.uid for job in others)
 
 
 def _validator_of(context: Context, observed: RoundObject) -> ValidatorObject | None:
@@ -178,8 +173,6 @@ def _round_jobs(
     for start in plan.evaluate:
         if plan.status.task_set is not None:
             yield evaluation_job(config, observed, start, plan.status.task_set)
-    if plan.archive is not None and config.archive is not None:
-        yield archive_job(config, config.archive, observed, plan.archive)
 
 
 ObservedT = TypeVar("ObservedT", ModelObject, RoundObject)

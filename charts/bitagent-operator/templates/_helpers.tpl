@@ -128,6 +128,18 @@ archive:
   pathStyle: {{ .pathStyle }}
 {{- end }}
 {{- end }}
+{{- with .Values.retention }}
+{{- if or (ne .ttlSeconds nil) (ne .roundsPerValidator nil) .minFreeBytes }}
+retention:
+  {{- if ne .ttlSeconds nil }}
+  ttlSeconds: {{ int64 .ttlSeconds }}
+  {{- end }}
+  {{- if ne .roundsPerValidator nil }}
+  roundsPerValidator: {{ int64 .roundsPerValidator }}
+  {{- end }}
+  minFreeBytes: {{ int64 .minFreeBytes }}
+{{- end }}
+{{- end }}
 hub:
   endpoint: {{ .Values.hub.endpoint | quote }}
   {{- with .Values.hub.tokenSecretRef }}

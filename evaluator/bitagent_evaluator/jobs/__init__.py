@@ -5,6 +5,7 @@
     task_set    a round's task set
     evaluate    one model on a task set
     archive     a finished round's files into the archive
+    retention   the files of rounds that are not kept off the artifact volume
 
 Handlers translate between document and library, and decide whose fault a failure is; nothing else happens here.
 """

@@ -30,6 +30,8 @@ from bitagent_crds.jobs import (
     FetchJob,
     FetchSummary,
     JobKind,
+    RetentionJob,
+    RetentionSummary,
     TaskSetJob,
     TaskSetSummary,
     termination_message,
@@ -38,14 +40,15 @@ from bitagent_evaluator.support.faults import first_error
 
 _log = logging.getLogger(__name__)
 
-Job = FetchJob | TaskSetJob | EvaluateJob | ArchiveJob
-Summary = FetchSummary | TaskSetSummary | EvaluateSummary | ArchiveSummary
+Job = FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob
+Summary = FetchSummary | TaskSetSummary | EvaluateSummary | ArchiveSummary | RetentionSummary
 
 HANDLERS: Mapping[JobKind, str] = {
     JobKind.FETCH: "bitagent_evaluator.jobs.fetch",
     JobKind.TASK_SET: "bitagent_evaluator.jobs.task_set",
     JobKind.EVALUATE: "bitagent_evaluator.jobs.evaluate",
     JobKind.ARCHIVE: "bitagent_evaluator.jobs.archive",
+    JobKind.RETENTION: "bitagent_evaluator.jobs.retention",
 }
 """Module of each kind of Job, whose `handle(job)` does the work and returns the summary.
 
@@ -56,6 +59,7 @@ SUMMARIES: Mapping[JobKind, type[Summary]] = {
     JobKind.TASK_SET: TaskSetSummary,
     JobKind.EVALUATE: EvaluateSummary,
     JobKind.ARCHIVE: ArchiveSummary,
+    JobKind.RETENTION: RetentionSummary,
 }
 
 

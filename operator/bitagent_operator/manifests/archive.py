@@ -18,7 +18,7 @@ from bitagent_operator import naming
 from bitagent_operator.config import Archive, Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, without_gpu
 from bitagent_operator.objects import RoundObject
-from bitagent_operator.plan.archive import finished_label
+from bitagent_operator.plan.repeated import finished_label
 from bitagent_operator.plan.interface import StartArchive
 
 DEADLINE_SECONDS = 6 * 3600

@@ -37,6 +37,7 @@ def placed(config: Config, component: Component) -> Placed:
         Component.TASK_SET: jobs.task_set,
         Component.EVALUATE: jobs.evaluate,
         Component.ARCHIVE: jobs.archive,
+        Component.RETENTION: jobs.archive,
     }.get(component, Placement())
     queue = own.queue_name if isinstance(own, JobPods) else ""
     return Placed(

@@ -104,6 +104,18 @@ NO_RESULTS = LiveReadResults()
 
 
 @dataclass(frozen=True)
+class RetentionPolicy:
+    """Which finished rounds keep their files on the artifact volume."""
+
+    ttl: timedelta | None = None
+    """Age from which on files are removed; None: any."""
+    rounds_per_validator: int | None = None
+    """Newest rounds of a Validator that keep theirs; None: any number."""
+    min_free_bytes: int = 0
+    """Free space that older rounds give way for."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The part of the operator's configuration that plans depend on."""
 
@@ -117,6 +129,8 @@ class Settings:
     """Whether files may have been removed from the model cache to make room."""
     archive_uri: str = ""
     """Place of all archives of the namespace; empty: there is no archive."""
+    retention: RetentionPolicy | None = None
+    """Which finished rounds keep their files; None: all of them."""
     image: str = ""
     """The evaluator's image; a round keeps the one with which it started."""
 
@@ -206,6 +220,8 @@ class EventReason(StrEnum):
     ROUND_FAILED = "RoundFailed"
     ROUND_ARCHIVED = "RoundArchived"
     ARCHIVE_DELAYED = "ArchiveDelayed"
+    FILES_REMOVED = "FilesRemoved"
+    RETENTION_DELAYED = "RetentionDelayed"
     VALIDATOR_DEPLOYED = "ValidatorDeployed"
     VALIDATOR_NOT_RUNNING = "ValidatorNotRunning"
     REWRITER_READY = "RewriterReady"
@@ -266,6 +282,15 @@ class StartArchive:
 
 
 @dataclass(frozen=True)
+class StartRetention:
+    """A retention Job to create."""
+
+    key: str
+    """`naming.SWEEP_KEY` or `naming.REMOVE_KEY`."""
+    attempt: int
+
+
+@dataclass(frozen=True)
 class JobSuspension:
     """A Job whose `spec.suspend` is to be set, with a mark that the operator did it."""
 
@@ -319,6 +344,7 @@ class RoundPlan(Plan[EvalRoundStatus]):
     """Attempt number of the task-set Job to create."""
     evaluate: tuple[StartEvaluation, ...] = ()
     archive: StartArchive | None = None
+    retention: StartRetention | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,6 +218,17 @@ class TestPods:
         assert security["runAsNonRoot"]
 
 
+class TestRetention:
+    def test_there_is_none_by_default(self, default: Any) -> None:
+        assert configuration(default).retention is None
+
+    @pytest.mark.parametrize(
+        "values", [{"ttlSeconds": 0}, {"roundsPerValidator": 3}, {"minFreeBytes": 2**40}], ids=lambda v: next(iter(v))
+    )
+    def test_each_value_reaches_the_configuration(self, helm: Any, values: dict[str, int]) -> None:
+        assert configuration(helm.render({"retention": values})).retention == config.Retention.model_validate(values)
+
+
 class TestVolumes:
     def claim(self, rendered: Any) -> Any:
         return rendered.one("PersistentVolumeClaim", "bitagent-operator-models")
@@ -263,7 +274,7 @@ class TestNetworkPolicies:
         selectors = [p["spec"]["podSelector"]["matchLabels"].items() for p in default.all("NetworkPolicy")]
         assert len([s for s in selectors if s <= labels]) == 1
 
-    @pytest.mark.parametrize("component", ["task-set", "evaluate"])
+    @pytest.mark.parametrize("component", ["task-set", "evaluate", "retention"])
     def test_nothing_in_nothing_out(self, default: Any, component: str) -> None:
         assert set(self.policy(default, component)) == {"podSelector", "policyTypes"}
 
@@ -336,7 +347,7 @@ class TestNetworkPolicies:
     @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
     def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
         policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
-        assert len(policies) == 9
+        assert len(policies) == 10
         for policy in policies:
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
             assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))

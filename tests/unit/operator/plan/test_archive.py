@@ -14,8 +14,9 @@ from bitagent_crds.names import ATTEMPT_LABEL, FINISHED_LABEL, KEY_LABEL, ROUND_
 from bitagent_kube.conditions import find
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject
-from bitagent_operator.plan.archive import LONGEST_WAIT, PARALLEL, is_archive_job, wait_after, with_archive
+from bitagent_operator.plan.archive import is_archive_job, with_archive
 from bitagent_operator.plan.interface import EventReason, Refusal, RoundPlan
+from bitagent_operator.plan.repeated import LONGEST_WAIT, PARALLEL, wait_after
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

@@ -1,0 +1,248 @@
+"""Which finished rounds keep their files on the artifact volume, by the operator's retention.
+
+After each end of a round a Job records it on the volume, measures the free space, and removes what is left of rounds
+that do not exist any more. Another Job removes a round's own files once a rule says so: its age, newer rounds of its
+Validator, or too little free space, the oldest round first. Where there is an archive, nothing is removed that is not
+in it. Every round has a folder of its own, so that no other round needs its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
+from bitagent_crds.evalround import EvalRoundStatus, FilesStatus
+from bitagent_crds.jobs import RetentionSummary
+from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, VALIDATOR_LABEL, Component
+from bitagent_kube.conditions import Conditions, find
+from bitagent_kube.objects import EventMessage
+from bitagent_operator import naming
+from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
+from bitagent_operator.plan.archive import is_archived
+from bitagent_operator.plan.interface import EventReason, Pass, RetentionPolicy, RoundPlan, StartRetention
+from bitagent_operator.plan.job_outcome import Problem
+from bitagent_operator.plan.repeated import Step, Work, deletions, next_step
+
+MEASURE_AGAIN = timedelta(hours=1)
+"""Age from which on a measurement of too little free space is repeated."""
+
+
+def is_retention_job(job: JobObject) -> bool:
+    """Whether the Job is of the retention."""
+    return job.meta.labels.get(COMPONENT_LABEL) == Component.RETENTION
+
+
+@dataclass(frozen=True)
+class FinishedFiles:
+    """The files of one finished round."""
+
+    round: str
+    validator: str
+    """Name of its Validator; empty for a round of a person."""
+    finished: datetime
+    measured: FilesStatus | None
+    """What its own Jobs found since it finished."""
+    saved: bool
+    """Whether its files may be removed at all: they are archived, or there is no archive."""
+
+    @property
+    def removed(self) -> bool:
+        """Whether its files are gone."""
+        return self.measured is not None and self.measured.removed_at is not None
+
+    @property
+    def removable(self) -> bool:
+        """Whether its files are there, recorded as those of a finished round, and may be removed."""
+        return self.saved and self.measured is not None and not self.removed
+
+
+def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
+    """Return the files of a round; None if it has not finished. `archive`: whether the operator has an archive."""
+    status = observed.status
+    if status.finished_at is None:
+        return None
+    current = status.files is not None and status.files.checked_at >= status.finished_at
+    return FinishedFiles(
+        observed.meta.name,
+        observed.meta.labels.get(VALIDATOR_LABEL, ""),
+        status.finished_at,
+        status.files if current else None,
+        saved=not archive or is_archived(status),
+    )
+
+
+def rule_for(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: RetentionPolicy, now: datetime) -> str:
+    """Return the rule by which a round's files are removed now, in words; empty if they stay.
+
+    `rounds` are those of all finished rounds of the namespace.
+    """
+    if not mine.removable:
+        return ""
+    if policy.ttl is not None and now >= mine.finished + policy.ttl:
+        return f"retention.ttlSeconds is over since {mine.finished + policy.ttl:%Y-%m-%d %H:%M} UTC"
+    newer = _newer(mine, rounds)
+    if policy.rounds_per_validator is not None and mine.validator and len(newer) >= policy.rounds_per_validator:
+        return f"{len(newer)} newer rounds of {mine.validator} have finished (retention.roundsPerValidator)"
+    if too_little_space(rounds, policy) is not None and next(iter(for_space(rounds)), None) == mine:
+        return "the volume has less than retention.minFreeBytes free, and no round with files is older"
+    return ""
+
+
+def _newer(mine: FinishedFiles, rounds: Iterable[FinishedFiles]) -> list[FinishedFiles]:
+    """Return the finished rounds of the same Validator, or of persons, that are newer."""
+    same = (other for other in rounds if other.validator == mine.validator)
+    return [other for other in same if (other.finished, other.round) > (mine.finished, mine.round)]
+
+
+def too_little_space(rounds: Iterable[FinishedFiles], policy: RetentionPolicy) -> FinishedFiles | None:
+    """Return the round whose measurement, the last of all, found less free space than the floor; None if none did."""
+    measured = [other for other in rounds if other.measured is not None]
+    last = max(measured, key=_measured_at, default=None)
+    short = last is not None and last.measured is not None and last.measured.free_bytes < policy.min_free_bytes
+    return last if short else None
+
+
+def _measured_at(files: FinishedFiles) -> tuple[float, str]:
+    return (files.measured.checked_at.timestamp() if files.measured is not None else 0.0, files.round)
+
+
+def for_space(rounds: Sequence[FinishedFiles]) -> list[FinishedFiles]:
+    """Return the rounds whose files may be removed to make room, the oldest first: never the newest of a Validator."""
+    free = (other for other in rounds if other.removable and _newer(other, rounds))
+    return sorted(free, key=lambda other: (other.finished, other.round))
+
+
+def with_retention(
+    plan: RoundPlan,
+    observed: RoundObject,
+    *,
+    jobs: Iterable[JobObject],
+    pods: Sequence[PodObject],
+    rounds: Sequence[FinishedFiles],
+    elsewhere: int,
+    pass_: Pass,
+) -> RoundPlan:
+    """Return the plan of a round with what the retention needs.
+
+    `jobs` are the retention Jobs of the round's name; `rounds`: the files of all finished rounds; `elsewhere`: such
+    Jobs of other rounds that have not ended.
+    """
+    if plan.reads:
+        return plan
+    jobs = [job for job in jobs if not job.meta.deleting]
+    policy, status, archive = pass_.settings.retention, plan.status, bool(pass_.settings.archive_uri)
+    mine = files_of(replace(observed, status=status), archive=archive)
+    if policy is None or mine is None or observed.status.finished_at != mine.finished:
+        gone = status.files is not None and status.files.removed_at is not None and mine is not None
+        kept = status if gone else _without(status)
+        return replace(plan, status=kept, delete=(*plan.delete, *deletions(jobs)))
+    if mine.removed or not mine.saved:
+        return replace(plan, delete=(*plan.delete, *deletions(jobs)))
+    rounds = [mine, *(other for other in rounds if other.round != mine.round)]
+    rule = rule_for(mine, rounds, policy, pass_.now)
+    if not rule and not _measures(mine, rounds, policy, pass_):
+        return _kept(plan, observed, mine, rounds, policy, jobs, pass_)
+    own = [job for job in jobs if job.meta.owner_uid == observed.meta.uid]
+    key = naming.REMOVE_KEY if rule else naming.SWEEP_KEY
+    reported = find(status.conditions, ConditionType.FILES_KEPT)
+    problem = Problem(reported.reason, reported.message) if reported is not None else None
+    work = Work(key, RetentionSummary, Reason.FILES_KEPT, problem)
+    step = next_step(observed, work, own, finished=mine.finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
+    if reads := pass_.requests.reads():
+        return RoundPlan(status=observed.status, reads=reads)
+    obsolete = [job for job in jobs if job not in own or job.meta.labels.get(KEY_LABEL) != key]
+    new = _with_step(status, observed, step, rule, pass_.now)
+    return replace(
+        plan,
+        status=new,
+        retention=None if step.start is None else StartRetention(key, step.start),
+        delete=(*plan.delete, *deletions([*obsolete, *step.obsolete])),
+        events=(*plan.events, *_events(status, new)),
+        requeue_after=_soonest(plan.requeue_after, pass_),
+    )
+
+
+def _measures(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: RetentionPolicy, pass_: Pass) -> bool:
+    """Whether the volume is to be measured by a Job of this round: once after its end, and again while it is short."""
+    if mine.measured is None:
+        return True
+    if too_little_space(rounds, policy) != mine:
+        return False
+    again = mine.measured.checked_at + MEASURE_AGAIN
+    pass_.look_at(again)
+    return pass_.now >= again
+
+
+def _kept(
+    plan: RoundPlan,
+    observed: RoundObject,
+    mine: FinishedFiles,
+    rounds: Sequence[FinishedFiles],
+    policy: RetentionPolicy,
+    jobs: Sequence[JobObject],
+    pass_: Pass,
+) -> RoundPlan:
+    """Return the plan of a round whose files stay for now; the one that measured last says if nothing can be freed."""
+    if policy.ttl is not None:
+        pass_.look_at(mine.finished + policy.ttl)
+    known = find(plan.status.conditions, ConditionType.FILES_KEPT)
+    stays = known is not None and known.reason is Reason.FILES_KEPT
+    reason, message = Reason.FILES_KEPT, known.message if stays and known is not None else ""
+    if too_little_space(rounds, policy) == mine and not for_space(rounds) and mine.measured is not None:
+        reason = Reason.SPACE_SHORT
+        message = f"{mine.measured.free_bytes} bytes are free, retention.minFreeBytes is {policy.min_free_bytes}, and "
+        message += "no round's files may be removed: they are not archived yet, or the newest of their Validator"
+    new = _with_condition(plan.status, observed, ConditionStatus.TRUE, reason, message, pass_.now)
+    return replace(
+        plan,
+        status=new,
+        delete=(*plan.delete, *deletions(jobs)),
+        events=(*plan.events, *_events(plan.status, new)),
+        requeue_after=_soonest(plan.requeue_after, pass_),
+    )
+
+
+def _soonest(requeue_after: float | None, pass_: Pass) -> float | None:
+    waits = (requeue_after, pass_.next_look(), pass_.next_retry())
+    return min((wait for wait in waits if wait is not None), default=None)
+
+
+def _with_step(
+    status: EvalRoundStatus, observed: RoundObject, step: Step[RetentionSummary], rule: str, now: datetime
+) -> EvalRoundStatus:
+    """Return the status with what a Job has done, or why it does not get on."""
+    if step.done is None or step.done.free_bytes is None:
+        return _with_condition(status, observed, ConditionStatus.TRUE, step.reason, step.message, now)
+    found = FilesStatus(free_bytes=step.done.free_bytes, checked_at=now, removed_at=now if rule else None)
+    value = ConditionStatus.FALSE if rule else ConditionStatus.TRUE
+    reason = Reason.FILES_REMOVED if rule else Reason.FILES_KEPT
+    message = "; ".join(part for part in (rule, step.done.message) if part)
+    return changed(_with_condition(status, observed, value, reason, message, now), files=found)
+
+
+def _with_condition(
+    status: EvalRoundStatus, observed: RoundObject, value: ConditionStatus, reason: Reason, message: str, now: datetime
+) -> EvalRoundStatus:
+    conditions = Conditions(status.conditions, generation=observed.meta.generation, now=now)
+    conditions.set(ConditionType.FILES_KEPT, value, reason, message)
+    return changed(status, conditions=conditions.all())
+
+
+def _without(status: EvalRoundStatus) -> EvalRoundStatus:
+    """Return the status of a round that runs, or whose operator has no retention."""
+    kept = [c for c in status.conditions if c.type != ConditionType.FILES_KEPT]
+    return changed(status, conditions=kept, files=None)
+
+
+def _events(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[EventMessage, ...]:
+    """Return the Event of files that were removed, or of a trouble that is new."""
+    before, after = find(old.conditions, ConditionType.FILES_KEPT), find(new.conditions, ConditionType.FILES_KEPT)
+    if after is None or (before is not None and before.reason == after.reason):
+        return ()
+    if after.reason is Reason.FILES_REMOVED:
+        return (EventMessage(EventReason.FILES_REMOVED, after.message),)
+    if after.reason.fault is Fault.NONE:
+        return ()
+    return (EventMessage(EventReason.RETENTION_DELAYED, f"{after.reason}: {after.message}", warning=True),)
