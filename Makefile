@@ -3,9 +3,11 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
+# Without bytecode every process compiles what it imports: 0.6 s each, and the tests start more than a thousand.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo demo-altered demo-down demo-status test test-unit test-local test-integration test-e2e fuzz lint \
-  format crds formats lock locks-check images env toolchain clean
+  format crds formats metrics lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,19 +29,19 @@ test: ## Run the unit, integration and end-to-end tests
 	@$(MAKE) --no-print-directory test-integration
 	@$(MAKE) --no-print-directory test-e2e
 
-test-unit: env toolchain ## Run the tests that need only a loopback socket or one engine
-	$(PY) -m pytest tests/unit tests/attacks tests/golden local/tests -n 2 --dist loadfile
+test-unit: env toolchain bytecode ## Run the tests that need only a loopback socket or one engine
+	$(PY) -m pytest tests/unit tests/attacks tests/golden local/tests -n 2 --dist loadfile --no-loadscope-reorder
 
-test-local: env toolchain ## Run only the local world's own tests (test-unit includes them)
+test-local: env toolchain bytecode ## Run only the local world's own tests (test-unit includes them)
 	$(PY) -m pytest local/tests -n 2 --dist loadfile
 
-test-integration: env toolchain ## Run operator and validator against a real etcd and kube-apiserver
+test-integration: env toolchain bytecode ## Run operator and validator against a real etcd and kube-apiserver
 	$(PY) -m pytest tests/integration -n 3
 
-test-e2e: env toolchain ## Run everything on a real kubelet, with real images and real vLLM
+test-e2e: env toolchain bytecode ## Run everything on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x
 
-fuzz: env toolchain ## Run the property tests on new examples, ROUNDS times (5)
+fuzz: env toolchain bytecode ## Run the property tests on new examples, ROUNDS times (5)
 	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit local/tests -m hypothesis -n 2 -q || exit 1; done
 
 lint: env ## Check style, types, import rules and generated files
@@ -52,6 +54,7 @@ lint: env ## Check style, types, import rules and generated files
 	$(PY) -m bitagent_crds.generate . --check
 	$(PY) charts/sync.py --check
 	$(PY) -m bitagent_evaluator.formats_page . --check
+	$(PY) -m bitagent_operator.metrics_page . --check
 	scripts/lock.sh --check
 
 format: env ## Format the code and sort imports
@@ -61,6 +64,9 @@ format: env ## Format the code and sort imports
 crds: env ## Write the CustomResourceDefinitions and docs/reference.md from the models
 	$(PY) -m bitagent_crds.generate .
 	$(PY) charts/sync.py
+
+metrics: env ## Write docs/metrics.md from the operator's registry
+	$(PY) -m bitagent_operator.metrics_page .
 
 formats: env ## Write docs/formats.md from the code that reads models, rows and answers
 	$(PY) -m bitagent_evaluator.formats_page .
@@ -76,6 +82,9 @@ images: ## Build and smoke-test all images except the evaluator's for GPUs
 
 env: ## Create .venv from the locks
 	@scripts/env.sh
+
+bytecode: env
+	@$(PY) -m compileall -q crds kube evaluator/bitagent_evaluator operator validator local/bitagent_local
 
 toolchain: ## Install the Debian packages and build the local Kubernetes binary, where missing
 	@$(WORLD) toolchain

@@ -136,17 +136,20 @@ class Client:
         """
         return await self._call("POST", _resource(obj).path(self.namespace), obj, query=self._write)
 
-    async def create_or_get(self, obj: Obj) -> Obj:
-        """Create an object; if one of this name exists, return that one unchanged."""
+    async def create_or_get(self, obj: Obj) -> tuple[Obj, bool]:
+        """Create an object; if one of this name exists, return that one unchanged. Also return whether it was created.
+
+        If the answer to the creation was lost, it counts as one that existed.
+        """
         try:
-            return await self.create(obj)
+            return await self.create(obj), True
         except ApiError as error:
             if not error.conflict:
                 raise
             existing = await self.get(_resource(obj), obj["metadata"]["name"])
             if existing is None:  # deleted in between: the caller sees that on its next pass
                 raise
-            return existing
+            return existing, False
 
     async def apply(self, obj: Obj, *, subresource: str = "") -> Obj:
         """Apply an object server-side: afterwards it has these fields, and others are unchanged.

@@ -9,99 +9,69 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Iterable
-
-import kopf
 
 from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
-from bitagent_kube.client import Client, connect
+from bitagent_kube.client import connect
 from bitagent_kube.errors import ApiError
-from bitagent_kube.events import EventRecorder
-from bitagent_operator import config, watch
-from bitagent_operator.cache import Cache, Key
-from bitagent_operator.context import Context
-from bitagent_operator.metrics import Metrics, StateCollector
+from bitagent_operator import config, leadership
+from bitagent_operator.leadership import Waiting
+from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGER
-from bitagent_operator.queue import WorkQueue
-from bitagent_operator.reconcile import PlanNotConverged, reconcile
+from bitagent_operator.state_metrics import StateCollector
+from bitagent_operator.term import Operator
+from bitagent_operator.watch import list_health
 
 LOG_LEVELS = dict.fromkeys(("kopf.objects", "kopf.activities", "aiohttp.access", "kubernetes"), logging.WARNING)
 """Loggers that write one line per event or request."""
+LOG_LEVELS |= dict.fromkeys(("kopf._core.reactor.running", "kopf._core.reactor.orchestration"), logging.CRITICAL)
+"""What they say of a watch that ended, with a traceback, is said in one line by its follower."""
 
 log = logging.getLogger("bitagent_operator")
 
 
 async def run(settings: config.Config) -> None:
-    """Run until a signal, or until kopf ends because the API server stays away.
-
-    Raises OSError and ApiError at start.
-    """
+    """Run until a signal. Raises OSError if a port is taken, and ApiError if there is no API server to talk to."""
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("run() needs a task")
-    # kopf handles signals once it runs. Until then a process that is PID 1 would ignore them, and its pod wait out
-    # the whole grace period.
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in (signal.SIGTERM, signal.SIGINT):  # a process that is PID 1 would ignore them
         asyncio.get_running_loop().add_signal_handler(name, task.cancel)
-    metrics = Metrics()
     try:
-        async with connect(namespace=settings.namespace, field_manager=MANAGER, observe=metrics.request) as client:
-            await _run(settings, client, metrics)
+        await _run(settings)
     except asyncio.CancelledError:
-        log.info("stopped during start-up")
+        log.info("stopped")
 
 
-async def _run(settings: config.Config, client: Client, metrics: Metrics) -> None:
-    cache = Cache()
-    metrics.registry.register(StateCollector(cache))
-    state = watch.list_health(settings.relist_seconds)
-    events = EventRecorder(client, instance=os.environ.get("POD_NAME", socket.gethostname()))
-
-    def enqueue(keys: Iterable[Key]) -> None:
-        for key in keys:
-            queue.add(key)
-
-    context = Context(config=settings, cache=cache, client=client, events=events, metrics=metrics, enqueue=enqueue)
-
-    async def work(key: Key) -> float | None:
-        outcome, began = "error", time.monotonic()
-        try:
-            requeue_after = await reconcile(context, key)
-            outcome = "ok"
-            return requeue_after
-        finally:
-            metrics.reconciles.labels(key.kind, outcome).inc()
-            metrics.reconcile_seconds.labels(key.kind).observe(time.monotonic() - began)
-
-    queue: WorkQueue[Key] = WorkQueue(work, expected=(ApiError, PlanNotConverged, OSError))
-    metrics.queue_depth.set_function(lambda: float(len(queue)))
-
+async def _run(settings: config.Config) -> None:
+    metrics, state = Metrics(), list_health(settings.relist_seconds)
+    pod = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+    common = {"namespace": settings.namespace, "field_manager": MANAGER}
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
-    async with health.serve(state, metrics.registry, **ports):
-        await watch.relist(client, cache, enqueue)
-        state.ready = True
-        state.beat()
-        metrics.last_sync.set_to_current_time()
-        log.info("in sync: %d models, %d rounds, %d Jobs", len(cache.models), len(cache.rounds), len(cache.jobs))
-        every = settings.relist_seconds
-        lists = watch.relist_periodically(client, cache, enqueue, every=every, health=state, metrics=metrics)
-        tasks = [asyncio.create_task(queue.run()), asyncio.create_task(lists)]
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=watch.registry(cache, enqueue),
-                settings=watch.settings(),
-                standalone=True,
-                namespaces=[settings.namespace],
-            )
-        )
-        done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (watching, *tasks):
-            task.cancel()
-        await asyncio.gather(watching, *tasks, return_exceptions=True)
-        for task in done:
-            task.result()  # the task that ended first has the cause
+    # Two clients: the connections of a busy one must not keep the Lease from being renewed.
+    async with (
+        health.serve(state, metrics.registry, **ports),
+        connect(**common, observe=metrics.request) as lease_client,
+    ):
+        lease = await leadership.lease_of(lease_client, deployment=settings.deployment, pod=pod)
+        async with connect(**common, observe=metrics.request, may_write=lambda: lease.held) as client:
+            operator = Operator(settings, client, metrics, state, instance=pod)
+            metrics.registry.register(StateCollector(operator.cache, now=client.clock.now))
+            waiting = Waiting(namespace=settings.namespace, deployment=settings.deployment, health=state)
+
+            async def act() -> None:
+                await operator.in_sync()
+                await leadership.lead(lease, operator.term, waiting=waiting, metrics=metrics)
+
+            acting, watching = asyncio.create_task(act()), asyncio.create_task(operator.watcher.run())
+            try:
+                await asyncio.wait((acting, watching), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await leadership.end(acting)  # first: then another may act
+                await leadership.end(watching)
+            for ended in (acting, watching):
+                if not ended.cancelled():
+                    ended.result()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,21 +1,17 @@
-"""Prometheus metrics: activity of the operator, and numbers of objects by state. Names carry their units."""
+"""Prometheus metrics that are updated as things happen. Names carry their units.
+
+docs/metrics.md lists all families; `python -m bitagent_operator.metrics_page .` writes it.
+"""
 
 from __future__ import annotations
 
-from collections import Counter as Count
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType
-from bitagent_crds.evalround import FINAL_STATES, ResultState, RoundPhase
-from bitagent_kube.cache import Unreadable
-from bitagent_kube.conditions import find, holds
-from bitagent_operator.cache import Cache, Kind
-from bitagent_operator.objects import ModelObject
-from bitagent_operator.plan.fetch import fetch_result
+from bitagent_operator.cache import Kind
+from bitagent_operator.plan.outcomes import Ended
 
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 
@@ -25,119 +21,82 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.reconciles = Counter(
-            "bitagent_operator_reconciles_total",
-            "Reconciles, by kind and outcome (ok, error).",
-            ["kind", "outcome"],
-            registry=self.registry,
+        self.reconciles = self._counter(
+            "reconciles", "Passes over an object, by kind and outcome (ok, error).", "kind outcome"
         )
         self.reconcile_seconds = Histogram(
             "bitagent_operator_reconcile_duration_seconds",
-            "Duration of one reconcile.",
+            "Duration of one pass over an object, by kind.",
             ["kind"],
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.requests = Counter(
-            "bitagent_operator_api_requests_total",
-            "Requests to the API server by method and status code; code 0: no answer.",
-            ["method", "code"],
-            registry=self.registry,
+        self.requests = self._counter(
+            "api_requests", "Requests to the API server, by method and status code; code 0: no answer.", "method code"
         )
-        self.jobs = Counter(
-            "bitagent_operator_jobs_created_total",
-            "Jobs created, by component.",
-            ["component"],
-            registry=self.registry,
+        self.jobs = self._counter("jobs_created", "Jobs that this process created, by component.", "component")
+        self.refused = self._counter(
+            "jobs_refused",
+            "Jobs that the API server did not accept, each try, by component and reason.",
+            "component reason",
         )
-        self.last_sync = Gauge(
-            "bitagent_operator_last_sync_timestamp_seconds",
-            "When the last full list of all kinds succeeded, in Unix time.",
-            registry=self.registry,
+        self.ended = self._counter(
+            "work_ended", "Fetches, task sets and evaluations that ended, by component and reason.", "component reason"
         )
-        self.queue_depth = Gauge(
-            "bitagent_operator_queue_depth", "Keys that wait or are being worked on.", registry=self.registry
+        self.events_dropped = self._counter("events_dropped", "Kubernetes Events that could not be posted.")
+        self.leader = self._gauge("leader", "Whether this process holds the Lease and acts (1), or stands by (0).")
+        self.kind_served = self._gauge(
+            "kind_served",
+            "Whether the API server serves the kind and it could be listed last time (1) or not (0).",
+            "kind",
         )
+        self.watching = self._gauge("watching", "Whether the kind is watched (1) or not (0).", "kind")
+        self.last_event = self._gauge(
+            "watch_last_event_timestamp_seconds",
+            "When the watch of the kind last brought a change, in Unix time.",
+            "kind",
+        )
+        self.last_list = self._gauge(
+            "last_list_timestamp_seconds", "When the last full list of the kind succeeded, in Unix time.", "kind"
+        )
+        self.queue_length = self._gauge("queue_length", "Objects that wait for a pass or are in one.")
+        self.queue_oldest = self._gauge(
+            "queue_oldest_seconds", "How long the object has waited that has been due for a pass the longest."
+        )
+        self.queue_backing_off = self._gauge(
+            "queue_backing_off", "Objects whose last pass failed and that wait for the next."
+        )
+        self.events_waiting = self._gauge("events_waiting", "Kubernetes Events that wait to be posted.")
+        build = Info("bitagent_operator_build", "Version of the operator.", registry=self.registry)
+        build.info({"version": version("bitagent")})
+        ProcessCollector(registry=self.registry)
         for kind in Kind:
             for outcome in ("ok", "error"):
                 self.reconciles.labels(kind, outcome)
+
+    def _counter(self, name: str, documentation: str, labels: str = "") -> Counter:
+        return Counter(f"bitagent_operator_{name}_total", documentation, labels.split(), registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str, labels: str = "") -> Gauge:
+        return Gauge(f"bitagent_operator_{name}", documentation, labels.split(), registry=self.registry)
 
     def request(self, method: str, code: int) -> None:
         """Count one request."""
         self.requests.labels(method, str(code)).inc()
 
+    def count_ended(self, ended: Iterable[Ended]) -> None:
+        """Count work whose end was just recorded."""
+        for each in ended:
+            self.ended.labels(each.component, each.reason).inc()
 
-class StateCollector(Collector):
-    """Numbers of objects by state, counted when they are scraped."""
+    def follow_queue(
+        self, *, length: Callable[[], int], oldest_seconds: Callable[[], float], backing_off: Callable[[], int]
+    ) -> None:
+        """Show the state of the queue of the present term."""
+        self.queue_length.set_function(lambda: float(length()))
+        self.queue_oldest.set_function(oldest_seconds)
+        self.queue_backing_off.set_function(lambda: float(backing_off()))
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield all families; every state is present, so that a dashboard shows zeros."""
-        rounds = GaugeMetricFamily("bitagent_rounds", "EvalRounds by phase.", labels=["phase"])
-        phases = Count(r.status.phase for r in self._cache.rounds)
-        for phase in RoundPhase:
-            rounds.add_metric([phase], phases[phase])
-        yield rounds
-        results = GaugeMetricFamily(
-            "bitagent_round_results", "Results of unfinished rounds by state.", labels=["state"]
-        )
-        unfinished = [r for r in self._cache.rounds if r.status.finished_at is None]
-        states = Count(result.state for r in unfinished for result in r.status.results)
-        for state in ResultState:
-            results.add_metric([state], states[state])
-        yield results
-        ended = GaugeMetricFamily(
-            "bitagent_finished_round_results", "Results of finished rounds by state.", labels=["state"]
-        )
-        finished = [r for r in self._cache.rounds if r.status.finished_at is not None]
-        states = Count(result.state for r in finished for result in r.status.results)
-        for state in sorted(FINAL_STATES):
-            ended.add_metric([state], states[state])
-        yield ended
-        models = GaugeMetricFamily("bitagent_models", "MinerModels by state of their files.", labels=["state"])
-        fetched = Count(_files_state(m) for m in self._cache.models)
-        for name in ("Fetched", "Rejected", "Failed", "Fetching"):
-            models.add_metric([name], fetched[name])
-        yield models
-        invalid = GaugeMetricFamily(
-            "bitagent_operator_invalid_objects",
-            "Objects that cannot be read or planned; their condition Stalled says why.",
-            labels=["kind"],
-        )
-        for kind, number in _invalid(self._cache).items():
-            invalid.add_metric([kind], number)
-        yield invalid
-        deployed = GaugeMetricFamily(
-            "bitagent_validator_deployed", "Whether a Validator's pod is ready (1) or not (0).", labels=["validator"]
-        )
-        for validator in self._cache.validators:
-            c = find(validator.conditions, ConditionType.DEPLOYED)
-            deployed.add_metric([validator.meta.name], float(c is not None and c.status == ConditionStatus.TRUE))
-        yield deployed
-
-
-def _invalid(cache: Cache) -> dict[Kind, int]:
-    """Return the numbers of objects that cannot be read or planned."""
-    conditions: dict[Kind, list[Sequence[Condition]]] = {
-        Kind.MODEL: [m.status.conditions for m in cache.models],
-        Kind.ROUND: [r.status.conditions for r in cache.rounds],
-        Kind.VALIDATOR: [v.conditions for v in cache.validators],
-    }
-    unreadable: dict[Kind, list[Unreadable]] = {
-        Kind.MODEL: cache.models.unreadable(),
-        Kind.ROUND: cache.rounds.unreadable(),
-        Kind.VALIDATOR: cache.validators.unreadable(),
-    }
-    return {
-        kind: len(unreadable[kind]) + sum(holds(each, ConditionType.STALLED) for each in conditions[kind])
-        for kind in Kind
-    }
-
-
-def _files_state(model: ModelObject) -> str:
-    result = fetch_result(model.status, generation=model.meta.generation)
-    if result is None:
-        return "Fetching"
-    return "Fetched" if result.fetched else "Failed" if result.infrastructure else "Rejected"
+    def follow_events(self, waiting: Callable[[], int]) -> None:
+        """Show how many Events wait to be posted."""
+        self.events_waiting.set_function(lambda: float(waiting()))

@@ -1,6 +1,7 @@
 """A keyed work queue: a key is never worked on twice at once, a burst of events is one run, failures back off.
 
-A key runs at most every `pace` seconds, so that all changes in between cause one pass and one write.
+A key runs at most every `pace` seconds, so that all changes in between cause one pass and one write. Of the keys that
+are due those with the lowest `rank` come first, so that a few important ones do not wait behind many others.
 """
 
 from __future__ import annotations
@@ -23,29 +24,46 @@ log = logging.getLogger(__name__)
 
 
 class WorkQueue(Generic[K]):
-    """Queue of keys to process, for use inside one event loop. `expected` errors are logged without a traceback."""
+    """Queue of keys to process, for use inside one event loop.
+
+    `expected` errors are logged without a traceback, and the same one of a key only once in a row. `workers` bounds the
+    passes that wait for requests at the same time.
+    """
 
     def __init__(
         self,
         work: Work[K],
         *,
-        workers: int = 4,
+        rank: Callable[[K], int] = lambda _key: 0,
+        workers: int = 16,
         pace: float = 0.25,
         backoff: tuple[float, float] = (0.2, 60.0),
         expected: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
-        self._work, self._workers, self._pace, self._expected = work, workers, pace, expected
+        self._work, self._rank, self._workers, self._pace = work, rank, workers, pace
+        self._expected = expected
         self._first_delay, self._longest_delay = backoff
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []  # an entry counts only while `_due` says the same
+        self._ready: list[tuple[int, float, int, K]] = []  # likewise; these are due
         self._order = itertools.count()
         self._busy: set[K] = set()
-        self._fails: dict[K, int] = {}
+        self._fails: dict[K, tuple[int, str]] = {}  # how often in a row, and why last
         self._last: dict[K, float] = {}
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._due) + len(self._busy)
+
+    @property
+    def backing_off(self) -> int:
+        """The number of keys that failed and wait for the next try."""
+        return sum(key in self._due for key in self._fails)
+
+    def oldest_seconds(self) -> float:
+        """Return how long the key has waited that has been due the longest; 0 if none is due."""
+        now = asyncio.get_running_loop().time()
+        return max((now - due for key, due in self._due.items() if due <= now and key not in self._busy), default=0.0)
 
     def add(self, key: K, *, delay: float = 0.0) -> None:
         """Schedule the key in `delay` seconds. This never shortens the back-off of a failure."""
@@ -74,15 +92,15 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            while self._heap and (
-                self._heap[0][2] in self._busy or self._due.get(self._heap[0][2]) != self._heap[0][0]
-            ):
-                heapq.heappop(self._heap)
-            if self._heap and self._heap[0][0] <= loop.time() + _EARLY:
-                key = heapq.heappop(self._heap)[2]
-                del self._due[key]
-                self._busy.add(key)
-                return key
+            while self._heap and self._heap[0][0] <= loop.time() + _EARLY:
+                due, order, key = heapq.heappop(self._heap)
+                heapq.heappush(self._ready, (self._rank(key), due, order, key))
+            while self._ready:
+                _, due, _, key = heapq.heappop(self._ready)
+                if key not in self._busy and self._due.get(key) == due:
+                    del self._due[key]
+                    self._busy.add(key)
+                    return key
             try:
                 async with asyncio.timeout_at(self._heap[0][0] if self._heap else None):
                     await self._wake.wait()
@@ -109,8 +127,10 @@ class WorkQueue(Generic[K]):
 
     def _failed(self, key: K, error: Exception) -> float:
         """Count and log a failure; return the seconds until the next try."""
-        fails = self._fails[key] = self._fails.get(key, 0) + 1
-        delay = min(self._longest_delay, self._first_delay * float(2 ** min(fails - 1, 30)))
-        known = isinstance(error, self._expected)
-        log.warning("%s: failed %d times, again in %.1f s: %s", key, fails, delay, error, exc_info=not known)
+        known, text = isinstance(error, self._expected), f"{type(error).__name__}: {error}"
+        fails, before = self._fails.get(key, (0, ""))
+        self._fails[key] = fails + 1, text
+        delay = min(self._longest_delay, self._first_delay * float(2 ** min(fails, 30)))
+        level = logging.WARNING if not known else logging.DEBUG if text == before else logging.INFO
+        log.log(level, "%s: failed %d times, again in %.1f s: %s", key, fails + 1, delay, error, exc_info=not known)
         return delay

@@ -1,45 +1,51 @@
-"""kopf as a watcher, and full lists of our own.
+"""What happens in the namespace: full lists of our own and kopf's watches, kind by kind, into the cache.
 
-Of kopf only `on.event` is used: it writes nothing to users' objects, no annotations and no finalizers, so that
-nothing is left behind when the operator is removed. Its index (start-up cubic in the number of objects) and its
-handlers per object are not used. kopf reconnects and lists again by itself, but never reports what was deleted while
-its watch was interrupted: hence the full lists, at start as the barrier before any decision, then every few minutes.
+Each kind is listed at start and then every few minutes: kopf never reports what was deleted while its watch was
+interrupted. No object is reconciled before all kinds that its plan depends on were listed.
+
+A kind that the API server does not serve, because its definition is missing, has no objects. It and one whose list
+fails concern only what depends on them; they are looked for again, until they are there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
-import os
-import time
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
 
-import kopf
-
-from bitagent_crds.names import MANAGED_BY_LABEL
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import DEPLOYMENTS, JOBS, MODELS, PODS, ROUNDS, VALIDATORS, ApiResource
-from bitagent_operator.cache import Cache, Key
+from bitagent_kube.retry import Backoff
+from bitagent_operator import kopf_watch
+from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.metrics import Metrics
-from bitagent_operator.naming import MANAGED_SELECTOR, MANAGER
+from bitagent_operator.naming import MANAGED_SELECTOR
 
-WATCHED: tuple[tuple[ApiResource, bool], ...] = (
-    (ROUNDS, False),
-    (MODELS, False),
-    (VALIDATORS, False),
-    (JOBS, True),
-    (PODS, True),
-    (DEPLOYMENTS, True),
-)
-"""What is watched, and whether only objects with the operator's label. Rounds come first: models concern them."""
+WATCHED: Mapping[ApiResource, bool] = {
+    ROUNDS: False,
+    MODELS: False,
+    VALIDATORS: False,
+    JOBS: True,
+    PODS: True,
+    DEPLOYMENTS: True,
+}
+"""What is watched, and whether only objects with the operator's label."""
+_COMPETITION = frozenset({ROUNDS.kind, MODELS.kind, JOBS.kind, PODS.kind})
+NEEDED: Mapping[Kind, frozenset[str]] = {
+    Kind.MODEL: _COMPETITION,
+    Kind.ROUND: _COMPETITION,
+    Kind.VALIDATOR: frozenset({VALIDATORS.kind, PODS.kind, DEPLOYMENTS.kind}),
+}
+"""The kinds that a plan depends on."""
 MISSED_LISTS = 5
-"""Full lists that may fail in a row before the process counts as dead."""
+"""Full lists of all kinds that may fail in a row before the process counts as dead."""
 LIST_RETRY_SECONDS = 10.0
+"""Between a list that failed and the next."""
+STEADY_SECONDS = 30.0
+"""A watch that ends after this time is not one more failure in a row."""
 
 Enqueue = Callable[[Iterable[Key]], None]
 
@@ -47,100 +53,138 @@ log = logging.getLogger(__name__)
 
 
 def list_health(relist_seconds: float) -> Health:
-    """Return the probes' state: alive while full lists succeed, ready after the first one."""
+    """Return the probes' state: alive while full lists succeed, ready after those at start."""
     return Health(
         limit_seconds=MISSED_LISTS * relist_seconds + 60,
         stalled="the full lists have been failing for too long",
-        unready="the first full list is not complete",
+        unready="the first full lists are not complete",
     )
 
 
-async def relist(client: Client, cache: Cache, enqueue: Enqueue) -> None:
-    """Make the cache equal to full lists of all kinds, and enqueue every object. Raises ApiError."""
+class Watcher:
+    """Keeps the cache current; `enqueue` receives the keys of what can be reconciled and has changed."""
 
-    async def one(resource: ApiResource, labelled: bool) -> None:
-        known = cache.begin_list(resource.kind)
-        objects = await client.list(resource, labels=MANAGED_SELECTOR if labelled else "")
-        enqueue(cache.replace(resource.kind, objects, known=known))
+    def __init__(
+        self, client: Client, cache: Cache, enqueue: Enqueue, *, every: float, health: Health, metrics: Metrics
+    ) -> None:
+        self._client, self._cache, self._enqueue = client, cache, enqueue
+        self._every, self._health, self._metrics = every, health, metrics
+        self._tried: set[str] = set()
+        self._listed: set[str] = set()
+        self.tried = asyncio.Event()
+        """Set once each kind was listed, or was found missing or failing."""
 
-    lists = [asyncio.create_task(one(resource, labelled)) for resource, labelled in WATCHED]
-    try:
-        await asyncio.gather(*lists)
-    finally:
-        # After one failed, the answer of another must not replace what a later list has found.
-        for each in lists:
-            each.cancel()
-    enqueue(cache.keys())
+    async def run(self) -> None:
+        """Follow all kinds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for resource in WATCHED:
+                group.create_task(self._follow(resource))
 
+    def known(self, kind: Kind) -> bool:
+        """Whether everything that plans for this kind depends on was listed."""
+        return NEEDED[kind] <= self._listed
 
-async def relist_periodically(
-    client: Client, cache: Cache, enqueue: Enqueue, *, every: float, health: Health, metrics: Metrics
-) -> None:
-    """Make full lists every `every` seconds until cancelled; one that fails is logged and repeated sooner."""
-    while True:
+    def keys(self) -> list[Key]:
+        """Return the keys of all objects that can be reconciled."""
+        return self._ready(self._cache.keys())
+
+    def _ready(self, keys: Iterable[Key]) -> list[Key]:
+        return [key for key in keys if self.known(key.kind)]
+
+    async def _follow(self, resource: ApiResource) -> None:
+        """List and watch one kind for ever; after a failure, the list comes first again."""
+        backoff, clock = Backoff(first=0.5, longest=15.0), asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            if await self.list(resource):
+                try:
+                    await self._watch(resource)
+                except* kopf_watch.WatchEnded as errors:
+                    log.warning("the watch of %s ended: %s", resource.plural, errors.exceptions[0])
+            if clock() - began >= STEADY_SECONDS:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
+
+    async def _watch(self, resource: ApiResource) -> None:
+        self._metrics.watching.labels(resource.kind).set(1)
         try:
-            await relist(client, cache, enqueue)
+            async with asyncio.TaskGroup() as group:
+                deliver = self._deliver(resource.kind)
+                namespace, labelled = self._client.namespace, WATCHED[resource]
+                watch = kopf_watch.watch(resource, namespace=namespace, labelled=labelled, deliver=deliver)
+                group.create_task(watch)
+                group.create_task(self._list_periodically(resource))
+        finally:
+            self._metrics.watching.labels(resource.kind).set(0)
+
+    def _deliver(self, kind: str) -> kopf_watch.Deliver:
+        def deliver(event: str, obj: Obj) -> None:
+            self._metrics.last_event.labels(kind).set_to_current_time()
+            gone = event == "DELETED"
+            keys = self._cache.drop(kind, obj["metadata"]["uid"]) if gone else self._cache.put(kind, obj)
+            self._enqueue(self._ready(keys))
+
+        return deliver
+
+    async def _list_periodically(self, resource: ApiResource) -> None:
+        good = True
+        while True:
+            await asyncio.sleep(self._every if good else min(self._every, LIST_RETRY_SECONDS))
+            good = await self.list(resource)
+
+    async def list(self, resource: ApiResource) -> bool:
+        """Make the cache of one kind equal to a full list; return whether the kind is served and could be listed."""
+        served = True
+        known = self._cache.begin_list(resource.kind)
+        try:
+            served, objects = await self._objects(resource)
         except ApiError as error:
-            delay = min(every, LIST_RETRY_SECONDS)
-            log.warning("full list failed, next attempt in %.0f s: %s", delay, error)
-            await asyncio.sleep(delay)
-            continue
-        health.beat()
-        metrics.last_sync.set(time.time())
-        await asyncio.sleep(every)
-
-
-def registry(cache: Cache, enqueue: Enqueue) -> kopf.OperatorRegistry:
-    """Return kopf's handlers: every event goes to the cache, and the keys that it concerns to the queue."""
-    handlers = kopf.OperatorRegistry()
-
-    def watch(resource: ApiResource, labelled: bool) -> None:
-        labels = {MANAGED_BY_LABEL: MANAGER} if labelled else None
-
-        @kopf.on.event(
-            resource.group,
-            resource.version,
-            resource.plural,
-            labels=cast(Any, labels),
-            id=f"observe-{resource.plural}",
-            registry=handlers,
-        )
-        async def observe(event: kopf.RawEvent, **_: Any) -> None:
-            obj = cast(Obj, event["object"])
-            if event["type"] == "DELETED":
-                enqueue(cache.drop(resource.kind, obj["metadata"]["uid"]))
+            self._report(resource, f"{resource.plural} cannot be listed, so nothing is done about them: {error}")
+            return False
+        else:
+            self._take_in(resource, objects, known)
+            if served:
+                self._metrics.last_list.labels(resource.kind).set_to_current_time()
+                self._report(resource, "")
             else:
-                enqueue(cache.put(resource.kind, obj))
+                text = f"{resource.plural}.{resource.group} are not served: install their definition (CRD)"
+                self._report(resource, text)
+            return served
+        finally:
+            self._tried.add(resource.kind)
+            if len(self._tried) == len(WATCHED):
+                self.tried.set()
 
-    for resource, labelled in WATCHED:
-        watch(resource, labelled)
-    kopf.on.login(registry=handlers)(_login)
-    return handlers
+    async def _objects(self, resource: ApiResource) -> tuple[bool, list[Obj]]:
+        """Return whether the kind is served, and its objects. Raises ApiError."""
+        try:
+            objects = await self._client.list(resource, labels=MANAGED_SELECTOR if WATCHED[resource] else "")
+        except ApiError as error:
+            # An API server that starts may not know a kind yet. kopf trusts what is said about the kinds, so this does.
+            if error.not_found and not await self._client.served(resource):
+                return False, []
+            raise
+        return await self._client.served(resource), objects
 
+    def _take_in(self, resource: ApiResource, objects: list[Obj], known: frozenset[str]) -> None:
+        """Put a full list into the cache; enqueue what changed, and everything of this kind or that waited for it."""
+        before = {kind for kind in Kind if self.known(kind)}
+        changed = self._cache.replace(resource.kind, objects, known=known)
+        self._listed.add(resource.kind)
+        self._health.beat()
+        fresh = {kind for kind in Kind if self.known(kind)} - before
+        everything = self._cache.keys()
+        again = [key for key in everything if key.kind in fresh or key.kind == resource.kind]
+        self._enqueue(self._ready([*changed, *again]))
 
-def settings() -> kopf.OperatorSettings:
-    """Return kopf's settings as a mere watcher of one namespace."""
-    out = kopf.OperatorSettings()
-    out.posting.enabled = False
-    out.scanning.disabled = True
-    out.peering.standalone = True
-    out.watching.chunk_size = 500
-    for resource, labelled in WATCHED:
-        if labelled:
-            out.watching.label_selectors[resource.group, resource.version, resource.plural] = MANAGED_SELECTOR
-    out.queueing.idle_timeout = 1
-    out.networking.connect_timeout = 10
-    out.networking.request_timeout = 60
-    return out
-
-
-def _login(settings: kopf.OperatorSettings, logger: Any, **_: Any) -> kopf.ConnectionInfo | None:
-    """Return kopf's credentials: the pod's service account, at the address in its environment (no DNS needed),
-    else the kubeconfig.
-    """
-    info = kopf.login_with_service_account(settings=settings, logger=logger)
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
-    if info is not None and host and port:
-        address = f"[{host}]" if ":" in host else host
-        return dataclasses.replace(info, server=f"https://{address}:{port}")
-    return info or kopf.login_with_kubeconfig(settings=settings, logger=logger)
+    def _report(self, resource: ApiResource, problem: str) -> None:
+        """Log a change of what is wrong with a kind, if anything, and show it at /readyz and as a metric."""
+        problems = self._health.problems
+        before = problems.pop(resource.kind, "")
+        if problem:
+            problems[resource.kind] = problem
+        self._metrics.kind_served.labels(resource.kind).set(not problem)
+        if problem and problem != before:
+            log.error("%s", problem)
+        elif before and not problem:
+            log.info("%s are served", resource.plural)

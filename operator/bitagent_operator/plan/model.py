@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.evalround import ResultState
-from bitagent_crds.minermodel import MinerModelStatus, RoundScore
+from bitagent_crds.minermodel import SHORT_COMMIT, MinerModelStatus, RoundScore
 from bitagent_crds.names import COMMIT_LABEL, GENERATION_LABEL, NEED_LABEL, RESOLVE_LABEL, short_hash
 from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
@@ -96,7 +96,7 @@ def plan(
         expires = (latest.ended.at if latest.ended else now) + (timedelta() if step.result.fetched else KEEP_FAILED)
         delete += [latest] if now >= expires else []
         requeue = (expires - now).total_seconds() if now < expires else None
-    status = changed(status, observed_generation=generation)
+    status = _seen(status, generation)
     if resolution.requeue_after is not None:
         requeue = min(resolution.requeue_after, resolution.requeue_after if requeue is None else requeue)
     if (look := pass_.next_look()) is not None:
@@ -179,7 +179,7 @@ def _surplus(
     text = f"its hotkey has {most} older MinerModels, as many as the operator allows; delete some of these first"
     problem = Problem(Reason.TOO_MANY_MODELS, text)
     status = failed(model.status, model.meta.generation, now, problem, at=model.meta.created)
-    status = changed(_record_rounds(model, status, rounds, now), observed_generation=model.meta.generation)
+    status = _seen(_record_rounds(model, status, rounds, now), model.meta.generation)
     delete = tuple(JobDeletion(j.meta.name, j.meta.uid) for j in own)
     return ModelPlan(status=status, delete=delete, events=events(model.status, status))
 
@@ -188,6 +188,12 @@ def _never_started(job: JobObject, pods: Iterable[PodObject]) -> bool:
     """Whether the Job has not ended, and no container of it has run."""
     own = (p for p in pods if p.meta.owner_uid == job.meta.uid)
     return job.ended is None and job.failed == 0 and not any(p.started is not None for p in own)
+
+
+def _seen(status: MinerModelStatus, generation: int) -> MinerModelStatus:
+    """Return the status of this generation, with the members that only display others."""
+    commit = status.resolved.commit if status.resolved is not None else ""
+    return changed(status, observed_generation=generation, short_commit=commit[:SHORT_COMMIT])
 
 
 def _order(job: JobObject) -> tuple[datetime, int, datetime]:

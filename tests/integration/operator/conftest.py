@@ -44,6 +44,8 @@ class Exit:
     code: int = 0
     message: str = ""
     reason: str = "Completed"
+    pod: Obj = field(default_factory=dict)
+    """Further members of the pod's status."""
 
 
 Script = Callable[[Obj, Obj], Exit | None]
@@ -131,6 +133,8 @@ class Kubelet:
         self.script: Script = Outcomes.usual
         self.unpullable: frozenset[str] = frozenset()
         """Images that no registry has."""
+        self.neglects: Callable[[Obj], bool] = lambda pod: False
+        """Pods for which it does nothing: no node takes them, or theirs is gone."""
         self._pods: dict[str, Obj] = {}
         """Pods by uid, as last seen."""
         self._ended: set[str] = set()
@@ -169,6 +173,8 @@ class Kubelet:
 
     def _step(self, pod: Obj) -> None:
         uid, path, status = pod["metadata"]["uid"], f"{self._path}/{pod['metadata']['name']}", pod.get("status", {})
+        if self.neglects(pod):
+            return
         if "deletionTimestamp" in pod["metadata"]:
             self._api.delete(f"{path}?gracePeriodSeconds=0")
             self._pods.pop(uid, None)
@@ -190,15 +196,16 @@ class Kubelet:
         if end is not None:
             times = {"startedAt": (running or {}).get("startedAt", now), "finishedAt": now}
             state = {"terminated": {"exitCode": end.code, "message": end.message, "reason": end.reason} | times}
-            self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state)
+            self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state, end.pod)
             self._ended.add(uid)
         elif running is None:
             self._report(path, "Running", pod, {"running": {"startedAt": now}})
 
-    def _report(self, path: str, phase: str, pod: Obj, state: Obj) -> None:
+    def _report(self, path: str, phase: str, pod: Obj, state: Obj, more: Obj | None = None) -> None:
         container = {k: pod["spec"]["containers"][0][k] for k in ("name", "image")}
         container |= {"imageID": "", "ready": False, "restartCount": 0, "state": state}
-        reported = self._api.merge(f"{path}/status", {"status": {"phase": phase, "containerStatuses": [container]}})
+        status = {"phase": phase, "containerStatuses": [container], **(more or {})}
+        reported = self._api.merge(f"{path}/status", {"status": status})
         self._pods[pod["metadata"]["uid"]] = reported
 
 
@@ -273,13 +280,13 @@ class World:
         conditions = self.get(plural, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
-    def until_condition(self, plural: str, name: str, kind: str, status: str = "True") -> Obj:
+    def until_condition(self, plural: str, name: str, kind: str, status: str = "True", *, seconds: float = 90) -> Obj:
         """Wait for a condition; the object."""
 
         def holds() -> bool:
             return bool(self.condition(plural, name, kind).get("status") == status)
 
-        self.until(f"{plural}/{name} {kind}={status}", holds)
+        self.until(f"{plural}/{name} {kind}={status}", holds, seconds)
         return self.get(plural, name)
 
     def events_of(self, reason: str) -> list[str]:

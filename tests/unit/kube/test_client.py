@@ -204,13 +204,14 @@ async def test_creating_what_exists_is_a_conflict_or_returns_it_untouched(server
         await server.client.create(JOB)
     assert caught.value.conflict
     server.answers = [server.refuse(409, "AlreadyExists"), server.say(200, {"metadata": {"uid": "old"}})]
-    assert (await server.client.create_or_get(JOB))["metadata"]["uid"] == "old"
+    found, created = await server.client.create_or_get(JOB)
+    assert (found["metadata"]["uid"], created) == ("old", False)
     assert server.methods == ["POST", "POST", "GET"]
 
 
 async def test_a_creation_whose_answer_was_lost_finds_its_own_object(server: Server) -> None:
     server.answers = [server.hang_up, server.refuse(409, "AlreadyExists"), server.say(200, JOB)]
-    assert await server.client.create_or_get(JOB) == JOB
+    assert await server.client.create_or_get(JOB) == (JOB, False)
     assert server.methods == ["POST", "POST", "GET"]
 
 

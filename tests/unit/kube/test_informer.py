@@ -105,7 +105,7 @@ class Followed:
     async def run(self) -> None:
         assert not self.informer.synced
         task = asyncio.create_task(self.informer.run())
-        await asyncio.wait_for(self.script.done.wait(), 5)
+        await asyncio.wait_for(self.script.done.wait(), 60)
         task.cancel()
         assert self.informer.synced
 

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from tests.unit.virtual_time import VirtualTimePolicy
 
 from bitagent_kube import lease as module
 from bitagent_kube.errors import ApiError
@@ -18,6 +19,11 @@ from bitagent_kube.resources import LEASES
 QUICK = Timing(duration=1, renew_deadline=0.3, attempt=0.1, retry=0.05, retry_failed=0.02, look=0.05)
 CONFLICT = ApiError(code=409, reason="Conflict", message="conflict")
 OWNER = ObjectReference("bitagent.io/v1alpha1", "Validator", "n", "val", "u")
+
+
+@pytest.fixture
+def event_loop_policy() -> VirtualTimePolicy:
+    return VirtualTimePolicy()
 
 
 class OneObject:

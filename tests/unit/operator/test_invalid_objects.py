@@ -33,7 +33,7 @@ class Refusing(Server):
         self.events: list[tuple[str, str]] = []
         self.statuses = 0
 
-    async def create_or_get(self, obj: Obj) -> Obj:
+    async def create_or_get(self, obj: Obj) -> tuple[Obj, bool]:
         if (error := self.refuses(obj)) is not None:
             raise error
         return await super().create_or_get(obj)
@@ -175,6 +175,8 @@ async def test_an_error_in_planning_is_told_and_the_rest_goes_on(
     stalled = server.condition(kind, "a", "Stalled")
     assert (stalled["reason"], stalled["status"]) == ("Invalid", "True")
     assert "nobody foresaw this" in stalled["message"]
+    ready, seen = server.condition(kind, "a", "Ready"), server.objects[kind, "a"]["status"]["observedGeneration"]
+    assert (ready["status"], ready["reason"], seen) == ("False", "Invalid", 1)
     assert server.condition(kind, "b", "Stalled") == {}
     assert server.objects[kind, "b"]["status"]["conditions"]
     monkeypatch.setattr(reconciler, which, planner)

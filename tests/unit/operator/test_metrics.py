@@ -1,20 +1,19 @@
-"""Metrics of the operator."""
+"""Metrics of the operator that are updated as things happen."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prometheus_client import generate_latest
 
-from bitagent_operator.cache import Cache
-from bitagent_operator.metrics import Metrics, StateCollector
-
-if TYPE_CHECKING:
-    from tests.unit.operator.conftest import Make
+from bitagent_crds.conditions import Reason
+from bitagent_crds.names import Component
+from bitagent_operator.metrics import Metrics
+from bitagent_operator.plan.outcomes import Ended
 
 
 def test_families_are_there_before_anything_happens() -> None:
-    assert "bitagent_operator_reconciles_total" in generate_latest(Metrics().registry).decode()
+    text = generate_latest(Metrics().registry).decode()
+    for name in ("bitagent_operator_reconciles_total", "process_resident_memory_bytes", "bitagent_operator_build_info"):
+        assert name in text
 
 
 def test_requests_are_counted_by_method_and_code() -> None:
@@ -25,33 +24,19 @@ def test_requests_are_counted_by_method_and_code() -> None:
     assert 'bitagent_operator_api_requests_total{code="0",method="GET"} 2.0' in text
 
 
-def test_states_are_counted_from_the_cache(make: Make) -> None:
-    cache, metrics = Cache(), Metrics()
-    metrics.registry.register(StateCollector(cache))
-    cache.put("MinerModel", make.model_raw("a", fetched=True))
-    cache.put("MinerModel", make.model_raw("b", fetched="CorruptWeights"))
-    cache.put("MinerModel", make.model_raw("c", fetched="HubUnavailable"))
-    cache.put("MinerModel", make.model_raw("d"))
-    cache.put("MinerModel", make.model_raw("e", raw_spec={"inventedLater": 1}))
-    stalled = {"conditions": [make.condition("Stalled", "True", "Invalid")]}
-    cache.put("EvalRound", make.round_raw("t", status=stalled))
-    cache.put("EvalRound", make.round_raw("r", status={"phase": "Running", "results": [{"model": "a"}]}))
-    over = [{"model": "b", "state": "Unscored", "reason": "OutOfMemory"}, {"model": "c", "state": "Succeeded"}]
-    cache.put("EvalRound", make.round_raw("s", status={"finishedAt": "2026-01-01T00:00:00Z", "results": over}))
+def test_what_ended_is_counted_by_reason() -> None:
+    metrics = Metrics()
+    metrics.count_ended([Ended(Component.FETCH, Reason.FETCHED), Ended(Component.EVALUATE, Reason.OUT_OF_MEMORY)])
+    metrics.count_ended([Ended(Component.FETCH, Reason.FETCHED)])
     text = generate_latest(metrics.registry).decode()
-    for line in (
-        'bitagent_finished_round_results{state="Unscored"} 1.0',
-        'bitagent_finished_round_results{state="InfraFault"} 0.0',
-        'bitagent_round_results{state="Unscored"} 0.0',
-        'bitagent_models{state="Fetched"} 1.0',
-        'bitagent_models{state="Rejected"} 1.0',
-        'bitagent_models{state="Failed"} 1.0',
-        'bitagent_models{state="Fetching"} 1.0',
-        'bitagent_rounds{phase="Running"} 1.0',
-        'bitagent_rounds{phase="Complete"} 0.0',
-        'bitagent_round_results{state="Pending"} 1.0',
-        'bitagent_operator_invalid_objects{kind="MinerModel"} 1.0',
-        'bitagent_operator_invalid_objects{kind="EvalRound"} 1.0',
-        'bitagent_operator_invalid_objects{kind="Validator"} 0.0',
-    ):
-        assert line in text
+    assert 'bitagent_operator_work_ended_total{component="fetch",reason="Fetched"} 2.0' in text
+    assert 'bitagent_operator_work_ended_total{component="evaluate",reason="OutOfMemory"} 1.0' in text
+
+
+def test_the_queue_of_the_present_term_is_shown() -> None:
+    metrics = Metrics()
+    metrics.follow_queue(length=lambda: 3, oldest_seconds=lambda: 1.5, backing_off=lambda: 2)
+    metrics.follow_events(lambda: 7)
+    text = generate_latest(metrics.registry).decode()
+    for line in ("queue_length 3.0", "queue_oldest_seconds 1.5", "queue_backing_off 2.0", "events_waiting 7.0"):
+        assert f"bitagent_operator_{line}" in text

@@ -169,6 +169,95 @@ def test_a_sooner_time_wins() -> None:
     assert runs == [5.0]
 
 
+def test_the_lowest_rank_of_those_that_are_due_comes_first() -> None:
+    done: list[str] = []
+
+    async def work(key: str) -> None:
+        done.append(key)
+        await asyncio.sleep(1)
+
+    async def scenario() -> None:
+        queue = WorkQueue(work, workers=1, rank=lambda key: 0 if key.startswith("round") else 1)
+        task = asyncio.create_task(queue.run())
+        for n in range(5):
+            queue.add(f"model{n}")
+        queue.add("round-later", delay=1.5)
+        await asyncio.sleep(0.5)
+        queue.add("round-new")
+        await asyncio.sleep(10)
+        task.cancel()
+
+    play(scenario)
+    assert done == ["model0", "round-new", "round-later", "model1", "model2", "model3", "model4"]
+
+
+def test_a_worker_that_waits_holds_up_no_other() -> None:
+    done: dict[str, float] = {}
+
+    async def work(key: str) -> None:
+        await asyncio.sleep(1)  # a request
+        done[key] = now()
+
+    async def scenario() -> None:
+        queue = WorkQueue(work)
+        task = asyncio.create_task(queue.run())
+        for n in range(16):
+            queue.add(f"k{n}")
+        await asyncio.sleep(10)
+        task.cancel()
+
+    play(scenario)
+    assert set(done.values()) == {1.0}
+
+
+def test_how_long_keys_wait_and_which_back_off() -> None:
+    async def work(key: str) -> None:
+        if key == "bad":
+            raise OSError("no")
+        await asyncio.sleep(10)
+
+    async def scenario() -> None:
+        queue = WorkQueue(work, workers=1, backoff=(100.0, 100.0))
+        task = asyncio.create_task(queue.run())
+        assert (queue.oldest_seconds(), queue.backing_off) == (0.0, 0)
+        for key in ("bad", "long", "waits"):
+            queue.add(key)
+        await asyncio.sleep(4)
+        assert (round(queue.oldest_seconds()), queue.backing_off, len(queue)) == (4, 1, 3)
+        await asyncio.sleep(30)
+        assert (round(queue.oldest_seconds()), queue.backing_off, len(queue)) == (0, 1, 1)
+        task.cancel()
+
+    play(scenario)
+
+
+def test_the_same_expected_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    errors = [OSError("a"), OSError("a"), OSError("b"), ValueError("a bug"), ValueError("a bug"), OSError("b")]
+
+    async def work(key: str) -> None:
+        if errors:
+            raise errors.pop(0)
+
+    async def scenario() -> None:
+        queue = WorkQueue(work)
+        task = asyncio.create_task(queue.run())
+        queue.add("a")
+        await asyncio.sleep(100)
+        task.cancel()
+
+    with caplog.at_level("DEBUG", logger="bitagent_operator.queue"):
+        play(scenario)
+    levels = [(r.levelname, r.exc_info is not None and bool(r.exc_info)) for r in caplog.records]
+    assert levels == [
+        ("INFO", False),
+        ("DEBUG", False),
+        ("INFO", False),
+        ("WARNING", True),
+        ("WARNING", True),
+        ("INFO", False),
+    ]
+
+
 def test_one_failing_key_does_not_hold_up_the_others() -> None:
     good: list[str] = []
 

@@ -7,6 +7,7 @@ any write; pods succeed, crash, or disappear with their result. Whatever it is, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -33,6 +34,7 @@ from bitagent_crds.names import (
 )
 from bitagent_kube.client import Client
 from bitagent_kube.events import EventRecorder
+from bitagent_kube.objects import EventMessage, ObjectReference
 from bitagent_kube.resources import ApiResource
 from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.context import Context
@@ -109,14 +111,15 @@ class Server:
     async def get(self, resource: ApiResource, name: str) -> Obj | None:
         return self.objects.get((resource.kind, name))
 
-    async def create_or_get(self, obj: Obj) -> Obj:
+    async def create_or_get(self, obj: Obj) -> tuple[Obj, bool]:
         self._alive()
         kind, name = obj["kind"], obj["metadata"]["name"]
-        if (kind, name) not in self.objects:
+        new = (kind, name) not in self.objects
+        if new:
             self.created[name] += 1
             self.attempts[base_name(obj)] += 1
             self.put(kind, obj)
-        return self.objects[kind, name]
+        return self.objects[kind, name], new
 
     async def write_status(self, resource: ApiResource, name: str, status: Obj, *, version: int) -> Obj | None:
         self._alive()
@@ -241,6 +244,15 @@ class Clocked(Context):
         return cast(Server, self.client).now()
 
 
+class AtOnce(EventRecorder):
+    """Posts Events when they are submitted."""
+
+    def submit(self, regarding: ObjectReference, messages: Iterable[EventMessage], *, occasion: str = "") -> None:
+        for message in messages:
+            with contextlib.suppress(StopIteration):
+                self._create(regarding, message, occasion).send(None)
+
+
 class Operator:
     """A process: its cache is lost when it is killed."""
 
@@ -250,7 +262,7 @@ class Operator:
         server.undelivered.clear()
         client = cast(Client, server)
         self.queue: dict[Key, None] = {}
-        events = EventRecorder(client, instance="x")
+        events = AtOnce(client, instance="x")
         self.context = Clocked(server.make.config(), self.cache, client, events, Metrics(), self.enqueue)
         for kind in WATCHES:
             self.enqueue(self.cache.replace(kind, server.of(kind), known=frozenset()))

@@ -10,19 +10,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bitagent_operator.cache import Cache
-from bitagent_operator.metrics import Metrics as OperatorMetrics
-from bitagent_operator.metrics import StateCollector
+from bitagent_operator.metrics_page import registry
 from bitagent_validator.metrics import Metrics as ValidatorMetrics
 
 
 def observe(folder: Path) -> dict[str, Any]:
     """The families of both registries."""
-    operator = OperatorMetrics().registry
-    states = StateCollector(Cache())
-    operator.register(states)
     return {
-        "operator": _described(operator),
+        "operator": _described(registry()),
         "validator": _described(ValidatorMetrics().registry),
     }
 
