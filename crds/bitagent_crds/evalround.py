@@ -234,6 +234,8 @@ class Failure(StatusModel):
     """attempt is the number of the Job."""
     reason: AnyReason
     """reason is the cause."""
+    attempts: Annotated[int, Field(ge=0)] = 0
+    """attempts is the number of containers of the evaluation that had started until then."""
     at: Time
     """at is the time at which the Job gave up."""
     nodes: Annotated[list[ObjectName], Field(max_length=3)] = []

@@ -320,8 +320,8 @@ class Workload(Model):
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
     deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = DEADLINE_SECONDS
-    """deadlineSeconds is the time that one attempt may take from when a node has accepted its pod: the pull of the image
-    counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""
+    """deadlineSeconds is the time that one attempt may take from when a node has accepted its pod: the pull of the
+    image counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""
     start_timeout_seconds: Annotated[int, Field(ge=10, le=604800)] | None = None
     """startTimeoutSeconds is the time that an admitted Job may wait until a container of an attempt runs: for a node, a
     quota, volumes, an image. Past it the evaluation ends as a fault of the infrastructure, with what it waited for.

@@ -129,6 +129,7 @@ def evaluation_state(
         if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
             return StartAttempt(job.attempt + 1, failures)
         outcome = _lost_for_good(outcome, pass_.now)
+    attempts = _attempts(jobs, pods, begun, failures, at_least=isinstance(outcome, Done | ModelFault))
     match outcome:
         case Done(summary=summary, pod=pod):
             update = _done(summary, pod, pass_.now)
@@ -138,15 +139,16 @@ def evaluation_state(
             nodes = _nodes(outcome, begun)
             update = infra_fault(outcome.reason, outcome.message, outcome.at)
             if may_be_own(outcome.reason, ran=bool(nodes)):
-                failure = Failure(attempt=job.attempt, reason=outcome.reason, at=outcome.at, nodes=nodes)
+                failure = Failure(
+                    attempt=job.attempt, reason=outcome.reason, attempts=attempts, at=outcome.at, nodes=nodes
+                )
                 update = Update(ResultState.RUNNING, outcome.reason, update.message)
                 failures, disruptions = (*failures, failure), []
         case Active() | Unseen():
             update = _active(job, outcome, begun, spec)
-    started = sum(started_pods(j, pods) for j in jobs)
     update = replace(
         update,
-        attempts=max(started, begun.attempts if begun is not None else 0, isinstance(outcome, Done | ModelFault)),
+        attempts=attempts,
         disruptions=disruptions,
         failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
         node=update.node or (begun.node if begun is not None else None),
@@ -159,9 +161,27 @@ def evaluation_state(
 
 def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:
     """Return the recorded entry of an evaluation that has, or had, a Job."""
-    running = (entry for entry in recorded if entry.state == ResultState.RUNNING)
-    waiting = (entry for entry in recorded if entry.state == ResultState.PENDING and entry.started_at is not None)
-    return next(running, None) or next(waiting, None)
+    begun = [r for r in recorded if r.state == ResultState.RUNNING or (r.state == ResultState.PENDING and r.started_at)]
+    return min(begun, key=lambda r: r.state != ResultState.RUNNING, default=None)
+
+
+def _attempts(
+    jobs: Sequence[JobObject],
+    pods: Sequence[PodObject],
+    begun: ModelResult | None,
+    failures: Sequence[Failure],
+    *,
+    at_least: int,
+) -> int:
+    """Return how many containers of an evaluation have started, never fewer than are recorded.
+
+    Jobs before the last failure are counted there. One that was given up and is gone by now counts once.
+    """
+    counted, before = (failures[-1].attempts, failures[-1].attempt) if failures else (0, 0)
+    later = [job for job in jobs if job.attempt > before]
+    gone = jobs[-1].attempt - before - len(later)
+    started = counted + gone + sum(started_pods(job, pods) for job in later)
+    return max(started, begun.attempts if begun is not None else 0, at_least)
 
 
 def _disruptions(

@@ -35,7 +35,7 @@ def state(
     **workload: Any,
 ) -> Update | StartAttempt | GaveUp:
     """The state of an evaluation; `pods` may have the index of their Job, which is the last one otherwise."""
-    made = [make.evaluation("k", attempt=i, **{"started": 1} | job) for i, job in enumerate(jobs, start=1)]
+    made = [make.evaluation("k", **{"attempt": i, "started": 1} | job) for i, job in enumerate(jobs, start=1)]
     own = [make.pod(made[p.pop("job", -1)], name=f"p{i}", **{"created": i} | p) for i, p in enumerate(pods)]
     entries = [ModelResult.model_validate(make.admitted("a") | recorded)] if recorded is not None else []
     spec = make.round(workload=workload).spec
@@ -97,7 +97,7 @@ def test_a_deadline_is_final_for_its_job_and_repeated_like_any_cause_that_a_mode
     found = state(make, [{"failed": 1, "active": 1}], [{"code": 137, "status": LATE, "node": "n1"}, {}])
     assert isinstance(found, GaveUp)
     assert (found.update.reason, found.next_attempt) == ("DeadlineExceeded", 2)
-    assert [(f.attempt, f.nodes) for f in found.update.failures] == [(1, ["n1"])]
+    assert [(f.attempt, f.attempts, f.nodes) for f in found.update.failures] == [(1, 2, ["n1"])]
 
 
 EVICTIONS: list[dict[str, Any]] = [
@@ -138,12 +138,12 @@ def test_disruptions_have_a_bound_of_their_own(
 
 
 def test_a_repetition_has_disruptions_of_its_own(make: Make) -> None:
-    failure = {"attempt": 1, "reason": "NodePressure", "at": "2026-01-01T00:00:31Z", "nodes": ["n1"]}
+    failure = {"attempt": 1, "reason": "NodePressure", "attempts": 3, "at": "2026-01-01T00:00:31Z", "nodes": ["n1"]}
     known = {"state": "Running", "startedAt": STARTED, "failures": [failure], "attempts": 3}
     pods = [dict(EVICTIONS[2], job=0), {"code": 1, "status": disrupted(40), "created": 39}, {"created": 41}]
     found = state(make, [{}, {"active": 1}], pods, recorded=known, maxDisruptions=1)
     assert isinstance(found, Update)
-    assert (found.state, found.disruptions, found.attempts) == ("Running", [make.at(40)], 3)
+    assert (found.state, found.disruptions, found.attempts) == ("Running", [make.at(40)], 5)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,7 @@ def test_a_repetition_has_disruptions_of_its_own(make: Make) -> None:
         pytest.param([{"ended": "Complete"}, {}], [{"code": 0, "message": SCORED}], None, 2, id="in the second Job"),
         pytest.param([{}], [{"code": 0, "message": SCORED}], 4, 4, id="more were recorded"),
         pytest.param([{}], [{"waiting": ("ErrImagePull", "x")}], None, 0, id="none has started"),
+        pytest.param([{"attempt": 2}], [{}], None, 2, id="the Job that was given up is gone"),
     ],
 )
 def test_attempts_are_right_however_late_the_counters_are(
