@@ -42,8 +42,7 @@ class ConditionType(StrEnum):
     READY = (
         "Ready",
         "every kind",
-        "The object is as its spec says: a model is fetched, a round complete, a validator works; the reason is that "
-        "of the first thing in the way, if there is one.",
+        "A model is fetched, a round complete, a validator works; else the reason is the first thing in the way.",
     )
     RESOLVED = "Resolved", "MinerModel", "The revision was resolved to a commit."
     SAFE = "Safe", "MinerModel", "File list, configuration and weight headers passed the safety checks."

@@ -35,7 +35,18 @@ from bitagent_crds.fields import (
     SimilaritySketch,
     Time,
 )
-from bitagent_crds.schema import Column, Kind, Model, Resource, StatusModel, cel, exactly_one, has_exactly_one, rules
+from bitagent_crds.schema import (
+    REASON,
+    Column,
+    Kind,
+    Model,
+    Resource,
+    StatusModel,
+    cel,
+    exactly_one,
+    has_exactly_one,
+    rules,
+)
 
 
 class HuggingFaceSource(Model):
@@ -238,6 +249,9 @@ class RoundScore(StatusModel):
     """at is the time at which the round completed."""
 
 
+SHORT_COMMIT = 12
+
+
 class MinerModelStatus(StatusModel):
     """Observed state of the submission."""
 
@@ -245,6 +259,8 @@ class MinerModelStatus(StatusModel):
     """observedGeneration is the generation of the spec that this status describes."""
     resolved: ResolvedModel | None = None
     """resolved has the facts about the commit that the revision points to."""
+    short_commit: Annotated[str, Field(max_length=SHORT_COMMIT)] = ""
+    """shortCommit has the first digits of the resolved commit, for display."""
     resolution: Resolution | None = None
     """resolution is what a branch, tag or directory stood for when a round last fixed its models; absent for a
     commit."""
@@ -255,7 +271,7 @@ class MinerModelStatus(StatusModel):
     history: Annotated[list[RoundScore], Field(max_length=10)] = []
     """history has the last ten outcomes, newest first."""
     conditions: Conditions = []
-    """conditions are Resolved, Safe, Fetched and Evaluated."""
+    """conditions are Ready, Stalled, Resolved, Safe, Fetched and Evaluated."""
 
 
 class MinerModel(Resource):
@@ -267,12 +283,12 @@ class MinerModel(Resource):
         short_names=("mm",),
         name_max=52,
         columns=(
-            Column("Repo", ".spec.source.huggingFace.repo"),
-            Column("Commit", ".status.resolved.commit", priority=1),
+            Column("Repo", ".spec.source['huggingFace','volume']['repo','path']"),
+            Column("Commit", ".status.shortCommit", priority=1),
             Column("Hotkey", ".spec.miner.hotkey", priority=1),
             Column("Safe", '.status.conditions[?(@.type=="Safe")].status'),
             Column("Fetched", '.status.conditions[?(@.type=="Fetched")].status'),
-            Column("Reason", '.status.conditions[?(@.type=="Fetched")].reason'),
+            REASON,
             Column("Score", ".status.latest.score"),
             Column("Rank", ".status.latest.rank", "integer"),
             Column("Round", ".status.latest.round", priority=1),

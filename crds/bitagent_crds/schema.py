@@ -170,6 +170,11 @@ class Column:
     description: str = ""
 
 
+READY = Column("Ready", '.status.conditions[?(@.type=="Ready")].status')
+REASON = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason')
+"""The first thing that is wrong, or what the object waits for."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """Names and printer columns of one custom resource. `name_max` limits metadata.name, so that names derived from it

@@ -23,7 +23,19 @@ from bitagent_crds.policies import (
     Unscored,
 )
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
-from bitagent_crds.schema import Column, Kind, Model, Open, Resource, StatusModel, cel, map_list, rules
+from bitagent_crds.schema import (
+    READY,
+    REASON,
+    Column,
+    Kind,
+    Model,
+    Open,
+    Resource,
+    StatusModel,
+    cel,
+    map_list,
+    rules,
+)
 from bitagent_crds.tasks import TaskSource
 
 Endpoint = Annotated[str, Field(max_length=256, pattern=r"^wss?://.+$")]
@@ -260,8 +272,8 @@ class UnpaidHotkey(StatusModel):
 class ValidatorStatus(StatusModel):
     """State of the validator pod and of its weights; the operator writes only the Deployed condition."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
-    """observedGeneration is the generation of the spec that this status describes."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """observedGeneration is the generation of the spec that the operator has acted on, and that Ready is about."""
     hotkey: Hotkey | None = None
     """hotkey is the account of the mounted key."""
     uid: Annotated[int, Field(ge=0, le=65535)] | None = None
@@ -270,6 +282,8 @@ class ValidatorStatus(StatusModel):
     """block is the number of the last finalised block seen."""
     current_rounds: Annotated[list[CurrentRound], Field(max_length=8, json_schema_extra=map_list("competition"))] = []
     """currentRounds has the latest round of each competition."""
+    rounds: ShortText = ""
+    """rounds names the latest round of each competition, for display."""
     last_weights: LastWeights | None = None
     """lastWeights is the last submission that the chain accepted."""
     weights: Annotated[list[HotkeyWeight], Field(max_length=1024, json_schema_extra=map_list("hotkey"))] = []
@@ -282,8 +296,8 @@ class ValidatorStatus(StatusModel):
     rewriter: RewriterStatus | None = None
     """rewriter is the model of `spec.rewriter`; written by the operator."""
     conditions: Conditions = []
-    """conditions are Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent and, with
-    `spec.rewriter`, RewriterReady."""
+    """conditions are Ready, Stalled, Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent and,
+    with `spec.rewriter`, RewriterReady."""
     message: Text = ""
     """message is a human-readable sentence on what the validator is doing."""
 
@@ -301,14 +315,15 @@ class Validator(Resource):
             Column("UID", ".status.uid", "integer"),
             Column("Permitted", '.status.conditions[?(@.type=="Permitted")].status'),
             Column("Weights", '.status.conditions[?(@.type=="WeightsCurrent")].status'),
-            Column("Reason", '.status.conditions[?(@.type=="WeightsCurrent")].reason'),
+            READY,
+            REASON,
             Column("Last-Block", ".status.lastWeights.block", "integer"),
             Column("Last-Set", ".status.lastWeights.at", "date"),
-            Column("Rounds", ".status.currentRounds[*].round", priority=1),
+            Column("Rounds", ".status.rounds", priority=1),
             Column("Age", ".metadata.creationTimestamp", "date"),
         ),
     )
     spec: ValidatorSpec
     """spec has the subnet, chain, hotkey, competitions and weights of the validator."""
     status: ValidatorStatus | None = None
-    """status is written by the validator pod, its Deployed condition by the operator."""
+    """status is written by the validator pod; Ready, Stalled, Deployed and observedGeneration by the operator."""

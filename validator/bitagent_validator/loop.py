@@ -214,7 +214,7 @@ class Loop:
         body = status.to_wire()
         if not self._rounds:
             # Just started, and nothing was read yet: the report of the previous process stays until then.
-            kept = ("uid", "currentRounds", "weights", "unpaid", "lastWeights")
+            kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "lastWeights")
             body |= {k: me.status[k] for k in kept if k in me.status}
         now = asyncio.get_running_loop().time()
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):

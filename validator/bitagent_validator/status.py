@@ -65,7 +65,6 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
     values = [_chain(inputs), *_account(inputs), _rounds(inputs.competitions), _weights(inputs)]
     me = inputs.subnet.me if inputs.subnet else None
     return ValidatorStatus(
-        observed_generation=inputs.generation,
         hotkey=inputs.hotkey,
         uid=me.uid if me else None,
         block=inputs.block,
@@ -83,6 +82,7 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
             for c in inputs.competitions
             if (latest := c.plan.latest)
         ],
+        rounds=clip(", ".join(c.plan.latest.name for c in inputs.competitions if c.plan.latest), 128),
         last_weights=_last_weights(inputs.accepted),
         weights=[HotkeyWeight(hotkey=h, weight=f"{share:.6f}") for h, share in _largest_first(inputs.shares)],
         unpaid=_unpaid(inputs.pay),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -375,6 +376,55 @@ def test_defaults_are_filled_in(world: World) -> None:
     assert made["spec"]["workload"]["parallelism"] == 8
     defaults = {"promptFormat": "Auto", "maxTokens": 256, "scorer": "Bfcl", "aggregate": "Mean"}
     assert made["spec"]["evaluation"].items() >= defaults.items()
+
+
+SINCE = "2026-01-01T00:00:00Z"
+DIGEST = "sha256:" + "0" * 64
+
+
+def not_ready(reason: str) -> dict[str, Any]:
+    return {"conditions": [{"type": "Ready", "status": "False", "reason": reason, "lastTransitionTime": SINCE}]}
+
+
+ROWS = [
+    pytest.param("MinerModel", {"source": SOURCE}, {}, {"REPO": "org/m", "REASON": ""}, id="a model before it is seen"),
+    pytest.param(
+        "MinerModel",
+        {"source": {"volume": {"claimName": "models", "path": "team/m"}}},
+        not_ready("BadConfig") | {"shortCommit": "a" * 12},
+        {"REPO": "team/m", "REASON": "BadConfig", "COMMIT": "a" * 12},
+        id="a model of a volume",
+    ),
+    pytest.param(
+        "EvalRound",
+        ROUND,
+        not_ready("Unschedulable") | {"taskSet": {"digest": DIGEST, "count": 9, "uri": "x"}},
+        {"REASON": "Unschedulable", "TASKS": "9"},
+        id="a round that is stuck",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR,
+        not_ready("SecretNotFound") | {"rounds": "v-a-7, v-b-7", "uid": 3},
+        {"READY": "False", "REASON": "SecretNotFound", "ROUNDS": "v-a-7, v-b-7", "UID": "3"},
+        id="a validator without its Secret",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec", "status", "cells"), ROWS)
+def test_a_row_says_what_is_wrong_and_fits_a_line(
+    world: World, kind: str, spec: dict[str, Any], status: dict[str, Any], cells: dict[str, str]
+) -> None:
+    create(world, kind, "shown", spec)
+    world.api.merge(world.path(PLURALS[kind], "shown/status"), {"status": status})
+    command = world.plane.kubectl("get", PLURALS[kind], f"--namespace={world.namespace}", "--output=wide")
+    head, row = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(row) < 160
+    starts = [found.start() for found in re.finditer(r"\S+", head)]
+    shown = {head[a:b].strip(): row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)}
+    assert shown | cells == shown
+    assert "AGE" in shown
 
 
 EXPLAINED = [

@@ -181,3 +181,24 @@ async def test_a_hundred_that_wait_make_no_request(make: Make, server: Applying,
     for key in keys:
         await reconcile(operator.context, key)
     assert server.requests == {}
+
+
+async def test_the_operator_says_whether_a_validator_works_for_every_generation(
+    make: Make, server: Applying, operator: Watched
+) -> None:
+    """Also one whose pod does not run, and cannot say so."""
+    waiting_pod(server)
+    server.time += 60
+    await operator.work()
+    assert summary(server) == {"Ready": ("False", "SecretNotFound"), "Stalled": ("True", "SecretNotFound")}
+    server.change("Validator", "v", {"spec": make.validator_raw("v")["spec"] | {"suspend": True}})
+    await operator.work()
+    assert summary(server) == {"Ready": ("False", "Suspended")}
+    written = server.objects["Validator", "v"]
+    assert written["status"]["observedGeneration"] == written["metadata"]["generation"] == 2
+    assert await operator.requests_of(5) == {}
+
+
+def summary(server: Applying) -> dict[str, tuple[str, str]]:
+    conditions = server.objects["Validator", "v"]["status"]["conditions"]
+    return {c["type"]: (c["status"], c["reason"]) for c in conditions if c["type"] in ("Ready", "Stalled")}

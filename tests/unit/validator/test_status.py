@@ -159,7 +159,8 @@ def test_the_status_that_is_applied(subnet: Make) -> None:
     other = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
     given = inputs(subnet(), shares={other: 0.25, HOTKEY: 0.75}, competitions=[rounds((10, UNFINISHED))])
     status = compute_status(given, previous=[], now=NOW).to_wire()
-    assert (status["uid"], status["hotkey"], status["block"], status["observedGeneration"]) == (0, HOTKEY, 1000, 3)
+    assert (status["uid"], status["hotkey"], status["block"], status["rounds"]) == (0, HOTKEY, 1000, "val-fc-10")
+    assert "observedGeneration" not in status, "that one is the operator's"
     assert status["weights"] == [{"hotkey": HOTKEY, "weight": "0.750000"}, {"hotkey": other, "weight": "0.250000"}]
     round_ = {"competition": "fc", "round": "val-fc-10", "epoch": 10, "block": 1000, "refusedClaims": []}
     assert status["currentRounds"] == [round_]
