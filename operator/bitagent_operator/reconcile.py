@@ -29,6 +29,7 @@ from bitagent_operator.plan.fetch import waiting_entry
 from bitagent_operator.plan.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.interface import (
     NO_RESULTS,
+    JobDeletion,
     JobSuspension,
     LiveReadResults,
     ModelPlan,
@@ -231,8 +232,18 @@ async def _carry_out(
         context.metrics.count_ended(_ended(observed, status))
     context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
     await context.in_parallel(_suspend(context, suspension) for suspension in plan.suspend)
-    await context.in_parallel(context.client.delete(JOBS, each.name, uid=each.uid) for each in plan.delete)
+    await context.in_parallel(_delete(context, deletion) for deletion in plan.delete)
     return 0.0 if starts else plan.requeue_after
+
+
+async def _delete(context: Context, deletion: JobDeletion) -> None:
+    """Delete a Job. One that is to be replaced is looked for: a watch that begins meanwhile does not report its end."""
+    await context.client.delete(JOBS, deletion.name, uid=deletion.uid)
+    if not deletion.replaced:
+        return
+    left = await context.client.get(JOBS, deletion.name)
+    if left is None or left["metadata"]["uid"] != deletion.uid:
+        context.enqueue(context.cache.drop(JOBS.kind, deletion.uid))
 
 
 async def _suspend(context: Context, suspension: JobSuspension) -> None:

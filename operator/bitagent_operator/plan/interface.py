@@ -304,6 +304,8 @@ class JobDeletion:
 
     name: str
     uid: str
+    replaced: bool = False
+    """Whether another one takes its name once it is gone: this must be seen at once."""
 
 
 StatusT = TypeVar("StatusT", MinerModelStatus, EvalRoundStatus)

@@ -111,7 +111,7 @@ def plan(
         status=status,
         fetch=None if wait else fetch,
         resolve=None if resolve_wait else start,
-        delete=tuple(JobDeletion(j.meta.name, j.meta.uid) for j in delete),
+        delete=tuple(JobDeletion(j.meta.name, j.meta.uid, replaced=j in outdated) for j in delete),
         events=(*events(model.status, status), *map(_replaced, outdated)),
         requeue_after=requeue,
         troubles=tuple(t for t in (step.trouble, resolution.trouble) if t is not None),
