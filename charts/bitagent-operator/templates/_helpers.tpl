@@ -101,6 +101,7 @@ looks: its installer has rights beyond the namespace. `helm template` sees no cl
 {{/* config.yaml as the operator reads it. Large numbers pass through int64: Helm's own are floats. */}}
 {{- define "operator.config" -}}
 namespace: {{ .Release.Namespace }}
+deployment: {{ include "operator.fullname" . }}
 images:
   evaluator: {{ include "operator.image" (list . "evaluator") | quote }}
   validator: {{ include "operator.image" (list . "validator") | quote }}
