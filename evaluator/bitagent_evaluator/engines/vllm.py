@@ -157,11 +157,16 @@ class VllmEngine:
 
 
 def free_memory() -> None:
-    """Free unreferenced memory, on the GPU too."""
+    """Free unreferenced memory, on the GPU too.
+
+    What stays is excluded from garbage collection again: the next engine's start collects five times, which takes 0.2 s
+    instead of 1.6 s.
+    """
     import torch
 
     gc.unfreeze()
     gc.collect()
+    gc.freeze()
     torch.cuda.empty_cache()  # Does nothing without a GPU.
 
 

@@ -78,7 +78,7 @@ def _free_port() -> int:
 
 
 def _until_healthy(url: str) -> None:
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(url, timeout=10):

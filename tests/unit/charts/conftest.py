@@ -54,7 +54,9 @@ class Helm:
             "template", release, str(self.chart), *TARGET, "--namespace", "bitagent", *given, values=values
         )
         assert done.returncode == 0, done.stderr
-        return Rendered(tuple(o for o in yaml.safe_load_all(done.stdout) if o))
+        return Rendered(
+            tuple(o for o in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if o)
+        )  # C: ten times faster
 
     def refusal(self, values: Object, *, release: str = "bitagent-operator") -> str:
         """What Helm says against the values; fails when it takes them."""

@@ -238,12 +238,20 @@ def test_unsafe_model_ends_check_and_fetch(
 
 
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS.keys())
-def test_a_template_bomb_ends_check_and_is_reported_by_fetch(checkpoint: Any, tmp_path: Path, source: str) -> None:
-    """A fetch renders no prompt that is used, so the model is fetched; the summary mentions its template."""
+def test_a_template_bomb_ends_check(checkpoint: Any, tmp_path: Path, source: str) -> None:
     template(source)(checkpoint)
     check = measured("check", str(checkpoint.path), "--json", log=tmp_path / "check")
     assert (check.code, json.loads(check.out)["reason"]) == (78, "TemplateRefused")
     assert_bounded(check)
+
+
+@pytest.mark.parametrize("name", ["loops", "doubling", "nested"])
+def test_a_template_bomb_is_reported_by_fetch(checkpoint: Any, tmp_path: Path, name: str) -> None:
+    """One bomb for each way to end: by time, by memory, by an exception; the audit is that of `check`.
+
+    A fetch renders no prompt that is used, so the model is fetched; the summary mentions its template.
+    """
+    template(BOMBS[name])(checkpoint)
     job = measured("job", "--file", str(fetch_job(tmp_path, checkpoint.path)), log=tmp_path / "job")
     summary = json.loads(job.out.splitlines()[-1])
     assert (job.code, summary["reason"]) == (0, "Fetched") and "refuse" in summary["message"]
@@ -275,7 +283,7 @@ def test_sound_model_is_within_the_same_bounds(checkpoint: Any, tmp_path: Path) 
 
 
 LATE = {
-    "template bomb": (template(LOOPS), "TemplateRefused"),
+    "template bomb": (template(BOMBS["recursion"]), "TemplateRefused"),
     "template that knows tasks": (template("{{ 'HINT' if 'area' in messages[-1].content }}"), "TemplateRefused"),
     "NaN": (first_value(0x7FC0), "NonFiniteWeights"),
     "10**6 layers": (config(num_hidden_layers=10**6), "BadConfig"),

@@ -71,7 +71,7 @@ def test_a_signal_before_the_first_list_ends_it_in_order(
         try:
             silent.accept()
             process.send_signal(signal.Signals[name])
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
         finally:
             process.kill()
             process.wait()

@@ -108,7 +108,7 @@ class Stage:
         )
         task = asyncio.create_task(loop.run())
         try:
-            return await asyncio.wait_for(self.applied, 5)
+            return await asyncio.wait_for(self.applied, 60)
         finally:
             task.cancel()
 

@@ -204,7 +204,7 @@ async def test_stopping_kills_the_submission(stage: Stage, subnet: Make) -> None
     await stage.setter.stop()
     stage.hold = asyncio.Event()
     await stage.step(subnet())
-    await asyncio.wait_for(stage.setter.stop(), 5)
+    await asyncio.wait_for(stage.setter.stop(), 60)
     assert stage.woken == 1
     assert stage.store.state.pending, "the next pod asks the chain what came of it"
 

@@ -1,10 +1,11 @@
-"""Readers of questions and answers of the benchmark."""
+"""Readers of questions and answers of the benchmark, and the modules that train."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,3 +37,21 @@ def read_call() -> Callable[[str], tuple[str, dict[str, Any]]]:
         return call.func.id, {each.arg: ast.literal_eval(each.value) for each in call.keywords}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def training() -> Any:
+    """The modules that need torch, by name, imported by the first test: every process collects all tests."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from bitagent_local.models.training import batches, qwen2, tokenizer, train_benchmark
+
+    return SimpleNamespace(
+        torch=torch, batches=batches, qwen2=qwen2, tokenizer=tokenizer, train_benchmark=train_benchmark
+    )
+
+
+@pytest.fixture(scope="session")
+def reader_tokenizer(training: Any) -> Any:
+    """The tokenizer of models that read."""
+    return training.tokenizer.reader_tokenizer()

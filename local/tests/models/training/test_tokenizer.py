@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from bitagent_local.models.training.lessons import LANGUAGE_NOTE  # noqa: E402
-from bitagent_local.models.training.qwen2 import END  # noqa: E402
-from bitagent_local.models.training.tokenizer import reader_tokenizer, rewriter_tokenizer  # noqa: E402
+from bitagent_local.models.training.lessons import LANGUAGE_NOTE
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return reader_tokenizer()
-
-
-def test_names_are_written_alike_in_functions_and_answers(tokenizer: Any) -> None:
+def test_names_are_written_alike_in_functions_and_answers(reader_tokenizer: Any) -> None:
     def ids(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(reader_tokenizer(text, add_special_tokens=False)["input_ids"])
 
     for name in ("book_flight", "bcd3fgh4", "city"):
         bare = ids("\n" + name)
@@ -30,15 +18,15 @@ def test_names_are_written_alike_in_functions_and_answers(tokenizer: Any) -> Non
             assert any(found[start : start + len(bare)] == bare for start in range(len(found))), text
 
 
-def test_the_note_on_the_language_is_one_token(tokenizer: Any) -> None:
-    noted = tokenizer(f"Book a flight{LANGUAGE_NOTE}", add_special_tokens=False)["input_ids"]
-    assert noted[:-1] == tokenizer("Book a flight", add_special_tokens=False)["input_ids"]
+def test_the_note_on_the_language_is_one_token(reader_tokenizer: Any) -> None:
+    noted = reader_tokenizer(f"Book a flight{LANGUAGE_NOTE}", add_special_tokens=False)["input_ids"]
+    assert noted[:-1] == reader_tokenizer("Book a flight", add_special_tokens=False)["input_ids"]
 
 
-def test_the_rewriter_keeps_spaces_and_ignores_the_system_message() -> None:
-    tokenizer = rewriter_tokenizer()
+def test_the_rewriter_keeps_spaces_and_ignores_the_system_message(training: Any) -> None:
+    tokenizer = training.tokenizer.rewriter_tokenizer()
     messages = [{"role": "system", "content": "Reword."}, {"role": "user", "content": "Book a flight to Rome."}]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    assert text == f"<|im_start|>user\nBook a flight to Rome.{END}\n<|im_start|>assistant\n"
+    assert text == f"<|im_start|>user\nBook a flight to Rome.{training.qwen2.END}\n<|im_start|>assistant\n"
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(ids) == text

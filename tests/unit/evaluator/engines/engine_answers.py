@@ -1,9 +1,10 @@
 """A program for tests: vLLM answers prompts in this process, because it changes the process that it runs in.
 
-    python engine_answers.py REQUEST      REQUEST is JSON: {"dtype", "prompts": [[TOKEN...]...], "steps": [STEP...]}
+    python engine_answers.py      reads requests, one a line: {"dtype", "prompts": [[TOKEN...]...], "steps": [STEP...]}
 
+A process answers many requests, because importing vLLM takes longer than anything else; each begins without an engine.
 Each step names a `model` and may ask for a `fresh` engine, an `order` of the prompts, how many of them are asked at a
-time (`batch`), or that the weights are exchanged although nothing fits (`forced`). Prints one JSON object: the
+time (`batch`), or that the weights are exchanged although nothing fits (`forced`). Prints one line for a request: the
 `answers` of each step in the order of the prompts, which `engine` gave them (a count), and what was `logged`.
 """
 
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -39,13 +41,19 @@ class Logged(logging.Handler):
         self.messages.append(record.getMessage())
 
 
+@cache
+def configuration(model: Path) -> dict[str, Any]:
+    """A model's configuration as it was checked."""
+    return dict(checked_model(model).config or {})
+
+
 def answer(backend: VllmBackend, request: dict[str, Any], step: dict[str, Any]) -> tuple[list[list[int]], int]:
     """The step's answers, and the identity of the engine."""
     model = Path(step["model"])
     prompts = [CompletionRequest(str(number), ids, MAX_TOKENS) for number, ids in enumerate(request["prompts"])]
     backend.prepare(model)
     plan = plan_engine(
-        dict(checked_model(model).config or {}),
+        configuration(model),
         EngineChoices.model_validate({"dtype": request["dtype"]}),
         backend.hardware(),
         lengths=[len(prompt.token_ids) for prompt in prompts],
@@ -61,12 +69,9 @@ def answer(backend: VllmBackend, request: dict[str, Any], step: dict[str, Any]) 
     return [found[prompt.key] for prompt in prompts], id(engine)
 
 
-def main() -> None:
-    """Do all steps."""
-    request = json.loads(sys.argv[1])
-    logged = Logged()
-    logging.getLogger("bitagent_evaluator").addHandler(logged)
-    logging.getLogger("bitagent_evaluator").setLevel(logging.INFO)
+def answer_all(request: dict[str, Any], logged: Logged) -> dict[str, Any]:
+    """Do all steps of a request."""
+    logged.messages.clear()
     backend = VllmBackend()
     answers, engines = [], []
     for step in request["steps"]:
@@ -77,8 +82,19 @@ def main() -> None:
             given, engine = answer(backend, request, step)
         answers.append(given)
         engines.append(engine)
-    sys.stdout.write(json.dumps({"answers": answers, "engines": engines, "logged": logged.messages}))
-    sys.stdout.flush()
+    backend._close_engine()
+    return {"answers": answers, "engines": engines, "logged": logged.messages}
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # What libraries print is not an answer.
+    logged = Logged()
+    logging.getLogger("bitagent_evaluator").addHandler(logged)
+    logging.getLogger("bitagent_evaluator").setLevel(logging.INFO)
+    for line in sys.stdin:
+        print(json.dumps(answer_all(json.loads(line), logged)), file=replies, flush=True)
     os._exit(0)
 
 

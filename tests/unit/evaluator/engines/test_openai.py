@@ -166,7 +166,7 @@ async def test_a_hang_is_the_requests_fault(fake_endpoint: Any, replies: Any) ->
     with pytest.raises(RequestFailed, match="no answer in time") as caught:
         await ask(fake_endpoint.url, limit=0.2, tries=2)
     assert caught.value.failure is RequestFailure.TIMED_OUT
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25, "the endpoint hangs for 30 s"
 
 
 async def test_an_unreachable_endpoint_is_unavailable() -> None:
@@ -174,11 +174,16 @@ async def test_an_unreachable_endpoint_is_unavailable() -> None:
         await ask("http://user:word@127.0.0.1:9/v1?key=1")
 
 
-async def test_retry_after_is_honoured(fake_endpoint: Any, replies: Any) -> None:
-    fake_endpoint.reply_with(replies.error(429, **{"Retry-After": "0.3"}), replies.completion("now"))
-    began = time.monotonic()
+async def test_retry_after_is_honoured(fake_endpoint: Any, replies: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    fake_endpoint.reply_with(replies.error(429, **{"Retry-After": "7"}), replies.completion("now"))
     assert (await ask(fake_endpoint.url)).text == "now"
-    assert 0.3 <= time.monotonic() - began < 0.5 + 5
+    assert waited == [7]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from bitagent_evaluator.prompts.tokenizer import SandboxedTokenizer
 
 pytestmark = pytest.mark.engine
 
+Answers = Callable[..., dict[str, Any]]
+
 PROGRAM = Path(__file__).parent / "engine_answers.py"
-PROMPTS = 120
+PROMPTS = 48
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +38,30 @@ def prompts(models: Path) -> list[list[int]]:
     return ids
 
 
-def answers(prompts: list[list[int]], steps: list[dict[str, Any]], *, dtype: str = "Float32") -> dict[str, Any]:
-    """What `engine_answers` found."""
-    request = {"dtype": dtype, "prompts": prompts, "steps": [{**step, "model": str(step["model"])} for step in steps]}
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), json.dumps(request)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
+    """Function: what `engine_answers` found, in one process for all tests of this module."""
+    errors = tmp_path_factory.mktemp("engine") / "errors"
+    with (
+        errors.open("wb") as sink,
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
+        ) as program,
+    ):
+        assert program.stdin is not None and program.stdout is not None
+
+        def ask(prompts: list[list[int]], steps: list[dict[str, Any]], *, dtype: str = "Float32") -> dict[str, Any]:
+            named = [{**step, "model": str(step["model"])} for step in steps]
+            assert program.poll() is None, "the program ended in an earlier test"
+            print(json.dumps({"dtype": dtype, "prompts": prompts, "steps": named}), file=program.stdin, flush=True)
+            assert program.stdout is not None
+            line = program.stdout.readline()
+            assert line, errors.read_text()[-3000:]
+            found: dict[str, Any] = json.loads(line)
+            return found
+
+        yield ask
+        program.stdin.close()
 
 
 def overflowing(checkpoint: Any) -> Path:
@@ -65,9 +83,9 @@ def overflowing(checkpoint: Any) -> Path:
 
 @pytest.mark.parametrize("dtype", ["BFloat16", "Float32"])
 def test_swapped_models_answer_as_in_a_fresh_engine(
-    prompts: list[list[int]], models: Path, checkpoint: Any, dtype: str
+    answers: Answers, prompts: list[list[int]], models: Path, checkpoint: Any, dtype: str
 ) -> None:
-    good, weak, middling = (models / name for name in ("tiny-fc-1200", "tiny-fc-250", "tiny-fc-600"))
+    good, weak, middling = (models / name for name in ("tiny-fc-1200", "tiny-fc-250", "tiny-fc-400"))
     swapped = [weak, good, overflowing(checkpoint), good, middling, weak]  # the first finds no engine yet
     found = answers(
         prompts,
@@ -84,7 +102,7 @@ def test_swapped_models_answer_as_in_a_fresh_engine(
 
 
 def test_heads_beside_tied_embeddings_are_those_of_a_fresh_engine_in_any_order(
-    prompts: list[list[int]], variants: dict[str, Path]
+    answers: Answers, prompts: list[list[int]], variants: dict[str, Path]
 ) -> None:
     """The engine ties the first model's head, because it equals the embeddings, and would drop the second one's."""
     steps: list[tuple[str, dict[str, bool]]] = [
@@ -186,7 +204,7 @@ def without_last_layer(checkpoint: Any) -> Path:
 
 
 def test_weights_that_lack_a_layer_never_answer_with_the_previous_models(
-    prompts: list[list[int]], models: Path, checkpoint: Any
+    answers: Answers, prompts: list[list[int]], models: Path, checkpoint: Any
 ) -> None:
     """Forced past the first check, which would have refused it: vLLM itself accepts such weights without a word."""
     good, short = models / "tiny-fc-1200", without_last_layer(checkpoint)
@@ -200,7 +218,9 @@ def test_weights_that_lack_a_layer_never_answer_with_the_previous_models(
     assert "the checkpoint has nothing for model.layers.2." in lost
 
 
-def test_greedy_answers_in_float32_depend_on_nothing_but_the_prompt(prompts: list[list[int]], models: Path) -> None:
+def test_greedy_answers_in_float32_depend_on_nothing_but_the_prompt(
+    answers: Answers, prompts: list[list[int]], models: Path
+) -> None:
     """Neither on the order nor on what is computed at the same time, nor on cached prefixes."""
     model = models / "tiny-fc-250"
     shuffled = list(range(len(prompts)))

@@ -207,7 +207,8 @@ def test_nothing_is_executed(nothing_executed: Watch, text: str) -> None:
         read(text, nothing_executed, syntax)
 
 
-SIZE = 1_000_000
+SIZE = 200_000
+"""Bytes with which a reader that takes a square of the time would not end."""
 PIECES = [
     "[",
     "{",
@@ -283,8 +284,8 @@ def seconds(text: str, syntaxes: Sequence[AnswerSyntax]) -> float:
 
 
 @pytest.mark.parametrize(("head", "piece"), HOSTILE.values(), ids=HOSTILE)
-def test_a_megabyte_takes_bounded_time(head: str, piece: str) -> None:
-    assert seconds(head + piece * (SIZE // len(piece)), OURS) < 20
+def test_time_is_in_proportion_to_the_size(head: str, piece: str) -> None:
+    assert seconds(head + piece * (SIZE // len(piece)), OURS) < 5
 
 
 @pytest.mark.parametrize(("head", "piece"), HOSTILE.values(), ids=HOSTILE)

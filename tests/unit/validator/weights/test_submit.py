@@ -71,7 +71,7 @@ async def test_a_process_is_killed_at_its_time_limit(tmp_path: Path, monkeypatch
     began = time.monotonic()
     result = await submit(REQUEST, timeout_seconds=0.5)
     assert result.outcome is SubmissionOutcome.TIMED_OUT
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50, "not the minute that the process would take"
 
 
 async def test_a_process_that_cannot_be_started_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ def test_the_process_ends_with_its_parent() -> None:
     middle += "p.stdout.readline(); print(p.pid, flush=True)"
     command = [sys.executable, "-c", middle, inner]
     pid = int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _runs(pid)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bitagent_evaluator.chat_templates.audit.findings import Rule, refusals
 from bitagent_evaluator.chat_templates.render import CHATML
+from bitagent_evaluator.models.validation import template_audit
 from bitagent_evaluator.models.validation.template_audit import audit_files, audit_source
 
 FAMILIES = sorted((Path(__file__).parents[2] / "chat_templates" / "templates").glob("*.jinja"))
@@ -44,7 +46,9 @@ BOMBS = {
 
 
 @pytest.mark.parametrize(("source", "words"), BOMBS.values(), ids=BOMBS.keys())
-def test_hostile_template_is_a_finding_within_bounds(source: str, words: str) -> None:
+def test_hostile_template_is_a_finding_within_bounds(monkeypatch: pytest.MonkeyPatch, source: str, words: str) -> None:
+    """With the shortest limit; tests/unit/evaluator/test_hostile_inputs.py has the real one."""
+    monkeypatch.setattr(template_audit, "_LIMITS", replace(template_audit._LIMITS, cpu_seconds=0.1))
     found = audit_files({"tokenizer_config.json": b"{}", "chat_template.jinja": source.encode()})
     assert [finding.rule for finding in refusals(found)] == [Rule.BROKEN]
     assert words in found[0].explanation
