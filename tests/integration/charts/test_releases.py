@@ -86,6 +86,12 @@ def test_notes_say_what_to_do_next(installed: Cluster) -> None:
     assert "registry.example.org" not in notes
 
 
+def test_a_second_release_in_the_namespace_is_refused(installed: Cluster) -> None:
+    with pytest.raises(AssertionError, match="release bitagent-operator operates namespace bitagent already"):
+        installed.helm("install", "another", OPERATOR, "--set", "crds.install=false")
+    installed.helm("upgrade", "bitagent-operator", OPERATOR, "--values", DEMO / "values-local.yaml")
+
+
 def test_restricted_namespace_takes_the_pods(installed: Cluster) -> None:
     """The API server judges a bare pod made of the Deployment's template."""
     template = json.loads(installed.kubectl("get", "deployment", "bitagent-operator", "--output=json"))["spec"][

@@ -48,9 +48,29 @@ def test_pods_are_restricted(
     assert unrestricted(rendered.objects) == []
 
 
-def test_one_operator_at_a_time(default: Any) -> None:
+def test_a_pod_is_ready_to_follow_before_another_ends(default: Any) -> None:
     spec = default.one("Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    (container,) = spec["template"]["spec"]["containers"]
+    (pod,) = [e for e in container["env"] if e["name"] == "POD_NAME"]
+    assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}, "the Lease's holder"
+    assert configuration(default).deployment == default.one("Deployment")["metadata"]["name"]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_replicas(helm: Any, replicas: int) -> None:
+    rendered = helm.render({"operator": {"replicas": replicas}})
+    spec = rendered.one("Deployment")["spec"]
+    assert spec["replicas"] == replicas
+    budgets = [b["spec"] for b in rendered.all("PodDisruptionBudget")]
+    several = replicas > 1
+    assert budgets == ([{"minAvailable": 1, "selector": spec["selector"]}] if several else [])
+    spread = spec["template"]["spec"].get("topologySpreadConstraints", [])
+    assert [each["labelSelector"] for each in spread] == ([spec["selector"]] if several else [])
+
+
+def test_metrics_of_a_pod_that_is_not_ready_can_be_read(default: Any) -> None:
+    assert default.one("Service")["spec"]["publishNotReadyAddresses"]
 
 
 def held(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
@@ -136,7 +156,7 @@ class TestConfiguration:
     def test_pod_reads_the_file_that_the_chart_writes(self, default: Any) -> None:
         pod = default.one("Deployment")["spec"]["template"]["spec"]
         (container,) = pod["containers"]
-        env = {e["name"]: e["value"] for e in container["env"]}
+        env = {e["name"]: e.get("value") for e in container["env"]}
         mount = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}["config"]
         volume = {v["name"]: v for v in pod["volumes"]}["config"]
         assert volume["configMap"]["name"] == default.one("ConfigMap")["metadata"]["name"]
@@ -394,12 +414,12 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"jobs": {"env": [{"value": "1"}]}}, "/jobs/env/0"),
         ({"hub": {"endpoint": "huggingface.co"}}, "/hub/endpoint"),
         ({"relistSeconds": 0}, "/relistSeconds"),
+        ({"operator": {"replicas": "2"}}, "/operator/replicas"),
         ({"networkPolicy": {"dns": []}}, "/networkPolicy/dns"),
         ({"networkPolicy": {"apiServer": {"to": []}}}, "/networkPolicy/apiServer/to"),
         ({"networkPolicy": {"hub": [{"ports": []}]}}, "/networkPolicy/hub/0"),
         ({"networkPolicy": {"web": [{"to": []}]}}, "/networkPolicy/web/0/to"),
         ({"networkPolicy": {"rewriter": [{"ports": []}]}}, "/networkPolicy/rewriter/0"),
-        ({"operator": {"replicas": 2}}, "'replicas' not allowed"),
         ({"serviceAccount": {"create": False}}, "'create' not allowed"),
         ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
         ({"crds": {"enabled": True}}, "'enabled' not allowed"),
