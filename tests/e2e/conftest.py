@@ -93,7 +93,7 @@ def background(
     """The scenarios that the selected tests use, side by side; each test then waits for its own."""
     used = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     if used & USERS_OF_THE_REWRITER:
-        demo.install_rewriter(cluster.stack, cluster.node)
+        demo.install_rewriter(cluster.stack)
     pool = ThreadPoolExecutor(len(SCENARIOS))
     yield {run.__name__: pool.submit(run, cluster) for run in SCENARIOS if run.__name__ in used}
     pool.shutdown(wait=False, cancel_futures=True)  # A failed run must not wait: without a node they end by themselves.

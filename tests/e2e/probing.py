@@ -32,7 +32,7 @@ SERVICES = {
     "hub": ("hub", "bitagent-world", 8080),
     "chain": ("chain", "bitagent-world", 9944),
     "api": ("kubernetes", "default", 443),
-    "rewriter": ("rewriter", NAMESPACE, 8000),
+    "rewriter": ("demo-rewriter", NAMESPACE, 8000),
 }
 """Service, namespace and port of each possible target."""
 
@@ -46,13 +46,17 @@ def _labels(component: str, *places: str) -> dict[str, str]:
 ISOLATION = {name: _labels(name) for name in ("evaluate", "task-set", "fetch", "validator", "other")}
 """Labels of the probes of the chart's policies, by name."""
 
+OF_THE_VALIDATOR = {"bitagent.io/rewriter": "demo"}
+"""Label of task-set pods of rounds that use the rewriter of Validator demo."""
 REWRITER = {
     "tasks-that-need-nothing": _labels("task-set"),
     "tasks-of-the-hub": _labels("task-set", "hub"),
-    "tasks-of-the-rewriter": _labels("task-set", "rewriter"),
+    "tasks-of-the-rewriter": _labels("task-set", "rewriter") | OF_THE_VALIDATOR,
+    "tasks-of-another-validator": _labels("task-set", "rewriter") | {"bitagent.io/rewriter": "other"},
+    "tasks-of-another-server": _labels("task-set", "rewriter"),
     "tasks-of-the-web": _labels("task-set", "web"),
-    "tasks-of-all": _labels("task-set", "hub", "web", "rewriter"),
-    "evaluation-with-labels-of-tasks": _labels("evaluate", "hub", "rewriter"),
+    "tasks-of-all": _labels("task-set", "hub", "web", "rewriter") | OF_THE_VALIDATOR,
+    "evaluation-with-labels-of-tasks": _labels("evaluate", "hub", "rewriter") | OF_THE_VALIDATOR,
     "another-app": {"app": "another"},
 }
 """Labels of the probes beside a rewriter, by name."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from attackers import attacked_round
 from kit import MANAGED, NO_FURTHER_EPOCH, SECONDS, Cluster, complete, kill_all, lines, round_of
-from probing import ISOLATION, REWRITER, reached
+from probing import ISOLATION, OF_THE_VALIDATOR, REWRITER, reached
 
 from bitagent_local.demo import altered as demo
 from bitagent_local.demo.kubectl import wait_until
@@ -168,7 +168,7 @@ class KeyedRound:
 def keyed_round(cluster: Cluster, *, secret: str = "bitagent-job-rewriter") -> KeyedRound:
     demo.wait_rewriter(cluster.stack)
     rewrite = {
-        "url": "http://rewriter.bitagent:8000/v1",
+        "url": "http://demo-rewriter.bitagent:8000/v1",
         "model": "rewriter",
         "apiKeySecretRef": {"name": secret, "key": "token"},
     }
@@ -179,7 +179,8 @@ def keyed_round(cluster: Cluster, *, secret: str = "bitagent-job-rewriter") -> K
         "alterations": [{"rewrite": rewrite}],
     }
     # A model whose evaluation ends before the engine is loaded: this is about the tasks.
-    cluster.apply(round_of("keyed", models=["bad-nan"], tasks=tasks, evaluation={}))
+    made = round_of("keyed", models=["bad-nan"], tasks=tasks, evaluation={})
+    cluster.apply(made | {"metadata": made["metadata"] | {"labels": OF_THE_VALIDATOR}})
 
     def named() -> str | None:
         message = str(condition(cluster.round("keyed"), "TasksReady")["message"])

@@ -18,6 +18,8 @@ REACHED: dict[str, set[str]] = {
     "tasks-that-need-nothing": set(),
     "tasks-of-the-hub": {"hub"},
     "tasks-of-the-rewriter": {"rewriter"},
+    "tasks-of-another-validator": set(),
+    "tasks-of-another-server": set(),
     "tasks-of-the-web": set(),  # Every address of the node is private.
     "tasks-of-all": {"hub", "rewriter"},
     "evaluation-with-labels-of-tasks": set(),
@@ -69,6 +71,13 @@ def test_the_condition_and_the_event_say_what_the_rewriter_did(
     assert all(f"{n} {why}" in text for why, n in rewrite["skipped"].items() if why != "not_chosen")
     events = cluster.items("events", fields="reason=TaskSetBuilt")
     assert any(e["message"].startswith(said) for e in events)
+
+
+def test_the_manifest_names_the_rewriter(cluster: Cluster, manifest: dict[str, Any]) -> None:
+    served = cluster.get("validators", "demo")["status"]["rewriter"]
+    assert manifest["rewriter"]["repo"] == served["repo"] == "world/tiny-rewriter"
+    assert manifest["rewriter"]["commit"] == served["resolved"]["commit"]
+    assert manifest["rewriter"]["engine"].startswith("vllm ")
 
 
 def test_the_order_is_reversed(benchmarks: dict[str, dict[str, Any]]) -> None:

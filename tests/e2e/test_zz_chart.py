@@ -10,21 +10,12 @@ from typing import Any
 import pytest
 from kit import MANAGED, Cluster
 
-from bitagent_local.demo import altered
 from bitagent_local.demo.kubectl import wait_until
 from bitagent_local.demo.stack import EXAMPLES, NAMESPACE, RELEASE, ROOT
 
 pytestmark = pytest.mark.e2e
 
 CHART = str(ROOT / "charts" / "bitagent-operator")
-
-
-def remove_rewriter(cluster: Cluster) -> None:
-    """Delete what the scenarios have added beside the release."""
-    kubectl = cluster.stack.kubectl
-    options = ("--ignore-not-found", "--timeout=60s")
-    kubectl.run("delete", "-f", "-", *options, stdin=altered.rewriter_manifest(cluster.stack))
-    kubectl.run("delete", "configmap/demo-benchmark", "-n", NAMESPACE, *options)
 
 
 def test_an_upgrade_keeps_everything(cluster: Cluster, paid_round: dict[str, Any]) -> None:
@@ -46,7 +37,7 @@ def test_an_upgrade_keeps_everything(cluster: Cluster, paid_round: dict[str, Any
 
 def test_uninstall_leaves_the_crds_and_nothing_of_ours(cluster: Cluster, paid_round: dict[str, Any]) -> None:
     kubectl = cluster.stack.kubectl
-    remove_rewriter(cluster)
+    kubectl.run("delete", "configmap/demo-benchmark", "-n", NAMESPACE, "--ignore-not-found", "--timeout=60s")
     for kind in ("validators", "evalrounds", "minermodels"):
         kubectl.run("delete", f"{kind}.bitagent.io", "--all", "-n", NAMESPACE, "--timeout=60s")
     wait_until(

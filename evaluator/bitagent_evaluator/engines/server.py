@@ -62,10 +62,6 @@ def server_command(
 
 
 def server_environment(weight_bytes: int, *, gpus: int) -> dict[str, str]:
-    """Return the variables of the server. On a CPU one process, and one thread for a small model, are faster."""
-    found = dict(ENVIRONMENT)
-    if not gpus:
-        found["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        if weight_bytes < SMALL_MODEL_BYTES:
-            found["OMP_NUM_THREADS"] = "1"
-    return found
+    """Return the variables of the server. On a CPU one thread is faster for a small model."""
+    small = not gpus and weight_bytes < SMALL_MODEL_BYTES
+    return dict(ENVIRONMENT) | ({"OMP_NUM_THREADS": "1"} if small else {})

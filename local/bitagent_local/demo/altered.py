@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-from string import Template
-
-from bitagent_local.cluster.api import Api
-from bitagent_local.cluster.node import Node
-from bitagent_local.cluster.volumes import ensure_volume
-from bitagent_local.demo.stack import MANIFESTS, MODELS, NAMESPACE, ROOT, Stack, evaluator_image, task_file
+from bitagent_local.demo.stack import MODELS, NAMESPACE, ROOT, Stack, task_file
 
 EXAMPLES = ROOT / "examples" / "altered"
 ROUNDS = ("plain-benchmark", "altered-benchmark")
-REWRITER_VOLUME = "rewriter-models"
-REWRITER_MODEL = MODELS / "tiny-rewriter"
+VALIDATOR = "demo"
+"""The Validator whose rewriter is used."""
 
 
-def install_rewriter(stack: Stack, node: Node) -> None:
-    """Start the rewriter as a pod beside the operator, and return at once: it is ready half a minute later.
-
-    Raises ClusterError if the operator is not installed.
-    """
-    folder = ensure_volume(node, Api.from_kubeconfig(node.kubeconfig), REWRITER_VOLUME, namespace=NAMESPACE)
-    for file in REWRITER_MODEL.iterdir():  # A copy: the pod's user need not be able to read a checkout.
-        (folder / file.name).write_bytes(file.read_bytes())
-        (folder / file.name).chmod(0o644)
-    stack.kubectl.apply(rewriter_manifest(stack))
-
-
-def rewriter_manifest(stack: Stack) -> str:
-    """Render the objects of examples/rewriter for the local node.
-
-    Raises ClusterError if the operator is not installed.
-    """
-    rendered = stack.kubectl.run("kustomize", str(MANIFESTS / "rewriter"))
-    return Template(rendered).safe_substitute(EVALUATOR_IMAGE=evaluator_image(stack))
+def install_rewriter(stack: Stack) -> None:
+    """Give the demo's Validator a rewriter, and return at once: it is ready a minute later."""
+    patch = ("--type=merge", f"--patch-file={EXAMPLES / 'rewriter.yaml'}")
+    stack.kubectl.run("patch", "validator", VALIDATOR, "-n", NAMESPACE, *patch)
 
 
 def wait_rewriter(stack: Stack) -> None:
     """Wait until the rewriter answers."""
-    stack.kubectl.run("rollout", "status", "deploy/rewriter", "-n", NAMESPACE, "--timeout=300s")
+    ready = "--for=condition=RewriterReady"
+    stack.kubectl.run("wait", ready, f"validator/{VALIDATOR}", "-n", NAMESPACE, "--timeout=300s")
 
 
 def apply_rounds(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The examples of rewriter and altered round, as an API server with Pod Security takes them."""
+"""The examples of altered rounds and their rewriter, as an API server takes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 if TYPE_CHECKING:
     from bitagent_local.cluster.control_plane import ControlPlane
@@ -32,22 +31,15 @@ def apply(plane: ControlPlane, manifest: str, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", ["altered/minermodels.yaml", "altered/evalrounds.yaml", "rewriter/rewriter.yaml"])
+@pytest.mark.parametrize("file", ["altered/minermodels.yaml", "altered/evalrounds.yaml"])
 def test_taken_without_a_warning(plane: ControlPlane, namespace: None, file: str) -> None:
     apply(plane, (EXAMPLES / file).read_text())
 
 
-@pytest.mark.parametrize("folder", ["examples/rewriter", "local/manifests/rewriter"])
-def test_the_rewriters_pod_is_let_into_a_restricted_namespace(
-    plane: ControlPlane, namespace: None, folder: str
-) -> None:
-    command = plane.kubectl("kustomize", str(ROOT / folder))
-    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    (deployment,) = [o for o in yaml.safe_load_all(rendered) if o["kind"] == "Deployment"]
-    template = deployment["spec"]["template"]
-    metadata = {"name": "rewriter", "namespace": "bitagent", "labels": template["metadata"]["labels"]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-    plane.api.apply(
-        "/api/v1/namespaces/bitagent/serviceaccounts/default", {"apiVersion": "v1", "kind": "ServiceAccount"}
-    )
-    apply(plane, json.dumps(pod), "--dry-run=server")
+def test_the_rewriter_is_a_part_of_the_demos_validator(plane: ControlPlane, namespace: None) -> None:
+    apply(plane, (EXAMPLES / "demo/validator.yaml").read_text())
+    patch = ("--type=merge", f"--patch-file={EXAMPLES / 'altered/rewriter.yaml'}")
+    command = plane.kubectl("patch", "validator", "demo", "-n", "bitagent", *patch, "-o", "json")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spec"]["rewriter"]["source"]["huggingFace"]["repo"] == "world/tiny-rewriter"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bitagent_crds.names import REWRITER_LABEL, VALIDATOR_LABEL
 from bitagent_operator.cache import Cache, Key, Kind
 
 if TYPE_CHECKING:
@@ -205,3 +206,34 @@ def test_a_seed_that_is_published_concerns_all_models(make: Make) -> None:
     cache.put("EvalRound", make.round_raw(status=status, spec_tasks=make.seed_from()))
     known = cache.put("EvalRound", make.round_raw(status=status, spec_tasks=make.seed_from(published=True)))
     assert names(known) == {"r", "a", "b"}
+
+
+def reworded(make: Make, *, label: str = VALIDATOR_LABEL, **more: Any) -> dict[str, Any]:
+    raw = make.round_raw(spec_tasks={"seed": "1", "alterations": [{"rewrite": {}}]}, **more)
+    raw["metadata"]["labels"] = {label: "v"}
+    return raw
+
+
+@pytest.mark.parametrize("label", [VALIDATOR_LABEL, REWRITER_LABEL], ids=["the Validator's round", "a person's"])
+def test_a_round_concerns_the_rewriter_that_it_begins_and_ceases_to_need(make: Make, label: str) -> None:
+    cache, validator = Cache(), Key(Kind.VALIDATOR, "v")
+    assert cache.put("EvalRound", reworded(make, label=label)) == [ROUND_R, validator]
+    assert cache.put("EvalRound", reworded(make, label=label, status={"progress": "0/1"})) == [ROUND_R]
+    assert cache.put("EvalRound", reworded(make, label=label, status={"taskSet": make.TASK_SET})) == [
+        ROUND_R,
+        validator,
+    ]
+    other = make.round_raw("s")
+    other["metadata"]["labels"] = {label: "v"}
+    assert cache.put("EvalRound", other) == [Key(Kind.ROUND, "s")], "it asks as published"
+
+
+def test_a_rewriter_concerns_the_rounds_that_wait_for_it(make: Make) -> None:
+    cache, validator = Cache(), Key(Kind.VALIDATOR, "v")
+    cache.put("EvalRound", reworded(make))
+    cache.put("Validator", make.validator_raw("v"))
+    ready = make.condition("RewriterReady", "True", "RewriterReady")
+    assert cache.put("Validator", make.validator_raw("v", conditions=[ready])) == [validator, ROUND_R]
+    assert cache.put("Validator", make.validator_raw("v", conditions=[ready])) == [validator], "nothing is new about it"
+    cache.put("EvalRound", reworded(make, status={"taskSet": make.TASK_SET}))
+    assert cache.put("Validator", make.validator_raw("v")) == [validator], "no round waits"

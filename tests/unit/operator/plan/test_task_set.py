@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import TaskSetSummary, termination_message
-from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, ROUND_LABEL, Component
+from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, ROUND_LABEL, VALIDATOR_LABEL, Component
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, RoundObject
+from bitagent_operator.plan.round import plan as plan_round
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan
@@ -192,3 +194,54 @@ def test_a_wait_ends_by_itself(make: Make, plan: Plan) -> None:
 def test_a_suspended_round_waits_for_its_seed_as_long_as_it_is_suspended(make: Make, plan: Plan) -> None:
     observed = seeded(make, published=False, suspend=True)
     assert plan(observed, [make.model("a")], now=2 * DAY).status.finished_at is None
+
+
+OWN: dict[str, Any] = {"seed": "1", "alterations": [{"rewrite": {}}]}
+
+
+def reworded(make: Make, *, label: str = "v", tasks: dict[str, Any] = OWN) -> RoundObject:
+    raw = make.round_raw(spec_tasks=tasks, status={"startedAt": "2026-01-01T00:00:00Z", "results": [{"model": "a"}]})
+    raw["metadata"]["labels"] = {VALIDATOR_LABEL: label} if label else {}
+    return RoundObject.parse(raw)
+
+
+@pytest.mark.parametrize(
+    ("ready", "now", "attempt", "reason", "failed"),
+    [
+        pytest.param("True", 100, 1, "BuildingTasks", "False", id="ready"),
+        pytest.param("False", 100, None, "WaitingForRewriter", "False", id="loading"),
+        pytest.param("False", 3700, None, "RewriterUnavailable", "True", id="too long"),
+    ],
+)
+def test_it_waits_for_the_validators_rewriter(
+    make: Make, ready: str, now: float, attempt: int | None, reason: str, failed: str
+) -> None:
+    source = {"huggingFace": {"repo": "o/r", "revision": "a" * 40}}
+    own = make.validator(rewriter={"source": source}, conditions=[make.condition("RewriterReady", ready, "x".title())])
+    found = plan_round(
+        reworded(make),
+        models={"a": make.model("a")},
+        jobs=[],
+        pods=[],
+        pass_=replace(make.pass_(now=now), validator=own),
+    )
+    conditions = {c.type.value: c for c in found.status.conditions}
+    assert (found.task_set_attempt, conditions["TasksReady"].reason) == (attempt, reason)
+    assert conditions["Failed"].status == failed
+    if reason == "WaitingForRewriter":
+        assert found.requeue_after is not None
+        assert found.requeue_after <= 3600
+
+
+def test_a_round_of_no_validator_without_a_url_is_refused_at_once(make: Make, plan: Plan) -> None:
+    found = plan(reworded(make, label=""), [make.model("a")])
+    assert found.task_set_attempt is None
+    assert found.condition("TasksReady").reason == "NoRewriter"
+    assert (found.condition("Failed").status, found.condition("Failed").reason) == ("True", "NoRewriter")
+
+
+def test_a_round_is_refused_before_its_seed_is_known(make: Make, plan: Plan) -> None:
+    found = plan(
+        reworded(make, label="", tasks=make.seed_from() | {"alterations": [{"rewrite": {}}]}), [make.model("a")]
+    )
+    assert found.condition("TasksReady").reason == "NoRewriter"
