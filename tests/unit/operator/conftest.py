@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
-from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, RoundPlan, Settings
+from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, Refusal, RoundPlan, Settings
 from bitagent_operator.plan.round import plan as plan_round
 
 Obj = dict[str, Any]
@@ -367,9 +367,13 @@ def plan(make: Make) -> Plan:
         gone: Iterable[str] = (),
         sure: bool = True,
         now: float = 100,
+        image: str = "",
+        refusals: Mapping[str, Refusal] | None = None,
     ) -> Planned:
         models, jobs = list(models), list(jobs)
-        pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=models if selected else None)
+        candidates = models if selected else None
+        pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=candidates, image=image)
+        pass_ = replace(pass_, refusals=refusals or {})
         found = plan_round(
             observed, models={model.meta.name: model for model in models}, jobs=jobs, pods=list(pods), pass_=pass_
         )
