@@ -70,6 +70,24 @@ def seed_block(schedule: Schedule, epoch: Epoch, *, block: int) -> int:
     return epoch.block + times * length
 
 
+BOUND_EPOCHS = 2
+"""Epochs after which a round fails that has not ended: a slow one may overrun its own."""
+SHORTEST_BOUND = 86400
+"""Seconds for which a round may run in any case: a failure of the cluster that passes within a day costs no round."""
+_LONGEST_BOUND = 31536000
+
+
+def bound_of(competition: Competition, *, block_seconds: float) -> int:
+    """Return the seconds after which a round fails that has not ended: until then it keeps the next one from starting.
+
+    A round that has failed may be retried, and pays if it completes before the next one does.
+    """
+    if competition.round.active_deadline_seconds is not None:
+        return competition.round.active_deadline_seconds
+    epochs = math.ceil(BOUND_EPOCHS * competition.schedule.every_blocks * block_seconds)
+    return min(max(SHORTEST_BOUND, epochs), _LONGEST_BOUND)
+
+
 @dataclass(frozen=True)
 class RoundPlan:
     """The rounds of one competition, and what to do about them."""
@@ -162,7 +180,8 @@ def round_manifest(
     """
     template = competition.round.to_wire()
     tasks = {name: value for name, value in template["tasks"].items() if name != "secretRef"}
-    spec = EvalRoundSpec.model_validate({**template, "tasks": {**tasks, "seedFrom": seed_from.to_wire()}})
+    bound = {"activeDeadlineSeconds": bound_of(competition, block_seconds=block_seconds)}
+    spec = EvalRoundSpec.model_validate({**template, **bound, "tasks": {**tasks, "seedFrom": seed_from.to_wire()}})
     return {
         "apiVersion": API_VERSION,
         "kind": "EvalRound",

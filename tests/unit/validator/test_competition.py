@@ -335,6 +335,37 @@ async def test_miners_of_a_failed_round_are_no_newcomers_any_more(
     assert HOTKEY in stage.store.state.scored["fc"].scores
 
 
+async def test_a_failed_round_that_is_retried_pays_when_it_completes(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    """The next one starts after it."""
+    await stage.reconcile(competition(), 1050)
+    stage.report("val-fc-10", condition="Failed", state="InfraFault")
+    await stage.record([competition()], subnet)
+    stage.report("val-fc-10", state="Running")
+    await stage.reconcile(competition(), 1150)
+    assert list(stage.server.rounds) == ["val-fc-10"]
+    stage.report("val-fc-10", condition="Complete")
+    await stage.record([competition()], subnet)
+    assert stage.store.state.scored["fc"].round == "val-fc-10"
+    assert HOTKEY in stage.store.state.scored["fc"].scores
+    await stage.reconcile(competition(), 1160)
+    assert "val-fc-11" in stage.server.rounds
+
+
+async def test_a_retry_that_comes_after_the_next_round_changes_no_weights(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    await stage.reconcile(competition(), 1050)
+    stage.report("val-fc-10", condition="Failed", state="InfraFault")
+    await stage.reconcile(competition(), 1150)
+    stage.report("val-fc-11", condition="Complete", score="0.750000")
+    await stage.record([competition()], subnet)
+    stage.report("val-fc-10", condition="Complete", score="0.250000")
+    await stage.record([competition()], subnet)
+    assert stage.store.state.scored["fc"].round == "val-fc-11"
+
+
 async def test_a_round_that_does_not_end_pays_no_newcomers(stage: Stage, competition: Make) -> None:
     await stage.reconcile(competition(), 1050)
     stage.report("val-fc-10", state="Running")

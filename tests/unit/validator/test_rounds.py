@@ -14,7 +14,7 @@ from bitagent_crds.names import round_name
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Competition, Schedule
 from bitagent_validator.objects import Round, RoundPhase
-from bitagent_validator.rounds import Epoch, epoch_at, freeze_blocks, plan_rounds, round_manifest, seed_block
+from bitagent_validator.rounds import Epoch, bound_of, epoch_at, freeze_blocks, plan_rounds, round_manifest, seed_block
 
 UNFINISHED, COMPLETE, FAILED = RoundPhase.UNFINISHED, RoundPhase.COMPLETE, RoundPhase.FAILED
 Make = Callable[..., Competition]
@@ -153,8 +153,28 @@ def test_manifest_of_a_round(competition: Make) -> None:
     assert made["spec"] == {
         **template,
         "tasks": {**template["tasks"], "seedFrom": seed_from.to_wire()},
+        "activeDeadlineSeconds": 86400,
         "suspend": False,
+        "retry": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("every_blocks", "block_seconds", "own", "expected"),
+    [
+        pytest.param(360, 12.0, None, 86400, id="short epochs: a day"),
+        pytest.param(7200, 12.0, None, 172800, id="two epochs"),
+        pytest.param(7200, 12.0, 600, 600, id="the competition's own"),
+        pytest.param(1_000_000, 600.0, None, 31536000, id="at most what the field takes"),
+    ],
+)
+def test_every_round_has_a_bound(
+    competition: Make, every_blocks: int, block_seconds: float, own: int | None, expected: int
+) -> None:
+    """Or a round that stands still keeps its competition from ever starting another one."""
+    made = competition(schedule={"everyBlocks": every_blocks})
+    made = made.model_copy(update={"round": made.round.model_copy(update={"active_deadline_seconds": own})})
+    assert bound_of(made, block_seconds=block_seconds) == expected
 
 
 @pytest.mark.parametrize(
