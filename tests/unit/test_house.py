@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,11 @@ def test_steps_of_extensions_name_files_that_exist() -> None:
     names = re.findall(r"`([a-z_/]+/[a-z_]+\.py|[a-z_/]+/)`", text)
     bases = (ROOT, *PACKAGES.values())
     assert not [name for name in names if not any((base / name).exists() for base in bases)]
+
+
+def test_files_that_take_long_exist() -> None:
+    seconds = json.loads((ROOT / "tests" / "seconds.json").read_text())
+    assert not [name for name in seconds if not (ROOT / name).exists()], "run the tests with --record-seconds"
 
 
 def test_words_are_plain() -> None:
