@@ -10,7 +10,15 @@ fetch_slots.py    whose fetch may start
 hub.py            troubles of the hub, and the pause for all fetches
 resolution.py     what a branch stands for when a round fixes its models
 cache_room.py     what a fetch may remove from the model cache
-round.py          an EvalRound, from admission.py, task_set.py, evaluations.py and round_status.py
+round.py          an EvalRound; it names the modules of its steps
+round_start.py    the wait for models, and the frozen set
+admission.py      which models take part
+task_set.py       the wait for the seed, and the task set
+evaluations.py    the Jobs of a round, by identity, with work.py (one pass over them) and settlement.py
+holders.py        what holds GPUs, and which Jobs must let go of them
+round_status.py   counts and conditions, with leaderboard.py, status_size.py and round_events.py
+round_end.py      how a round completes, fails, or reaches its own bound
+retry.py          what is done again, with Jobs of other names
 identity.py       what is evaluated of a model, frozen at its admission
 seniority.py      which of several models was first
 copies.py         near copies among the models of a round
