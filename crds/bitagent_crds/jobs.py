@@ -30,6 +30,8 @@ from bitagent_crds.tasks import Tasks
 EXIT_OK = 0
 EXIT_MODEL_FAULT = 78
 EXIT_LATER = 75
+EXIT_NO_MODEL = 66
+"""Of `serve`: the directory holds no model; the operator fetches it again."""
 EXIT_USAGE = 2
 EXIT_INFRASTRUCTURE = 1
 TERMINATION_MESSAGE_BYTES = 4096

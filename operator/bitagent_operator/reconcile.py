@@ -25,7 +25,7 @@ from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan import outcomes
 from bitagent_operator.plan.cache_room import room_for
-from bitagent_operator.plan.fetch import waiting_entry
+from bitagent_operator.plan.fetch import urgent
 from bitagent_operator.plan.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.interface import (
     NO_RESULTS,
@@ -106,7 +106,7 @@ def _turns(context: Context, model: ModelObject, plan: ModelPlan, rounds: Iterab
     return context.fetches.turns(
         model,
         plan,
-        urgent=any(waiting_entry(each, model) is not None for each in rounds),
+        urgent=urgent(model, rounds),
         jobs=context.cache.jobs,
         hotkey_of=context.cache.hotkey_of,
         limits=context.config.fetch,
@@ -125,7 +125,13 @@ def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
     if start.resolve_only or not context.config.cache.max_bytes:
         return fetch_job(context.config, model, start, CacheRoom())
     cache = context.cache
-    room = room_for(model, models=cache.models, rounds=cache.rounds, share_bytes=context.config.cache.hotkey_share)
+    room = room_for(
+        model,
+        models=cache.models,
+        rounds=cache.rounds,
+        share_bytes=context.config.cache.hotkey_share,
+        validators=cache.validators,
+    )
     return fetch_job(context.config, model, start, room)
 
 

@@ -23,7 +23,7 @@ from bitagent_operator.objects import ValidatorObject
 from bitagent_operator.plan.cache_room import room_for
 from bitagent_operator.plan.interface import NO_RESULTS, JobDeletion, ModelPlan
 from bitagent_operator.plan.model import plan as plan_model
-from bitagent_operator.plan.rewriter import as_model, demand, next_look, readiness, status_after
+from bitagent_operator.plan.rewriter import as_model, demand, files_are_missing, next_look, readiness, status_after
 
 MAX_PLANS = 4
 """Plans that may be made for the model in one pass, each after live reads or a refused Job."""
@@ -52,7 +52,8 @@ async def rewriter_step(context: Context, key: Key, observed: ValidatorObject) -
     spec = observed.spec.rewriter
     if spec is None:
         return await _remove(context, key, observed)
-    fetched, refused = await _fetch(context, key, observed, spec)
+    pods = [p for p in context.cache.pods.of(key) if p.meta.labels.get(COMPONENT_LABEL) == Component.REWRITER]
+    fetched, refused = await _fetch(context, key, observed, spec, missing=files_are_missing(observed, pods))
     status = guarded(lambda: status_after(observed, spec, fetched.status))
     found = demand(observed, spec, context.cache.rounds, now=context.now())
     rejection = None
@@ -63,7 +64,6 @@ async def rewriter_step(context: Context, key: Key, observed: ValidatorObject) -
         )
         rejection = await apply_objects(context, key, objects)
     name, pass_ = naming.rewriter_name(key.name), context.new_pass(key, observed.meta)
-    pods = [p for p in context.cache.pods.of(key) if p.meta.labels.get(COMPONENT_LABEL) == Component.REWRITER]
     ready = readiness(
         spec,
         status,
@@ -85,15 +85,15 @@ async def rewriter_step(context: Context, key: Key, observed: ValidatorObject) -
 
 
 async def _fetch(
-    context: Context, key: Key, observed: ValidatorObject, spec: Rewriter
+    context: Context, key: Key, observed: ValidatorObject, spec: Rewriter, *, missing: bool
 ) -> tuple[ModelPlan, Sequence[EventMessage]]:
     """Plan for the model and create the Jobs; return the plan, and Events about Jobs that the API server refuses."""
     live, events = NO_RESULTS, []
-    model = guarded(lambda: as_model(observed, spec))
+    model = guarded(lambda: as_model(observed, spec, missing=missing))
     room = CacheRoom()
     if context.config.cache.max_bytes:
         cache, share = context.cache, context.config.cache.hotkey_share
-        room = room_for(model, models=cache.models, rounds=cache.rounds, share_bytes=share)
+        room = room_for(model, models=cache.models, rounds=cache.rounds, share_bytes=share, validators=cache.validators)
 
     def planned() -> ModelPlan:
         return plan_model(

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NO_MODEL
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.rewriter import SERVED_MODEL
 from bitagent_evaluator.cli.process import fail
@@ -16,7 +16,7 @@ from bitagent_evaluator.models.validation.files import weight_files
 from bitagent_evaluator.support.faults import ModelFault
 
 _DESCRIPTION = "Serve a model by vLLM's OpenAI server, as in the operator's rewriter pods."
-_EPILOG = "exit codes: 78 the model's fault, anything else infrastructure; the server runs until it is stopped"
+_EPILOG = "exit codes: 66 there is no model, 78 the model's fault; else those of the server, which runs until stopped"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     model: Path = options.model
     weights = weight_files(entry.name for entry in model.iterdir()) if model.is_dir() else []
     if not weights:
-        return fail("serve", f"{model} holds no model: was it removed from the cache?", EXIT_INFRASTRUCTURE)
+        return fail("serve", f"{model} holds no model: was it removed from the cache?", EXIT_NO_MODEL)
     try:
         checked = checked_model(model)
     except ModelFault as fault:

@@ -8,7 +8,7 @@ from bitagent_crds.evalround import FINAL_STATES, ModelResult
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelSource
 from bitagent_crds.names import cache_id, cached_model_path, cached_volume_model_path
-from bitagent_operator.objects import ModelObject, RoundObject
+from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.settlement import control_candidate
 
@@ -17,16 +17,22 @@ MAX_IDS = 4096
 
 
 def room_for(
-    model: ModelObject, *, models: Iterable[ModelObject], rounds: Iterable[RoundObject], share_bytes: int
+    model: ModelObject,
+    *,
+    models: Iterable[ModelObject],
+    rounds: Iterable[RoundObject],
+    share_bytes: int,
+    validators: Iterable[ValidatorObject] = (),
 ) -> CacheRoom:
     """Return what the fetch of a model may remove.
 
-    Models that a running round has yet to evaluate stay, whoever needs room, and so does the one for its control. Those
-    that were evaluated, and that no running round waits for, go first. The others of the same hotkey share its part of
-    the cache with the new one.
+    Models that a running round has yet to evaluate stay, whoever needs room, and so do the one for its control and
+    those that rewriters serve. Those that were evaluated, and that no running round waits for, go first. The others of
+    the same hotkey share its part of the cache with the new one.
     """
     models = list(models)
     by_name = {m.meta.name: m for m in models}
+    served = {found for each in validators if (found := _served(each)) is not None}
     in_use: set[str] = set()
     done: set[str] = set()
     for observed in rounds:
@@ -49,11 +55,19 @@ def room_for(
         and m.status.resolved is not None
     }
     return CacheRoom(
-        in_use=sorted(in_use)[:MAX_IDS],
-        done=sorted(done - in_use)[:MAX_IDS],
+        in_use=[*sorted(served), *sorted(in_use - served)][:MAX_IDS],
+        done=sorted(done - in_use - served)[:MAX_IDS],
         same_hotkey=sorted(same)[:MAX_IDS],
         share_bytes=share_bytes if hotkey is not None else 0,
     )
+
+
+def _served(validator: ValidatorObject) -> str | None:
+    """Return the id of the files of a Validator's rewriter; None without one, or before they are known."""
+    spec, status = validator.spec.rewriter, validator.rewriter
+    if spec is None or status is None or status.resolved is None:
+        return None
+    return cache_id(_path(spec.source, status.resolved.commit))
 
 
 def _id(result: ModelResult, model: ModelObject | None) -> str | None:

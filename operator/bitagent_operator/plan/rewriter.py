@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Fault, Reason
+from bitagent_crds.jobs import EXIT_NO_MODEL
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus, ModelSource
 from bitagent_crds.names import REWRITER_LABEL, short_hash
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
@@ -28,15 +29,18 @@ DEFAULT_TIMEOUT = timedelta(hours=1)
 """How long a round waits for a Validator that is not there: its own limit is not known."""
 
 
-def as_model(validator: ValidatorObject, spec: Rewriter) -> ModelObject:
+def as_model(validator: ValidatorObject, spec: Rewriter, *, missing: bool = False) -> ModelObject:
     """Return the rewriter's model as if a MinerModel had been submitted.
 
     Its generation is that of the Validator's spec which named this source first: other changes do not fetch it again.
+    With `missing` the fetch that is recorded does not count.
     """
     status = status_of_source(validator, spec)
     meta = replace(validator.meta, name=naming.rewriter_name(validator.meta.name), generation=status.generation)
     known = MinerModelStatus(
-        observed_generation=status.generation, resolved=status.resolved, conditions=status.conditions
+        observed_generation=status.generation,
+        resolved=status.resolved,
+        conditions=[] if missing else status.conditions,
     )
     return ModelObject(meta, MinerModelSpec(source=spec.source, engine=spec.engine), known)
 
@@ -64,6 +68,25 @@ def status_after(validator: ValidatorObject, spec: Rewriter, model: MinerModelSt
 def source_hash(source: ModelSource) -> str:
     """Return a short name of a source."""
     return short_hash(source.model_dump_json(by_alias=True, exclude_none=True), digits=16)
+
+
+def files_are_missing(validator: ValidatorObject, pods: Iterable[PodObject]) -> bool:
+    """Whether a pod that was created after the last fetch does not find the model, as on a new cache volume.
+
+    After another fetch the same pod says nothing new: its container starts again by itself.
+    """
+    status = validator.rewriter
+    if status is None or status.resolved is None:
+        return False
+    fetched = status.resolved.at
+    return any(pod.meta.created > fetched and _misses_its_model(pod) for pod in pods)
+
+
+def _misses_its_model(pod: PodObject) -> bool:
+    """Whether the kubelet finds no directory to mount, or the server no model in it."""
+    if pod.terminated is not None:
+        return pod.terminated.exit_code == EXIT_NO_MODEL
+    return pod.waiting_reason == "CreateContainerConfigError" and "subPath" in pod.waiting_message
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NO_MODEL
 from bitagent_evaluator.cli import serve
 
 
@@ -39,7 +39,7 @@ def test_it_becomes_the_server(models: Path, started: list[list[str]]) -> None:
 def test_a_directory_without_a_model_may_get_one(
     tmp_path: Path, started: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert serve.main([str(tmp_path)]) == EXIT_INFRASTRUCTURE
+    assert serve.main([str(tmp_path)]) == EXIT_NO_MODEL
     assert "holds no model" in capsys.readouterr().err
     assert started == []
 

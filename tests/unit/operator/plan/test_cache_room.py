@@ -70,3 +70,13 @@ def test_models_of_the_same_hotkey_share_its_part(make: Make) -> None:
     found = room(make, models=others, hotkey="me")
     assert (found.same_hotkey, found.share_bytes) == ([an_id("mine")], 500)
     assert room(make, models=others).share_bytes == 0, "a model without a miner has no share"
+
+
+def test_what_rewriters_serve_stays(make: Make) -> None:
+    source = {"huggingFace": {"repo": "org/rewriter", "revision": "main"}}
+    status = {"source": "s", "resolved": make.facts() | {"at": "2026-01-01T00:00:00Z"}}
+    own = make.validator(rewriter={"source": source}, status={"rewriter": status})
+    unknown = make.validator("w", rewriter={"source": source})
+    new = make.model("new")
+    found = room_for(new, models=[new], rounds=[], share_bytes=0, validators=[own, unknown, make.validator("x")])
+    assert found.in_use == [cache_id("org/rewriter/" + "a" * 40)]

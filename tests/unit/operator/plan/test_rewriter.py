@@ -15,6 +15,7 @@ from bitagent_operator.plan.model import plan as plan_model
 from bitagent_operator.plan.rewriter import (
     as_model,
     demand,
+    files_are_missing,
     readiness,
     rewriter_events,
     status_after,
@@ -92,6 +93,31 @@ def test_only_another_source_is_fetched_again(make: Make) -> None:
     model = as_model(moved, rewriter_of(moved))
     assert model.status == MinerModelStatus(observed_generation=1)
     assert plan_model(model, jobs=[], pods=[], rounds=[], pass_=make.pass_()).fetch is not None
+
+
+@pytest.mark.parametrize(
+    ("case", "again"),
+    [
+        pytest.param({"code": 66, "message": "holds no model", "created": 50}, True, id="no model in the directory"),
+        pytest.param(
+            {"waiting": ("CreateContainerConfigError", "failed to create subPath directory"), "created": 50},
+            True,
+            id="no directory",
+        ),
+        pytest.param({"code": 66, "created": 5}, False, id="a pod from before the fetch"),
+        pytest.param({"code": 1, "created": 50}, False, id="another failure"),
+        pytest.param({"waiting": ("CreateContainerConfigError", "secret"), "created": 50}, False, id="a Secret"),
+    ],
+)
+def test_files_that_a_pod_misses_are_fetched_once_more(make: Make, case: Obj, again: bool) -> None:
+    found = validator(make, resolved=10)
+    missing = files_are_missing(found, [pod(make, **case)])
+    assert missing is again
+    planned = plan_model(
+        as_model(found, rewriter_of(found), missing=missing), jobs=[], pods=[], rounds=[], pass_=make.pass_()
+    )
+    assert (planned.fetch is not None) is again
+    assert planned.status.resolved is not None, "what was served stays known"
 
 
 DONE: Obj = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:10:00Z"}
