@@ -28,11 +28,13 @@ from bitagent_operator.manifests.job import (
     ENVIRONMENT,
     SECURITY,
     claim,
+    cpu_limit,
     mount,
     owner_reference,
     pod_security,
     pull_secrets,
 )
+from bitagent_operator.manifests.placement import Placed, placed
 from bitagent_operator.objects import ModelObject, ValidatorObject
 from bitagent_operator.plan.interface import StartFetch
 
@@ -88,6 +90,7 @@ def rewriter_objects(
         "labels": labels,
         "ownerReferences": [owner_reference("Validator", validator.meta)],
     }
+    settings = _placed(config, spec)
     callers = {
         MANAGED_BY_LABEL: naming.MANAGER,
         COMPONENT_LABEL: Component.TASK_SET.value,
@@ -118,7 +121,7 @@ def rewriter_objects(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": metadata,
+            "metadata": metadata | {"labels": {**settings.labels, **labels}, "annotations": dict(settings.annotations)},
             "spec": {
                 "replicas": replicas,
                 "revisionHistoryLimit": 2,
@@ -126,7 +129,10 @@ def rewriter_objects(
                 # There may be no other GPU: a pod goes before the next one comes.
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
                 "progressDeadlineSeconds": spec.start_timeout_seconds + 600,
-                "template": {"metadata": {"labels": labels}, "spec": _pod(config, spec, commit)},
+                "template": {
+                    "metadata": {"labels": {**settings.labels, **labels}, "annotations": dict(settings.annotations)},
+                    "spec": _pod(config, spec, commit),
+                },
             },
         },
     )
@@ -160,7 +166,10 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
             "timeoutSeconds": PROBE_SECONDS,
             "failureThreshold": 3,
         },
-        "resources": {"requests": {"cpu": size.cpu} | amounts, "limits": amounts},
+        "resources": {
+            "requests": {"cpu": size.cpu} | amounts,
+            "limits": amounts | cpu_limit(config.jobs.evaluate.cpu_limit),
+        },
         "securityContext": SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -189,7 +198,13 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "runtimeClassName": spec.runtime_class_name,
         "priorityClassName": spec.priority_class_name,
     }
-    return pod | pull_secrets(config) | {name: value for name, value in scheduling.items() if value}
+    own = {name: value for name, value in scheduling.items() if value}
+    return pod | pull_secrets(config) | _placed(config, spec).pod | own
+
+
+def _placed(config: Config, spec: Rewriter) -> Placed:
+    """Return the operator's settings for the pods: those of evaluations, which have GPUs too, or those of all Jobs."""
+    return placed(config, Component.EVALUATE if spec.resources.gpus else Component.REWRITER)
 
 
 def served_model(commit: str) -> str:

@@ -172,6 +172,26 @@ def test_it_goes_where_it_is_sent_with_what_all_jobs_have(make: Make) -> None:
     assert pod["automountServiceAccountToken"] is False
 
 
+@pytest.mark.parametrize(("gpus", "node"), [(1, "gpu"), (0, "any")], ids=["GPUs", "CPU"])
+def test_the_operators_settings_hold_where_the_validator_says_nothing(make: Make, gpus: int, node: str) -> None:
+    jobs = {
+        "nodeSelector": {"pool": "any"},
+        "labels": {"team": "a"},
+        "annotations": {"note": "b"},
+        "evaluate": {"nodeSelector": {"pool": "gpu"}, "tolerations": [{"operator": "Exists"}], "cpuLimit": "8"},
+    }
+    made = objects(make, config={"jobs": jobs}, resources={"gpus": gpus})
+    assert pod_of(made)["nodeSelector"] == {"pool": node}
+    assert ("tolerations" in pod_of(made)) is bool(gpus)
+    deployment = made["Deployment v-rewriter"]
+    for metadata in (deployment["metadata"], deployment["spec"]["template"]["metadata"]):
+        assert (metadata["labels"]["team"], metadata["annotations"]) == ("a", {"note": "b"})
+    assert "team" not in deployment["spec"]["selector"]["matchLabels"]
+    assert container_of(made)["resources"]["limits"]["cpu"] == "8"
+    own = objects(make, config={"jobs": jobs}, nodeSelector={"pool": "mine"}, resources={"gpus": gpus})
+    assert pod_of(own)["nodeSelector"] == {"pool": "mine"}
+
+
 def test_the_fetch_job_is_a_miners_that_belongs_to_the_validator(make: Make) -> None:
     found = validator(make)
     assert found.spec.rewriter is not None
