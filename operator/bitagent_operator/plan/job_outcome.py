@@ -13,6 +13,7 @@ asks for that).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -229,7 +230,9 @@ def _without_pod(job: JobObject, pass_: Pass) -> Problem:
     """Return why a Job has no pod, as far as the Events of the Job controller say so."""
     event = pass_.last_event(job.meta.uid, since=job.started or job.meta.created)
     if event is not None and event.reason == "FailedCreate":
-        return Problem(Reason.POD_REFUSED, f"Job {job.meta.name} has no pod: {event.reason}: {event.message}")
+        # Without the pod's name, which is another one at each try: the same refusal is reported once.
+        words = re.sub(rf'pods "{re.escape(job.meta.name)}-[a-z0-9]+"', "its pod", event.message)
+        return Problem(Reason.POD_REFUSED, f"Job {job.meta.name} has no pod: {event.reason}: {words}")
     return Problem(Reason.STARTING, f"Job {job.meta.name} has no pod yet")
 
 

@@ -252,7 +252,7 @@ def test_nothing_is_concluded_from_an_absent_pod_without_a_live_read(make: Make,
     assert isinstance(outcome(make, job, [], listed=False), Unseen)
 
 
-REFUSED = LastEvent("FailedCreate", 'pods "x" is forbidden: exceeded quota: gpus', warning=True)
+REFUSED = LastEvent("FailedCreate", 'pods "r-k-x7v2q" is forbidden: exceeded quota: gpus', warning=True)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_job_without_a_pod_is_explained_by_its_newest_event(
     assert isinstance(found, Active)
     assert found.problem is not None
     assert found.problem.reason == reason
-    assert ("exceeded quota: gpus" in found.problem.message) == (reason == "PodRefused")
+    assert ("its pod is forbidden: exceeded quota: gpus" in found.problem.message) == (reason == "PodRefused")
 
 
 WORDS = Problem(Reason.POD_REFUSED, "quota")
