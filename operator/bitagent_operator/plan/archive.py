@@ -19,7 +19,7 @@ from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.interface import EventReason, Pass, RoundPlan, StartArchive
-from bitagent_operator.plan.job_outcome import Problem
+from bitagent_operator.plan.pods import Problem
 from bitagent_operator.plan.repeated import Step, Work, deletions, next_step
 
 SETTLE = timedelta(minutes=5)

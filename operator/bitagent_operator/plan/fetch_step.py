@@ -23,10 +23,10 @@ from bitagent_operator.plan.job_outcome import (
     InfraFault,
     Lost,
     ModelFault,
-    Problem,
     Unseen,
     classify,
 )
+from bitagent_operator.plan.pods import Problem
 from bitagent_operator.plan.resolution import since_of
 
 MAX_ATTEMPTS = 4

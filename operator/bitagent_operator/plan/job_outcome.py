@@ -35,10 +35,7 @@ from bitagent_crds.schema import Model
 from bitagent_kube.conditions import clip
 from bitagent_operator.objects import Ended, JobObject, PodObject
 from bitagent_operator.plan.interface import Pass
-from bitagent_operator.plan.pods import DEADLINE_EXCEEDED, interrupted, leaving, overdue, waiting
-from bitagent_operator.plan.pods import Problem as Problem
-from bitagent_operator.plan.pods import next_unschedulable as next_unschedulable
-from bitagent_operator.plan.pods import pod_problem as pod_problem
+from bitagent_operator.plan.pods import DEADLINE_EXCEEDED, Problem, interrupted, leaving, overdue, pod_problem, waiting
 
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""

@@ -23,7 +23,7 @@ from bitagent_operator.plan.fetch_slots import NOTHING_WAITS, Turn, Turns
 from bitagent_operator.plan.fetch_step import FetchStep, Series, failed, record_fetch, unknown, verdict
 from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, Pass, Refusal, StartFetch
-from bitagent_operator.plan.job_outcome import Problem
+from bitagent_operator.plan.pods import Problem
 from bitagent_operator.plan.resolution import resolve, since_of
 
 KEEP_FAILED = timedelta(hours=1)

@@ -25,10 +25,10 @@ from bitagent_operator.plan.job_outcome import (
     InfraFault,
     Lost,
     ModelFault,
-    Problem,
     Unseen,
     classify,
 )
+from bitagent_operator.plan.pods import Problem
 
 PARALLEL = 4
 """Jobs of one component for all rounds together: an archive that is switched on finds every finished round at once."""

@@ -20,7 +20,8 @@ from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundOb
 from bitagent_operator.plan.fetch import RECENT, named_commit
 from bitagent_operator.plan.hub import hub_trouble
 from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
-from bitagent_operator.plan.job_outcome import Active, Done, InfraFault, Lost, ModelFault, Problem, Unseen, classify
+from bitagent_operator.plan.job_outcome import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
+from bitagent_operator.plan.pods import Problem
 
 BACKOFF = timedelta(seconds=10)
 """Wait after a Job that failed for an infrastructure reason: the round does not wait long."""

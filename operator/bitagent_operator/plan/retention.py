@@ -22,7 +22,7 @@ from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.archive import is_archived
 from bitagent_operator.plan.interface import EventReason, Pass, RetentionPolicy, RoundPlan, StartRetention
-from bitagent_operator.plan.job_outcome import Problem
+from bitagent_operator.plan.pods import Problem
 from bitagent_operator.plan.repeated import Step, Work, deletions, next_step
 
 MEASURE_AGAIN = timedelta(hours=1)

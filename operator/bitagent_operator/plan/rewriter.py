@@ -21,7 +21,7 @@ from bitagent_operator import naming
 from bitagent_operator.objects import DeploymentObject, ModelObject, PodObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.interface import EventReason, Pass
-from bitagent_operator.plan.job_outcome import Problem, next_unschedulable, pod_problem
+from bitagent_operator.plan.pods import Problem, next_unschedulable, pod_problem
 
 _OF_FILES = (ConditionType.RESOLVED, ConditionType.SAFE, ConditionType.FETCHED)
 """Conditions of a MinerModel that a rewriter has as well."""

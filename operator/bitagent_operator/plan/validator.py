@@ -10,7 +10,7 @@ from bitagent_kube.objects import EventMessage
 from bitagent_operator.applied import FIRST_READ, pause_before_read
 from bitagent_operator.objects import DeploymentObject, PodObject, ValidatorObject
 from bitagent_operator.plan.interface import EventReason, Pass, ValidatorPlan
-from bitagent_operator.plan.job_outcome import Problem, next_unschedulable, pod_problem
+from bitagent_operator.plan.pods import Problem, next_unschedulable, pod_problem
 
 
 def plan(
