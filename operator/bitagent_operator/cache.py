@@ -14,7 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from bitagent_crds.conditions import ConditionType
+from bitagent_crds.conditions import ConditionType, Reason
+from bitagent_crds.evalround import ModelResult
 from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube.cache import Change, ObjectCache, Unreadable
 from bitagent_kube.conditions import find
@@ -159,6 +160,11 @@ class Cache:
         tables: tuple[Table[Any], ...] = (self.rounds, self.models, self.validators)
         return [key_of(table.kind, found.meta) for table in tables for found in (*table, *table.unreadable())]
 
+    def observed(self, key: Key) -> ModelObject | RoundObject | ValidatorObject | None:
+        """Return the object of a key."""
+        found: ModelObject | RoundObject | ValidatorObject | None = self._tables[key.kind].get(key)
+        return found
+
     def unreadable(self, key: Key) -> Unreadable | None:
         """Return the object of a key, if it cannot be read; None if a newer one of its name can."""
         named = (each for each in self._tables[key.kind].unreadable() if each.meta.name == key.name)
@@ -226,9 +232,9 @@ class Cache:
                 yield from (Key(Kind.ROUND, r.meta.name) for r in self.rounds if r.status.finished_at is not None)
             same_phase = change.before and change.after and _times(change.before) == _times(change.after)
             if before and after and same_phase:
-                known = {r.model: (r.commit, r.weights_digest) for r in before.results}
+                known = {r.model: _needs_of(r) for r in before.results}
                 for result in after.results:
-                    if known.get(result.model) != (result.commit, result.weights_digest):
+                    if known.get(result.model) != _needs_of(result):
                         yield Key(Kind.MODEL, result.model)
                 return
             for result in latest.status.results:
@@ -290,6 +296,12 @@ def _rewriter(observed: ValidatorObject | None) -> tuple[object, ...]:
 def _hotkey(model: ModelObject) -> str:
     """Return the miner's account; empty without a miner."""
     return model.spec.miner.hotkey if model.spec.miner is not None else ""
+
+
+def _needs_of(result: ModelResult) -> tuple[str | None, str | None, datetime | None]:
+    """Return what makes an entry of a running round concern its model: commit, files, and when these were missed."""
+    missed = result.finished_at if result.reason is Reason.MODEL_FILES_MISSING else None
+    return result.commit, result.weights_digest, missed
 
 
 def _age(model: ModelObject) -> tuple[datetime, str]:

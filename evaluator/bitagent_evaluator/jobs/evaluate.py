@@ -13,10 +13,12 @@ from bitagent_evaluator.engines.vllm import VllmBackend
 from bitagent_evaluator.evaluation.results import fault_summary, summary_of, write_summary
 from bitagent_evaluator.evaluation.run import Evaluation, evaluate
 from bitagent_evaluator.jobs.runner import report
-from bitagent_evaluator.models.cache import RECORD, CacheRecord
+from bitagent_evaluator.models.cache import RECORD, CacheRecord, missing_files
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.support.progress import LogProgress
 from bitagent_evaluator.tasks.files import TaskSetError, read_task_set
+
+CONFIG = "config.json"
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
     if manifest.digest != job.run.task_set_digest:
         message = f"{job.task_set_dir} holds the task set {manifest.digest}, the Job names {job.run.task_set_digest}"
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
-    _check_record(job)
+    _check_files(job)
     return Evaluation(
         run=job.run,
         model_dir=Path(job.model_dir),
@@ -68,12 +70,20 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
     )
 
 
-def _check_record(job: EvaluateJob) -> None:
-    """Raise InfrastructureFault if the cache's record of the model is of another one than the Job names."""
-    path = Path(job.model_dir) / RECORD
-    if not path.exists():
+def _check_files(job: EvaluateJob) -> None:
+    """Raise InfrastructureFault if the cache does not have the model that the Job names, or not all of it."""
+    folder = Path(job.model_dir)
+    if not (folder / RECORD).exists():
+        if not (folder / CONFIG).exists():
+            raise InfrastructureFault(Reason.MODEL_FILES_MISSING, f"{folder} has no model: the cache has lost it")
         return
-    facts = CacheRecord.model_validate_json(path.read_bytes()).facts
+    record = CacheRecord.model_validate_json((folder / RECORD).read_bytes())
+    if lacking := missing_files(folder, record):
+        text = (
+            f"{folder} lacks {len(lacking)} of {len(record.files)} files, first {lacking[0]}: the cache has lost them"
+        )
+        raise InfrastructureFault(Reason.MODEL_FILES_MISSING, text)
+    facts = record.facts
     for what, held, named in (
         ("weights", facts.weights_digest, job.run.weights_digest),
         ("model", facts.model_digest, job.run.model_digest),

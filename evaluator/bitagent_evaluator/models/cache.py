@@ -84,12 +84,12 @@ class ModelCache:
         folder = self._root / relative
         try:
             record = CacheRecord.model_validate_json((folder / RECORD).read_bytes())
-            complete = all((folder / name).stat().st_size == size for name, size in record.files.items())
         except (OSError, ValidationError):
             return None
-        if complete:
-            os.utime(folder / RECORD)
-        return record if complete else None
+        if missing_files(folder, record):
+            return None
+        os.utime(folder / RECORD)
+        return record
 
     @contextmanager
     def lock(self, relative: str) -> Iterator[None]:
@@ -207,6 +207,18 @@ class ModelCache:
             with suppress(FileExistsError):
                 path.mkdir()
                 path.chmod(_FOLDER_MODE)
+
+
+def missing_files(folder: Path, record: CacheRecord) -> list[str]:
+    """Return the files of a model that its folder lacks, or has in another size."""
+    return [name for name, size in record.files.items() if _size_of(folder / name) != size]
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _enough(entries: Sequence[_Entry], excess: int) -> list[_Entry] | None:

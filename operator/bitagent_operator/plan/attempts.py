@@ -77,6 +77,8 @@ class StartAttempt:
     number: int
     failures: tuple[Failure, ...] = ()
     """Those before it."""
+    files_missing_since: datetime | None = None
+    """When the attempt before found that the cache has lost the model's files: they are fetched first."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,9 @@ def evaluation_state(
         if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
             return StartAttempt(job.attempt + 1, failures)
         outcome = _lost_for_good(outcome, pass_.now)
+    more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
+    if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
+        return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
     attempts = _attempts(jobs, pods, begun, failures, at_least=isinstance(outcome, Done | ModelFault))
     match outcome:
         case Done(summary=summary, pod=pod):

@@ -10,7 +10,7 @@ identity; a new owner with other files is evaluated itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bitagent_crds.conditions import Reason
@@ -20,6 +20,7 @@ from bitagent_kube.conditions import clip
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.attempts import EVALUATED, GaveUp, StartAttempt, Update, evaluation_state, infra_fault
+from bitagent_operator.plan.fetch import found_again
 from bitagent_operator.plan.holders import given_up, holders
 from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
@@ -186,6 +187,16 @@ def _pending(
         return waiting(Reason.WAITING_FOR_TASKS, "the task set is being built")
     if entry.commit is None or entry.repo is None:
         return waiting(Reason.WAITING_FOR_MODEL)
+    if (since := attempt.files_missing_since) is not None:
+        model = this.models.get(entry.model)
+        again = found_again(model, entry.commit, since=since) if model is not None else None
+        if again is None:
+            text = "the cache has lost its files; it is evaluated once they are fetched again"
+            return replace(waiting(Reason.MODEL_FILES_MISSING, text), finished_at=since)
+        if not again.fetched and again.infrastructure:
+            return infra_fault(again.reason, again.message, this.pass_.now)
+        if not again.fetched:
+            return Update(ResultState.REJECTED, again.reason, clip(again.message, MESSAGE_LENGTH))
     if key in this.busy:
         return waiting(Reason.WAITING_FOR_SLOT, "an earlier Job of it is being deleted, or a pod of that has not ended")
     if (refusal := this.refusal(key, attempt.number)) is not None:

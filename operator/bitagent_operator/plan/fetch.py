@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
-from bitagent_crds.evalround import ModelResult, ResultState
+from bitagent_crds.evalround import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus
 from bitagent_crds.names import short_hash
 from bitagent_crds.schema import is_later
@@ -33,8 +33,8 @@ PRESENT = timedelta(minutes=30)
 """A fetch this short before a round's start proves that the files are there when it starts: a cache of bounded size
 removes no model that was used within the hour, and none that a running round has yet to evaluate."""
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
-_MISSING_FILES = (ResultState.INFRA_FAULT, Reason.INFRASTRUCTURE_FAULT)
-"""State and reason of an evaluation that failed because the model's files were missing, among other causes."""
+_MISSING_FILES = frozenset({Reason.INFRASTRUCTURE_FAULT, Reason.MODEL_FILES_MISSING})
+"""Reasons of an evaluation that failed because the model's files were missing, or among other causes may have."""
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -118,6 +118,11 @@ def needed_fetch(
         for started, r, entry in waiting
         if started and entry.commit is not None and entry.repo in (None, origin(model.spec.source))
     ]
+    lost = [(since, r.meta.uid, commit) for r in rounds for since, commit in _lost(r, model)]
+    due = [(since, uid, commit) for since, uid, commit in lost if found_again(model, commit, since=since) is None]
+    if due:
+        since, uid, commit = max(due)
+        return StartFetch(short_hash(*identity, uid, "lost", str(int(since.timestamp()))), since, 1, commit)
     if result is None and not fixed:
         return StartFetch(short_hash(*identity), _NEVER, 1)
     if result is None:
@@ -153,6 +158,38 @@ def needed_fetch(
     return StartFetch(short_hash(*identity, uid), since, 1)
 
 
+def found_again(model: ModelObject, commit: str, *, since: datetime) -> FetchResult | None:
+    """Return the result of a fetch of lost files, after an evaluation has missed them; None until there is one."""
+    result, resolved = fetch_result(model.status, generation=model.meta.generation), model.status.resolved
+    if result is None or result.at < since:
+        return None
+    if not result.fetched or (resolved is not None and resolved.commit == commit):
+        return result
+    if model.status.attempted != commit:
+        return None
+    text = "the cache has lost its files, and its directory has others now"
+    return FetchResult(False, Reason.COMMIT_TOO_LATE, text, result.at)
+
+
+def urgent(model: ModelObject, rounds: Iterable[RoundObject]) -> bool:
+    """Whether a round that has started waits for the model's files."""
+    return any(waiting_entry(each, model) is not None or _lost(each, model) for each in rounds)
+
+
+def _lost(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str]]:
+    """Return when an evaluation of a running round has missed the model's files, and of which commit they are."""
+    if observed.status.finished_at is not None or observed.spec.suspend:
+        return []
+    return [
+        (r.finished_at, r.commit)
+        for r in observed.status.results
+        if (r.model, r.reason, r.repo) == (model.meta.name, Reason.MODEL_FILES_MISSING, origin(model.spec.source))
+        and r.state not in FINAL_STATES
+        and r.finished_at is not None
+        and r.commit is not None
+    ]
+
+
 def _may_have_missed_files(observed: RoundObject, model: ModelObject) -> bool:
     """Whether the model's evaluation failed as it also fails without the model's files.
 
@@ -160,7 +197,10 @@ def _may_have_missed_files(observed: RoundObject, model: ModelObject) -> bool:
     files are still there, the fetch finds them at once.
     """
     return observed.status.counts.infra_faults > 0 and any(
-        r.model == model.meta.name and (r.state, r.reason) == _MISSING_FILES and r.weights_digest is not None
+        r.model == model.meta.name
+        and r.state == ResultState.INFRA_FAULT
+        and r.reason in _MISSING_FILES
+        and r.weights_digest is not None
         for r in observed.status.results
     )
 

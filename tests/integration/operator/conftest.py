@@ -109,6 +109,12 @@ class Outcomes:
         return Exit(78, termination_message(summary), "Error")
 
     @staticmethod
+    def postponed_evaluation(reason: str) -> Exit:
+        """An evaluation whose next pod would meet the same."""
+        summary = EvaluateSummary.model_validate({"reason": reason})
+        return Exit(EXIT_LATER, termination_message(summary), "Error")
+
+    @staticmethod
     def failed_evaluation(reason: str, message: str) -> Exit:
         summary = EvaluateSummary.model_validate({"reason": reason, "message": message})
         return Exit(1, termination_message(summary), "Error")

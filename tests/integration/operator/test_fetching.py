@@ -136,3 +136,26 @@ def test_a_rollback_heals_a_fetch_that_never_started(world: World) -> None:
     world.start_operator()
     world.until_condition("minermodels", "m-500", "Fetched")
     assert world.until("an Event", lambda: world.events_of("JobReplaced"))
+
+
+def test_files_that_the_cache_has_lost_are_fetched_again_in_the_same_round(operator: World, outcomes: Outcomes) -> None:
+    """As after an installation with another volume: the model's condition says Fetched, its evaluation finds nothing."""
+    fetches, evaluations = list[str](), list[str]()
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        name = pod["metadata"]["name"]
+        if document["kind"] == "Fetch":
+            fetches.append(name)
+        if document["kind"] == "Evaluate":
+            evaluations.append(name)
+            if len(evaluations) == 1:
+                return outcomes.postponed_evaluation("ModelFilesMissing")
+        return outcomes.usual(pod, document)
+
+    operator.kubelet.script = script
+    operator.model("m-500")
+    operator.until_condition("minermodels", "m-500", "Fetched")
+    operator.round("lost")
+    operator.until_condition("evalrounds", "lost", "Complete")
+    assert operator.results("lost")["m-500"]["state"] == "Succeeded"
+    assert (len(fetches), len(evaluations)) == (2, 2)

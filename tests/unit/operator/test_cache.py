@@ -56,6 +56,16 @@ def test_a_model_concerns_its_unfinished_rounds(make: Make) -> None:
     assert [r.meta.name for r in cache.rounds_of("a")] == ["r"]
 
 
+def test_a_round_concerns_a_model_whose_files_are_lost(make: Make) -> None:
+    cache = Cache()
+    cache.put("EvalRound", frozen(make))
+    lost = [{"model": "a", "reason": "ModelFilesMissing"}]  # by its pod, whose Job has not ended
+    assert cache.put("EvalRound", frozen(make, results=lost)) == [ROUND_R]
+    lost[0]["finishedAt"] = "2026-01-01T00:00:30Z"
+    assert cache.put("EvalRound", frozen(make, results=lost)) == [ROUND_R, MODEL_A]
+    assert cache.put("EvalRound", frozen(make, results=lost, progress="0/1")) == [ROUND_R]
+
+
 def test_a_round_concerns_its_models_when_it_starts_and_ends(make: Make) -> None:
     cache = Cache()
     assert cache.put("EvalRound", make.round_raw("r")) == [ROUND_R]

@@ -15,6 +15,7 @@ from bitagent_crds.evaluation import BuiltinScorer, LossParameters, RunSpec
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import (
     EXIT_INFRASTRUCTURE,
+    EXIT_LATER,
     EXIT_MODEL_FAULT,
     EXIT_OK,
     EvaluateJob,
@@ -53,6 +54,7 @@ def job(tmp_path: Path, models: Path) -> EvaluateJob:
     spec = {"sources": [{"jsonl": {"configMap": {"name": "x", "key": "k"}}}], "count": 4, "seed": "1"}
     manifest = build_task_set(Tasks.model_validate(spec), files={0: models / "tasks.jsonl"}, out=tmp_path / "tasks")
     (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "out").mkdir()
     return EvaluateJob.model_validate(
         {
@@ -94,11 +96,11 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Evaluation]]:
     return make
 
 
-def record(job: EvaluateJob, weights_digest: str, **more: str) -> None:
+def record(job: EvaluateJob, weights_digest: str, *, files: dict[str, int] = {}, **more: str) -> None:  # noqa: B006
     facts = ModelFacts(
         commit="a" * 40, size_bytes=1, parameters=1, architecture="X", weights_digest=weights_digest, **more
     )
-    (Path(job.model_dir) / RECORD).write_text(CacheRecord(facts=facts, files={}).model_dump_json())
+    (Path(job.model_dir) / RECORD).write_text(CacheRecord(facts=facts, files=files).model_dump_json())
 
 
 def written(job: EvaluateJob) -> dict[str, Any]:
@@ -191,6 +193,28 @@ def test_another_model_in_the_cache_is_never_asked(job: EvaluateJob, ends: Calla
     assert (exit_code(module.handle(named).reason), asked) == (EXIT_INFRASTRUCTURE, [])
     record(job, WEIGHTS, model_digest=OTHER)
     assert exit_code(module.handle(named).reason) == EXIT_OK
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        pytest.param(None, True, id="an empty directory"),
+        pytest.param({"config.json": 2}, False, id="all are there"),
+        pytest.param({"config.json": 2, "model.safetensors": 7}, True, id="one lacks"),
+        pytest.param({"config.json": 3}, True, id="one has another size"),
+    ],
+)
+def test_files_that_the_cache_has_lost_are_named_before_an_engine_starts(
+    job: EvaluateJob, ends: Callable[..., list[Evaluation]], files: dict[str, int] | None, *, missing: bool
+) -> None:
+    asked = ends(DONE)
+    if files is None:
+        (Path(job.model_dir) / "config.json").unlink()
+    else:
+        record(job, WEIGHTS, files=files)
+    summary = module.handle(job)
+    assert (exit_code(summary.reason), len(asked)) == ((EXIT_LATER, 0) if missing else (EXIT_OK, 1))
+    assert (summary.reason is Reason.MODEL_FILES_MISSING) == missing
 
 
 def test_a_summary_that_cannot_be_written_beside_the_results_still_leaves_the_pod(
