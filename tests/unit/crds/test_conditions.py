@@ -54,12 +54,20 @@ SPEC = {
     Reason.STAKE_TOO_LOW,
     Reason.VERSION_KEY_TOO_LOW,
     Reason.POLICY_UNAVAILABLE,
-    Reason.POLICY_UNAVAILABLE,
+    Reason.NO_REWRITER,
 }
 """Reasons that end when the author changes the object or what it refers to."""
 
 JOB_INFRASTRUCTURE = {
     Reason.HUB_UNAVAILABLE,
+    Reason.HUB_RATE_LIMITED,
+    Reason.HUB_TOKEN_REJECTED,
+    Reason.VOLUME_FULL,
+    Reason.MODEL_FILES_MISSING,
+    Reason.SCHEDULING_GATED,
+    Reason.POD_REFUSED,
+    Reason.POD_NOT_STARTED,
+    Reason.START_TIMED_OUT,
     Reason.FETCH_FAILED,
     Reason.FILES_CHANGED,
     Reason.OUT_OF_MEMORY,
@@ -86,6 +94,7 @@ OTHER_INFRASTRUCTURE = {
     Reason.RETENTION_FAILED,
     Reason.SPACE_SHORT,
     Reason.ROUND_HAS_INFRASTRUCTURE_FAULTS,
+    Reason.ROUND_DEADLINE_EXCEEDED,
     Reason.SEED_NOT_REVEALED,
     Reason.CHAIN_UNREACHABLE,
     Reason.CHAIN_STALLED,
