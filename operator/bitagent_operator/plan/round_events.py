@@ -74,7 +74,7 @@ def _result_event(old: ModelResult | None, new: ModelResult) -> EventMessage | N
             return EventMessage(
                 EventReason.EVALUATION_DELAYED, f"{text}; {then} when the others have ended", warning=True
             )
-        case ResultState.RUNNING if new.reason.fault is Fault.INFRASTRUCTURE:
+        case ResultState.RUNNING | ResultState.PENDING if new.started_at and new.reason.fault is Fault.INFRASTRUCTURE:
             return EventMessage(EventReason.EVALUATION_DELAYED, text, warning=True)
         case _:
             return None

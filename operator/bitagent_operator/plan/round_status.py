@@ -62,7 +62,7 @@ def started(
         started_at=now,
         active_since=now,
         image=pass_.settings.image or None,
-        artifacts=f"pvc://{pass_.settings.artifact_claim}/{round_path(observed.meta.uid)}",
+        artifacts=_artifacts(observed, pass_),
         results=[_stamped(r, now) for r in results],
         counts=changed(observed.status.counts, left_out=left_out),
     )
@@ -95,6 +95,7 @@ def updated(
         task_set=tasks.ready,
         active_since=active_since(observed, now),
         image=observed.status.image or pass_.settings.image or None,
+        artifacts=observed.status.artifacts or _artifacts(observed, pass_),
     )
     if tasks.failed:
         infrastructure = tasks.reason.fault is Fault.INFRASTRUCTURE
@@ -114,6 +115,10 @@ def updated(
         return derived(observed, failed(new, conditions, reason=fault[0], message=fault[1], now=now))
     _not_failed(new, conditions)
     return derived(observed, completed(observed, new, conditions, models=models, now=now))
+
+
+def _artifacts(observed: RoundObject, pass_: Pass) -> str:
+    return f"pvc://{pass_.settings.artifact_claim}/{round_path(observed.meta.uid)}"
 
 
 def _conditions(observed: RoundObject, now: datetime) -> Conditions:
@@ -158,17 +163,24 @@ def _running(observed: RoundObject, new: EvalRoundStatus, tasks: TaskSetProgress
 
 
 def _running_text(results: Sequence[ModelResult], counts: RoundCounts) -> str:
-    """Return how many models are being evaluated, and of all Jobs that are refused which and why."""
+    """Return how many models are being evaluated, and of all Jobs that are refused or wait which and why."""
     text = f"{counts.running} models are being evaluated"
-    refused = [r for r in results if r.reason is Reason.JOB_REFUSED and r.state not in FINAL_STATES]
-    return f"{text}; {summary(refused)}" if refused else text
+    waiting = _waiting_jobs(results)
+    return f"{text}; {summary(waiting)}" if waiting else text
+
+
+def _waiting_jobs(results: Sequence[ModelResult]) -> list[ModelResult]:
+    """Return the results of which no container runs although their Job may, and refused ones."""
+    pending = [r for r in results if r.state not in FINAL_STATES]
+    return [r for r in pending if r.reason is Reason.JOB_REFUSED or (r.state == ResultState.PENDING and r.started_at)]
 
 
 def _most_common_wait(results: Sequence[ModelResult]) -> Reason:
-    """Return the reason for which most of the pending models wait; a refused Job is why others wait for a slot."""
+    """Return the reason for which most of the pending models wait; a Job that waits is why others wait for a slot."""
     waiting = Counter(r.reason for r in results if r.state == ResultState.PENDING)
     if Reason.JOB_REFUSED in waiting:
         return Reason.JOB_REFUSED
+    waiting = Counter(r.reason for r in _waiting_jobs(results)) or waiting
     return waiting.most_common(1)[0][0] if waiting else Reason.ROUND_RUNNING
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from bitagent_crds.sketches import ANSWER_BITS, MISTAKE_HASHES, AnswerSketch, WeightsSketch
 
@@ -31,3 +33,26 @@ def test_near_copies_are_named_and_reported_when_the_round_completes(make: Make,
     assert found.results["copy"].evidence is not None
     assert [e.reason for e in found.events] == ["NearCopyFound", "RoundComplete"]
     assert (found.results["copy"].score, found.results["copy"].rank) == ("0.500000", 1), "policies decide what it earns"
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason", "events"),
+    [
+        pytest.param({"unschedulable": 90}, "WaitingForNode", [], id="no GPU just now"),
+        pytest.param({"waiting": ("ErrImagePull", "gone")}, "ImagePullFailed", ["EvaluationDelayed"], id="no image"),
+    ],
+)
+def test_a_round_whose_jobs_wait_says_for_what(
+    make: Make, plan: Plan, pod: dict[str, Any], reason: str, events: list[str]
+) -> None:
+    """Although most of its models wait for a slot only."""
+    models = [make.model(name, fetched=True, weights=str(i)) for i, name in enumerate("abc", start=1)]
+    job = make.evaluation(make.key("1"), active=1, started=80)
+    found = plan(
+        make.started("a", "b", "c", workload={"parallelism": 1}), models, jobs=[job], pods=[make.pod(job, **pod)]
+    )
+    running = found.condition("Running")
+    assert (running.status, running.reason, found.status.phase) == ("False", reason, "Preparing")
+    assert found.results["a"].message in running.message
+    assert [event.reason for event in found.events] == events
+    assert (found.status.counts.running, found.status.counts.pending) == (0, 3)
