@@ -8,6 +8,7 @@
     jobs.py                                      documents and summaries of Jobs
     task_set.py, results.py                      files of task sets, and of results
     archive.py                                   index of the archive of a round
+    leaderboard.py                               the public, signed leaderboard of a round
     sketches.py                                  sketches of weights and answers, by which models are compared
     memory.py                                    memory that an evaluation needs, and that a round allows
     names.py                                     labels, and directories of the shared volumes

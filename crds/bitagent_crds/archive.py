@@ -24,7 +24,7 @@ class ArchivedFile(FileModel):
     digest: Digest
     """SHA-256 of the content, as it was read back."""
     derived: bool = False
-    """Whether the archive Job made it from the round's files, such as a report."""
+    """Whether it is no file of the volume: a report of such files, or the signed leaderboard."""
 
 
 class ArchiveIndex(FileModel):

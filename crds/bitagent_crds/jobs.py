@@ -265,6 +265,8 @@ class ArchiveJob(Model):
     """Its uid."""
     round_dir: str
     """Absolute path of the round's directory of the artifact volume, read-only."""
+    leaderboard: str | None = None
+    """Absolute path of the round's signed leaderboard, which is archived if the file exists."""
     uri: str
     """Place of the archive: `s3://<bucket>/<prefix>`."""
     endpoint: str | None = None

@@ -96,6 +96,7 @@ ROUND_MOUNT = "/round"
 ROUNDS_MOUNT = "/rounds"
 ROUNDS_FOLDER = "rounds"
 """Folder of all rounds of the artifact volume."""
+LEADERBOARD_MOUNT = "/leaderboard"
 CA_MOUNT = "/etc/bitagent-ca"
 
 
@@ -142,6 +143,11 @@ def cached_volume_model_path(claim_name: str, commit: str) -> str:
 def cache_id(path: str) -> str:
     """Return the short name of a cached model: 12 hex digits that follow from its path in the model cache."""
     return short_hash(path, digits=12)
+
+
+def leaderboard_config_map(round_name: str) -> str:
+    """Return the name of the ConfigMap with a round's signed leaderboard."""
+    return f"{round_name}-leaderboard"
 
 
 def round_path(round_uid: str) -> str:

@@ -11,6 +11,7 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     seeding      seeds of rounds: commit, publish; claims to a commitment
     services     the API server and the records of one Validator
     status       the Validator's status
+    leaderboards signed leaderboards of complete rounds
     rounds       epochs, which EvalRounds to create, give their seed and delete
     claims       commit blocks of models, compared with the chain
     seed_secrets secrets of seeds

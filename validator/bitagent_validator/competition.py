@@ -14,6 +14,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.leaderboards import LeaderboardPublisher
 from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
@@ -39,8 +40,11 @@ log = logging.getLogger(__name__)
 class CompetitionController:
     """The rounds of one Validator's competitions."""
 
-    def __init__(self, services: Services, *, uid: str, secrets: SeedSecrets) -> None:
+    def __init__(
+        self, services: Services, *, uid: str, secrets: SeedSecrets, leaderboards: LeaderboardPublisher
+    ) -> None:
         self._services = services
+        self._leaderboards = leaderboards
         self._seeds = SeedPublisher(services, secrets)
         self._uid = uid
         """The Validator's."""
@@ -119,6 +123,7 @@ class CompetitionController:
             problem = await self._start_and_publish(me, competition, plan, block=block, connection=connection)
         except SecretUnavailable as error:
             problem = str(error)
+        await self._leaderboards.publish(self._rounds_of(competition.id))
         for name in plan.delete:
             await self._delete(name, why="beyond the history limit")
         done = self._plan(competition, block)

@@ -28,6 +28,7 @@ from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.follower import Follower
 from bitagent_validator.competition import CompetitionController
 from bitagent_validator.explain import Explanation, as_json, as_table, explain
+from bitagent_validator.leaderboards import LeaderboardPublisher
 from bitagent_validator.loop import Loop, SpecChanged
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
@@ -244,6 +245,7 @@ async def _run_with(
     setter = WeightSetter(account, store, events, metrics, changed=wake.set)
     services = Services(client, rounds, store, events, metrics)
     secrets = SeedSecrets(seed_key, validator_uid=me.uid, netuid=me.spec.netuid, directory=settings.seeds_dir)
+    leaderboards = LeaderboardPublisher(client, hotkey_file=settings.hotkey_file, validator=settings.name)
     loop = Loop(
         account=account,
         spec=me.spec,
@@ -252,7 +254,7 @@ async def _run_with(
         services=services,
         follower=follower,
         setter=setter,
-        competitions=CompetitionController(services, uid=me.uid, secrets=secrets),
+        competitions=CompetitionController(services, uid=me.uid, secrets=secrets, leaderboards=leaderboards),
         health=health,
         wake=wake,
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus, ModelResult
+from bitagent_crds.leaderboard import Leaderboard, leaderboard_of
 from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL
 from bitagent_crds.schema import API_VERSION, is_later
 from bitagent_crds.seeds import SeedFrom
@@ -63,6 +64,8 @@ class Round:
     """Whether each of its models also has a commit, or takes no part."""
     progress: str = ""
     """Finished and selected models, as in `3/5`."""
+    leaderboard: Leaderboard | None = None
+    """The public leaderboard; None if the round is not complete."""
     unarchived: bool = False
     """Whether the operator has an archive that does not hold its files yet."""
     readable: bool = True
@@ -98,9 +101,18 @@ def parse_round(obj: Obj) -> Round:
         frozen=status is not None and status.started_at is not None,
         models_fixed=status is not None and status.models_fixed,
         progress=status.progress if status else "",
+        leaderboard=_leaderboard(metadata, content),
         unarchived=_is_unarchived(status),
         readable=content is not None,
     )
+
+
+def _leaderboard(metadata: Obj, content: EvalRound | None) -> Leaderboard | None:
+    status = content.status if content is not None else None
+    if content is None or status is None or status.finished_at is None or _phase(status) is not RoundPhase.COMPLETE:
+        return None
+    labels = metadata.get("labels") or {}
+    return leaderboard_of(name=metadata["name"], uid=metadata["uid"], labels=labels, spec=content.spec, status=status)
 
 
 def _is_unarchived(status: EvalRoundStatus | None) -> bool:

@@ -50,6 +50,12 @@ def load_hotkey(path: Path) -> Any:
     return key
 
 
+def signed_by(path: Path, text: bytes) -> tuple[str, bytes]:
+    """Return the hotkey's SS58 address and its signature of a text. Raises WalletError if the file cannot be used."""
+    key = load_hotkey(path)
+    return str(key.ss58_address), bytes(key.sign(text))
+
+
 def load_seed_key(path: Path) -> bytes:
     """Return the key of this hotkey's secrets of seeds, 32 bytes, from which the hotkey cannot be computed.
 

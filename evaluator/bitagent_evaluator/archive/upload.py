@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from bitagent_crds.archive import INDEX_NAME, ArchivedFile, ArchiveIndex
 from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import digest_of
+from bitagent_crds.leaderboard import LEADERBOARD_NAME
 from bitagent_evaluator.archive.folder import list_files, open_file
 from bitagent_evaluator.archive.reports import reports
 from bitagent_evaluator.archive.store import ArchiveStore, Stored
@@ -45,10 +46,13 @@ class Sizes:
 USUAL = Sizes()
 
 
-def archive(store: ArchiveStore, root: Path, *, name: str, uid: str, sizes: Sizes = USUAL) -> ArchiveIndex:
+def archive(
+    store: ArchiveStore, root: Path, *, name: str, uid: str, leaderboard: bytes | None = None, sizes: Sizes = USUAL
+) -> ArchiveIndex:
     """Archive the folder of a round and return the index. Equal folders have equal archives, but for their reports.
 
-    Raises InfrastructureFault, and OSError if the folder cannot be read.
+    `leaderboard`: the signed leaderboard, if there is one. Raises InfrastructureFault, and OSError if the folder cannot
+    be read.
     """
     listing = list_files(root)
     known = _index(store)
@@ -58,6 +62,8 @@ def archive(store: ArchiveStore, root: Path, *, name: str, uid: str, sizes: Size
         return known
     with ThreadPoolExecutor(WORKERS) as pool:
         files = list(pool.map(lambda path: _copy(store, root, path, sizes), listing.files))
+    if leaderboard is not None:
+        files.append(_create(store, LEADERBOARD_NAME, leaderboard))
     files += [_write(store, path, page) for path, page in reports(root, listing.evaluations())]
     files.sort(key=lambda file: file.path)
     index = ArchiveIndex(round=name, round_uid=uid, files=files, left_out=list(listing.left_out))
@@ -111,6 +117,13 @@ def _copy(store: ArchiveStore, root: Path, path: str, sizes: Sizes) -> ArchivedF
                 store.upload(path, file, part_bytes=sizes.part)
     _require(path, store.look(path), mine.bytes, mine.digest)
     return ArchivedFile(path=path, bytes=mine.bytes, digest=mine.digest)
+
+
+def _create(store: ArchiveStore, path: str, content: bytes) -> ArchivedFile:
+    """Write what is no file of the volume, and never changes."""
+    store.create(path, content)
+    _require(path, store.look(path), len(content), digest_of(content))
+    return ArchivedFile(path=path, bytes=len(content), digest=digest_of(content), derived=True)
 
 
 def _write(store: ArchiveStore, path: str, content: bytes) -> ArchivedFile:

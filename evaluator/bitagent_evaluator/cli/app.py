@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "bitagent_evaluator.cli.reproduce",
         "re-run an evaluation from its manifest and compare every verdict",
     ),
+    "leaderboard": ("bitagent_evaluator.cli.leaderboard", "verify a round's public leaderboard"),
     "report": ("bitagent_evaluator.cli.report", "write results as one HTML page"),
     "serve": ("bitagent_evaluator.cli.serve", "serve a model that rewords questions (used in pods)"),
     "job": ("bitagent_evaluator.cli.job", "do what a Job document says (used in pods)"),

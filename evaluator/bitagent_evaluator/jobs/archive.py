@@ -14,7 +14,13 @@ from bitagent_evaluator.support.faults import InfrastructureFault
 def handle(job: ArchiveJob) -> ArchiveSummary:
     """Archive the round; every failure is tried again."""
     try:
-        index = archive(open_store(job), Path(job.round_dir), name=job.round, uid=job.round_uid)
+        index = archive(
+            open_store(job),
+            Path(job.round_dir),
+            name=job.round,
+            uid=job.round_uid,
+            leaderboard=_leaderboard(job.leaderboard),
+        )
     except InfrastructureFault as fault:
         return ArchiveSummary(reason=fault.reason, message=fault.message)
     size = sum(file.bytes for file in index.files)
@@ -25,6 +31,11 @@ def handle(job: ArchiveJob) -> ArchiveSummary:
         files=len(index.files),
         bytes=size,
     )
+
+
+def _leaderboard(path: str | None) -> bytes | None:
+    """Return the signed leaderboard; None if none is published."""
+    return Path(path).read_bytes() if path is not None and Path(path).exists() else None
 
 
 def _left_out(paths: list[str]) -> str:

@@ -38,7 +38,9 @@ def _act(job: RetentionJob, root: Path) -> str | None:
     swept = sweep(root, known=known, namespace=job.namespace, require_archive=job.require_archive)
     words = [f"removed the files of {swept.removed} rounds that do not exist any more"] if swept.removed else []
     if swept.unrecorded:
-        words.append(f"folders that stay, of no round and without a record that allows their removal: {swept.unrecorded}")
+        words.append(
+            f"folders that stay, of no round and without a record that allows their removal: {swept.unrecorded}"
+        )
     return "; ".join(words)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bitagent_crds.jobs import ArchiveJob
+from bitagent_crds.leaderboard import LEADERBOARD_NAME
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     CA_MOUNT,
     FINISHED_LABEL,
     KEY_LABEL,
+    LEADERBOARD_MOUNT,
     ROUND_LABEL,
     ROUND_MOUNT,
     Component,
+    leaderboard_config_map,
     round_path,
 )
 from bitagent_kube.objects import Obj
@@ -18,8 +21,8 @@ from bitagent_operator import naming
 from bitagent_operator.config import Archive, Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, without_gpu
 from bitagent_operator.objects import RoundObject
-from bitagent_operator.plan.repeated import finished_label
 from bitagent_operator.plan.interface import StartArchive
+from bitagent_operator.plan.repeated import finished_label
 
 DEADLINE_SECONDS = 6 * 3600
 PODS = 1
@@ -39,8 +42,12 @@ def archive_job(config: Config, archive: Archive, observed: RoundObject, start: 
         ATTEMPT_LABEL: str(start.attempt),
         FINISHED_LABEL: finished_label(observed.status.finished_at),
     }
-    volumes = [claim("artifacts", config.artifacts.claim_name)]
-    mounts = [mount("artifacts", ROUND_MOUNT, sub_path=round_path(observed.meta.uid), read_only=True)]
+    published = {"name": leaderboard_config_map(observed.meta.name), "optional": True}
+    volumes = [claim("artifacts", config.artifacts.claim_name), {"name": "leaderboard", "configMap": published}]
+    mounts = [
+        mount("artifacts", ROUND_MOUNT, sub_path=round_path(observed.meta.uid), read_only=True),
+        mount("leaderboard", LEADERBOARD_MOUNT, read_only=True),
+    ]
     if archive.ca_config_map is not None:
         items = [{"key": CA_KEY, "path": CA_KEY}]
         volumes.append({"name": "ca", "configMap": {"name": archive.ca_config_map, "items": items}})
@@ -54,6 +61,7 @@ def archive_job(config: Config, archive: Archive, observed: RoundObject, start: 
             round=observed.meta.name,
             round_uid=observed.meta.uid,
             round_dir=ROUND_MOUNT,
+            leaderboard=f"{LEADERBOARD_MOUNT}/{LEADERBOARD_NAME}",
             uri=start.uri,
             endpoint=archive.endpoint,
             region=archive.region,

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.evalround import ArchiveStatus, EvalRoundStatus
 from bitagent_crds.jobs import ArchiveSummary
-from bitagent_crds.names import COMPONENT_LABEL, Component
-from bitagent_kube.conditions import Conditions, find
+from bitagent_crds.names import COMPONENT_LABEL, VALIDATOR_LABEL, Component
+from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
@@ -24,6 +24,10 @@ from bitagent_operator.plan.repeated import Step, Work, deletions, next_step
 
 SETTLE = timedelta(minutes=5)
 """How long pods of the round may take to end; then its files are archived as they are."""
+
+
+SIGNING = timedelta(seconds=60)
+"""How long the round of a Validator waits for its signed leaderboard; without one it is archived all the same."""
 
 
 def is_archive_job(job: JobObject) -> bool:
@@ -94,11 +98,18 @@ def _next(
     elsewhere: int,
     pass_: Pass,
 ) -> Step[ArchiveSummary]:
-    """Return the next step; the first Job waits until no pod of the round can write to its files any more."""
+    """Return the next step.
+
+    The first Job waits until no pod of the round can write to its files any more, and for the Validator's leaderboard.
+    """
     writing = [pod for pod in pods if pod.phase in ("Pending", "Running") and _writes(pod)]
     if not own and writing and pass_.now < finished + SETTLE:
         pass_.look_at(finished + SETTLE)
         return Step(Reason.ARCHIVING, f"waits until pod {writing[0].meta.name} has ended")
+    signs = VALIDATOR_LABEL in observed.meta.labels and holds(observed.status.conditions, ConditionType.COMPLETE)
+    if not own and signs and pass_.now < finished + SIGNING:
+        pass_.look_at(finished + SIGNING)
+        return Step(Reason.ARCHIVING, "waits a minute for the leaderboard that the Validator signs")
     reported = find(observed.status.conditions, ConditionType.ARCHIVED)
     problem = Problem(reported.reason, reported.message) if reported is not None else None
     work = Work(naming.ARCHIVE_KEY, ArchiveSummary, Reason.ARCHIVING, problem)

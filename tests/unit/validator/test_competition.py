@@ -19,7 +19,7 @@ from bitagent_validator.chain.connection import CommitmentsUnreadable
 from bitagent_validator.chain.facts import Commitment, Subnet
 from bitagent_validator.competition import CompetitionController
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.objects import ValidatorObject, parse_round
+from bitagent_validator.objects import Round, ValidatorObject, parse_round
 from bitagent_validator.seed_secrets import SeedSecrets
 from bitagent_validator.services import Services
 from bitagent_validator.state import State
@@ -125,8 +125,19 @@ class Connection:
         return self.commitments_by_hotkey
 
 
+class Leaderboards:
+    """Rounds whose leaderboard was published."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+
+    async def publish(self, rounds: list[Round]) -> None:
+        self.published += [each.name for each in rounds]
+
+
 class Stage:
     def __init__(self) -> None:
+        self.leaderboards: Any = Leaderboards()
         self.server, self.store, self.events, self.chain = Server(), Store(), Events(), Connection()
         self.start()
 
@@ -137,7 +148,9 @@ class Stage:
             self.informer.put(obj)
         services = Services(self.server, self.informer, self.store, self.events, Metrics())  # type: ignore[arg-type]
         secrets = SeedSecrets(key, validator_uid="me-uid", netuid=20, directory=seeds)
-        self.competitions = CompetitionController(services, uid="me-uid", secrets=secrets)
+        self.competitions = CompetitionController(
+            services, uid="me-uid", secrets=secrets, leaderboards=self.leaderboards
+        )
 
     async def reconcile(self, competition: Competition, block: int) -> Any:
         chain: Any = self.chain
@@ -243,6 +256,20 @@ async def test_scores_are_recorded_before_anything_is_deleted(
     assert sorted(stage.server.rounds) == ["val-fc-12"]
     await stage.record([one], subnet)
     assert stage.store.state.scored["fc"] is scored
+
+
+async def test_leaderboards_are_published_before_their_round_is_deleted(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet]
+) -> None:
+    one = competition(historyLimit=1)
+    for block in (1050, 1150):
+        await stage.reconcile(one, block)
+        stage.report(f"val-fc-{block // 100}", condition="Complete")
+    await stage.record([one], subnet)
+    stage.leaderboards.published.clear()
+    await stage.reconcile(one, 1160)
+    assert sorted(stage.leaderboards.published) == ["val-fc-10", "val-fc-11"]
+    assert sorted(stage.server.rounds) == ["val-fc-11"]
 
 
 async def test_a_surplus_round_that_is_deleted_meanwhile_is_no_failure(

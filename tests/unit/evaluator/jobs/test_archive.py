@@ -39,6 +39,20 @@ def test_reports_the_index(memory: Any, job: ArchiveJob) -> None:
     assert exit_code(Reason.ARCHIVED) == EXIT_OK
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_the_leaderboard_is_archived_if_there_is_one(
+    memory: Any, job: ArchiveJob, tmp_path: Path, published: bool
+) -> None:
+    path = tmp_path / "leaderboard.json"
+    if published:
+        path.write_text("signed")
+    with_one = job.model_copy(update={"leaderboard": str(path)})
+    assert handler.handle(with_one).files == 1 + published
+    if published:
+        assert bytes(memory.get("leaderboard.json").bytes()) == b"signed"
+    assert handler.handle(with_one).reason is Reason.ARCHIVED, "again"
+
+
 def test_names_what_was_left_out(memory: Any, job: ArchiveJob) -> None:
     (Path(job.round_dir) / "tasks/link").symlink_to("/etc/passwd")
     assert "tasks/link" in handler.handle(job).message

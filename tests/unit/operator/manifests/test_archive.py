@@ -46,6 +46,13 @@ def test_it_reads_one_round_and_writes_nothing(make: Make) -> None:
     assert found == {"name": "artifacts", "mountPath": "/round", "subPath": "rounds/uid-r", "readOnly": True}
 
 
+def test_the_leaderboard_may_be_missing(make: Make) -> None:
+    job = made(make)
+    volumes = {v["name"]: v for v in job["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["leaderboard"]["configMap"] == {"name": "r-leaderboard", "optional": True}
+    assert document(job).leaderboard == "/leaderboard/leaderboard.json"
+
+
 def test_credentials_come_from_the_secret(make: Make) -> None:
     container = made(make)["spec"]["template"]["spec"]["containers"][0]
     keys = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in container["env"] if "valueFrom" in e}

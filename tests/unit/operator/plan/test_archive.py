@@ -10,7 +10,7 @@ import pytest
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.jobs import ArchiveSummary, termination_message
-from bitagent_crds.names import ATTEMPT_LABEL, FINISHED_LABEL, KEY_LABEL, ROUND_LABEL, Component
+from bitagent_crds.names import ATTEMPT_LABEL, FINISHED_LABEL, KEY_LABEL, ROUND_LABEL, VALIDATOR_LABEL, Component
 from bitagent_kube.conditions import find
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject
@@ -226,6 +226,25 @@ class TestPodsThatMayStillWrite:
     def test_do_not_hold_it_up_for_ever(self, make: Make) -> None:
         pod = make.pod(make.evaluation("0123456789ab"))
         assert planned(make, finished(make), pods=(pod,), now=END + 300).archive is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "complete", "now", "starts"),
+    [
+        pytest.param({VALIDATOR_LABEL: "v"}, True, 120, False, id="waits for the signature"),
+        pytest.param({VALIDATOR_LABEL: "v"}, True, END + 60, True, id="but not for long"),
+        pytest.param({VALIDATOR_LABEL: "v"}, False, 120, True, id="a failed round has none"),
+        pytest.param({}, True, 120, True, id="nor has that of a person"),
+    ],
+)
+def test_the_leaderboard_is_archived_with_its_round(
+    make: Make, labels: dict[str, str], complete: bool, now: float, starts: bool
+) -> None:
+    raw = make.round_raw(status=STATUS | {"conditions": [make.condition("Complete", str(complete), "RoundComplete")]})
+    raw["metadata"]["labels"] = labels
+    plan = planned(make, RoundObject.parse(raw), now=now)
+    assert (plan.archive is not None) is starts
+    assert starts or plan.requeue_after == END + 60 - now
 
 
 def test_only_so_many_rounds_are_archived_at_once(make: Make) -> None:
