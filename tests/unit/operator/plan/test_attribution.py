@@ -24,7 +24,7 @@ from bitagent_operator.plan.attribution import (
     decide_fetch,
     may_be_own,
 )
-from bitagent_operator.plan.model import BACKOFF, MAX_ATTEMPTS
+from bitagent_operator.plan.fetch_step import BACKOFF, MAX_ATTEMPTS
 
 NEVER_OWN = {
     Reason.HUB_UNAVAILABLE,
