@@ -4,6 +4,7 @@ Layers, top to bottom; a module imports only from layers below its own:
 
     __main__.py     the process: configuration, clients, probes, signals
     term.py         the queue, its workers and its Events, while this process acts
+    explain.py, rehearsal.py    what the next pass over an object would do, and why, without writing
     leadership.py   one process of a namespace acts
     watch.py        watches and full lists: objects go to the cache, the keys that they concern to the queue
     reconcile.py    takes one key: plans, carries out the plan, writes the status

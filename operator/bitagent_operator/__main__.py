@@ -14,7 +14,8 @@ from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import connect
 from bitagent_kube.errors import ApiError
-from bitagent_operator import config, leadership
+from bitagent_operator import config, explain, leadership
+from bitagent_operator.cache import Key, Kind
 from bitagent_operator.leadership import Waiting
 from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGER
@@ -74,15 +75,48 @@ async def _run(settings: config.Config) -> None:
                     ended.result()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the operator; return the exit code: 0 after a signal, 1 after a failure."""
+async def print_explanation(kind: Kind, name: str, namespace: str | None) -> None:
+    """Print what is known about an object. Raises ApiError and ConfigError."""
+    settings = config.load() if config.path().exists() else None
+    if namespace is None and settings is None:
+        raise config.ConfigError("say which namespace: --namespace NAME")
+    where = namespace or (settings.namespace if settings is not None else "")
+    async with connect(namespace=where, field_manager=MANAGER, may_write=lambda: False) as client:
+        if settings is None or settings.namespace != where:
+            settings = await explain.configuration_of(client)
+        sys.stdout.write(explain.render(await explain.explain(client, settings, Key(kind, name))))
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="bitagent-operator", description="Launches the Jobs and validators of one namespace."
+        prog="bitagent-operator",
+        description="Launches the Jobs and validators of one namespace, until SIGTERM; with a command, does only that.",
     )
     parser.epilog = (
         f"Configured by the YAML file that {config.CONFIG_VARIABLE} names; without it by {config.DEFAULT_PATH}."
     )
-    parser.parse_args(argv)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    explain_ = commands.add_parser(
+        "explain", help="show the state of an object, why it is so, and what the next pass would do; writes nothing"
+    )
+    explain_.add_argument("kind", choices=sorted(explain.KINDS), help="kind of the object", metavar="KIND")
+    explain_.add_argument("name", help="its name")
+    explain_.add_argument("-n", "--namespace", help="its namespace; by default that of the configuration")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the operator or a command; return the exit code: 0 after a signal or a success, 1 after a failure."""
+    options = _arguments().parse_args(argv)
+    if options.command == "explain":
+        kube_logging.configure(json_lines=False, level=logging.ERROR)
+        work = print_explanation(explain.KINDS[options.kind], options.name, options.namespace)
+        try:
+            asyncio.run(work)
+        except (config.ConfigError, ApiError) as error:
+            log.error("%s", error)
+            return 1
+        return 0
     level = logging.DEBUG if os.environ.get("BITAGENT_DEBUG") else logging.INFO
     kube_logging.configure(json_lines=not kube_logging.on_terminal(), level=level, levels=LOG_LEVELS)
     try:

@@ -239,11 +239,16 @@ def parse(text: str, *, origin: str) -> Config:
         raise ConfigError("\n".join([f"{origin}: bad configuration:", *lines])) from error
 
 
+def path() -> Path:
+    """Return the file named by BITAGENT_CONFIG."""
+    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_PATH))
+
+
 def load() -> Config:
-    """Read the configuration from the file named by BITAGENT_CONFIG. Raises ConfigError."""
-    path = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_PATH))
+    """Read the configuration from its file. Raises ConfigError."""
+    file = path()
     try:
-        text = path.read_text()
+        text = file.read_text()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); set {CONFIG_VARIABLE} to the file") from error
-    return parse(text, origin=str(path))
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); set {CONFIG_VARIABLE} to the file") from error
+    return parse(text, origin=str(file))
