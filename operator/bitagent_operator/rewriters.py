@@ -18,6 +18,7 @@ from bitagent_operator.apply import apply_objects, delete_objects
 from bitagent_operator.cache import Key
 from bitagent_operator.context import Context
 from bitagent_operator.invalid import guarded
+from bitagent_operator.manifests.fetch import fetch_template
 from bitagent_operator.manifests.rewriter import CALLERS, rewriter_fetch_job, rewriter_objects
 from bitagent_operator.objects import ValidatorObject
 from bitagent_operator.plan.cache_room import room_for
@@ -88,7 +89,8 @@ async def _fetch(
     context: Context, key: Key, observed: ValidatorObject, spec: Rewriter, *, missing: bool
 ) -> tuple[ModelPlan, Sequence[EventMessage]]:
     """Plan for the model and create the Jobs; return the plan, and Events about Jobs that the API server refuses."""
-    live, events = NO_RESULTS, []
+    live = NO_RESULTS
+    events: list[EventMessage] = []
     model = guarded(lambda: as_model(observed, spec, missing=missing))
     room = CacheRoom()
     if context.config.cache.max_bytes:
@@ -96,12 +98,14 @@ async def _fetch(
         room = room_for(model, models=cache.models, rounds=cache.rounds, share_bytes=share, validators=cache.validators)
 
     def planned() -> ModelPlan:
+        jobs = context.cache.jobs.of(key)
         return plan_model(
             model,
-            jobs=context.cache.jobs.of(key),
+            jobs=jobs,
             pods=context.cache.pods.of(key),
             rounds=(),
             pass_=context.new_pass(key, observed.meta, live),
+            template=fetch_template(context.config, model) if any(j.ended is None for j in jobs) else "",
         )
 
     for _ in range(MAX_PLANS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,6 +140,22 @@ async def test_an_unsafe_model_is_never_served(make: Make, cluster: Cluster) -> 
     assert cluster.ready() == ("False", "CustomCode")
     assert list(of_rewriter(cluster)) == []
     assert (await operator.requests_of(5)).get("create Job") is None, "another attempt would end the same"
+
+
+async def test_a_fetch_that_waits_on_a_wrong_image_is_made_again(make: Make, cluster: Cluster) -> None:
+    await begin(make, cluster).settle()
+    wrong = cluster.fetch_job()
+    assert wrong is not None
+    images = {"evaluator": "e:2", "validator": "v:1"}
+    operator = Operator(cluster)
+    operator.context = replace(operator.context, config=make.config(images=images))
+    for kind in ("Validator", "Deployment", "Job"):
+        operator.cache.replace(kind, cluster.of(kind), known=frozenset())
+    await operator.settle()
+    again = cluster.fetch_job()
+    assert again is not None
+    assert again["metadata"]["uid"] != wrong["metadata"]["uid"]
+    assert again["spec"]["template"]["spec"]["containers"][0]["image"] == "e:2"
 
 
 async def test_a_source_that_changes_is_fetched_while_the_old_one_is_served(make: Make, cluster: Cluster) -> None:
