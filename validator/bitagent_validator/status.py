@@ -187,7 +187,8 @@ def _round(competition: CompetitionStatus) -> tuple[int, bool, Reason, str]:
         late = f"{latest.name} still runs in epoch {current.number}: the next round starts when it has finished"
         return 3, False, Reason.ROUND_IN_PROGRESS, late
     if latest.phase is RoundPhase.FAILED:
-        return 1, False, Reason.ROUND_FAILED, f"{latest.name} failed; the next round comes with the next epoch"
+        text = f"{latest.name} failed; raise its spec.retry, or wait for the round of the next epoch"
+        return 1, False, Reason.ROUND_FAILED, text
     return 5, True, Reason.ROUND_COMPLETE, f"{latest.name} is complete"
 
 

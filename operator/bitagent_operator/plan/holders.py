@@ -38,9 +38,7 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
 
     A Job that is gone holds them while a pod of it has not ended.
     """
-    by_job: dict[str, list[PodObject]] = {}
-    for pod in pods:
-        by_job.setdefault(pod.meta.owner_uid, []).append(pod)
+    by_job = _by_job(pods)
     found: dict[str, str] = {}
     known = set()
     for job in jobs:
@@ -54,6 +52,14 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
     return found
 
 
+def _by_job(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
+    """Return the pods by the uid of their Job."""
+    found: dict[str, list[PodObject]] = {}
+    for pod in pods:
+        found.setdefault(pod.meta.owner_uid, []).append(pod)
+    return found
+
+
 def _done(pods: Sequence[PodObject]) -> bool:
     """Whether all pods of a Job have ended, and one with a verdict, so that no other follows."""
     verdict = any(p.terminated is not None and p.terminated.exit_code in _VERDICTS for p in pods)
@@ -62,20 +68,22 @@ def _done(pods: Sequence[PodObject]) -> bool:
 
 def next_given_up(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> float | None:
     """Return the seconds until something that is being deleted is taken for gone; None if nothing is."""
-    ends = [o.meta.deletion + GONE_AFTER for o in (*jobs, *pods) if o.meta.deletion is not None]
+    metas = (*(job.meta for job in jobs), *(pod.meta for pod in pods))
+    ends = [meta.deletion + GONE_AFTER for meta in metas if meta.deletion is not None]
     return min(((end - now).total_seconds() for end in ends if end > now), default=None)
 
 
 def to_release(
-    status: EvalRoundStatus, jobs: Sequence[JobObject], now: datetime
+    status: EvalRoundStatus, jobs: Sequence[JobObject], pods: Iterable[PodObject], now: datetime
 ) -> tuple[list[JobObject], float | None]:
     """Return the Jobs of a started round that are to be deleted, because what they were for is in the status.
 
-    Also return the seconds until the next one is due. A Job that has ended stays.
+    Also return the seconds until the next one is due. A Job that has ended stays, and so does one whose pods have: it
+    ends by itself.
     """
-    due, waits = [], []
+    by_job, due, waits = _by_job(pods), [], []
     for job in jobs:
-        if job.ended is not None or job.meta.deleting:
+        if job.ended is not None or job.meta.deleting or _done(by_job.get(job.meta.uid, ())):
             continue
         since = status.finished_at or _settled_at(status, job, jobs)
         if since is None:

@@ -14,9 +14,9 @@ from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ResultState, R
 from bitagent_kube.conditions import Conditions, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
-from bitagent_operator.plan.attempts import Update
+from bitagent_operator.plan.attempts import EVALUATED, Update
 from bitagent_operator.plan.interface import EventReason, Pass
-from bitagent_operator.plan.job_outcome import pod_problem
+from bitagent_operator.plan.pods import pod_problem
 from bitagent_operator.plan.round_end import active_since
 from bitagent_operator.plan.round_status import derived
 
@@ -35,18 +35,23 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
     """Return the status of a failed round that is taken up again; None if it is not to be.
 
     A set without any MinerModel is selected again. A task set that was built stays, and so does the image, if one of
-    its containers has made anything that stays.
+    its containers has made anything that stays. Nothing does if the round's files were removed since: a task set that
+    is built again may be another one, and scores on two task sets must not be compared.
     """
     old, spec = observed.status, observed.spec
     if old.finished_at is None or not holds(old.conditions, ConditionType.FAILED) or spec.retry <= old.retry:
         return None
-    again = [r for r in old.results if r.state in _RETRIED]
-    keeps = old.task_set is not None or any(r.score is not None for r in old.results)
-    results = [_again(r) if r.state in _RETRIED else r for r in old.results]
+    removed = old.files is not None and old.files.removed_at is not None
+    states = _RETRIED | EVALUATED if removed else _RETRIED
+    again = [r for r in old.results if r.state in states]
+    results = [_again(r) if r.state in states else r for r in old.results]
+    task_set = None if removed else old.task_set
+    keeps = task_set is not None or any(r.score is not None for r in results)
     new = changed(
         old,
         phase=RoundPhase.PREPARING if results else RoundPhase.PENDING,
         results=results,
+        task_set=task_set,
         image=old.image if keeps else pass_.settings.image or None,
         retry=spec.retry,
         series=old.series + 1,
@@ -59,12 +64,12 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
     text = f"retry {spec.retry}: {len(again)} of {len(old.results)} models are evaluated again"
     if new.started_at is None:
         text = f"retry {spec.retry}: the models are selected again"
-    elif old.task_set is None:
+    elif task_set is None:
         text += ", and the task set is built again"
     conditions = Conditions(old.conditions, generation=observed.meta.generation, now=pass_.now)
     for kind in (ConditionType.RUNNING, ConditionType.COMPLETE, ConditionType.FAILED):
         conditions.set(kind, ConditionStatus.FALSE, Reason.ROUND_RETRIED, text)
-    if old.task_set is None:
+    if task_set is None:
         conditions.set(ConditionType.TASKS_READY, ConditionStatus.FALSE, Reason.ROUND_RETRIED, text)
     status = derived(observed, changed(new, conditions=conditions.all()))
     return NewSeries(status, EventMessage(EventReason.ROUND_RETRIED, text))

@@ -59,7 +59,7 @@ def plan(
     if again is not None:
         return RoundPlan(status=again.status, events=(again.event,), delete=foreign)
     if observed.status.finished_at is not None:
-        end = _finished(observed, own, pass_)
+        end = _finished(observed, own, pods, pass_)
         return replace(end, delete=(*foreign, *end.delete))
     if observed.status.started_at is None:
         return plan_start(observed, pass_)
@@ -71,7 +71,7 @@ def plan(
         return RoundPlan(status=observed.status, reads=reads)
     new = round_status.updated(observed, work.results, tasks, models=models, pass_=pass_)
     start = () if observed.spec.suspend or new.finished_at is not None else work.start[:BATCH]
-    released, left = to_release(observed.status, own, pass_.now)
+    released, left = to_release(observed.status, own, pods, pass_.now)
     queued = work.unfinished if observed.spec.suspend and observed.spec.workload.queue_name else ()
     delete = {j.meta.uid: j for j in (*work.obsolete, *queued, *released, *_resumed_by_others(observed, own))}
     waits = (left, next_given_up(own, pods, pass_.now), _next_look(observed, tasks, pass_))
@@ -106,13 +106,13 @@ def _soonest(waits: Iterable[float | None]) -> float | None:
     return min((wait for wait in waits if wait is not None), default=None)
 
 
-def _finished(observed: RoundObject, own: list[JobObject], pass_: Pass) -> RoundPlan:
+def _finished(observed: RoundObject, own: list[JobObject], pods: Sequence[PodObject], pass_: Pass) -> RoundPlan:
     """Return what remains after the end: no Job may hold a GPU, and all go when their time is over.
 
     `finishedAt` in the observed status means that all results are recorded.
     """
     status, ttl = observed.status, observed.spec.ttl_seconds_after_finished
-    delete, wait = to_release(status, own, pass_.now)
+    delete, wait = to_release(status, own, pods, pass_.now)
     left = None
     if ttl is not None and status.finished_at is not None and own:
         left = (status.finished_at + timedelta(seconds=ttl) - pass_.now).total_seconds()

@@ -32,6 +32,7 @@ def test_fetch_jobs_fit(model: str, attempt: int) -> None:
 def test_round_jobs_fit(name: str, attempt: int) -> None:
     assert len(naming.round_job_name(name, key=KEY, attempt=attempt)) <= 63
     assert len(naming.round_job_name(name, key=naming.TASKS_KEY, attempt=attempt)) <= 63
+    assert len(naming.round_job_name(name, key=naming.TASKS_KEY, attempt=attempt, series=2**31)) <= 63
 
 
 @given(names(Validator.crd.name_max))
@@ -44,6 +45,13 @@ def test_a_rounds_and_a_models_jobs_never_share_a_name(name: str, model: str, at
     fetch = naming.fetch_job_name(model, need=short_hash(model), attempt=attempt)
     own = {naming.round_job_name(name, key=k, attempt=attempt) for k in (naming.TASKS_KEY, KEY)}
     assert fetch not in own
+
+
+@given(st.integers(0, 50), st.integers(0, 50), ATTEMPTS, ATTEMPTS, st.sampled_from([KEY, naming.TASKS_KEY]))
+def test_jobs_of_two_series_never_share_a_name(one: int, other: int, first: int, second: int, key: str) -> None:
+    names = {naming.round_job_name("r", key=key, attempt=a, series=s) for a, s in ((first, one), (second, other))}
+    assert len(names) == len({(first, one), (second, other)})
+    assert (naming.series_label(one) == naming.series_label(other)) == (one == other)
 
 
 def test_a_name_that_does_not_fit_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.evalround import ModelResult, ResultState
-from bitagent_operator.objects import DeploymentObject, ValidatorObject, changed
+from bitagent_operator.objects import DeploymentObject, JobObject, ValidatorObject, changed
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -35,6 +35,24 @@ def test_conditions_of_a_newer_validator_are_kept(make: Make) -> None:
     conditions = [make.condition("Deployed", "True", "DeploymentAvailable"), make.condition("New", "True", "New")]
     validator: ValidatorObject = make.validator(conditions=conditions)
     assert [c.type for c in validator.conditions] == ["Deployed", "New"]
+
+
+@pytest.mark.parametrize(
+    ("meta", "series", "by_round", "deletion"),
+    [
+        pytest.param({}, 0, False, None, id="the first series"),
+        pytest.param({"labels": {"bitagent.io/series": "2"}}, 2, False, None, id="a later one"),
+        pytest.param({"annotations": {"bitagent.io/suspended-by-round": "true"}}, 0, True, None, id="suspended by us"),
+        pytest.param({"deletionTimestamp": "2026-01-01T00:00:09Z"}, 0, False, 9, id="being deleted"),
+    ],
+)
+def test_what_is_read_of_a_jobs_metadata(
+    make: Make, meta: dict[str, Any], series: int, by_round: bool, deletion: float | None
+) -> None:
+    job = JobObject.parse({"metadata": make.meta("j", **meta), "spec": {"suspend": True}})
+    due = None if deletion is None else make.at(deletion)
+    assert (job.series, job.suspended_by_round, job.meta.deletion) == (series, by_round, due)
+    assert job.meta.deleting == (deletion is not None)
 
 
 @pytest.mark.parametrize(

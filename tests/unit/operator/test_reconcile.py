@@ -21,12 +21,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import ModelResult
+from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus, ModelResult, ResultState
 from bitagent_crds.jobs import EvaluateSummary, termination_message
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     COMPONENT_LABEL,
     GENERATION_LABEL,
+    KEY_LABEL,
     MODEL_LABEL,
     NEED_LABEL,
     SINCE_LABEL,
@@ -39,7 +40,7 @@ from bitagent_kube.resources import ApiResource
 from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.context import Context
 from bitagent_operator.metrics import Metrics
-from bitagent_operator.naming import labels
+from bitagent_operator.naming import TASKS_KEY, labels
 from bitagent_operator.reconcile import MAX_REPLANS, PlanNotConverged, reconcile
 
 if TYPE_CHECKING:
@@ -137,17 +138,36 @@ class Server:
         if job is None or job["metadata"]["uid"] != uid:
             return
         labels = job["metadata"]["labels"]
-        assert labels[COMPONENT_LABEL] == Component.FETCH, "a round's Jobs stay in this test"
+        if labels[COMPONENT_LABEL] != Component.FETCH:
+            assert self._is_recorded(labels), "deleted before its result was recorded"
+            self._remove_with_pods(job)
+            return
         model = self.objects["MinerModel", labels[MODEL_LABEL]]
         states = {c["type"]: c["status"] for c in model["status"]["conditions"]}
         superseded = any(
             o["metadata"]["labels"].get(MODEL_LABEL) == labels[MODEL_LABEL] and o is not job for o in self.of("Job")
         )
         assert superseded or states["Fetched"] == "True", "deleted before its result was recorded"
+        self._remove_with_pods(job)
+
+    def _remove_with_pods(self, job: Obj) -> None:
         for pod in self.of("Pod"):
-            if pod["metadata"]["ownerReferences"][0]["uid"] == uid:
+            if pod["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]:
                 self.remove("Pod", pod["metadata"]["name"])
-        self.remove("Job", name)
+        self.remove("Job", job["metadata"]["name"])
+
+    def _is_recorded(self, labels: dict[str, str]) -> bool:
+        """Whether the round's status has what a Job of it was for, or a later attempt exists."""
+        key, attempt = labels[KEY_LABEL], int(labels[ATTEMPT_LABEL])
+        of_key = [o["metadata"]["labels"] for o in self.of("Job") if o["metadata"]["labels"].get(KEY_LABEL) == key]
+        if any(int(other[ATTEMPT_LABEL]) > attempt for other in of_key):
+            return True
+        status = EvalRoundStatus.model_validate(self.objects["EvalRound", "r"]["status"])
+        if key == TASKS_KEY:
+            return status.task_set is not None
+        known = {r.evaluation_key: r for r in status.results if r.state != ResultState.DUPLICATE}
+        result = known.get(key)  # none of a control
+        return result is None or result.state in FINAL_STATES or any(f.attempt >= attempt for f in result.failures)
 
     async def create(self, obj: Obj) -> Obj:
         assert obj["kind"] == "Event"

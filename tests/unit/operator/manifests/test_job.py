@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bitagent_crds.names import MANAGED_BY_LABEL
 from bitagent_operator.objects import PodObject
 
@@ -59,3 +61,14 @@ def test_extra_volumes_reach_every_job(build: Build) -> None:
     job = build.evaluation(config={"jobs": extra | {"env": [{"name": "PYTHONPATH", "value": "/opt/site"}]}})
     assert "/opt/site" in job.mounts
     assert job.environment["PYTHONPATH"] == "/opt/site"
+
+
+@pytest.mark.parametrize("kind", ["task_set", "evaluation"])
+def test_a_rounds_jobs_have_the_image_and_the_series_of_the_round(build: Build, kind: str) -> None:
+    made: BuiltJob = getattr(build, kind)(status={"image": "e:frozen", "series": 2})
+    assert made.container["image"] == "e:frozen"
+    assert made.labels["bitagent.io/series"] == "2"
+    first: BuiltJob = getattr(build, kind)()
+    assert first.container["image"] == "e:1"
+    assert "bitagent.io/series" not in first.labels
+    assert first.raw["metadata"]["name"] != made.raw["metadata"]["name"]

@@ -96,6 +96,17 @@ def test_a_job_that_has_ended_stays(make: Make, plan: Plan) -> None:
     assert found.delete == ()
 
 
+def test_a_job_whose_pods_have_ended_ends_by_itself(make: Make, plan: Plan) -> None:
+    """However far the clock of its node is off."""
+    job = make.evaluation(make.key("1"), active=1)
+    results = {"a": make.admitted("a") | DONE | {"finishedAt": END}, "b": {"state": "Pending"}}
+    models, pods = [make.model("a", fetched=True), make.model("b")], [make.pod(job, code=0)]
+    assert plan(make.started("a", "b", results=results), models, jobs=[job], pods=pods, now=1e6).delete == ()
+    assert [d.uid for d in plan(make.started("a", "b", results=results), models, jobs=[job], now=1e6).delete] == [
+        job.meta.uid
+    ], "its pod is gone, and another one would follow"
+
+
 @pytest.mark.parametrize(
     "job",
     [

@@ -66,6 +66,15 @@ def test_only_what_the_infrastructure_failed_is_done_again(make: Make, plan: Pla
     assert status.task_set is not None, "a task set that was built stays"
 
 
+def test_nothing_stays_of_a_round_whose_files_were_removed(make: Make, plan: Plan) -> None:
+    """Its task set is built again, perhaps as another one."""
+    times = {"checkedAt": "2026-01-01T00:01:10Z", "removedAt": "2026-01-01T00:01:10Z"}
+    found = plan(failed(make, status={"files": {"freeBytes": 1} | times}))
+    assert (found.states["good"], found.results["good"].score) == (("Pending", "RoundRetried"), None)
+    assert (found.status.task_set, found.condition("TasksReady").status) == (None, "False")
+    assert found.states["bad"] == ("Rejected", "CustomCode")
+
+
 @pytest.mark.parametrize(
     ("retry", "status"),
     [

@@ -67,6 +67,30 @@ def test_resumed(make: Make, plan: Plan) -> None:
     assert found.suspend == (JobSuspension(job.meta.name, suspend=False),)
 
 
+@pytest.mark.parametrize("suspend", [True, False])
+def test_what_something_else_suspends_is_left_alone(make: Make, plan: Plan, *, suspend: bool) -> None:
+    """Kueue without a queue's name, or a policy: whoever suspends a Job resumes it."""
+    job = make.evaluation(make.key("1"), suspended=True)
+    found = plan(make.started("a", suspend=suspend), [make.model("a", fetched=True)], jobs=[job])
+    assert (found.suspend, found.delete) == ((), ())
+    if not suspend:
+        assert found.states["a"] == ("Pending", "JobSuspended")
+
+
+def test_a_task_set_that_something_else_suspends_says_so(make: Make, plan: Plan) -> None:
+    job = make.evaluation("tasks", suspended=True)
+    found = plan(make.started("a", tasks=False), [make.model("a", fetched=True)], jobs=[job])
+    assert (found.suspend, found.condition("TasksReady").reason) == ((), "JobSuspended")
+
+
+def test_what_something_else_resumes_while_the_round_is_suspended_is_deleted(make: Make, plan: Plan) -> None:
+    """Suspending it again would be a fight."""
+    job = replace(make.evaluation(make.key("1"), active=1), suspended_by_round=True)
+    models, pods = [make.model("a", fetched=True)], [make.pod(job)]
+    found = plan(make.started("a", suspend=True), models, jobs=[job], pods=pods)
+    assert ([d.uid for d in found.delete], found.suspend) == ([job.meta.uid], ())
+
+
 def test_a_queue_decides_about_its_jobs(make: Make, plan: Plan) -> None:
     job = make.evaluation(make.key("1"), suspended=True)
     queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
