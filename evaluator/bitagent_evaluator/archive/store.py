@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
@@ -21,6 +21,9 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import ArchiveJob
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.files import hash_pieces
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 RETRIES = 5
 RETRY_SECONDS = 120
@@ -117,21 +120,18 @@ def open_store(job: ArchiveJob, *, retries: int = RETRIES) -> ArchiveStore:
     Raises InfrastructureFault if the certificates cannot be read or the address is not valid.
     """
     bucket, _, prefix = job.uri.removeprefix("s3://").partition("/")
+    config: S3Config = {"region": job.region, "virtual_hosted_style_request": not job.path_style}
+    options: ClientConfig = {
+        "allow_http": (job.endpoint or "").startswith("http://"),
+        "timeout": timedelta(seconds=REQUEST_SECONDS),
+    }
+    if job.endpoint is not None:
+        config["endpoint"] = job.endpoint
     try:
-        trusted = {} if job.ca_file is None else {"root_certificate": Path(job.ca_file).read_bytes()}
-        store = S3Store(
-            bucket,
-            prefix=prefix,
-            region=job.region,
-            virtual_hosted_style_request=not job.path_style,
-            client_options={
-                "allow_http": (job.endpoint or "").startswith("http://"),
-                "timeout": timedelta(seconds=REQUEST_SECONDS),
-                **trusted,
-            },
-            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
-            **({} if job.endpoint is None else {"endpoint": job.endpoint}),
-        )
+        if job.ca_file is not None:
+            options["root_certificate"] = Path(job.ca_file).read_bytes()
+        repetition: RetryConfig = {"max_retries": retries, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
+        store = S3Store(bucket, prefix=prefix, config=config, client_options=options, retry_config=repetition)
     except OSError as error:
         text = f"{job.ca_file}: {error.strerror}; does the ConfigMap of archive.caConfigMap have the key ca.crt?"
         raise InfrastructureFault(Reason.ARCHIVE_DENIED, text) from error

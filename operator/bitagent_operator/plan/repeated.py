@@ -136,7 +136,7 @@ def _slot(step: Step[S], elsewhere: int, pass_: Pass) -> Step[S]:
 
 def wait_after(attempt: int) -> timedelta:
     """Return the time from the end of a failed attempt to the next one."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempt - 1, 16))
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempt - 1, 16)))
 
 
 def finished_label(finished: datetime) -> str:
