@@ -294,11 +294,15 @@ def structural(node: Schema, defs: Schema, at: str, seen: tuple[str, ...] = ()) 
     return out
 
 
+def schema_of(resource: type[Resource]) -> Schema:
+    """Return the structural schema of one kind, with all defaults: also those that readers apply."""
+    raw = resource.model_json_schema(schema_generator=_Generator)
+    return structural(raw, raw.get("$defs", {}), resource.crd.kind)
+
+
 def manifest(resource: type[Resource]) -> Schema:
     """Return the CustomResourceDefinition of one kind, ready for `kubectl apply`."""
-    kind = resource.crd
-    raw = resource.model_json_schema(schema_generator=_Generator)
-    root = without_defaults_of_items(structural(raw, raw.get("$defs", {}), kind.kind))
+    kind, root = resource.crd, without_defaults_of_items(schema_of(resource))
     root["properties"] |= {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
