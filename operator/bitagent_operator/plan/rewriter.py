@@ -21,7 +21,7 @@ from bitagent_operator import naming
 from bitagent_operator.objects import DeploymentObject, ModelObject, PodObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.interface import EventReason, Pass
-from bitagent_operator.plan.pods import Problem, next_unschedulable, pod_problem
+from bitagent_operator.plan.pods import Problem, next_unschedulable, pod_problem, waiting
 
 _OF_FILES = (ConditionType.RESOLVED, ConditionType.SAFE, ConditionType.FETCHED)
 """Conditions of a MinerModel that a rewriter has as well."""
@@ -157,6 +157,9 @@ def readiness(
     found = [problem for pod in present if (problem := pod_problem(pod, None, pass_)) is not None]
     if found:
         return _not_ready(found[-1])
+    queued = [pod for pod in present if pod.unschedulable is not None and not pod.node]
+    if queued:
+        return _not_ready(waiting(queued[-1], pass_))
     names = ", ".join(p.meta.name for p in present)
     text = f"{names} loads {model}" if names else f"the pods that load {model} are being created"
     return _not_ready(Problem(Reason.REWRITER_LOADING, text))

@@ -178,6 +178,7 @@ def pod(make: Make, **more: Any) -> PodObject:
         pytest.param({"refusal": "403: no"}, "False", "InfrastructureFault", id="refused"),
         pytest.param({"failure": "exceeded quota"}, "False", "InfrastructureFault", id="quota"),
         pytest.param({"pod": {"unschedulable": 0}}, "False", "Unschedulable", id="no GPU"),
+        pytest.param({"pod": {"unschedulable": 900}}, "False", "WaitingForNode", id="no GPU yet"),
         pytest.param({"pod": {"waiting": ("ImagePullBackOff", "x")}}, "False", "ImagePullFailed", id="image"),
         pytest.param({"pod": {"code": 1, "message": "CUDA error"}}, "False", "Crashed", id="the server ended"),
     ],
