@@ -22,6 +22,7 @@ retry.py          what is done again, with Jobs of other names
 identity.py       what is evaluated of a model, frozen at its admission
 seniority.py      which of several models was first
 copies.py         near copies among the models of a round
+disruptions.py    evictions, preemptions and lost nodes of one evaluation, and their bound
 attempts.py       one evaluation: its Jobs -> its state
 attribution.py    whose trouble a failed evaluation is: the model's own, or the infrastructure's
 validator.py      the pod of a Validator

@@ -14,6 +14,7 @@ from bitagent_kube.conditions import clip
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, changed
 from bitagent_operator.plan.attribution import Control, may_be_own
+from bitagent_operator.plan.disruptions import disrupted_too_often, disruption_times
 from bitagent_operator.plan.interface import Pass
 from bitagent_operator.plan.job_outcome import (
     MESSAGE_LENGTH,
@@ -26,13 +27,11 @@ from bitagent_operator.plan.job_outcome import (
     classify,
     started_pods,
 )
-from bitagent_operator.plan.pods import Problem, disruption_of, pod_problem
+from bitagent_operator.plan.pods import Problem
 
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
 """States that record the end of an evaluation."""
 
-_KEPT_DISRUPTIONS = 32
-"""Disruptions that a result keeps: more than a workload may allow."""
 _QUEUED = (
     "waits for admission by queue {queue}; if it is never admitted: is Kueue installed, and does this namespace have a "
     "LocalQueue of that name?"
@@ -115,18 +114,13 @@ def evaluation_state(
         return GaveUp(Update.of(begun))
     if not jobs:
         return StartAttempt(1)
-    job, timeout = jobs[-1], spec.workload.start_timeout_seconds
-    outcome = classify(
-        job,
-        pods,
-        EvaluateSummary,
-        pass_,
-        last_reported=Problem(begun.reason, begun.message) if begun is not None else None,
-        start_timeout=timedelta(seconds=timeout) if timeout is not None else None,
-    )
-    disruptions = _disruptions(jobs, begun, failures, pods)
+    job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
+    timeout = _start_timeout(spec)
+    outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
+    since = failures[-1].at if failures else None
+    disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
-        outcome = _disrupted_too_often(job, begun, pods, pass_, count=len(disruptions))
+        outcome = disrupted_too_often(job, pods, len(disruptions), reported=reported, pass_=pass_)
     if isinstance(outcome, Lost) or (isinstance(outcome, Done) and outcome.summary.score is None):
         if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
             return StartAttempt(job.attempt + 1, failures)
@@ -189,34 +183,6 @@ def _attempts(
     return max(started, begun.attempts if begun is not None else 0, at_least)
 
 
-def _disruptions(
-    jobs: Sequence[JobObject], begun: ModelResult | None, failures: Sequence[Failure], pods: Sequence[PodObject]
-) -> list[datetime]:
-    """Return the times of the disruptions since the last failure: those that are recorded and those of present pods.
-
-    A pod that was preempted is deleted soon, so its time is recorded; a time that is seen again is the same one.
-    """
-    uids = {job.meta.uid for job in jobs}
-    seen = {at for pod in pods if pod.meta.owner_uid in uids and (at := disruption_of(pod)) is not None}
-    seen |= set(begun.disruptions) if begun is not None else set()
-    return sorted(at for at in seen if not failures or at > failures[-1].at)[-_KEPT_DISRUPTIONS:]
-
-
-def _disrupted_too_often(
-    job: JobObject, begun: ModelResult | None, pods: Sequence[PodObject], pass_: Pass, *, count: int
-) -> InfraFault:
-    """Return the fault of an evaluation whose pods were removed more often than the workload allows."""
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and disruption_of(pod) is not None]
-    last = max(own, key=lambda pod: pod.meta.created, default=None)
-    cause = pod_problem(last, None, pass_) if last is not None else None
-    if cause is None and begun is not None and begun.reason in (Reason.EVICTED, Reason.NODE_PRESSURE):
-        cause = Problem(begun.reason, begun.message)
-    cause = cause or Problem(Reason.EVICTED, "its pods are gone")
-    text = f"its pods were removed {count} times (workload.maxDisruptions); the last time: {cause.message}"
-    nodes = tuple(dict.fromkeys(pod.node for pod in own if pod.node and pod.started is not None))
-    return InfraFault(cause.reason, clip(text, MESSAGE_LENGTH), pass_.now, nodes)
-
-
 def _lost_for_good(outcome: Lost | Done[EvaluateSummary], now: datetime) -> InfraFault:
     """Return the fault of an evaluation whose result was lost in each of its Jobs."""
     if isinstance(outcome, Lost):
@@ -230,7 +196,10 @@ def control_state(
     """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt."""
     if not jobs:
         return StartAttempt(1)
-    outcome = classify(jobs[-1], pods, EvaluateSummary, pass_)
+    outcome = classify(jobs[-1], pods, EvaluateSummary, pass_, start_timeout=_start_timeout(spec))
+    disruptions = disruption_times(jobs, pods, known=(), since=None)
+    if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
+        outcome = disrupted_too_often(jobs[-1], pods, len(disruptions), reported=None, pass_=pass_)
     match outcome:
         case Done(summary=summary, pod=pod) if summary.score is not None:
             return Control(model, succeeded=True, node=pod.node)
@@ -242,6 +211,11 @@ def control_state(
             if jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS):
                 return StartAttempt(jobs[-1].attempt + 1)
             return Control(model, succeeded=False, message="its result was lost")
+
+
+def _start_timeout(spec: EvalRoundSpec) -> timedelta | None:
+    seconds = spec.workload.start_timeout_seconds
+    return timedelta(seconds=seconds) if seconds is not None else None
 
 
 def infra_fault(reason: Reason, message: str, at: datetime) -> Update:

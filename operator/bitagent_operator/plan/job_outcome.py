@@ -126,16 +126,18 @@ def classify(
     late = next((pod for pod in reversed(own) if pod.reason == DEADLINE_EXCEEDED), None)
     if late is not None:
         return _late(late, own, last_reported, pass_)
-    if job.ended is None:
+    ended = job.ended
+    if ended is None:
         stuck = overdue(own[-1], kind, pass_) if own else None
         if stuck is None:
             return _unfinished(job, own, kind, pass_, last_reported, start_timeout)
-        if job.ending is None or job.ending.reason == DEADLINE_EXCEEDED:
+        ended = job.ending
+        if ended is None or ended.reason == DEADLINE_EXCEEDED:
             return Lost(clip(stuck.problem.message, MESSAGE_LENGTH), stuck.since, stuck.problem.reason, _nodes(own))
     elif job.meta.uid not in pass_.live.jobs_with_listed_pods:
         pass_.requests.pods_of_jobs.add(job.meta.uid)
         return Unseen()
-    return _ended(job, own, job.ended or job.ending, kind, pass_, last_reported)
+    return _ended(job, own, ended, kind, pass_, last_reported)
 
 
 def _ended(
