@@ -6,7 +6,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 # Without bytecode every process compiles what it imports: 0.6 s each, and the tests start more than a thousand.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo demo-altered demo-down demo-status test test-unit test-local test-integration test-e2e fuzz lint \
+.PHONY: help demo demo-altered demo-down demo-status demo-world test test-unit test-local test-integration test-e2e fuzz lint \
   format crds formats metrics lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
@@ -18,10 +18,13 @@ demo: ## Run the whole mission on this machine (or on KUBECONFIG's cluster) and 
 demo-altered: ## Add a rewriter and two rounds of the same tasks, as published and altered, to the demo
 	@$(WORLD) altered
 
+demo-world: ## Run only the simulated chain and hub, without the product
+	@$(WORLD) world
+
 demo-status: ## Show the demo's state
 	@$(WORLD) status
 
-demo-down: ## Remove everything that the demo created
+demo-down: ## Remove what the demo created: the local node, or from KUBECONFIG's cluster (asks; YES=1 agrees)
 	@$(WORLD) down
 
 test: ## Run the unit, integration and end-to-end tests

@@ -1,7 +1,8 @@
 """The demo: bring the whole system up on one machine, or on the cluster of KUBECONFIG, and show its state.
 
 `phases` times and logs steps, `toolchain` installs what a machine needs, `images` selects the images, `stack` installs
-the product and the simulated world, `altered` adds the rounds with reworded questions (the e2e tests use the same
-functions), `view` turns observed objects into tables, `show` is the live screen.
+the product and the simulated world, `removal` takes them from a cluster that stays, `altered` adds the rounds with
+reworded questions (the e2e tests use the same functions), `view` turns observed objects into tables, `show` is the live
+screen.
 Everything but `view` and `show` needs only the standard library: it runs before any environment exists.
 """

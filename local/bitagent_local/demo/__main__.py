@@ -1,4 +1,4 @@
-"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|images|toolchain`."""
+"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|world|images|toolchain`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bitagent_local.cluster.down import tear_down
 from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import bring_up
-from bitagent_local.demo import altered, images, stack, toolchain
+from bitagent_local.demo import altered, images, removal, stack, toolchain
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.phases import Phases
 
@@ -35,32 +35,45 @@ def up(phases: Phases) -> int:
 
 def local_world(phases: Phases) -> stack.Stack:
     """Bring up the local node, build and push images, install the system."""
-    toolchain.packages(phases)
-    # Side by side: the Go build takes the longest on a new machine; images need only the base and pip.
-    phases.together(
-        lambda: toolchain.binaries(phases),
-        lambda: environment_and_images(phases),
-    )
-    node = Node()
-    with phases.phase("local Kubernetes") as phase, phase.log.open("a") as log:
-        bring_up(node, report=lambda line: print(line, file=log, flush=True))
-    references = images.push_all(phases)
-    tools = toolchain.tools()
-    made = stack.Stack(Kubectl(tools.kubectl, node.kubeconfig), tools.helm, toolchain.PYTHON)
+    made, references = local_cluster(phases, tuple(images.ROLES))
     with phases.phase("volumes"):
-        stack.prepare_volumes(node)
+        stack.prepare_volumes(Node())
     install(phases, made, references, values=stack.EXAMPLES / "values-local.yaml")
     return made
 
 
-def environment_and_images(phases: Phases) -> None:
+def local_cluster(phases: Phases, roles: Sequence[str]) -> tuple[stack.Stack, dict[str, str]]:
+    """Bring up the local node, build and push the images of these roles; return their references by role."""
+    toolchain.packages(phases)
+    # Side by side: the Go build takes the longest on a new machine; images need only the base and pip.
+    phases.together(
+        lambda: toolchain.binaries(phases),
+        lambda: environment_and_images(phases, roles),
+    )
+    node = Node()
+    with phases.phase("local Kubernetes") as phase, phase.log.open("a") as log:
+        bring_up(node, report=lambda line: print(line, file=log, flush=True))
+    references = images.push_all(phases, roles)
+    tools = toolchain.tools()
+    return stack.Stack(Kubectl(tools.kubectl, node.kubeconfig), tools.helm, toolchain.PYTHON), references
+
+
+def environment_and_images(phases: Phases, roles: Sequence[str]) -> None:
     """Make the environment, then the images: their builder runs in it."""
     toolchain.environment(phases)
-    images.build_all(phases)
+    images.build_all(phases, roles)
 
 
 def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
     """Install the system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
+    made, references = foreign_cluster(phases, kubeconfig)
+    removal.refuse_namespaces_of_others(made.kubectl)
+    install(phases, made, references, values=stack.EXAMPLES / "values-cluster.yaml")
+    return made
+
+
+def foreign_cluster(phases: Phases, kubeconfig: Path) -> tuple[stack.Stack, dict[str, str]]:
+    """Return the user's own cluster, and the references of the images in its registry by role."""
     registry = os.environ.get("BITAGENT_IMAGES", "")
     if not registry:
         raise ClusterError(
@@ -69,17 +82,31 @@ def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
         )
     toolchain.environment(phases)
     toolchain.binaries(phases)
-    tools = toolchain.tools()
-    made = stack.Stack(
-        Kubectl(toolchain.user_tool("kubectl", tools.kubectl), kubeconfig),
-        toolchain.user_tool("helm", tools.helm),
-        toolchain.PYTHON,
-    )
     tag = os.environ.get("BITAGENT_TAG", "latest")
     names = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-cpu", "world": "world"}
-    references = {role: f"{registry}/{name}:{tag}" for role, name in names.items()}
-    install(phases, made, references, values=stack.EXAMPLES / "values-cluster.yaml")
-    return made
+    return foreign_stack(kubeconfig), {role: f"{registry}/{name}:{tag}" for role, name in names.items()}
+
+
+def foreign_stack(kubeconfig: Path) -> stack.Stack:
+    """Return the user's own cluster, with the user's own tools where there are any."""
+    tools = toolchain.tools()
+    kubectl = Kubectl(toolchain.user_tool("kubectl", tools.kubectl), kubeconfig)
+    return stack.Stack(kubectl, toolchain.user_tool("helm", tools.helm), toolchain.PYTHON)
+
+
+def world(phases: Phases) -> int:
+    """Bring up the simulated chain and the model hub without the product, on the local node or the user's cluster."""
+    foreign = toolchain.foreign_kubeconfig()
+    if foreign is None:
+        made, references = local_cluster(phases, ["world"])
+    else:
+        made, references = foreign_cluster(phases, foreign)
+        removal.refuse_namespaces_of_others(made.kubectl)
+    with phases.phase("simulated chain and hub"):
+        stack.install_world(made, image=references["world"])
+    print(f"  chain: ws://chain.{stack.WORLD_NAMESPACE}:9944    hub: http://hub.{stack.WORLD_NAMESPACE}:8080")
+    print(f"  KUBECONFIG={made.kubectl.kubeconfig}")
+    return 0
 
 
 def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, values: Path) -> None:
@@ -93,7 +120,9 @@ def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, va
 
     def operator() -> None:
         with phases.phase("helm install"):
-            stack.install_operator(made, product, values=values)
+            others = removal.another_release_has_the_definitions(made.kubectl)
+            extra = {"crds.install": "false"} if others else {}
+            stack.install_operator(made, product, values=values, extra=extra)
 
     phases.together(chain_and_hub, operator)
     with phases.phase("models, validator"), tempfile.TemporaryDirectory() as scratch:
@@ -114,7 +143,10 @@ def show(made: stack.Stack, *, follow: bool, rounds: Sequence[str] = ()) -> int:
 
 def existing() -> stack.Stack:
     """Return the stack of the running demo. Raises ClusterError if there is none."""
-    kubeconfig = toolchain.foreign_kubeconfig() or Node().kubeconfig
+    foreign = toolchain.foreign_kubeconfig()
+    if foreign is not None:
+        return foreign_stack(foreign)
+    kubeconfig = Node().kubeconfig
     if not kubeconfig.exists():
         raise ClusterError("the demo is not running; 'make demo' starts it")
     tools = toolchain.tools()
@@ -136,8 +168,10 @@ def add_altered(phases: Phases) -> int:
 def down(phases: Phases) -> int:
     """Remove the local node with everything on it, or the demo from the user's cluster."""
     if toolchain.foreign_kubeconfig() is not None:
+        made = existing()
+        removal.confirm(made.kubectl)
         with phases.phase("uninstall"):
-            stack.uninstall(existing())
+            removal.remove(made, report=lambda line: print(f"  {line}", flush=True))
         return 0
     node = Node()
     with phases.phase("tear down"), exclusive(node.lock):
@@ -148,7 +182,7 @@ def down(phases: Phases) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 1 failed, with a message that names step, cause and log."""
     parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "altered", "images", "toolchain"))
+    parser.add_argument("verb", choices=("up", "down", "status", "altered", "world", "images", "toolchain"))
     verb = parser.parse_args(argv).verb
     phases = Phases(toolchain.log_folder())
     try:
@@ -158,6 +192,8 @@ def main(argv: list[str] | None = None) -> int:
             return down(phases)
         if verb == "altered":
             return add_altered(phases)
+        if verb == "world":
+            return world(phases)
         if verb == "status":
             return show(existing(), follow=False)
         toolchain.prepare(phases)

@@ -5,6 +5,8 @@ The builder, `bitagent_local.images`, runs in the environment's Python: the list
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bitagent_local.cluster.node import Node
 from bitagent_local.demo.phases import Phases
 from bitagent_local.demo.toolchain import PYTHON, ROOT
@@ -33,15 +35,17 @@ def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str
     return dict(zip(names, out.split(), strict=True))
 
 
-def build_all(phases: Phases) -> dict[str, str]:
+def build_all(phases: Phases, roles: Sequence[str] = tuple(ROLES)) -> dict[str, str]:
     """Build the images that have changed and return their references by image; no node is needed."""
-    return _images(phases, "images", "prepare", list(ROLES.values()))
+    return _images(phases, "images", "prepare", [ROLES[role] for role in roles])
 
 
-def push_all(phases: Phases, *, title: str = "images to the registry") -> dict[str, str]:
+def push_all(
+    phases: Phases, roles: Sequence[str] = tuple(ROLES), *, title: str = "images to the registry"
+) -> dict[str, str]:
     """Push the images that the node's registry lacks and return their references by role."""
-    pushed = _images(phases, title, "push", list(ROLES.values()))
-    return {role: pushed[name] for role, name in ROLES.items()}
+    pushed = _images(phases, title, "push", [ROLES[role] for role in roles])
+    return {role: pushed[ROLES[role]] for role in roles}
 
 
 def build_and_smoke(phases: Phases) -> int:

@@ -32,7 +32,7 @@ NEXT = """Where to look next
   kubectl describe er -n {namespace}                       a round: conditions, events, every result
   kubectl explain mm.spec                                  the contract, field by field
   kubectl logs -n {namespace} deploy/bitagent-validator-{validator}      log of the validator
-  make demo-status      this screen at any time            make demo-down      removes everything
+  make demo-status      this screen at any time            make demo-down      removes what the demo made
 """
 
 

@@ -16,7 +16,7 @@ from bitagent_local.cluster.api import Api
 from bitagent_local.cluster.host import SOURCES, ClusterError
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.volumes import ensure_volume
-from bitagent_local.demo.kubectl import Kubectl, wait_until
+from bitagent_local.demo.kubectl import Kubectl
 
 ROOT = SOURCES.parent
 NAMESPACE = "bitagent"
@@ -128,23 +128,3 @@ def hotkey_secret(stack: Stack, uri: str, scratch: Path) -> str:
         )  # fmt: skip
     finally:
         hotkey.unlink(missing_ok=True)
-
-
-def uninstall(stack: Stack) -> None:
-    """Remove what the demo made on a cluster that stays: objects, release, namespaces and CRDs."""
-    kubectl = stack.kubectl
-    for kind in reversed(CRDS):
-        kubectl.run("delete", kind, "--all", "-n", NAMESPACE, "--ignore-not-found", check=False)
-    wait_until(
-        lambda: (
-            not kubectl.run(
-                "get", "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/managed-by=bitagent-operator", "-o", "name"
-            ).strip()
-            or None
-        ),
-        seconds=120,
-        what="pods of the demo to end",
-    )
-    stack.run_helm("uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", "--wait")
-    kubectl.run("delete", "namespace", NAMESPACE, WORLD_NAMESPACE, "--ignore-not-found")
-    kubectl.run("delete", "crd", *CRDS, "--ignore-not-found")

@@ -13,6 +13,7 @@ from pathlib import Path
 from bitagent_local.cluster.binaries import Binaries, ensure_binaries
 from bitagent_local.cluster.deps import install_packages
 from bitagent_local.cluster.host import SOURCES, ClusterError, cache_root
+from bitagent_local.cluster.node import Node
 from bitagent_local.demo.phases import Phases
 
 ROOT = SOURCES.parent
@@ -58,9 +59,10 @@ def log_folder() -> Path:
 
 
 def foreign_kubeconfig() -> Path | None:
-    """Return the KUBECONFIG that the user has set, or None for the local node."""
+    """Return the KUBECONFIG that the user has set, or None for the local node: also if it is the node's own."""
     chosen = os.environ.get("KUBECONFIG", "")
-    return Path(chosen) if chosen else None
+    own = Node().kubeconfig
+    return Path(chosen) if chosen and Path(chosen).resolve() != own.resolve() else None
 
 
 def user_tool(name: str, fallback: Path) -> Path:
