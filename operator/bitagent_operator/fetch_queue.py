@@ -18,6 +18,9 @@ from bitagent_operator.plan.fetch_slots import SHOWN_PLACES, Turn, Turns, Waitin
 from bitagent_operator.plan.hub import HubPause, pause_after
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan
 
+TROUBLES_KEPT = 64
+"""Troubles of the hub that are remembered: more in a row do not make a pause longer."""
+
 
 class FetchQueue:
     """Slots for Jobs of one kind, by the model's name.
@@ -79,6 +82,8 @@ class HubState:
         """Remember the last trouble of a Job."""
         known = self._troubles.get(trouble.job, trouble)
         self._troubles[trouble.job] = max(known, trouble, key=lambda t: t.at)
+        if len(self._troubles) > TROUBLES_KEPT:
+            del self._troubles[min(self._troubles, key=lambda job: self._troubles[job].at)]
 
     def answered(self, at: datetime) -> None:
         """Forget earlier troubles: the hub answered. What it limits, it limits until the pause is over."""

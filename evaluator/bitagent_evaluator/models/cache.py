@@ -155,9 +155,9 @@ class ModelCache:
             volume = max(0, _free(self._root) - SPARE_BYTES) + _size(partial) + held
             staying = 0 if limit else sum(e.size if now - e.used < FRESH_SECONDS else e.stored for e in entries)
             if needed > volume - staying:
-                free = f"{volume - held} of {needed} bytes that it needs are free on the volume of the model cache"
+                text = f"{volume - held} of {needed} bytes that it needs are free on the volume of the model cache"
                 advice = "enlarge the volume, or let the cache remove models (cache.maxBytes)"
-                raise FetchError(Reason.VOLUME_FULL, f"{free}; {advice}")
+                raise FetchError(Reason.VOLUME_FULL, f"{text}; {advice}")
             if limit == 0:
                 (partial / _RESERVED).write_text(str(needed))
                 return ""

@@ -195,6 +195,8 @@ class Website:
     """What the next requests are answered with, instead of content."""
     retry_after: dict[str, str] = field(default_factory=dict)
     """The header Retry-After of those answers."""
+    refuses: dict[str, int] = field(default_factory=dict)
+    """What all requests for paths that begin so are answered with."""
     answer: Callable[[dict[str, Any], str], Any] | None = None
     """What a POST of JSON with a credential is answered with."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -221,6 +223,9 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
             site.credentials.append((self.headers["Host"], self.headers.get("Authorization", "")))
             if site.statuses:
                 return self.send(site.statuses.pop(0), b"", site.retry_after)
+            for begin, status in site.refuses.items():
+                if self.path.startswith(begin):
+                    return self.send(status, b"", site.retry_after)
             if self.path in site.redirects:
                 return self.send(302, b"", {"Location": site.redirects[self.path]})
             content = site.files.get(self.path)

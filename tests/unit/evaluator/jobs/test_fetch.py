@@ -20,7 +20,6 @@ from bitagent_crds.jobs import (
 )
 from bitagent_evaluator.jobs.fetch import handle
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
-from bitagent_evaluator.support.http import ATTEMPTS
 
 
 def job(tmp_path: Path, **changes: Any) -> FetchJob:
@@ -111,7 +110,7 @@ def test_a_hub_that_limits_requests_says_how_long(
     tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: int | None
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", website.url)
-    website.statuses, website.retry_after = [429] * 99, headers
+    website.refuses, website.retry_after = {"/api/models/": 429}, headers
     summary = handle(job(tmp_path, repo="acme/tiny"))
     assert (exit_code(summary.reason), summary.reason) == (EXIT_LATER, Reason.HUB_RATE_LIMITED)
     assert summary.retry_after_seconds == seconds
@@ -138,18 +137,16 @@ def test_a_broken_token_is_told_apart_from_a_closed_repository(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", website.url)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    website.statuses = [401] * (ATTEMPTS if known else ATTEMPTS + 1)
+    website.refuses = {"/api/models/": 401} | ({} if known else {WHOAMI: 401})
     website.files[WHOAMI] = b'{"name": "validator", "auth": {}}'
     summary = handle(job(tmp_path, repo="acme/tiny", operator_token=operator_token))
     assert summary.reason is reason
     assert [path for path, _ in website.asked if path == WHOAMI]
 
 
-def test_without_a_token_there_is_none_to_blame(
-    tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_token_there_is_none_to_blame(tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", website.url)
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    website.statuses = [401] * 9
+    website.refuses = {"/api/models/": 401}
     assert handle(job(tmp_path, repo="acme/tiny")).reason is Reason.ACCESS_DENIED
     assert not [path for path, _ in website.asked if path == WHOAMI]
