@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bitagent_crds.conditions import ConditionType
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.names import COMPONENT_LABEL, Component
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
-from bitagent_kube.conditions import ConditionValue
+from bitagent_kube.conditions import ConditionValue, find
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import EventMessage
 from bitagent_kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, NETWORK_POLICIES, SERVICES
@@ -72,6 +73,7 @@ async def rewriter_step(context: Context, key: Key, observed: ValidatorObject) -
         deployment=next((d for d in context.cache.deployments.of(key) if d.meta.name == name), None),
         pods=pods,
         refusal=f"the API server rejects an object of the rewriter: {rejection}" if rejection is not None else None,
+        last=find(observed.conditions, ConditionType.REWRITER_READY),
         pass_=pass_,
     )
     waits = (fetched.requeue_after, found.requeue_after, next_look(pods, pass_))

@@ -25,6 +25,9 @@ from bitagent_operator.plan.pods import Problem, next_unschedulable, pod_problem
 
 _OF_FILES = (ConditionType.RESOLVED, ConditionType.SAFE, ConditionType.FETCHED)
 """Conditions of a MinerModel that a rewriter has as well."""
+_BACK_OFF = "CrashLoopBackOff"
+_ENDS = frozenset({Reason.CRASHED, Reason.OUT_OF_MEMORY})
+"""Reasons with which a container ends; the kubelet then says only that it waits."""
 DEFAULT_TIMEOUT = timedelta(hours=1)
 """How long a round waits for a Validator that is not there: its own limit is not known."""
 
@@ -135,10 +138,13 @@ def readiness(
     deployment: DeploymentObject | None,
     pods: Sequence[PodObject],
     refusal: str | None,
+    last: Condition | None,
     pass_: Pass,
 ) -> ConditionValue:
-    """Return the condition RewriterReady. `pods` are the rewriter's; `refusal` is the API server's, if it refused one
-    of its objects."""
+    """Return the condition RewriterReady; `last` is the one before.
+
+    `pods` are the rewriter's; `refusal` is the API server's, if it refused one of its objects.
+    """
     if status.resolved is None:
         fetched = find(status.conditions, ConditionType.FETCHED)
         state = Problem(fetched.reason, fetched.message) if fetched else Problem(Reason.FETCHING, "")
@@ -156,13 +162,20 @@ def readiness(
     present = sorted((p for p in pods if not p.meta.deleting), key=lambda p: p.meta.created)
     found = [problem for pod in present if (problem := pod_problem(pod, None, pass_)) is not None]
     if found:
-        return _not_ready(found[-1])
+        return _not_ready(_why_it_ended(found[-1], last))
     queued = [pod for pod in present if pod.unschedulable is not None and not pod.node]
     if queued:
         return _not_ready(waiting(queued[-1], pass_))
     names = ", ".join(p.meta.name for p in present)
     text = f"{names} loads {model}" if names else f"the pods that load {model} are being created"
     return _not_ready(Problem(Reason.REWRITER_LOADING, text))
+
+
+def _why_it_ended(problem: Problem, last: Condition | None) -> Problem:
+    """Return the problem of a pod; while its container waits to be started again, that with which it ended."""
+    if problem.message.startswith(_BACK_OFF) and last is not None and last.reason in _ENDS:
+        return Problem(last.reason, last.message)
+    return problem
 
 
 def _not_ready(state: Problem) -> ConditionValue:

@@ -155,6 +155,9 @@ def test_a_round_with_its_tasks_needs_it_no_longer(make: Make) -> None:
     assert (needed.replicas, needed.requeue_after) == (1, 100)
 
 
+LOOP: Obj = {"waiting": ("CrashLoopBackOff", "back-off 5m0s restarting failed container")}
+
+
 def deployment(make: Make, *, available: int = 0, failure: str = "", current: bool = True) -> DeploymentObject:
     status: Obj = {"observedGeneration": int(current), "updatedReplicas": 2, "availableReplicas": available}
     if failure:
@@ -181,10 +184,14 @@ def pod(make: Make, **more: Any) -> PodObject:
         pytest.param({"pod": {"unschedulable": 900}}, "False", "WaitingForNode", id="no GPU yet"),
         pytest.param({"pod": {"waiting": ("ImagePullBackOff", "x")}}, "False", "ImagePullFailed", id="image"),
         pytest.param({"pod": {"code": 1, "message": "CUDA error"}}, "False", "Crashed", id="the server ended"),
+        pytest.param({"pod": LOOP}, "False", "InfrastructureFault", id="it ended before it was seen"),
+        pytest.param({"pod": LOOP, "last": "Crashed"}, "False", "Crashed", id="it ended and waits"),
+        pytest.param({"pod": LOOP, "last": "RewriterLoading"}, "False", "InfrastructureFault", id="it loaded before"),
     ],
 )
 def test_readiness(make: Make, case: Obj, status: str, reason: str) -> None:
-    found = validator(make, spec={"replicas": 2}, resolved=case.get("resolved", 0))
+    last = ready(make, "False", case["last"]) if "last" in case else {}
+    found = validator(make, spec={"replicas": 2}, resolved=case.get("resolved", 0), status=last)
     assert found.rewriter is not None
     options = {k: case[k] for k in ("available", "failure", "current") if k in case}
     value = readiness(
@@ -194,6 +201,7 @@ def test_readiness(make: Make, case: Obj, status: str, reason: str) -> None:
         deployment=deployment(make, **options),
         pods=[pod(make, **case["pod"])] if "pod" in case else [],
         refusal=case.get("refusal"),
+        last=found.conditions[0] if found.conditions else None,
         pass_=make.pass_(),
     )
     assert (value.status, value.reason) == (status, reason)
@@ -211,6 +219,7 @@ def test_a_fetch_that_failed_is_its_trouble(make: Make) -> None:
         deployment=None,
         pods=[],
         refusal=None,
+        last=None,
         pass_=make.pass_(),
     )
     assert (value.status, value.reason, value.message) == ("False", "RepositoryNotFound", "no such repository")
