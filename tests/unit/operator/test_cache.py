@@ -247,3 +247,15 @@ def test_a_rewriter_concerns_the_rounds_that_wait_for_it(make: Make) -> None:
     assert cache.put("Validator", make.validator_raw("v", conditions=[ready])) == [validator], "nothing is new about it"
     cache.put("EvalRound", reworded(make, status={"taskSet": make.TASK_SET}))
     assert cache.put("Validator", make.validator_raw("v")) == [validator], "no round waits"
+
+
+def test_a_measurement_of_the_volume_concerns_the_finished_rounds(make: Make) -> None:
+    cache = Cache()
+    finished = {"finishedAt": "2026-01-01T00:01:40Z"}
+    cache.put("EvalRound", make.round_raw("gives-way", status=finished))
+    cache.put("EvalRound", make.round_raw("runs"))
+    cache.put("EvalRound", frozen(make, **finished))
+    files = {"freeBytes": 1, "checkedAt": "2026-01-01T00:02:00Z"}
+    keys = cache.put("EvalRound", frozen(make, files=files, **finished))
+    assert keys == [ROUND_R, Key(Kind.ROUND, "gives-way")]
+    assert cache.put("EvalRound", frozen(make, files=files, progress="1/1", **finished)) == [ROUND_R]

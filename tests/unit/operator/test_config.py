@@ -66,3 +66,25 @@ def test_the_share_of_a_hotkey(make: Make, cache: dict[str, int], share: int) ->
 
 def test_a_hotkey_has_a_number_of_models(make: Make) -> None:
     assert (make.config().models_per_hotkey, make.config(modelsPerHotkey=0).models_per_hotkey) == (8, 0)
+
+
+def test_an_archive_has_a_folder_for_each_namespace(make: Make) -> None:
+    archive = {"secretName": "s3"}
+    assert make.config().archive_uri == ""
+    assert make.config(archive=archive | {"url": "s3://bucket"}).archive_uri == "s3://bucket/ns"
+    assert make.config(archive=archive | {"url": "s3://bucket/a/b/"}).archive_uri == "s3://bucket/a/b/ns"
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param({"url": "https://bucket", "secretName": "s3"}, id="no bucket"),
+        pytest.param({"url": "s3://bucket", "secretName": "s3", "endpoint": "s3.example"}, id="no address"),
+        pytest.param({"url": "s3://bucket/../x", "secretName": "s3"}, id="no folder"),
+        pytest.param({"url": "s3://Bucket", "secretName": "s3"}, id="no name of a bucket"),
+        pytest.param({"url": "s3://bucket"}, id="no credentials"),
+    ],
+)
+def test_a_bad_archive_is_refused(make: Make, archive: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="archive"):
+        make.config(archive=archive)
