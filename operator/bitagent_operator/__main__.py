@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 
 from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
@@ -47,15 +48,15 @@ async def run(settings: config.Config) -> None:
 async def _run(settings: config.Config) -> None:
     metrics, state = Metrics(), list_health(settings.relist_seconds)
     pod = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-    common = {"namespace": settings.namespace, "field_manager": MANAGER}
+    connected = partial(connect, namespace=settings.namespace, field_manager=MANAGER, observe=metrics.request)
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
     # Two clients: the connections of a busy one must not keep the Lease from being renewed.
     async with (
         health.serve(state, metrics.registry, **ports),
-        connect(**common, observe=metrics.request) as lease_client,
+        connected() as lease_client,
     ):
         lease = await leadership.lease_of(lease_client, deployment=settings.deployment, pod=pod)
-        async with connect(**common, observe=metrics.request, may_write=lambda: lease.held) as client:
+        async with connected(may_write=lambda: lease.held) as client:
             operator = Operator(settings, client, metrics, state, instance=pod)
             metrics.registry.register(StateCollector(operator.cache, now=client.clock.now))
             waiting = Waiting(namespace=settings.namespace, deployment=settings.deployment, health=state)

@@ -96,7 +96,7 @@ class Watcher:
         backoff, clock = Backoff(first=0.5, longest=15.0), asyncio.get_running_loop().time
         while True:
             began = clock()
-            if await self.list(resource):
+            if await self.relist(resource):
                 try:
                     await self._watch(resource)
                 except* kopf_watch.WatchEnded as errors:
@@ -130,9 +130,9 @@ class Watcher:
         good = True
         while True:
             await asyncio.sleep(self._every if good else min(self._every, LIST_RETRY_SECONDS))
-            good = await self.list(resource)
+            good = await self.relist(resource)
 
-    async def list(self, resource: ApiResource) -> bool:
+    async def relist(self, resource: ApiResource) -> bool:
         """Make the cache of one kind equal to a full list; return whether the kind is served and could be listed."""
         served = True
         known = self._cache.begin_list(resource.kind)

@@ -52,7 +52,7 @@ def operator_of(server: Server, make: Make) -> Operator:
 
 async def listed(operator: Operator) -> Operator:
     for resource in watch.WATCHED:
-        await operator.watcher.list(resource)
+        await operator.watcher.relist(resource)
     await operator.in_sync()
     return operator
 

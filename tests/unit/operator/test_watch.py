@@ -59,7 +59,7 @@ class World:
 
     async def list_all(self) -> None:
         for resource in watch.WATCHED:
-            await self.watcher.list(resource)
+            await self.watcher.relist(resource)
 
     def served(self, kind: str) -> float | None:
         return self.metrics.registry.get_sample_value("bitagent_operator_kind_served", {"kind": kind})
@@ -73,7 +73,7 @@ async def test_full_lists_make_the_cache_equal_and_enqueue_everything(make: Make
     assert world.watcher.tried.is_set()
     world.keys.clear()
     del models[1]
-    await world.watcher.list(MODELS)
+    await world.watcher.relist(MODELS)
     assert (world.cache.model("a") is not None, world.cache.model("b")) == (True, None)
     assert set(world.keys) == {MODEL_A, MODEL_B}
 
@@ -81,9 +81,9 @@ async def test_full_lists_make_the_cache_equal_and_enqueue_everything(make: Make
 async def test_nothing_is_reconciled_before_what_its_plan_depends_on(make: Make) -> None:
     world = World(Lists(MinerModel=[make.model_raw("a")], EvalRound=[make.round_raw("r")]))
     for resource in (MODELS, ROUNDS, PODS):
-        await world.watcher.list(resource)
+        await world.watcher.relist(resource)
     assert (world.keys, world.watcher.keys()) == ([], [])
-    await world.watcher.list(JOBS)
+    await world.watcher.relist(JOBS)
     assert set(world.keys) == {MODEL_A, ROUND_R}, "all that waited"
     assert not world.watcher.known(Kind.VALIDATOR)
 
@@ -92,9 +92,9 @@ async def test_an_unchanged_job_concerns_nothing_in_a_later_list(make: Make) -> 
     world = World(Lists(MinerModel=[make.model_raw("a")]))
     await world.list_all()
     world.keys.clear()
-    await world.watcher.list(JOBS)
+    await world.watcher.relist(JOBS)
     assert world.keys == []
-    await world.watcher.list(MODELS)
+    await world.watcher.relist(MODELS)
     assert world.keys == [MODEL_A], "objects themselves are looked at again"
 
 
@@ -111,9 +111,9 @@ async def test_a_kind_whose_definition_is_missing_stops_no_other(make: Make) -> 
     assert "validators.bitagent.io are not served" in world.health.problems["Validator"]
     assert (world.served("Validator"), world.served("MinerModel")) == (0, 1)
     lists.errors.clear()
-    assert not await world.watcher.list(VALIDATORS), "kopf would not find it yet"
+    assert not await world.watcher.relist(VALIDATORS), "kopf would not find it yet"
     lists.unserved.clear()
-    assert await world.watcher.list(VALIDATORS)
+    assert await world.watcher.relist(VALIDATORS)
     assert (world.health.problems, world.served("Validator")) == ({}, 1)
 
 
@@ -131,7 +131,7 @@ async def test_a_kind_that_cannot_be_listed_stops_what_depends_on_it(
     assert "jobs cannot be listed" in world.health.problems["Job"]
     assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1, "once"
     lists.errors.clear()
-    await world.watcher.list(JOBS)
+    await world.watcher.relist(JOBS)
     assert ROUND_R in world.keys
     assert not world.health.problems
 
@@ -141,7 +141,7 @@ async def test_a_list_that_fails_later_deletes_nothing(make: Make) -> None:
     world = World(lists)
     await world.list_all()
     lists.errors["MinerModel"] = AWAY
-    assert not await world.watcher.list(MODELS)
+    assert not await world.watcher.relist(MODELS)
     assert world.cache.model("a") is not None
     assert world.watcher.known(Kind.MODEL)
 
@@ -164,7 +164,7 @@ async def test_full_lists_that_all_fail_end_the_life_in_the_end() -> None:
     await world.list_all()
     assert not world.health.alive, "five in a row, and a minute"
     del world.lists.errors["Deployment"]
-    await world.watcher.list(DEPLOYMENTS)
+    await world.watcher.relist(DEPLOYMENTS)
     assert world.health.alive, "the API server answers"
 
 
