@@ -53,19 +53,28 @@ class Game:
     """Models of all Jobs, in order."""
     starts: list[StartEvaluation] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    series: int = 0
+    """Series of the round's Jobs."""
 
     def run(self) -> Planned:
         """Play it to the end."""
         self.models = [
             self.make.model(name, fetched=True, weights=str(i + 1)) for i, name in enumerate(self.behaviours)
         ]
-        observed = self.make.started(*self.behaviours, workload=self.workload)
+        return self._play(self.make.started(*self.behaviours, workload=self.workload))
+
+    def retry(self, ended: Planned) -> Planned:
+        """Raise `spec.retry` of the round that has ended so, and play it to its end again."""
+        observed = self.make.started(*self.behaviours, workload=self.workload, retry=ended.status.retry + 1)
+        return self._play(RoundObject(observed.meta, observed.spec, ended.status))
+
+    def _play(self, observed: RoundObject) -> Planned:
         for _ in range(20 + 8 * len(self.behaviours)):
             found = self.plan(observed, self.models, jobs=self.jobs, pods=self.pods)
             assert not found.reads
             self.events += [event.reason for event in found.events]
             settled = found.status == observed.status and not found.evaluate
-            observed = RoundObject(observed.meta, observed.spec, found.status)
+            observed, self.series = RoundObject(observed.meta, observed.spec, found.status), found.status.series
             if found.status.finished_at is not None:
                 return found
             assert not settled, f"the round is stuck: {found.states}"
@@ -80,15 +89,15 @@ class Game:
         end, _, node = self.behaviours[name](self.started.count(name), len(self.started)).partition("@")
         self.started.append(name)
         self.starts.append(start)
+        this: dict[str, Any] = {"attempt": start.attempt, "series": self.series}
         if end == "ok":
-            job = self.make.evaluation(start.key, attempt=start.attempt, ended="Complete")
+            job = self.make.evaluation(start.key, **this, ended="Complete")
             pod = self.make.pod(job, code=0, message=self.make.scored(), node=node)
         elif end == "DeadlineExceeded":
-            job = self.make.evaluation(start.key, attempt=start.attempt, ended="Failed", reason=end, failed=1)
+            job = self.make.evaluation(start.key, **this, ended="Failed", reason=end, failed=1)
             pod = self.make.pod(job, code=137, message="", node=node, status={"phase": "Failed"})
         else:
-            more = {"ended": "Failed", "reason": "BackoffLimitExceeded", "failed": 1}
-            job = self.make.evaluation(start.key, attempt=start.attempt, **more)
+            job = self.make.evaluation(start.key, **this, ended="Failed", reason="BackoffLimitExceeded", failed=1)
             pod = self.make.pod(job, code=1, message=self.make.evaluate_fault(end), node=node)
         self.jobs.append(job)
         self.pods.append(pod)
@@ -366,3 +375,29 @@ def test_an_outage_that_passes_costs_nobody_a_score(
     behaviours = {f"m{i}": until(min(ends, count - 1), f"{cause}@n1", OK) for i in range(count)}
     found = Game(make, plan, behaviours, workload={"parallelism": 1}).run()
     assert {state for state, _ in found.states.values()} == {"Succeeded"}
+
+
+@PROPERTY
+@given(
+    count=st.integers(1, 8),
+    outages=st.lists(st.tuples(st.integers(0, 20), CAUSES | st.just("ImagePullFailed")), max_size=3),
+    forget=st.booleans(),
+)
+def test_retries_end_a_round_as_without_its_outages(
+    make: Make, plan: Plan, *, count: int, outages: list[tuple[int, str]], forget: bool
+) -> None:
+    """From some Job on everybody fails, until the round is retried; what has a score is never evaluated again."""
+    names = [f"m{i}" for i in range(count)]
+    game = Game(make, plan, dict.fromkeys(names, always(OK)), workload={"parallelism": 1}, forget=forget)
+    found: Planned | None = None
+    for good, cause in [*outages, (10_000, OOM)]:
+        game.behaviours = dict.fromkeys(names, until(len(game.started) + good, OK, f"{cause}@n1"))
+        scored = set() if found is None else {n for n, (state, _) in found.states.items() if state == "Succeeded"}
+        before = len(game.started)
+        found = game.run() if found is None else game.retry(found)
+        if found.status.phase == "Complete":
+            assert not scored & set(game.started[before:])
+            break
+    assert found is not None
+    assert (found.status.phase, set(found.states.values())) == ("Complete", {GOOD})
+    assert {result.rank for result in found.status.results} == {1}
