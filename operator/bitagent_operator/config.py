@@ -15,6 +15,7 @@ from bitagent_crds.fields import JobSecretKey
 CONFIG_VARIABLE = "BITAGENT_CONFIG"
 DEFAULT_PATH = Path("/etc/bitagent/config.yaml")
 
+_PLACE = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$"
 Text = Annotated[str, Field(min_length=1)]
 Bytes = Annotated[int, Field(ge=0)]
 
@@ -68,7 +69,7 @@ class Artifacts(Section):
 class Archive(Section):
     """S3-compatible storage for the files of finished rounds."""
 
-    url: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$", max_length=300)]
+    url: Annotated[str, Field(pattern=_PLACE, max_length=300)]
     """`s3://<bucket>/<prefix>`; a round's archive is `<url>/<namespace>/<round>-<uid>/<time>`."""
     endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
     """Address of the server; absent: that of AWS in `region`."""
