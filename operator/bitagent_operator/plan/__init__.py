@@ -2,6 +2,7 @@
 
 interface.py      what plans are given and what they return
 job_outcome.py    a Job and its pods -> one outcome
+waits.py          a Job of which no container runs
 pods.py           one pod: why it makes no progress
 model.py          a MinerModel: fetch Jobs, conditions, scores
 fetch.py          the last fetch, and the next one that is needed

@@ -13,7 +13,6 @@ asks for that).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +35,7 @@ from bitagent_kube.conditions import clip
 from bitagent_operator.objects import Ended, JobObject, PodObject
 from bitagent_operator.plan.interface import Pass
 from bitagent_operator.plan.pods import DEADLINE_EXCEEDED, Problem, interrupted, leaving, overdue, pod_problem, waiting
+from bitagent_operator.plan.waits import never_started, waits_since, without_pod
 
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""
@@ -209,48 +209,21 @@ def _unfinished(
     if job.ending is not None:
         problem = problem or last_reported  # its pods are being taken away
     elif not own:
-        wait = _without_pod(job, pass_)
+        wait = without_pod(job, pass_)
         problem = wait if wait.reason.fault is Fault.INFRASTRUCTURE else _lasting(last_reported) or wait
     elif pod_problem(own[-1], kind, pass_) is None:
         now = leaving(own[-1]) or (waiting(own[-1], pass_) if own[-1].started is None else None)
         if now is not None and problem is not None:
             now = Problem(problem.reason, f"{problem.message}; now {now.message}")
         problem = now or problem
-    since = _waits_since(job, own)
+    since = waits_since(job, own)
     if start_timeout is not None and since is not None:
         if pass_.now >= since + start_timeout:
-            return _never_started(problem, own, start_timeout, pass_.now)
+            cause = never_started(problem, start_timeout)
+            return InfraFault(cause.reason, clip(cause.message, MESSAGE_LENGTH), pass_.now, _nodes(own))
         pass_.look_at(since + start_timeout)
     shown = problem and Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
     return Active(shown, node, started)
-
-
-def _without_pod(job: JobObject, pass_: Pass) -> Problem:
-    """Return why a Job has no pod, as far as the Events of the Job controller say so."""
-    event = pass_.last_event(job.meta.uid, since=job.started or job.meta.created)
-    if event is not None and event.reason == "FailedCreate":
-        # Without the pod's name, which is another one at each try: the same refusal is reported once.
-        words = re.sub(rf'pods "{re.escape(job.meta.name)}-[a-z0-9]+"', "its pod", event.message)
-        return Problem(Reason.POD_REFUSED, f"Job {job.meta.name} has no pod: {event.reason}: {words}")
-    return Problem(Reason.STARTING, f"Job {job.meta.name} has no pod yet")
-
-
-def _waits_since(job: JobObject, own: Sequence[PodObject]) -> datetime | None:
-    """Return since when no container of the Job runs; None if one does."""
-    if any(pod.started is not None and pod.phase != "Failed" for pod in own):
-        return None
-    ends = [pod.terminated.finished for pod in own if pod.terminated is not None and pod.terminated.finished]
-    return max([job.started or job.meta.created, *ends])
-
-
-def _never_started(problem: Problem | None, own: Sequence[PodObject], timeout: timedelta, now: datetime) -> InfraFault:
-    """Return the fault of a Job that has waited too long, by what it waited for."""
-    reason = problem.reason if problem is not None else Reason.START_TIMED_OUT
-    if reason.fault is not Fault.INFRASTRUCTURE:
-        reason = Reason.UNSCHEDULABLE if reason is Reason.WAITING_FOR_NODE else Reason.START_TIMED_OUT
-    text = f"no container ran within {timeout.total_seconds():.0f} s (workload.startTimeoutSeconds)"
-    text += f"; {problem.message}" if problem is not None and problem.message else ""
-    return InfraFault(reason, clip(text, MESSAGE_LENGTH), now, _nodes(own))
 
 
 def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.jobs import EXIT_OK
 from bitagent_crds.schema import Model, is_later
 from bitagent_operator.objects import InitContainer, PodObject, Terminated
-from bitagent_operator.plan.interface import LastEvent, Pass
+from bitagent_operator.plan.interface import SILENT, LastEvent, Pass
 
 LOG_LENGTH = 400
 """How much of the end of a log a message may quote, in characters."""
@@ -38,6 +38,10 @@ class Problem:
 
     reason: Reason
     message: str
+
+
+STARTS = Problem(Reason.STARTING, "its pod is being created")
+"""What a Job waits for in its first seconds, whatever its pod does just then: a status is not written for each step."""
 
 
 def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Problem | None:
@@ -90,12 +94,14 @@ def waiting(pod: PodObject, pass_: Pass) -> Problem:
     if pod.unschedulable is not None and not pod.node:
         pass_.look_at(pod.unschedulable.since + pass_.settings.unschedulable_after)
         return Problem(Reason.WAITING_FOR_NODE, _unaccepted(pod.unschedulable.since, pod.unschedulable.message))
+    event = pass_.last_event(pod.meta.uid, since=pod.meta.created)
+    if pass_.now < pod.meta.created + SILENT:
+        return STARTS
     if not pod.node:
-        event = pass_.last_event(pod.meta.uid, since=pod.meta.created)
         return _with_words(event, Problem(Reason.STARTING, f"pod {pod.meta.name} waits for the scheduler"))
     doing = _init(pod.init) if pod.init is not None and pod.init.reason != "PodInitializing" else pod.waiting_reason
     text = f"node {pod.node} prepares pod {pod.meta.name}" + (f": {doing}" if doing else "")
-    return _with_words(pass_.last_event(pod.meta.uid, since=pod.meta.created), Problem(Reason.STARTING, text))
+    return _with_words(event, Problem(Reason.STARTING, text))
 
 
 def _with_words(event: LastEvent | None, otherwise: Problem) -> Problem:

@@ -9,6 +9,7 @@ import pytest
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_operator.plan.interface import MAX_EVENT_READS, LastEvent
 from bitagent_operator.plan.pods import (
+    STARTS,
     disruption_of,
     interrupted,
     leaving,
@@ -101,8 +102,9 @@ def test_waiting(make: Make, pod: dict[str, Any], event: LastEvent | None, reaso
 )
 def test_events_are_read_when_a_pod_stays_silent(make: Make, created: float, read: bool, look: float) -> None:
     made, pass_ = make.pod(make.evaluation("k"), created=created, **CREATED), make.pass_()
-    waiting(made, pass_)
+    found = waiting(made, pass_)
     assert (bool(pass_.requests.reads().events_of), pass_.next_look()) == (read, look)
+    assert (found == STARTS) is not read, "a status is not written for each of the first steps"
 
 
 def test_one_pass_reads_the_events_of_few_objects(make: Make) -> None:
