@@ -170,6 +170,15 @@ def _repaired(value: Schema, rules: list[str]) -> Schema:
         value = {k: v for k, v in value.items() if k not in ("policyParameters", "policy", "rewardShare")}
     if "rewardShare).sum() == 100" in text:
         value = value | {"competitions": value["competitions"][:1]}
+        if "rewriter" not in value:
+            tasks = [competition["round"]["tasks"] for competition in value["competitions"]]
+            for each in [a for t in tasks for a in t.get("alterations", ())]:
+                if "rewrite" in each and "url" not in each["rewrite"]:
+                    each["rewrite"] |= {"url": "http://0/v1", "model": "0"}
+    if "has(self.url) == has(self.model)" in text and ("url" in value) != ("model" in value):
+        value = {k: v for k, v in value.items() if k not in ("url", "model")}
+    if "has(self.url) || !has(self.apiKeySecretRef)" in text and "url" not in value:
+        value = {k: v for k, v in value.items() if k != "apiKeySecretRef"}
     if "startsWith('bitagent-job-')" in text:
         bare = value["name"].removeprefix("bitagent-job-")[-200:]
         return value | {"name": f"hotkey-{bare}" if "!self.name" in text else f"bitagent-job-{bare}"}
