@@ -77,7 +77,8 @@ def plan(
     fetch, start = (None, None) if outdated else (_next_fetch(model, step, latest, rounds, pass_), resolution.start)
     fetch = None if unrecorded else fetch
     wait = _accepted(model, fetch, pass_) or _in_turn(turns.fetch)
-    resolve_wait = _accepted(model, start, pass_) or _in_turn(turns.resolve)
+    resolve_refused = _accepted(model, start, pass_)
+    resolve_wait = resolve_refused or _in_turn(turns.resolve)
     requeue = (step.retry_at - now).total_seconds() if step.retry_at is not None and step.retry_at > now else None
     if unrecorded:
         requeue = 0.0
@@ -101,7 +102,8 @@ def plan(
         requeue = min(resolution.requeue_after, resolution.requeue_after if requeue is None else requeue)
     if (look := pass_.next_look()) is not None:
         requeue = min(look, look if requeue is None else requeue)
-    if resolve_wait is not None:
+    known = holds(status.conditions, ConditionType.RESOLVED)  # of an earlier commit, which a short wait leaves as it is
+    if resolve_wait is not None and (resolve_refused is not None or not known):
         status = _unresolved(status, generation, now, resolve_wait)
     for refusal in (wait, resolve_wait):
         if refusal is not None and refusal.retry_at is not None:

@@ -494,3 +494,23 @@ def test_a_rollback_replaces_what_never_started(
     start = plan(make, make.model("a", status=found.status.to_wire())).fetch
     assert start is not None
     assert start.attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "resolved"),
+    [
+        pytest.param({}, ("Unknown", "WaitingForFetchSlot"), id="new"),
+        pytest.param({"fetched": True, "at": 40}, ("True", "Resolved"), id="known by an earlier commit"),
+    ],
+)
+def test_a_resolution_waits_for_its_turn(make: Make, model: dict[str, Any], resolved: tuple[str, str]) -> None:
+    raw = make.model_raw("a", revision="main", **model)
+    raw["status"].setdefault("conditions", []).append(make.condition("Resolved", *resolved))
+    observed, turns = ModelObject.parse(raw), Turns(resolve=Turn(32, 40, 1))
+    found = model_plan.plan(
+        observed, jobs=[], pods=[], rounds=[freezing(make, at=110)], pass_=make.pass_(now=115), turns=turns
+    )
+    assert found.resolve is None
+    assert (condition(found, "Resolved").status, condition(found, "Resolved").reason) == resolved
+    started = model_plan.plan(observed, jobs=[], pods=[], rounds=[freezing(make, at=110)], pass_=make.pass_(now=115))
+    assert started.resolve is not None
