@@ -12,6 +12,7 @@ A new series of a round's Jobs has other names: 12 hex digits of what they work 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from bitagent_crds.names import COMPONENT_LABEL, MANAGED_BY_LABEL, SERIES_LABEL, Component, short_hash
@@ -22,6 +23,7 @@ MANAGER = "bitagent-operator"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGER}"
 """Label selector of everything that the operator creates."""
 
+_SERVICE = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_ATTEMPTS = 9
 """Attempts that a name has room for: `-9` is the last suffix."""
 
@@ -70,6 +72,12 @@ def validator_objects_name(validator: str) -> str:
 def rewriter_name(validator: str) -> str:
     """Return the name of the objects of a Validator's rewriter, and the prefix of its fetch Jobs' names."""
     return f"{validator}-rewriter"
+
+
+def rewriter_service(validator: str) -> str:
+    """Return the name of the Service: unlike other names it has no dots, and begins with a letter."""
+    name = rewriter_name(validator)
+    return name if _SERVICE.fullmatch(name) else f"rewriter-{short_hash(validator, digits=12)}"
 
 
 def labels(component: Component, purpose: Mapping[str, str]) -> dict[str, str]:

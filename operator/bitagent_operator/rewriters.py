@@ -131,7 +131,8 @@ async def _remove(context: Context, key: Key, observed: ValidatorObject) -> Rewr
         return RewriterStep(None, None)
     name = naming.rewriter_name(key.name)
     objects = [
-        *((resource, name) for resource in (DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, NETWORK_POLICIES)),
+        *((resource, name) for resource in (DEPLOYMENTS, DISRUPTION_BUDGETS, NETWORK_POLICIES)),
+        (SERVICES, naming.rewriter_service(key.name)),
         (NETWORK_POLICIES, f"{name}{CALLERS}"),
     ]
     await delete_objects(context, key, objects, owner=observed.meta.uid)

@@ -57,7 +57,7 @@ def rewriter_address(config: Config, validator: ValidatorObject) -> RewriterAddr
     if spec is None or status is None or status.resolved is None:
         return None
     return RewriterAddress(
-        url=f"http://{naming.rewriter_name(validator.meta.name)}.{config.namespace}:{PORT}/v1",
+        url=f"http://{naming.rewriter_service(validator.meta.name)}.{config.namespace}:{PORT}/v1",
         model=served_model(status.resolved.commit),
         repo=status.repo,
         commit=status.resolved.commit,
@@ -109,7 +109,7 @@ def rewriter_objects(
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": metadata,
+            "metadata": metadata | {"name": naming.rewriter_service(owner)},
             "spec": {"selector": labels, "ports": [{"name": "http", "port": PORT, "targetPort": "http"}]},
         },
         {

@@ -17,10 +17,12 @@ from bitagent_crds.evalround import EvalRound
 from bitagent_crds.minermodel import MinerModel
 from bitagent_crds.schema import Resource
 from bitagent_crds.validator import Validator
+from bitagent_kube.resources import resource_of
 from bitagent_local.cluster.api import ApiError
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job
+from bitagent_operator.manifests.rewriter import rewriter_objects
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
@@ -101,7 +103,13 @@ def test_a_round_that_is_accepted_has_its_jobs(world: World, spec: Obj) -> None:
 
 @of_one_world(20)
 @given(part(Validator, "spec", awkward=True))
-def test_a_validator_that_is_accepted_has_its_deployment(world: World, spec: Obj) -> None:
+def test_a_validator_that_is_accepted_has_its_deployment_and_its_rewriter(world: World, spec: Obj) -> None:
     raw = accepted(world, Validator, spec)
-    if raw is not None:
-        takes(world, validator_objects(config(world), ValidatorObject.parse(raw))[-1])
+    if raw is None:
+        return
+    observed = ValidatorObject.parse(raw)
+    takes(world, validator_objects(config(world), observed)[-1])
+    if observed.spec.rewriter is not None:
+        for obj in rewriter_objects(config(world), observed, observed.spec.rewriter, commit="a" * 40, replicas=1):
+            path = resource_of(obj["apiVersion"], obj["kind"]).path(world.namespace)
+            world.api.create(f"{path}?dryRun=All&fieldValidation=Strict", obj)

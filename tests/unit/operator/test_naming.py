@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,3 +64,12 @@ def test_a_name_that_does_not_fit_is_refused() -> None:
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=3), st.lists(st.text(max_size=5), min_size=1, max_size=3))
 def test_hashes_know_where_parts_end(one: list[str], other: list[str]) -> None:
     assert (short_hash(*one, digits=64) == short_hash(*other, digits=64)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("validator", "service"),
+    [("v", "v-rewriter"), ("a.b", "rewriter-[0-9a-f]{12}"), ("1a", "rewriter-[0-9a-f]{12}")],
+    ids=["plain", "dot", "digit"],
+)
+def test_the_name_of_a_rewriters_service_is_one_that_services_may_have(validator: str, service: str) -> None:
+    assert re.fullmatch(service, naming.rewriter_service(validator))
