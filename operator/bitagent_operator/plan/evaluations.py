@@ -78,7 +78,8 @@ def plan(
     if isinstance(control.state, StartAttempt):
         starts[control.key] = control.state.number
     held = _held(this, jobs, starts)
-    this.busy = frozenset(key for key in held.values() if key in starts or _repeats(found, key))
+    repeats = {key for key, state in found.values() if isinstance(state, GaveUp)}
+    this.busy = frozenset(key for key in held.values() if key in starts or key in repeats)
     waits = {i: _known_refusal(this, key, state) for i, (key, state) in found.items()}
     slots = Slots.of(
         observed.spec.workload, len(held), [wait for wait in waits.values() if wait is not None], pass_.now
@@ -117,10 +118,6 @@ def _state(this: Work, key: str, recorded: Sequence[ModelResult]) -> State:
     if last.attempt < naming.MAX_ATTEMPTS:
         return StartAttempt(last.attempt + 1, tuple(state.failures))
     return infra_fault(Reason.RESULT_LOST, f"Job {last.meta.name} is being deleted and never gone", pass_.now)
-
-
-def _repeats(found: Mapping[int, tuple[str, State]], key: str) -> bool:
-    return any(own == key and isinstance(state, GaveUp) for own, state in found.values())
 
 
 def _held(this: Work, jobs: Iterable[JobObject], starts: Mapping[str, int]) -> dict[str, str]:

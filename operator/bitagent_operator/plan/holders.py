@@ -6,11 +6,12 @@ sidecar may run on, and a pod may take long to end. So such a Job is deleted, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import ConditionType
-from bitagent_crds.evalround import EvalRoundStatus
+from bitagent_crds.evalround import EvalRoundStatus, ModelResult
 from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK
 from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.conditions import find
@@ -24,6 +25,7 @@ END_GRACE = timedelta(seconds=5)
 `ttlSecondsAfterFinished`."""
 GONE_AFTER = timedelta(minutes=10)
 """Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 _ENDED = frozenset({"Succeeded", "Failed"})
 _VERDICTS = (EXIT_OK, EXIT_MODEL_FAULT)
 
@@ -82,35 +84,51 @@ def to_release(
     ends by itself.
     """
     by_job, due, waits = _by_job(pods), [], []
-    for job in jobs:
-        if job.ended is not None or job.meta.deleting or _done(by_job.get(job.meta.uid, ())):
-            continue
-        since = status.finished_at or _settled_at(status, job, jobs)
+    left = [j for j in jobs if j.ended is None and not j.meta.deleting and not _done(by_job.get(j.meta.uid, ()))]
+    recorded = _Recorded.of(status, jobs) if left else None
+    for job in left:
+        since = status.finished_at or (recorded.settled_at(job) if recorded is not None else None)
         if since is None:
             continue
-        left = (since + END_GRACE - now).total_seconds()
-        if 0 < left <= END_GRACE.total_seconds() and job.series == status.series:  # a clock may be ahead
-            waits.append(left)
+        seconds = (since + END_GRACE - now).total_seconds()
+        if 0 < seconds <= END_GRACE.total_seconds() and job.series == status.series:  # a clock may be ahead
+            waits.append(seconds)
         else:
             due.append(job)
     return due, min(waits, default=None)
 
 
-def _settled_at(status: EvalRoundStatus, job: JobObject, jobs: Sequence[JobObject]) -> datetime | None:
-    """Return since when the Job of a running round has nothing left to do; None while it has."""
-    if job.series != status.series:
-        return datetime.fromtimestamp(0, job.meta.created.tzinfo)
-    later = [j for j in jobs if (j.key, j.series) == (job.key, job.series) and j.attempt > job.attempt]
-    if later:
-        return later[0].meta.created
-    if job.key == TASKS_KEY:
-        ready = find(status.conditions, ConditionType.TASKS_READY)
-        return ready.last_transition_time if status.task_set is not None and ready is not None else None
-    for result in status.results:
-        if result.evaluation_key != job.key:
-            continue
-        if result.state in EVALUATED and result.finished_at is not None:
-            return result.finished_at
-        if any(failure.attempt >= job.attempt for failure in result.failures):
-            return result.failures[-1].at
-    return None
+@dataclass(frozen=True)
+class _Recorded:
+    """What a running round's status and its later Jobs make unnecessary."""
+
+    status: EvalRoundStatus
+    results: Mapping[str, list[ModelResult]]
+    """By the key of their evaluation."""
+    last: Mapping[tuple[str, int], JobObject]
+    """The last attempt, by key and series."""
+
+    @classmethod
+    def of(cls, status: EvalRoundStatus, jobs: Iterable[JobObject]) -> _Recorded:
+        """Index the results by key, and the Jobs by key and series."""
+        results: dict[str, list[ModelResult]] = {}
+        for result in status.results:
+            results.setdefault(result.key or result.evaluation_key or "", []).append(result)
+        return cls(status, results, {(j.key, j.series): j for j in sorted(jobs, key=lambda j: j.attempt)})
+
+    def settled_at(self, job: JobObject) -> datetime | None:
+        """Return since when the Job has nothing left to do; None while it has."""
+        if job.series != self.status.series:
+            return _LONG_AGO
+        last = self.last[job.key, job.series]
+        if last.attempt > job.attempt:
+            return last.meta.created
+        if job.key == TASKS_KEY:
+            ready = find(self.status.conditions, ConditionType.TASKS_READY)
+            return ready.last_transition_time if self.status.task_set is not None and ready is not None else None
+        for result in self.results.get(job.key, ()):
+            if result.state in EVALUATED and result.finished_at is not None:
+                return result.finished_at
+            if any(failure.attempt >= job.attempt for failure in result.failures):
+                return result.failures[-1].at
+        return None
