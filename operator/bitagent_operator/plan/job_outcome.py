@@ -28,6 +28,7 @@ from bitagent_crds.jobs import (
     ArchiveSummary,
     EvaluateSummary,
     FetchSummary,
+    RetentionSummary,
     TaskSetSummary,
 )
 from bitagent_crds.schema import Model
@@ -42,7 +43,7 @@ MESSAGE_LENGTH = 512
 _BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
 """Reasons without a fault that say that no container has started."""
 
-S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary)
+S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary, RetentionSummary)
 
 
 @dataclass(frozen=True)
