@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.evaluation import Toleration
-from bitagent_crds.fields import Labels, ObjectName, Quantity, ShortText, Text
+from bitagent_crds.fields import Labels, ObjectName, Quantity, ResourceName, ShortText, Text
 from bitagent_crds.minermodel import EngineChoices, ModelSource, ResolvedModel
 from bitagent_crds.schema import Model, StatusModel
 
@@ -21,6 +21,8 @@ class RewriterResources(Model):
 
     gpus: Annotated[int, Field(ge=0, le=8)] = 1
     """gpus is the number of GPUs of one pod, over which the model is split; 0 for a small model on the CPU."""
+    gpu_resource_name: ResourceName | None = None
+    """gpuResourceName is the resource by which they are requested; absent: as the operator is configured."""
     cpu: Quantity = "4"
     """cpu is the CPU request."""
     memory: Quantity = "24Gi"

@@ -144,7 +144,7 @@ def _policy(metadata: Obj, spec: Obj) -> Obj:
 
 def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
     size = spec.resources
-    gpus = {config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
+    gpus = {size.gpu_resource_name or config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
     amounts = {"memory": size.memory, "ephemeral-storage": size.ephemeral_storage} | gpus
     container: Obj = {
         "name": Component.REWRITER.value,

@@ -128,9 +128,16 @@ def test_the_model_is_mounted_read_only_at_its_commit(make: Make) -> None:
     assert mounts["cache"]["subPath"] == f"volume/mine/{COMMIT}"
 
 
-@pytest.mark.parametrize(("gpus", "limits"), [(2, {"nvidia.com/gpu": "2"}), (0, {})], ids=["GPUs", "CPU"])
-def test_resources(make: Make, gpus: int, limits: dict[str, str]) -> None:
-    made = objects(make, resources={"gpus": gpus, "cpu": "2", "memory": "8Gi", "ephemeralStorage": "1Gi"})
+@pytest.mark.parametrize(
+    ("gpus", "limits"),
+    [
+        pytest.param({"gpus": 2}, {"nvidia.com/gpu": "2"}, id="GPUs"),
+        pytest.param({"gpuResourceName": "amd.com/gpu"}, {"amd.com/gpu": "1"}, id="other GPUs"),
+        pytest.param({"gpus": 0, "gpuResourceName": "amd.com/gpu"}, {}, id="CPU"),
+    ],
+)
+def test_resources(make: Make, gpus: Obj, limits: dict[str, str]) -> None:
+    made = objects(make, resources={"cpu": "2", "memory": "8Gi", "ephemeralStorage": "1Gi"} | gpus)
     expected = {"memory": "8Gi", "ephemeral-storage": "1Gi"} | limits
     assert container_of(made)["resources"] == {"requests": expected | {"cpu": "2"}, "limits": expected}
 
