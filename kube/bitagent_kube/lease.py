@@ -73,6 +73,8 @@ class Lease:
         self._owner = owner
         self._timing = timing
         self._mine = False
+        self._written: Obj | None = None
+        """The record as this process wrote it last."""
         self._seen: tuple[str, float] = ("", 0.0)
         """The resourceVersion of another's record that was seen last, and when that record ends."""
         self._renewed = 0.0
@@ -85,7 +87,7 @@ class Lease:
 
     async def acquire(self, *, waiting: Callable[[str], None]) -> None:
         """Return when the Lease is held. `waiting` is called after each failed attempt, with the present holder."""
-        loop = asyncio.get_running_loop()
+        loop, logged = asyncio.get_running_loop(), ""
         while True:
             began = loop.time()
             try:
@@ -96,8 +98,9 @@ class Lease:
                     log.info("lease %s is held", self.name)
                     return
             except (ApiError, TimeoutError) as error:
-                log.warning("lease %s: %r", self.name, error)
-                holder = UNKNOWN
+                if repr(error) != logged:
+                    log.warning("lease %s: %r", self.name, error)
+                logged, holder = repr(error), UNKNOWN
             waiting(holder)
             await asyncio.sleep(self._until_next_look())
 
@@ -140,18 +143,30 @@ class Lease:
             log.warning("lease %s was not released: %r", self.name, error)
 
     async def _attempt(self) -> str:
-        """Take or renew the Lease if that is allowed; return its holder, UNKNOWN if it was deleted meanwhile."""
-        current = await self._client.get(LEASES, self.name)
+        """Take or renew the Lease if that is allowed; return its holder, UNKNOWN if it was deleted meanwhile.
+
+        A renewal first replaces what this process wrote last: if another one has written since, it conflicts.
+        """
         now = micro_time(datetime.now(UTC))
+        last, self._written = self._written, None
+        if last is not None:
+            try:
+                self._written = await self._client.replace(last | {"spec": self._spec(now, previous=last["spec"])})
+            except ApiError as error:
+                if not (error.conflict or error.not_found):
+                    raise
+            else:
+                return self._identity
+        current = await self._client.get(LEASES, self.name)
         try:
             if current is None:
-                await self._client.create(self._manifest(now))
+                self._written = await self._client.create(self._manifest(now))
                 return self._identity
             holder = str(current["spec"].get("holderIdentity") or "")
             if holder not in ("", self._identity) and not self._expired(current):
                 return holder
             metadata = current["metadata"] | self._owners()
-            await self._client.replace(
+            self._written = await self._client.replace(
                 current | {"metadata": metadata, "spec": self._spec(now, previous=current["spec"])}
             )
         except ApiError as error:

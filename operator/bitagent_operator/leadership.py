@@ -17,7 +17,7 @@ from contextlib import suppress
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
-from bitagent_kube.lease import Lease, LeaseLost, Timing
+from bitagent_kube.lease import UNKNOWN, Lease, LeaseLost, Timing
 from bitagent_kube.objects import ObjectMeta, ObjectReference
 from bitagent_kube.resources import DEPLOYMENTS
 from bitagent_operator.metrics import Metrics
@@ -70,7 +70,7 @@ class Waiting:
             log.error("%s", text)
         else:
             self._health.problems.pop(_OTHER_RELEASE, None)
-            log.info("standing by: %s acts", holder)
+            log.info("standing by: %s", "the Lease cannot be taken" if holder == UNKNOWN else f"{holder} acts")
 
     def end(self) -> None:
         """Take back what was said: this process acts, or one of its release."""

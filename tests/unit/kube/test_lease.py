@@ -131,6 +131,7 @@ async def test_a_lease_taken_by_another_is_lost() -> None:
     await mine.acquire(waiting=print)
     assert api.held
     api.held["spec"]["holderIdentity"] = "pod-2"
+    api.held["metadata"]["resourceVersion"] = "99"
     with pytest.raises(LeaseLost, match="held by pod-2"):
         await asyncio.wait_for(mine.keep(), 2)
 
@@ -276,3 +277,44 @@ async def test_the_lease_belongs_to_the_owner_of_its_holder(owner: ObjectReferen
     other = ObjectReference("apps/v1", "Deployment", "n", "operator", "d")
     await lease(api, "pod-2", owner=other).acquire(waiting=print)
     assert api.held["metadata"]["ownerReferences"] == [other.as_owner()]
+
+
+async def test_a_renewal_is_one_request() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    reads: list[str] = []
+    read = api.get
+
+    async def counted(resource: object, name: str) -> dict[str, Any] | None:
+        reads.append(name)
+        return await read(resource, name)
+
+    api.get = counted  # type: ignore[method-assign]
+    keeping = asyncio.create_task(mine.keep())
+    before = api.version
+    await asyncio.sleep(0.3)
+    keeping.cancel()
+    assert api.version > before + 2
+    assert reads == []
+
+
+async def test_a_lease_that_is_deleted_is_made_again_by_its_holder() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    api.held = None
+    await asyncio.sleep(0.2)
+    assert api.held is not None
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_the_same_failure_is_logged_once_while_a_process_waits(caplog: pytest.LogCaptureFixture) -> None:
+    api = OneObject()
+    api.broken = True
+    acquiring = asyncio.create_task(lease(api, "pod-1").acquire(waiting=lambda _: None))
+    await asyncio.sleep(0.3)
+    acquiring.cancel()
+    assert len(caplog.records) == 1
