@@ -21,7 +21,7 @@ from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.attempts import EVALUATED, GaveUp, StartAttempt, Update, evaluation_state, infra_fault
 from bitagent_operator.plan.fetch import found_again
-from bitagent_operator.plan.holders import given_up, holders
+from bitagent_operator.plan.holders import by_owner, given_up, holders
 from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
 from bitagent_operator.plan.job_outcome import MESSAGE_LENGTH
@@ -65,12 +65,13 @@ def plan(
             by_key.setdefault(job.key, []).append(job)
     this = Work(observed, models, by_key, pods, pass_, list(entries))
     found: dict[int, tuple[str, State]] = {}
+    owned = by_owner(pods)
     for members in _groups(entries, models, pass_):
         keys = seniority((entries[i] for i in members), models, observed.clock)
         first, *others = sorted(members, key=lambda i: keys[entries[i].model])
         key = entries[first].evaluation_key or ""
         recorded = [entries[i] for i in members if entries[i].evaluation_key == key]
-        found[first] = key, _state(this, key, recorded)
+        found[first] = key, _state(this, key, recorded, owned)
         for i in others:
             this.results[i] = _duplicate(entries[i], entries[first].model, pass_.now)
     control = control_for(this, found)
@@ -104,10 +105,14 @@ def plan(
     return Evaluations(this.results, tuple(slots.start), unfinished, obsolete)
 
 
-def _state(this: Work, key: str, recorded: Sequence[ModelResult]) -> State:
-    """Return the state of an evaluation. One whose Job is being deleted without a result is started again."""
+def _state(this: Work, key: str, recorded: Sequence[ModelResult], owned: Mapping[str, Sequence[PodObject]]) -> State:
+    """Return the state of an evaluation. One whose Job is being deleted without a result is started again.
+
+    `owned`: pods by the uid of their Job.
+    """
     jobs, pass_ = this.jobs.get(key, []), this.pass_
-    state = evaluation_state(jobs, recorded, this.observed.spec, this.pods, pass_)
+    pods = [pod for job in jobs for pod in owned.get(job.meta.uid, ())]
+    state = evaluation_state(jobs, recorded, this.observed.spec, pods, pass_)
     last = jobs[-1] if jobs else None
     if last is None or last.meta.deletion is None or last.ended is not None:
         return state

@@ -40,7 +40,7 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
 
     A Job that is gone holds them while a pod of it has not ended.
     """
-    by_job = _by_job(pods)
+    by_job = by_owner(pods)
     found: dict[str, str] = {}
     known = set()
     for job in jobs:
@@ -54,7 +54,7 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
     return found
 
 
-def _by_job(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
+def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
     """Return the pods by the uid of their Job."""
     found: dict[str, list[PodObject]] = {}
     for pod in pods:
@@ -83,7 +83,7 @@ def to_release(
     Also return the seconds until the next one is due. A Job that has ended stays, and so does one whose pods have: it
     ends by itself.
     """
-    by_job, due, waits = _by_job(pods), [], []
+    by_job, due, waits = by_owner(pods), [], []
     left = [j for j in jobs if j.ended is None and not j.meta.deleting and not _done(by_job.get(j.meta.uid, ()))]
     recorded = _Recorded.of(status, jobs) if left else None
     for job in left:
