@@ -56,13 +56,15 @@ async def reconcile(context: Context, key: Key) -> float | None:
     A deleted object needs no work: what it owns is deleted with it. An object that cannot be read or planned gets the
     condition Stalled with the reason. Raises ApiError and PlanNotConverged.
     """
-    unreadable = context.cache.unreadable(key)
-    if unreadable is not None:
+    if key.kind == Kind.MODEL:
+        context.fetches.begin(key.name)
+    try:
+        unreadable = context.cache.unreadable(key)
+        if unreadable is None:
+            return await _RECONCILERS[key.kind](context, key)
         if not unreadable.meta.deleting:
             await report_invalid(context, key, unreadable.meta, unreadable.content, unreadable.error)
         return None
-    try:
-        return await _RECONCILERS[key.kind](context, key)
     except Unplannable as error:
         return await report_unplannable(context, key, error)
     finally:
@@ -71,8 +73,6 @@ async def reconcile(context: Context, key: Key) -> float | None:
 
 
 async def _model(context: Context, key: Key) -> float | None:
-    context.fetches.begin(key.name)
-
     def make(live: LiveReadResults) -> Planned[ModelObject, ModelPlan] | None:
         model = context.cache.models.get(key)
         if model is None or model.meta.deleting:

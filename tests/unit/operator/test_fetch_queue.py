@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.operator.test_reconcile import Operator, Server
 
 from bitagent_crds.conditions import Reason
 from bitagent_operator.config import Fetching
@@ -14,6 +16,7 @@ from bitagent_operator.fetch_queue import Fetches, FetchQueue, HubState
 from bitagent_operator.objects import JobObject, ModelObject
 from bitagent_operator.plan.fetch_slots import Turn, Turns, Waiting
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan, StartFetch
+from bitagent_operator.reconcile import reconcile
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -156,3 +159,35 @@ def test_a_pause_holds_hub_models_only(make: Make) -> None:
     source = {"source": {"volume": {"claimName": "c", "path": "p"}}}
     assert ask(fetches, make.model("b", raw_spec=source), jobs=[]).fetch is None
     assert ask(fetches, make.model("a"), jobs=[], now=T0 + timedelta(seconds=30)).fetch is None
+
+
+@pytest.mark.parametrize("gone", ["unreadable", "deleted", "suspended"])
+async def test_a_model_that_needs_no_slot_any_longer_passes_it_on(make: Make, gone: str) -> None:
+    server = Server(make)
+    raws = {name: make.model_raw(name, created=second) for second, name in enumerate("abc")}
+    for raw in raws.values():
+        server.put("MinerModel", raw | {"kind": "MinerModel"})
+    operator = Operator(server)
+    config = make.config(fetch={"maxParallel": 1})
+    operator.context = dataclasses.replace(operator.context, config=config)
+
+    async def settle() -> None:
+        for _ in range(8):
+            for kind in ("MinerModel", "Job"):
+                operator.deliver(kind, 1000)
+            keys, operator.queue = list(operator.queue), {}
+            for key in sorted(keys, key=str):
+                await reconcile(operator.context, key)
+
+    await settle()
+    (job,) = server.of("Job")
+    assert job["metadata"]["labels"]["bitagent.io/model"] == "a"
+    if gone == "deleted":
+        server.remove("MinerModel", "b")
+    else:
+        change = {"inventedLater": True} if gone == "unreadable" else {"suspend": True}
+        server.put("MinerModel", server.objects["MinerModel", "b"] | {"spec": raws["b"]["spec"] | change})
+    server.remove("Job", job["metadata"]["name"])
+    server.remove("MinerModel", "a")
+    await settle()
+    assert [j["metadata"]["labels"]["bitagent.io/model"] for j in server.of("Job")] == ["c"]
