@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
-# Without bytecode every process compiles what it imports: 0.6 s each, and the tests start more than a thousand.
+# Without bytecode every process compiles what it imports, and pytest rewrites all tests (10 s) in each of its processes.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo demo-altered demo-down demo-status demo-world test test-unit test-local test-integration test-e2e fuzz lint \
