@@ -14,6 +14,7 @@ Layers, top to bottom; a module imports only from layers below its own:
     kopf_watch.py   kopf as the watcher of one kind
     metrics.py, state_metrics.py, metrics_page.py    Prometheus metrics, and the page that lists them
     manifests/      pure functions that build Jobs, and a validator's objects
+    fetch_queue.py  the fetches that wait for a slot or for the hub
     object_events.py    the newest Event about what makes no progress
     plan/           pure functions: observed objects in, a plan and a status out; all decisions are here
     applied.py      what was applied and read for Validators, so that nothing is repeated
