@@ -108,7 +108,7 @@ def progress(
             text = f"Job {job.meta.name} is being deleted and never gone"
             return TaskSetProgress(reason=Reason.RESULT_LOST, message=text, failed=True)
         case Active():
-            problem = outcome.problem or Problem(Reason.BUILDING_TASKS, "")
+            problem = outcome.problem or Problem(Reason.BUILDING_TASKS, f"Job {job.meta.name} builds it")
             return TaskSetProgress(reason=problem.reason, message=problem.message)
 
 
