@@ -26,8 +26,9 @@ from bitagent_operator.watch import list_health
 
 LOG_LEVELS = dict.fromkeys(("kopf.objects", "kopf.activities", "aiohttp.access", "kubernetes"), logging.WARNING)
 """Loggers that write one line per event or request."""
-LOG_LEVELS |= dict.fromkeys(("kopf._core.reactor.running", "kopf._core.reactor.orchestration"), logging.CRITICAL)
-"""What they say of a watch that ended, with a traceback, is said in one line by its follower."""
+_RETOLD = ("kopf._core.reactor.running", "kopf._core.reactor.orchestration", "kopf._cogs.clients")
+LOG_LEVELS |= dict.fromkeys(_RETOLD, logging.CRITICAL)
+"""What these say of a watch that fails, attempt by attempt and with a traceback, its follower says in one line."""
 
 log = logging.getLogger("bitagent_operator")
 
