@@ -87,12 +87,13 @@ def next_step(
     """
     mine = sorted((j for j in jobs if j.meta.labels.get(KEY_LABEL) == work.key), key=lambda j: j.attempt)
     stamp = finished_label(finished)
-    current = [job for job in mine if job.meta.labels.get(FINISHED_LABEL) == stamp]
-    past = [job for job in mine if job not in current]
+    current: list[JobObject] = [job for job in mine if job.meta.labels.get(FINISHED_LABEL) == stamp]
+    past: list[JobObject] = [job for job in mine if job not in current]
     if not current:
         first = 1 + max((job.attempt for job in past), default=0)
         return replace(_slot(_start(observed, work, first, pass_), elsewhere, pass_), obsolete=past)
-    last, older = current[-1], [*past, *current[:-1]]
+    last = current[-1]
+    older: list[JobObject] = [*past, *current[:-1]]
     outcome = classify(last, pods, work.summary, pass_, last_reported=work.reported)
     match outcome:
         case Unseen():

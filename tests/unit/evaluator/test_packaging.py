@@ -17,8 +17,10 @@ OWN = {"bitagent_crds", "bitagent_evaluator"}
 OF_THE_ENGINE = {"torch", "vllm"}
 """What only the engines' extras install; imported where an engine runs."""
 PART_OF_PYDANTIC = {"pydantic_core"}
+OF_THE_VALIDATOR = {"bittensor"}
+"""`leaderboard verify` checks signatures where it is installed, and says so where it is not."""
 
-KNOWN = OWN | OF_THE_ENGINE | PART_OF_PYDANTIC
+KNOWN = OWN | OF_THE_ENGINE | PART_OF_PYDANTIC | OF_THE_VALIDATOR
 
 
 def normal(name: str) -> str:
