@@ -210,7 +210,7 @@ async def test_a_job_that_is_refused_for_a_time_waits_alone(make: Make) -> None:
     results = {r["model"]: r for r in server.objects["EvalRound", "r"]["status"]["results"]}
     assert (results["a"]["state"], results["a"]["reason"]) == ("Pending", "JobRefused")
     assert "exceeded quota: gpus" in results["a"]["message"]
-    assert results["b"]["state"] == "Running", "the other has its Job"
+    assert (results["b"]["state"], results["b"]["reason"]) == ("Pending", "Starting"), "the other has its Job"
     for _ in range(40):
         server.time += 1
         operator.enqueue([Key(Kind.ROUND, "r")])
@@ -222,7 +222,7 @@ async def test_a_job_that_is_refused_for_a_time_waits_alone(make: Make) -> None:
     operator.enqueue([Key(Kind.ROUND, "r")])
     await settle(operator, server)
     results = {r["model"]: r for r in server.objects["EvalRound", "r"]["status"]["results"]}
-    assert results["a"]["state"] == "Running"
+    assert (results["a"]["state"], results["a"]["reason"]) == ("Pending", "Starting")
 
 
 async def test_jobs_that_are_not_valid_end_the_round(make: Make) -> None:

@@ -51,7 +51,7 @@ async def test_a_refused_job_that_is_due_and_has_no_slot(make: Make) -> None:
     operator.enqueue([ROUND])
     await settle(operator, server)
     results = server.objects["EvalRound", "r"]["status"]["results"]
-    assert [(r["state"], r["reason"]) for r in results] == [("Pending", "JobRefused"), ("Running", "Evaluating")]
+    assert [(r["state"], r["reason"]) for r in results] == [("Pending", "JobRefused"), ("Pending", "Starting")]
     assert await is_idle(operator, server, ROUND)
 
 
