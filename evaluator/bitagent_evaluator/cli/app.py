@@ -35,7 +35,8 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def usage() -> str:
     """Return the overview that `bitagent-eval --help` prints."""
-    lines = [f"  {verb:<11}{text}" for verb, (_, text) in VERBS.items()]
+    width = max(map(len, VERBS)) + 2
+    lines = [f"  {verb:<{width}}{text}" for verb, (_, text) in VERBS.items()]
     exits = (
         "exit codes: 0 done, 2 wrong usage, 78 the model's fault, anything else infrastructure "
         "(of reproduce: 3 verdicts differ)"
