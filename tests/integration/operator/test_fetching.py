@@ -139,7 +139,7 @@ def test_a_rollback_heals_a_fetch_that_never_started(world: World) -> None:
 
 
 def test_files_that_the_cache_has_lost_are_fetched_again_in_the_same_round(operator: World, outcomes: Outcomes) -> None:
-    """As after an installation with another volume: the model's condition says Fetched, its evaluation finds nothing."""
+    """As after an installation with another volume: the condition says Fetched, its evaluation finds nothing."""
     fetches, evaluations = list[str](), list[str]()
 
     def script(pod: Obj, document: Obj) -> Exit | None:

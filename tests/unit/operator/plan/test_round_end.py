@@ -21,7 +21,11 @@ BOUND = 3600
 
 
 def infra(make: Make, name: str, reason: str, message: str) -> Obj:
-    return make.admitted(name, weights=name.encode().hex()) | {"state": "InfraFault", "reason": reason, "message": message}
+    return make.admitted(name, weights=name.encode().hex()) | {
+        "state": "InfraFault",
+        "reason": reason,
+        "message": message,
+    }
 
 
 def test_a_failed_round_names_every_fault(make: Make, plan: Plan) -> None:
