@@ -2,7 +2,7 @@
 # Makes .venv from the locks, with the project and the local world installed editable. Does nothing if it is current.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-key=$(cat requirements/dev.txt requirements/build.txt pyproject.toml local/pyproject.toml evaluator/vllm_on_cpu/* | sha256sum | cut -c1-64)
+key=$(cat requirements/dev.txt requirements/build.txt pyproject.toml local/pyproject.toml evaluator/vllm_on_cpu/*.{py,toml} | sha256sum | cut -c1-64)
 [ "$(cat .venv/.key 2>/dev/null)" = "$key" ] && exit 0
 uv=$(scripts/uv.sh)
 python=$(command -v python3.11) || { echo "env.sh: python3.11 is needed (Debian 12: apt-get install python3 python3-venv)" >&2; exit 1; }

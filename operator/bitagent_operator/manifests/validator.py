@@ -119,18 +119,22 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
     if seeds:
         container["volumeMounts"].append(mount("seeds", SEEDS_MOUNT, read_only=True))
     wallet = {"secretName": key.name, "defaultMode": 0o440, "items": [{"key": key.key, "path": HOTKEY_FILE}]}
-    return {
-        "containers": [container],
-        "enableServiceLinks": False,
-        "securityContext": pod_security(config),
-        "serviceAccountName": account,
-        "terminationGracePeriodSeconds": 30,
-        "volumes": [
-            {"name": "wallet", "secret": wallet},
-            *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
-            temporary(container["resources"]),
-        ],
-    } | pull_secrets(config) | pod_members(config.validator)
+    return (
+        {
+            "containers": [container],
+            "enableServiceLinks": False,
+            "securityContext": pod_security(config),
+            "serviceAccountName": account,
+            "terminationGracePeriodSeconds": 30,
+            "volumes": [
+                {"name": "wallet", "secret": wallet},
+                *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
+                temporary(container["resources"]),
+            ],
+        }
+        | pull_secrets(config)
+        | pod_members(config.validator)
+    )
 
 
 def _probe(path: str, **settings: int) -> Obj:
