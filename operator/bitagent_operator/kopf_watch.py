@@ -29,8 +29,10 @@ from bitagent_operator.naming import MANAGED_SELECTOR, MANAGER
 STOP_SECONDS = 5.0
 """Longest wait for kopf to end. Its thread ends with the process in any case."""
 
+LISTED = "None"
+"""Type of the event with which kopf delivers each object of a list."""
 Deliver = Callable[[str, Obj], None]
-"""Called with the type of an event (DELETED, or any other) and the object."""
+"""Called with the type of an event (DELETED, LISTED or any other) and the object."""
 
 
 class WatchEnded(Exception):
@@ -41,7 +43,7 @@ async def watch(resource: ApiResource, *, namespace: str, labelled: bool, delive
     """Watch a kind until cancelled; `labelled`: only objects with the operator's label.
 
     `deliver` is called in the present event loop. kopf lists the kind first, reconnects and lists again by itself, but
-    never reports what was deleted while its watch was interrupted. Raises WatchEnded.
+    never reports what was deleted before a list. Raises WatchEnded.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[str] = loop.create_future()

@@ -1,7 +1,8 @@
 """What happens in the namespace: full lists of our own and kopf's watches, kind by kind, into the cache.
 
-Each kind is listed at start and then every few minutes: kopf never reports what was deleted while its watch was
-interrupted. No object is reconciled before all kinds that its plan depends on were listed.
+Each kind is listed at start, soon after each list of kopf's, and every few minutes. kopf lists a kind when its watch
+begins, and again when that was interrupted for long, but never reports what was deleted before such a list: our own
+list that begins later does. No object is reconciled before all kinds that its plan depends on were listed.
 
 A kind that the API server does not serve, because its definition is missing, has no objects. It and one whose list
 fails concern only what depends on them; they are looked for again, until they are there.
@@ -44,6 +45,10 @@ MISSED_LISTS = 5
 """Full lists of all kinds that may fail in a row before the process counts as dead."""
 LIST_RETRY_SECONDS = 10.0
 """Between a list that failed and the next."""
+QUIET_SECONDS = 1.0
+"""Once kopf has delivered nothing of a list for so long, it is complete: then the list of our own follows."""
+BEGINS_SECONDS = 5.0
+"""After which a list follows the begin of a watch in any case: of a list without objects kopf delivers nothing."""
 STEADY_SECONDS = 30.0
 """A watch that ends after this time is not one more failure in a row."""
 
@@ -109,16 +114,19 @@ class Watcher:
         self._metrics.watching.labels(resource.kind).set(1)
         try:
             async with asyncio.TaskGroup() as group:
-                deliver = self._deliver(resource.kind)
+                listed = asyncio.Event()
+                deliver = self._deliver(resource.kind, listed)
                 namespace, labelled = self._client.namespace, WATCHED[resource]
                 watch = kopf_watch.watch(resource, namespace=namespace, labelled=labelled, deliver=deliver)
                 group.create_task(watch)
-                group.create_task(self._list_periodically(resource))
+                group.create_task(self._list_again(resource, listed))
         finally:
             self._metrics.watching.labels(resource.kind).set(0)
 
-    def _deliver(self, kind: str) -> kopf_watch.Deliver:
+    def _deliver(self, kind: str, listed: asyncio.Event) -> kopf_watch.Deliver:
         def deliver(event: str, obj: Obj) -> None:
+            if event == kopf_watch.LISTED:
+                listed.set()
             self._metrics.last_event.labels(kind).set_to_current_time()
             gone = event == "DELETED"
             keys = self._cache.drop(kind, obj["metadata"]["uid"]) if gone else self._cache.put(kind, obj)
@@ -126,14 +134,24 @@ class Watcher:
 
         return deliver
 
-    async def _list_periodically(self, resource: ApiResource) -> None:
-        good = True
+    async def _list_again(self, resource: ApiResource, listed: asyncio.Event) -> None:
+        """Make full lists: after each of kopf's, which sets `listed`, and periodically."""
+        clock = asyncio.get_running_loop().time
+        due, soon = clock() + self._every, clock() + min(self._every, BEGINS_SECONDS)
         while True:
-            await asyncio.sleep(self._every if good else min(self._every, LIST_RETRY_SECONDS))
-            good = await self.relist(resource)
+            follows = await _complete(listed, by=min(due, soon))
+            periodic = not follows and due <= soon
+            soon = float("inf")
+            if not await self.relist(resource, everything=periodic):
+                due = clock() + min(self._every, LIST_RETRY_SECONDS)
+            elif periodic:
+                due = clock() + self._every
 
-    async def relist(self, resource: ApiResource) -> bool:
-        """Make the cache of one kind equal to a full list; return whether the kind is served and could be listed."""
+    async def relist(self, resource: ApiResource, *, everything: bool = True) -> bool:
+        """Make the cache of one kind equal to a full list; return whether the kind is served and could be listed.
+
+        `everything`: enqueue all its objects, not only what changed.
+        """
         served = True
         known = self._cache.begin_list(resource.kind)
         try:
@@ -142,7 +160,7 @@ class Watcher:
             self._report(resource, f"{resource.plural} cannot be listed, so nothing is done about them: {error}")
             return False
         else:
-            self._take_in(resource, objects, known)
+            self._take_in(resource, objects, known, everything=everything)
             if served:
                 self._metrics.last_list.labels(resource.kind).set_to_current_time()
                 self._report(resource, "")
@@ -166,15 +184,15 @@ class Watcher:
             raise
         return await self._client.served(resource), objects
 
-    def _take_in(self, resource: ApiResource, objects: list[Obj], known: frozenset[str]) -> None:
-        """Put a full list into the cache; enqueue what changed, and everything of this kind or that waited for it."""
+    def _take_in(self, resource: ApiResource, objects: list[Obj], known: frozenset[str], *, everything: bool) -> None:
+        """Put a full list into the cache; enqueue what changed or waited for it, or all objects of this kind, too."""
         before = {kind for kind in Kind if self.known(kind)}
         changed = self._cache.replace(resource.kind, objects, known=known)
         self._listed.add(resource.kind)
         self._health.beat()
         fresh = {kind for kind in Kind if self.known(kind)} - before
-        everything = self._cache.keys()
-        again = [key for key in everything if key.kind in fresh or key.kind == resource.kind]
+        again = [] if not everything and not fresh else self._cache.keys()
+        again = [key for key in again if key.kind in fresh or (everything and key.kind == resource.kind)]
         self._enqueue(self._ready([*changed, *again]))
 
     def _report(self, resource: ApiResource, problem: str) -> None:
@@ -188,3 +206,16 @@ class Watcher:
             log.error("%s", problem)
         elif before and not problem:
             log.info("%s are served", resource.plural)
+
+
+async def _complete(listed: asyncio.Event, *, by: float) -> bool:
+    """Return at the time `by`, or sooner once kopf has delivered a list; return whether it has."""
+    try:
+        async with asyncio.timeout_at(by):
+            await listed.wait()
+            while listed.is_set():
+                listed.clear()
+                await asyncio.sleep(QUIET_SECONDS)
+    except TimeoutError:
+        return False
+    return True

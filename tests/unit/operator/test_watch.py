@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -219,6 +219,65 @@ async def test_a_watch_that_ends_is_made_again_after_a_list(make: Make, monkeypa
     await watches.until_begun("MinerModel")
     assert world.cache.model("a") is not None
     assert watches.begun.empty(), "the others are watched as before"
+    running.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - in memory, nothing says when
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "BEGINS_SECONDS", 0.02)
+
+
+async def test_what_was_deleted_before_kopf_had_listed_is_seen_soon(
+    make: Make, monkeypatch: pytest.MonkeyPatch, soon: None
+) -> None:
+    monkeypatch.setattr(watch, "BEGINS_SECONDS", 3600)
+    a, b = make.model_raw("a"), make.model_raw("b")
+    world, watches = World(Lists(MinerModel=[a, b])), Watches(monkeypatch)
+    running = asyncio.create_task(world.watcher.run())
+    await watches.until_begun(*ALL)
+    for uid in ("second", "third"):  # then kopf lists again, as when its watch was interrupted for long
+        world.keys.clear()
+        world.lists.objects["MinerModel"] = [a]
+        watches.deliver["MinerModel"](kopf_watch.LISTED, a)
+        await until(lambda: world.cache.model("b") is None)
+        assert world.keys == [MODEL_B], "only what changed: thousands of others are not looked at again"
+        watches.deliver["MinerModel"]("ADDED", make.model_raw("b", uid=uid))
+        assert world.cache.model("b") is not None
+    assert world.cache.model("a") is not None
+    running.cancel()
+
+
+async def test_kopf_delivers_nothing_of_an_empty_list(make: Make, monkeypatch: pytest.MonkeyPatch, soon: None) -> None:
+    world, watches = World(Lists(MinerModel=[make.model_raw("a")])), Watches(monkeypatch)
+    running = asyncio.create_task(world.watcher.run())
+    await watches.until_begun(*ALL)
+    world.lists.objects["MinerModel"] = []
+    await until(lambda: world.cache.model("a") is None)
+    running.cancel()
+
+
+async def test_lists_of_kopf_do_not_put_off_the_periodic_one(
+    make: Make, monkeypatch: pytest.MonkeyPatch, soon: None
+) -> None:
+    a = make.model_raw("a")
+    world, watches = World(Lists(MinerModel=[a])), Watches(monkeypatch)
+    monkeypatch.setattr(world.watcher, "_every", 0.3)
+    running = asyncio.create_task(world.watcher.run())
+    await watches.until_begun(*ALL)
+    world.keys.clear()
+
+    def enqueued() -> bool:
+        watches.deliver["MinerModel"](kopf_watch.LISTED, a)
+        return MODEL_A in world.keys
+
+    await until(enqueued)
     running.cancel()
 
 
