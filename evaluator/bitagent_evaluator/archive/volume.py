@@ -13,6 +13,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -70,36 +71,61 @@ def read_record(root: Path, uid: str) -> FinishedRecord | None:
 
 
 def remove(root: Path, uid: str) -> None:
-    """Remove the folder of a round; repeating it is harmless. Raises OSError."""
+    """Remove the folder of a round; repeating it is harmless. Raises OSError.
+
+    It is renamed once and never looked at again: a round that is retried makes another one of this name.
+    """
     folder = _folder(root, uid)
     hidden = root / f"{REMOVED}{uid}"
-    if folder.exists() and not hidden.exists():
+    if hidden.exists():
+        _remove_tree(hidden)
+    if folder.exists():
         folder.rename(hidden)
-    for left in (hidden, folder):
-        if left.exists():
-            shutil.rmtree(left)
+        _remove_tree(hidden)
 
 
 def sweep(root: Path, *, known: frozenset[str], namespace: str, require_archive: bool) -> Swept:
     """Remove the folders of finished rounds of the namespace that do not exist any more. Raises OSError.
 
-    `require_archive`: those without an archive stay.
+    `require_archive`: those without an archive stay, and those of rounds that were retried after it.
     """
     removed, unrecorded = 0, 0
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(REMOVED):
-            shutil.rmtree(folder)
+            _remove_tree(folder)
             continue
         if folder.name in known or folder.is_symlink() or not folder.is_dir() or not _UID.fullmatch(folder.name):
             continue
         record = read_record(root, folder.name)
-        if record is None or record.namespace != namespace or (require_archive and record.archive is None):
+        if record is None or record.namespace != namespace:
+            unrecorded += 1
+        elif require_archive and (record.archive is None or _written_since(folder)):
             unrecorded += 1
         elif time.time() - (folder / RECORD).stat().st_mtime >= QUIET_SECONDS:
             remove(root, folder.name)
             removed += 1
             _log.info("removed the files of the round %s, which does not exist any more", folder.name)
     return Swept(removed, unrecorded)
+
+
+def _written_since(folder: Path) -> bool:
+    """Whether a file is younger than the record: the archive that it names was made before. Raises OSError."""
+    recorded = (folder / RECORD).stat().st_mtime_ns
+    return any(
+        os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mtime_ns > recorded
+        for _, _, names, descriptor in os.fwalk(folder, follow_symlinks=False)
+        for name in names
+    )
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder, also while another Job does the same. Raises OSError."""
+
+    def failed(_: object, __: str, error: tuple[type[BaseException], BaseException, TracebackType]) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            raise error[1]
+
+    shutil.rmtree(folder, onerror=failed)
 
 
 def _folder(root: Path, uid: str) -> Path:

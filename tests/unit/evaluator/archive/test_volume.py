@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bitagent_evaluator.archive.volume import (
     QUIET_SECONDS,
     RECORD,
+    REMOVED,
     FinishedRecord,
     Swept,
     free_bytes,
@@ -38,6 +40,7 @@ def made(root: Path, uid: str, record: FinishedRecord | None = None, *, age: flo
         write_record(root, uid, record)
         moment = (folder / RECORD).stat().st_mtime - age
         os.utime(folder / RECORD, (moment, moment))
+        os.utime(folder / "results/x", (moment - 1, moment - 1))
     return folder
 
 
@@ -110,7 +113,7 @@ def test_a_removal_that_was_killed_is_completed(root: Path, monkeypatch: pytest.
     class Killed(BaseException):
         pass
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:
@@ -121,6 +124,44 @@ def test_a_removal_that_was_killed_is_completed(root: Path, monkeypatch: pytest.
     assert list(root.iterdir()) != []
     sweep(root, known=frozenset({"u"}), namespace="ns", require_archive=True)
     assert list(root.iterdir()) == []
+
+
+def test_what_a_retried_round_writes_meanwhile_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(root, "u")
+    kept, rmtree = root / "u/new", shutil.rmtree
+
+    def slow(path: Path, **options: Any) -> None:
+        rmtree(path, **options)
+        if path.name == f"{REMOVED}u":
+            (root / "u").mkdir()
+            kept.write_text("x")
+
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    remove(root, "u")
+    assert kept.exists()
+
+
+def test_a_removal_beside_another_one_is_harmless(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = made(root, f"{REMOVED}u")
+    unlink, rmtree = os.unlink, shutil.rmtree
+
+    def raced(path: Path, **options: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "unlink", lambda *a, **k: (unlink(*a, **k), unlink(*a, **k)))
+            rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", raced)
+    sweep(root, known=frozenset(), namespace="ns", require_archive=False)
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("require_archive", [True, False])
+def test_files_that_are_younger_than_the_archive_stay(root: Path, require_archive: bool) -> None:
+    folder = made(root, "gone", ARCHIVED)
+    moment = (folder / RECORD).stat().st_mtime
+    os.utime(folder / "results/x", (moment + 60, moment + 60))
+    swept = sweep(root, known=frozenset(), namespace="ns", require_archive=require_archive)
+    assert (swept.unrecorded == 1, folder.exists()) == (require_archive, require_archive)
 
 
 def test_removing_twice_is_harmless(root: Path) -> None:
