@@ -97,9 +97,8 @@ def sweep(root: Path, *, known: frozenset[str], namespace: str, require_archive:
         if folder.name in known or folder.is_symlink() or not folder.is_dir() or not _UID.fullmatch(folder.name):
             continue
         record = read_record(root, folder.name)
-        if record is None or record.namespace != namespace:
-            unrecorded += 1
-        elif require_archive and (record.archive is None or _written_since(folder)):
+        saved = record is not None and record.archive is not None and not _written_since(folder)
+        if record is None or record.namespace != namespace or (require_archive and not saved):
             unrecorded += 1
         elif time.time() - (folder / RECORD).stat().st_mtime >= QUIET_SECONDS:
             remove(root, folder.name)

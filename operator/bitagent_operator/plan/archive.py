@@ -40,6 +40,11 @@ def is_archived(status: EvalRoundStatus) -> bool:
     return status.archive is not None and status.finished_at is not None and status.archive.at >= status.finished_at
 
 
+def _is_removed(status: EvalRoundStatus) -> bool:
+    """Whether the files went before there was an archive: one of an empty folder would look like that of the round."""
+    return status.files is not None and status.files.removed_at is not None
+
+
 def archive_uri(root: str, observed: RoundObject, finished: datetime) -> str:
     """Return the place of a round's archive; no two rounds, and no two ends of one, have the same."""
     return f"{root}/{observed.meta.name}-{observed.meta.uid[:8]}/{finished:%Y%m%dT%H%M%SZ}"
@@ -69,7 +74,7 @@ def with_archive(
     if finished is None or status.finished_at != finished:
         announced = _with_condition(status, observed, Step(Reason.ARCHIVING), pass_.now)
         return replace(plan, status=announced, delete=(*plan.delete, *deletions(jobs)))
-    if is_archived(status):
+    if is_archived(status) or _is_removed(status):
         return replace(plan, delete=(*plan.delete, *deletions(jobs)))
     step = _next(observed, own, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
     if reads := pass_.requests.reads():

@@ -63,13 +63,17 @@ def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
     status = observed.status
     if status.finished_at is None:
         return None
-    current = status.files is not None and status.files.checked_at >= status.finished_at
+    archived, since = is_archived(status), status.finished_at
+    if archive and archived and status.archive is not None and not (status.files and status.files.removed_at):
+        # The record on the volume has to name the archive: one from before it was switched on allows no removal.
+        since = status.archive.at
+    current = status.files is not None and status.files.checked_at >= since
     return FinishedFiles(
         observed.meta.name,
         observed.meta.labels.get(VALIDATOR_LABEL, ""),
         status.finished_at,
         status.files if current else None,
-        saved=not archive or is_archived(status),
+        saved=not archive or archived,
     )
 
 
@@ -102,6 +106,11 @@ def too_little_space(rounds: Iterable[FinishedFiles], policy: RetentionPolicy) -
     last = max(measured, key=_measured_at, default=None)
     short = last is not None and last.measured is not None and last.measured.free_bytes < policy.min_free_bytes
     return last if short else None
+
+
+def looks_after_space(rounds: Iterable[FinishedFiles]) -> FinishedFiles | None:
+    """Return the round that measures again and reports while space is short: the last to measure that has files."""
+    return max((r for r in rounds if r.measured is not None and not r.removed), key=_measured_at, default=None)
 
 
 def _measured_at(files: FinishedFiles) -> tuple[float, str]:
@@ -168,9 +177,10 @@ def _measures(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: Rete
     """Whether the volume is to be measured by a Job of this round: once after its end, and again while it is short."""
     if mine.measured is None:
         return True
-    if too_little_space(rounds, policy) != mine:
+    short = too_little_space(rounds, policy)
+    if short is None or short.measured is None or looks_after_space(rounds) != mine:
         return False
-    again = mine.measured.checked_at + MEASURE_AGAIN
+    again = short.measured.checked_at + MEASURE_AGAIN
     pass_.look_at(again)
     return pass_.now >= again
 
@@ -190,9 +200,11 @@ def _kept(
     known = find(plan.status.conditions, ConditionType.FILES_KEPT)
     stays = known is not None and known.reason is Reason.FILES_KEPT
     reason, message = Reason.FILES_KEPT, known.message if stays and known is not None else ""
-    if too_little_space(rounds, policy) == mine and not for_space(rounds) and mine.measured is not None:
+    short = too_little_space(rounds, policy)
+    reports = looks_after_space(rounds) == mine and not for_space(rounds)
+    if short is not None and short.measured is not None and reports:
         reason = Reason.SPACE_SHORT
-        message = f"{mine.measured.free_bytes} bytes are free, retention.minFreeBytes is {policy.min_free_bytes}, and "
+        message = f"{short.measured.free_bytes} bytes are free, retention.minFreeBytes is {policy.min_free_bytes}, and "
         message += "no round's files may be removed: they are not archived yet, or the newest of their Validator"
     new = _with_condition(plan.status, observed, ConditionStatus.TRUE, reason, message, pass_.now)
     return replace(

@@ -234,9 +234,12 @@ def wait_for_rewriter(
     if validator is not None and validator.spec.rewriter is not None:
         ready = find(validator.conditions, ConditionType.REWRITER_READY)
         current = ready is not None and ready.observed_generation == validator.meta.generation
-        if ready is not None and current and ready.status == ConditionStatus.TRUE:
-            return None
         limit = timedelta(seconds=validator.spec.rewriter.start_timeout_seconds)
+        if ready is not None and ready.status == ConditionStatus.TRUE:
+            # Time that passed while it was ready is no wait: with a spec of a moment ago the round must not fail.
+            text = f"waits until the operator has looked at the changed spec of Validator {name}"
+            wait = RewriterWait(Reason.WAITING_FOR_REWRITER, text, requeue_after=limit.total_seconds())
+            return None if current else wait
         since = max(since, ready.last_transition_time) if ready is not None else since
         state = f"{ready.reason}: {ready.message}" if ready is not None else "it is not started yet"
     until = since + limit

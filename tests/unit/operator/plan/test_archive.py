@@ -86,6 +86,12 @@ def test_whatever_its_end_was(make: Make, phase: str) -> None:
     assert planned(make, finished(make, phase=phase)).archive is not None
 
 
+def test_removed_files_are_not_archived(make: Make) -> None:
+    gone = {"freeBytes": 1, "checkedAt": "2026-01-01T00:02:00Z", "removedAt": "2026-01-01T00:02:00Z"}
+    plan = planned(make, finished(make, files=gone), archive_job(make))
+    assert (plan.archive, condition(plan), len(plan.delete)) == (None, None, 1)
+
+
 def test_without_an_archive_nothing_happens(make: Make) -> None:
     observed = finished(make)
     plan = planned(make, observed, root="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,24 @@ def test_a_short_volume_is_measured_again_and_a_rich_one_is_not(make: Make) -> N
     again = planned(make, finished(make, measured=LITTLE), now=hour, policy=policy)
     assert again.retention == StartRetention(naming.SWEEP_KEY, 1)
     assert planned(make, finished(make, measured=500), now=hour, policy=policy).retention is None
+
+
+def test_space_stays_short_after_the_last_removal(make: Make) -> None:
+    gone = files("a", 0, validator="", free=LITTLE, removed=True)
+    last = replace(gone, measured=FilesStatus(free_bytes=LITTLE, checked_at=make.at(150), removed_at=make.at(150)))
+    policy = RetentionPolicy(min_free_bytes=100)
+    plan = planned(make, finished(make, measured=LITTLE), others=(last,), policy=policy)
+    assert (condition(plan), plan.requeue_after) == ((ConditionStatus.TRUE, Reason.SPACE_SHORT), 150 + 3600 - 200)
+    later = planned(make, finished(make, measured=LITTLE), others=(last,), policy=policy, now=150 + 3600)
+    assert later.retention == StartRetention(naming.SWEEP_KEY, 1)
+
+
+def test_an_archive_that_was_switched_on_later_is_recorded_before_files_are_removed(make: Make) -> None:
+    late = ARCHIVE | {"at": "2026-01-01T00:10:00Z"}
+    plan = planned(make, finished(make, measured=500, archive=late), archive="s3://bucket/x", now=10**6)
+    assert plan.retention == StartRetention(naming.SWEEP_KEY, 1)
+    gone = finished(make, measured=500, removed=True, archive=late)
+    assert planned(make, gone, archive="s3://bucket/x", now=10**6).retention is None
 
 
 def test_a_job_that_fails_is_reported_and_tried_again(make: Make) -> None:

@@ -263,6 +263,13 @@ STARTED: Obj = {"startedAt": "2026-01-01T00:00:00Z"}
             None,
             id="suspended",
         ),
+        pytest.param(
+            {"ready": {"generation": 0}, "now": 10**5},
+            Reason.WAITING_FOR_REWRITER,
+            False,
+            600,
+            id="ready for long, and its spec was changed a moment ago",
+        ),
         pytest.param({"gone": True}, Reason.WAITING_FOR_REWRITER, False, 3600, id="the Validator is not there"),
         pytest.param({"gone": True, "now": 3600}, Reason.REWRITER_UNAVAILABLE, True, None, id="not there for long"),
     ],
