@@ -5,11 +5,12 @@ machine ends the same way. So the round makes an experiment. When all others hav
 
 1. each such model is tried once more, on machines where others succeeded, if possible;
 2. if it fails again, a control is run: a model that has succeeded is evaluated again from the start, on the machines of
-   the failures, if possible.
+   the failures, if possible;
+3. if that fails too, a second control is run, of another hotkey, because a miner can make its own model fail.
 
-If the control succeeds, the machines work, and the failures are the models' own, however many they are: what one miner
-registers cannot make them anything else. If the control fails, or if there is no model for one, the infrastructure is
-at fault. The control is the largest model that has succeeded, because a machine can be in order for small ones only.
+If a control succeeds, the machines work, and the failures are the models' own, however many they are: what one miner
+registers cannot make them anything else. If both fail, or if there is no model for one, the infrastructure is at fault.
+The control is the largest model that has succeeded, because a machine can be in order for small ones only.
 
 A fetch that gave up needs no experiment: all models are fetched by the same machines, and it was tried several times.
 It is the model's own trouble if another model was fetched meanwhile.
@@ -61,6 +62,10 @@ SLOW_FETCH_PERIOD = timedelta(hours=24, seconds=210)
 """Time of all attempts of a fetch that reaches its deadline each time, and of the pauses."""
 
 
+MAX_CONTROLS = 2
+"""Controls of a round at most: the second one after the first has failed."""
+
+
 class Step(StrEnum):
     """What is next for an evaluation that gave up."""
 
@@ -78,7 +83,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Control:
-    """The control of a round, so far."""
+    """A control of a round, so far."""
 
     model: str
     succeeded: bool | None = None
@@ -120,7 +125,10 @@ class Peers:
     nodes: frozenset[str]
     """Nodes on which one succeeded."""
     any_succeeded: bool
-    control: Control | None
+    controls: tuple[Control, ...] = ()
+    """Those that were begun."""
+    another: bool = True
+    """Whether there is a model for one more control."""
 
 
 def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, Decision]:
@@ -133,16 +141,23 @@ def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, D
         return dict.fromkeys(failed, Decision(Step.SHARED, "no other model succeeded, with which to compare it"))
     if any(len(failures) < 2 for failures in failed.values()):
         return {key: Decision(Step.REPEAT if len(failures) < 2 else Step.WAIT) for key, failures in failed.items()}
-    control = peers.control
-    if control is None:
-        return dict.fromkeys(failed, Decision(Step.CONTROL))
-    if control.succeeded is None:
-        return dict.fromkeys(failed, Decision(Step.WAIT))
-    if not control.succeeded:
-        because = f"the control {control.model} failed too, although it had succeeded before: {control.message}"
-        return dict.fromkeys(failed, Decision(Step.SHARED, because))
-    sound = peers.nodes | ({control.node} if control.node else set())
-    return {key: _compared(failures, control, sound) for key, failures in failed.items()}
+    good = next((control for control in peers.controls if control.succeeded), None)
+    if good is None:
+        return dict.fromkeys(failed, _without_good_control(peers))
+    # Once a control has failed, an earlier success proves nothing: its machine may have broken since.
+    proven = peers.nodes if all(control.succeeded for control in peers.controls) else frozenset[str]()
+    sound = proven | ({good.node} if good.node else set())
+    return {key: _compared(failures, good, sound) for key, failures in failed.items()}
+
+
+def _without_good_control(peers: Peers) -> Decision:
+    """Return what is next while no control has succeeded."""
+    if any(control.succeeded is None for control in peers.controls):
+        return Decision(Step.WAIT)
+    if len(peers.controls) < MAX_CONTROLS and (peers.another or not peers.controls):
+        return Decision(Step.CONTROL)
+    failed = "; ".join(f"{control.model}: {control.message}" for control in peers.controls)
+    return Decision(Step.SHARED, f"each control failed too, although it had succeeded before: {failed}")
 
 
 def _compared(failures: Sequence[Failure], control: Control, sound: frozenset[str]) -> Decision:

@@ -10,7 +10,7 @@ from bitagent_crds.minermodel import ModelSource
 from bitagent_crds.names import cache_id, cached_model_path, cached_volume_model_path
 from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.identity import cached_directory
-from bitagent_operator.plan.settlement import control_candidate
+from bitagent_operator.plan.settlement import control_candidates
 
 MAX_IDS = 4096
 """Ids in one list: a Job's document is an annotation, of which an object has 256 KiB."""
@@ -26,7 +26,7 @@ def room_for(
 ) -> CacheRoom:
     """Return what the fetch of a model may remove.
 
-    Models that a running round has yet to evaluate stay, whoever needs room, and so do the one for its control and
+    Models that a running round has yet to evaluate stay, whoever needs room, and so do those for its controls and
     those that rewriters serve. Those that were evaluated, and that no running round waits for, go first. The others of
     the same hotkey share its part of the cache with the new one.
     """
@@ -36,12 +36,12 @@ def room_for(
     in_use: set[str] = set()
     done: set[str] = set()
     for observed in rounds:
-        control = control_candidate(observed.status.results, by_name)
+        controls = control_candidates(observed.status.results, by_name)
         for result in observed.status.results:
             found = _id(result, by_name.get(result.model))
             if found is None:
                 continue
-            needed = result.state not in FINAL_STATES or result is control
+            needed = result.state not in FINAL_STATES or any(result is control for control in controls)
             waits = observed.status.finished_at is None and needed
             (in_use if waits else done).add(found)
     hotkey = model.spec.miner.hotkey if model.spec.miner is not None else None

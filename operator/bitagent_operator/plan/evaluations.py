@@ -26,7 +26,7 @@ from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
 from bitagent_operator.plan.job_outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.seniority import seniority
-from bitagent_operator.plan.settlement import State, control_for, settle
+from bitagent_operator.plan.settlement import State, controls_for, settle
 from bitagent_operator.plan.work import Slots, Work
 
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -74,10 +74,10 @@ def plan(
         found[first] = key, _state(this, key, recorded, owned)
         for i in others:
             this.results[i] = _duplicate(entries[i], entries[first].model, pass_.now)
-    control = control_for(this, found)
+    controls = controls_for(this, found)
     starts = {key: state.number for key, state in found.values() if isinstance(state, StartAttempt)}
-    if isinstance(control.state, StartAttempt):
-        starts[control.key] = control.state.number
+    if controls.next is not None:
+        starts[controls.next.key] = controls.next.attempt
     held = _held(this, jobs, starts)
     repeats = {key for key, state in found.values() if isinstance(state, GaveUp)}
     this.busy = frozenset(key for key in held.values() if key in starts or key in repeats)
@@ -98,8 +98,8 @@ def plan(
                 update = _pending(this, owner, key, state, task_set, slots)
         begun = key in by_key or update.state != ResultState.PENDING
         this.results[i] = changed(update.applied_to(owner), key=key if begun else owner.key)
-    settle(this, {i: (key, state) for i, (key, state) in found.items() if isinstance(state, GaveUp)}, control, slots)
-    needed = {key for key, _ in found.values()} | {control.key}
+    settle(this, {i: (key, state) for i, (key, state) in found.items() if isinstance(state, GaveUp)}, controls, slots)
+    needed = {key for key, _ in found.values()} | controls.keys
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
     obsolete = tuple(j for j in unfinished if j.key not in needed)
     return Evaluations(this.results, tuple(slots.start), unfinished, obsolete)

@@ -6,7 +6,7 @@ The rules are in `attribution`; this module applies them to a round's results an
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from bitagent_crds.evalround import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.names import control_key
@@ -16,6 +16,7 @@ from bitagent_operator.objects import ModelObject
 from bitagent_operator.plan.attempts import GaveUp, StartAttempt, Update, control_state
 from bitagent_operator.plan.attribution import (
     FETCH_CAUSES,
+    MAX_CONTROLS,
     Control,
     Decision,
     Peers,
@@ -37,42 +38,71 @@ State = Update | StartAttempt | GaveUp
 
 
 @dataclass(frozen=True)
-class ControlOf:
-    """The control of a round with failures; key and entry are those of a model that has succeeded."""
+class NextControl:
+    """A Job of a control that may be created: key and entry are those of a model that has succeeded."""
 
-    key: str = ""
-    entry: ModelResult | None = None
-    state: Control | StartAttempt = field(default_factory=lambda: StartAttempt(1))
+    key: str
+    entry: ModelResult
+    attempt: int
 
 
-def control_for(this: Work, found: Mapping[int, tuple[str, State]]) -> ControlOf:
-    """Return the control that decides about the evaluations that gave up, if there is a model for one.
+@dataclass(frozen=True)
+class Controls:
+    """The controls of a round with failures."""
 
-    Its model does not change once it has a Job, whatever becomes of the facts by which it was chosen.
+    found: tuple[Control, ...] = ()
+    """Those that were begun."""
+    keys: frozenset[str] = frozenset()
+    """Keys of all of them, and of the next one."""
+    next: NextControl | None = None
+    """What may be started next, if there is a model for it."""
+
+
+def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls:
+    """Return the controls that decide about the evaluations that gave up, as far as there are models for them.
+
+    Their models do not change once they have a Job, whatever becomes of the facts by which they were chosen.
     """
     if not any(isinstance(state, GaveUp) for _, state in found.values()):
-        return ControlOf()
+        return Controls()
     known = [state.applied_to(this.results[i]) for i, (_, state) in found.items() if isinstance(state, Update)]
     begun = [r for r in known if control_key(r.evaluation_key or "") in this.jobs]
-    entry = control_candidate(begun or known, this.models)
-    if entry is None:
-        return ControlOf()
-    key = control_key(entry.evaluation_key or "")
-    state = control_state(entry.model, this.jobs.get(key, []), this.observed.spec, this.pods, this.pass_)
-    if isinstance(state, StartAttempt):
-        refusal = this.refusal(key, state.number)
-        if refusal is not None and refusal.final:
+    states: list[Control] = []
+    keys: set[str] = set()
+    for entry in control_candidates(known, this.models, begun=begun):
+        key = control_key(entry.evaluation_key or "")
+        keys.add(key)
+        state = control_state(entry.model, this.jobs.get(key, []), this.observed.spec, this.pods, this.pass_)
+        if isinstance(state, StartAttempt):
+            refusal = this.refusal(key, state.number)
+            if refusal is None or not refusal.final:
+                return Controls(tuple(states), frozenset(keys), NextControl(key, entry, state.number))
             state = Control(entry.model, succeeded=False, message=refusal.message)
-    return ControlOf(key, entry, state)
+        states.append(state)
+    return Controls(tuple(states), frozenset(keys))
 
 
-def control_candidate(results: Iterable[ModelResult], models: Mapping[str, ModelObject]) -> ModelResult | None:
-    """Return the result of the model with which a control would be made; None while none has succeeded.
+def control_candidates(
+    results: Iterable[ModelResult], models: Mapping[str, ModelObject], *, begun: Iterable[ModelResult] = ()
+) -> list[ModelResult]:
+    """Return the results of the models with which controls would be made, each of another hotkey; of `begun` first.
 
-    Its files must stay in the model cache until the round ends.
+    Their files must stay in the model cache until the round ends.
     """
-    succeeded = [result for result in results if result.state == ResultState.SUCCEEDED]
-    return control_of(succeeded, _parameters(succeeded, models)) if succeeded else None
+    left = [result for result in results if result.state == ResultState.SUCCEEDED]
+    parameters, chosen = _parameters(left, models), [r for r in begun if r.state == ResultState.SUCCEEDED]
+    while len(chosen) < MAX_CONTROLS:
+        owners = {_owner(result) for result in chosen}
+        left = [result for result in left if _owner(result) not in owners]
+        if not left:
+            break
+        chosen.append(control_of(left, parameters))
+    return chosen
+
+
+def _owner(result: ModelResult) -> str:
+    """Return whose model it is; one without a miner is its own."""
+    return f"hotkey {result.hotkey}" if result.hotkey else f"model {result.model}"
 
 
 def _parameters(entries: Iterable[ModelResult], models: Mapping[str, ModelObject]) -> dict[str, int]:
@@ -85,7 +115,7 @@ def _parameters(entries: Iterable[ModelResult], models: Mapping[str, ModelObject
     }
 
 
-def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], control: ControlOf, slots: Slots) -> None:
+def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Controls, slots: Slots) -> None:
     """Take the next step for what gave up: the results, and the Jobs to start."""
     _settle_fetches(this, gave_up)
     if not gave_up:
@@ -97,7 +127,8 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], control: Contr
         infrastructure_failed=any(result.state == ResultState.INFRA_FAULT for result in others),
         nodes=frozenset(result.node for result in succeeded if result.node),
         any_succeeded=bool(succeeded),
-        control=control.state if isinstance(control.state, Control) else None,
+        controls=controls.found,
+        another=controls.next is not None,
     )
     decisions = decide({key: state.update.failures for key, state in gave_up.values()}, peers)
     may_start = not this.observed.spec.suspend
@@ -118,11 +149,10 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], control: Contr
             case _:
                 pass
     wants_control = any(decision.step is Step.CONTROL for decision in decisions.values())
-    if wants_control and may_start and control.entry is not None and isinstance(control.state, StartAttempt):
+    if wants_control and may_start and (it := controls.next) is not None and it.key not in this.busy:
         nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
-        start = StartEvaluation(control.key, control.state.number, control.entry, preferred_nodes=nodes, control=True)
-        if control.key not in this.busy and this.refusal(start.key, start.attempt) is None:
-            slots.take(start)
+        if this.refusal(it.key, it.attempt) is None:
+            slots.take(StartEvaluation(it.key, it.attempt, it.entry, preferred_nodes=nodes, control=True))
 
 
 def _settle_fetches(this: Work, gave_up: Container[int]) -> None:

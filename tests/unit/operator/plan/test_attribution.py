@@ -63,10 +63,11 @@ def failures(*nodes: str, reason: str = "OutOfMemory") -> list[Failure]:
 def peers(**more: Any) -> Peers:
     """Others that have ended, one of which succeeded on node a."""
     made: dict[str, Any] = {"unfinished": False, "infrastructure_failed": False, "any_succeeded": True}
-    return Peers(**made | {"nodes": frozenset({"n-a"}), "control": None} | more)
+    return Peers(**made | {"nodes": frozenset({"n-a"})} | more)
 
 
-OVER = Control("good", succeeded=True, node="n-a")
+OVER = (Control("good", succeeded=True, node="n-a"),)
+BROKE = Control("cheat", succeeded=False, message="OutOfMemory")
 
 
 @pytest.mark.parametrize(
@@ -79,20 +80,34 @@ OVER = Control("good", succeeded=True, node="n-a")
         pytest.param(["a", "a"], {"any_succeeded": False}, Step.SHARED, id="no success, twice"),
         pytest.param(["a", "a"], {"infrastructure_failed": True}, Step.SHARED, id="the round fails anyway"),
         pytest.param(["a", "a"], {}, Step.CONTROL, id="a control is run"),
-        pytest.param(["a", "a"], {"control": Control("good")}, Step.WAIT, id="the control runs"),
-        pytest.param(["a", "a"], {"control": OVER}, Step.OWN, id="its own, where others succeeded"),
+        pytest.param(["a", "a"], {"controls": (Control("good"),)}, Step.WAIT, id="the control runs"),
+        pytest.param(["a", "a"], {"controls": OVER}, Step.OWN, id="its own, where others succeeded"),
+        pytest.param(["a", "a"], {"controls": (BROKE,)}, Step.CONTROL, id="a second control of another hotkey"),
+        pytest.param(["a", "a"], {"controls": (BROKE,), "another": False}, Step.SHARED, id="no other hotkey"),
+        pytest.param(["a", "a"], {"controls": (BROKE, Control("good"))}, Step.WAIT, id="the second runs"),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Step.SHARED, id="both failed"),
+        pytest.param(["a", "a"], {"controls": (BROKE, *OVER)}, Step.OWN, id="the first failed alone"),
         pytest.param(
-            ["a", "a"], {"control": Control("good", succeeded=False, message="OutOfMemory")}, Step.SHARED, id="both"
+            ["a", "a"],
+            {"controls": (BROKE, Control("good", succeeded=True, node="n-b"))},
+            Step.SHARED,
+            id="the second ran elsewhere, and a broke after its success",
         ),
-        pytest.param(["b", "b"], {"control": OVER}, Step.SHARED, id="only on a node where none succeeded"),
+        pytest.param(["b", "b"], {"controls": OVER}, Step.SHARED, id="only on a node where none succeeded"),
         pytest.param(
-            ["b", "b"], {"control": Control("good", succeeded=True, node="n-b")}, Step.OWN, id="the control ran there"
+            ["b", "b"],
+            {"controls": (Control("good", succeeded=True, node="n-b"),)},
+            Step.OWN,
+            id="the control ran there",
         ),
-        pytest.param(["b", "c"], {"control": OVER}, Step.OWN, id="on two nodes, which are not both broken"),
-        pytest.param(["bc", "b"], {"control": OVER}, Step.OWN, id="on two nodes at the first time"),
-        pytest.param(["b", "a"], {"control": OVER}, Step.OWN, id="repeated where others succeeded"),
+        pytest.param(["b", "c"], {"controls": OVER}, Step.OWN, id="on two nodes, which are not both broken"),
+        pytest.param(["bc", "b"], {"controls": OVER}, Step.OWN, id="on two nodes at the first time"),
+        pytest.param(["b", "a"], {"controls": OVER}, Step.OWN, id="repeated where others succeeded"),
         pytest.param(
-            ["a", "a"], {"control": Control("good", succeeded=True), "nodes": frozenset()}, Step.SHARED, id="unknown"
+            ["a", "a"],
+            {"controls": (Control("good", succeeded=True),), "nodes": frozenset()},
+            Step.SHARED,
+            id="unknown",
         ),
     ],
 )
@@ -111,7 +126,7 @@ def test_a_control_waits_for_all_repetitions() -> None:
 def test_the_number_of_failed_models_decides_nothing(count: int, reasons: list[Reason]) -> None:
     """One miner with any number of hotkeys cannot end the round, beside a single success."""
     failed = {f"k{i}": failures("a", "a", reason=reasons[i % len(reasons)]) for i in range(count)}
-    assert {d.step for d in decide(failed, peers(control=OVER)).values()} == {Step.OWN}
+    assert {d.step for d in decide(failed, peers(controls=OVER)).values()} == {Step.OWN}
 
 
 @given(count=st.integers(1, 50), repeated=st.booleans(), fault=st.booleans())

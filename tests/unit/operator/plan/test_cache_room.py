@@ -47,6 +47,17 @@ def test_where_a_model_of_a_round_is_listed(make: Make, entry: dict[str, Any], s
     }
 
 
+def test_the_models_of_both_controls_stay(make: Make) -> None:
+    """The second one is of another hotkey."""
+    results = {
+        n: make.admitted(n, weights=str(i)) | {"state": "Succeeded", "score": "0.500000"} for i, n in enumerate("abc")
+    }
+    for name, hotkey in (("a", "5C" * 24), ("b", "5C" * 24), ("c", "5D" * 24)):
+        results[name] |= {"hotkey": hotkey}
+    found = room(make, make.started("a", "b", "c", results=results), models=[make.model(n) for n in "abc"])
+    assert (set(found.in_use), found.done) == ({an_id("a"), an_id("c")}, [an_id("b")])
+
+
 def test_a_model_that_one_round_needs_is_not_removed_for_another(make: Make) -> None:
     waiting = make.started("a", name="r1", results={"a": make.admitted("a")})
     over = make.started("a", name="r2", results={"a": make.admitted("a") | {"state": "Rejected"}})

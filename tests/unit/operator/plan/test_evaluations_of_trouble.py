@@ -56,6 +56,11 @@ class Game:
     series: int = 0
     """Series of the round's Jobs."""
 
+    @property
+    def controls(self) -> set[str]:
+        """Keys of the controls."""
+        return {start.key for start in self.starts if start.control}
+
     def run(self) -> Planned:
         """Play it to the end."""
         self.models = [
@@ -78,8 +83,10 @@ class Game:
             if found.status.finished_at is not None:
                 return found
             assert not settled, f"the round is stuck: {found.states}"
-            if self.forget:
-                self.jobs, self.pods = [], []
+            if self.forget:  # a control is recorded by what it decides: its Job stays until then
+                self.jobs = [job for job in self.jobs if job.key in self.controls]
+                kept = {job.meta.uid for job in self.jobs}
+                self.pods = [pod for pod in self.pods if pod.meta.owner_uid in kept]
             for start in found.evaluate:
                 self._work(start)
         raise AssertionError(f"the round does not end: {found.states}")
@@ -122,6 +129,18 @@ GOOD, BAD, INFRA = ("Succeeded", "Evaluated"), ("Unscored", "OutOfMemory"), ("In
         pytest.param({"a": always(OOM), "b": always(OOM)}, "Failed", {"a": INFRA, "b": INFRA}, id="everybody"),
         pytest.param(
             {"a": always(OOM), "b": first(1, OK, OOM)}, "Failed", {"a": INFRA, "b": GOOD}, id="the control fails too"
+        ),
+        pytest.param(
+            {"a": always(OOM), "b": first(1, OK, OOM), "c": always(OK)},
+            "Complete",
+            {"a": BAD, "b": GOOD, "c": GOOD},
+            id="a control that fails on purpose",
+        ),
+        pytest.param(
+            {"a": always(OOM), "b": first(1, OK, OOM), "c": first(1, OK, OOM), "d": always(OK)},
+            "Failed",
+            {"a": INFRA, "b": GOOD, "c": GOOD, "d": GOOD},
+            id="two controls fail",
         ),
         pytest.param(
             {"a": first(1, OOM), "b": always(OK)}, "Complete", {"a": GOOD, "b": GOOD}, id="the repetition succeeds"
@@ -191,6 +210,36 @@ def test_a_repetition_and_a_control_run_once_on_the_machines_that_tell_most(make
     assert (control.entry.model, control.attempt, control.control) == ("b", 1, True)
     assert control.preferred_nodes == ("n2",), "where the failure was"
     assert control.key not in {start.key for start in game.starts[:4]}, "it is asked afresh"
+
+
+@pytest.mark.parametrize(
+    ("hotkeys", "controls"),
+    [
+        pytest.param({"b": "5C", "c": "5C"}, ["b"], id="all of one hotkey"),
+        pytest.param({"b": "5C", "c": "5C", "d": "5D"}, ["b", "d"], id="of another hotkey"),
+        pytest.param({"b": None, "c": None, "d": None}, ["b", "c"], id="without miners"),
+    ],
+)
+def test_the_second_control_is_of_another_hotkey(
+    make: Make, plan: Plan, hotkeys: dict[str, str | None], controls: list[str]
+) -> None:
+    failure = {"reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
+    failures = [failure | {"attempt": n} for n in (1, 2)]
+    results = {"a": make.admitted("a") | {"state": "Running", "reason": "OutOfMemory", "failures": failures}}
+    models = [make.model("a", fetched=True)]
+    for i, (name, hotkey) in enumerate(hotkeys.items(), start=2):
+        good = {"state": "Succeeded", "score": "0.500000", "node": "n1"} | ({"hotkey": hotkey * 24} if hotkey else {})
+        results[name] = make.admitted(name, weights=str(i)) | good
+        models.append(make.model(name, fetched=True, weights=str(i)))
+    observed, started, jobs, pods = make.started("a", *hotkeys, results=results), [], [], []
+    while found := plan(observed, models, jobs=jobs, pods=pods).evaluate:
+        (start,) = found
+        started.append(start.entry.model)
+        job = make.evaluation(start.key, ended="Failed", reason="BackoffLimitExceeded", failed=1)
+        jobs.append(job)
+        pods.append(make.pod(job, code=1, message=make.evaluate_fault("OutOfMemory"), node="n1"))
+    assert started == controls
+    assert plan(observed, models, jobs=jobs, pods=pods).states["a"] == INFRA
 
 
 def test_what_happens_is_told(make: Make, plan: Plan) -> None:
