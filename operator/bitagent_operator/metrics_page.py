@@ -19,7 +19,7 @@ PAGE = Path("docs") / "metrics.md"
 _INTRODUCTION = """# Metrics of the operator
 
 Written from the code by `python -m bitagent_operator.metrics_page .`; do not edit. The operator serves them on port
-9090 at `/metrics`; [operating.md](operating.md#metrics-and-alerts) says what to watch. Counters begin at 0 with each
+9090 at `/metrics`; the [runbook](runbook.md#alerts) says what to watch. Counters begin at 0 with each
 process. A process that stands by shows the objects too, but has no passes and no Jobs.
 
 | name | type | meaning |

@@ -1,0 +1,50 @@
+"""docs/runbook.md names tests, reasons and metrics that exist, and every fault of the infrastructure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from bitagent_crds.conditions import Fault, Reason
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "runbook.md").read_text()
+ALERTS, REASONS = TEXT.index("## Alerts"), TEXT.index("## Reasons")
+MATRIX = TEXT.index("## Fault matrix")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z0-9_/]+\.py::test_\w+)`", TEXT[MATRIX:]))))
+def test_tests_of_the_fault_matrix_exist(name: str) -> None:
+    file, _, function = name.partition("::")
+    tree = ast.parse((ROOT / "tests" / file).read_text())
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_fault_has_a_test() -> None:
+    rows = [line for line in TEXT[MATRIX:].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 30
+    assert not [row for row in rows if "::test_" not in row]
+
+
+def test_every_fault_of_the_infrastructure_has_an_entry() -> None:
+    named = set(re.findall(r"`([A-Z]\w+)`", TEXT[REASONS:MATRIX]))
+    assert not {reason.value for reason in Reason if reason.fault is Fault.INFRASTRUCTURE} - named
+
+
+def test_reasons_exist() -> None:
+    cells = [line.split("|")[1] for line in TEXT[REASONS:MATRIX].splitlines() if line.startswith("| `")]
+    cells += [line.split("|")[2] for line in TEXT[MATRIX:].splitlines() if line.startswith("| ")]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert not named - {reason.value for reason in Reason}
+
+
+def test_metrics_of_alerts_exist() -> None:
+    named = set(re.findall(r"bitagent_[a-z_]+", "".join(re.findall(r"`[^`]+`", TEXT[ALERTS:REASONS]))))
+    operator = set(re.findall(r"`(bitagent_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    validator = (ROOT / "validator" / "bitagent_validator" / "metrics.py").read_text()
+    own = {f"bitagent_validator_{name}" for name in re.findall(r'(?:gauge|counter)\(\s*"(\w+)"', validator)}
+    assert len(named) > 15
+    assert not named - operator - own
