@@ -39,6 +39,7 @@ from bitagent_operator.plan.interface import (
 from bitagent_operator.plan.model import plan as plan_model
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.repeated import is_after_the_end
+from bitagent_operator.plan.retention import is_removing
 from bitagent_operator.plan.round import plan as plan_round
 from bitagent_operator.validators import reconcile_validator
 
@@ -142,9 +143,10 @@ async def _round(context: Context, key: Key) -> float | None:
             return None
         models = (context.cache.model(result.model) for result in observed.status.results)
         validator = _validator_of(context, observed)
-        pass_ = replace(context.new_pass(key, observed.meta, live), validator=validator)
         pods = context.cache.pods.of(key)
         jobs = context.cache.jobs.of(key)
+        removing = is_removing(observed, jobs, pods)
+        pass_ = replace(context.new_pass(key, observed.meta, live), validator=validator, removing=removing)
         plan = plan_round(
             observed,
             models={m.meta.name: m for m in models if m is not None},

@@ -148,6 +148,8 @@ class Pass:
     """Receives the live reads that this pass needs."""
     validator: ValidatorObject | None = None
     """The Validator whose rewriter a round may use; None: none, or it is not known."""
+    removing: bool = False
+    """Whether a Job is removing the round's files, or has a pod that has not ended."""
 
     def may_exist(self, model: str) -> bool:
         """Whether it is not known yet what became of a MinerModel that is not cached: read it."""

@@ -17,13 +17,14 @@ from bitagent_crds.evalround import EvalRoundStatus, FilesStatus
 from bitagent_crds.jobs import RetentionSummary
 from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, VALIDATOR_LABEL, Component
 from bitagent_kube.conditions import Conditions, find
-from bitagent_kube.objects import EventMessage
+from bitagent_kube.objects import EventMessage, ObjectMeta
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.archive import is_archived
 from bitagent_operator.plan.interface import EventReason, Pass, RetentionPolicy, RoundPlan, StartRetention
 from bitagent_operator.plan.pods import Problem
 from bitagent_operator.plan.repeated import Step, Work, deletions, next_step
+from bitagent_operator.plan.round_end import is_to_be_retried
 
 MEASURE_AGAIN = timedelta(hours=1)
 """Age from which on a measurement of too little free space is repeated."""
@@ -32,6 +33,16 @@ MEASURE_AGAIN = timedelta(hours=1)
 def is_retention_job(job: JobObject) -> bool:
     """Whether the Job is of the retention."""
     return job.meta.labels.get(COMPONENT_LABEL) == Component.RETENTION
+
+
+def is_removing(observed: RoundObject, jobs: Iterable[JobObject], pods: Iterable[PodObject]) -> bool:
+    """Whether a Job is there to remove the round's files, or a pod of one that has not ended."""
+    begun = any(_removes(job.meta) and job.meta.owner_uid == observed.meta.uid for job in jobs)
+    return begun or any(_removes(pod.meta) and pod.phase in ("Pending", "Running") for pod in pods)
+
+
+def _removes(meta: ObjectMeta) -> bool:
+    return meta.labels.get(COMPONENT_LABEL) == Component.RETENTION and meta.labels.get(KEY_LABEL) == naming.REMOVE_KEY
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,9 @@ def with_retention(
     jobs = [job for job in jobs if not job.meta.deleting]
     policy, status, archive = pass_.settings.retention, plan.status, bool(pass_.settings.archive_uri)
     mine = files_of(replace(observed, status=status), archive=archive)
+    begun = pass_.removing and mine is not None and not mine.removed and is_to_be_retried(observed)
+    if begun and mine is not None and mine.measured is not None:
+        return _given_up(plan, observed, mine.measured, jobs, pass_)
     if policy is None or mine is None or observed.status.finished_at != mine.finished:
         gone = status.files is not None and status.files.removed_at is not None and mine is not None
         kept = status if gone else _without(status)
@@ -170,6 +184,23 @@ def with_retention(
         delete=(*plan.delete, *deletions([*obsolete, *step.obsolete])),
         events=(*plan.events, *_events(status, new)),
         requeue_after=_soonest(plan.requeue_after, pass_),
+    )
+
+
+def _given_up(
+    plan: RoundPlan, observed: RoundObject, measured: FilesStatus, jobs: Sequence[JobObject], pass_: Pass
+) -> RoundPlan:
+    """Return the plan of a round that is to be retried while a Job removes its files: they count as removed.
+
+    What that Job has done so far is not known, so that the retry must build on none of them.
+    """
+    text = "their removal had begun when spec.retry was raised: the retry begins without them, once its pod has ended"
+    new = _with_condition(plan.status, observed, ConditionStatus.FALSE, Reason.FILES_REMOVED, text, pass_.now)
+    return replace(
+        plan,
+        status=changed(new, files=changed(measured, removed_at=pass_.now)),
+        delete=(*plan.delete, *deletions(jobs)),
+        events=(*plan.events, *_events(plan.status, new)),
     )
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ResultState, RoundPhase
-from bitagent_kube.conditions import Conditions, holds
+from bitagent_kube.conditions import Conditions
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.objects import JobObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.attempts import EVALUATED, Update
 from bitagent_operator.plan.interface import EventReason, Pass
 from bitagent_operator.plan.pods import pod_problem
-from bitagent_operator.plan.round_end import active_since
+from bitagent_operator.plan.round_end import active_since, is_to_be_retried
 from bitagent_operator.plan.round_status import derived
 
 _RETRIED = frozenset({ResultState.INFRA_FAULT, ResultState.NOT_EVALUATED})
@@ -36,10 +36,11 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
 
     A set without any MinerModel is selected again. A task set that was built stays, and so does the image, if one of
     its containers has made anything that stays. Nothing does if the round's files were removed since: a task set that
-    is built again may be another one, and scores on two task sets must not be compared.
+    is built again may be another one, and scores on two task sets must not be compared. While a Job removes them, the
+    retry waits: that Job would take what the retry makes.
     """
     old, spec = observed.status, observed.spec
-    if old.finished_at is None or not holds(old.conditions, ConditionType.FAILED) or spec.retry <= old.retry:
+    if not is_to_be_retried(observed) or pass_.removing:
         return None
     removed = old.files is not None and old.files.removed_at is not None
     states = _RETRIED | EVALUATED if removed else _RETRIED

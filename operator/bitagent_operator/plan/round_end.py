@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus, ModelResult, ResultState, RoundPhase
-from bitagent_kube.conditions import Conditions, clip
+from bitagent_kube.conditions import Conditions, clip, holds
 from bitagent_operator.objects import ModelObject, RoundObject, changed
 from bitagent_operator.plan.copies import flagged
 from bitagent_operator.plan.job_outcome import MESSAGE_LENGTH
@@ -23,6 +23,13 @@ NAMED = 8
 _NAMED_EACH = 4
 """Models that it names for each of several reasons."""
 _YES, _NO = ConditionStatus.TRUE, ConditionStatus.FALSE
+
+
+def is_to_be_retried(observed: RoundObject) -> bool:
+    """Whether the round has failed, and its spec asks for another try since."""
+    status, spec = observed.status, observed.spec
+    failed = status.finished_at is not None and holds(status.conditions, ConditionType.FAILED)
+    return failed and spec.retry > status.retry
 
 
 def active_since(observed: RoundObject, now: datetime) -> datetime | None:

@@ -16,7 +16,7 @@ from bitagent_kube.conditions import find
 from bitagent_operator import naming
 from bitagent_operator.objects import JobObject, RoundObject
 from bitagent_operator.plan.interface import EventReason, RetentionPolicy, RoundPlan, StartRetention
-from bitagent_operator.plan.retention import FinishedFiles, files_of, for_space, rule_for, with_retention
+from bitagent_operator.plan.retention import FinishedFiles, files_of, for_space, is_removing, rule_for, with_retention
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -212,6 +212,24 @@ def test_an_archive_that_was_switched_on_later_is_recorded_before_files_are_remo
     assert plan.retention == StartRetention(naming.SWEEP_KEY, 1)
     gone = finished(make, measured=500, removed=True, archive=late)
     assert planned(make, gone, archive="s3://bucket/x", now=10**6).retention is None
+
+
+def test_a_removal_that_a_retry_overtakes_counts_as_one(make: Make) -> None:
+    failed = {"conditions": [make.condition("Failed", "True", "InfrastructureFaults", at=END)]}
+    files_ = {"freeBytes": 500, "checkedAt": "2026-01-01T00:02:00Z"}
+    observed = make.round(status=STATUS | failed | {"files": files_}, retry=1)
+    removal, sweep = job(make, naming.REMOVE_KEY), job(make, naming.SWEEP_KEY)
+    runs, ended = make.pod(removal), make.pod(removal, code=0)
+    found = [is_removing(observed, jobs, pods) for jobs, pods in (
+        ((sweep,), (make.pod(sweep),)), ((removal,), ()), ((), (runs,)), ((), (ended,)),
+    )]  # fmt: skip
+    assert found == [False, True, True, False]
+    pass_ = replace(make.pass_(now=200, listed=[removal], retention=POLICY), removing=True)
+    base = RoundPlan(status=observed.status)
+    plan = with_retention(base, observed, jobs=[removal], pods=[runs], rounds=(), elsewhere=0, pass_=pass_)
+    assert plan.status.files == FilesStatus(free_bytes=500, checked_at=make.at(120), removed_at=make.at(200))
+    assert condition(plan) == (ConditionStatus.FALSE, Reason.FILES_REMOVED)
+    assert [deleted.uid for deleted in plan.delete] == [removal.meta.uid]
 
 
 def test_a_job_that_fails_is_reported_and_tried_again(make: Make) -> None:

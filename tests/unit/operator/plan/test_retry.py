@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_operator import naming
+from bitagent_operator.plan.retry import retry
 from bitagent_operator.plan.round import BATCH
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ def again(make: Make, plan: Plan, observed: RoundObject, **more: Any) -> RoundOb
     spec = observed.spec.to_wire()
     tasks = {k: v for k, v in spec.pop("tasks").items() if v}
     return make.round(spec_tasks=tasks, status=found.status.to_wire(), **{k: v for k, v in spec.items() if v})
+
+
+def test_a_retry_waits_while_its_files_are_removed(make: Make) -> None:
+    assert retry(failed(make), replace(make.pass_(), removing=True)) is None
+    assert retry(failed(make), make.pass_()) is not None
 
 
 def test_only_what_the_infrastructure_failed_is_done_again(make: Make, plan: Plan) -> None:
