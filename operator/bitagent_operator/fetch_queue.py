@@ -7,7 +7,7 @@ met them. A slot is reserved from the decision to start until the end of the pas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bitagent_crds.conditions import Reason
@@ -20,6 +20,8 @@ from bitagent_operator.plan.interface import HubTrouble, ModelPlan
 
 TROUBLES_KEPT = 64
 """Troubles of the hub that are remembered: more in a row do not make a pause longer."""
+JOBS_KEPT = 4096
+"""Jobs whose last trouble is known: each pass over the model reports it again, as long as the Job is there."""
 
 
 class FetchQueue:
@@ -77,11 +79,20 @@ class HubState:
 
     def __init__(self) -> None:
         self._troubles: dict[str, HubTrouble] = {}
+        self._reported: dict[str, datetime] = {}
 
-    def failed(self, trouble: HubTrouble) -> None:
-        """Remember the last trouble of a Job."""
-        known = self._troubles.get(trouble.job, trouble)
-        self._troubles[trouble.job] = max(known, trouble, key=lambda t: t.at)
+    def failed(self, trouble: HubTrouble, *, now: datetime) -> None:
+        """Remember the last trouble of a Job, once: the hub may have worked since.
+
+        Its time may be of a node whose clock is ahead: it was at the latest when it is seen first.
+        """
+        reported = self._reported.get(trouble.job)
+        if reported is not None and trouble.at <= reported:
+            return
+        self._reported[trouble.job] = trouble.at
+        if len(self._reported) > JOBS_KEPT:
+            del self._reported[next(iter(self._reported))]
+        self._troubles[trouble.job] = replace(trouble, at=min(trouble.at, now))
         if len(self._troubles) > TROUBLES_KEPT:
             del self._troubles[min(self._troubles, key=lambda job: self._troubles[job].at)]
 
@@ -127,7 +138,7 @@ class Fetches:
     ) -> Turns:
         """Take in what a plan has learned of the hub, and return what keeps the Jobs that it starts from starting."""
         for trouble in plan.troubles:
-            self.hub.failed(trouble)
+            self.hub.failed(trouble, now=now)
         if plan.answered is not None:
             self.hub.answered(plan.answered)
         if plan.fetch is None and plan.resolve is None:

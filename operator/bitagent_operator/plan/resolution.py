@@ -75,7 +75,8 @@ def resolve(
             at = max(found_at or latest.meta.created, latest.meta.created)
             return ResolutionStep(status, failure=(Problem(reason, message), at), unneeded=older)
         case InfraFault() | Lost() | Done():
-            due = ended + BACKOFF
+            # Of a Job whose pod never ends, as on a node that was lost, only the outcome says since when.
+            due = (ended if isinstance(outcome, Done) else outcome.at) + BACKOFF
             if pass_.now < due:
                 wait = (due - pass_.now).total_seconds()
                 return ResolutionStep(status, unneeded=older, requeue_after=wait, trouble=trouble)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = T0 + timedelta(hours=1)
 
 
 def model(name: str, second: int = 0) -> Waiting:
@@ -87,7 +88,7 @@ def test_the_hub_is_left_alone_until_the_pause_is_over() -> None:
     hub = HubState()
     assert hub.pause(T0) is None
     for at in (-10, 0, -10):
-        hub.failed(trouble("j", at))  # of one Job, whatever order they are seen in
+        hub.failed(trouble("j", at), now=LATER)  # of one Job, whatever order they are seen in
     found = hub.pause(T0 + timedelta(seconds=29))
     assert found is not None
     assert found.until == T0 + timedelta(seconds=30)
@@ -104,20 +105,30 @@ def test_the_hub_is_left_alone_until_the_pause_is_over() -> None:
 )
 def test_an_answer_of_the_hub(reason: Reason, answered: float, *, paused: bool) -> None:
     hub = HubState()
-    hub.failed(trouble("j", 0, reason))
+    hub.failed(trouble("j", 0, reason), now=LATER)
     hub.answered(T0 + timedelta(seconds=answered))
     assert (hub.pause(T0 + timedelta(seconds=20)) is not None) == paused
 
 
 def test_after_an_answer_pauses_are_short_again() -> None:
     hub = HubState()
-    hub.failed(trouble("j1", 0))
-    hub.failed(trouble("j2", 30))
+    hub.failed(trouble("j1", 0), now=LATER)
+    hub.failed(trouble("j2", 30), now=LATER)
     hub.answered(T0 + timedelta(seconds=95))
-    hub.failed(trouble("j3", 100))
+    hub.failed(trouble("j2", 30), now=LATER)  # its Job is still there, and is looked at again
+    hub.failed(trouble("j3", 100), now=LATER)
     found = hub.pause(T0 + timedelta(seconds=100))
     assert found is not None
     assert found.until == T0 + timedelta(seconds=130)
+
+
+def test_a_node_whose_clock_is_ahead_makes_no_pause_longer() -> None:
+    hub = HubState()
+    for seen in (0, 20, 40):  # in each pass, while the Job's next pod runs
+        hub.failed(trouble("j", 7200, Reason.HUB_UNAVAILABLE), now=T0 + timedelta(seconds=seen))
+    found = hub.pause(T0)
+    assert found is not None
+    assert found.until == T0 + timedelta(seconds=30)
 
 
 def ask(
@@ -152,7 +163,7 @@ def test_resolutions_have_slots_of_their_own(make: Make) -> None:
 
 def test_a_pause_holds_hub_models_only(make: Make) -> None:
     fetches = Fetches()
-    fetches.hub.failed(trouble("j", 0))
+    fetches.hub.failed(trouble("j", 0), now=LATER)
     held = ask(fetches, make.model("a"), jobs=[])
     assert held.fetch is not None
     assert held.fetch.reason is Reason.HUB_RATE_LIMITED

@@ -112,6 +112,15 @@ def test_a_hub_that_is_away_is_asked_again_until_the_seed_is_published(make: Mak
     assert (late.start, late.unneeded) == (None, (job,))
 
 
+def test_a_job_whose_node_was_lost_is_made_again(make: Make) -> None:
+    job = resolving(make, started=START)
+    pods = [make.pod(job, at=110, deleted=140, node="gone")]
+    branch, round_of_it = make.model("a", revision="main"), round_(make)
+    found = [step(make, branch, round_of_it, jobs=[job], pods=pods, now=now) for now in (150, 205, 211)]
+    assert [each.start is not None for each in found] == [False, False, True]
+    assert found[1].requeue_after is not None
+
+
 def test_a_running_job_is_waited_for(make: Make) -> None:
     found = step(make, make.model("a", revision="main"), round_(make), jobs=[resolving(make, active=1)])
     assert (found.start, found.unneeded, found.failure) == (None, (), None)
