@@ -24,7 +24,7 @@ class ArchivedFile(FileModel):
     digest: Digest
     """SHA-256 of the content, as it was read back."""
     derived: bool = False
-    """Whether it is no file of the volume: a report of such files, or the signed leaderboard."""
+    """Whether it is not a file of the volume: a report of such files, or the signed leaderboard."""
 
 
 class ArchiveIndex(FileModel):

@@ -182,7 +182,7 @@ class Reason(StrEnum):
     FETCH_FAILED = (
         "FetchFailed",
         Fault.INFRASTRUCTURE,
-        "The download failed: a full disk, an unexpected answer of the hub, or files that changed meanwhile.",
+        "The download failed: an unexpected answer of the hub, or a cache that cannot be written.",
     )
     CACHE_FULL = (
         "CacheFull",

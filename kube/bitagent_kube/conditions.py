@@ -33,7 +33,7 @@ def holds(conditions: Iterable[Condition], kind: ConditionType) -> bool:
 
 
 def parse_conditions(wire: Iterable[Mapping[str, Any]]) -> list[Condition]:
-    """Read the conditions of a status, those of a later version too; what is no condition is left out."""
+    """Read the conditions of a status, those of a later version too; what is not a condition is left out."""
     found = []
     for each in wire:
         try:

@@ -80,7 +80,7 @@ def _index(store: ArchiveStore) -> ArchiveIndex | None:
     try:
         return ArchiveIndex.model_validate_json(content)
     except ValidationError as error:
-        text = f"{INDEX_NAME} is there, and is no index of an archive; remove it from the archive"
+        text = f"{INDEX_NAME} is there, and is not the index of an archive; remove it from the archive"
         raise InfrastructureFault(Reason.ARCHIVE_CONFLICT, text) from error
 
 
@@ -120,7 +120,7 @@ def _copy(store: ArchiveStore, root: Path, path: str, sizes: Sizes) -> ArchivedF
 
 
 def _create(store: ArchiveStore, path: str, content: bytes) -> ArchivedFile:
-    """Write what is no file of the volume, and never changes."""
+    """Write what is not a file of the volume, and never changes."""
     store.create(path, content)
     _require(path, store.look(path), len(content), digest_of(content))
     return ArchivedFile(path=path, bytes=len(content), digest=digest_of(content), derived=True)

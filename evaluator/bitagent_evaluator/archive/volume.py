@@ -21,9 +21,9 @@ from bitagent_crds.fields import Digest
 from bitagent_evaluator.support.files import write_atomically
 
 RECORD = ".finished.json"
-"""A hidden file: it is no part of an archive."""
+"""A hidden file, which archives leave out."""
 REMOVED = ".removed-"
-"""Prefix of a folder while it is removed: what a killed Job leaves is no round's folder any more."""
+"""Prefix of a folder while it is removed: what a killed Job leaves belongs to no round any more."""
 QUIET_SECONDS = 3600.0
 """Age of the record from which on the folder of a round that does not exist is removed."""
 _UID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -128,7 +128,7 @@ def _remove_tree(folder: Path) -> None:
 
 
 def _folder(root: Path, uid: str) -> Path:
-    """Return the folder of a round. Raises ValueError for what is no uid."""
+    """Return the folder of a round. Raises ValueError if `uid` is not one."""
     if not _UID.fullmatch(uid):
-        raise ValueError(f"{uid!r} is no uid of a round")
+        raise ValueError(f"{uid!r} is not the uid of a round")
     return root / uid

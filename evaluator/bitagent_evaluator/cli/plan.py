@@ -154,7 +154,7 @@ def plan_of(
     local = local_files(asked.tasks, given)
     if others := given.keys() - local.keys():
         raise DocumentError(
-            f"--file {min(others)}: source {min(others)} of {asked.what} is no file: {sorted(local)} are"
+            f"--file {min(others)}: source {min(others)} of {asked.what} is not a file: {sorted(local)} are"
         )
     folder = out or re.sub(r"[^A-Za-z0-9._-]", "-", asked.name).lstrip("-.") or "round"
     tasks, results = str(Path(folder, "tasks")), str(Path(folder, "results"))

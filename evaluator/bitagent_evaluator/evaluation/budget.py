@@ -7,8 +7,8 @@ sum over what is known so far bounds it from below: a task that cannot count by 
 Ending it changes no result, and saves the time that a model without an end would take from the others.
 
 Time. Seconds of generating add up over attempts. What is unanswered when they are over has no answer. Which tasks that
-are depends on the machine, so it cannot be repeated exactly. An engine that generated nothing at all in that time is no
-slow model, and the machine's fault.
+are depends on the machine, so it cannot be repeated exactly. An engine that generated nothing at all in that time
+is the machine's fault.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Words:
 WORDS: Mapping[FindingKind, Words] = {
     FindingKind.NEVER_ENDS: Words(
         "{count} of {of} answers ran into the limit of {limit} tokens",
-        "the template's end of turn is no end token: {note}",
+        "the template's end of turn is not an end token: {note}",
         "name the token in eos_token_id of generation_config.json, or have the template write the end token",
     ),
     FindingKind.CUT_IN_THOUGHT: Words(

@@ -42,4 +42,4 @@ def _left_out(paths: list[str]) -> str:
     if not paths:
         return ""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"left out, because it is no plain file: {paths[0]}{more}"
+    return f"left out, because it is not a plain file: {paths[0]}{more}"

@@ -55,7 +55,7 @@ ERRORS: Mapping[str, str] = {
     "dict_checker:unclear": "An object differs from every allowed one.",
     "list_dict_checker:unclear": "A list of objects differs from every allowed one.",
     DECODER_FAILED: "No call can be read from the answer.",
-    WRONG_FORMAT: "The answer can be read, but is no list of calls.",
+    WRONG_FORMAT: "The answer can be read, but is not a list of calls.",
     REFUSED: "The answer is too long or too deep, or its value is known only by executing it.",
     UNCHECKABLE: "The official checker fails on the answer.",
     TIME_LIMIT: "The official checker does not come to an end with the answer.",

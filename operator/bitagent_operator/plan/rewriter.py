@@ -236,7 +236,7 @@ def wait_for_rewriter(
         current = ready is not None and ready.observed_generation == validator.meta.generation
         limit = timedelta(seconds=validator.spec.rewriter.start_timeout_seconds)
         if ready is not None and ready.status == ConditionStatus.TRUE:
-            # Time that passed while it was ready is no wait: with a spec of a moment ago the round must not fail.
+            # Time that passed while it was ready is not a wait: with a spec of a moment ago the round must not fail.
             text = f"waits until the operator has looked at the changed spec of Validator {name}"
             wait = RewriterWait(Reason.WAITING_FOR_REWRITER, text, requeue_after=limit.total_seconds())
             return None if current else wait

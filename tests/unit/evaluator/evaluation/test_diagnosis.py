@@ -79,7 +79,7 @@ def test_without_the_tasks_a_failed_answer_is_told_by_itself(answer: str) -> Non
 
 
 def test_a_turn_end_that_ends_nothing_is_named_with_the_cut_answers() -> None:
-    """E18: each answer runs into the limit, and the template's end of turn is no end token."""
+    """E18: each answer runs into the limit, and the template's end of turn is not an end token."""
     tasks = [task("Calls", f"t{i}") for i in range(40)]
     answers = [response("<|im_end|>" * 9, "length", of.id) for of in tasks]
     verdicts = score(tasks, answers, syntaxes=SYNTAXES)
