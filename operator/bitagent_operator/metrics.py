@@ -100,3 +100,8 @@ class Metrics:
     def follow_events(self, waiting: Callable[[], int]) -> None:
         """Show how many Events wait to be posted."""
         self.events_waiting.set_function(lambda: float(waiting()))
+
+    def follow_nothing(self) -> None:
+        """Show that nothing waits: the term is over, and what was left is another process's."""
+        for gauge in (self.queue_length, self.queue_oldest, self.queue_backing_off, self.events_waiting):
+            gauge.set_function(lambda: 0.0)

@@ -106,6 +106,7 @@ class Operator:
             await end(working)
             await end(posting)
             await events.drain(seconds=DRAIN_SECONDS)
+            metrics.follow_nothing()
 
 
 def _field(kind: Kind) -> str:

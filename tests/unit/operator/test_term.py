@@ -118,6 +118,21 @@ async def test_the_end_of_a_term_does_not_wait_long_for_events(make: Make, monke
     await asyncio.wait_for(stop(term), 5)
 
 
+async def test_after_a_term_nothing_waits_here(make: Make) -> None:
+    server, metrics = Server(make), Metrics()
+    for number in range(40):
+        put(server, make.model_raw(f"a{number}"), "MinerModel")
+    operator = await listed(
+        Operator(make.config(), cast(Client, server), metrics, watch.list_health(300), instance="p")
+    )
+    term = asyncio.create_task(operator.term())
+    await asyncio.sleep(0)
+    waiting = [f"bitagent_operator_{name}" for name in ("queue_length", "queue_oldest_seconds", "events_waiting")]
+    assert metrics.registry.get_sample_value(waiting[0]) == 40
+    await stop(term)
+    assert [metrics.registry.get_sample_value(name) for name in waiting] == [0, 0, 0]
+
+
 @pytest.mark.parametrize(("ago", "told"), [(60, ["RoundComplete"]), (3600, [])], ids=["lately", "long ago"])
 async def test_the_end_of_a_round_is_reported_by_the_next_process(make: Make, ago: float, told: list[str]) -> None:
     server = Refusing(make)
