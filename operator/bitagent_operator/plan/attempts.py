@@ -193,23 +193,33 @@ def _lost_for_good(outcome: Lost | Done[EvaluateSummary], now: datetime) -> Infr
 def control_state(
     model: str, jobs: Sequence[JobObject], spec: EvalRoundSpec, pods: Sequence[PodObject], pass_: Pass
 ) -> Control | StartAttempt:
-    """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt."""
+    """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt.
+
+    Each of its Jobs has one pod and ends with it, so that one that has failed holds no GPU while another control runs.
+    """
     if not jobs:
         return StartAttempt(1)
-    outcome = classify(jobs[-1], pods, EvaluateSummary, pass_, start_timeout=_start_timeout(spec))
+    job, more = jobs[-1], jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS)
+    outcome = classify(job, pods, EvaluateSummary, pass_, start_timeout=_start_timeout(spec))
     disruptions = disruption_times(jobs, pods, known=(), since=None)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
-        outcome = disrupted_too_often(jobs[-1], pods, len(disruptions), reported=None, pass_=pass_)
+        outcome = disrupted_too_often(job, pods, len(disruptions), reported=None, pass_=pass_)
     match outcome:
         case Done(summary=summary, pod=pod) if summary.score is not None:
             return Control(model, succeeded=True, node=pod.node)
         case Unseen() | Active():
             return Control(model)
+        case InfraFault() if outcome.reason is Reason.DEADLINE_EXCEEDED and job.ended is None:
+            return Control(model)  # its Job is about to end
+        case InfraFault() if more and outcome.reason is not Reason.DEADLINE_EXCEEDED and job.ended is not None:
+            return StartAttempt(job.attempt + 1)
         case InfraFault() | ModelFault():
-            return Control(model, succeeded=False, message=f"{outcome.reason}: {outcome.message}")
+            own = isinstance(outcome, ModelFault) or may_be_own(outcome.reason, ran=bool(outcome.nodes))
+            text = f"{outcome.reason}: {outcome.message}"
+            return Control(model, succeeded=False, message=text, own=own and job.ended is not None)
+        case Lost() | Done() if more:
+            return StartAttempt(job.attempt + 1)
         case Lost() | Done():
-            if jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS):
-                return StartAttempt(jobs[-1].attempt + 1)
             return Control(model, succeeded=False, message="its result was lost")
 
 

@@ -6,7 +6,7 @@ machine ends the same way. So the round makes an experiment. When all others hav
 1. each such model is tried once more, on machines where others succeeded, if possible;
 2. if it fails again, a control is run: a model that has succeeded is evaluated again from the start, on the machines of
    the failures, if possible;
-3. if that fails too, a second control is run, of another hotkey, because a miner can make its own model fail.
+3. if that fails too, by such a cause, a second control is run, of another hotkey: a miner can make its model fail.
 
 If a control succeeds, the machines work, and the failures are the models' own, however many they are: what one miner
 registers cannot make them anything else. If both fail, or if there is no model for one, the infrastructure is at fault.
@@ -92,6 +92,8 @@ class Control:
     """Node on which it succeeded."""
     message: str = ""
     """Why it failed."""
+    own: bool = False
+    """Whether it ended by a cause that its model can have: then another control tells more."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ def _without_good_control(peers: Peers) -> Decision:
     """Return what is next while no control has succeeded."""
     if any(control.succeeded is None for control in peers.controls):
         return Decision(Step.WAIT)
-    if len(peers.controls) < MAX_CONTROLS and (peers.another or not peers.controls):
+    another = peers.another and all(control.own for control in peers.controls)
+    if not peers.controls or (another and len(peers.controls) < MAX_CONTROLS):
         return Decision(Step.CONTROL)
     failed = "; ".join(f"{control.model}: {control.message}" for control in peers.controls)
     return Decision(Step.SHARED, f"each control failed too, although it had succeeded before: {failed}")

@@ -152,7 +152,8 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
     if wants_control and may_start and (it := controls.next) is not None and it.key not in this.busy:
         nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
         if this.refusal(it.key, it.attempt) is None:
-            slots.take(StartEvaluation(it.key, it.attempt, it.entry, preferred_nodes=nodes, control=True))
+            start = StartEvaluation(it.key, it.attempt, it.entry, pods=1, preferred_nodes=nodes, control=True)
+            slots.take(start)
 
 
 def _settle_fetches(this: Work, gave_up: Container[int]) -> None:

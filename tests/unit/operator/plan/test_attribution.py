@@ -67,7 +67,8 @@ def peers(**more: Any) -> Peers:
 
 
 OVER = (Control("good", succeeded=True, node="n-a"),)
-BROKE = Control("cheat", succeeded=False, message="OutOfMemory")
+BROKE = Control("cheat", succeeded=False, message="OutOfMemory", own=True)
+LOST = Control("good", succeeded=False, message="its result was lost")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ BROKE = Control("cheat", succeeded=False, message="OutOfMemory")
         pytest.param(["a", "a"], {"controls": (Control("good"),)}, Step.WAIT, id="the control runs"),
         pytest.param(["a", "a"], {"controls": OVER}, Step.OWN, id="its own, where others succeeded"),
         pytest.param(["a", "a"], {"controls": (BROKE,)}, Step.CONTROL, id="a second control of another hotkey"),
+        pytest.param(["a", "a"], {"controls": (LOST,)}, Step.SHARED, id="the infrastructure failed the control"),
         pytest.param(["a", "a"], {"controls": (BROKE,), "another": False}, Step.SHARED, id="no other hotkey"),
         pytest.param(["a", "a"], {"controls": (BROKE, Control("good"))}, Step.WAIT, id="the second runs"),
         pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Step.SHARED, id="both failed"),

@@ -137,6 +137,18 @@ GOOD, BAD, INFRA = ("Succeeded", "Evaluated"), ("Unscored", "OutOfMemory"), ("In
             id="a control that fails on purpose",
         ),
         pytest.param(
+            {"a": always(OOM), "b": first(1, OK, "DeadlineExceeded@n1"), "c": always(OK)},
+            "Complete",
+            {"a": BAD, "b": GOOD, "c": GOOD},
+            id="a control that sleeps until its deadline",
+        ),
+        pytest.param(
+            {"a": always(OOM), "b": first(1, OK, "ImagePullFailed@n1"), "c": always(OK)},
+            "Failed",
+            {"a": INFRA, "b": GOOD, "c": GOOD},
+            id="the infrastructure fails a control",
+        ),
+        pytest.param(
             {"a": always(OOM), "b": first(1, OK, OOM), "c": first(1, OK, OOM), "d": always(OK)},
             "Failed",
             {"a": INFRA, "b": GOOD, "c": GOOD, "d": GOOD},
@@ -231,7 +243,8 @@ def test_the_second_control_is_of_another_hotkey(
         good = {"state": "Succeeded", "score": "0.500000", "node": "n1"} | ({"hotkey": hotkey * 24} if hotkey else {})
         results[name] = make.admitted(name, weights=str(i)) | good
         models.append(make.model(name, fetched=True, weights=str(i)))
-    observed, started, jobs, pods = make.started("a", *hotkeys, results=results), [], [], []
+    observed = make.started("a", *hotkeys, results=results, workload={"maxAttempts": 1})
+    started, jobs, pods = [], [], []
     while found := plan(observed, models, jobs=jobs, pods=pods).evaluate:
         (start,) = found
         started.append(start.entry.model)
@@ -302,6 +315,35 @@ def test_the_node_of_a_running_evaluation_is_recorded(make: Make, plan: Plan) ->
     waiting = make.pod(job, node="n1", waiting=("ErrImagePull", "x"))
     found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=[waiting])
     assert found.results["a"].node is None
+
+
+def test_a_control_that_reached_its_deadline_holds_no_gpu_while_another_runs(make: Make, plan: Plan) -> None:
+    """With one slot: the second one starts when the first one's Job has ended, and that has one pod."""
+    failures = [{"attempt": n, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]} for n in (1, 2)]
+    results = {"a": make.admitted("a") | {"state": "Running", "reason": "OutOfMemory", "failures": failures}}
+    for name, weights in (("b", "2"), ("c", "3")):
+        results[name] = make.admitted(name, weights=weights) | {"state": "Succeeded", "score": "0.500000", "node": "n1"}
+    observed = make.started("a", "b", "c", results=results, workload={"parallelism": 1})
+    models = [make.model(name, fetched=True, weights=str(i)) for i, name in enumerate("abc", start=1)]
+    (first_control,) = plan(observed, models).evaluate
+    assert (first_control.entry.model, first_control.pods) == ("b", 1)
+    job = make.evaluation(first_control.key, active=1)
+    late = make.pod(job, code=137, message="", node="n1", status={"phase": "Failed", "reason": "DeadlineExceeded"})
+    found = plan(observed, models, jobs=[job], pods=[late])
+    assert (found.evaluate, found.status.finished_at) == ((), None)
+    ended = make.evaluation(first_control.key, ended="Failed", reason="BackoffLimitExceeded", failed=1)
+    (second,) = plan(observed, models, jobs=[ended], pods=[late]).evaluate
+    assert (second.entry.model, second.control) == ("c", True)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_control_has_as_many_tries_as_an_evaluation(make: Make, plan: Plan, attempts: int) -> None:
+    def last_time(own: int, all_: int) -> str:
+        return OK if own in (0, attempts) else OOM
+
+    game = Game(make, plan, {"a": always(OOM), "b": last_time}, {"maxAttempts": attempts})
+    assert game.run().status.phase == "Complete"
+    assert [s.attempt for s in game.starts if s.control] == list(range(1, attempts + 1))
 
 
 def test_a_control_whose_result_was_lost_is_repeated(make: Make, plan: Plan) -> None:
