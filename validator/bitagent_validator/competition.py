@@ -268,9 +268,10 @@ class CompetitionController:
 
     async def _submissions_of(self, round_: Round) -> Submissions:
         recorded = self._services.store.state.owners.get(round_.uid)
+        refused = self._services.store.state.refused.get(round_.uid, {}).keys()
         if recorded is not None or not round_.results:
-            return as_frozen(recorded or {}, round_.results)
-        names = {r.model for r in round_.results} - self._services.store.state.refused.get(round_.uid, {}).keys()
+            return as_frozen(recorded or {}, round_.results, refused=refused)
+        names = {r.model for r in round_.results} - refused
         frozen = {r.model: r for r in round_.results if r.model_uid is not None}
         found: dict[str, Submission] = {
             name: s for name in frozen.keys() & names if (s := frozen_submission(frozen[name]))

@@ -50,15 +50,18 @@ def frozen_submission(result: ModelResult) -> Submission | None:
     return Submission(hotkey=result.hotkey, block=result.commit_block) if result.hotkey is not None else None
 
 
-def as_frozen(submissions: Submissions, results: Iterable[ModelResult]) -> Submissions:
+def as_frozen(
+    submissions: Submissions, results: Iterable[ModelResult], *, refused: Collection[str] = ()
+) -> Submissions:
     """Return recorded submissions as the round has frozen them since, with the commits, in the order of these.
 
-    A result of an earlier operator has no uid: what was recorded of its MinerModel stays.
+    A retry may have frozen other models than were recorded; those of `refused` claims stay out. A result of an earlier
+    operator has no uid: what was recorded of its MinerModel stays.
     """
-    frozen = {result.model: frozen_submission(result) for result in results if result.model_uid is not None}
-    if all(frozen.get(model, known) == known for model, known in submissions.items()):
+    frozen = {r.model: frozen_submission(r) for r in results if r.model_uid is not None and r.model not in refused}
+    now: dict[str, Submission | None] = {**submissions, **frozen}
+    if all(submissions.get(model) == submission for model, submission in now.items()):
         return submissions
-    now = {model: frozen.get(model, known) for model, known in submissions.items()}
     kept = {model: submission for model, submission in now.items() if submission is not None}
     return dict(sorted(kept.items(), key=lambda item: (item[1].block is not None, item[1].block or 0)))
 

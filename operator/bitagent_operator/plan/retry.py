@@ -34,10 +34,10 @@ class NewSeries:
 def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
     """Return the status of a failed round that is taken up again; None if it is not to be.
 
-    A set without any MinerModel is selected again. A task set that was built stays, and so does the image, if one of
-    its containers has made anything that stays. Nothing does if the round's files were removed since: a task set that
-    is built again may be another one, and scores on two task sets must not be compared. While a Job removes them, the
-    retry waits: that Job would take what the retry makes.
+    A set without any MinerModel is selected again, unless the tasks' seed is public by now. A task set that was built
+    stays, and so does the image, if one of its containers has made anything that stays. Nothing does if the round's
+    files were removed since: a task set that is built again may be another one, and scores on two task sets must not be
+    compared. While a Job removes them, the retry waits: that Job would take what the retry makes.
     """
     old, spec = observed.status, observed.spec
     if not is_to_be_retried(observed) or pass_.removing:
@@ -59,7 +59,9 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
         retried_at=pass_.now,
         finished_at=None,
     )
-    if all(r.reason is Reason.MODEL_NOT_FOUND for r in results):
+    seed = spec.tasks.seed_from
+    known = seed is not None and seed.revealed
+    if not known and all(r.reason is Reason.MODEL_NOT_FOUND for r in results):
         new = changed(new, results=[], started_at=None, phase=RoundPhase.PENDING)
     new = changed(new, active_since=pass_.now if active_since(observed, pass_.now) else None)
     text = f"retry {spec.retry}: {len(again)} of {len(old.results)} models are evaluated again"

@@ -61,6 +61,14 @@ def test_recorded_submissions_follow_what_the_round_froze(complete: Callable[...
     assert as_frozen(SUBMISSIONS, complete(result("m2")).results) is SUBMISSIONS
 
 
+def test_a_model_that_a_retry_has_selected_is_not_left_out(complete: Callable[..., Round]) -> None:
+    hotkey = "5" * 48
+    frozen = {"modelUid": "u", "hotkey": hotkey}
+    results = complete(result("m1"), result("new", **frozen), result("refused", **frozen)).results
+    found = as_frozen(SUBMISSIONS, results, refused={"refused"})
+    assert found == {**SUBMISSIONS, "new": Submission(hotkey=hotkey, block=None)}
+
+
 @pytest.mark.parametrize(
     ("submitted", "last"),
     [

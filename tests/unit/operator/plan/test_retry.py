@@ -53,6 +53,18 @@ def test_a_retry_waits_while_its_files_are_removed(make: Make) -> None:
     assert retry(failed(make), make.pass_()) is not None
 
 
+@pytest.mark.parametrize("published", [False, True], ids=["secret", "public"])
+def test_no_model_is_selected_once_the_seed_is_public(make: Make, published: bool) -> None:
+    gone = {"state": "Rejected", "reason": "ModelNotFound"}
+    status = {"finishedAt": "2026-01-01T00:01:00Z", "conditions": [make.condition("Failed", "True", "NoModels", at=60)]}
+    tasks = make.seed_from(published=published)
+    found = retry(make.started("m", results={"m": gone}, status=status, spec_tasks=tasks, retry=1), make.pass_())
+    assert found is not None
+    assert (found.status.started_at is None, [r.model for r in found.status.results]) == (
+        (False, ["m"]) if published else (True, [])
+    )
+
+
 def test_only_what_the_infrastructure_failed_is_done_again(make: Make, plan: Plan) -> None:
     found = plan(failed(make))
     assert found.states == {
