@@ -69,13 +69,27 @@ class Leaderboard(FileModel):
 
     def content(self) -> bytes:
         """Return the canonical JSON, which is what the digest is of."""
-        plain = self.model_dump(mode="json")
-        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+        return _canonical(self.model_dump(mode="json"))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""
         return digest_of(self.content())
+
+
+def written_digest(file: bytes) -> str:
+    """Return the digest of the `leaderboard` of a file as it is written, with what this version does not know.
+
+    Raises ValueError if the file is no JSON object with that member.
+    """
+    plain = json.loads(file)
+    if not isinstance(plain, dict) or "leaderboard" not in plain:
+        raise ValueError("it has no member `leaderboard`")
+    return digest_of(_canonical(plain["leaderboard"]))
+
+
+def _canonical(plain: object) -> bytes:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 class Signature(FileModel):
@@ -98,8 +112,7 @@ class SignedLeaderboard(FileModel):
 
     def content(self) -> bytes:
         """Return the file."""
-        plain = self.model_dump(mode="json")
-        return (json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True) + "\n").encode()
+        return _canonical(self.model_dump(mode="json")) + b"\n"
 
 
 def signed_text(digest: str) -> bytes:

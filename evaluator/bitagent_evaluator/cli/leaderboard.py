@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
-from bitagent_crds.leaderboard import Signature, SignedLeaderboard, signed_text
+from bitagent_crds.leaderboard import Signature, SignedLeaderboard, signed_text, written_digest
 from bitagent_evaluator.cli.console import show, untrusted
 from bitagent_evaluator.cli.process import fail
 from bitagent_evaluator.support.faults import first_error
@@ -39,14 +39,15 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         with options.file.open("rb") as file:
-            signed = SignedLeaderboard.model_validate_json(file.read(MAX_BYTES))
+            content = file.read(MAX_BYTES)
+        signed, written = SignedLeaderboard.model_validate_json(content), written_digest(content)
     except OSError as error:
         return fail(_VERB, f"{options.file}: {error.strerror}", EXIT_USAGE)
     except ValidationError as error:
         return fail(_VERB, f"{options.file} is not a leaderboard: {first_error(error)}", EXIT_USAGE)
     board = signed.leaderboard
-    if board.digest != signed.digest:
-        text = f"{options.file} was changed: its content has the digest {board.digest}, and it names {signed.digest}"
+    if written != signed.digest:
+        text = f"{options.file} was changed: its content has the digest {written}, and it names {signed.digest}"
         return fail(_VERB, text, EXIT_NOT_VERIFIED)
     if signed.signature is None:
         return fail(_VERB, f"{options.file} is signed by no one; its digest {signed.digest} holds", EXIT_NOT_VERIFIED)

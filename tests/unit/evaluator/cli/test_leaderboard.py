@@ -71,6 +71,9 @@ def _other_score(plain: Any) -> None:
 
 CHANGES: dict[str, Callable[[Any], None]] = {
     "another score": _other_score,
+    "a field that no version has": lambda plain: plain["leaderboard"].update(winner="b"),
+    "a field of a row": lambda plain: plain["leaderboard"]["rows"][0].update(final_score="1.000000"),
+    "a field less": lambda plain: plain["leaderboard"]["rows"][0].pop("loss"),
     "another digest": lambda plain: plain.update(digest="sha256:" + "0" * 64),
     "no signature": lambda plain: plain.update(signature=None),
 }
