@@ -35,7 +35,7 @@ def show_prompt(args: argparse.Namespace, chosen: Sequence[Task]) -> int:
     except ReasonedError as error:
         return fail("tasks show", f"{error.reason}: {error.message}", exit_code(error.reason))
     if missing := [name for name in (CONFIG, TOKENIZER, TOKENIZER_CONFIG) if not (folder / name).is_file()]:
-        return fail("tasks show", f"{folder} does not hold a model: it lacks {missing[0]}", EXIT_USAGE)
+        return fail("tasks show", f"{folder} does not hold a model: it has no {missing[0]}", EXIT_USAGE)
     try:
         with spinner(f"the prompt of {args.id}"):
             preview = preview_prompt(folder, chosen[0], args.prompt_format, thinking=args.thinking.switch)
