@@ -237,11 +237,15 @@ class Cache:
                     if known.get(result.model) != _needs_of(result):
                         yield Key(Kind.MODEL, result.model)
                 return
+            gone = after is None and len(self.rounds.of(Key(Kind.ROUND, latest.meta.name))) == 0
             for result in latest.status.results:
-                if after is None and len(self.rounds.of(Key(Kind.ROUND, latest.meta.name))) == 0:
-                    self._rounds_of[result.model].discard(latest.meta.name)
+                rounds = self._rounds_of[result.model]
+                if gone:
+                    rounds.discard(latest.meta.name)
                 else:
-                    self._rounds_of[result.model].add(latest.meta.name)
+                    rounds.add(latest.meta.name)
+                if not rounds:
+                    del self._rounds_of[result.model]
                 yield Key(Kind.MODEL, result.model)
 
     def _of_rewriter(self, change: Change[Any]) -> Iterator[Key]:

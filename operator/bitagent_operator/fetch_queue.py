@@ -173,12 +173,16 @@ class Fetches:
 
 
 def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the hotkeys of the models whose files are fetched now, and of those whose revision is resolved."""
+    """Return the hotkeys of the models whose files are fetched now, and of those whose revision is resolved.
+
+    The Jobs of rewriters do not count: they start without a turn, and at their end no model has a pass.
+    """
     files: dict[str, str] = {}
     resolutions: dict[str, str] = {}
     for job in jobs:
-        labels = job.meta.labels
-        if labels.get(COMPONENT_LABEL) == Component.FETCH and job.ended is None and not job.meta.deleting:
-            name = labels.get(MODEL_LABEL, "")
+        labels, name = job.meta.labels, job.meta.labels.get(MODEL_LABEL)
+        if name is None or labels.get(COMPONENT_LABEL) != Component.FETCH:
+            continue
+        if job.ended is None and not job.meta.deleting:
             (resolutions if RESOLVE_LABEL in labels else files)[name] = hotkey_of(name)
     return files, resolutions

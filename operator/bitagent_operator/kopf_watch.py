@@ -100,7 +100,8 @@ class _Thread:
             why = "stopped"
         except Exception as error:  # noqa: BLE001 - whatever it is, the watch is made again
             why = f"{type(error).__name__}: {error}"
-        ended(why)
+        finally:
+            ended(why)
 
     async def _operate(self) -> None:
         task = asyncio.current_task()

@@ -24,8 +24,8 @@ from bitagent_operator.metrics import Metrics
 from bitagent_operator.naming import MANAGER
 
 TIMING = Timing(duration=4.0, renew_deadline=3.0, attempt=0.9, retry=1.0, retry_failed=0.2, look=0.5)
-_OTHER_RELEASE = "release"
-"""Key of this problem among those that /readyz shows."""
+_OTHER_RELEASE, _NO_LEASE = "release", "lease"
+"""Keys of these problems among those that /readyz shows."""
 
 log = logging.getLogger(__name__)
 
@@ -59,22 +59,30 @@ class Waiting:
         self._holder = ""
 
     def __call__(self, holder: str) -> None:
-        """Report the present holder. One of another release is a mistake: this one is not ready then."""
+        """Report the present holder. One of another release is a mistake, as is a Lease that cannot be taken.
+
+        This process is not ready then: it does nothing, and no replica of it may.
+        """
         if holder == self._holder:
             return
+        self.end()
         self._holder = holder
-        other = holder.rpartition("/")[0]
+        problems, other = self._health.problems, holder.rpartition("/")[0]
         if other and other != self._deployment:
             text = f"another release, {other}, operates namespace {self._namespace}: this one does nothing; remove one"
-            self._health.problems[_OTHER_RELEASE] = text
+            problems[_OTHER_RELEASE] = text
             log.error("%s", text)
+        elif holder == UNKNOWN:
+            text = f"the Lease {MANAGER} cannot be read or taken: this process does nothing; its log says why"
+            problems[_NO_LEASE] = text
+            log.warning("%s", text)
         else:
-            self._health.problems.pop(_OTHER_RELEASE, None)
-            log.info("standing by: %s", "the Lease cannot be taken" if holder == UNKNOWN else f"{holder} acts")
+            log.info("standing by: %s acts", holder)
 
     def end(self) -> None:
         """Take back what was said: this process acts, or one of its release."""
-        self._health.problems.pop(_OTHER_RELEASE, None)
+        for problem in (_OTHER_RELEASE, _NO_LEASE):
+            self._health.problems.pop(problem, None)
         self._holder = ""
 
 

@@ -74,6 +74,7 @@ def test_a_round_concerns_its_models_when_it_starts_and_ends(make: Make) -> None
     assert cache.put("EvalRound", frozen(make, finishedAt="2026-01-01T00:01:00Z")) == [ROUND_R, MODEL_A]
     assert cache.drop("EvalRound", "uid-r") == [ROUND_R, MODEL_A]
     assert cache.rounds_of("a") == []
+    assert not cache._rounds_of, "no name of a model stays for ever"
 
 
 def test_jobs_concern_what_they_are_for(make: Make) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.unit.operator.test_reconcile import Operator, Server
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.names import VALIDATOR_LABEL, Component
+from bitagent_operator import naming
 from bitagent_operator.config import Fetching
 from bitagent_operator.fetch_queue import Fetches, FetchQueue, HubState
 from bitagent_operator.objects import JobObject, ModelObject
@@ -153,6 +155,11 @@ def ask(
 def test_which_jobs_hold_a_slot(make: Make, job: dict[str, str], *, waits: bool) -> None:
     found = ask(Fetches(), make.model("a"), jobs=[make.fetch("b", **job)])
     assert (found.fetch is not None) == waits
+
+
+def test_a_fetch_of_a_rewriter_holds_no_slot_since_its_end_calls_no_model(make: Make) -> None:
+    labels = naming.labels(Component.FETCH, {VALIDATOR_LABEL: "v"})
+    assert ask(Fetches(), make.model("a"), jobs=[make.job("f", owner="uid-v", labels=labels)]).fetch is None
 
 
 def test_resolutions_have_slots_of_their_own(make: Make) -> None:

@@ -152,6 +152,18 @@ async def test_another_release_makes_a_process_unready_and_a_replica_does_not(
     await stop(foreign)
 
 
+async def test_a_process_that_cannot_take_the_lease_is_not_ready() -> None:
+    world, term = World(), Term()
+    world.api.broken = True
+    leading = world.start("a", term)
+    await asyncio.sleep(0.2)
+    assert list(world.health["a"].problems) == ["lease"]
+    world.api.broken = False
+    await asyncio.wait_for(term.begun.wait(), 1)
+    assert not world.health["a"].problems
+    await stop(leading)
+
+
 @pytest.mark.parametrize(
     ("deployment", "found", "owner"),
     [
