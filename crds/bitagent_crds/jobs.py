@@ -334,6 +334,17 @@ AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJ
 ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob] = TypeAdapter(AnyJob)
 
 
+def document(job: FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob) -> str:
+    """Return a Job's document. Those of a round's own Jobs leave out the members that have their defaults.
+
+    A round keeps its image when the operator is upgraded, and an evaluator refuses members that it does not know. So a
+    later version may add a member whose default means what was meant before. A default must never change.
+    """
+    frozen = isinstance(job, TaskSetJob | EvaluateJob)
+    content = job.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=frozen)
+    return json.dumps({"kind": job.kind} | content, ensure_ascii=False, separators=(",", ":"))
+
+
 def exit_code(reason: Reason) -> int:
     """Return the exit code of a process that ends with `reason`."""
     if reason.fault.final:

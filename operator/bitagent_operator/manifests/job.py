@@ -7,9 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitagent_crds.fields import JobSecretKey
-from bitagent_crds.jobs import EXIT_LATER, EXIT_MODEL_FAULT, JOB_ANNOTATION, JOB_FILE, TERMINATION_LOG
+from bitagent_crds.jobs import (
+    EXIT_LATER,
+    EXIT_MODEL_FAULT,
+    JOB_ANNOTATION,
+    JOB_FILE,
+    TERMINATION_LOG,
+    ArchiveJob,
+    EvaluateJob,
+    FetchJob,
+    RetentionJob,
+    TaskSetJob,
+    document,
+)
 from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
-from bitagent_crds.schema import API_VERSION, Model
+from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.config import Config, PodSize
 from bitagent_operator.manifests.placement import placed, with_preferred_nodes
@@ -93,7 +105,7 @@ class JobParts:
     labels: dict[str, str]
     """Labels of the Job and its pods."""
     owner: Obj
-    document: Model
+    document: FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob
     """Input of the process, see `bitagent_crds.jobs`."""
     resources: Obj
     max_attempts: int
@@ -157,7 +169,7 @@ def job(config: Config, parts: JobParts) -> Obj:
                     "labels": labels,
                     "annotations": {
                         **settings.annotations,
-                        JOB_ANNOTATION: parts.document.model_dump_json(by_alias=True, exclude_none=True),
+                        JOB_ANNOTATION: document(parts.document),
                     },
                 },
                 "spec": pod,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -24,11 +25,14 @@ from bitagent_crds.jobs import (
     EvaluateSummary,
     FetchJob,
     FetchSummary,
+    TaskSetJob,
+    document,
     exit_code,
     termination_message,
 )
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.printable import BREAKS, escape_unprintable
+from bitagent_crds.schema import Model
 
 DIGEST = "sha256:" + "1" * 64
 CODES = {
@@ -97,6 +101,93 @@ def test_a_document_without_choices_has_the_defaults() -> None:
     }
     job = EvaluateJob.model_validate(needed)
     assert (job.run.scorer, job.run.loss, job.run.engine) == (BuiltinScorer.BFCL, None, EngineChoices())
+
+
+def test_a_document_leaves_out_what_has_its_default() -> None:
+    """An evaluator that a round froze before an upgrade refuses members that it does not know."""
+    job = ANY_JOB.validate_python(EVALUATE)
+    content = json.loads(document(job))
+    assert content == {k: v for k, v in EVALUATE.items() if k not in ("promptFormat", "aggregate")} | {
+        "engine": {"maxModelLength": 512}
+    }
+    assert ANY_JOB.validate_json(document(job)) == job
+    tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "alterations": [{"toolShuffle": {}}]}
+    built = TaskSetJob.model_validate({"tasks": tasks | {"count": 3, "seed": "1"}, "outDir": "/tasks"})
+    assert json.loads(document(built)) == {"kind": "TaskSet", "outDir": "/tasks"} | {
+        "tasks": tasks | {"count": 3, "seed": "1"}
+    }
+    assert ANY_JOB.validate_json(document(built)) == built
+
+
+DEFAULTS = {
+    "DatasetSource": {"revision": "main", "rows": "Task", "split": "train"},
+    "DefaultValueMask": {"percent": 100},
+    "DistractorTools": {"maximum": 6, "minimum": 2, "percent": 100},
+    "EngineChoices": {"dtype": "Auto"},
+    "EvaluateJob": {"kind": "Evaluate"},
+    "Evaluation": {
+        "aggregate": "Mean",
+        "max_prompt_tokens": 65536,
+        "max_tokens": 256,
+        "prompt_format": "Auto",
+        "scorer": "Bfcl",
+        "thinking": "Template",
+    },
+    "FunctionMask": {"percent": 100},
+    "Irrelevance": {"percent": 25},
+    "JsonlSource": {"rows": "Task"},
+    "LossParameters": {"batches": 16, "normalization": "Byte"},
+    "Merge": {"percent": 25},
+    "ParameterMask": {"percent": 100},
+    "Rewrite": {
+        "concurrency": 16,
+        "max_similarity": "0.98",
+        "max_tokens": 1000,
+        "min_similarity": "0.2",
+        "percent": 100,
+        "temperature": "1.0",
+        "timeout_seconds": 60,
+        "tries": 2,
+    },
+    "RunSpec": {"aggregate": "Mean", "prompt_format": "Auto", "scorer": "Bfcl"},
+    "StreamSource": {"newest": 400, "rows": "Task"},
+    "TaskSetJob": {"kind": "TaskSet"},
+    "TaskSource": {"weight": 1},
+    "ToolShuffle": {"percent": 100},
+    "WandbStream": {"endpoint": "https://api.wandb.ai"},
+}
+"""What evaluators of all versions fill in for members that the documents of a round's Jobs leave out."""
+
+
+def _models(kind: type[Model], found: dict[str, type[Model]]) -> dict[str, type[Model]]:
+    """Return the models of a document by name."""
+    if kind.__name__ not in found:
+        found[kind.__name__] = kind
+        for field in kind.model_fields.values():
+            for inner in _types(field.annotation):
+                if isinstance(inner, type) and issubclass(inner, Model):
+                    _models(inner, found)
+    return found
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _types(inner)
+
+
+def test_the_defaults_of_a_documents_members_never_change() -> None:
+    """A new member may be added here, if its default means what was meant before; no line may change or go."""
+    found = _models(TaskSetJob, _models(EvaluateJob, {}))
+    defaults = {
+        name: {
+            member: field.default
+            for member, field in kind.model_fields.items()
+            if not field.is_required() and field.default and not isinstance(field.default, Model)
+        }
+        for name, kind in found.items()
+    }
+    assert {name: of for name, of in defaults.items() if of} == DEFAULTS
 
 
 @pytest.mark.parametrize(
