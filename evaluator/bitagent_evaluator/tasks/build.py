@@ -18,7 +18,7 @@ from bitagent_evaluator.alterations.rewrite_cache import RewriteCache
 from bitagent_evaluator.support.garbage import rare_collections
 from bitagent_evaluator.support.progress import LogProgress, Progress
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, write_task_set
-from bitagent_evaluator.tasks.rewriter import record_of
+from bitagent_evaluator.tasks.rewriter import forget_others, record_of
 from bitagent_evaluator.tasks.sampling import CandidateSet, draw, order, read_candidates, shares
 from bitagent_evaluator.tasks.sources import open_source
 from bitagent_evaluator.tasks.sources.base import SourceReader
@@ -77,6 +77,9 @@ def build_task_set(
     for index, (own, count) in enumerate(zip(candidates, counts, strict=True)):
         chosen = draw(list(own.tasks), count, seed=seed, index=index)
         drawn |= {task_id: own.tasks[task_id] for task_id in chosen}
+    own = rewriter if tasks.reworded_by_validator else None
+    if own is not None:
+        forget_others(out, own)
     with _open_cache(out, rewrites) as cache:
         try:
             altered, alterations = alter_tasks(
@@ -102,7 +105,7 @@ def build_task_set(
         builder=f"bitagent-eval {version('bitagent')}",
         files=digests,
         spec=tasks.to_wire(),
-        rewriter=record_of(rewriter) if rewriter is not None and tasks.reworded_by_validator else None,
+        rewriter=record_of(own) if own is not None else None,
     )
     write_task_set(out, content, manifest)
     return manifest

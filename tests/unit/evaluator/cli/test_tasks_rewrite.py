@@ -75,3 +75,17 @@ def test_the_work_of_a_validators_rewriter_is_rebuilt_from_its_responses_alone(
     again = [*command[:-1], str(tmp_path / "c")]
     assert tasks_verb.main(again) == EXIT_INFRASTRUCTURE
     assert "a Validator's rewriter, which answers only its rounds" in capsys.readouterr().err
+
+
+def test_another_rewriter_answers_again_after_an_attempt_of_the_first(
+    fake_endpoint: Any, replies: Any, tmp_path: Path
+) -> None:
+    tasks = {"sources": [{"bfcl": {"categories": ["live_simple"]}}], "count": 5, "seed": "s"}
+    spec = Tasks.model_validate(tasks | {"alterations": [{"rewrite": {"minSimilarity": "0.3"}}]})
+    own = RewriterAddress(url=fake_endpoint.url, model="rewriter@aaaa", repo="org/r", commit="a" * 40)
+    fake_endpoint.script = lambda request: replies.completion(f"Could you help me with this: {request.question}")
+    first = build_task_set(spec, files={}, out=tmp_path, rewriter=own)
+    fake_endpoint.script = lambda request: replies.completion(f"Please help me with this one: {request.question}")
+    assert build_task_set(spec, files={}, out=tmp_path, rewriter=own).digest == first.digest
+    other = own.model_copy(update={"commit": "b" * 40})
+    assert build_task_set(spec, files={}, out=tmp_path, rewriter=other).digest != first.digest

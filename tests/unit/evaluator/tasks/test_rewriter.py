@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bitagent_crds.jobs import RewriterAddress
 from bitagent_crds.minermodel import DType, EngineChoices
-from bitagent_evaluator.tasks.rewriter import record_of, server_version
+from bitagent_evaluator.alterations.rewrite_cache import REWRITES
+from bitagent_evaluator.tasks.rewriter import forget_others, record_of, server_version
 
 
 @pytest.fixture
@@ -59,3 +62,27 @@ def test_any_other_answer_is_no_version(server: str) -> None:
 def test_a_server_that_does_not_say_its_version_is_recorded_without() -> None:
     assert server_version("http://127.0.0.1:9/v1") == ""
     assert record_of(RewriterAddress(url="http://127.0.0.1:9/v1", model="r", repo="o/r", commit="a" * 40)).engine == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        pytest.param({}, True, id="the same"),
+        pytest.param({"url": "http://elsewhere:1/v1"}, True, id="elsewhere"),
+        pytest.param({"commit": "b" * 40}, False, id="another commit"),
+        pytest.param({"engine": EngineChoices(dtype=DType.FLOAT16)}, False, id="other choices"),
+        pytest.param({"image": "e:2"}, False, id="another image"),
+    ],
+)
+def test_responses_of_another_rewriter_are_forgotten(tmp_path: Path, change: dict[str, Any], kept: bool) -> None:
+    first = RewriterAddress(url="http://x:1/v1", model="r", repo="o/r", commit="a" * 40, image="e:1")
+    forget_others(tmp_path, first)
+    (tmp_path / REWRITES).write_text("{}")
+    forget_others(tmp_path, first.model_copy(update=change))
+    assert (tmp_path / REWRITES).exists() is kept
+
+
+def test_responses_without_a_mark_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / REWRITES).write_text("{}")
+    forget_others(tmp_path, RewriterAddress(url="http://x:1/v1", model="r", repo="o/r", commit="a" * 40))
+    assert not (tmp_path / REWRITES).exists()
