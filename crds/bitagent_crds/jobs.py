@@ -90,6 +90,8 @@ class FetchJob(Model):
     """Maximum size of the cache, kept by removing models; 0: unlimited."""
     resolve_only: bool = False
     """Return only the commit that the revision stands for."""
+    verify: bool = False
+    """Hash a model that is in the cache, and fetch it again if it is not what was fetched."""
     room: CacheRoom = CacheRoom()
     """Which models may be removed."""
     operator_token: bool = False
@@ -265,6 +267,8 @@ class ArchiveJob(Model):
     """Its uid."""
     round_dir: str
     """Absolute path of the round's directory of the artifact volume, read-only."""
+    expected: list[ShortText] = []
+    """What that directory must hold by the round's status: a volume without it is another one."""
     leaderboard: str | None = None
     """Absolute path of the round's signed leaderboard, which is archived if the file exists."""
     uri: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,10 +28,20 @@ class Listing:
     left_out: tuple[str, ...]
     """Links, devices, and what has a name that could mean something else in a key."""
 
+    def lacks(self, expected: Iterable[str]) -> list[str]:
+        """Return those of these paths that are not there, as a file or a folder with any content."""
+        known = {parent for path in (*self.files, *self.left_out) for parent in _with_parents(path)}
+        return [path for path in expected if path not in known]
+
     def evaluations(self) -> list[str]:
         """Return the keys of the evaluations that are plain files throughout."""
         keys = {path.split("/")[1] for path in self.files if path.startswith("results/") and path.count("/") > 1}
         return sorted(key for key in keys if not any(path.startswith(f"results/{key}/") for path in self.left_out))
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def list_files(root: Path) -> Listing:

@@ -8,7 +8,7 @@ earlier attempt has to be read anyway.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,25 @@ USUAL = Sizes()
 
 
 def archive(
-    store: ArchiveStore, root: Path, *, name: str, uid: str, leaderboard: bytes | None = None, sizes: Sizes = USUAL
+    store: ArchiveStore,
+    root: Path,
+    *,
+    name: str,
+    uid: str,
+    expected: Sequence[str] = (),
+    leaderboard: bytes | None = None,
+    sizes: Sizes = USUAL,
 ) -> ArchiveIndex:
     """Archive the folder of a round and return the index. Equal folders have equal archives, but for their reports.
 
-    `leaderboard`: the signed leaderboard, if there is one. Raises InfrastructureFault, and OSError if the folder cannot
-    be read.
+    `expected`: what the folder must hold; `leaderboard`: the signed leaderboard, if there is one. Raises
+    InfrastructureFault, and OSError if the folder cannot be read.
     """
     listing = list_files(root)
+    if lacking := listing.lacks(expected):
+        text = f"the volume does not hold {lacking[0]} ({len(lacking)} of {len(expected)} parts of the round are not "
+        text += "there): is the claim another one, or were the files removed? No archive is made of the rest"
+        raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, text)
     known = _index(store)
     if known is not None:
         _check_complete(known, root, listing.files, store)

@@ -19,6 +19,7 @@ def handle(job: ArchiveJob) -> ArchiveSummary:
             Path(job.round_dir),
             name=job.round,
             uid=job.round_uid,
+            expected=job.expected,
             leaderboard=_leaderboard(job.leaderboard),
         )
     except InfrastructureFault as fault:

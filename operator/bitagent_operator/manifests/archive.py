@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.jobs import ArchiveJob
 from bitagent_crds.leaderboard import LEADERBOARD_NAME
 from bitagent_crds.names import (
@@ -61,6 +62,7 @@ def archive_job(config: Config, archive: Archive, observed: RoundObject, start: 
             round=observed.meta.name,
             round_uid=observed.meta.uid,
             round_dir=ROUND_MOUNT,
+            expected=_expected(observed.status),
             leaderboard=f"{LEADERBOARD_MOUNT}/{LEADERBOARD_NAME}",
             uri=start.uri,
             endpoint=archive.endpoint,
@@ -76,6 +78,13 @@ def archive_job(config: Config, archive: Archive, observed: RoundObject, start: 
         env=tuple(_variable(name, archive.secret_name, key) for name, key in KEYS.items()),
     )
     return job(config, parts)
+
+
+def _expected(status: EvalRoundStatus) -> list[str]:
+    """Return what the round has on the volume by its status: its task set, and the results that have a digest."""
+    tasks = ["tasks/tasks.jsonl"] if status.task_set is not None else []
+    keys = {r.key for r in status.results if r.result_digest is not None and r.key is not None}
+    return [*tasks, *(f"results/{key}" for key in sorted(keys))]
 
 
 def _variable(name: str, secret: str, key: str) -> Obj:

@@ -53,6 +53,17 @@ def test_the_leaderboard_is_archived_if_there_is_one(
     assert handler.handle(with_one).reason is Reason.ARCHIVED, "again"
 
 
+def test_a_volume_without_the_rounds_files_is_no_archive(memory: Any, job: ArchiveJob) -> None:
+    (Path(job.round_dir) / "results/k").mkdir(parents=True)
+    expecting = job.model_copy(update={"expected": ["tasks/tasks.jsonl", "results/k"]})
+    summary = handler.handle(expecting)
+    assert (summary.reason, summary.complete, list(memory.list().collect())) == (
+        Reason.INFRASTRUCTURE_FAULT, False, [],
+    )  # fmt: skip
+    (Path(job.round_dir) / "results/k/link").symlink_to("/etc/passwd")
+    assert handler.handle(expecting).complete
+
+
 def test_names_what_was_left_out(memory: Any, job: ArchiveJob) -> None:
     (Path(job.round_dir) / "tasks/link").symlink_to("/etc/passwd")
     assert "tasks/link" in handler.handle(job).message

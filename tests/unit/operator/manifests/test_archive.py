@@ -40,6 +40,19 @@ def test_the_document(make: Make) -> None:
     assert (written.round, written.round_uid, written.round_dir) == ("r", "uid-r", "/round")
 
 
+def test_it_names_what_the_volume_must_hold(make: Make) -> None:
+    digest = "sha256:" + "d" * 64
+    good = {"state": "Succeeded", "reason": "Evaluated", "key": "k", "resultDigest": digest}
+    results = {"a": good, "copy": good, "lost": {"state": "InfraFault", "reason": "Crashed", "key": "l"}}
+    status = {"finishedAt": "2026-01-01T00:01:40Z", "taskSet": {"digest": digest, "count": 1, "uri": "x"}}
+    config = make.config(archive=ARCHIVE)
+    assert config.archive is not None
+    observed = make.started(*results, results=results, status=status)
+    job = archive_job(config, config.archive, observed, StartArchive(1, f"{config.archive_uri}/r"))
+    assert document(job).expected == ["tasks/tasks.jsonl", "results/k"]
+    assert document(made(make)).expected == []
+
+
 def test_it_reads_one_round_and_writes_nothing(make: Make) -> None:
     container = made(make)["spec"]["template"]["spec"]["containers"][0]
     found = next(m for m in container["volumeMounts"] if m["name"] == "artifacts")
