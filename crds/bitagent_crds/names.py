@@ -50,6 +50,8 @@ COMMIT_LABEL = "bitagent.io/commit"
 """Commit that a fetch Job is for, if a round has fixed it; else the Job resolves the MinerModel's revision."""
 RESOLVE_LABEL = "bitagent.io/resolve-only"
 """Label of a fetch Job that only resolves the revision, with the value `true`."""
+VERIFY_LABEL = "bitagent.io/verify"
+"""Label of a fetch Job that hashes the files that the cache has, with the value `true`."""
 SINCE_LABEL = "bitagent.io/since"
 """Moment after which a fetch must have started to satisfy that need, as Unix time."""
 FINISHED_LABEL = "bitagent.io/finished"
@@ -125,9 +127,13 @@ def evaluation_key(model: str, *, prompt_format: str, engine: str) -> str:
     return short_hash(model, prompt_format, engine, digits=12)
 
 
-def control_key(key: str) -> str:
-    """Return the short name of the control that repeats the evaluation `key` of the same round."""
-    return short_hash("control", key, digits=12)
+def control_key(key: str, *, series: int = 0) -> str:
+    """Return the short name of the control that repeats the evaluation `key` of the same round.
+
+    Each series of the round's Jobs has another one: with the answers of an earlier control in its directory, a control
+    would need no engine, and prove nothing.
+    """
+    return short_hash("control", key, *([str(series)] if series else []), digits=12)
 
 
 def cached_model_path(repo: str, commit: str) -> str:

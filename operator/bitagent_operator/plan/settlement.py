@@ -66,11 +66,11 @@ def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls
     if not any(isinstance(state, GaveUp) for _, state in found.values()):
         return Controls()
     known = [state.applied_to(this.results[i]) for i, (_, state) in found.items() if isinstance(state, Update)]
-    begun = [r for r in known if control_key(r.evaluation_key or "") in this.jobs]
+    begun = [r for r in known if _key(this, r) in this.jobs]
     states: list[Control] = []
     keys: set[str] = set()
     for entry in control_candidates(known, this.models, begun=begun):
-        key = control_key(entry.evaluation_key or "")
+        key = _key(this, entry)
         keys.add(key)
         state = control_state(entry.model, this.jobs.get(key, []), this.observed.spec, this.pods, this.pass_)
         if isinstance(state, StartAttempt):
@@ -80,6 +80,10 @@ def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls
             state = Control(entry.model, succeeded=False, message=refusal.message)
         states.append(state)
     return Controls(tuple(states), frozenset(keys))
+
+
+def _key(this: Work, entry: ModelResult) -> str:
+    return control_key(entry.evaluation_key or "", series=this.observed.status.series)
 
 
 def control_candidates(

@@ -30,6 +30,13 @@ def test_a_key_follows_from_all_that_decides_the_answers() -> None:
     assert len({*keys, *map(control_key, keys)}) == 2 * len(keys), "a control never has the key of an evaluation"
 
 
+def test_a_control_of_another_series_has_a_key_of_its_own() -> None:
+    """Else it would find the answers of the control before, and ask no machine."""
+    keys = [control_key("0123456789ab", series=series) for series in range(3)]
+    assert keys[0] == control_key("0123456789ab")
+    assert len({*keys}) == 3
+
+
 def test_a_label_key_has_one_constant() -> None:
     assert len(set(KEYS.values())) == len(KEYS)
 

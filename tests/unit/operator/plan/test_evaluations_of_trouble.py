@@ -380,6 +380,16 @@ def test_a_fetch_that_gives_up(make: Make, plan: Plan, reason: str, peer_fetched
     assert found.status.phase == ("Complete" if state == "Unscored" else "Failed")
 
 
+def test_a_control_after_a_retry_is_asked_afresh(make: Make, plan: Plan) -> None:
+    """With the key of the control before it would find that one's answers, and need no machine."""
+    game = Game(make, plan, {"a": always("OutOfMemory@n2"), "b": always(OK)})
+    found = game.run()
+    assert found.status.phase == "Failed"
+    game.retry(found)
+    before, after = [start.key for start in game.starts if start.control]
+    assert before != after
+
+
 def test_a_fetch_that_gave_up_by_the_infrastructure_fails_what_gave_up_on_a_gpu_too(make: Make, plan: Plan) -> None:
     """The round cannot complete, so nothing is repeated."""
     failure = {"attempt": 1, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
