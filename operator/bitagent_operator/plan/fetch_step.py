@@ -66,6 +66,14 @@ def _earliest(job: JobObject) -> datetime:
     return max(job.meta.created, since_of(job))
 
 
+def _found_at(said: datetime | None, job: JobObject, pass_: Pass) -> datetime:
+    """Return when a pod has found something by its node's clock, but not in the future nor before its Job.
+
+    A result of the future would count as recent for rounds that start until then.
+    """
+    return max(min(said or job.meta.created, pass_.now), _earliest(job))
+
+
 def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodObject], pass_: Pass) -> FetchStep:
     """Return the status after the last fetch Job. A recorded result is final for its Job, also without its pods."""
     status, generation = model.status, model.meta.generation
@@ -108,7 +116,7 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
             return FetchStep(new, fetch_result(new, generation=generation), trouble=trouble)
         case Done(summary=summary, pod=pod) if summary.facts is not None:
-            resolved = _resolved(summary.facts, pod, job)
+            resolved = _resolved(summary.facts, pod, job, pass_)
             new = _fetched(status, generation, pass_.now, resolved, summary.message)
         case Done(summary=summary) if summary.reason is Reason.CACHE_FULL:
             due = (job.ended.at if job.ended is not None else pass_.now) + ROOM_BACKOFF
@@ -120,9 +128,9 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             if isinstance(outcome, ModelFault):
                 problem = verdict(Problem(outcome.reason, outcome.message))
             ended = outcome.pod.terminated.finished if outcome.pod.terminated else None
-            at = max(ended or job.meta.created, _earliest(job))
+            at = _found_at(ended, job, pass_)
             facts = outcome.summary.facts if outcome.summary is not None else None
-            status = changed(status, resolved=_resolved(facts, outcome.pod, job) if facts is not None else None)
+            status = changed(status, resolved=_resolved(facts, outcome.pod, job, pass_) if facts is not None else None)
             new = failed(status, generation, pass_.now, problem, at=at)
     new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
     return FetchStep(new, fetch_result(new, generation=generation), answered=answered)
@@ -138,10 +146,10 @@ def verdict(problem: Problem) -> Problem:
     return Problem(Reason.BAD_CONFIG, f"{problem.reason} (a reason of a later version): {problem.message}")
 
 
-def _resolved(facts: ModelFacts, pod: PodObject, job: JobObject) -> ResolvedModel:
+def _resolved(facts: ModelFacts, pod: PodObject, job: JobObject, pass_: Pass) -> ResolvedModel:
     """Return the facts with the time of their resolution: the start of the pod that found them."""
     known = {name: getattr(facts, name) for name in ModelFacts.model_fields}
-    return ResolvedModel(**known, at=max(pod.started or job.meta.created, _earliest(job)))
+    return ResolvedModel(**known, at=_found_at(pod.started, job, pass_))
 
 
 def unknown(status: MinerModelStatus, generation: int, now: datetime, problem: Problem) -> MinerModelStatus:

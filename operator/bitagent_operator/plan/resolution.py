@@ -67,12 +67,12 @@ def resolve(
     trouble = hub_trouble(latest, outcome, pods)
     match outcome:
         case Done(summary=summary, pod=pod) if summary.commit is not None:
-            at = max(pod.started or latest.meta.created, latest.meta.created)
+            at = max(min(pod.started or latest.meta.created, pass_.now), latest.meta.created)
             found = Resolution(commit=summary.commit, generation=model.meta.generation, at=at)
             return ResolutionStep(changed(status, resolution=found), unneeded=older, answered=ended)
         case ModelFault(reason=reason, message=message, pod=pod):
             found_at = pod.terminated.finished if pod.terminated is not None else None
-            at = max(found_at or latest.meta.created, latest.meta.created)
+            at = max(min(found_at or latest.meta.created, pass_.now), latest.meta.created)
             return ResolutionStep(status, failure=(Problem(reason, message), at), unneeded=older)
         case InfraFault() | Lost() | Done():
             # Of a Job whose pod never ends, as on a node that was lost, only the outcome says since when.

@@ -112,6 +112,15 @@ def test_a_hub_that_is_away_is_asked_again_until_the_seed_is_published(make: Mak
     assert (late.start, late.unneeded) == (None, (job,))
 
 
+def test_a_resolution_is_not_of_the_future_by_a_clock_that_is_ahead(make: Make) -> None:
+    job = resolving(make, ended="Complete")
+    message = termination_message(FetchSummary.model_validate({"reason": "Resolved", "commit": "c" * 40}))
+    pods = [make.pod(job, code=0, message=message, at=7200)]
+    found = step(make, make.model("a", revision="main"), round_(make), jobs=[job], pods=pods).status.resolution
+    assert found is not None
+    assert found.at == make.at(120)
+
+
 def test_a_job_whose_node_was_lost_is_made_again(make: Make) -> None:
     job = resolving(make, started=START)
     pods = [make.pod(job, at=110, deleted=140, node="gone")]
