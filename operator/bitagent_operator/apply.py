@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
 
+from bitagent_crds.names import MANAGED_BY_LABEL, VALIDATOR_LABEL
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj, owner_uid
 from bitagent_kube.resources import DEPLOYMENTS, ApiResource, resource_of
@@ -36,6 +37,8 @@ async def apply_objects(context: Context, key: Key, objects: Iterable[Obj]) -> A
                 continue
         elif step is Step.NOTHING:
             continue
+        if known is None and (taken := await _made_by_others(context, obj)) is not None:
+            return taken
         try:
             applied = await context.client.apply(obj)
         except ApiError as error:
@@ -46,6 +49,24 @@ async def apply_objects(context: Context, key: Key, objects: Iterable[Obj]) -> A
         if watched:
             context.observe(kind, applied)
     return None
+
+
+async def _made_by_others(context: Context, obj: Obj) -> ApiError | None:
+    """Return a rejection if an object of this name exists that was not made for this Validator.
+
+    To apply would make it ours: it would change at once, and be deleted with the Validator.
+    """
+    kind, name = obj["kind"], obj["metadata"]["name"]
+    found = await context.client.get(resource_of(obj["apiVersion"], kind), name)
+    if found is None or owner_uid(found) == owner_uid(obj) or _labelled_alike(found, obj):
+        return None
+    text = f"{kind} {name}: it exists, and was not made for this Validator; delete or rename it"
+    return ApiError(code=HTTPStatus.CONFLICT, reason="AlreadyExists", message=text)
+
+
+def _labelled_alike(found: Obj, obj: Obj) -> bool:
+    labels, ours = found["metadata"].get("labels") or {}, obj["metadata"]["labels"]
+    return all(labels.get(name) == ours[name] for name in (MANAGED_BY_LABEL, VALIDATOR_LABEL))
 
 
 async def delete_objects(context: Context, key: Key, objects: Iterable[tuple[ApiResource, str]], *, owner: str) -> None:

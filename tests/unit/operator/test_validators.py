@@ -202,3 +202,19 @@ async def test_the_operator_says_whether_a_validator_works_for_every_generation(
 def summary(server: Applying) -> dict[str, tuple[str, str]]:
     conditions = server.objects["Validator", "v"]["status"]["conditions"]
     return {c["type"]: (c["status"], c["reason"]) for c in conditions if c["type"] in ("Ready", "Stalled")}
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["made by a person", "ours, without its owner"])
+async def test_an_object_that_was_not_made_for_the_validator_is_left_alone(
+    make: Make, server: Applying, ours: bool
+) -> None:
+    operator = Watched(server)
+    labels = naming.labels(Component.VALIDATOR, {VALIDATOR_LABEL: "v"}) if ours else {"app": "mine"}
+    server.put("Deployment", {"metadata": {"name": NAME, "labels": labels, "generation": 1}, "spec": {"replicas": 3}})
+    server.put("Validator", make.validator_raw("v") | {"kind": "Validator"})
+    if ours:
+        await operator.work()
+    else:
+        with pytest.raises(ApiError, match="was not made for this Validator"):
+            await operator.work()
+    assert (server.objects["Deployment", NAME]["spec"]["replicas"] == 3) is not ours
