@@ -327,7 +327,7 @@ class Reason(StrEnum):
     MODEL_FILES_MISSING = (
         "ModelFilesMissing",
         Fault.INFRASTRUCTURE,
-        "The model's files are not in the cache, though they were fetched; they are fetched again.",
+        "The cache has lost or damaged the model's files, though they were fetched; they are fetched again.",
     )
     CRASHED = (
         "Crashed",

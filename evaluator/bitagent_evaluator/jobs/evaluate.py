@@ -7,6 +7,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import TERMINATION_LOG, EvaluateJob, EvaluateSummary, MemoryLimits, exit_code
 from bitagent_evaluator.engines.vllm import VllmBackend
@@ -14,6 +16,7 @@ from bitagent_evaluator.evaluation.results import fault_summary, summary_of, wri
 from bitagent_evaluator.evaluation.run import Evaluation, evaluate
 from bitagent_evaluator.jobs.runner import report
 from bitagent_evaluator.models.cache import RECORD, CacheRecord, missing_files
+from bitagent_evaluator.models.digests import directory_model_digest
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.support.progress import LogProgress
 from bitagent_evaluator.tasks.files import TaskSetError, read_task_set
@@ -45,6 +48,8 @@ def _evaluate(job: EvaluateJob, backend: VllmBackend) -> EvaluateSummary:
     try:
         evaluated = evaluate(replace(_evaluation(job), on_stall=end_stalled), backend, LogProgress())
     except ModelFault as fault:
+        if damage := _damage(Path(job.model_dir)):
+            return EvaluateSummary(reason=Reason.MODEL_FILES_MISSING, message=f"{damage} ({fault})")
         return fault_summary(fault, task_set_digest=job.run.task_set_digest)
     except InfrastructureFault as fault:
         return EvaluateSummary(reason=fault.reason, message=fault.message)
@@ -67,6 +72,25 @@ def _evaluation(job: EvaluateJob) -> Evaluation:
         out_dir=Path(job.out_dir),
         task_set=manifest,
         memory_limits=job.memory_limits or MemoryLimits(),
+    )
+
+
+def _damage(folder: Path) -> str:
+    """Return how the files differ from those that were fetched; empty if they do not, or if nothing is recorded.
+
+    All files are hashed for that, so it is done only before a model is blamed: a damaged cache is not its fault.
+    """
+    if not (folder / RECORD).exists():
+        return ""
+    try:
+        record = CacheRecord.model_validate_json((folder / RECORD).read_bytes())
+        held = directory_model_digest(folder) if record.facts.model_digest is not None else None
+    except (OSError, ValidationError) as error:
+        return f"the cache cannot be read again: {error}"
+    if held == record.facts.model_digest:
+        return ""
+    return (
+        f"the cache has damaged {folder}: its digest is {held}, that of the fetched files {record.facts.model_digest}"
     )
 
 

@@ -77,6 +77,7 @@ def handle(job: FetchJob) -> FetchSummary:
             max_bytes=job.max_bytes,
             cache_max_bytes=job.cache_max_bytes,
             room=job.room,
+            verify=job.verify,
             advance=advance,
         )
     except FetchError as error:

@@ -28,6 +28,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_crds.names import cache_id
+from bitagent_evaluator.models.digests import directory_model_digest
 from bitagent_evaluator.support.faults import FetchError
 
 _log = logging.getLogger(__name__)
@@ -90,6 +91,10 @@ class ModelCache:
             return None
         os.utime(folder / RECORD)
         return record
+
+    def damaged(self, relative: str, record: CacheRecord) -> bool:
+        """Whether a model's files are not those that were fetched, by their digest; reads all of them."""
+        return directory_model_digest(self._root / relative) != record.facts.model_digest
 
     @contextmanager
     def lock(self, relative: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from bitagent_crds.names import (
     RESOLVE_LABEL,
     SINCE_LABEL,
     TEMPLATE_ANNOTATION,
+    VERIFY_LABEL,
     VOLUME_MOUNT,
     Component,
 )
@@ -43,6 +44,7 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         max_bytes=config.cache.max_model_bytes,
         cache_max_bytes=config.cache.max_bytes,
         resolve_only=start.resolve_only,
+        verify=start.verify,
         operator_token=token is not None and hub is not None and hub.token_secret_ref is None,
         room=room,
     )
@@ -66,7 +68,8 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
                 SINCE_LABEL: str(int(start.since.timestamp())),
             }
             | ({COMMIT_LABEL: start.commit} if start.commit is not None else {})
-            | ({RESOLVE_LABEL: "true"} if start.resolve_only else {}),
+            | ({RESOLVE_LABEL: "true"} if start.resolve_only else {})
+            | ({VERIFY_LABEL: "true"} if start.verify else {}),
         ),
         owner=owner_reference("MinerModel", model.meta),
         document=document,

@@ -122,7 +122,8 @@ def needed_fetch(
     due = [(since, uid, commit) for since, uid, commit in lost if found_again(model, commit, since=since) is None]
     if due:
         since, uid, commit = max(due)
-        return StartFetch(short_hash(*identity, uid, "lost", str(int(since.timestamp()))), since, 1, commit)
+        need = short_hash(*identity, uid, "lost", str(int(since.timestamp())))
+        return StartFetch(need, since, 1, commit, verify=True)
     if result is None and not fixed:
         return StartFetch(short_hash(*identity), _NEVER, 1)
     if result is None:
@@ -135,7 +136,7 @@ def needed_fetch(
     ]
     if result.fetched and missed:
         since, uid = max(missed)
-        return StartFetch(short_hash(*identity, uid, "missed"), since, 1)
+        return StartFetch(short_hash(*identity, uid, "missed"), since, 1, verify=True)
     open_ = [
         (started, r.meta.uid)
         for started, r, entry in waiting

@@ -255,6 +255,8 @@ class StartFetch:
     """The commit to fetch, if a round has fixed it; None: what the revision stands for."""
     resolve_only: bool = False
     """Only resolve the revision, and fetch no files."""
+    verify: bool = False
+    """Hash the files that the cache has: an evaluation has missed or distrusted them."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.evalround import ResultState
 from bitagent_crds.minermodel import SHORT_COMMIT, MinerModelStatus, RoundScore
-from bitagent_crds.names import COMMIT_LABEL, GENERATION_LABEL, NEED_LABEL, RESOLVE_LABEL, short_hash
+from bitagent_crds.names import COMMIT_LABEL, GENERATION_LABEL, NEED_LABEL, RESOLVE_LABEL, VERIFY_LABEL, short_hash
 from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
@@ -143,7 +143,9 @@ def _next_fetch(
         need, attempt = latest.meta.labels[NEED_LABEL], latest.attempt + 1
         if step.series is not None:
             need, attempt = short_hash(need, step.series), 1  # a name holds few attempts
-        again = StartFetch(need, since_of(latest), attempt, latest.meta.labels.get(COMMIT_LABEL))
+        labels = latest.meta.labels
+        verify = VERIFY_LABEL in labels
+        again = StartFetch(need, since_of(latest), attempt, labels.get(COMMIT_LABEL), verify=verify)
         return again if pass_.now >= step.retry_at else None
     if latest is not None and step.result is None:
         return None

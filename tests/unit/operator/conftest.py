@@ -25,6 +25,7 @@ from bitagent_crds.names import (
     ROUND_LABEL,
     SINCE_LABEL,
     TEMPLATE_ANNOTATION,
+    VERIFY_LABEL,
     Component,
 )
 from bitagent_crds.seeds import secret_digest
@@ -222,6 +223,7 @@ class Make:
         generation: int = 1,
         commit: str = "",
         resolve: bool = False,
+        verify: bool = False,
         **more: Any,
     ) -> JobObject:
         moment = 0 if since is None else int(self.at(since).timestamp())
@@ -229,6 +231,7 @@ class Make:
         purpose |= {SINCE_LABEL: str(moment), GENERATION_LABEL: str(generation)}
         purpose |= {COMMIT_LABEL: commit} if commit else {}
         purpose |= {RESOLVE_LABEL: "true"} if resolve else {}
+        purpose |= {VERIFY_LABEL: "true"} if verify else {}
         labels = naming.labels(Component.FETCH, purpose)
         name = naming.fetch_job_name(model, need=need, attempt=attempt)
         return self.job(name, owner=f"uid-{model}", labels=labels, **more)

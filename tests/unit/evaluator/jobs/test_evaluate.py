@@ -30,6 +30,7 @@ from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.evaluation.run import Evaluation
 from bitagent_evaluator.jobs import evaluate as module
 from bitagent_evaluator.models.cache import RECORD, CacheRecord
+from bitagent_evaluator.models.digests import directory_model_digest
 from bitagent_evaluator.scoring import Aggregate
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.tasks.build import build_task_set
@@ -155,6 +156,20 @@ def test_a_models_fault_scores_zero(job: EvaluateJob, ends: Callable[..., list[E
         "NaN in layer 3",
     )
     assert content["taskSetDigest"] == job.run.task_set_digest
+
+
+def test_a_model_whose_files_the_cache_has_damaged_is_not_at_fault(
+    job: EvaluateJob, ends: Callable[..., list[Evaluation]]
+) -> None:
+    """With other bytes of the same size, which looking at sizes does not notice."""
+    ends(ModelFault(Reason.NON_FINITE_WEIGHTS, "NaN in layer 3"))
+    config = Path(job.model_dir) / "config.json"
+    record(job, WEIGHTS, files={"config.json": 2}, model_digest=directory_model_digest(Path(job.model_dir)))
+    assert module.handle(job).reason is Reason.NON_FINITE_WEIGHTS
+    config.write_text("[]")
+    summary = module.handle(job)
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_LATER, Reason.MODEL_FILES_MISSING)
+    assert "NaN in layer 3" in summary.message and "score" not in written(job)
 
 
 def test_a_fault_of_the_infrastructure_has_no_score(job: EvaluateJob, ends: Callable[..., list[Evaluation]]) -> None:

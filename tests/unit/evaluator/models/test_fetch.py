@@ -29,9 +29,9 @@ COMMIT = "a" * 40
 WEIGHTS = "model.safetensors"
 
 
-def fetched(hub: Any, cache: Path, *, repo: str = REPO, max_bytes: int = 1 << 30) -> FetchResult:
+def fetched(hub: Any, cache: Path, *, repo: str = REPO, max_bytes: int = 1 << 30, verify: bool = False) -> FetchResult:
     source = HubRepository(repo, "main", endpoint=hub.endpoint)
-    return fetch(source, repo, ModelCache(cache), max_bytes=max_bytes, cache_max_bytes=0)
+    return fetch(source, repo, ModelCache(cache), max_bytes=max_bytes, cache_max_bytes=0, verify=verify)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,6 +98,19 @@ def test_damaged_cache_is_fetched_again(published: Any, models: Path, tmp_path: 
     damaged = tmp_path / REPO / COMMIT / name
     damaged.write_bytes(damaged.read_bytes()[:100])
     assert not fetched(published, tmp_path).already_cached
+    assert contents(tmp_path / REPO / COMMIT) == expected(models)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
+def test_other_bytes_of_the_same_size_are_found_where_they_are_looked_for(
+    published: Any, models: Path, tmp_path: Path, name: str
+) -> None:
+    fetched(published, tmp_path)
+    assert fetched(published, tmp_path, verify=True).already_cached
+    damaged = tmp_path / REPO / COMMIT / name
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    assert fetched(published, tmp_path).already_cached
+    assert not fetched(published, tmp_path, verify=True).already_cached
     assert contents(tmp_path / REPO / COMMIT) == expected(models)
 
 

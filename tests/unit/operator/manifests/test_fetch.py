@@ -43,6 +43,13 @@ def test_the_operators_token_is_for_models_without_one(
     assert job.document.operator_token is operators
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_fetch_of_files_that_were_missed_verifies_those_that_are_there(build: Build, *, verify: bool) -> None:
+    job = build.fetch(verify=verify)
+    assert job.document.verify is verify
+    assert ("bitagent.io/verify" in job.raw["metadata"]["labels"]) == verify
+
+
 def test_the_template_follows_the_image_and_not_the_need(make: Make, build: Build) -> None:
     config = make.config()
     same = fetch_template(config, build.model())

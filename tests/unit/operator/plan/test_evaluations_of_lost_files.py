@@ -94,7 +94,7 @@ def test_the_model_is_fetched_again(make: Make, plan: Plan, model: dict[str, Any
     )
     assert (found.fetch is not None) == fetches
     if found.fetch is not None:
-        assert (found.fetch.commit, found.fetch.since) == ("a" * 40, make.at(LOST))
+        assert (found.fetch.commit, found.fetch.since, found.fetch.verify) == ("a" * 40, make.at(LOST), True)
 
 
 def test_a_namesake_from_another_source_is_not_what_was_lost(make: Make, plan: Plan) -> None:

@@ -39,7 +39,7 @@ def fetched(make: Make, *, at: float) -> ModelObject:
 def test_files_that_an_evaluation_may_have_missed_are_fetched_once_more(make: Make) -> None:
     need = needed(fetched(make, at=FAILED_AT - 1), [failed(make)])
     assert need is not None
-    assert (need.since, need.attempt) == (make.at(FAILED_AT), 1)
+    assert (need.since, need.attempt, need.verify) == (make.at(FAILED_AT), 1, True)
     assert needed(fetched(make, at=FAILED_AT), [failed(make)]) is None
 
 

@@ -128,6 +128,14 @@ def test_infrastructure_is_tried_again_with_back_off(make: Make) -> None:
     assert (both.fetch, [d.uid for d in both.delete]) == (None, [job.meta.uid])
 
 
+@pytest.mark.parametrize("verify", [False, True])
+def test_the_next_attempt_verifies_as_the_first_one_did(make: Make, *, verify: bool) -> None:
+    job = make.fetch("a", verify=verify, ended="Failed", reason="BackoffLimitExceeded", at=100)
+    due = plan(make, make.model("a"), jobs=[job], pods=[make.pod(job, code=1)], now=130)
+    assert due.fetch is not None
+    assert (due.fetch.attempt, due.fetch.verify) == (2, verify)
+
+
 def test_infrastructure_is_reported_when_attempts_are_used_up(make: Make) -> None:
     job = make.fetch("a", attempt=MAX_ATTEMPTS, ended="Failed", reason="BackoffLimitExceeded", at=100)
     pods = [make.pod(job, code=1, message=make.fetch_fault("HubUnavailable"))]
