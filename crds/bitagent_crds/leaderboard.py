@@ -80,7 +80,7 @@ class Leaderboard(FileModel):
 def written_digest(file: bytes) -> str:
     """Return the digest of the `leaderboard` of a file as it is written, with what this version does not know.
 
-    Raises ValueError if the file is no JSON object with that member.
+    Raises ValueError if the file is not a JSON object with that member.
     """
     plain = json.loads(file)
     if not isinstance(plain, dict) or "leaderboard" not in plain:
