@@ -7,15 +7,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.operator.test_reconcile import Operator, Server
 
 from bitagent_crds.jobs import JOB_ANNOTATION
 from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, ROUND_LABEL, Component
 from bitagent_operator import naming
-from bitagent_operator.cache import Cache
+from bitagent_operator.cache import Cache, Key, Kind
 from bitagent_operator.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.objects import RoundObject
 from bitagent_operator.plan.interface import RetentionPolicy, RoundPlan
 from bitagent_operator.plan.repeated import PARALLEL
+from bitagent_operator.reconcile import reconcile
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -108,3 +110,28 @@ def test_jobs_of_other_rounds_count_by_their_component(
     for number in range(PARALLEL):
         stage.job(f"other-{number}", component, key)
     assert bool(stage.documents("r")) is starts
+
+
+async def test_a_retry_begins_when_the_removal_of_its_files_is_gone(make: Make) -> None:
+    server = Server(make)
+    operator = Operator(server)
+    files = {"files": {"freeBytes": 1, "checkedAt": "2026-01-01T00:02:00Z"}}
+    failed = {"conditions": [make.condition("Failed", "True", "InfrastructureFaults", at=100)], "phase": "Failed"}
+    raw = make.started("m", results={"m": {"state": "InfraFault", "reason": "Crashed"}}).status.to_wire()
+    server.put("EvalRound", make.round_raw(status=raw | ENDED | files | failed, retry=1) | {"kind": "EvalRound"})
+    labels = naming.labels(Component.RETENTION, {ROUND_LABEL: "r", KEY_LABEL: naming.REMOVE_KEY, ATTEMPT_LABEL: "1"})
+    owner = [{"uid": server.objects["EvalRound", "r"]["metadata"]["uid"], "controller": True}]
+    meta = make.meta("r-remove", labels=labels, ownerReferences=owner)
+    server.put("Job", {"kind": "Job", "metadata": meta, "spec": {}, "status": {"active": 1}})
+
+    async def work() -> Obj:
+        for kind in ("EvalRound", "Job", "Pod"):
+            operator.deliver(kind, 100)
+        await reconcile(operator.context, Key(Kind.ROUND, "r"))
+        status: Obj = server.objects["EvalRound", "r"]["status"]
+        return status
+
+    status = await work()
+    assert (status["retry"], "removedAt" in status["files"], server.of("Job")) == (0, True, [])
+    status = await work()
+    assert (status["retry"], status.get("taskSet")) == (1, None)
