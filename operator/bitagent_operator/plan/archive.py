@@ -81,7 +81,8 @@ def with_archive(
         return RoundPlan(status=observed.status, reads=reads)
     new = _with_condition(status, observed, step, pass_.now)
     if step.done is not None:
-        new = _archived(new, step.done, archive_uri(root, observed, finished), pass_.now)
+        at = max(pass_.now, finished)  # this pod's clock may be behind that of the one before
+        new = _archived(new, step.done, archive_uri(root, observed, finished), at)
     foreign = [job for job in jobs if job.meta.owner_uid != observed.meta.uid]
     waits = [plan.requeue_after, pass_.next_look(), pass_.next_retry()]
     return replace(

@@ -74,10 +74,7 @@ def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
     status = observed.status
     if status.finished_at is None:
         return None
-    archived, since = is_archived(status), status.finished_at
-    if archive and archived and status.archive is not None and not (status.files and status.files.removed_at):
-        # The record on the volume has to name the archive: one from before it was switched on allows no removal.
-        since = status.archive.at
+    archived, since = is_archived(status), _counts_since(status, status.finished_at, archive=archive)
     current = status.files is not None and status.files.checked_at >= since
     return FinishedFiles(
         observed.meta.name,
@@ -86,6 +83,14 @@ def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
         status.files if current else None,
         saved=not archive or archived,
     )
+
+
+def _counts_since(status: EvalRoundStatus, finished: datetime, *, archive: bool) -> datetime:
+    """Return since when a measurement counts: the record on the volume has to name the archive, if there is one."""
+    removed = status.files is not None and status.files.removed_at is not None
+    if not archive or not is_archived(status) or status.archive is None or removed:
+        return finished
+    return status.archive.at
 
 
 def rule_for(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: RetentionPolicy, now: datetime) -> str:
@@ -176,7 +181,8 @@ def with_retention(
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
     obsolete = [job for job in jobs if job not in own or job.meta.labels.get(KEY_LABEL) != key]
-    new = _with_step(status, observed, step, rule, pass_.now)
+    at = max(pass_.now, _counts_since(status, mine.finished, archive=archive))
+    new = _with_step(status, observed, step, rule, at)
     return replace(
         plan,
         status=new,

@@ -86,6 +86,13 @@ def test_whatever_its_end_was(make: Make, phase: str) -> None:
     assert planned(make, finished(make, phase=phase)).archive is not None
 
 
+def test_a_clock_that_is_behind_archives_once(make: Make) -> None:
+    made = archive_job(make, ended="Complete")
+    plan = planned(make, finished(make), made, pods=(make.pod(made, code=0, message=done()),), now=END - 20)
+    assert plan.status.archive is not None
+    assert planned(make, make.round(status=plan.status.to_wire()), now=END - 10).archive is None
+
+
 def test_removed_files_are_not_archived(make: Make) -> None:
     gone = {"freeBytes": 1, "checkedAt": "2026-01-01T00:02:00Z", "removedAt": "2026-01-01T00:02:00Z"}
     plan = planned(make, finished(make, files=gone), archive_job(make))

@@ -146,6 +146,13 @@ def test_the_measurement_is_recorded(make: Make) -> None:
     assert (condition(plan), [d.uid for d in plan.delete]) == (KEPT, [made.meta.uid])
 
 
+def test_a_clock_that_is_behind_measures_once(make: Make) -> None:
+    made = job(make, naming.SWEEP_KEY, ended="Complete")
+    plan = planned(make, finished(make), made, message=done("FilesKept", 500), now=END - 20)
+    assert plan.status.files is not None
+    assert planned(make, make.round(status=plan.status.to_wire()), now=END - 10).retention is None
+
+
 def test_measured_files_stay_until_their_time(make: Make) -> None:
     plan = planned(make, finished(make, measured=500))
     assert (plan.retention, condition(plan), plan.requeue_after) == (None, KEPT, END + 1000 - 200)
