@@ -77,11 +77,12 @@ class Client:
         field_manager: str,
         observe: Observe = lambda _method, _code: None,
         may_write: MayWrite = lambda: True,
+        clock: ServerClock | None = None,
     ) -> None:
         self.namespace = namespace
         self.field_manager = field_manager
-        self.clock = ServerClock()
-        """The API server's clock, as its answers show it."""
+        self.clock = clock or ServerClock()
+        """The API server's clock, as its answers show it; `clock`: that of a client which asks more often."""
         self._configuration = configuration
         self._client = ApiClient(configuration)
         self._observe = observe
@@ -291,11 +292,17 @@ async def connect(
     field_manager: str,
     observe: Observe = lambda _method, _code: None,
     may_write: MayWrite = lambda: True,
+    clock: ServerClock | None = None,
 ) -> AsyncIterator[Client]:
     """Open a client with the service account or the kubeconfig. Raises ApiError if there is neither."""
     configuration = await load_configuration()
     client = Client(
-        configuration, namespace=namespace, field_manager=field_manager, observe=observe, may_write=may_write
+        configuration,
+        namespace=namespace,
+        field_manager=field_manager,
+        observe=observe,
+        may_write=may_write,
+        clock=clock,
     )
     try:
         yield client

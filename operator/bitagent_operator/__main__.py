@@ -57,7 +57,8 @@ async def _run(settings: config.Config) -> None:
         connected() as lease_client,
     ):
         lease = await leadership.lease_of(lease_client, deployment=settings.deployment, pod=pod)
-        async with connected(may_write=lambda: lease.held) as client:
+        # One clock: each renewal shows within a second that this machine's was set; passes may make no request.
+        async with connected(may_write=lambda: lease.held, clock=lease_client.clock) as client:
             operator = Operator(settings, client, metrics, state, instance=pod)
             metrics.registry.register(StateCollector(operator.cache, now=client.clock.now))
             waiting = Waiting(namespace=settings.namespace, deployment=settings.deployment, health=state)

@@ -85,6 +85,9 @@ async def test_the_servers_clock_is_known_from_its_answers(server: Server) -> No
     server.answers = [server.say(200, JOB, Date="Thu, 01 Jan 2099 00:00:00 GMT")]
     await server.client.get(JOBS, "j")
     assert server.client.clock.now().year == 2099
+    other = Client(server.configuration, namespace="ns", field_manager="m", clock=server.client.clock)
+    await other.close()
+    assert other.clock.now().year == 2099, "a client that asks seldom learns it from one that asks often"
 
 
 @pytest.mark.parametrize(
