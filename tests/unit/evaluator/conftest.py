@@ -70,12 +70,9 @@ def safetensors(header: Header, data: bytes) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def _log_levels_as_before() -> Iterator[None]:
-    """Restore the level that a verb of the command line sets for the whole process."""
-    log = logging.getLogger("bitagent_evaluator")
-    level = log.level
-    yield
-    log.setLevel(level)
+def _log_level_of_the_root() -> None:
+    """Take back the level that a verb of the command line, also one in a fixture, has set for the whole process."""
+    logging.getLogger("bitagent_evaluator").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
