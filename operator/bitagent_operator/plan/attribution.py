@@ -25,6 +25,7 @@ from enum import StrEnum
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import Failure, ModelResult
+from bitagent_kube.conditions import clip
 
 OWN_CAUSES = frozenset(
     {
@@ -62,6 +63,8 @@ SLOW_FETCH_PERIOD = timedelta(hours=24, seconds=210)
 """Time of all attempts of a fetch that reaches its deadline each time, and of the pauses."""
 
 
+BECAUSE_LENGTH = 256
+"""Longest text of a decision, in characters."""
 MAX_CONTROLS = 2
 """Controls of a round at most: the second one after the first has failed."""
 
@@ -159,8 +162,8 @@ def _without_good_control(peers: Peers) -> Decision:
     another = peers.another and all(control.own for control in peers.controls)
     if not peers.controls or (another and len(peers.controls) < MAX_CONTROLS):
         return Decision(Step.CONTROL)
-    failed = "; ".join(f"{control.model}: {control.message}" for control in peers.controls)
-    return Decision(Step.SHARED, f"each control failed too, although it had succeeded before: {failed}")
+    found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in peers.controls]
+    return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // len(found) - 2) for text in found))
 
 
 def _compared(failures: Sequence[Failure], control: Control, sound: frozenset[str]) -> Decision:

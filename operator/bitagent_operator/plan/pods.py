@@ -136,8 +136,11 @@ def next_unschedulable(pods: Iterable[PodObject], pass_: Pass) -> float | None:
 
 
 def interrupted(pod: PodObject) -> bool:
-    """Whether the pod was ended from outside, so that its exit code says nothing about the model."""
-    return bool(pod.disruption) or pod.reason in ("Evicted", DEADLINE_EXCEEDED)
+    """Whether the pod was ended from outside, so that its exit code says nothing about the model.
+
+    One that is being deleted counts as such: its result is not recorded, so that it was not deleted for that.
+    """
+    return bool(pod.disruption) or pod.meta.deleting or pod.reason in ("Evicted", DEADLINE_EXCEEDED)
 
 
 def disruption_of(pod: PodObject) -> datetime | None:

@@ -15,6 +15,7 @@ from bitagent_operator import naming
 from bitagent_operator.objects import ModelObject
 from bitagent_operator.plan.attempts import GaveUp, StartAttempt, Update, control_state
 from bitagent_operator.plan.attribution import (
+    BECAUSE_LENGTH,
     FETCH_CAUSES,
     MAX_CONTROLS,
     Control,
@@ -186,7 +187,7 @@ def _preferred(nodes: Iterable[str]) -> tuple[str, ...]:
 def _decided(this: Work, i: int, decision: Decision) -> ModelResult:
     """Return the entry in its final state, with its last cause and how it was decided."""
     entry, now = this.results[i], this.pass_.now
-    because = clip(decision.because, MESSAGE_LENGTH // 2)
+    because = clip(decision.because, BECAUSE_LENGTH)
     message = f"{clip(entry.message, MESSAGE_LENGTH - len(because) - 2)}; {because}"
     state = ResultState.UNSCORED if decision.step is Step.OWN else ResultState.INFRA_FAULT
     return replace(Update.of(entry), state=state, message=message, finished_at=now).applied_to(entry)

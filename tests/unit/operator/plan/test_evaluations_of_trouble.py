@@ -244,15 +244,19 @@ def test_the_second_control_is_of_another_hotkey(
         results[name] = make.admitted(name, weights=str(i)) | good
         models.append(make.model(name, fetched=True, weights=str(i)))
     observed = make.started("a", *hotkeys, results=results, workload={"maxAttempts": 1})
-    started, jobs, pods = [], [], []
-    while found := plan(observed, models, jobs=jobs, pods=pods).evaluate:
-        (start,) = found
+    started: list[str] = []
+    jobs: list[JobObject] = []
+    pods: list[PodObject] = []
+    while starts := plan(observed, models, jobs=jobs, pods=pods).evaluate:
+        (start,) = starts
         started.append(start.entry.model)
         job = make.evaluation(start.key, ended="Failed", reason="BackoffLimitExceeded", failed=1)
         jobs.append(job)
         pods.append(make.pod(job, code=1, message=make.evaluate_fault("OutOfMemory"), node="n1"))
     assert started == controls
-    assert plan(observed, models, jobs=jobs, pods=pods).states["a"] == INFRA
+    found = plan(observed, models, jobs=jobs, pods=pods)
+    assert found.states["a"] == INFRA
+    assert all(name in found.results["a"].message for name in controls)
 
 
 def test_what_happens_is_told(make: Make, plan: Plan) -> None:

@@ -152,6 +152,9 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
             id="78 of a preempted pod ended the Job",
         ),
         pytest.param(
+            POLICY, [{"code": 78, "message": FAULT, "deleted": 35}], Lost, "ResultLost", id="78 of a deleted pod"
+        ),
+        pytest.param(
             {},
             [{"code": 78, "message": FAULT, "status": LATE}],
             InfraFault,

@@ -172,6 +172,7 @@ AT = {"lastTransitionTime": "2026-01-01T00:00:07Z"}
         pytest.param({"code": 1, "status": {"reason": "Evicted"}}, None, True, id="evicted for its own limits"),
         pytest.param({"code": 1, "status": {"reason": "DeadlineExceeded"}}, None, True, id="its deadline"),
         pytest.param({"code": 139}, None, False, id="a signal counts as an attempt"),
+        pytest.param({"code": 78, "deleted": 35}, None, True, id="somebody deletes it"),
     ],
 )
 def test_disruptions(make: Make, pod: dict[str, Any], at: float | None, outside: bool) -> None:
