@@ -22,7 +22,7 @@ from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundOb
 from bitagent_operator.plan.attempts import EVALUATED, GaveUp, StartAttempt, Update, evaluation_state, infra_fault
 from bitagent_operator.plan.fetch import found_again
 from bitagent_operator.plan.holders import by_owner, given_up, holders
-from bitagent_operator.plan.identity import replaced
+from bitagent_operator.plan.identity import origin, replaced
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
 from bitagent_operator.plan.job_outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.seniority import seniority
@@ -191,6 +191,9 @@ def _pending(
         return waiting(Reason.WAITING_FOR_MODEL)
     if (since := attempt.files_missing_since) is not None:
         model = this.models.get(entry.model)
+        if model is not None and origin(model.spec.source) != entry.repo:
+            text = "the cache has lost its files, and its MinerModel names another source by now"
+            return Update(ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
         again = found_again(model, entry.commit, since=since) if model is not None else None
         if again is None:
             text = "the cache has lost its files; it is evaluated once they are fetched again"

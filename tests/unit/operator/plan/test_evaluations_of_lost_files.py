@@ -70,6 +70,17 @@ def test_what_the_fetch_finds_decides(
     assert [start.attempt for start in found.evaluate] == starts
 
 
+def test_files_that_no_fetch_can_find_end_the_evaluation(make: Make, plan: Plan) -> None:
+    """Its repetition misses them, and the MinerModel names another source by now, which is all that is fetched."""
+    failure = {"attempt": 1, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
+    running = make.admitted("a") | {"state": "Running", "reason": "OutOfMemory", "failures": [failure]}
+    job, pod = missed(make, attempt=2)
+    source = {"source": {"huggingFace": {"repo": "org/other", "revision": "b" * 40}}}
+    other = make.model("a", fetched=True, at=LOST + 1, raw_spec=source, facts={"commit": "b" * 40})
+    found = plan(make.started("a", results={"a": running}), [other], jobs=[job], pods=[pod])
+    assert found.states["a"] == ("Rejected", "CommitTooLate")
+
+
 def test_files_that_go_missing_again_and_again_fail_the_round(make: Make, plan: Plan) -> None:
     jobs, pods = zip(*(missed(make, attempt) for attempt in (1, 2, 3)), strict=True)
     found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=jobs, pods=pods)
