@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import kopf
 import pytest
+from aiohttp import web
 
 from bitagent_kube.resources import JOBS, MODELS
 from bitagent_operator import kopf_watch
@@ -87,3 +91,62 @@ async def test_an_end_of_kopf_is_an_error_of_its_watch_alone(monkeypatch: pytest
         await asyncio.wait_for(start(), 60)
     assert not other.done()
     other.cancel()
+
+
+def _kind(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "kind": kind, "singularName": kind.lower(), "namespaced": True, "verbs": ["list", "watch"]}
+
+
+GROUPS = {"apiextensions.k8s.io": "v1", "bitagent.io": "v1alpha1"}
+DISCOVERY: dict[str, Any] = {
+    "/api": {"versions": ["v1"]},
+    "/api/v1": {"resources": [_kind("namespaces", "Namespace"), _kind("events", "Event")]},
+    "/apis": {"groups": [{"name": g, "preferredVersion": {"version": v}, "versions": [{"version": v}]}
+                         for g, v in GROUPS.items()]},
+    "/apis/apiextensions.k8s.io/v1": {"resources": [_kind("customresourcedefinitions", "CustomResourceDefinition")]},
+    "/apis/bitagent.io/v1alpha1": {"resources": [_kind("minermodels", "MinerModel")]},
+}  # fmt: skip
+
+
+@pytest.fixture
+async def api(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
+    """An API server with two models, whose first watch is told to list again."""
+    models, watches = [make.model_raw("a"), make.model_raw("b")], 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal watches
+        if request.path in DISCOVERY:
+            return web.json_response(DISCOVERY[request.path])
+        if "watch" not in request.query:
+            return web.json_response({"metadata": {"resourceVersion": "9"}, "items": models})
+        watches += 1
+        if watches > 1:
+            await asyncio.Event().wait()
+        return web.Response(text=json.dumps({"type": "ERROR", "object": {"code": 410}}) + "\n")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "current-context": "c",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    yield
+    await runner.cleanup()
+
+
+@pytest.mark.usefixtures("api")
+async def test_the_objects_of_each_list_of_kopf_are_said_to_be_listed() -> None:
+    delivered = asyncio.Queue[tuple[str, str]]()
+    watching = start(lambda event, obj: delivered.put_nowait((event, obj["metadata"]["name"])))
+    found = [await asyncio.wait_for(delivered.get(), 60) for _ in range(4)]
+    assert sorted(found) == [(kopf_watch.LISTED, name) for name in ("a", "a", "b", "b")]
+    watching.cancel()
+    await asyncio.wait([watching], timeout=5)
