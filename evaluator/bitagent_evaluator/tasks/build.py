@@ -77,9 +77,9 @@ def build_task_set(
     for index, (own, count) in enumerate(zip(candidates, counts, strict=True)):
         chosen = draw(list(own.tasks), count, seed=seed, index=index)
         drawn |= {task_id: own.tasks[task_id] for task_id in chosen}
-    own = rewriter if tasks.reworded_by_validator else None
-    if own is not None:
-        forget_others(out, own)
+    reworder = rewriter if tasks.reworded_by_validator else None
+    if reworder is not None:
+        forget_others(out, reworder)
     with _open_cache(out, rewrites) as cache:
         try:
             altered, alterations = alter_tasks(
@@ -105,7 +105,7 @@ def build_task_set(
         builder=f"bitagent-eval {version('bitagent')}",
         files=digests,
         spec=tasks.to_wire(),
-        rewriter=record_of(own) if own is not None else None,
+        rewriter=record_of(reworder) if reworder is not None else None,
     )
     write_task_set(out, content, manifest)
     return manifest
