@@ -83,7 +83,7 @@ BAD = [
         id="similarities",
     ),
     pytest.param({"alterations": [{"rewrite": REWRITE | {"minSimilarity": "2.0"}}]}, "should match", id="no ratio"),
-    pytest.param({"alterations": [{"rewrite": {"model": "m"}}]}, "url: Required value", id="no endpoint"),
+    pytest.param({"alterations": [{"rewrite": {"model": "m"}}]}, "url and model belong together", id="no endpoint"),
     pytest.param(
         {"sources": [{"huggingFace": DATASET | {"tokenSecretRef": HOTKEY}}]}, NO_HOTKEY, id="hotkey as hub token"
     ),
