@@ -24,7 +24,8 @@ from bitagent_operator.state_metrics import StateCollector
 from bitagent_operator.term import Operator
 from bitagent_operator.watch import list_health
 
-LOG_LEVELS = dict.fromkeys(("kopf.objects", "kopf.activities", "aiohttp.access", "kubernetes"), logging.WARNING)
+_LINE_BY_LINE = ("kopf.objects", "kopf.activities", "kopf._core.engines.activities", "aiohttp.access", "kubernetes")
+LOG_LEVELS = dict.fromkeys(_LINE_BY_LINE, logging.WARNING)
 """Loggers that write one line per event or request."""
 _RETOLD = ("kopf._core.reactor.running", "kopf._core.reactor.orchestration", "kopf._cogs.clients")
 LOG_LEVELS |= dict.fromkeys(_RETOLD, logging.CRITICAL)
