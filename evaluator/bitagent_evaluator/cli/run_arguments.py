@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_evaluator.cli.run_models import add_fetch_options
-from bitagent_evaluator.cli.run_options import add_batches, add_measure, add_run_options, add_thinking
+from bitagent_evaluator.cli.run_options import add_batches, add_measure, add_run_options, add_thinking, spec_members
 from bitagent_evaluator.scoring import scorer_names
 from bitagent_evaluator.support.faults import first_error
 
@@ -79,15 +79,7 @@ def run_spec(
         weights_digest=weights_digest,
         model_digest=model_digest,
         task_set_digest=task_set_digest,
-        prompt_format=options.prompt_format,
-        thinking=options.thinking,
-        max_tokens=options.max_tokens,
-        max_thought_tokens=options.max_thought_tokens,
-        max_prompt_tokens=options.max_prompt_tokens,
-        mean_answer_tokens=options.mean_answer_tokens,
-        generate_seconds=options.generate_seconds,
         engine=EngineChoices(dtype=options.dtype, max_model_length=options.max_model_length),
-        scorer=options.scorer,
-        aggregate=options.aggregate,
         loss=options.loss,
+        **spec_members(options),
     )

@@ -20,6 +20,7 @@ from bitagent_evaluator.cli.run_options import (
     outcome_json,
     positive,
     read_first_tasks,
+    spec_members,
 )
 from bitagent_evaluator.cli.score import evaluation_view
 from bitagent_evaluator.engines.openai import Address
@@ -86,15 +87,7 @@ def main(argv: list[str]) -> int:
         run=RunSpec(
             repo=options.model_name,
             task_set_digest=digest_of(encode_tasks(tasks)),
-            prompt_format=options.prompt_format,
-            thinking=options.thinking,
-            max_tokens=options.max_tokens,
-            max_thought_tokens=options.max_thought_tokens,
-            max_prompt_tokens=options.max_prompt_tokens,
-            mean_answer_tokens=options.mean_answer_tokens,
-            generate_seconds=options.generate_seconds,
-            scorer=options.scorer,
-            aggregate=options.aggregate,
+            **spec_members(options),
         ),
         address=Address(options.endpoint, options.model_name, key),
         tasks=tasks,

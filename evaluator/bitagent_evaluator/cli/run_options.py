@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -157,6 +158,21 @@ def add_aggregate(parser: argparse.ArgumentParser) -> None:
         "--aggregate", type=Aggregation, choices=list(Aggregation), default=Aggregation.MEAN, metavar="HOW",
         help="what weighs equally in the score: Mean, all tasks; Kinds, all kinds of tasks (default: %(default)s)",
     )  # fmt: skip
+
+
+def spec_members(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the members of a RunSpec that the options of every run ask for, wherever the model runs."""
+    return {
+        "prompt_format": options.prompt_format,
+        "thinking": options.thinking,
+        "max_tokens": options.max_tokens,
+        "max_thought_tokens": options.max_thought_tokens,
+        "max_prompt_tokens": options.max_prompt_tokens,
+        "mean_answer_tokens": options.mean_answer_tokens,
+        "generate_seconds": options.generate_seconds,
+        "scorer": options.scorer,
+        "aggregate": options.aggregate,
+    }
 
 
 def loss_parameters(options: argparse.Namespace) -> LossParameters | None:
