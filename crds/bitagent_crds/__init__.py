@@ -1,6 +1,7 @@
 """The contract between the parts of bitagent, and with its users.
 
     minermodel.py, evalround.py, validator.py    the three custom resources
+    model_result.py    the result of one model in a round
     tasks.py, alterations.py, evaluation.py      parts of their specs: task sets, and how models are evaluated
     rewriter.py                                  part of a Validator's spec: the language model that rewords questions
     seeds.py                                     seeds that are unknown until the models are fixed

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
 from bitagent_crds.conditions import AnyReason, Fault, Reason
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.printable import escape_all
 from bitagent_crds.results import Unanswered
 from bitagent_crds.schema import Model, Open, StatusModel

@@ -15,14 +15,16 @@ from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import connect
 from bitagent_kube.errors import ApiError
-from bitagent_operator import config, explain, leadership
-from bitagent_operator.cache import Key, Kind
-from bitagent_operator.leadership import Waiting
-from bitagent_operator.metrics import Metrics
+from bitagent_operator import config
+from bitagent_operator.explanation import explain
+from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.naming import MANAGER
-from bitagent_operator.state_metrics import StateCollector
-from bitagent_operator.term import Operator
-from bitagent_operator.watch import list_health
+from bitagent_operator.observed.cache import Key, Kind
+from bitagent_operator.runtime import leadership
+from bitagent_operator.runtime.leadership import Waiting
+from bitagent_operator.runtime.term import Operator
+from bitagent_operator.watches.watch import list_health
 
 _LINE_BY_LINE = ("kopf.objects", "kopf.activities", "kopf._core.engines.activities", "aiohttp.access", "kubernetes")
 LOG_LEVELS = dict.fromkeys(_LINE_BY_LINE, logging.WARNING)

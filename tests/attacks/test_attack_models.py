@@ -12,17 +12,18 @@ from attack_models.catalogue import ATTACKS, Place
 from attack_models.files import BASE
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import Admission, ModelResult, ResultState
+from bitagent_crds.evalround import Admission
 from bitagent_crds.evaluation import Evaluation
 from bitagent_crds.memory import excess, limits_of
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.sketches import AnswerSketch, WeightsSketch
 from bitagent_crds.validator import Competition
 from bitagent_evaluator.models.digests import weights_digest
 from bitagent_evaluator.models.preflight import check_directory
 from bitagent_evaluator.models.similarity import similarity_sketch
-from bitagent_operator.plan.copies import Candidate, near_copies
+from bitagent_operator.plan.rounds.copies import Candidate, near_copies
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings
@@ -64,7 +65,7 @@ def test_the_others_are_sound_by_their_files(built: Build, name: str) -> None:
 
 @pytest.mark.parametrize("name", at(Place.ADMISSION, ResultState.DUPLICATE))
 def test_other_files_of_the_same_weights_have_their_digest(built: Build, name: str) -> None:
-    """The operator makes duplicates of equal digests (tests/unit/operator/plan/test_evaluations.py)."""
+    """The operator makes duplicates of equal digests (tests/unit/operator/plan/rounds/test_evaluations.py)."""
 
     def of_files(folder: Path) -> set[str]:
         return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.safetensors")}

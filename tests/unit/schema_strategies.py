@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from bitagent_crds.conditions import ConditionType, Reason
-from bitagent_crds.evalround import ResultState, RoundPhase
+from bitagent_crds.evalround import RoundPhase
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.schema import Resource, manifest
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bitagent_crds.evalround import ModelResult
+from bitagent_crds.model_result import ModelResult
 from bitagent_validator.chain.facts import Commitment
 from bitagent_validator.state import Submission
 

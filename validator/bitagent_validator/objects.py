@@ -9,8 +9,9 @@ from enum import Enum, auto
 from pydantic import ValidationError
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType
-from bitagent_crds.evalround import EvalRound, EvalRoundStatus, ModelResult
+from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.leaderboard import Leaderboard, leaderboard_of
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL
 from bitagent_crds.schema import API_VERSION, is_later
 from bitagent_crds.seeds import SeedFrom

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import ModelResult, ResultState
+from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import SMOOTHING_MAX, BuiltinPolicy, Duplicates, WinRateParameters
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron

@@ -25,8 +25,8 @@ from pydantic import (
     model_validator,
 )
 
-from bitagent_crds.evalround import ResultState
 from bitagent_crds.fields import digest_of
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.names import MANAGED_BY_LABEL
 from bitagent_crds.policies import SMOOTHING_MAX
 from bitagent_kube.client import Client

@@ -21,8 +21,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import RunSpec
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.results import Response
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.files import digest_of_pieces, write_atomically

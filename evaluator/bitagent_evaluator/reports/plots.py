@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_evaluator.evaluation.timeline import Timeline
 from bitagent_evaluator.reports.results import Results
 from bitagent_evaluator.scoring.metric import Metric

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import Aggregation
 from bitagent_crds.fields import digest_of, loss_text
 from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.ranking import MODEL_FAULT_SCORE
 from bitagent_crds.results import CategoryScore, Response, ResultsManifest, Verdict
 from bitagent_crds.schema import SCHEMA_VERSION, FileModel

@@ -21,9 +21,9 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Archive, Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, without_gpu
-from bitagent_operator.objects import RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.plan.files.repeated import finished_label
 from bitagent_operator.plan.interface import StartArchive
-from bitagent_operator.plan.repeated import finished_label
 
 DEADLINE_SECONDS = 6 * 3600
 PODS = 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bitagent_crds.evalround import EvalRoundSpec, ModelResult, TaskSetStatus
+from bitagent_crds.evalround import EvalRoundSpec, TaskSetStatus
 from bitagent_crds.evaluation import RunSpec, Workload
 from bitagent_crds.jobs import EvaluateJob
 from bitagent_crds.memory import limits_of
 from bitagent_crds.minermodel import EngineChoices, LaterChoices
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     KEY_LABEL,
@@ -24,7 +25,7 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, cpu_limit, job, mount, owner_reference
-from bitagent_operator.objects import RoundObject
+from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.interface import StartEvaluation
 

@@ -24,7 +24,7 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
-from bitagent_operator.objects import ModelObject
+from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.interface import StartFetch
 
 DEADLINE_SECONDS = 6 * 3600

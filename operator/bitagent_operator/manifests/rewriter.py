@@ -35,7 +35,7 @@ from bitagent_operator.manifests.job import (
     pull_secrets,
 )
 from bitagent_operator.manifests.placement import Placed, placed
-from bitagent_operator.objects import ModelObject, ValidatorObject
+from bitagent_operator.observed.objects import ModelObject, ValidatorObject
 from bitagent_operator.plan.interface import StartFetch
 
 CALLERS = "-callers"

@@ -27,7 +27,7 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
-from bitagent_operator.objects import RoundObject
+from bitagent_operator.observed.objects import RoundObject
 
 DEADLINE_SECONDS = 3600
 PODS = 6

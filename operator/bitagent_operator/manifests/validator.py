@@ -23,7 +23,7 @@ from bitagent_operator.manifests.job import (
 )
 from bitagent_operator.manifests.placement import pod_members
 from bitagent_operator.manifests.rbac import validator_rules
-from bitagent_operator.objects import ValidatorObject
+from bitagent_operator.observed.objects import ValidatorObject
 
 WALLET_MOUNT = "/etc/bitagent/wallet"
 HOTKEY_FILE = "hotkey"

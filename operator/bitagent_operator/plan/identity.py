@@ -6,12 +6,12 @@ an evaluation that has begun.
 
 from __future__ import annotations
 
-from bitagent_crds.evalround import ModelResult
 from bitagent_crds.evaluation import Evaluation
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import ModelFacts, ModelSource
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import cached_model_path, cached_volume_model_path
-from bitagent_operator.objects import ModelObject
+from bitagent_operator.observed.objects import ModelObject
 
 _VOLUME = "volume"
 """First part of the origin of a model in a volume; a repository's has only two parts."""

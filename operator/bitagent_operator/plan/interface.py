@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from bitagent_crds.conditions import Condition, Reason
-from bitagent_crds.evalround import EvalRoundStatus, ModelResult, ModelSelection
+from bitagent_crds.evalround import EvalRoundStatus, ModelSelection
 from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_crds.model_result import ModelResult
 from bitagent_kube.objects import EventMessage
-from bitagent_operator.objects import ModelObject, PodObject, ValidatorObject
+from bitagent_operator.observed.objects import ModelObject, PodObject, ValidatorObject
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
-from bitagent_crds.evalround import FINAL_STATES, EvalRoundStatus
+from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_crds.model_result import FINAL_STATES
 from bitagent_crds.names import Component
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import EventMessage
-from bitagent_operator.objects import ModelObject, RoundObject, changed
-from bitagent_operator.plan import model, round_events
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.plan.models import model
+from bitagent_operator.plan.rounds import events as round_events
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, 
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.validator import WeightsMode
 from bitagent_kube.conditions import Conditions, ConditionValue, find, holds, update_conditions
-from bitagent_operator.objects import changed
+from bitagent_operator.observed.objects import changed
 from bitagent_operator.plan.interface import StatusT
 
 SUMMARIES = frozenset({ConditionType.READY, ConditionType.STALLED})

@@ -10,7 +10,7 @@ from pathlib import Path
 from attack_models import copies, costs, losses, programs, tables
 from bitagent_crds.alterations import Alteration
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.results import Unanswered
 from bitagent_crds.task_set import Task

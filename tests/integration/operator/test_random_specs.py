@@ -25,10 +25,10 @@ from bitagent_operator.manifests.fetch import fetch_job
 from bitagent_operator.manifests.rewriter import rewriter_objects
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.manifests.validator import validator_objects
-from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
-from bitagent_operator.plan.cache_room import room_for
-from bitagent_operator.plan.model import plan as plan_model
-from bitagent_operator.plan.round import plan as plan_round
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
+from bitagent_operator.plan.files.cache_room import room_for
+from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.rounds.round import plan as plan_round
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import World

@@ -12,7 +12,7 @@ import yaml
 from bitagent_crds.rewriter import Rewriter
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.rewriter import rewriter_objects
-from bitagent_operator.objects import ValidatorObject
+from bitagent_operator.observed.objects import ValidatorObject
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import ModelResult
 from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.ranking import MODEL_FAULT_SCORE, Scored, ranks
 
 

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from tests.unit.schema_strategies import examples, part
 
 from bitagent_crds.conditions import Condition, Fault, Reason
-from bitagent_crds.evalround import EvalRound, EvalRoundStatus, ModelResult
+from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary
 from bitagent_crds.minermodel import LaterChoices, MinerModel, MinerModelSpec, MinerModelStatus
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.schema import StatusModel, is_later
 from bitagent_crds.validator import Validator, ValidatorStatus
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Condition
-from bitagent_crds.evalround import ModelResult
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
+from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     COMMIT_LABEL,
@@ -31,9 +31,9 @@ from bitagent_crds.names import (
 from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
-from bitagent_operator.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, Refusal, RoundPlan, Settings
-from bitagent_operator.plan.round import plan as plan_round
+from bitagent_operator.plan.rounds.round import plan as plan_round
 
 Obj = dict[str, Any]
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import ModelResult
+from bitagent_crds.model_result import ModelResult
 from bitagent_validator.chain.facts import Commitment
 from bitagent_validator.claims import Named, named_model, refused_claims
 from bitagent_validator.state import Submission

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import CONFIG_MAPS, ROUNDS, VALIDATORS, ApiResource

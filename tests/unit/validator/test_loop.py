@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import Down, Up

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition
 from bitagent_validator.objects import Round, RoundPhase, parse_round
 from bitagent_validator.scores import as_frozen, counting, entrants, in_order, participants, record

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
 from bitagent_kube.errors import ApiError
 from bitagent_validator import setter as module

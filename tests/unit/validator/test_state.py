@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
 from bitagent_validator.objects import ValidatorObject

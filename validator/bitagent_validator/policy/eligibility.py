@@ -20,7 +20,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.interface import Candidate

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bitagent_operator.metrics_page import registry
+from bitagent_operator.metrics.page import registry
 from bitagent_validator.metrics import Metrics as ValidatorMetrics
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import Aggregation, LossParameters, RunSpec, Thinking
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.results import Response
 from bitagent_evaluator.evaluation import journal as module
 from bitagent_evaluator.evaluation.journal import RESPONSES, RUN, Journal, RunKey, encode_line, prompts_digest

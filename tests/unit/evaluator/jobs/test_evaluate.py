@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import BuiltinScorer, LossParameters, RunSpec
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import (
@@ -25,6 +24,7 @@ from bitagent_crds.jobs import (
     exit_code,
 )
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.evaluation.run import Evaluation

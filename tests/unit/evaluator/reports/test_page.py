@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import PhaseSeconds
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer
 from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.results import Response, Verdict
 from bitagent_crds.task_set import Baseline, Expects, Task
 from bitagent_evaluator.evaluation.results import fault_summary, write_summary

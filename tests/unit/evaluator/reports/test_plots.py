@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import PhaseSeconds
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_evaluator.evaluation.timeline import Timeline
 from bitagent_evaluator.reports.plots import answers_over_time, cumulative, histogram, rate
 

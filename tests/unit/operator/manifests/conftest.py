@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.evalround import ModelResult, TaskSetStatus
+from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.jobs import ANY_JOB, CacheRoom
+from bitagent_crds.model_result import ModelResult
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job
 from bitagent_operator.manifests.task_set import task_set_job
-from bitagent_operator.objects import ModelObject
+from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.identity import frozen
 from bitagent_operator.plan.interface import StartEvaluation, StartFetch
 

@@ -8,7 +8,7 @@ import pytest
 
 from bitagent_crds.jobs import CacheRoom
 from bitagent_operator.manifests.fetch import fetch_template
-from bitagent_operator.plan.cache_room import MAX_IDS
+from bitagent_operator.plan.files.cache_room import MAX_IDS
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

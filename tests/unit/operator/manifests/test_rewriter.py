@@ -13,14 +13,14 @@ from bitagent_evaluator.engines import stall
 from bitagent_operator import naming
 from bitagent_operator.manifests import rewriter
 from bitagent_operator.manifests.task_set import task_set_job
-from bitagent_operator.objects import RoundObject
+from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.interface import StartFetch
-from bitagent_operator.plan.rewriter import as_model, status_of_source
+from bitagent_operator.plan.validators.rewriter import as_model, status_of_source
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
 
-    from bitagent_operator.objects import ValidatorObject
+    from bitagent_operator.observed.objects import ValidatorObject
 
 Obj = dict[str, Any]
 COMMIT = "a" * 40

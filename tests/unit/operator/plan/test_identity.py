@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.evalround import ModelResult
 from bitagent_crds.evaluation import Evaluation
-from bitagent_operator.objects import ModelObject
+from bitagent_crds.model_result import ModelResult
+from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.identity import cached_directory, frozen, not_admitted, replaced, submitted
 
 if TYPE_CHECKING:

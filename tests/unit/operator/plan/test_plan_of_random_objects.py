@@ -11,19 +11,20 @@ from tests.unit.kubernetes_rules import pod, violations
 from tests.unit.operator.conftest import Make
 from tests.unit.schema_strategies import examples, part
 
-from bitagent_crds.evalround import FINAL_STATES, EvalRound
+from bitagent_crds.evalround import EvalRound
 from bitagent_crds.fields import Name
 from bitagent_crds.minermodel import MinerModel
+from bitagent_crds.model_result import FINAL_STATES
 from bitagent_crds.validator import Validator
-from bitagent_operator.cache import Cache
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.manifests.validator import validator_objects
-from bitagent_operator.objects import ModelObject, RoundObject, ValidatorObject
-from bitagent_operator.plan.cache_room import room_for
-from bitagent_operator.plan.model import plan as plan_model
-from bitagent_operator.plan.round import plan as plan_round
+from bitagent_operator.observed.cache import Cache
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
+from bitagent_operator.plan.files.cache_room import room_for
+from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.rounds.round import plan as plan_round
 
 pytestmark = pytest.mark.timeout(900)  # of `make fuzz`
 Obj = dict[str, Any]

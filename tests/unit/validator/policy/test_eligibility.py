@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.eligibility import Standings, Terms, assess

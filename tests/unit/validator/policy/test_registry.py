@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.evalround import ResultState
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import BuiltinPolicy, Standing
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron

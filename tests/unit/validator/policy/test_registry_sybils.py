@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.evalround import ModelResult, ResultState
+from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import BuiltinPolicy, Standing
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron

@@ -1,0 +1,318 @@
+"""Observed objects by kind, and the keys that each of them concerns. No I/O.
+
+Filled by watches, by full lists and by the answers to the operator's own writes, in any order (see `ObjectCache`).
+Absence proves nothing: kopf never reports what was deleted while a watch was lost, and watches of different kinds are
+not ordered.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+from bitagent_crds.conditions import ConditionType, Reason
+from bitagent_crds.model_result import ModelResult
+from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
+from bitagent_kube.cache import Change, ObjectCache, Unreadable
+from bitagent_kube.conditions import find
+from bitagent_kube.objects import Obj, ObjectMeta
+from bitagent_operator.observed.objects import (
+    DeploymentObject,
+    JobObject,
+    ModelObject,
+    PodObject,
+    RoundObject,
+    ValidatorObject,
+)
+
+
+class Kind(StrEnum):
+    """Kinds that are reconciled."""
+
+    MODEL = "MinerModel"
+    ROUND = "EvalRound"
+    VALIDATOR = "Validator"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One object to reconcile."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class HasMeta(Protocol):
+    """Any observed object."""
+
+    @property
+    def meta(self) -> ObjectMeta: ...  # noqa: D102
+
+
+T = TypeVar("T", bound=HasMeta)
+
+
+class Table(Generic[T]):
+    """Objects of one kind, also by the key that they concern."""
+
+    def __init__(self, kind: str, parse: Callable[[Obj], T]) -> None:
+        self.kind = kind
+        self._objects = ObjectCache(kind, parse, keep=False)
+        self._by_key: dict[Key, dict[str, T]] = defaultdict(dict)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def of(self, key: Key) -> list[T]:
+        """Return the objects that concern a key, oldest first."""
+        return sorted(self._by_key.get(key, {}).values(), key=lambda o: (o.meta.created, o.meta.name))
+
+    def get(self, key: Key) -> T | None:
+        """Return the newest object that concerns a key: the object itself, for the kinds that are reconciled."""
+        found = self.of(key)
+        return found[-1] if found else None
+
+    def unreadable(self) -> list[Unreadable]:
+        """Return the objects that cannot be read."""
+        return list(self._objects.unreadable.values())
+
+    def put(self, obj: Obj) -> Change[T]:
+        """Take in an object, unless it is older than what is known."""
+        return self._index(self._objects.put(obj))
+
+    def drop(self, uid: str) -> Change[T]:
+        """Remove a deleted object."""
+        return self._index(self._objects.drop(uid))
+
+    def begin_list(self) -> frozenset[str]:
+        """Prepare for a full list; return the uids to hand to `replace`."""
+        return self._objects.begin_list()
+
+    def replace(self, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Change[T]]:
+        """Take in a full list; what is in `known` but not in the list was deleted."""
+        return [self._index(change) for change in self._objects.replace(objects, known=known)]
+
+    def _index(self, change: Change[T]) -> Change[T]:
+        if change.before is not None:
+            key = key_of(self.kind, change.before.meta)
+            self._by_key[key].pop(change.before.meta.uid, None)
+            if not self._by_key[key]:
+                del self._by_key[key]
+        if change.after is not None:
+            self._by_key[key_of(self.kind, change.after.meta)][change.after.meta.uid] = change.after
+        return change
+
+
+def key_of(kind: str, meta: ObjectMeta) -> Key:
+    """Return the key that an object concerns: itself, or the object in its labels that it was made for."""
+    if kind in tuple(Kind):
+        return Key(Kind(kind), meta.name)
+    for label, owner in ((VALIDATOR_LABEL, Kind.VALIDATOR), (ROUND_LABEL, Kind.ROUND), (MODEL_LABEL, Kind.MODEL)):
+        if label in meta.labels:
+            return Key(owner, meta.labels[label])
+    return Key(Kind.ROUND, "")
+
+
+class Cache:
+    """All tables, and the relations between models and unfinished rounds."""
+
+    def __init__(self) -> None:
+        self.models = Table("MinerModel", ModelObject.parse)
+        self.rounds = Table("EvalRound", RoundObject.parse)
+        self.validators = Table("Validator", ValidatorObject.parse)
+        self.jobs = Table("Job", JobObject.parse)
+        self.pods = Table("Pod", PodObject.parse)
+        self.deployments = Table("Deployment", DeploymentObject.parse)
+        tables = (self.models, self.rounds, self.validators, self.jobs, self.pods, self.deployments)
+        self._tables: dict[str, Table[Any]] = {table.kind: table for table in tables}
+        self._rounds_of: dict[str, set[str]] = defaultdict(set)
+        self._models_of_hotkey: dict[str, dict[str, ModelObject]] = defaultdict(dict)
+
+    def put(self, kind: str, obj: Obj) -> list[Key]:
+        """Take in an object; return the keys that it concerns, none if it is not news."""
+        return self._keys(kind, self._tables[kind].put(obj))
+
+    def drop(self, kind: str, uid: str) -> list[Key]:
+        """Remove a deleted object; return the keys that it concerned."""
+        return self._keys(kind, self._tables[kind].drop(uid))
+
+    def begin_list(self, kind: str) -> frozenset[str]:
+        """Prepare for a full list of a kind, before it is requested; return the uids to hand to `replace`."""
+        return self._tables[kind].begin_list()
+
+    def replace(self, kind: str, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Key]:
+        """Take in a full list; return the keys that its changes concern."""
+        changes = self._tables[kind].replace(objects, known=known)
+        return [key for change in changes for key in self._keys(kind, change)]
+
+    def keys(self) -> list[Key]:
+        """Return the keys of everything that is reconciled."""
+        tables: tuple[Table[Any], ...] = (self.rounds, self.models, self.validators)
+        return [key_of(table.kind, found.meta) for table in tables for found in (*table, *table.unreadable())]
+
+    def observed(self, key: Key) -> ModelObject | RoundObject | ValidatorObject | None:
+        """Return the object of a key."""
+        found: ModelObject | RoundObject | ValidatorObject | None = self._tables[key.kind].get(key)
+        return found
+
+    def unreadable(self, key: Key) -> Unreadable | None:
+        """Return the object of a key, if it cannot be read; None if a newer one of its name can."""
+        named = (each for each in self._tables[key.kind].unreadable() if each.meta.name == key.name)
+        bad = max(named, key=lambda each: each.meta.version, default=None)
+        return bad if bad is not None and self._is_newest(key, bad) else None
+
+    def _is_newest(self, key: Key, bad: Unreadable) -> bool:
+        readable = self._tables[key.kind].get(key)
+        return readable is None or readable.meta.version < bad.meta.version
+
+    def all_unreadable(self) -> dict[str, list[Unreadable]]:
+        """Return the objects that cannot be read, by kind; each kind is present."""
+        return {kind: table.unreadable() for kind, table in self._tables.items()}
+
+    def unreadable_models(self) -> dict[str, Unreadable]:
+        """Return the MinerModels that cannot be read, by name."""
+        found = sorted(self.models.unreadable(), key=lambda each: each.meta.version)
+        return {b.meta.name: b for b in found if self._is_newest(Key(Kind.MODEL, b.meta.name), b)}
+
+    def model(self, name: str) -> ModelObject | None:
+        """Return the MinerModel of that name."""
+        return self.models.get(Key(Kind.MODEL, name))
+
+    def rounds_of(self, model: str) -> list[RoundObject]:
+        """Return the rounds whose frozen set has the model."""
+        found = (self.rounds.get(Key(Kind.ROUND, name)) for name in self._rounds_of.get(model, ()))
+        return [r for r in found if r is not None]
+
+    def hotkey_of(self, model: str) -> str:
+        """Return the account of the miner of a model; empty without one."""
+        found = self.model(model)
+        return _hotkey(found) if found is not None else ""
+
+    def older_of_hotkey(self, model: ModelObject) -> list[ModelObject]:
+        """Return the models of the same hotkey that were created before this one; none without a hotkey."""
+        hotkey = _hotkey(model)
+        others = self._models_of_hotkey.get(hotkey, {}).values() if hotkey else ()
+        return [other for other in others if _age(other) < _age(model) and not other.meta.deleting]
+
+    def _keys(self, kind: str, change: Change[Any]) -> list[Key]:
+        if not change.changed:
+            return []
+        latest: Any = next(o for o in (change.after, change.before, change.unreadable) if o is not None)
+        keys = [key_of(kind, latest.meta), *self._related(change), *self._of_rewriter(change)]
+        if change.unreadable is not None and kind == Kind.MODEL:
+            keys += self._unfinished_rounds_of(latest.meta.name)
+        return list(dict.fromkeys(keys))
+
+    def _related(self, change: Change[Any]) -> Iterator[Key]:
+        """Yield the other objects that a change concerns.
+
+        A model concerns the unfinished rounds that have it, and the newer models of its hotkey when it comes or goes; a
+        round concerns its models when it starts and ends and when its seed is published, and each of them when it fixes
+        its commit and when it admits it.
+        """
+        latest = change.after if change.after is not None else change.before
+        if isinstance(latest, ModelObject):
+            yield from self._index_hotkey(change)
+            yield from self._unfinished_rounds_of(latest.meta.name)
+        if isinstance(latest, RoundObject):
+            before = change.before.status if change.before is not None else None
+            after = change.after.status if change.after is not None else None
+            if before and after and before.files != after.files:
+                # What is free on the volume decides whether older rounds keep their files.
+                yield from (Key(Kind.ROUND, r.meta.name) for r in self.rounds if r.status.finished_at is not None)
+            same_phase = change.before and change.after and _times(change.before) == _times(change.after)
+            if before and after and same_phase:
+                known = {r.model: _needs_of(r) for r in before.results}
+                for result in after.results:
+                    if known.get(result.model) != _needs_of(result):
+                        yield Key(Kind.MODEL, result.model)
+                return
+            gone = after is None and len(self.rounds.of(Key(Kind.ROUND, latest.meta.name))) == 0
+            for result in latest.status.results:
+                rounds = self._rounds_of[result.model]
+                if gone:
+                    rounds.discard(latest.meta.name)
+                else:
+                    rounds.add(latest.meta.name)
+                if not rounds:
+                    del self._rounds_of[result.model]
+                yield Key(Kind.MODEL, result.model)
+
+    def _of_rewriter(self, change: Change[Any]) -> Iterator[Key]:
+        """Yield the Validator whose rewriter a round begins or ceases to need, and the rounds that wait for one."""
+        before, after = change.before, change.after
+        latest = after if after is not None else before
+        if isinstance(latest, RoundObject) and latest.spec.tasks.reworded_by_validator:
+            changed = latest.rewriter and _awaits_tasks(before) != _awaits_tasks(after)
+            yield from [Key(Kind.VALIDATOR, latest.rewriter)] if changed else []
+        if isinstance(latest, ValidatorObject) and _rewriter(before) != _rewriter(after):
+            for each in self.rounds:
+                if each.rewriter == latest.meta.name and _awaits_tasks(each):
+                    yield Key(Kind.ROUND, each.meta.name)
+
+    def _unfinished_rounds_of(self, model: str) -> Iterator[Key]:
+        for name in self._rounds_of.get(model, ()):
+            observed = self.rounds.get(Key(Kind.ROUND, name))
+            if observed is not None and observed.status.finished_at is None:
+                yield Key(Kind.ROUND, name)
+
+    def _index_hotkey(self, change: Change[ModelObject]) -> Iterator[Key]:
+        """Index a model by its hotkey; yield the models that now have more or fewer older ones."""
+        before, after = change.before, change.after
+        if before is not None and (hotkey := _hotkey(before)):
+            self._models_of_hotkey[hotkey].pop(before.meta.uid, None)
+            if not self._models_of_hotkey[hotkey]:
+                del self._models_of_hotkey[hotkey]
+        if after is not None and (hotkey := _hotkey(after)):
+            self._models_of_hotkey[hotkey][after.meta.uid] = after
+        counted = [model for model in (before, after) if model is not None and not model.meta.deleting]
+        if len({_hotkey(model) for model in counted}) == 1 and len(counted) == 2:
+            return
+        for model in counted:
+            for other in self._models_of_hotkey.get(_hotkey(model), {}).values():
+                if _age(model) < _age(other):
+                    yield Key(Kind.MODEL, other.meta.name)
+
+
+def _awaits_tasks(observed: RoundObject | None) -> bool:
+    if observed is None or observed.meta.deleting or observed.spec.suspend:
+        return False
+    return observed.status.finished_at is None and observed.status.task_set is None
+
+
+def _rewriter(observed: ValidatorObject | None) -> tuple[object, ...]:
+    """Return what rounds that wait for a Validator's rewriter need to know of it."""
+    if observed is None:
+        return ()
+    return observed.meta.uid, observed.spec.rewriter, find(observed.conditions, ConditionType.REWRITER_READY)
+
+
+def _hotkey(model: ModelObject) -> str:
+    """Return the miner's account; empty without a miner."""
+    return model.spec.miner.hotkey if model.spec.miner is not None else ""
+
+
+def _needs_of(result: ModelResult) -> tuple[str | None, str | None, datetime | None]:
+    """Return what makes an entry of a running round concern its model: commit, files, and when these were missed."""
+    missed = result.finished_at if result.reason is Reason.MODEL_FILES_MISSING else None
+    return result.commit, result.weights_digest, missed
+
+
+def _age(model: ModelObject) -> tuple[datetime, str]:
+    return model.meta.created, model.meta.name
+
+
+def _times(observed: RoundObject) -> tuple[datetime | None, datetime | None, bool]:
+    """Return what makes a round concern all of its models: start, end, and whether its seed is published."""
+    seed_from = observed.spec.tasks.seed_from
+    return observed.status.started_at, observed.status.finished_at, seed_from is not None and seed_from.revealed

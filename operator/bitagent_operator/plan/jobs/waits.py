@@ -1,0 +1,40 @@
+"""A Job of which no container runs: since when, why it has no pod, and the fault when it has waited too long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bitagent_crds.conditions import Fault, Reason
+from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.plan.interface import SILENT, Pass
+from bitagent_operator.plan.jobs.pods import STARTS, Problem
+
+
+def without_pod(job: JobObject, pass_: Pass) -> Problem:
+    """Return why a Job has no pod, as far as the Events of the Job controller say so."""
+    since = job.started or job.meta.created
+    event = pass_.last_event(job.meta.uid, since=since)
+    if event is not None and event.reason == "FailedCreate":
+        # Without the pod's name, which is another one at each try: the same refusal is reported once.
+        words = re.sub(rf'pods "{re.escape(job.meta.name)}-[a-z0-9]+"', "its pod", event.message)
+        return Problem(Reason.POD_REFUSED, f"Job {job.meta.name} has no pod: {event.reason}: {words}")
+    return STARTS if pass_.now < since + SILENT else Problem(Reason.STARTING, f"Job {job.meta.name} has no pod yet")
+
+
+def waits_since(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
+    """Return since when no container of the Job runs; None if one does. `pods` are its own."""
+    if any(pod.started is not None and pod.phase != "Failed" for pod in pods):
+        return None
+    ends = [pod.terminated.finished for pod in pods if pod.terminated is not None and pod.terminated.finished]
+    return max([job.started or job.meta.created, *ends])
+
+
+def never_started(problem: Problem | None, timeout: timedelta) -> Problem:
+    """Return the fault of a Job that has waited for `timeout`, by what it waited for."""
+    reason = problem.reason if problem is not None else Reason.START_TIMED_OUT
+    if reason.fault is not Fault.INFRASTRUCTURE:
+        reason = Reason.UNSCHEDULABLE if reason is Reason.WAITING_FOR_NODE else Reason.START_TIMED_OUT
+    text = f"no container ran within {timeout.total_seconds():.0f} s (workload.startTimeoutSeconds)"
+    return Problem(reason, f"{text}; {problem.message}" if problem is not None and problem.message else text)

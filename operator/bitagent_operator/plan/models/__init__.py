@@ -1,0 +1,1 @@
+"""Decisions about a MinerModel: which fetch it needs, whether that fetch may start now, and what its status says."""

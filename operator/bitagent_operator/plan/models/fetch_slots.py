@@ -1,0 +1,79 @@
+"""Whose fetch may start: a bounded number at once, fair between hotkeys, and none while the hub is left alone.
+
+Models that a started round waits for come first. Among them, and among the others, hotkeys take turns: the n-th fetch
+of one comes before the (n+1)-th of any other, running ones counted, and its oldest model is its first. So many
+submissions of one hotkey do not keep those of others waiting. Models without a hotkey take turns as one party.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bitagent_crds.conditions import Reason
+from bitagent_operator.plan.models.hub import HubPause
+
+SHOWN_PLACES = 64
+"""Places that are shown. A longer queue is not counted, so that its statuses are not written all the time."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A model whose fetch could start now."""
+
+    model: str
+    hotkey: str
+    """Empty without one."""
+    created: datetime
+    urgent: bool = False
+    """Whether a round that has started waits for it."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Why a fetch does not start yet: its place among those that wait, or a pause of the hub."""
+
+    running: int = 0
+    """Fetch Jobs that run or start: as many as may."""
+    waiting: int = 0
+    """Models that wait, this one included."""
+    place: int | None = None
+    """1: the next one; None in a long queue."""
+    pause: HubPause | None = None
+
+    @property
+    def reason(self) -> Reason:
+        """Reason of the model's condition."""
+        return self.pause.reason if self.pause is not None else Reason.WAITING_FOR_FETCH_SLOT
+
+    @property
+    def message(self) -> str:
+        """Message of the condition."""
+        if self.pause is not None:
+            at = f"{self.pause.until:%H:%M:%S} UTC"
+            return f"the hub is left alone after what another fetch has met there; this one starts at {at}"
+        place = f"place {self.place} of {self.waiting}" if self.place else f"more than {SHOWN_PLACES} models wait"
+        return f"{self.running} Jobs of its kind run, as many as the operator's settings (fetch) allow at once; {place}"
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What keeps the Jobs of one model from starting; None where nothing does."""
+
+    fetch: Turn | None = None
+    resolve: Turn | None = None
+
+
+NOTHING_WAITS = Turns()
+
+
+def in_turn(waiting: Iterable[Waiting], running: Iterable[str]) -> list[Waiting]:
+    """Return the models that wait in the order in which they start; `running` has the hotkey of each running fetch."""
+    turns, keys = Counter(running), {}
+    oldest_first = sorted(waiting, key=lambda w: (not w.urgent, w.created, w.model))
+    for each in oldest_first:
+        keys[each.model] = (not each.urgent, turns[each.hotkey], each.created, each.model)
+        turns[each.hotkey] += 1
+    return sorted(oldest_first, key=lambda w: keys[w.model])

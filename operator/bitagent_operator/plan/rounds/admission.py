@@ -1,0 +1,337 @@
+"""Which models take part in a round: the frozen set, and admission by facts, before any GPU is used.
+
+A verdict that needs no GPU is final at once. An admitted entry carries commit and weights digest and keeps them: the
+tasks may be known by then, so what a miner pushes to a branch while the model waits for a slot must not be what is
+evaluated. Only a changed spec, until the evaluation starts, makes it wait for its files again.
+
+In a round with `tasks.seedFrom` the commit of every model is fixed while the seed cannot be known, and nothing that
+decides its answers may change from then on. Whatever is not fixed when the seed is published is too late.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bitagent_crds.conditions import ConditionType, Reason
+from bitagent_crds.evalround import Admission, EvalRoundSpec, ModelSelection
+from bitagent_crds.memory import excess, limits_of
+from bitagent_crds.minermodel import EngineChoices, ModelFacts
+from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
+from bitagent_crds.schema import is_later
+from bitagent_crds.seeds import SeedFrom
+from bitagent_kube.conditions import clip, find
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.plan.identity import fixed, frozen, not_admitted, of_files, origin, replaced, submitted
+from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
+from bitagent_operator.plan.models.fetch import (
+    RECENT,
+    FetchResult,
+    fetch_result,
+    named_commit,
+    recent_enough,
+    valid_for,
+)
+from bitagent_operator.plan.models.resolution import resolved_for
+from bitagent_operator.plan.rounds.attribution import FETCH_CAUSES
+
+MAX_MODELS = 1024
+"""Models that a round can hold: as many results as a status takes."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The models of a round."""
+
+    names: tuple[str, ...]
+    """Sorted; MAX_MODELS at most."""
+    left_out: int = 0
+    """How many match as well."""
+
+
+def select(
+    selection: ModelSelection,
+    models: Iterable[ModelObject],
+    *,
+    models_per_hotkey: int = 0,
+    suspended: frozenset[str] = frozenset(),
+) -> Selection:
+    """Return the models to freeze. A listed name that does not exist is kept, and its result will report that.
+
+    `suspended`: names of models that are suspended and cannot be read, besides `models`.
+
+    If more match than a round can hold, those with the earliest commit blocks compete, then those whose objects are the
+    oldest; models beyond what their hotkey may have come last.
+    """
+    models = list(models)
+    if selection.names is not None:
+        names = set(selection.names) - suspended - {m.meta.name for m in models if m.spec.suspend}
+    else:
+        present = (m for m in models if not m.spec.suspend and not m.meta.deleting)
+        labels = (selection.match_labels or {}).items()
+        names = {m.meta.name for m in present if labels <= m.meta.labels.items()}
+    if len(names) <= MAX_MODELS:
+        return Selection(tuple(sorted(names)))
+    chosen = _earliest([m for m in models if m.meta.name in names], models_per_hotkey)[:MAX_MODELS]
+    return Selection(tuple(sorted(m.meta.name for m in chosen)), len(names) - len(chosen))
+
+
+def frozen_set(names: Iterable[str], models: Iterable[ModelObject]) -> list[ModelResult]:
+    """Return the results of a set that is frozen now: each says which object it means, and whose that is."""
+    known = {m.meta.name: m for m in models}
+    return [
+        ModelResult.model_validate({"model": name, **(submitted(known[name]) if name in known else {})})
+        for name in names
+    ]
+
+
+def unreadable(selection: ModelSelection, found: Mapping[str, str]) -> dict[str, str]:
+    """Return the models that cannot be read and that the selection means; `found` were listed by its labels."""
+    return {name: error for name, error in found.items() if selection.names is None or name in selection.names}
+
+
+def _earliest(models: Iterable[ModelObject], models_per_hotkey: int) -> list[ModelObject]:
+    """Return the models in the order in which they may compete."""
+    counts: Counter[str] = Counter()
+    keys: dict[str, tuple[bool, float, datetime, str]] = {}
+    models = sorted(models, key=lambda m: (m.meta.created, m.meta.name))
+    for model in models:
+        miner = model.spec.miner
+        block = float("inf") if miner is None or miner.commit_block is None else float(miner.commit_block)
+        surplus = False
+        if miner is not None:
+            surplus = 0 < models_per_hotkey <= counts[miner.hotkey]
+            counts[miner.hotkey] += 1
+        keys[model.meta.name] = (surplus, block, model.meta.created, model.meta.name)
+    return sorted(models, key=lambda m: keys[m.meta.name])
+
+
+def admit(observed: RoundObject, *, models: Mapping[str, ModelObject], pass_: Pass) -> list[ModelResult]:
+    """Return the entries of a started round, with those that are not final judged again.
+
+    A state that only a later version knows is not final: this version decides about the model by its own rules.
+    """
+    started = observed.status.begun
+    if started is None:
+        raise ValueError("the round has not started")
+    return [
+        _entry(r, observed.spec, models.get(r.model), started, pass_) if r.state not in FINAL_STATES else r
+        for r in observed.status.results
+    ]
+
+
+def _entry(
+    entry: ModelResult, spec: EvalRoundSpec, model: ModelObject | None, started: datetime, pass_: Pass
+) -> ModelResult:
+    if model is None and pass_.may_exist(entry.model):
+        pass_.requests.models.add(entry.model)
+        return entry
+    if model is None and (error := pass_.live.unreadable.get(entry.model)) is not None:
+        if entry.state == ResultState.RUNNING:
+            return entry
+        return _with(entry, ResultState.PENDING, Reason.MODEL_INVALID, f"its MinerModel cannot be read: {error}")
+    if model is not None and replaced(entry, model):
+        text = "its MinerModel was deleted, and another one made under its name; the next round has that one"
+        return _with(entry, ResultState.REJECTED, Reason.MODEL_REPLACED, text)
+    if model is None or model.meta.deleting:
+        return _with(entry, ResultState.REJECTED, Reason.MODEL_DELETED, "no MinerModel of this name exists any longer")
+    if entry.state == ResultState.RUNNING:
+        return entry
+    if is_later(entry.state):
+        entry = _with(entry, ResultState.PENDING, Reason.WAITING_FOR_TASKS, "")
+    if spec.tasks.seed_from is not None:
+        return _fixed_entry(entry, spec, spec.tasks.seed_from, model, started, pass_)
+    if entry.commit is not None and _same_spec(model, entry.commit):
+        return entry
+    unknown = not_admitted(model)
+    result = fetch_result(model.status, generation=model.meta.generation)
+    if result is not None and result.reason is Reason.TOO_MANY_MODELS:
+        return _with(entry, ResultState.REJECTED, result.reason, result.message, **unknown)
+    bounded = pass_.settings.cache_is_bounded
+    if result is None or not recent_enough(result, model.spec, started=started, cache_is_bounded=bounded):
+        return _waiting(entry, model, **unknown)
+    return _judged(entry, spec, model, result, **unknown)
+
+
+def _fixed_entry(
+    entry: ModelResult,
+    spec: EvalRoundSpec,
+    seed_from: SeedFrom,
+    model: ModelObject,
+    started: datetime,
+    pass_: Pass,
+) -> ModelResult:
+    """Return the entry of a round whose models are fixed before its seed is known."""
+    result = fetch_result(model.status, generation=model.meta.generation)
+    if result is not None and result.reason is Reason.TOO_MANY_MODELS:
+        return _with(entry, ResultState.REJECTED, result.reason, result.message)
+    if entry.commit is None:
+        return _fixed(entry, spec, seed_from, model, started, pass_.now)
+    if entry.repo != origin(model.spec.source):
+        text = "its source was changed after the round had fixed its models; the next round has the new one"
+        return _with(entry, ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
+    if entry.weights_digest is not None:
+        return entry
+    bounded = pass_.settings.cache_is_bounded
+    if result is None or not valid_for(model, result, entry.commit, started=started, cache_is_bounded=bounded):
+        return _waiting(entry, model)
+    if result.fetched and model.status.resolved is not None and model.status.resolved.commit != entry.commit:
+        text = f"its files are those of {model.status.resolved.commit[:12]} now: they were changed after the round had "
+        return _with(entry, ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text + "fixed its models")
+    return _judged(entry, spec, model, result)
+
+
+def _fixed(
+    entry: ModelResult,
+    spec: EvalRoundSpec,
+    seed_from: SeedFrom,
+    model: ModelObject,
+    started: datetime,
+    now: datetime,
+) -> ModelResult:
+    """Return the entry with the commit that takes part, if it is known in time.
+
+    With a seed that was published before the round started (a person repeats one), only named commits take part.
+    """
+    block = model.spec.miner.commit_block if model.spec.miner is not None else None
+    if block is not None and block > seed_from.block:
+        text = f"its commit block {block} is later than block {seed_from.block}, whose hash is part of the seed"
+        return _with(entry, ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
+    if model.spec.suspend:
+        return _with(entry, ResultState.REJECTED, Reason.SUSPENDED, "suspended when the round fixed its models")
+    commit = resolved_for(model, started=started)
+    if seed_from.revealed and (named_commit(model.spec) is None or now > started):
+        text = "its revision was not resolved to a commit before the seed was published: name a commit instead"
+        return _with(entry, ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
+    if commit is not None:
+        identity = fixed(model, commit, spec.evaluation)
+        return _with(entry, ResultState.PENDING, Reason.WAITING_FOR_MODEL, "its commit is fixed", **identity)
+    result = fetch_result(model.status, generation=model.meta.generation)
+    if result is not None and result.reason.fault.final and result.at >= started - RECENT:
+        return _with(entry, ResultState.REJECTED, result.reason, result.message)
+    text = "its revision is being resolved to a commit"
+    return _with(entry, ResultState.PENDING, Reason.FREEZING_MODELS, text)
+
+
+def _waiting(entry: ModelResult, model: ModelObject, **identity: object) -> ModelResult:
+    """Return the entry of a model whose files are not there yet."""
+    if model.spec.suspend:
+        text = "suspended before its files were fetched"
+        return _with(entry, ResultState.REJECTED, Reason.SUSPENDED, text)
+    fetched = find(model.status.conditions, ConditionType.FETCHED)
+    text = f"{fetched.reason}: {fetched.message}" if fetched else "not seen by the operator yet"
+    return _with(entry, ResultState.PENDING, Reason.WAITING_FOR_MODEL, text, **identity)
+
+
+def _judged(
+    entry: ModelResult, spec: EvalRoundSpec, model: ModelObject, result: FetchResult, **unknown: object
+) -> ModelResult:
+    """Return the entry by a valid result of its fetch: admitted, or refused; `unknown` if it has no files.
+
+    What was fixed before the seed was known stays as it was then.
+    """
+    facts = model.status.resolved
+    if not result.fetched or facts is None:
+        state = ResultState.INFRA_FAULT if result.infrastructure else ResultState.REJECTED
+        if result.reason in FETCH_CAUSES:
+            state = ResultState.PENDING  # until the others have ended: `evaluations` decides whose trouble it is
+        return _with(entry, state, result.reason, result.message, **unknown)
+    identity, engine = frozen(model, facts, spec.evaluation), model.spec.engine
+    if spec.tasks.seed_from is not None and entry.engine is not None:
+        identity, engine = of_files(facts), entry.engine
+    refusal = refuse(spec.admission, facts) or refuse_memory(spec, engine, facts)
+    if refusal is not None:
+        return _with(entry, ResultState.REJECTED, refusal.reason, refusal.message, **identity)
+    return _with(entry, ResultState.PENDING, Reason.WAITING_FOR_TASKS, "", **identity)
+
+
+def _same_spec(model: ModelObject, commit: str) -> bool:
+    """Whether the last or the running fetch is of the present spec; one that names another commit has changed."""
+    hub = model.spec.source.hugging_face
+    if hub is not None and named_commit(model.spec) not in (None, commit):
+        return False
+    fetched = find(model.status.conditions, ConditionType.FETCHED)
+    return fetched is not None and fetched.observed_generation == model.meta.generation
+
+
+def _with(entry: ModelResult, state: ResultState, reason: Reason, message: str, **identity: object) -> ModelResult:
+    """Return the entry in another state; `identity`: what is evaluated, unchanged if left out."""
+    return changed(entry, state=state, reason=reason, message=clip(message, MESSAGE_LENGTH), **identity)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a model may not take part."""
+
+    reason: Reason
+    message: str
+
+
+def refuse(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    """Return the first rule that the model breaks; None if it may take part."""
+    return next((refusal for rule in _RULES if (refusal := rule(rules, facts)) is not None), None)
+
+
+def refuse_memory(spec: EvalRoundSpec, engine: EngineChoices, facts: ModelFacts) -> Refusal | None:
+    """Return why the evaluation would need more memory than the round allows; None if it would not, or for old facts.
+
+    The evaluator decides by the same function whose fault it is if the engine runs out of memory.
+    """
+    if facts.memory is None:
+        return None
+    found = excess(facts.memory, facts.parameters, engine, spec.evaluation, limits_of(spec.admission))
+    return Refusal(Reason.NEEDS_TOO_MUCH_MEMORY, found) if found else None
+
+
+def _parameters(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if rules.max_parameters is None or facts.parameters <= rules.max_parameters:
+        return None
+    text = f"{facts.parameters:,} parameters; the round allows {rules.max_parameters:,}"
+    return Refusal(Reason.TOO_MANY_PARAMETERS, text)
+
+
+def _size(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if rules.max_repository_bytes is None or facts.size_bytes <= rules.max_repository_bytes:
+        return None
+    text = f"{facts.size_bytes:,} bytes; the round allows {rules.max_repository_bytes:,}"
+    return Refusal(Reason.REPOSITORY_TOO_LARGE, text)
+
+
+def _license(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if not rules.licenses or facts.license.lower() in {name.lower() for name in rules.licenses}:
+        return None
+    text = f"licence {facts.license or '(none named)'}; the round allows {', '.join(rules.licenses)}"
+    return Refusal(Reason.LICENSE_NOT_ALLOWED, text)
+
+
+def _architecture(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if not rules.architectures or facts.architecture in rules.architectures:
+        return None
+    text = f"architecture {facts.architecture}; the round allows {', '.join(rules.architectures)}"
+    return Refusal(Reason.ARCHITECTURE_NOT_ALLOWED, text)
+
+
+def _template(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if not rules.require_chat_template or facts.template_digest is not None:
+        return None
+    return Refusal(Reason.NO_CHAT_TEMPLATE, "the model has no chat template, which the round requires")
+
+
+def _tokenizer(rules: Admission, facts: ModelFacts) -> Refusal | None:
+    if not rules.tokenizer_digests or facts.tokenizer_digest in rules.tokenizer_digests:
+        return None
+    found = facts.tokenizer_digest or "(not recorded; fetch the model again)"
+    return Refusal(Reason.TOKENIZER_NOT_ALLOWED, f"tokenizer {found}; the round allows others")
+
+
+_RULES: tuple[Callable[[Admission, ModelFacts], Refusal | None], ...] = (
+    _architecture,
+    _parameters,
+    _size,
+    _license,
+    _template,
+    _tokenizer,
+)

@@ -1,0 +1,290 @@
+"""One evaluation: its state, from its Jobs and from what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import EvalRoundSpec
+from bitagent_crds.jobs import EvaluateSummary
+from bitagent_crds.model_result import Failure, ModelResult, PhaseSeconds, ResultState
+from bitagent_crds.ranking import MODEL_FAULT_SCORE
+from bitagent_kube.conditions import clip
+from bitagent_operator import naming
+from bitagent_operator.observed.objects import JobObject, PodObject, changed
+from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.jobs.disruptions import disrupted_too_often, disruption_times
+from bitagent_operator.plan.jobs.outcome import (
+    MESSAGE_LENGTH,
+    Active,
+    Done,
+    InfraFault,
+    Lost,
+    ModelFault,
+    Unseen,
+    classify,
+    started_pods,
+)
+from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.rounds.attribution import Control, may_be_own
+
+EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
+"""States that record the end of an evaluation."""
+
+_QUEUED = (
+    "waits for admission by queue {queue}; if it is never admitted: is Kueue installed, and does this namespace have a "
+    "LocalQueue of that name?"
+)
+
+
+@dataclass(frozen=True)
+class Update:
+    """The fields of a ModelResult that belong to the evaluation; they move with it to another owner of the files."""
+
+    state: ResultState
+    reason: Reason
+    message: str = ""
+    score: str | None = None
+    passed: int | None = None
+    loss: str | None = None
+    batch_losses: list[str] | None = None
+    attempts: int = 0
+    disruptions: list[datetime] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    node: str | None = None
+    result_digest: str | None = None
+    answer_sketch: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: PhaseSeconds | None = None
+
+    @classmethod
+    def of(cls, result: ModelResult) -> Update:
+        """Return the evaluation that a result records."""
+        return cls(**{name: value for name, value in result if name in cls.__dataclass_fields__})
+
+    def applied_to(self, entry: ModelResult, *, duplicate_of: str | None = None) -> ModelResult:
+        """Return the entry with this evaluation in place of its own."""
+        return changed(entry, duplicate_of=duplicate_of, **vars(self))
+
+
+@dataclass(frozen=True)
+class StartAttempt:
+    """The evaluation has no Job, or lost its result: start this attempt, from 1, as soon as a slot is free."""
+
+    number: int
+    failures: tuple[Failure, ...] = ()
+    """Those before it."""
+    files_missing_since: datetime | None = None
+    """When the attempt before found that the cache has lost the model's files: they are fetched first."""
+
+
+@dataclass(frozen=True)
+class GaveUp:
+    """The evaluation gave up for a cause that the model can have; whose trouble it is remains to be decided."""
+
+    update: Update
+    """The state until then: Running, with the cause."""
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of the attempt that repeats it."""
+        return self.update.failures[-1].attempt + 1
+
+
+def evaluation_state(
+    jobs: Sequence[JobObject],
+    recorded: Sequence[ModelResult],
+    spec: EvalRoundSpec,
+    pods: Sequence[PodObject],
+    pass_: Pass,
+) -> Update | StartAttempt | GaveUp:
+    """Return the state of one evaluation from its Jobs, ordered by attempt, and the recorded entries of its identity.
+
+    What is recorded, a result or a failure, is final for its Jobs, even if they and their pods are gone.
+    """
+    final = next((entry for entry in recorded if entry.state in EVALUATED), None)
+    if final is not None:
+        return Update.of(final)
+    begun = _begun(recorded)
+    failures = tuple(begun.failures) if begun is not None else ()
+    before = failures[-1].attempt if failures else 0
+    if begun is not None and failures and not any(j.attempt > before for j in jobs):
+        return GaveUp(Update.of(begun))
+    if not jobs:
+        return StartAttempt(1)
+    job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
+    timeout = _start_timeout(spec)
+    outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
+    since = failures[-1].at if failures else None
+    disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
+    if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
+        outcome = disrupted_too_often(job, pods, len(disruptions), reported=reported, pass_=pass_)
+    if isinstance(outcome, Lost) or (isinstance(outcome, Done) and outcome.summary.score is None):
+        if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
+            return StartAttempt(job.attempt + 1, failures)
+        outcome = _lost_for_good(outcome, pass_.now)
+    more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
+    if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
+        return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
+    attempts = _attempts(jobs, pods, begun, failures, at_least=isinstance(outcome, Done | ModelFault))
+    match outcome:
+        case Done(summary=summary, pod=pod):
+            update = _done(summary, pod, pass_.now)
+        case ModelFault():
+            update = _model_fault(outcome, _finished(outcome.pod, pass_.now))
+        case InfraFault():
+            nodes = _nodes(outcome, begun)
+            update = infra_fault(outcome.reason, outcome.message, outcome.at)
+            if may_be_own(outcome.reason, ran=bool(nodes)):
+                failure = Failure(
+                    attempt=job.attempt, reason=outcome.reason, attempts=attempts, at=outcome.at, nodes=nodes
+                )
+                update = Update(ResultState.RUNNING, outcome.reason, update.message)
+                failures, disruptions = (*failures, failure), []
+        case Active() | Unseen():
+            update = _active(job, outcome, begun, spec)
+    update = replace(
+        update,
+        attempts=attempts,
+        disruptions=disruptions,
+        failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
+        node=update.node or (begun.node if begun is not None else None),
+        started_at=jobs[0].started,
+    )
+    if failures and failures[-1].attempt == job.attempt:
+        return GaveUp(replace(update, node=None))
+    return update
+
+
+def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:
+    """Return the recorded entry of an evaluation that has, or had, a Job."""
+    begun = [r for r in recorded if r.state == ResultState.RUNNING or (r.state == ResultState.PENDING and r.started_at)]
+    return min(begun, key=lambda r: r.state != ResultState.RUNNING, default=None)
+
+
+def _attempts(
+    jobs: Sequence[JobObject],
+    pods: Sequence[PodObject],
+    begun: ModelResult | None,
+    failures: Sequence[Failure],
+    *,
+    at_least: int,
+) -> int:
+    """Return how many containers of an evaluation have started, never fewer than are recorded.
+
+    Jobs before the last failure are counted there. One that was given up and is gone by now counts once.
+    """
+    counted, before = (failures[-1].attempts, failures[-1].attempt) if failures else (0, 0)
+    later = [job for job in jobs if job.attempt > before]
+    gone = jobs[-1].attempt - before - len(later)
+    started = counted + gone + sum(started_pods(job, pods) for job in later)
+    return max(started, begun.attempts if begun is not None else 0, at_least)
+
+
+def _lost_for_good(outcome: Lost | Done[EvaluateSummary], now: datetime) -> InfraFault:
+    """Return the fault of an evaluation whose result was lost in each of its Jobs."""
+    if isinstance(outcome, Lost):
+        return InfraFault(outcome.reason, outcome.message, outcome.at, outcome.nodes)
+    return InfraFault(Reason.RESULT_LOST, "its summary has no score", now)
+
+
+def control_state(
+    model: str, jobs: Sequence[JobObject], spec: EvalRoundSpec, pods: Sequence[PodObject], pass_: Pass
+) -> Control | StartAttempt:
+    """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt.
+
+    Each of its Jobs has one pod and ends with it, so that one that has failed holds no GPU while another control runs.
+    """
+    if not jobs:
+        return StartAttempt(1)
+    job, more = jobs[-1], jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS)
+    outcome = classify(job, pods, EvaluateSummary, pass_, start_timeout=_start_timeout(spec))
+    disruptions = disruption_times(jobs, pods, known=(), since=None)
+    if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
+        outcome = disrupted_too_often(job, pods, len(disruptions), reported=None, pass_=pass_)
+    match outcome:
+        case Done(summary=summary, pod=pod) if summary.score is not None:
+            return Control(model, succeeded=True, node=pod.node)
+        case Unseen() | Active():
+            return Control(model)
+        case InfraFault() if outcome.reason is Reason.DEADLINE_EXCEEDED and job.ended is None:
+            return Control(model)  # its Job is about to end
+        case InfraFault() if more and outcome.reason is not Reason.DEADLINE_EXCEEDED and job.ended is not None:
+            return StartAttempt(job.attempt + 1)
+        case InfraFault() | ModelFault():
+            own = isinstance(outcome, ModelFault) or may_be_own(outcome.reason, ran=bool(outcome.nodes))
+            text = f"{outcome.reason}: {outcome.message}"
+            return Control(model, succeeded=False, message=text, own=own and job.ended is not None)
+        case Lost() | Done() if more:
+            return StartAttempt(job.attempt + 1)
+        case Lost() | Done():
+            return Control(model, succeeded=False, message="its result was lost")
+
+
+def _start_timeout(spec: EvalRoundSpec) -> timedelta | None:
+    seconds = spec.workload.start_timeout_seconds
+    return timedelta(seconds=seconds) if seconds is not None else None
+
+
+def infra_fault(reason: Reason, message: str, at: datetime) -> Update:
+    """Return the final state of an evaluation that the infrastructure failed."""
+    return Update(ResultState.INFRA_FAULT, reason, clip(message, MESSAGE_LENGTH), finished_at=at)
+
+
+def _nodes(fault: InfraFault, begun: ModelResult | None) -> list[str]:
+    """Return the nodes of a Job's pods, with the one seen last: pods are deleted with the Job at its deadline."""
+    seen = begun.node if begun is not None else None
+    return list(dict.fromkeys((*fault.nodes, *((seen,) if seen else ()))))[-3:]
+
+
+def _finished(pod: PodObject, now: datetime) -> datetime:
+    """Return when the pod's container ended; `now` if that is unknown."""
+    finished = pod.terminated.finished if pod.terminated is not None else None
+    return finished or now
+
+
+def _active(job: JobObject, outcome: Active | Unseen, begun: ModelResult | None, spec: EvalRoundSpec) -> Update:
+    """Return the state of an evaluation whose Job has not ended: Running from its first container on."""
+    found = outcome if isinstance(outcome, Active) else Active()
+    started = found.started or (begun is not None and begun.state == ResultState.RUNNING)
+    state = ResultState.RUNNING if started else ResultState.PENDING
+    if spec.suspend:
+        return Update(state, Reason.ROUND_SUSPENDED)
+    if job.suspended and spec.workload.queue_name is not None:
+        text = _QUEUED.format(queue=spec.workload.queue_name)
+        return Update(state, Reason.WAITING_FOR_SLOT, text)
+    problem = found.problem or Problem(Reason.EVALUATING if started else Reason.STARTING, "")
+    return Update(state, problem.reason, problem.message, node=found.node or None)
+
+
+def _done(summary: EvaluateSummary, pod: PodObject, now: datetime) -> Update:
+    return Update(
+        state=ResultState.SUCCEEDED,
+        reason=Reason.EVALUATED,
+        message=clip(summary.message, MESSAGE_LENGTH),
+        score=summary.score,
+        passed=summary.passed,
+        loss=summary.loss,
+        batch_losses=summary.batch_losses,
+        node=pod.node or None,
+        result_digest=summary.result_digest,
+        answer_sketch=summary.answer_sketch,
+        finished_at=_finished(pod, now),
+        seconds=summary.seconds,
+    )
+
+
+def _model_fault(fault: ModelFault[EvaluateSummary], finished: datetime) -> Update:
+    return Update(
+        state=ResultState.MODEL_FAULT,
+        reason=fault.reason,
+        message=fault.message,
+        score=MODEL_FAULT_SCORE,
+        passed=0,
+        node=fault.pod.node or None,
+        result_digest=fault.summary.result_digest if fault.summary is not None else None,
+        finished_at=finished,
+    )

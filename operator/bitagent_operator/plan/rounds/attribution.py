@@ -1,0 +1,188 @@
+"""Whose trouble a failed evaluation is: the model's own, or the infrastructure's.
+
+An evaluation that gives up for a cause that a model can have decides nothing by itself: an honest model on a broken
+machine ends the same way. So the round makes an experiment. When all others have ended,
+
+1. each such model is tried once more, on machines where others succeeded, if possible;
+2. if it fails again, a control is run: a model that has succeeded is evaluated again from the start, on the machines of
+   the failures, if possible;
+3. if that fails too, by such a cause, a second control is run, of another hotkey: a miner can make its model fail.
+
+If a control succeeds, the machines work, and the failures are the models' own, however many they are: what one miner
+registers cannot make them anything else. If both fail, or if there is no model for one, the infrastructure is at fault.
+The control is the largest model that has succeeded, because a machine can be in order for small ones only.
+
+A fetch that gave up needs no experiment: all models are fetched by the same machines, and it was tried several times.
+It is the model's own trouble if another model was fetched meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.model_result import Failure, ModelResult
+from bitagent_kube.conditions import clip
+
+OWN_CAUSES = frozenset(
+    {
+        Reason.OUT_OF_MEMORY,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.CRASHED,
+        Reason.ENGINE_FAILED,
+        Reason.ENGINE_STALLED,
+        Reason.NODE_PRESSURE,
+    }
+)
+"""Causes that a model can have by its shape, its prompts or its answers. All others of an evaluation that gives up are
+the infrastructure's: image, scheduling, quota, preemption, a lost node or result, volumes, a stopped process."""
+
+
+def may_be_own(reason: Reason, *, ran: bool) -> bool:
+    """Whether a model can have caused the failure. `ran`: whether a pod was seen to run, without which none can."""
+    return ran and reason in OWN_CAUSES
+
+
+FETCH_CAUSES = frozenset(
+    {
+        Reason.OUT_OF_MEMORY,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.CRASHED,
+        Reason.NODE_PRESSURE,
+        Reason.FILES_CHANGED,
+    }
+)
+"""Causes that a model can have of a fetch that gave up after all its attempts. The hub, the volume and the cache are
+not among them."""
+FETCH_PERIOD = timedelta(minutes=30)
+"""Time of all attempts of a fetch that ends by itself, the pauses between them included."""
+SLOW_FETCH_PERIOD = timedelta(hours=24, seconds=210)
+"""Time of all attempts of a fetch that reaches its deadline each time, and of the pauses."""
+
+
+BECAUSE_LENGTH = 256
+"""Longest text of a decision, in characters."""
+MAX_CONTROLS = 2
+"""Controls of a round at most: the second one after the first has failed."""
+
+
+class Step(StrEnum):
+    """What is next for an evaluation that gave up."""
+
+    WAIT = "wait"
+    """Others have not ended."""
+    REPEAT = "repeat"
+    """Try it once more."""
+    CONTROL = "control"
+    """Evaluate another model as a control."""
+    OWN = "own"
+    """It is the model's own trouble."""
+    SHARED = "shared"
+    """It is the infrastructure's."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control of a round, so far."""
+
+    model: str
+    succeeded: bool | None = None
+    """None while it runs."""
+    node: str = ""
+    """Node on which it succeeded."""
+    message: str = ""
+    """Why it failed."""
+    own: bool = False
+    """Whether it ended by a cause that its model can have: then another control tells more."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next step, and why."""
+
+    step: Step
+    because: str = ""
+
+
+def decide_fetch(reason: Reason, failed_at: datetime, fetched: Iterable[datetime]) -> Decision:
+    """Return whose trouble a fetch was that gave up for one of FETCH_CAUSES at `failed_at`.
+
+    `fetched`: the times at which fetches of models began that have succeeded in the round. One that began beside or
+    after the first attempt of this one was made by the same machines, volume and hub.
+    """
+    period = SLOW_FETCH_PERIOD if reason is Reason.DEADLINE_EXCEEDED else FETCH_PERIOD
+    if any(at >= failed_at - period for at in fetched):
+        return Decision(Step.OWN, "another model was fetched meanwhile")
+    return Decision(Step.SHARED, "no other model was fetched meanwhile, with which to compare it")
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The other evaluations of the round."""
+
+    unfinished: bool
+    """Whether one has not ended; those that gave up and wait for a decision have."""
+    infrastructure_failed: bool
+    """Whether one ended by a fault of the infrastructure, so that the round cannot complete."""
+    nodes: frozenset[str]
+    """Nodes on which one succeeded."""
+    any_succeeded: bool
+    controls: tuple[Control, ...] = ()
+    """Those that were begun."""
+    another: bool = True
+    """Whether there is a model for one more control."""
+
+
+def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, Decision]:
+    """Return the next step for each evaluation that gave up, by its key, from its failures in order."""
+    if peers.unfinished:
+        return dict.fromkeys(failed, Decision(Step.WAIT))
+    if peers.infrastructure_failed:
+        return dict.fromkeys(failed, Decision(Step.SHARED, "the infrastructure failed another model too"))
+    if not peers.any_succeeded:
+        return dict.fromkeys(failed, Decision(Step.SHARED, "no other model succeeded, with which to compare it"))
+    if any(len(failures) < 2 for failures in failed.values()):
+        return {key: Decision(Step.REPEAT if len(failures) < 2 else Step.WAIT) for key, failures in failed.items()}
+    good = next((control for control in peers.controls if control.succeeded), None)
+    if good is None:
+        return dict.fromkeys(failed, _without_good_control(peers))
+    # Once a control has failed, an earlier success proves nothing: its machine may have broken since.
+    proven = peers.nodes if all(control.succeeded for control in peers.controls) else frozenset[str]()
+    sound = proven | ({good.node} if good.node else set())
+    return {key: _compared(failures, good, sound) for key, failures in failed.items()}
+
+
+def _without_good_control(peers: Peers) -> Decision:
+    """Return what is next while no control has succeeded."""
+    if any(control.succeeded is None for control in peers.controls):
+        return Decision(Step.WAIT)
+    another = peers.another and all(control.own for control in peers.controls)
+    if not peers.controls or (another and len(peers.controls) < MAX_CONTROLS):
+        return Decision(Step.CONTROL)
+    found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in peers.controls]
+    return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // len(found) - 2) for text in found))
+
+
+def _compared(failures: Sequence[Failure], control: Control, sound: frozenset[str]) -> Decision:
+    """Return the decision after a control that succeeded. A machine that only failed proves nothing by itself."""
+    nodes = {node for failure in failures for node in failure.nodes}
+    if len(nodes) > 1 or nodes & sound:
+        return Decision(Step.OWN, f"tried again at the end, while {control.model} succeeded again")
+    only = ", ".join(sorted(nodes)) or "an unknown node"
+    return Decision(Step.SHARED, f"it only ran on {only}, where no model succeeded")
+
+
+def control_of(succeeded: Sequence[ModelResult], parameters: Mapping[str, int]) -> ModelResult:
+    """Return the model for a control: the largest, then the slowest, then the first by name.
+
+    `parameters`: number of parameters by model, as far as they are known. Raises ValueError without a model.
+    """
+    return min(succeeded, key=lambda r: (-parameters.get(r.model, 0), -_duration(r), r.model))
+
+
+def _duration(result: ModelResult) -> float:
+    seconds = result.seconds
+    return 0.0 if seconds is None else float(seconds.load) + float(seconds.generate) + float(seconds.score)

@@ -1,0 +1,135 @@
+"""What holds the GPUs and directories of a round, and which of its Jobs must let go of them.
+
+A Job holds them until all its pods have ended and none will follow. That its result is recorded is not enough: a
+sidecar may run on, and a pod may take long to end. So such a Job is deleted, and counts until its pods are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bitagent_crds.conditions import ConditionType
+from bitagent_crds.evalround import EvalRoundStatus
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK
+from bitagent_crds.model_result import ModelResult
+from bitagent_crds.names import KEY_LABEL
+from bitagent_kube.conditions import find
+from bitagent_kube.objects import ObjectMeta
+from bitagent_operator.naming import TASKS_KEY
+from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.plan.rounds.attempts import EVALUATED
+
+END_GRACE = timedelta(seconds=5)
+"""Time for a Job to end by itself once its result is recorded: then it stays, with its pods' logs, until the round's
+`ttlSecondsAfterFinished`."""
+GONE_AFTER = timedelta(minutes=10)
+"""Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+_ENDED = frozenset({"Succeeded", "Failed"})
+_VERDICTS = (EXIT_OK, EXIT_MODEL_FAULT)
+
+
+def given_up(meta: ObjectMeta, now: datetime) -> bool:
+    """Whether the object should have been gone for so long that nothing waits for it any longer."""
+    return meta.deletion is not None and now >= meta.deletion + GONE_AFTER
+
+
+def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> dict[str, str]:
+    """Return the keys of the Jobs of a round that hold GPUs and directories, by their uids.
+
+    A Job that is gone holds them while a pod of it has not ended.
+    """
+    by_job = by_owner(pods)
+    found: dict[str, str] = {}
+    known = set()
+    for job in jobs:
+        known.add(job.meta.uid)
+        if job.ended is None and not given_up(job.meta, now) and not _done(by_job.get(job.meta.uid, ())):
+            found[job.meta.uid] = job.key
+    for uid, own in by_job.items():
+        left = [p for p in own if p.phase not in _ENDED and p.node and not given_up(p.meta, now)]
+        if uid not in known and left:
+            found[uid] = left[0].meta.labels.get(KEY_LABEL, "")
+    return found
+
+
+def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
+    """Return the pods by the uid of their Job."""
+    found: dict[str, list[PodObject]] = {}
+    for pod in pods:
+        found.setdefault(pod.meta.owner_uid, []).append(pod)
+    return found
+
+
+def _done(pods: Sequence[PodObject]) -> bool:
+    """Whether all pods of a Job have ended, and one with a verdict, so that no other follows."""
+    verdict = any(p.terminated is not None and p.terminated.exit_code in _VERDICTS for p in pods)
+    return verdict and all(p.phase in _ENDED for p in pods)
+
+
+def next_given_up(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> float | None:
+    """Return the seconds until something that is being deleted is taken for gone; None if nothing is."""
+    metas = (*(job.meta for job in jobs), *(pod.meta for pod in pods))
+    ends = [meta.deletion + GONE_AFTER for meta in metas if meta.deletion is not None]
+    return min(((end - now).total_seconds() for end in ends if end > now), default=None)
+
+
+def to_release(
+    status: EvalRoundStatus, jobs: Sequence[JobObject], pods: Iterable[PodObject], now: datetime
+) -> tuple[list[JobObject], float | None]:
+    """Return the Jobs of a started round that are to be deleted, because what they were for is in the status.
+
+    Also return the seconds until the next one is due. A Job that has ended stays, and so does one whose pods have: it
+    ends by itself.
+    """
+    by_job, due, waits = by_owner(pods), [], []
+    left = [j for j in jobs if j.ended is None and not j.meta.deleting and not _done(by_job.get(j.meta.uid, ()))]
+    recorded = _Recorded.of(status, jobs) if left else None
+    for job in left:
+        since = status.finished_at or (recorded.settled_at(job) if recorded is not None else None)
+        if since is None:
+            continue
+        seconds = (since + END_GRACE - now).total_seconds()
+        if 0 < seconds <= END_GRACE.total_seconds() and job.series == status.series:  # a clock may be ahead
+            waits.append(seconds)
+        else:
+            due.append(job)
+    return due, min(waits, default=None)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What a running round's status and its later Jobs make unnecessary."""
+
+    status: EvalRoundStatus
+    results: Mapping[str, list[ModelResult]]
+    """By the key of their evaluation."""
+    last: Mapping[tuple[str, int], JobObject]
+    """The last attempt, by key and series."""
+
+    @classmethod
+    def of(cls, status: EvalRoundStatus, jobs: Iterable[JobObject]) -> _Recorded:
+        """Index the results by key, and the Jobs by key and series."""
+        results: dict[str, list[ModelResult]] = {}
+        for result in status.results:
+            results.setdefault(result.key or result.evaluation_key or "", []).append(result)
+        return cls(status, results, {(j.key, j.series): j for j in sorted(jobs, key=lambda j: j.attempt)})
+
+    def settled_at(self, job: JobObject) -> datetime | None:
+        """Return since when the Job has nothing left to do; None while it has."""
+        if job.series != self.status.series:
+            return _LONG_AGO
+        last = self.last[job.key, job.series]
+        if last.attempt > job.attempt:
+            return last.meta.created
+        if job.key == TASKS_KEY:
+            ready = find(self.status.conditions, ConditionType.TASKS_READY)
+            return ready.last_transition_time if self.status.task_set is not None and ready is not None else None
+        for result in self.results.get(job.key, ()):
+            if result.state in EVALUATED and result.finished_at is not None:
+                return result.finished_at
+            if any(failure.attempt >= job.attempt for failure in result.failures):
+                return result.failures[-1].at
+        return None

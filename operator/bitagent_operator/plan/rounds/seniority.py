@@ -1,0 +1,48 @@
+"""Which of several models was first: by the block of its commitment, or by the creation of its object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bitagent_crds.model_result import ModelResult
+from bitagent_operator.observed.objects import ChainClock, ModelObject
+from bitagent_operator.plan.identity import replaced
+
+Seniority = tuple[float, float, str]
+"""Sort key; the smallest was first."""
+
+
+def seniority(
+    entries: Iterable[ModelResult], models: Mapping[str, ModelObject], clock: ChainClock | None
+) -> dict[str, Seniority]:
+    """Return the keys of entries that compete for one thing, by model.
+
+    Those with a commit block are compared by it. One without any counts from the creation of its object, so that it
+    loses only to blocks before that: `clock` says which block that was. Without a clock, as in a round of a person, all
+    of them count from the creation of their objects if one has no block. A model that is deleted after its evaluation
+    stays the first.
+    """
+    found = {entry.model: _present(entry, models) for entry in entries}
+    present = [model for model in found.values() if model is not None]
+    by_creation = clock is None and any(_block(model) is None for model in present)
+    return {name: _key(name, model, clock, by_creation=by_creation) for name, model in found.items()}
+
+
+def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObject | None:
+    model = models.get(entry.model)
+    return None if model is None or replaced(entry, model) else model
+
+
+def _key(name: str, model: ModelObject | None, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
+    if model is None:
+        return (float("-inf"), 0.0, name)
+    created, block = model.meta.created, _block(model)
+    if by_creation:
+        return (created.timestamp(), float("inf") if block is None else float(block), name)
+    if block is not None:
+        return (float(block), created.timestamp(), name)
+    return (clock.block_at(created) if clock is not None else float("inf"), created.timestamp(), name)
+
+
+def _block(model: ModelObject) -> int | None:
+    return model.spec.miner.commit_block if model.spec.miner is not None else None

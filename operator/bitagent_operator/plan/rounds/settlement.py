@@ -1,0 +1,193 @@
+"""Whose trouble the evaluations of a round are that gave up: their repetitions, the control, and the decision.
+
+The rules are in `attribution`; this module applies them to a round's results and Jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
+from bitagent_crds.names import control_key
+from bitagent_kube.conditions import clip
+from bitagent_operator import naming
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.plan.interface import StartEvaluation
+from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
+from bitagent_operator.plan.models.fetch import fetch_result
+from bitagent_operator.plan.rounds.attempts import GaveUp, StartAttempt, Update, control_state
+from bitagent_operator.plan.rounds.attribution import (
+    BECAUSE_LENGTH,
+    FETCH_CAUSES,
+    MAX_CONTROLS,
+    Control,
+    Decision,
+    Peers,
+    Step,
+    control_of,
+    decide,
+    decide_fetch,
+)
+from bitagent_operator.plan.rounds.work import Slots, Work
+
+_PREFERRED_NODES = 16
+"""Nodes that a Job may name as preferred: the pod stays small, and any of them will do."""
+
+State = Update | StartAttempt | GaveUp
+"""State of one evaluation."""
+
+
+@dataclass(frozen=True)
+class NextControl:
+    """A Job of a control that may be created: key and entry are those of a model that has succeeded."""
+
+    key: str
+    entry: ModelResult
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The controls of a round with failures."""
+
+    found: tuple[Control, ...] = ()
+    """Those that were begun."""
+    keys: frozenset[str] = frozenset()
+    """Keys of all of them, and of the next one."""
+    next: NextControl | None = None
+    """What may be started next, if there is a model for it."""
+
+
+def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls:
+    """Return the controls that decide about the evaluations that gave up, as far as there are models for them.
+
+    Their models do not change once they have a Job, whatever becomes of the facts by which they were chosen.
+    """
+    if not any(isinstance(state, GaveUp) for _, state in found.values()):
+        return Controls()
+    known = [state.applied_to(this.results[i]) for i, (_, state) in found.items() if isinstance(state, Update)]
+    begun = [r for r in known if _key(this, r) in this.jobs]
+    states: list[Control] = []
+    keys: set[str] = set()
+    for entry in control_candidates(known, this.models, begun=begun):
+        key = _key(this, entry)
+        keys.add(key)
+        state = control_state(entry.model, this.jobs.get(key, []), this.observed.spec, this.pods, this.pass_)
+        if isinstance(state, StartAttempt):
+            refusal = this.refusal(key, state.number)
+            if refusal is None or not refusal.final:
+                return Controls(tuple(states), frozenset(keys), NextControl(key, entry, state.number))
+            state = Control(entry.model, succeeded=False, message=refusal.message)
+        states.append(state)
+    return Controls(tuple(states), frozenset(keys))
+
+
+def _key(this: Work, entry: ModelResult) -> str:
+    return control_key(entry.evaluation_key or "", series=this.observed.status.series)
+
+
+def control_candidates(
+    results: Iterable[ModelResult], models: Mapping[str, ModelObject], *, begun: Iterable[ModelResult] = ()
+) -> list[ModelResult]:
+    """Return the results of the models with which controls would be made, each of another hotkey; of `begun` first.
+
+    Their files must stay in the model cache until the round ends.
+    """
+    left = [result for result in results if result.state == ResultState.SUCCEEDED]
+    parameters, chosen = _parameters(left, models), [r for r in begun if r.state == ResultState.SUCCEEDED]
+    while len(chosen) < MAX_CONTROLS:
+        owners = {_owner(result) for result in chosen}
+        left = [result for result in left if _owner(result) not in owners]
+        if not left:
+            break
+        chosen.append(control_of(left, parameters))
+    return chosen
+
+
+def _owner(result: ModelResult) -> str:
+    """Return whose model it is; one without a miner is its own."""
+    return f"hotkey {result.hotkey}" if result.hotkey else f"model {result.model}"
+
+
+def _parameters(entries: Iterable[ModelResult], models: Mapping[str, ModelObject]) -> dict[str, int]:
+    """Return the number of parameters by model, where its facts are still those of the commit that was evaluated."""
+    found = {entry.model: (entry.commit, models.get(entry.model)) for entry in entries}
+    return {
+        name: model.status.resolved.parameters
+        for name, (commit, model) in found.items()
+        if model is not None and model.status.resolved is not None and model.status.resolved.commit == commit
+    }
+
+
+def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Controls, slots: Slots) -> None:
+    """Take the next step for what gave up: the results, and the Jobs to start."""
+    _settle_fetches(this, gave_up)
+    if not gave_up:
+        return
+    others = [result for i, result in enumerate(this.results) if i not in gave_up]
+    succeeded = [result for result in others if result.state == ResultState.SUCCEEDED]
+    peers = Peers(
+        unfinished=any(result.state not in FINAL_STATES for result in others),
+        infrastructure_failed=any(result.state == ResultState.INFRA_FAULT for result in others),
+        nodes=frozenset(result.node for result in succeeded if result.node),
+        any_succeeded=bool(succeeded),
+        controls=controls.found,
+        another=controls.next is not None,
+    )
+    decisions = decide({key: state.update.failures for key, state in gave_up.values()}, peers)
+    may_start = not this.observed.spec.suspend
+    for i, (key, state) in gave_up.items():
+        match decisions[key]:
+            case Decision(step=Step.REPEAT) if state.next_attempt > naming.MAX_ATTEMPTS:
+                this.results[i] = _decided(this, i, Decision(Step.SHARED, "no attempt is left to repeat it"))
+            case Decision(step=Step.REPEAT) if (refusal := this.refusal(key, state.next_attempt)) is not None:
+                if refusal.final:
+                    because = f"it cannot be repeated: {refusal.message}"
+                    this.results[i] = _decided(this, i, Decision(Step.SHARED, because))
+            case Decision(step=Step.REPEAT) if may_start and key not in this.busy:
+                failed = {node for failure in state.update.failures for node in failure.nodes}
+                nodes = _preferred(peers.nodes - failed or peers.nodes)
+                slots.take(StartEvaluation(key, state.next_attempt, this.results[i], pods=1, preferred_nodes=nodes))
+            case Decision(step=Step.OWN | Step.SHARED) as decision:
+                this.results[i] = _decided(this, i, decision)
+            case _:
+                pass
+    wants_control = any(decision.step is Step.CONTROL for decision in decisions.values())
+    if wants_control and may_start and (it := controls.next) is not None and it.key not in this.busy:
+        nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
+        if this.refusal(it.key, it.attempt) is None:
+            start = StartEvaluation(it.key, it.attempt, it.entry, pods=1, preferred_nodes=nodes, control=True)
+            slots.take(start)
+
+
+def _settle_fetches(this: Work, gave_up: Container[int]) -> None:
+    """Decide about the models whose fetch gave up, once the others have ended."""
+    failed = [i for i, result in enumerate(this.results) if _fetch_gave_up(result)]
+    others = [result for i, result in enumerate(this.results) if i not in gave_up and not _fetch_gave_up(result)]
+    if not failed or any(result.state not in FINAL_STATES for result in others):
+        return
+    known = [this.models.get(result.model) for result in others if result.state == ResultState.SUCCEEDED]
+    fetched = [m.status.resolved.at for m in known if m is not None and m.status.resolved is not None]
+    for i in failed:
+        entry, model = this.results[i], this.models.get(this.results[i].model)
+        found = fetch_result(model.status, generation=model.meta.generation) if model is not None else None
+        failed_at = found.at if found is not None else this.pass_.now
+        this.results[i] = _decided(this, i, decide_fetch(entry.reason, failed_at, fetched))
+
+
+def _fetch_gave_up(result: ModelResult) -> bool:
+    return result.state == ResultState.PENDING and result.weights_digest is None and result.reason in FETCH_CAUSES
+
+
+def _preferred(nodes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(nodes))[:_PREFERRED_NODES])
+
+
+def _decided(this: Work, i: int, decision: Decision) -> ModelResult:
+    """Return the entry in its final state, with its last cause and how it was decided."""
+    entry, now = this.results[i], this.pass_.now
+    because = clip(decision.because, BECAUSE_LENGTH)
+    message = f"{clip(entry.message, MESSAGE_LENGTH - len(because) - 2)}; {because}"
+    state = ResultState.UNSCORED if decision.step is Step.OWN else ResultState.INFRA_FAULT
+    return replace(Update.of(entry), state=state, message=message, finished_at=now).applied_to(entry)

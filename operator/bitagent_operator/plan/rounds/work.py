@@ -1,0 +1,71 @@
+"""What one pass over a round's evaluations works on: its Jobs by key, its results so far, and its free slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bitagent_crds.evaluation import Workload
+from bitagent_crds.model_result import ModelResult
+from bitagent_operator import naming
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
+
+_REFUSED_AT_ONCE = 16
+"""Refused Jobs of a round with a queue, beyond which no further ones are tried."""
+
+
+@dataclass
+class Slots:
+    """Evaluation Jobs that may still be created; `free` is None if a queue decides instead.
+
+    A refused Job holds a slot until it may be tried again: a quota that refuses it refuses the others as well.
+    """
+
+    free: int | None
+    refused: int = 0
+    """How many do so."""
+    start: list[StartEvaluation] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, workload: Workload, running: int, refusals: Iterable[Refusal], now: datetime) -> Slots:
+        """Return the slots of a round with so many Jobs."""
+        refused = sum(r.retry_at is not None and r.retry_at > now for r in refusals)
+        if workload.queue_name is not None:
+            return cls(None if refused < _REFUSED_AT_ONCE else 0, refused)
+        return cls(max(0, workload.parallelism - running - refused), refused)
+
+    def take(self, evaluation: StartEvaluation) -> bool:
+        """Start the evaluation if a slot is free; whether there was one."""
+        if self.free is not None and len(self.start) >= self.free:
+            return False
+        self.start.append(evaluation)
+        return True
+
+
+@dataclass
+class Work:
+    """One pass over the evaluations of a round."""
+
+    observed: RoundObject
+    models: Mapping[str, ModelObject]
+    jobs: Mapping[str, list[JobObject]]
+    """Jobs of the present series by key, ordered by attempt."""
+    pods: Sequence[PodObject]
+    pass_: Pass
+    results: list[ModelResult]
+    busy: frozenset[str] = frozenset()
+    """Keys that an earlier Job holds: two pods must never write to the same directory."""
+
+    def known_refusal(self, key: str, attempt: int) -> Refusal | None:
+        """Return the last refusal of the Job of an attempt, whether or not it is time to try again."""
+        return self.pass_.refusals.get(self._name(key, attempt))
+
+    def refusal(self, key: str, attempt: int) -> Refusal | None:
+        """Return why the Job of an attempt may not be created now."""
+        return self.pass_.refusal(self._name(key, attempt))
+
+    def _name(self, key: str, attempt: int) -> str:
+        series = self.observed.status.series
+        return naming.round_job_name(self.observed.meta.name, key=key, attempt=attempt, series=series)

@@ -1,0 +1,274 @@
+"""Reconciliation: plan for one key of the queue, and carry out the plan. Decisions are in `bitagent_operator.plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Generic, TypeVar
+
+from bitagent_crds.evalround import EvalRoundStatus
+from bitagent_crds.jobs import CacheRoom
+from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_crds.names import SUSPENDED_ANNOTATION
+from bitagent_kube.objects import EventMessage, Obj
+from bitagent_kube.resources import JOBS
+from bitagent_operator.config import Config
+from bitagent_operator.manifests.evaluate import evaluation_job
+from bitagent_operator.manifests.fetch import fetch_job, fetch_template
+from bitagent_operator.manifests.rewriter import rewriter_address
+from bitagent_operator.manifests.task_set import task_set_job
+from bitagent_operator.observed.cache import Key, Kind
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
+from bitagent_operator.plan import outcomes
+from bitagent_operator.plan.files.cache_room import room_for
+from bitagent_operator.plan.files.repeated import is_after_the_end
+from bitagent_operator.plan.files.retention import is_removing
+from bitagent_operator.plan.interface import (
+    NO_RESULTS,
+    JobDeletion,
+    JobSuspension,
+    LiveReadResults,
+    ModelPlan,
+    RoundPlan,
+    StartFetch,
+)
+from bitagent_operator.plan.models.fetch import urgent
+from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
+from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.readiness import with_readiness
+from bitagent_operator.plan.rounds.round import plan as plan_round
+from bitagent_operator.reconcilers.context import STALE_SECONDS, Context
+from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
+from bitagent_operator.reconcilers.invalid import Unplannable, guarded, report_invalid, report_unplannable
+from bitagent_operator.reconcilers.validators import reconcile_validator
+
+MAX_REPLANS = 4
+"""Plans that may be made for one pass, each after the live reads of the one before."""
+
+
+class PlanNotConverged(Exception):
+    """Raised when a plan still needs live reads after MAX_REPLANS: objects change faster than they are read."""
+
+
+async def reconcile(context: Context, key: Key) -> float | None:
+    """Make one pass over an object; return the seconds until the next one, or None to wait for a change.
+
+    A deleted object needs no work: what it owns is deleted with it. An object that cannot be read or planned gets the
+    condition Stalled with the reason. Raises ApiError and PlanNotConverged.
+    """
+    if key.kind == Kind.MODEL:
+        context.fetches.begin(key.name)
+    try:
+        unreadable = context.cache.unreadable(key)
+        if unreadable is None:
+            return await _RECONCILERS[key.kind](context, key)
+        if not unreadable.meta.deleting:
+            await report_invalid(context, key, unreadable.meta, unreadable.content, unreadable.error)
+        return None
+    except Unplannable as error:
+        return await report_unplannable(context, key, error)
+    finally:
+        if key.kind == Kind.MODEL:
+            _end_of_fetching(context, key.name)
+
+
+async def _model(context: Context, key: Key) -> float | None:
+    def make(live: LiveReadResults) -> Planned[ModelObject, ModelPlan] | None:
+        model = context.cache.models.get(key)
+        if model is None or model.meta.deleting:
+            return None
+        observed, jobs, rounds = model, context.cache.jobs.of(key), context.cache.rounds_of(key.name)
+        template = fetch_template(context.config, observed) if any(j.ended is None for j in jobs) else ""
+
+        def plan_with(turns: Turns) -> ModelPlan:
+            return plan_model(
+                observed,
+                jobs=jobs,
+                pods=context.cache.pods.of(key),
+                rounds=rounds,
+                pass_=context.new_pass(key, observed.meta, live),
+                older_of_hotkey=len(context.cache.older_of_hotkey(observed)),
+                template=template,
+                turns=turns,
+            )
+
+        plan = plan_with(NOTHING_WAITS)
+        if not plan.reads and (turns := _turns(context, model, plan, rounds)) != NOTHING_WAITS:
+            plan = plan_with(turns)
+        starts = () if plan.reads else (plan.fetch, plan.resolve)
+        return Planned(model, plan, [_fetch_job(context, model, start) for start in starts if start is not None])
+
+    return await _plan_and_carry_out(context, key, make)
+
+
+def _turns(context: Context, model: ModelObject, plan: ModelPlan, rounds: Iterable[RoundObject]) -> Turns:
+    """Return what keeps the Jobs of a plan from starting; where nothing does, their slots are reserved."""
+    return context.fetches.turns(
+        model,
+        plan,
+        urgent=urgent(model, rounds),
+        jobs=context.cache.jobs,
+        hotkey_of=context.cache.hotkey_of,
+        limits=context.config.fetch,
+        now=context.now(),
+    )
+
+
+def _end_of_fetching(context: Context, model: str) -> None:
+    """Release the slots that a pass has reserved, and enqueue the models whose turn it is now."""
+    cache = context.cache
+    called = context.fetches.end(model, jobs=cache.jobs, hotkey_of=cache.hotkey_of, limits=context.config.fetch)
+    context.enqueue(Key(Kind.MODEL, name) for name in called)
+
+
+def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
+    if start.resolve_only or not context.config.cache.max_bytes:
+        return fetch_job(context.config, model, start, CacheRoom())
+    cache = context.cache
+    room = room_for(
+        model,
+        models=cache.models,
+        rounds=cache.rounds,
+        share_bytes=context.config.cache.hotkey_share,
+        validators=cache.validators,
+    )
+    return fetch_job(context.config, model, start, room)
+
+
+async def _round(context: Context, key: Key) -> float | None:
+    def make(live: LiveReadResults) -> Planned[RoundObject, RoundPlan] | None:
+        observed = context.cache.rounds.get(key)
+        if observed is None or observed.meta.deleting:
+            return None
+        models = (context.cache.model(result.model) for result in observed.status.results)
+        validator = _validator_of(context, observed)
+        pods = context.cache.pods.of(key)
+        jobs = context.cache.jobs.of(key)
+        removing = is_removing(observed, jobs, pods)
+        pass_ = replace(context.new_pass(key, observed.meta, live), validator=validator, removing=removing)
+        plan = plan_round(
+            observed,
+            models={m.meta.name: m for m in models if m is not None},
+            jobs=[job for job in jobs if not is_after_the_end(job)],
+            pods=pods,
+            pass_=pass_,
+        )
+        plan = with_work_after_the_end(context, plan, observed, jobs=jobs, pods=pods, pass_=pass_)
+        if plan.reads:
+            return Planned(observed, plan, [])
+        made = [
+            *_round_jobs(context.config, observed, plan, validator),
+            *jobs_after_the_end(context, observed, plan),
+        ]
+        return Planned(observed, plan, made)
+
+    return await _plan_and_carry_out(context, key, make)
+
+
+def _validator_of(context: Context, observed: RoundObject) -> ValidatorObject | None:
+    """Return the Validator whose rewriter a round may use, if it is known."""
+    name = observed.rewriter
+    return context.cache.validators.get(Key(Kind.VALIDATOR, name)) if name else None
+
+
+def _round_jobs(
+    config: Config, observed: RoundObject, plan: RoundPlan, validator: ValidatorObject | None
+) -> Iterator[Obj]:
+    if plan.task_set_attempt is not None:
+        own = validator if observed.spec.tasks.reworded_by_validator else None
+        rewriter = rewriter_address(config, own) if own is not None else None
+        yield task_set_job(config, observed, plan.task_set_attempt, rewriter=rewriter)
+    for start in plan.evaluate:
+        if plan.status.task_set is not None:
+            yield evaluation_job(config, observed, start, plan.status.task_set)
+
+
+ObservedT = TypeVar("ObservedT", ModelObject, RoundObject)
+PlanT = TypeVar("PlanT", ModelPlan, RoundPlan)
+
+
+@dataclass(frozen=True)
+class Planned(Generic[ObservedT, PlanT]):
+    """A plan, the object as it was when it was made, and the Jobs to create."""
+
+    observed: ObservedT
+    plan: PlanT
+    jobs: list[Obj]
+
+
+async def _plan_and_carry_out(
+    context: Context, key: Key, make: Callable[[LiveReadResults], Planned[ObservedT, PlanT] | None]
+) -> float | None:
+    """Plan until no live reads are missing, and carry out the plan; return the seconds until the next pass."""
+    live = NO_RESULTS
+    for _ in range(MAX_REPLANS):
+        plan_again = partial(make, live)
+        planned: Planned[ObservedT, PlanT] | None = guarded(plan_again)
+        if planned is None:
+            context.refusals.forget(key)
+            return None
+        if not planned.plan.reads:
+            return await _carry_out(context, key, planned, plan_again)
+        live = await context.read_live(key, planned.plan.reads, live)
+    raise PlanNotConverged(f"{key}: what it depends on keeps changing; trying again")
+
+
+async def _carry_out(
+    context: Context,
+    key: Key,
+    planned: Planned[ObservedT, PlanT],
+    make: Callable[[], Planned[ObservedT, PlanT] | None],
+) -> float | None:
+    """Carry out a plan; return the seconds until the next pass.
+
+    If the API server does not accept a Job, `make` plans again, so that the status says why.
+    """
+    refused: list[EventMessage] | None = await context.create_jobs(key, planned.jobs)
+    starts = False
+    if refused is not None:
+        again = guarded(make)
+        if again is None or again.plan.reads:
+            return 0.0
+        planned, starts = again, bool(again.jobs)
+    observed: ObservedT = planned.observed
+    plan: PlanT = planned.plan
+    status = with_readiness(plan.status, generation=observed.meta.generation, now=context.now())
+    if status != observed.status:
+        if not await context.write_status(key, observed.meta, status.to_wire()):
+            return STALE_SECONDS
+        context.metrics.count_ended(_ended(observed, status))
+    context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
+    await context.in_parallel(_suspend(context, suspension) for suspension in plan.suspend)
+    await context.in_parallel(_delete(context, deletion) for deletion in plan.delete)
+    return 0.0 if starts else plan.requeue_after
+
+
+async def _delete(context: Context, deletion: JobDeletion) -> None:
+    """Delete a Job. One that is to be replaced is looked for: a watch that begins meanwhile does not report its end."""
+    await context.client.delete(JOBS, deletion.name, uid=deletion.uid)
+    if not deletion.replaced:
+        return
+    left = await context.client.get(JOBS, deletion.name)
+    if left is None or left["metadata"]["uid"] != deletion.uid:
+        context.enqueue(context.cache.drop(JOBS.kind, deletion.uid))
+
+
+async def _suspend(context: Context, suspension: JobSuspension) -> None:
+    mark = {SUSPENDED_ANNOTATION: "true" if suspension.suspend else None}
+    patch = {"metadata": {"annotations": mark}, "spec": {"suspend": suspension.suspend}}
+    job = await context.client.merge(JOBS, suspension.name, patch)
+    if job is not None:
+        context.observe(JOBS.kind, job)
+
+
+def _ended(observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus) -> Iterator[outcomes.Ended]:
+    """Return the work whose end a status records for the first time."""
+    if isinstance(observed, ModelObject) and isinstance(status, MinerModelStatus):
+        return outcomes.ended_of_model(observed.status, status)
+    if isinstance(observed, RoundObject) and isinstance(status, EvalRoundStatus):
+        return outcomes.ended_of_round(observed.status, status)
+    return iter(())
+
+
+_RECONCILERS = {Kind.MODEL: _model, Kind.ROUND: _round, Kind.VALIDATOR: reconcile_validator}

@@ -1,0 +1,119 @@
+"""One operator acts in a namespace: the one that holds the Lease `bitagent-operator`.
+
+Others, replicas of it and those of another release, keep their caches current and wait. The numbers: a holder that was
+killed is followed after the duration of its Lease, counted from when the next one saw it renewed, so at most 4.5 s
+after its death; one that ends in order gives the Lease up, which the next one sees within half a second. A holder that
+could not renew it for 3 s has stopped: the second until the Lease ends is for requests that are under way, and its
+client sends no write after that time, even if its event loop was blocked meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from bitagent_kube.client import Client
+from bitagent_kube.errors import ApiError
+from bitagent_kube.health import Health
+from bitagent_kube.lease import UNKNOWN, Lease, LeaseLost, Timing
+from bitagent_kube.objects import ObjectMeta, ObjectReference
+from bitagent_kube.resources import DEPLOYMENTS
+from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.naming import MANAGER
+
+TIMING = Timing(duration=4.0, renew_deadline=3.0, attempt=0.9, retry=1.0, retry_failed=0.2, look=0.5)
+_OTHER_RELEASE, _NO_LEASE = "release", "lease"
+"""Keys of these problems among those that /readyz shows."""
+
+log = logging.getLogger(__name__)
+
+
+def identity(*, deployment: str, pod: str) -> str:
+    """Return the Lease's holder: replicas have one `deployment`, and each a `pod` of its own."""
+    return f"{deployment}/{pod}" if deployment else pod
+
+
+async def lease_of(client: Client, *, deployment: str, pod: str) -> Lease:
+    """Return the Lease, which is deleted with the operator's Deployment, if that can be read."""
+    owner = None
+    if deployment:
+        try:
+            found = await client.get(DEPLOYMENTS, deployment)
+        except ApiError as error:
+            log.warning("the Lease will have no owner: Deployment %s cannot be read: %s", deployment, error)
+            found = None
+        if found is not None:
+            uid = ObjectMeta.parse(found).uid
+            owner = ObjectReference(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, client.namespace, deployment, uid)
+    me = identity(deployment=deployment, pod=pod)
+    return Lease(client, name=MANAGER, identity=me, owner=owner, timing=TIMING)
+
+
+class Waiting:
+    """What a process says while another one holds the Lease."""
+
+    def __init__(self, *, namespace: str, deployment: str, health: Health) -> None:
+        self._namespace, self._deployment, self._health = namespace, deployment, health
+        self._holder = ""
+
+    def __call__(self, holder: str) -> None:
+        """Report the present holder. One of another release is a mistake, as is a Lease that cannot be taken.
+
+        This process is not ready then: it does nothing, and no replica of it may.
+        """
+        if holder == self._holder:
+            return
+        self.end()
+        self._holder = holder
+        problems, other = self._health.problems, holder.rpartition("/")[0]
+        if other and other != self._deployment:
+            text = f"another release, {other}, operates namespace {self._namespace}: this one does nothing; remove one"
+            problems[_OTHER_RELEASE] = text
+            log.error("%s", text)
+        elif holder == UNKNOWN:
+            text = f"the Lease {MANAGER} cannot be read or taken: this process does nothing; its log says why"
+            problems[_NO_LEASE] = text
+            log.warning("%s", text)
+        else:
+            log.info("standing by: %s acts", holder)
+
+    def end(self) -> None:
+        """Take back what was said: this process acts, or one of its release."""
+        for problem in (_OTHER_RELEASE, _NO_LEASE):
+            self._health.problems.pop(problem, None)
+        self._holder = ""
+
+
+async def lead(lease: Lease, term: Callable[[], Awaitable[None]], *, waiting: Waiting, metrics: Metrics) -> None:
+    """Run `term` whenever the Lease is held, until cancelled. Raises what `term` raises.
+
+    When the Lease is lost, `term` is cancelled. When this is cancelled, `term` ends first, then the Lease is given up.
+    """
+    try:
+        while True:
+            await lease.acquire(waiting=waiting)
+            waiting.end()
+            metrics.leader.set(1)
+            keeping, working = asyncio.create_task(lease.keep()), asyncio.ensure_future(term())
+            try:
+                await asyncio.wait((keeping, working), return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    working.result()
+                    return
+            finally:
+                metrics.leader.set(0)
+                await end(working)
+                await end(keeping)
+            with suppress(LeaseLost):
+                keeping.result()
+            log.warning("this process no longer leads: %s", keeping.exception())
+    finally:
+        await lease.release()
+
+
+async def end(task: asyncio.Future[None]) -> None:
+    """Cancel a task and wait for its end; what it raised stays in it."""
+    task.cancel()
+    await asyncio.wait([task])

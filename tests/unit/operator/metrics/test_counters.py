@@ -1,0 +1,42 @@
+"""Metrics of the operator that are updated as things happen."""
+
+from __future__ import annotations
+
+from prometheus_client import generate_latest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.names import Component
+from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.plan.outcomes import Ended
+
+
+def test_families_are_there_before_anything_happens() -> None:
+    text = generate_latest(Metrics().registry).decode()
+    for name in ("bitagent_operator_reconciles_total", "process_resident_memory_bytes", "bitagent_operator_build_info"):
+        assert name in text
+
+
+def test_requests_are_counted_by_method_and_code() -> None:
+    metrics = Metrics()
+    for code in (200, 0, 0):
+        metrics.request("GET", code)
+    text = generate_latest(metrics.registry).decode()
+    assert 'bitagent_operator_api_requests_total{code="0",method="GET"} 2.0' in text
+
+
+def test_what_ended_is_counted_by_reason() -> None:
+    metrics = Metrics()
+    metrics.count_ended([Ended(Component.FETCH, Reason.FETCHED), Ended(Component.EVALUATE, Reason.OUT_OF_MEMORY)])
+    metrics.count_ended([Ended(Component.FETCH, Reason.FETCHED)])
+    text = generate_latest(metrics.registry).decode()
+    assert 'bitagent_operator_work_ended_total{component="fetch",reason="Fetched"} 2.0' in text
+    assert 'bitagent_operator_work_ended_total{component="evaluate",reason="OutOfMemory"} 1.0' in text
+
+
+def test_the_queue_of_the_present_term_is_shown() -> None:
+    metrics = Metrics()
+    metrics.follow_queue(length=lambda: 3, oldest_seconds=lambda: 1.5, backing_off=lambda: 2)
+    metrics.follow_events(lambda: 7)
+    text = generate_latest(metrics.registry).decode()
+    for line in ("queue_length 3.0", "queue_oldest_seconds 1.5", "queue_backing_off 2.0", "events_waiting 7.0"):
+        assert f"bitagent_operator_{line}" in text

@@ -1,0 +1,69 @@
+"""Observed objects: what is read of them, and validated copies of specs and statuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitagent_crds.model_result import ModelResult, ResultState
+from bitagent_operator.observed.objects import DeploymentObject, JobObject, ValidatorObject, changed
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
+
+RESULT = ModelResult(model="a", score="0.500000")
+
+
+def test_a_changed_copy_has_the_other_fields_too() -> None:
+    copy = changed(RESULT, state=ResultState.SUCCEEDED)
+    assert (copy.model, copy.score, copy.state) == ("a", "0.500000", ResultState.SUCCEEDED)
+    assert RESULT.state == ResultState.PENDING
+
+
+def test_a_copy_is_made_only_for_a_change() -> None:
+    assert changed(RESULT, state=ResultState.PENDING, score="0.500000") is RESULT
+
+
+@pytest.mark.parametrize("changes", [{"score": "a half"}, {"message": "x" * 513}], ids=str)
+def test_a_changed_copy_is_validated(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        changed(RESULT, **changes)
+
+
+def test_conditions_of_a_newer_validator_are_kept(make: Make) -> None:
+    conditions = [make.condition("Deployed", "True", "DeploymentAvailable"), make.condition("New", "True", "New")]
+    validator: ValidatorObject = make.validator(conditions=conditions)
+    assert [c.type for c in validator.conditions] == ["Deployed", "New"]
+
+
+@pytest.mark.parametrize(
+    ("meta", "series", "by_round", "deletion"),
+    [
+        pytest.param({}, 0, False, None, id="the first series"),
+        pytest.param({"labels": {"bitagent.io/series": "2"}}, 2, False, None, id="a later one"),
+        pytest.param({"annotations": {"bitagent.io/suspended-by-round": "true"}}, 0, True, None, id="suspended by us"),
+        pytest.param({"deletionTimestamp": "2026-01-01T00:00:09Z"}, 0, False, 9, id="being deleted"),
+    ],
+)
+def test_what_is_read_of_a_jobs_metadata(
+    make: Make, meta: dict[str, Any], series: int, by_round: bool, deletion: float | None
+) -> None:
+    job = JobObject.parse({"metadata": make.meta("j", **meta), "spec": {"suspend": True}})
+    due = None if deletion is None else make.at(deletion)
+    assert (job.series, job.suspended_by_round, job.meta.deletion) == (series, by_round, due)
+    assert job.meta.deleting == (deletion is not None)
+
+
+@pytest.mark.parametrize(
+    ("status", "current"),
+    [
+        pytest.param({"observedGeneration": 1, "updatedReplicas": 1}, True, id="rolled out"),
+        pytest.param({"observedGeneration": 0, "updatedReplicas": 1}, False, id="of an older spec"),
+        pytest.param({"observedGeneration": 1, "updatedReplicas": 0}, False, id="not updated yet"),
+        pytest.param(None, False, id="never written"),
+    ],
+)
+def test_a_deployment_is_current(make: Make, status: dict[str, int] | None, current: bool) -> None:
+    raw = {"metadata": make.meta("d"), "spec": {"replicas": 1}, "status": status}
+    assert DeploymentObject.parse(raw).current is current

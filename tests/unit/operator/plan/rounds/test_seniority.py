@@ -1,0 +1,62 @@
+"""Which model was first: blocks, creation times, and what the chain's clock makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitagent_crds.model_result import ModelResult
+from bitagent_operator.observed.objects import ChainClock
+from bitagent_operator.plan.rounds.seniority import seniority
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make
+
+CREATED = 1_000_000.0
+"""Seconds after T0 at which the round was created, at block 5,000 of 12 seconds each."""
+
+
+def first(make: Make, *, clocked: bool, **models: dict[str, Any]) -> str:
+    clock = ChainClock(5000, make.at(CREATED), 12.0) if clocked else None
+    made = {name: make.model(name, **fields) for name, fields in models.items()}
+    entries = [ModelResult(model=name) for name in models]
+    keys = seniority(entries, made, clock)
+    return min(keys, key=keys.__getitem__)
+
+
+LATER = CREATED + 12
+"""Block 5,001."""
+
+
+@pytest.mark.parametrize("clocked", [True, False], ids=["a validator's round", "a person's round"])
+@pytest.mark.parametrize(
+    ("original", "copy"),
+    [
+        pytest.param({"commit_block": 7}, {"commit_block": 8}, id="blocks"),
+        pytest.param({"commit_block": 7, "created": 9}, {"commit_block": 8}, id="blocks, whatever the objects' age"),
+        pytest.param({"commit_block": 7}, {"commit_block": 7, "created": 1}, id="equal blocks"),
+        pytest.param({}, {"created": 1}, id="none has a block"),
+        pytest.param({"created": CREATED}, {"created": LATER, "commit_block": 10**9}, id="a copy claims a late block"),
+    ],
+)
+def test_who_was_first(make: Make, clocked: bool, original: dict[str, Any], copy: dict[str, Any]) -> None:
+    assert first(make, clocked=clocked, copy=copy, original=original) == "original"
+
+
+@pytest.mark.parametrize(
+    ("block", "winner"),
+    [
+        pytest.param(4999, "committed", id="a block before the object"),
+        pytest.param(5001, "uncommitted", id="a block after the object"),
+    ],
+)
+def test_a_model_without_a_block_loses_only_to_blocks_before_its_object(make: Make, block: int, winner: str) -> None:
+    """Whenever the object of the model with a block was created."""
+    uncommitted, committed = {"created": CREATED}, {"created": LATER, "commit_block": block}
+    assert first(make, clocked=True, uncommitted=uncommitted, committed=committed) == winner
+
+
+def test_a_model_that_was_deleted_after_its_evaluation_stays_the_first(make: Make) -> None:
+    keys = seniority([ModelResult(model="gone"), ModelResult(model="a")], {"a": make.model("a", commit_block=1)}, None)
+    assert keys["gone"] < keys["a"]
