@@ -27,7 +27,8 @@ from bitagent_evaluator.cli.console import show, spinner, untrusted
 from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
-from bitagent_evaluator.evaluation.diagnosis import Evidence, Finding, diagnose
+from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
+from bitagent_evaluator.evaluation.findings import Finding
 from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, read_given_answer
 from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
 from bitagent_evaluator.prompts import known_formats, prompt_format

@@ -6,6 +6,7 @@
     budget, metered         what a model may spend: generated tokens and time
     blame, watchdog         whose fault a lack of memory is; an engine that hangs
     scoring_pool            verdicts, while answers still arrive
+    diagnosis, findings     what cost a model its score apart from wrong calls
     results, timeline       the files of a run; `answer_sketch` is what its answers are compared by
     reproduce               a run repeated from its manifest
     given_answers           answers that were made elsewhere

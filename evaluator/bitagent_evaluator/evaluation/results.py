@@ -21,7 +21,8 @@ from bitagent_crds.results import NoteKind, Response, ResultsManifest, Unanswere
 from bitagent_crds.task_set import Baseline, Task, TaskSetManifest
 from bitagent_evaluator.evaluation.answer_sketch import answer_sketch
 from bitagent_evaluator.evaluation.budget import UnansweredTask
-from bitagent_evaluator.evaluation.diagnosis import Evidence, Finding, diagnose
+from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
+from bitagent_evaluator.evaluation.findings import Finding
 from bitagent_evaluator.evaluation.journal import RESPONSES, Started, encode_line
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool
 from bitagent_evaluator.parsing import AnswerSyntax

@@ -10,7 +10,8 @@ import pytest
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.evaluation.diagnosis import WORDS, Evidence, Finding, FindingKind, attempts_call, diagnose
+from bitagent_evaluator.evaluation.diagnosis import Evidence, attempts_call, diagnose
+from bitagent_evaluator.evaluation.findings import WORDS, Finding, FindingKind
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.scoring import score

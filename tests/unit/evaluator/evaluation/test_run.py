@@ -21,7 +21,7 @@ from bitagent_crds.sketches import AnswerSketch
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
-from bitagent_evaluator.evaluation.diagnosis import FindingKind
+from bitagent_evaluator.evaluation.findings import FindingKind
 from bitagent_evaluator.evaluation.journal import RESPONSES
 from bitagent_evaluator.evaluation.results import Evaluated, summary_of
 from bitagent_evaluator.evaluation.run import Evaluation, evaluate
