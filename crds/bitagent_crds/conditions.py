@@ -78,6 +78,11 @@ class ConditionType(StrEnum):
         "No waiting helps: the object cannot be read or planned, or has failed for good; absent while all is well.",
     )
     WEIGHTS_CURRENT = "WeightsCurrent", "Validator", "The weights on the chain are those of the last complete rounds."
+    PASS_COMPLETE = (
+        "PassComplete",
+        "Validator",
+        "Every part of the validator's last pass succeeded; what failed is named, and tried again later.",
+    )
 
 
 class Fault(StrEnum):
@@ -279,6 +284,11 @@ class Reason(StrEnum):
         Fault.NONE,
         "The evaluation waits for a free slot of the round, or for admission by the queue.",
     )
+    WAITING_IN_PACK = (
+        "WaitingInPack",
+        Fault.NONE,
+        "Its Job evaluates several models with one engine, and others come before this one.",
+    )
     JOB_SUSPENDED = (
         "JobSuspended",
         Fault.NONE,
@@ -317,7 +327,7 @@ class Reason(StrEnum):
     ENGINE_STALLED = (
         "EngineStalled",
         Fault.INFRASTRUCTURE,
-        "The inference engine was ready, and generated nothing in the time for all answers.",
+        "The evaluation's process lived and made no progress: no step of its engine, or nothing read or computed before it.",
     )
     MEMORY_IN_USE = (
         "MemoryInUse",
@@ -328,6 +338,11 @@ class Reason(StrEnum):
         "ModelFilesMissing",
         Fault.INFRASTRUCTURE,
         "The cache has lost or damaged the model's files, though they were fetched; they are fetched again.",
+    )
+    PACK_ENDED = (
+        "PackEnded",
+        Fault.INFRASTRUCTURE,
+        "The Job that evaluates several models with one engine ended before the turn of this one.",
     )
     CRASHED = (
         "Crashed",
@@ -551,6 +566,89 @@ class Reason(StrEnum):
         "PolicyUnavailable",
         Fault.SPEC,
         "A competition names a policy that this validator does not have or cannot apply; no weights are set.",
+    )
+    PASS_COMPLETE = "PassComplete", Fault.NONE, "Every part of the last pass succeeded."
+    PART_FAILED = (
+        "PartFailed",
+        Fault.INFRASTRUCTURE,
+        "Parts of the last pass failed, and the others were carried out; the message names them.",
+    )
+    CHAIN_BEHIND = (
+        "ChainBehind",
+        Fault.INFRASTRUCTURE,
+        "The newest block of the node is too old, or another endpoint is far ahead of it.",
+    )
+    WRONG_CHAIN = "WrongChain", Fault.SPEC, "The endpoint is of another chain than the one that the Validator began on."
+    RATE_LIMITED_BY_NODE = (
+        "RateLimitedByNode",
+        Fault.INFRASTRUCTURE,
+        "The endpoints limit the number of requests (429); they are not asked before the time that they name.",
+    )
+    CLOCK_SKEW = (
+        "ClockSkew",
+        Fault.INFRASTRUCTURE,
+        "The pod's clock differs from the chain's, so a sealed row would be revealed in a wrong epoch; none is sent.",
+    )
+    REVEAL_PENDING = (
+        "RevealPending",
+        Fault.NONE,
+        "The weights were sent sealed; the chain reveals them at the block in the message.",
+    )
+    REVEAL_MISSED = (
+        "RevealMissed",
+        Fault.INFRASTRUCTURE,
+        "The chain did not apply a sealed row in its epoch; the message has the likely cause, and it is set again.",
+    )
+    ROW_TOO_LONG = (
+        "RowTooLong",
+        Fault.SPEC,
+        "A sealed row of so many weights exceeds the largest commit that the chain accepts.",
+    )
+    FOREIGN_WEIGHTS = (
+        "ForeignWeights",
+        Fault.SPEC,
+        "Another process sets weights for this hotkey; it is left alone until it has been quiet for long.",
+    )
+    STANDING_BY = "StandingBy", Fault.NONE, "Another Validator acts for this hotkey on this subnet."
+    CANNOT_PAY_FEES = (
+        "CannotPayFees",
+        Fault.SPEC,
+        "The coldkey that owns the hotkey cannot pay the fee of a submission: fund the coldkey.",
+    )
+    NONCE_TAKEN = (
+        "NonceTaken",
+        Fault.INFRASTRUCTURE,
+        "Other transactions of the hotkey were first: another process uses the same hotkey. It is sent again.",
+    )
+    REVEAL_ROUND_REFUSED = (
+        "RevealRoundRefused",
+        Fault.INFRASTRUCTURE,
+        "The chain already has the drand round that a commit names; the commit is planned again.",
+    )
+    BURN_UNAVAILABLE = (
+        "BurnUnavailable",
+        Fault.SPEC,
+        "The target of burning has no slot on the subnet, or does not belong to the subnet's owner.",
+    )
+    GUARD_HELD = (
+        "GuardHeld",
+        Fault.NONE,
+        "`weights.guard` holds the row, and the last one stays, until a person accepts it by the annotation.",
+    )
+    POLICY_FAILED = (
+        "PolicyFailed",
+        Fault.SPEC,
+        "A competition's policy failed; its last shares stay, and the other competitions are paid.",
+    )
+    LAST_WEIGHTS_KEPT = (
+        "LastWeightsKept",
+        Fault.NONE,
+        "There is no new row, and the last good one is set again before the chain's activity cutoff.",
+    )
+    ROUNDS_NOT_STARTED = (
+        "RoundsNotStarted",
+        Fault.NONE,
+        "No round is started while the hotkey may not set weights; `spec.roundsWithoutPermit` starts them all the same.",
     )
     DRY_RUN = "DryRun", Fault.NONE, "`weights.mode` is DryRun: weights are computed and not submitted."
     WEIGHTS_OFF = "WeightsOff", Fault.NONE, "`weights.mode` is Off: no weights are computed."

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.defaults import given
-from bitagent_crds.evaluation import DEADLINE_SECONDS, Evaluation, Workload
+from bitagent_crds.evaluation import DEADLINE_SECONDS, Evaluation, Packing, Workload
 from bitagent_crds.fields import (
     Count,
     Digest,
@@ -136,6 +136,10 @@ class EvalRoundTemplate(Model):
     are not made yet: all but queueName, resources.gpus and gpuResourceName, and deadlineSeconds if generateSeconds is
     absent."""
 
+    packing: Packing | None = None
+    """packing says whether one Job evaluates several models; it may be changed for Jobs that are not made yet. Absent:
+    a Job for each model."""
+
     @property
     def generate_seconds(self) -> int:
         """Time that a model may take to generate: half of the Job's deadline, unless the round says otherwise.
@@ -205,6 +209,31 @@ class FilesStatus(StatusModel):
     """removedAt is the time at which the round's files were removed; absent: they are there."""
 
 
+class RoundEstimate(StatusModel):
+    """How far the evaluations of a running round are, and when it may end."""
+
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """percent is the share of the evaluations that is done, each in progress by its share of answered tasks."""
+    end: Time | None = None
+    """end is when the round ends if it proceeds as it has so far; absent before a twentieth is done."""
+    text: ShortText = ""
+    """text is both, for display; the time is in UTC."""
+    at: Time
+    """at is the time for which this holds, and of the progress in results; it is written every 10 s at most."""
+
+
+class GpuSeconds(StatusModel):
+    """GPU time of the round: seconds times GPUs of each evaluation pod."""
+
+    held: Count = 0
+    """held is the time from when a node had accepted a pod until its container ended, over all pods of the round's
+    evaluations, with failed attempts, repetitions and controls."""
+    generating: Count = 0
+    """generating is the part of it in which an engine generated, by the results that have a score."""
+    until: Time
+    """until is the time up to which held is counted."""
+
+
 class RoundCounts(StatusModel):
     """Number of models by state."""
 
@@ -256,6 +285,10 @@ class EvalRoundStatus(StatusModel):
     """progress is `done/selected`."""
     best: ShortText = ""
     """best is the leading model so far, and its score."""
+    estimate: RoundEstimate | None = None
+    """estimate is how far the evaluations are, while the round runs."""
+    gpu_seconds: GpuSeconds | None = None
+    """gpuSeconds is the GPU time that the round has held, and the part of it that generated; absent without GPUs."""
     task_set: TaskSetStatus | None = None
     """taskSet identifies the tasks, once built."""
     counts: RoundCounts = RoundCounts()
@@ -318,6 +351,7 @@ class EvalRound(Resource):
         columns=(
             Column("Phase", ".status.phase"),
             Column("Done", ".status.progress"),
+            Column("Estimate", ".status.estimate.text"),
             Column("Best", ".status.best"),
             Column("Rejected", ".status.counts.rejected", "integer"),
             Column("Faults", ".status.counts.infraFaults", "integer", priority=1),
@@ -327,7 +361,7 @@ class EvalRound(Resource):
         ),
     )
     spec: EvalRoundSpec
-    """spec has the models and tasks of the round. Immutable, except suspend, retry, activeDeadlineSeconds, most of
-    workload, and the parts of a seed that are added later."""
+    """spec has the models and tasks of the round. Immutable, except suspend, retry, activeDeadlineSeconds, packing, most
+    of workload, and the parts of a seed that are added later."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""

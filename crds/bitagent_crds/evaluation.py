@@ -306,8 +306,32 @@ class Resources(Model):
     """ephemeralStorage is the request of the node's disk, and the size limit of /tmp, where the engine compiles."""
 
 
+MAX_PACK = 8
+"""Models of one pack at most: the kubelet keeps 12 KiB of termination messages of a pod, and each has a part of it."""
+
+
+class PackingMode(StrEnum):
+    """Which models one Job may evaluate."""
+
+    PER_MODEL = "PerModel"
+    SAME_ARCHITECTURE = "SameArchitecture"
+
+
+class Packing(Model):
+    """Whether one Job evaluates several models with one engine."""
+
+    mode: PackingMode = PackingMode.PER_MODEL
+    """mode is PerModel, a Job for each model, or SameArchitecture: a Job takes several models whose weights fit the same
+    engine, one after the other. Scores are the same; a fault of one model concerns no other."""
+    max_models: Annotated[int, Field(ge=2, le=MAX_PACK)] = 4
+    """maxModels is the largest number of models of one Job. Its deadline is workload.deadlineSeconds times its
+    models."""
+
+
 DEADLINE_SECONDS = 7200
 """Default of deadlineSeconds."""
+STALL_SECONDS = 900
+"""Bound without stallSeconds: longer than the evaluator's own, which sees an engine that hangs and names it first."""
 
 
 class Workload(Model):
@@ -326,6 +350,10 @@ class Workload(Model):
     """startTimeoutSeconds is the time that an admitted Job may wait until a container of an attempt runs: for a node, a
     quota, volumes, an image. Past it the evaluation ends as a fault of the infrastructure, with what it waited for.
     Absent: it waits as long as the round lasts, and the result says for what."""
+    stall_seconds: Annotated[int, Field(ge=60, le=604800)] | None = None
+    """stallSeconds is the time without any progress after which a container that still runs counts as stalled: its Job
+    is deleted, and the evaluation repeated as after a deadline. Absent: 900. A bound of deadlineSeconds or more never
+    acts; an image that serves no progress cannot stall."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """maxAttempts is the number of times an evaluation is started before an infrastructure fault is final."""
     max_disruptions: Annotated[int, Field(ge=0, le=20)] = 5

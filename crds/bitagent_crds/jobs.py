@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
 from bitagent_crds.conditions import AnyReason, Fault, Reason
-from bitagent_crds.evaluation import Evaluation, RunSpec
+from bitagent_crds.evaluation import MAX_PACK, Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
@@ -32,9 +32,16 @@ EXIT_MODEL_FAULT = 78
 EXIT_LATER = 75
 EXIT_NO_MODEL = 66
 """Of `serve`: the directory holds no model; the operator fetches it again."""
+EXIT_PACK_LOST = 70
+"""Of a pack's outcome container: the engine's container ended in the middle of this model's evaluation, and its own
+status says how."""
+EXIT_NOT_BEGUN = 71
+"""Of a pack's outcome container: the engine's container ended before this model's evaluation began."""
 EXIT_USAGE = 2
 EXIT_INFRASTRUCTURE = 1
 TERMINATION_MESSAGE_BYTES = 4096
+POD_MESSAGES_BYTES = 12 * 1024
+"""What the kubelet keeps of the termination messages of one pod, in equal shares of its containers."""
 JOB_ANNOTATION = "bitagent.io/job"
 JOB_FILE = "/etc/bitagent/job.json"
 TERMINATION_LOG = "/dev/termination-log"
@@ -48,6 +55,7 @@ class JobKind(StrEnum):
     FETCH = "Fetch"
     TASK_SET = "TaskSet"
     EVALUATE = "Evaluate"
+    PACK = "Pack"
     ARCHIVE = "Archive"
     RETENTION = "Retention"
 
@@ -254,6 +262,37 @@ class EvaluateSummary(StatusModel):
     """Hardware of this attempt, also after a failure; absent if the attempt used none."""
 
 
+class PackMember(Model):
+    """One model of a pack."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-z]{1,32}$")]
+    """Key of its evaluation; its outcome is handed to the container `outcome_container(key)`."""
+    job: EvaluateJob
+    """Its evaluation, as in a Job of its own."""
+
+
+class PackJob(Model):
+    """Evaluate several models one after the other with one engine, each as if it were alone."""
+
+    kind: Literal[JobKind.PACK] = JobKind.PACK
+    members: Annotated[list[PackMember], Field(min_length=1, max_length=MAX_PACK)]
+    """In the order of evaluation."""
+    outcomes_dir: str
+    """Absolute path of the directory that the pod's containers share, for the outcomes."""
+    member_seconds: Annotated[int, Field(ge=1)]
+    """Time that one evaluation may take; one that reaches it ends, and the next one begins."""
+    message_bytes: Annotated[int, Field(ge=512)] = TERMINATION_MESSAGE_BYTES
+    """Longest termination message of one container of the pod."""
+
+
+class PackSummary(StatusModel):
+    """Outcome of the engine's container of a PackJob; the outcomes of the models are those of the other containers."""
+
+    reason: AnyReason
+    """Evaluated if each model has a verdict, else the infrastructure's fault."""
+    message: str = ""
+
+
 class ArchiveJob(Model):
     """Write the files of a finished round to S3-compatible storage.
 
@@ -334,17 +373,18 @@ class RetentionSummary(StatusModel):
         return self.free_bytes is not None
 
 
-AnyJob = Annotated[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob, Field(discriminator="kind")]
-ANY_JOB: TypeAdapter[FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob] = TypeAdapter(AnyJob)
+Job = FetchJob | TaskSetJob | EvaluateJob | PackJob | ArchiveJob | RetentionJob
+"""Any Job's document."""
+ANY_JOB: TypeAdapter[Job] = TypeAdapter(Annotated[Job, Field(discriminator="kind")])
 
 
-def document(job: FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob) -> str:
+def document(job: Job) -> str:
     """Return a Job's document. Those of a round's own Jobs leave out the members that have their defaults.
 
     A round keeps its image when the operator is upgraded, and an evaluator refuses members that it does not know. So a
     later version may add a member whose default means what was meant before. A default must never change.
     """
-    frozen = isinstance(job, TaskSetJob | EvaluateJob)
+    frozen = isinstance(job, TaskSetJob | EvaluateJob | PackJob)
     content = job.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=frozen)
     return json.dumps({"kind": job.kind} | content, ensure_ascii=False, separators=(",", ":"))
 
@@ -368,18 +408,44 @@ def alteration_key(index: int) -> str:
     return f"ALTERATION_{index}_KEY"
 
 
+def outcome_container(key: str) -> str:
+    """Return the name of the container of a pack's pod that ends as the evaluation `key` does."""
+    return f"outcome-{key}"
+
+
 def termination_message(summary: Model) -> str:
     """Return the summary as JSON that fits a termination message, all of it printable.
 
     Only `message` is cut, if it is too long.
     """
     plain = escape_all(summary.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return _fitting(plain, TERMINATION_MESSAGE_BYTES)
+
+
+_IN_FILES_ONLY = {"task_set_digest", "resumed", "unanswered", "device", "hardware"}
+"""Members of an EvaluateSummary that no plan reads; the results' summary.json has them."""
+
+
+def pack_messages_bytes(members: int) -> int:
+    """Return the longest termination message of a pack's containers; two more may be added to the pod by others."""
+    return min(TERMINATION_MESSAGE_BYTES, POD_MESSAGES_BYTES // (members + 3))
+
+
+def outcome_message(summary: EvaluateSummary, limit: int) -> str | None:
+    """Return the termination message of one model of a pack, in `limit` bytes; None if it does not fit."""
+    plain = escape_all(summary.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_IN_FILES_ONLY))
+    text = _fitting(plain, limit)
+    return text if len(text.encode()) <= limit else None
+
+
+def _fitting(plain: dict[str, Any], limit: int) -> str:
+    """Return compact JSON of at most so many bytes; only `message` is cut, and nothing else if that is not enough."""
     text = _compact(plain)
-    excess = len(text.encode()) - TERMINATION_MESSAGE_BYTES
+    excess = len(text.encode()) - limit
     while excess > 0 and plain.get("message"):
         plain["message"] = plain["message"][: max(0, len(plain["message"]) - max(excess, 16))]
         text = _compact(plain)
-        excess = len(text.encode()) - TERMINATION_MESSAGE_BYTES
+        excess = len(text.encode()) - limit
     return text
 
 

@@ -216,6 +216,10 @@ class ModelFacts(StatusModel):
     two models are compared to find near copies. Absent if the weights were not read."""
     memory: MemoryShape | None = None
     """memory has what decides the need of memory. Absent in facts that an earlier version recorded."""
+    engine_shape: Annotated[str, Field(max_length=16, pattern=r"^[0-9a-f]{16}$")] | None = None
+    """engineShape identifies what an engine is built for: configuration, and names, formats and shapes of the weights.
+    Models with the same one can share an engine. Absent where weights are never exchanged (quantised ones, experts),
+    and in facts that an earlier version recorded."""
 
 
 class ResolvedModel(ModelFacts):
