@@ -282,7 +282,17 @@ class Reason(StrEnum):
     WAITING_FOR_SLOT = (
         "WaitingForSlot",
         Fault.NONE,
-        "The evaluation waits for a free slot of the round, or for admission by the queue.",
+        "The evaluation waits for a free slot: of its round, or of those that all rounds share.",
+    )
+    WAITING_IN_QUEUE = (
+        "WaitingInQueue",
+        Fault.NONE,
+        "The Job waits in a queue of Kueue for its turn or for quota; the message has the queue's words.",
+    )
+    PREEMPTED = (
+        "Preempted",
+        Fault.NONE,
+        "The queue has taken the GPU of the evaluation for other work; it continues once it is admitted again.",
     )
     WAITING_IN_PACK = (
         "WaitingInPack",
@@ -323,11 +333,26 @@ class Reason(StrEnum):
         "The inference engine rejects the model's configuration or weights.",
     )
     # Infrastructure
+    QUEUE_NOT_FOUND = (
+        "QueueNotFound",
+        Fault.INFRASTRUCTURE,
+        "The Job names a LocalQueue that does not exist in its namespace, or Kueue is not installed.",
+    )
+    QUEUE_UNAVAILABLE = (
+        "QueueUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The Job's LocalQueue or its ClusterQueue is stopped or missing, or the Job's Workload is deactivated.",
+    )
+    STOPPED = (
+        "Stopped",
+        Fault.INFRASTRUCTURE,
+        "The pod was ended from outside, by SIGTERM; its answers are kept, and it costs no attempt.",
+    )
     OUT_OF_MEMORY = "OutOfMemory", Fault.INFRASTRUCTURE, "The pod or its GPU had too little memory."
     ENGINE_STALLED = (
         "EngineStalled",
         Fault.INFRASTRUCTURE,
-        "The evaluation's process lived and made no progress: no step of its engine, or nothing read or computed before it.",
+        "The evaluation's process lived without progress: no step of its engine, or nothing read or computed around it.",
     )
     MEMORY_IN_USE = (
         "MemoryInUse",
@@ -618,7 +643,7 @@ class Reason(StrEnum):
     NONCE_TAKEN = (
         "NonceTaken",
         Fault.INFRASTRUCTURE,
-        "Other transactions of the hotkey were first: another process uses the same hotkey. It is sent again.",
+        "Other transactions of the hotkey were first, as of another process with the same key; it is sent again.",
     )
     REVEAL_ROUND_REFUSED = (
         "RevealRoundRefused",
@@ -648,7 +673,7 @@ class Reason(StrEnum):
     ROUNDS_NOT_STARTED = (
         "RoundsNotStarted",
         Fault.NONE,
-        "No round is started while the hotkey may not set weights; `spec.roundsWithoutPermit` starts them all the same.",
+        "No round starts while the hotkey may not set weights, unless `spec.roundsWithoutPermit` asks for it.",
     )
     DRY_RUN = "DryRun", Fault.NONE, "`weights.mode` is DryRun: weights are computed and not submitted."
     WEIGHTS_OFF = "WeightsOff", Fault.NONE, "`weights.mode` is Off: no weights are computed."

@@ -25,6 +25,7 @@ from bitagent_crds.fields import (
 )
 from bitagent_crds.minermodel import PRESERVED, EngineChoices, FrozenChoices
 from bitagent_crds.names import evaluation_key
+from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.schema import Open, StatusModel
 
 
@@ -65,6 +66,28 @@ class PhaseSeconds(StatusModel):
     """generate is the time from the first prompt to the last answer."""
     score: Seconds
     """score is the time for the verdicts."""
+    waiting: Seconds | None = None
+    """waiting is the time of its pods until a node had accepted them; no GPU was held."""
+    pulling: Seconds | None = None
+    """pulling is the time from then until their containers ran: images and volumes; the GPUs were held."""
+    idle: Seconds | None = None
+    """idle is the time of their containers that is in no other phase, such as that of attempts that failed, and of
+    processes that start and end; the GPUs were held."""
+
+
+class ResultProgress(StatusModel):
+    """How far an evaluation is that runs, by what its process says: a hint, and never a verdict."""
+
+    phase: Annotated[EvaluationPhase, Open()] | None = None
+    """phase is Loading, Generating or Scoring; a later version may have more of them."""
+    done: Count = 0
+    """done is the number of tasks with an answer."""
+    total: Count = 0
+    """total is the number of tasks that can be asked; 0 while that is not known."""
+    tokens_per_second: Count = 0
+    """tokensPerSecond is the mean rate of this attempt's finished answers."""
+    idle_since: Time | None = None
+    """idleSince is the time of its last progress, if that was more than a minute ago."""
 
 
 class CopyEvidence(StatusModel):
@@ -167,7 +190,9 @@ class ModelResult(StatusModel):
     finished_at: Time | None = None
     """finishedAt is the time at which the state became final."""
     seconds: PhaseSeconds | None = None
-    """seconds has the duration of each phase."""
+    """seconds has the duration of each phase, over all attempts whose pods were left at the end."""
+    progress: ResultProgress | None = None
+    """progress is how far the evaluation is while its container runs; absent if its image says nothing of it."""
 
     @property
     def evaluation_key(self) -> str | None:
