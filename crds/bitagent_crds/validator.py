@@ -41,11 +41,28 @@ from bitagent_crds.tasks import TaskSource
 Endpoint = Annotated[str, Field(max_length=256, pattern=r"^wss?://.+$")]
 
 
+class ChainRead(StrEnum):
+    """Which block the validator reads."""
+
+    FINALIZED = "Finalized"
+    """The last finalised block: what was read never changes again."""
+    BEST = "Best"
+    """The best block: weights are also set while blocks are made and none becomes final."""
+
+
 class Chain(Model):
     """Connection to the chain."""
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=8)]
-    """endpoints are websocket addresses of chain nodes; the first that answers is used."""
+    """endpoints are websocket addresses of chain nodes; the first that answers is used. Give more than one."""
+    endpoints_secret_ref: SecretKey | None = None
+    """endpointsSecretRef is a Secret's key with further addresses, one a line, such as those that contain a key of a
+    provider; they are used before `endpoints`, and reported without path, query and password."""
+    read: ChainRead = ChainRead.FINALIZED
+    """read is the block that is read: Finalized, or Best."""
+    maximum_lag_seconds: Annotated[int, Field(ge=30, le=86400)] = 300
+    """maximumLagSeconds is the age of a node's newest block above which the node counts as behind; the next endpoint is
+    used then."""
 
 
 class Wallet(Model):
@@ -122,6 +139,17 @@ _COMPETITION_RULES = rules(
 )
 
 
+class WithoutResult(StrEnum):
+    """What becomes of the part of a competition that pays no hotkey."""
+
+    REDISTRIBUTE = "Redistribute"
+    """It goes to the other competitions."""
+    BURN = "Burn"
+    """It goes to the target of `weights.burn`, from the first setting on."""
+    HOLD = "Hold"
+    """The hotkeys that it paid last keep it; it goes to the others while there are none."""
+
+
 class Competition(Model):
     """One competition: a series of rounds, one per epoch, that determines a share of the validator's weights."""
 
@@ -147,6 +175,12 @@ class Competition(Model):
     duplicates: Duplicates = Duplicates.FLAG
     """duplicates is what near copies of another hotkey's earlier model earn: Flag pays them by their scores,
     EarliestEarns pays only the earliest. Exact copies never earn anything."""
+    without_result: WithoutResult = WithoutResult.REDISTRIBUTE
+    """withoutResult is what becomes of the competition's part of the weights while it pays no hotkey: Redistribute,
+    Burn or Hold."""
+    mechanism: Annotated[int, Field(ge=0, le=7)] = 0
+    """mechanism is the number of the subnet's mechanism that this competition sets the weights of; the reward shares of
+    the competitions of one mechanism are relative to each other."""
     history_limit: Annotated[int, Field(ge=1, le=100)] = 5
     """historyLimit is the number of finished rounds of this competition to keep; older ones are deleted."""
 
@@ -162,6 +196,43 @@ class WeightsMode(StrEnum):
     """Not computed; rounds still run."""
 
 
+class Fill(StrEnum):
+    """What is set when fewer hotkeys are paid than the subnet's smallest row has."""
+
+    BURN = "Burn"
+    """The target of `weights.burn` gets everything if no hotkey is paid, else the smallest weight; if the row is still
+    too short, other hotkeys get the smallest weight as well."""
+    EQUAL = "Equal"
+    """All hotkeys get the same weight if none is paid; else those that are not paid get the smallest weight."""
+    NONE = "None"
+    """Nothing is set; the weights on the chain are set again before they expire."""
+
+
+SUBNET_OWNER = "SubnetOwner"
+"""The target of burning that is read from the chain."""
+
+
+class Burn(Model):
+    """Weights for the subnet's owner, which the chain does not pay out."""
+
+    percentage: Annotated[int, Field(ge=0, le=100)] = 0
+    """percentage is the part of all weights that is burnt; the rest is shared as without it."""
+    target: Annotated[str, Field(max_length=48, pattern=rf"^({SUBNET_OWNER}|[1-9A-HJ-NP-Za-km-z]{{46,48}})$")] = (
+        SUBNET_OWNER
+    )
+    """target is SubnetOwner, the hotkey of the subnet's owner as the chain has it at each setting, or a hotkey, which
+    must belong to the owner's coldkey."""
+
+
+class Guard(Model):
+    """Limits beyond which a row is held until a person accepts it."""
+
+    minimum_models: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """minimumModels is the number of models with a score below which a competition's result is not paid."""
+    maximum_change_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """maximumChangePercent is the largest part of all weights that may go to other hotkeys than in the row before."""
+
+
 class Weights(Model):
     """Submission of weights."""
 
@@ -169,9 +240,19 @@ class Weights(Model):
     """mode is Set, DryRun or Off."""
     version_key: Annotated[int, Field(ge=0, le=2**53)] = 0
     """versionKey is sent with the weights; the subnet rejects one below its own."""
+    follow_version_key_up_to: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """followVersionKeyUpTo sends the subnet's own key, read right before each setting, where that is above `versionKey`
+    and at most this."""
     timeout_seconds: Annotated[int, Field(ge=5, le=600)] = 120
     """timeoutSeconds is the hard limit of one submission, finalisation included. After it the submitting process is
     killed, and the outcome is read from the chain."""
+    fill: Fill = Fill.BURN
+    """fill is what is set when fewer hotkeys are paid than the subnet's smallest row has: Burn, Equal or None."""
+    burn: Burn = Burn()
+    """burn is the part of the weights that the subnet's owner gets, and who that is."""
+    guard: Guard = Guard()
+    """guard holds a row that rests on few models or differs much from the last one. The annotation
+    `bitagent.io/accept-weights` of the Validator, with the value that the condition names, lets it pass."""
 
 
 class ValidatorSpec(Model):
@@ -191,8 +272,8 @@ class ValidatorSpec(Model):
         )
     }
 
-    netuid: Annotated[int, Field(ge=0, le=65535)]
-    """netuid is the number of the subnet."""
+    netuid: Annotated[int, Field(ge=1, le=65535)]
+    """netuid is the number of the subnet; 0 is the root network, whose weights are not set this way."""
     chain: Chain
     """chain has the endpoints of the chain."""
     wallet: Wallet
@@ -203,6 +284,9 @@ class ValidatorSpec(Model):
     """weights defines whether and how weights are set."""
     rewriter: Rewriter | None = None
     """rewriter is the language model that rewords the questions of rounds whose `rewrite` names no url."""
+    rounds_without_permit: bool = False
+    """roundsWithoutPermit starts rounds also while the hotkey is not registered or may not set weights; otherwise no
+    GPU works for weights that cannot be set. Rounds of modes DryRun and Off need no permit."""
     suspend: bool = False
     """suspend stops the validator pod; running rounds continue."""
 
