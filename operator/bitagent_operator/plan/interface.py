@@ -18,6 +18,7 @@ from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import ModelResult
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.objects import ModelObject, PodObject, ValidatorObject
+from bitagent_operator.observed.queues import QueueState
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class ReadRequests:
     events_of: set[str] = field(default_factory=set)
     look_at: datetime | None = None
     """When time alone changes what was planned; None: never."""
+    queues: bool = False
+    """Whether something waits in a queue, so that the queues are to be followed."""
 
     def reads(self) -> LiveReads:
         """Return all of them."""
@@ -149,6 +152,8 @@ class Pass:
     """Receives the live reads that this pass needs."""
     validator: ValidatorObject | None = None
     """The Validator whose rewriter a round may use; None: none, or it is not known."""
+    queues: QueueState = field(default_factory=QueueState)
+    """Kueue's queues, as far as they were read."""
     removing: bool = False
     """Whether a Job is removing the round's files, or has a pod that has not ended."""
 
@@ -241,6 +246,8 @@ class HubTrouble:
     at: datetime
     retry_after: timedelta | None = None
     """Pause that the hub asked for."""
+    repository: str = ""
+    """The repository that was asked for."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The fetches that wait for a slot or for the hub, in memory; decisions are in `plan.fetch_slots`.
 
 After a restart every model is planned again, and so waits again; troubles of the hub are read again from the Jobs that
-met them. A slot is reserved from the decision to start until the end of the pass: by then the Job is in the cache.
+met them. At that time, and after a pause of the hub, slots are given once all have asked: else the first to ask would
+have them, whoever's turn it is. A slot is reserved from the decision to start until the end of the pass: by then the
+Job is in the cache.
 """
 
 from __future__ import annotations
@@ -34,30 +36,34 @@ class FetchQueue:
         self._waiting: dict[str, Waiting] = {}
         self._reserved: dict[str, str] = {}
 
-    def ask(self, model: Waiting, running: Mapping[str, str], *, limit: int) -> Turn | None:
-        """Reserve a slot for a model, or make it wait; return why it waits."""
+    def ask(self, model: Waiting, running: Mapping[str, str], *, limit: int, give: bool = True) -> Turn | None:
+        """Reserve a slot for a model, or make it wait; return why it waits. `give`: whether slots are given now."""
         name, others = model.model, {**running, **self._reserved}
         if name in self._reserved:
             return None
         others.pop(name, None)
         self._waiting[name] = model
-        free = limit - len(others)
+        free = limit - len(others) if give else 0
         if free > 0 or len(self._waiting) <= SHOWN_PLACES:
             order = [w.model for w in in_turn(self._waiting.values(), others.values())]
             place = order.index(name)
             if place < free:
                 self._reserve(name)
                 return None
-            return Turn(len(others), len(order), place + 1)
-        return Turn(len(others), len(self._waiting))
+            return Turn(len(others), len(order), place + 1, settling=not give)
+        return Turn(len(others), len(self._waiting), settling=not give)
 
     def leave(self, name: str) -> None:
         """Forget a model that needs no slot now."""
         self._waiting.pop(name, None)
 
+    def release(self, name: str) -> None:
+        """Release what a pass over a model has reserved."""
+        self._reserved.pop(name, None)
+
     def end(self, name: str, running: Mapping[str, str], *, limit: int) -> list[str]:
         """Release what a pass over a model has reserved; return the models whose turn it is now."""
-        self._reserved.pop(name, None)
+        self.release(name)
         taken = {**running, **self._reserved}
         free = limit - len(taken)
         if free <= 0:
@@ -72,6 +78,37 @@ class FetchQueue:
 
     def _reserve(self, name: str) -> None:
         self._reserved[name] = self._waiting.pop(name).hotkey
+
+
+class Arrivals:
+    """Whose pass is awaited before slots are given: at first that of every model, and later of those that were held."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] | None = set()
+        """Models that have had a pass since the start; None once all have."""
+        self._held: set[str] = set()
+        self._held_now: set[str] = set()
+        """Those that were held in the pass that they have now."""
+
+    def hold(self, name: str) -> None:
+        """Await a model's next pass: a pause of the hub holds it."""
+        self._held.add(name)
+        self._held_now.add(name)
+
+    def end(self, name: str) -> None:
+        """End a pass over a model."""
+        if self._seen is not None:
+            self._seen.add(name)
+        if name in self._held_now:
+            self._held_now.discard(name)
+        else:
+            self._held.discard(name)
+
+    def complete(self, models: int, *, paused: bool) -> bool:
+        """Whether all have come. `models`: how many there are; `paused`: those that are held cannot come yet."""
+        if self._seen is not None and len(self._seen) >= models:
+            self._seen = None
+        return self._seen is None and (paused or not self._held)
 
 
 class HubState:
@@ -119,6 +156,7 @@ class Fetches:
     files: FetchQueue = field(default_factory=FetchQueue)
     resolutions: FetchQueue = field(default_factory=FetchQueue)
     hub: HubState = field(default_factory=HubState)
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     def begin(self, name: str) -> None:
         """Begin a pass over a model: it waits for a slot only if this pass asks for one."""
@@ -135,8 +173,12 @@ class Fetches:
         hotkey_of: Callable[[str], str],
         limits: Fetching,
         now: datetime,
+        models: int = 0,
     ) -> Turns:
-        """Take in what a plan has learned of the hub, and return what keeps the Jobs that it starts from starting."""
+        """Take in what a plan has learned of the hub, and return what keeps the Jobs that it starts from starting.
+
+        `models`: how many there are.
+        """
         for trouble in plan.troubles:
             self.hub.failed(trouble, now=now)
         if plan.answered is not None:
@@ -145,24 +187,36 @@ class Fetches:
             return Turns()
         pause = self.hub.pause(now) if model.spec.source.hugging_face is not None else None
         if pause is not None:
+            self.arrivals.hold(model.meta.name)
             held = Turn(pause=pause)
             return Turns(held if plan.fetch is not None else None, held if plan.resolve is not None else None)
         name = model.meta.name
         waiting = Waiting(name, hotkey_of(name), model.meta.created, urgent)
         files, resolutions = _running(jobs, hotkey_of)
-        return Turns(
-            fetch=self.files.ask(waiting, files, limit=limits.max_parallel) if plan.fetch is not None else None,
-            resolve=(
-                self.resolutions.ask(waiting, resolutions, limit=limits.max_resolutions)
-                if plan.resolve is not None
-                else None
-            ),
-        )
+        give = self._gives(models, now)
+        fetch, resolve = None, None
+        if plan.fetch is not None:
+            fetch = self.files.ask(waiting, files, limit=limits.max_parallel, give=give)
+        if plan.resolve is not None:
+            resolve = self.resolutions.ask(waiting, resolutions, limit=limits.max_resolutions, give=give)
+        return Turns(fetch, resolve)
 
     def end(
-        self, name: str, *, jobs: Iterable[JobObject], hotkey_of: Callable[[str], str], limits: Fetching
+        self,
+        name: str,
+        *,
+        jobs: Iterable[JobObject],
+        hotkey_of: Callable[[str], str],
+        limits: Fetching,
+        now: datetime,
+        models: int = 0,
     ) -> list[str]:
-        """End a pass over a model; return the models whose turn it is now."""
+        """End a pass over a model; return the models whose turn it is now. `models`: how many there are."""
+        self.arrivals.end(name)
+        if not self._gives(models, now):
+            self.files.release(name)
+            self.resolutions.release(name)
+            return []
         if not self.files and not self.resolutions:
             jobs = ()
         files, resolutions = _running(jobs, hotkey_of)
@@ -170,6 +224,10 @@ class Fetches:
             *self.files.end(name, files, limit=limits.max_parallel),
             *self.resolutions.end(name, resolutions, limit=limits.max_resolutions),
         ]
+
+    def _gives(self, models: int, now: datetime) -> bool:
+        """Whether slots are given now; in a pause, to models that are not on the hub."""
+        return self.arrivals.complete(models, paused=self.hub.pause(now) is not None)
 
 
 def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tuple[dict[str, str], dict[str, str]]:

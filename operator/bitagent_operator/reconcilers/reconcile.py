@@ -112,13 +112,21 @@ def _turns(context: Context, model: ModelObject, plan: ModelPlan, rounds: Iterab
         hotkey_of=context.cache.hotkey_of,
         limits=context.config.fetch,
         now=context.now(),
+        models=len(context.cache.models),
     )
 
 
 def _end_of_fetching(context: Context, model: str) -> None:
     """Release the slots that a pass has reserved, and enqueue the models whose turn it is now."""
     cache = context.cache
-    called = context.fetches.end(model, jobs=cache.jobs, hotkey_of=cache.hotkey_of, limits=context.config.fetch)
+    called = context.fetches.end(
+        model,
+        jobs=cache.jobs,
+        hotkey_of=cache.hotkey_of,
+        limits=context.config.fetch,
+        now=context.now(),
+        models=len(cache.models),
+    )
     context.enqueue(Key(Kind.MODEL, name) for name in called)
 
 

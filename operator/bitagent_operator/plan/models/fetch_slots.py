@@ -42,6 +42,8 @@ class Turn:
     place: int | None = None
     """1: the next one; None in a long queue."""
     pause: HubPause | None = None
+    settling: bool = False
+    """Whether the other models are still being looked at, after a start or a pause."""
 
     @property
     def reason(self) -> Reason:
@@ -54,6 +56,8 @@ class Turn:
         if self.pause is not None:
             at = f"{self.pause.until:%H:%M:%S} UTC"
             return f"the hub is left alone after what another fetch has met there; this one starts at {at}"
+        if self.settling:
+            return "the other models are looked at first, so that hotkeys take turns"
         place = f"place {self.place} of {self.waiting}" if self.place else f"more than {SHOWN_PLACES} models wait"
         return f"{self.running} Jobs of its kind run, as many as the operator's settings (fetch) allow at once; {place}"
 

@@ -14,6 +14,7 @@ from bitagent_crds.names import COMMIT_LABEL
 from bitagent_crds.schema import is_later
 from bitagent_kube.conditions import Conditions, find
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, changed
+from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.interface import HubTrouble, Pass
 from bitagent_operator.plan.jobs.outcome import (
     Active,
@@ -96,10 +97,10 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             if reported is not None and looks_again and problem.reason.fault is not Fault.INFRASTRUCTURE:
                 problem = reported
             new = unknown(status, generation, pass_.now, problem)
-            return FetchStep(new, None, trouble=hub_trouble(job, outcome, pods))
+            return FetchStep(new, None, trouble=hub_trouble(job, outcome, pods, repository=origin(model.spec.source)))
         case InfraFault() | Lost():
             reason = outcome.reason
-            trouble = hub_trouble(job, outcome, pods)
+            trouble = hub_trouble(job, outcome, pods, repository=origin(model.spec.source))
             if reason is Reason.HUB_RATE_LIMITED:
                 due = outcome.at + max(BACKOFF, (trouble and trouble.retry_after) or BACKOFF)
                 problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC at the earliest")

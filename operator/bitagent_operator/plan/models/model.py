@@ -76,7 +76,9 @@ def plan(
     unrecorded = step.result is not None and found != model.status
     fetch, start = (None, None) if outdated else (_next_fetch(model, step, latest, rounds, pass_), resolution.start)
     fetch = None if unrecorded else fetch
-    wait = _accepted(model, fetch, pass_) or _in_turn(turns.fetch)
+    refused = _accepted(model, fetch, pass_)
+    wait = refused or _in_turn(turns.fetch)
+    waits = (wait is not None and refused is None) or (fetch is None and step.series is not None)
     resolve_refused = _accepted(model, start, pass_)
     resolve_wait = resolve_refused or _in_turn(turns.resolve)
     requeue = (step.retry_at - now).total_seconds() if step.retry_at is not None and step.retry_at > now else None
@@ -114,7 +116,7 @@ def plan(
         fetch=None if wait else fetch,
         resolve=None if resolve_wait else start,
         delete=tuple(JobDeletion(j.meta.name, j.meta.uid, replaced=j in outdated) for j in delete),
-        events=(*events(model.status, status), *map(_replaced, outdated)),
+        events=(*events(model.status, status, waits=waits), *map(_replaced, outdated)),
         requeue_after=requeue,
         troubles=tuple(t for t in (step.trouble, resolution.trouble) if t is not None),
         answered=max((at for at in (step.answered, resolution.answered) if at is not None), default=None),
@@ -247,8 +249,12 @@ def _record_rounds(
     return changed(status, history=history, latest=latest, conditions=conditions.all())
 
 
-def events(old: MinerModelStatus, new: MinerModelStatus) -> tuple[EventMessage, ...]:
-    """Return the Events that report a change of the Fetched condition."""
+def events(old: MinerModelStatus, new: MinerModelStatus, *, waits: bool = False) -> tuple[EventMessage, ...]:
+    """Return the Events that report a change of the Fetched condition.
+
+    `waits`: whether the fetch only waits, for its turn, for the hub or for room: nothing has failed, and a message with
+    another time is no news.
+    """
     before, after = find(old.conditions, ConditionType.FETCHED), find(new.conditions, ConditionType.FETCHED)
     if after is None or (before is not None and before.status == after.status and before.message == after.message):
         return ()
@@ -256,8 +262,11 @@ def events(old: MinerModelStatus, new: MinerModelStatus) -> tuple[EventMessage, 
         commit = new.resolved.commit[:12] if new.resolved is not None else "unknown"
         return (EventMessage(EventReason.MODEL_FETCHED, f"commit {commit}: {after.message}"),)
     text = f"{after.reason}: {after.message}"
-    if after.reason is Reason.CACHE_FULL:
-        return (EventMessage(EventReason.FETCH_DELAYED, text, warning=True),)
+    if waits or after.reason is Reason.CACHE_FULL:
+        known = before is not None and before.status == after.status and before.reason == after.reason
+        delayed = after.reason is Reason.CACHE_FULL or after.reason.fault is Fault.INFRASTRUCTURE
+        news = delayed and (after.reason is Reason.CACHE_FULL or not known)
+        return (EventMessage(EventReason.FETCH_DELAYED, text, warning=True),) if news else ()
     if after.reason.fault is Fault.INFRASTRUCTURE:
         return (EventMessage(EventReason.FETCH_FAILED, text, warning=True),)
     if after.status == ConditionStatus.FALSE:

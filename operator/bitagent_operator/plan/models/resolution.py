@@ -17,6 +17,7 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.names import NEED_LABEL, SINCE_LABEL, short_hash
 from bitagent_kube.conditions import find
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
+from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
 from bitagent_operator.plan.jobs.outcome import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
 from bitagent_operator.plan.jobs.pods import Problem
@@ -64,7 +65,7 @@ def resolve(
     older = tuple(jobs[:-1])
     outcome = classify(latest, pods, FetchSummary, pass_)
     ended = latest.ended.at if latest.ended is not None else pass_.now
-    trouble = hub_trouble(latest, outcome, pods)
+    trouble = hub_trouble(latest, outcome, pods, repository=origin(model.spec.source))
     match outcome:
         case Done(summary=summary, pod=pod) if summary.commit is not None:
             at = max(min(pod.started or latest.meta.created, pass_.now), latest.meta.created)

@@ -83,7 +83,7 @@ def test_never_more_than_the_limit_and_all_start(seed: int) -> None:
 
 
 def trouble(job: str, at: float, reason: Reason = Reason.HUB_RATE_LIMITED) -> HubTrouble:
-    return HubTrouble(job, reason, T0 + timedelta(seconds=at))
+    return HubTrouble(job, reason, T0 + timedelta(seconds=at), repository=f"org/{job}")
 
 
 def test_the_hub_is_left_alone_until_the_pause_is_over() -> None:
@@ -107,7 +107,8 @@ def test_the_hub_is_left_alone_until_the_pause_is_over() -> None:
 )
 def test_an_answer_of_the_hub(reason: Reason, answered: float, *, paused: bool) -> None:
     hub = HubState()
-    hub.failed(trouble("j", 0, reason), now=LATER)
+    for job in "jk":
+        hub.failed(trouble(job, 0, reason), now=LATER)
     hub.answered(T0 + timedelta(seconds=answered))
     assert (hub.pause(T0 + timedelta(seconds=20)) is not None) == paused
 
@@ -127,7 +128,7 @@ def test_after_an_answer_pauses_are_short_again() -> None:
 def test_a_node_whose_clock_is_ahead_makes_no_pause_longer() -> None:
     hub = HubState()
     for seen in (0, 20, 40):  # in each pass, while the Job's next pod runs
-        hub.failed(trouble("j", 7200, Reason.HUB_UNAVAILABLE), now=T0 + timedelta(seconds=seen))
+        hub.failed(trouble("j", 7200), now=T0 + timedelta(seconds=seen))
     found = hub.pause(T0)
     assert found is not None
     assert found.until == T0 + timedelta(seconds=30)
@@ -140,7 +141,7 @@ def ask(
     plan = ModelPlan(status=observed.status, fetch=None if resolve else start, resolve=start if resolve else None)
     limits = Fetching(max_parallel=1, max_resolutions=1)
     found = fetches.turns(observed, plan, urgent=False, jobs=jobs, hotkey_of=lambda _: "", limits=limits, now=now)
-    fetches.end(observed.meta.name, jobs=jobs, hotkey_of=lambda _: "", limits=limits)
+    fetches.end(observed.meta.name, jobs=jobs, hotkey_of=lambda _: "", limits=limits, now=now)
     return found
 
 
@@ -176,7 +177,61 @@ def test_a_pause_holds_hub_models_only(make: Make) -> None:
     assert held.fetch.reason is Reason.HUB_RATE_LIMITED
     source = {"source": {"volume": {"claimName": "c", "path": "p"}}}
     assert ask(fetches, make.model("b", raw_spec=source), jobs=[]).fetch is None
-    assert ask(fetches, make.model("a"), jobs=[], now=T0 + timedelta(seconds=30)).fetch is None
+    over = T0 + timedelta(seconds=30)
+    ask(fetches, make.model("a"), jobs=[], now=over)
+    assert ask(fetches, make.model("a"), jobs=[], now=over).fetch is None, "its end has called it"
+
+
+class Passes:
+    """Passes over models that have a fetch to start, one Job at a time."""
+
+    def __init__(self, make: Make, *hotkeys: str) -> None:
+        self.models = {f"{hotkey}{i}": make.model(f"{hotkey}{i}", created=i) for i, hotkey in enumerate(hotkeys)}
+        self.fetches, self.now, self.started = Fetches(), T0, list[str]()
+
+    def one(self, name: str, *, deleted: bool = False) -> list[str]:
+        """Make a pass over one model; return the models that are called."""
+        limits, hotkey_of = Fetching(max_parallel=2, max_resolutions=2), lambda each: each[0]
+        jobs: list[JobObject] = []
+        self.fetches.begin(name)
+        if deleted:
+            del self.models[name]
+        else:
+            plan = ModelPlan(status=self.models[name].status, fetch=StartFetch("n", T0, 1))
+            turns = self.fetches.turns(
+                self.models[name],
+                plan,
+                urgent=False,
+                jobs=jobs,
+                hotkey_of=hotkey_of,
+                limits=limits,
+                now=self.now,
+                models=len(self.models),
+            )
+            self.started += [name] if turns.fetch is None else []
+        return self.fetches.end(
+            name, jobs=jobs, hotkey_of=hotkey_of, limits=limits, now=self.now, models=len(self.models)
+        )
+
+
+def test_after_a_start_the_first_slots_go_in_turn(make: Make) -> None:
+    passes = Passes(make, "a", "a", "a", "b")
+    assert [passes.one(name) for name in list(passes.models)[:3]] == [[], [], []], "b3 has not been looked at"
+    assert passes.one("b3") == ["a0", "b3"]
+    assert passes.started == []
+    passes.one("b3")
+    assert passes.started == ["b3"]
+
+
+def test_after_a_pause_the_first_slots_go_in_turn(make: Make) -> None:
+    passes = Passes(make, "a", "a", "a", "b")
+    passes.fetches.hub.failed(trouble("j", 0), now=LATER)
+    for name in [*passes.models, "a0"]:
+        assert passes.one(name) == [], "the hub is left alone"
+    passes.now = T0 + timedelta(seconds=30)
+    assert [passes.one(name) for name in ("a0", "a1")] == [[], []]
+    assert passes.one("a2", deleted=True) == []
+    assert passes.one("b3") == ["a0", "b3"]
 
 
 @pytest.mark.parametrize("gone", ["unreadable", "deleted", "suspended"])

@@ -428,6 +428,11 @@ def test_a_fetch_waits_for_the_hub(make: Make) -> None:
     found = model_plan.plan(make.model("a"), jobs=[], pods=[], rounds=[], pass_=make.pass_(now=100), turns=pause)
     assert (found.fetch, found.requeue_after) == (None, 60)
     assert condition(found, "Fetched").reason == "HubRateLimited"
+    assert [e.reason for e in found.events] == ["FetchDelayed"], "nothing has failed"
+    known = make.model("a", status=found.status.to_wire())
+    longer = Turns(fetch=Turn(pause=HubPause(Reason.HUB_RATE_LIMITED, make.at(220))))
+    again = model_plan.plan(known, jobs=[], pods=[], rounds=[], pass_=make.pass_(now=160), turns=longer)
+    assert (again.events, condition(again, "Fetched").reason) == ((), "HubRateLimited")
 
 
 def test_a_fetch_that_waits_keeps_what_it_is_for(make: Make) -> None:
