@@ -28,6 +28,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from bitagent_crds.printable import BREAKS
+from bitagent_crds.progress import EvaluationPhase
 from bitagent_evaluator.cli.process import configure_logging
 from bitagent_evaluator.support.progress import LogProgress, Progress
 from bitagent_evaluator.support.text import escape_unprintable
@@ -124,15 +125,20 @@ class _TerminalProgress:
             self._active = display
             display.start()
 
-    def start_phase(self, name: str) -> None:
+    def start_phase(self, name: str, phase: EvaluationPhase | None = None) -> None:
         """Show the phase as a spinner."""
+        del phase
         self._show(self._phases)
         for task in self._phases.task_ids:
             self._phases.remove_task(task)
         self._phases.add_task(name, total=None)
 
-    def update(self, done: int, total: int) -> None:
+    def step(self) -> None:
+        """Show nothing: there are many."""
+
+    def update(self, done: int, total: int, tokens: int = 0) -> None:
         """Move the bar."""
+        del tokens
         self._show(self._bar)
         if self._first is None:
             self._first = done

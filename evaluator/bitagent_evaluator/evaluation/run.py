@@ -24,6 +24,7 @@ from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import MemoryLimits
 from bitagent_crds.minermodel import DType
 from bitagent_crds.plugins import PluginError
+from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.results import Response, Unanswered
 from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.engines.base import Backend, Engine
@@ -122,7 +123,7 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress, cloc
     if not model_dir.is_dir() or not weight_files(entry.name for entry in model_dir.iterdir()):
         message = f"{model_dir} holds no model: was it removed from the cache while the evaluation waited?"
         raise InfrastructureFault(Reason.INFRASTRUCTURE_FAULT, message)
-    progress.start_phase("checking the model, writing prompts, loading vLLM")
+    progress.start_phase("checking the model, writing prompts, loading vLLM", EvaluationPhase.LOADING)
     backend.prepare(model_dir)
     with SandboxedTokenizer(model_dir) as tokenizer:
         model = checked_model(model_dir)
@@ -162,7 +163,7 @@ def _evaluate(evaluation: Evaluation, backend: Backend, progress: Progress, cloc
                 with blaming_memory(model, run, evaluation.memory_limits):
                     load = _generate(evaluation, backend, progress, config, encoder, strategies, journal, pool, meter)
                 responses, late = meter.settle(journal.responses)
-                progress.start_phase("scoring")
+                progress.start_phase("scoring", EvaluationPhase.SCORING)
                 started = time.monotonic()
                 provenance = Provenance(
                     run=run,
@@ -256,11 +257,11 @@ def _generate(
     plan = plan_engine(config, evaluation.run.engine, backend.hardware(), lengths=sequences, max_tokens=0)
     if evaluation.run.scorer == BuiltinScorer.LOSS:
         plan = plan_for_losses(plan)
-    progress.start_phase("loading the model")
+    progress.start_phase("loading the model", EvaluationPhase.LOADING)
     with backend.start(evaluation.model_dir, plan) as engine:
         load = seconds_since(evaluation.began)
         journal.start(device=engine.device, arguments=plan.recorded, packages=engine.packages, load_seconds=load)
-        progress.start_phase("generating")
+        progress.start_phase("generating", EvaluationPhase.GENERATING)
         progress.update(len(journal.responses), total)
         timeline = TimelineRecorder(answers=len(journal.responses), began=evaluation.began)
 
@@ -268,13 +269,14 @@ def _generate(
             journal.append(responses)
             pool.submit(responses)
             timeline.record(responses)
-            progress.update(len(journal.responses), total)
+            progress.update(len(journal.responses), total, timeline.tokens)
 
         with ExitStack() as stack:
             watchdog = stack.enter_context(Watchdog(evaluation.on_stall)) if evaluation.on_stall else None
 
             def after_step() -> None:
                 journal.record_seconds(meter.seconds)
+                progress.step()
                 if watchdog is not None:
                     watchdog.beat()
 

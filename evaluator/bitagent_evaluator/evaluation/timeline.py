@@ -66,6 +66,11 @@ class TimelineRecorder:
         self._every = 1
         self._seen = 0
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that this attempt has generated so far, in completed responses."""
+        return self._last[2]
+
     def record(self, responses: Sequence[Response]) -> None:
         """Record completed responses."""
         _, answers, tokens = self._last

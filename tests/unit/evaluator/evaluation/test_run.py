@@ -16,6 +16,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec, ScorerName
 from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.results import NoteKind, Response, ResultsManifest
 from bitagent_crds.sketches import AnswerSketch
 from bitagent_crds.task_set import Task
@@ -114,14 +115,20 @@ class PretendedBackend:
 class Recorded:
     """A progress display that remembers."""
 
-    phases: list[str] = field(default_factory=list)
+    phases: list[EvaluationPhase | None] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    steps: int = 0
 
-    def start_phase(self, name: str) -> None:
-        self.phases.append(name)
+    def start_phase(self, name: str, phase: EvaluationPhase | None = None) -> None:
+        self.phases.append(phase)
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int, tokens: int = 0) -> None:
         self.counts.append((done, total))
+        self.tokens.append(tokens)
+
+    def step(self) -> None:
+        self.steps += 1
 
 
 @pytest.fixture
@@ -177,6 +184,9 @@ def test_results_say_what_happened(evaluation: Evaluation, models: Path) -> None
     assert manifest.packages["bfcl-eval"] == "2026.3.23"
     assert manifest.engine["max_model_len"] > 32
     assert progress.counts[0] == (0, 10) and progress.counts[-1] == (10, 10)
+    loading, generating, scoring = EvaluationPhase
+    assert progress.phases == [loading, loading, generating, scoring]
+    assert progress.steps > 0 and progress.tokens == sorted(progress.tokens) and progress.tokens[-1] > 0
     timeline = read_timeline(evaluation.out_dir)
     assert timeline is not None and timeline.answers == [0, 2, 4, 6, 8, 10]
     assert timeline.tokens[-1] == sum(line["completion_tokens"] for line in lines)
