@@ -21,6 +21,7 @@ from bitagent_crds.names import (
     results_path,
     task_set_path,
 )
+from bitagent_crds.progress import PROGRESS_PORT, PROGRESS_PORT_NAME
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
@@ -31,6 +32,8 @@ from bitagent_operator.plan.interface import StartEvaluation
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 """Well-known label of nodes; its value is the node's name, or the name that its kubelet was given."""
+PROGRESS = {"name": PROGRESS_PORT_NAME, "containerPort": PROGRESS_PORT}
+"""Port of the progress, which the network policies open to the operator alone."""
 SHARED_MEMORY = "2Gi"
 """Size limit of /dev/shm; its contents count as the pod's memory."""
 
@@ -84,6 +87,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         job_labels={QUEUE_LABEL: queue} if queue is not None else {},
         scheduling=_scheduling(spec.workload),
         preferred_nodes=_preferences(start.preferred_nodes),
+        ports=(PROGRESS,),
     )
     return job(config, parts)
 

@@ -10,6 +10,7 @@ from bitagent_crds.fields import JobSecretKey
 from bitagent_crds.jobs import (
     EXIT_LATER,
     EXIT_MODEL_FAULT,
+    EXIT_STOPPED,
     JOB_ANNOTATION,
     JOB_FILE,
     TERMINATION_LOG,
@@ -128,6 +129,8 @@ class JobParts:
     """Further members of the pod spec, which come before the settings."""
     preferred_nodes: tuple[Obj, ...] = ()
     """Preferences of nodes, beside those of the settings."""
+    ports: tuple[Obj, ...] = ()
+    """Ports that the container serves."""
 
 
 def job(config: Config, parts: JobParts) -> Obj:
@@ -153,6 +156,14 @@ def job(config: Config, parts: JobParts) -> Obj:
             "podFailurePolicy": {
                 "rules": [  # the first that matches counts: what a disruption ends says nothing about the model
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {  # a queue that preempts suspends the Job: its pod is deleted without a condition
+                        "action": "Ignore",
+                        "onExitCodes": {
+                            "containerName": parts.component.value,
+                            "operator": "In",
+                            "values": [EXIT_STOPPED],
+                        },
+                    },
                     {
                         "action": "FailJob",
                         "onExitCodes": {
@@ -198,6 +209,7 @@ def _pod(config: Config, parts: JobParts) -> Obj:
                 "imagePullPolicy": config.image_pull_policy,
                 "command": ["bitagent-eval", "job"],
                 "env": [*ENVIRONMENT, *parts.env, *config.jobs.env],
+                **({"ports": list(parts.ports)} if parts.ports else {}),
                 "resources": parts.resources,
                 "securityContext": SECURITY,
                 "terminationMessagePath": TERMINATION_LOG,

@@ -6,7 +6,7 @@ another version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -22,12 +22,14 @@ from bitagent_crds.names import (
     COMPONENT_LABEL,
     CREATED_BLOCK_ANNOTATION,
     KEY_LABEL,
+    QUEUE_LABEL,
     REWRITER_LABEL,
     SERIES_LABEL,
     SUSPENDED_ANNOTATION,
     TEMPLATE_ANNOTATION,
     VALIDATOR_LABEL,
 )
+from bitagent_crds.progress import PROGRESS_PORT_NAME
 from bitagent_crds.rewriter import RewriterStatus
 from bitagent_crds.schema import Model
 from bitagent_crds.validator import ValidatorSpec
@@ -174,6 +176,8 @@ class JobObject:
     """Whether the operator has suspended it with its round, and nothing else has."""
     template: str = ""
     """Digest of its pod's spec when it was made; empty if an earlier version made it."""
+    suspended_at: datetime | None = None
+    """Since when it is suspended, as its controller says."""
 
     @property
     def series(self) -> int:
@@ -190,12 +194,19 @@ class JobObject:
         """The work it does: `tasks`, an evaluation key, or empty."""
         return self.meta.labels.get(KEY_LABEL, "")
 
+    @property
+    def queue(self) -> str:
+        """The queue of Kueue that admits it; empty: none."""
+        return self.meta.labels.get(QUEUE_LABEL, "")
+
     @classmethod
     def parse(cls, obj: Obj) -> JobObject:
         """Parse a batch/v1 Job."""
         meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
-        ended, ending = None, None
+        ended, ending, suspended_at = None, None, None
         for c in status.get("conditions") or ():
+            if c["type"] == "Suspended" and c["status"] == "True":
+                suspended_at = parse_time(c.get("lastTransitionTime"))
             if c["type"] in ("Complete", "Failed", "FailureTarget") and c["status"] == "True":
                 at = parse_time(c.get("lastTransitionTime")) or meta.created
                 end = Ended(c["type"] == "Complete", c.get("reason", ""), c.get("message", ""), at)
@@ -210,6 +221,7 @@ class JobObject:
             ending=ending,
             suspended_by_round=SUSPENDED_ANNOTATION in (obj["metadata"].get("annotations") or {}),
             template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
+            suspended_at=suspended_at,
         )
 
 
@@ -271,6 +283,12 @@ class PodObject:
     ready: bool
     node: str
     """The node that it was bound to; empty before that."""
+    scheduled: datetime | None = None
+    """When it was bound to its node."""
+    address: str = ""
+    """Its IP address; empty before it has one."""
+    progress_port: int | None = None
+    """Port at which it serves its progress; None: it serves none."""
 
     @classmethod
     def parse(cls, obj: Obj) -> PodObject:
@@ -311,7 +329,15 @@ class PodObject:
             init=_unfinished(status.get("initContainerStatuses") or ()),
             ready=ready.get("status") == "True",
             node=spec.get("nodeName") or "",
+            scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+            address=status.get("podIP") or "",
+            progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
         )
+
+
+def _ports(spec: Obj) -> Iterator[Obj]:
+    for container in spec.get("containers") or ():
+        yield from container.get("ports") or ()
 
 
 def _unfinished(containers: Iterable[Obj]) -> InitContainer | None:

@@ -16,6 +16,7 @@ from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.evalround import EvalRoundStatus, ModelSelection
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import ModelResult
+from bitagent_crds.progress import ProgressDocument
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.objects import ModelObject, PodObject, ValidatorObject
 from bitagent_operator.observed.queues import QueueState
@@ -89,8 +90,6 @@ class ReadRequests:
     events_of: set[str] = field(default_factory=set)
     look_at: datetime | None = None
     """When time alone changes what was planned; None: never."""
-    queues: bool = False
-    """Whether something waits in a queue, so that the queues are to be followed."""
 
     def reads(self) -> LiveReads:
         """Return all of them."""
@@ -140,6 +139,19 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class PodProgress:
+    """What an evaluation's process said of itself last."""
+
+    read_at: datetime
+    """When it was heard last; see `mute`."""
+    advanced_at: datetime
+    """When it had made progress last, by its own words."""
+    document: ProgressDocument
+    mute: bool = False
+    """Whether at `read_at` its node took the connection, and the process gave no answer."""
+
+
+@dataclass(frozen=True)
 class Pass:
     """One planning pass: everything a plan depends on besides the observed objects."""
 
@@ -154,6 +166,8 @@ class Pass:
     """The Validator whose rewriter a round may use; None: none, or it is not known."""
     queues: QueueState = field(default_factory=QueueState)
     """Kueue's queues, as far as they were read."""
+    progress: Mapping[str, PodProgress] = field(default_factory=dict)
+    """What running evaluations say of themselves, by the uids of their pods: a hint."""
     removing: bool = False
     """Whether a Job is removing the round's files, or has a pod that has not ended."""
 
