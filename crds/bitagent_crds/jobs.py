@@ -37,6 +37,8 @@ EXIT_PACK_LOST = 70
 status says how."""
 EXIT_NOT_BEGUN = 71
 """Of a pack's outcome container: the engine's container ended before this model's evaluation began."""
+EXIT_STOPPED = 143
+"""The pod was ended from outside, by SIGTERM: a shell's code for that. It costs no attempt."""
 EXIT_USAGE = 2
 EXIT_INFRASTRUCTURE = 1
 TERMINATION_MESSAGE_BYTES = 4096
@@ -395,7 +397,15 @@ def exit_code(reason: Reason) -> int:
         return EXIT_MODEL_FAULT
     if reason in LATER:
         return EXIT_LATER
+    if reason is Reason.STOPPED:
+        return EXIT_STOPPED
     return EXIT_INFRASTRUCTURE if reason.fault is Fault.INFRASTRUCTURE else EXIT_OK
+
+
+OPERATOR_KEYS = "OPERATOR_KEYS"
+"""Environment variable with the indices of the sources whose key is the operator's own, with commas between them: if
+the hub does not accept it, that is not the round's fault. It is no member of the document, which an evaluator of an
+earlier version that a round has frozen would refuse."""
 
 
 def source_key(index: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import Evaluation
-from bitagent_crds.jobs import TaskSetJob, TaskSetSummary
+from bitagent_crds.jobs import OPERATOR_KEYS, TaskSetJob, TaskSetSummary, source_key
 from bitagent_crds.plugins import BrokenPlugin, UnknownName
 from bitagent_crds.task_set import Baseline, Task
 from bitagent_evaluator.prompts import check_format
@@ -38,6 +38,9 @@ def handle(job: TaskSetJob) -> TaskSetSummary:
         found, without = _baseline(job.evaluation, tasks)
         write_manifest(out, manifest.model_copy(update={"baseline": found}))
     except TaskSetError as error:
+        if _operator_token_refused():
+            text = f"the hub does not accept the operator's token, whatever the repository: replace it ({error})"
+            return TaskSetSummary(reason=Reason.HUB_TOKEN_REJECTED, message=text)
         return TaskSetSummary(reason=Reason.TASKS_FAILED, message=str(error))
     except InfrastructureFault as fault:
         return TaskSetSummary(reason=fault.reason, message=fault.message)
@@ -51,6 +54,16 @@ def handle(job: TaskSetJob) -> TaskSetSummary:
         count=manifest.count,
         baseline=found and found.score,
     )
+
+
+def _operator_token_refused() -> bool:
+    """Whether the hub does not know the operator's own token, and so shows no repository to it."""
+    sources = [index for index in os.environ.get(OPERATOR_KEYS, "").split(",") if index]
+    if not sources:
+        return False
+    from bitagent_evaluator.models.hub import refuses_token
+
+    return refuses_token(os.environ.get(source_key(int(sources[0]))))
 
 
 def _baseline(evaluation: Evaluation, tasks: Sequence[Task]) -> tuple[Baseline | None, str]:

@@ -186,15 +186,7 @@ class HubRepository:
 
     def refuses_token(self) -> bool:
         """Whether the hub accepts the token for nothing; False without a token, and if the hub does not say."""
-        if not self._token:
-            return False
-        try:
-            self._api.whoami()
-        except HfHubHTTPError as error:
-            return error.response is not None and error.response.status_code == 401
-        except (HTTPError, OSError, ValueError):
-            return False
-        return False
+        return isinstance(self._token, str) and refuses_token(self._token, endpoint=self._api.endpoint)
 
     @property
     def _label(self) -> str:
@@ -255,6 +247,19 @@ class HubRepository:
             )
         ]
         return [entry for entry in found if entry.path not in known]
+
+
+def refuses_token(token: str | None, *, endpoint: str | None = None) -> bool:
+    """Whether the hub accepts the token for nothing; False without a token, and if the hub does not say."""
+    if not token:
+        return False
+    try:
+        HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT") or None, token=token).whoami()
+    except HfHubHTTPError as error:
+        return error.response is not None and error.response.status_code == 401
+    except (HTTPError, OSError, ValueError):
+        return False
+    return False
 
 
 def _license(info: Any) -> str:

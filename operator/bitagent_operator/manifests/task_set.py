@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitagent_crds.fields import JobSecretKey
-from bitagent_crds.jobs import RewriterAddress, TaskSetJob, alteration_key, source_key
+from bitagent_crds.jobs import OPERATOR_KEYS, RewriterAddress, TaskSetJob, alteration_key, source_key
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     KEY_LABEL,
@@ -25,7 +25,7 @@ from bitagent_crds.names import (
 from bitagent_crds.tasks import Tasks, TaskSource
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
-from bitagent_operator.config import Config
+from bitagent_operator.config import Config, Hub
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
 from bitagent_operator.observed.objects import RoundObject
 
@@ -55,7 +55,7 @@ def task_set_job(
             volumes.append(claim(name, source.jsonl.volume.claim_name, read_only=True))
             files[str(index)] = f"{folder}/{source.jsonl.volume.path}"
         mounts.append(mount(name, folder, read_only=True))
-    needs = needs_of(observed.spec.tasks, hub=config.hub.endpoint)
+    needs = needs_of(observed.spec.tasks, hub=config.hub)
     purpose = {ROUND_LABEL: observed.meta.name, KEY_LABEL: naming.TASKS_KEY, ATTEMPT_LABEL: str(attempt)}
     purpose |= naming.series_label(observed.status.series)
     if observed.rewriter and any(each.rewrite is not None for each in observed.spec.tasks.alterations):
@@ -93,14 +93,30 @@ class Needs:
     env: tuple[Obj, ...]
 
 
-def needs_of(tasks: Tasks, *, hub: str) -> Needs:
-    """Return the needs of these tasks; `hub` is the hub's address."""
+def needs_of(tasks: Tasks, *, hub: Hub) -> Needs:
+    """Return the needs of these tasks; a source on the hub without a token of its own has the operator's, if any."""
     places = {place for source in tasks.sources for place in _places(source)}
     if any(alteration.rewrite is not None for alteration in tasks.alterations):
         places.add(Egress.REWRITER)
-    env: list[Obj] = [{"name": "HF_ENDPOINT", "value": hub}] if Egress.HUB in places else []
+    env: list[Obj] = [{"name": "HF_ENDPOINT", "value": hub.endpoint}] if Egress.HUB in places else []
     env += [secret_variable(variable, reference) for variable, reference in _keys(tasks)]
-    return Needs(labels={place.value: "true" for place in sorted(places)}, env=tuple(env))
+    return Needs(
+        labels={place.value: "true" for place in sorted(places)},
+        env=(*env, *_operator_keys(tasks, hub.token_secret_ref)),
+    )
+
+
+def _operator_keys(tasks: Tasks, token: JobSecretKey | None) -> Iterator[Obj]:
+    """Yield the variables of the sources on the hub that name no token: the operator's."""
+    without = [
+        index
+        for index, source in enumerate(tasks.sources)
+        if source.hugging_face is not None and source.hugging_face.token_secret_ref is None
+    ]
+    if token is None or not without:
+        return
+    yield from (secret_variable(source_key(index), token) for index in without)
+    yield {"name": OPERATOR_KEYS, "value": ",".join(map(str, without))}
 
 
 def _places(source: TaskSource) -> Iterator[Egress]:

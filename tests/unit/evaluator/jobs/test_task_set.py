@@ -14,10 +14,12 @@ from bitagent_crds.jobs import (
     EXIT_INFRASTRUCTURE,
     EXIT_MODEL_FAULT,
     EXIT_OK,
+    OPERATOR_KEYS,
     RewriterAddress,
     TaskSetJob,
     alteration_key,
     exit_code,
+    source_key,
 )
 from bitagent_crds.task_set import Expects
 from bitagent_evaluator.jobs.task_set import handle
@@ -95,3 +97,24 @@ def test_a_rewriter_that_cannot_be_reached_is_an_infrastructure_fault(tmp_path: 
     summary = handle(job(models, tmp_path, alterations=[rewrite]))
     assert (exit_code(summary.reason), summary.reason) == (EXIT_INFRASTRUCTURE, Reason.INFRASTRUCTURE_FAULT)
     assert "http://127.0.0.1:9/v1 cannot be reached" in summary.message
+
+
+@pytest.mark.parametrize(
+    ("keys", "known", "reason"),
+    [
+        pytest.param("0", False, Reason.HUB_TOKEN_REJECTED, id="the operator's, unknown"),
+        pytest.param("0", True, Reason.TASKS_FAILED, id="the operator's, good"),
+        pytest.param("", False, Reason.TASKS_FAILED, id="the round's, unknown"),
+    ],
+)
+def test_a_broken_token_of_the_operator_is_not_the_rounds_fault(
+    tmp_path: Path, website: Any, monkeypatch: pytest.MonkeyPatch, keys: str, known: bool, reason: Reason
+) -> None:
+    whoami = "/api/whoami-v2"
+    for name, value in {"HF_ENDPOINT": website.url, OPERATOR_KEYS: keys, source_key(0): "hf_secret"}.items():
+        monkeypatch.setenv(name, value)
+    website.refuses = {"/api/datasets/": 401} | ({} if known else {whoami: 401})
+    website.files[whoami] = b'{"name": "validator", "auth": {}}'
+    tasks = {"sources": [{"huggingFace": {"repo": "acme/tasks"}}], "count": 1, "seed": "1"}
+    summary = handle(TaskSetJob.model_validate({"tasks": tasks, "outDir": str(tmp_path)}))
+    assert summary.reason is reason

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.jobs import alteration_key, source_key
+from bitagent_crds.jobs import OPERATOR_KEYS, alteration_key, source_key
 from bitagent_crds.names import Egress
 from bitagent_crds.tasks import TaskSource
 
@@ -107,6 +107,16 @@ def test_keys_are_variables_of_their_own(
     env = built.environment
     assert {k: v for k, v in env.items() if k != "HF_ENDPOINT"} == dict.fromkeys(expected, REFERENCE)
     assert not [v for v in built.pod["volumes"] if "secret" in v]
+
+
+def test_the_operators_token_is_for_sources_on_the_hub_that_name_none(build: Build) -> None:
+    own = {"huggingFace": {"repo": "o/d", "tokenSecretRef": {"name": "bitagent-job-own", "key": "k"}}}
+    built = job(build, [BFCL, DATASET, own, DATASET], hub={"tokenSecretRef": SECRET})
+    env = built.environment
+    assert env[source_key(1)] == env[source_key(3)] == REFERENCE
+    assert env[source_key(2)] == {"secretKeyRef": {"name": "bitagent-job-own", "key": "k"}}
+    assert env[OPERATOR_KEYS] == "1,3"
+    assert OPERATOR_KEYS not in job(build, [BFCL, own], hub={"tokenSecretRef": SECRET}).environment
 
 
 def test_a_place_may_be_away_for_minutes(build: Build) -> None:
