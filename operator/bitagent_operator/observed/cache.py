@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from bitagent_crds.conditions import ConditionType, Reason
+from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube.cache import Change, ObjectCache, Unreadable
@@ -28,6 +29,7 @@ from bitagent_operator.observed.objects import (
     RoundObject,
     ValidatorObject,
 )
+from bitagent_operator.observed.queues import QueueState
 
 
 class Kind(StrEnum):
@@ -135,6 +137,8 @@ class Cache:
         self.deployments = Table("Deployment", DeploymentObject.parse)
         tables = (self.models, self.rounds, self.validators, self.jobs, self.pods, self.deployments)
         self._tables: dict[str, Table[Any]] = {table.kind: table for table in tables}
+        self.queues = QueueState()
+        """Kueue's queues, while something waits in one."""
         self._rounds_of: dict[str, set[str]] = defaultdict(set)
         self._models_of_hotkey: dict[str, dict[str, ModelObject]] = defaultdict(dict)
 
@@ -154,6 +158,20 @@ class Cache:
         """Take in a full list; return the keys that its changes concern."""
         changes = self._tables[kind].replace(objects, known=known)
         return [key for change in changes for key in self._keys(kind, change)]
+
+    def replace_queues(self, state: QueueState) -> list[Key]:
+        """Take in the queues; return the keys of what waits in one and is concerned by the difference."""
+        changes = state.changed_from(self.queues)
+        self.queues = state
+        if not changes:
+            return []
+        waiting = (job for job in self.jobs if job.queue and job.suspended and job.ended is None)
+        keys = (
+            key_of(self.jobs.kind, job.meta)
+            for job in waiting
+            if changes.everything or job.queue in changes.queues or job.meta.uid in changes.jobs
+        )
+        return list(dict.fromkeys(keys))
 
     def keys(self) -> list[Key]:
         """Return the keys of everything that is reconciled."""
@@ -227,8 +245,8 @@ class Cache:
         if isinstance(latest, RoundObject):
             before = change.before.status if change.before is not None else None
             after = change.after.status if change.after is not None else None
-            if before and after and before.files != after.files:
-                # What is free on the volume decides whether older rounds keep their files.
+            if before and after and (before.files != after.files or _files_kept(before) != _files_kept(after)):
+                # What is free on the volume, and which removals fail, decides whether other rounds keep their files.
                 yield from (Key(Kind.ROUND, r.meta.name) for r in self.rounds if r.status.finished_at is not None)
             same_phase = change.before and change.after and _times(change.before) == _times(change.after)
             if before and after and same_phase:
@@ -282,6 +300,12 @@ class Cache:
             for other in self._models_of_hotkey.get(_hotkey(model), {}).values():
                 if _age(model) < _age(other):
                     yield Key(Kind.MODEL, other.meta.name)
+
+
+def _files_kept(status: EvalRoundStatus) -> str:
+    """Return why a round's files are kept; empty if that is not reported."""
+    found = find(status.conditions, ConditionType.FILES_KEPT)
+    return found.reason if found is not None else ""
 
 
 def _awaits_tasks(observed: RoundObject | None) -> bool:

@@ -48,7 +48,11 @@ def with_work_after_the_end(
 
 
 def _finished_files(context: Context) -> list[FinishedFiles]:
-    found = (files_of(each, archive=context.config.archive is not None) for each in context.cache.rounds)
+    jobs: dict[str, list[JobObject]] = {}
+    for job in filter(is_retention_job, context.cache.jobs):
+        jobs.setdefault(job.meta.owner_uid, []).append(job)
+    archive = context.config.archive is not None
+    found = (files_of(each, archive=archive, jobs=jobs.get(each.meta.uid, ())) for each in context.cache.rounds)
     return [files for files in found if files is not None]
 
 

@@ -57,6 +57,8 @@ class FinishedFiles:
     """What its own Jobs found since it finished."""
     saved: bool
     """Whether its files may be removed at all: they are archived, or there is no archive."""
+    failing: bool = False
+    """Whether their removal was tried and has failed."""
 
     @property
     def removed(self) -> bool:
@@ -69,8 +71,17 @@ class FinishedFiles:
         return self.saved and self.measured is not None and not self.removed
 
 
-def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
-    """Return the files of a round; None if it has not finished. `archive`: whether the operator has an archive."""
+def removal_fails(jobs: Iterable[JobObject]) -> bool:
+    """Whether a Job that removes files has failed, among the Jobs of one round: the last one, or one before it."""
+    removing = (job for job in jobs if _removes(job.meta))
+    return any(job.attempt > 1 or (job.ended is not None and not job.ended.complete) for job in removing)
+
+
+def files_of(observed: RoundObject, *, archive: bool, jobs: Iterable[JobObject] = ()) -> FinishedFiles | None:
+    """Return the files of a round; None if it has not finished.
+
+    `archive`: whether the operator has an archive; `jobs`: the round's own.
+    """
     status = observed.status
     if status.finished_at is None:
         return None
@@ -82,6 +93,7 @@ def files_of(observed: RoundObject, *, archive: bool) -> FinishedFiles | None:
         status.finished_at,
         status.files if current else None,
         saved=not archive or archived,
+        failing=removal_fails(job for job in jobs if job.meta.owner_uid == observed.meta.uid),
     )
 
 
@@ -105,7 +117,7 @@ def rule_for(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: Reten
     newer = _newer(mine, rounds)
     if policy.rounds_per_validator is not None and mine.validator and len(newer) >= policy.rounds_per_validator:
         return f"{len(newer)} newer rounds of {mine.validator} have finished (retention.roundsPerValidator)"
-    if too_little_space(rounds, policy) is not None and next(iter(for_space(rounds)), None) == mine:
+    if too_little_space(rounds, policy) is not None and mine in _due_for_space(rounds):
         return "the volume has less than retention.minFreeBytes free, and no round with files is older"
     return ""
 
@@ -139,6 +151,16 @@ def for_space(rounds: Sequence[FinishedFiles]) -> list[FinishedFiles]:
     return sorted(free, key=lambda other: (other.finished, other.round))
 
 
+def _due_for_space(rounds: Sequence[FinishedFiles]) -> list[FinishedFiles]:
+    """Return the rounds whose files are removed now: the oldest, and beside each whose removal fails the next one."""
+    due: list[FinishedFiles] = []
+    for other in for_space(rounds):
+        due.append(other)
+        if not other.failing:
+            break
+    return due
+
+
 def with_retention(
     plan: RoundPlan,
     observed: RoundObject,
@@ -158,7 +180,7 @@ def with_retention(
         return plan
     jobs = [job for job in jobs if not job.meta.deleting]
     policy, status, archive = pass_.settings.retention, plan.status, bool(pass_.settings.archive_uri)
-    mine = files_of(replace(observed, status=status), archive=archive)
+    mine = files_of(replace(observed, status=status), archive=archive, jobs=jobs)
     begun = pass_.removing and mine is not None and not mine.removed and is_to_be_retried(observed)
     if begun and mine is not None and mine.measured is not None:
         return _given_up(plan, observed, mine.measured, jobs, pass_)

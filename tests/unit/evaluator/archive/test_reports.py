@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_evaluator.archive.reports import reports
@@ -34,3 +36,25 @@ def test_a_page_of_a_fault(tmp_path: Path) -> None:
 def test_an_evaluation_that_cannot_be_read_has_none(tmp_path: Path) -> None:
     (tmp_path / "results" / KEY).mkdir(parents=True)
     assert list(reports(tmp_path, [KEY])) == []
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.jsonl", "responses.jsonl", "summary.json"])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    """An evaluation pod may replace a file of its own after the listing."""
+    shutil.copytree(RESULTS, tmp_path / "results" / KEY, ignore=shutil.ignore_patterns("tasks"))
+    shutil.copytree(RESULTS / "tasks", tmp_path / "tasks")
+    file = tmp_path / "results" / KEY / name
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(file, elsewhere)
+    file.symlink_to(elsewhere)
+    assert list(reports(tmp_path, [KEY])) == []
+
+
+def test_files_larger_than_memory_have_no_report(tmp_path: Path) -> None:
+    for key in (KEY, "small"):
+        shutil.copytree(RESULTS, tmp_path / "results" / key, ignore=shutil.ignore_patterns("tasks"))
+    shutil.copytree(RESULTS / "tasks", tmp_path / "tasks")
+    with (tmp_path / "results" / KEY / "responses.jsonl").open("ab") as file:
+        file.truncate(1 << 30)  # sparse
+    found = [path for path, _ in reports(tmp_path, [KEY, "small"], most_bytes=1 << 20)]
+    assert found == ["reports/small.html"]

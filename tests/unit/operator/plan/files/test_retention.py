@@ -33,7 +33,14 @@ PLENTY, LITTLE = 1000, 10
 
 
 def files(
-    name: str, at: float, *, validator: str = "v", free: int | None = PLENTY, removed: bool = False, saved: bool = True
+    name: str,
+    at: float,
+    *,
+    validator: str = "v",
+    free: int | None = PLENTY,
+    removed: bool = False,
+    saved: bool = True,
+    failing: bool = False,
 ) -> FinishedFiles:
     """A round that finished at that second; `free`: what it measured one second later."""
     finished = T0 + timedelta(seconds=at)
@@ -41,7 +48,7 @@ def files(
     measured = FilesStatus(free_bytes=free, checked_at=checked, removed_at=checked if removed else None) if (
         free is not None
     ) else None  # fmt: skip
-    return FinishedFiles(name, validator, finished, measured, saved)
+    return FinishedFiles(name, validator, finished, measured, saved, failing)
 
 
 TTL = RetentionPolicy(ttl=timedelta(seconds=100))
@@ -70,6 +77,10 @@ SHORT = files("c", 20, free=LITTLE)
         pytest.param(FLOOR, [A, B, C], 200, "", id="enough space"),
         pytest.param(FLOOR, [A, B, SHORT], 200, "a", id="the oldest for space"),
         pytest.param(FLOOR, [files("a", 0, removed=True), B, SHORT], 200, "b", id="the next for space"),
+        pytest.param(
+            FLOOR, [files("a", 0, failing=True), B, SHORT], 200, "ab", id="beside one that fails, the next for space"
+        ),
+        pytest.param(FLOOR, [files("a", 0, failing=True), SHORT], 200, "a", id="one that fails is tried again"),
         pytest.param(FLOOR, [files("a", 0, saved=False), B, SHORT], 200, "b", id="the oldest that is archived"),
         pytest.param(FLOOR, [files("a", 0, free=LITTLE), B, C], 200, "", id="the last measurement counts"),
         pytest.param(FLOOR, [files("a", 0, free=LITTLE)], 200, "", id="never the newest of its Validator"),
@@ -87,6 +98,21 @@ def test_whose_files_are_removed(
 
 def test_space_is_made_one_round_at_a_time() -> None:
     assert [other.round for other in for_space([SHORT, B, A])] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "attempt", "ended", "fails"),
+    [
+        pytest.param(naming.REMOVE_KEY, 1, "", False, id="first attempt"),
+        pytest.param(naming.REMOVE_KEY, 1, "Failed", True, id="it has failed"),
+        pytest.param(naming.REMOVE_KEY, 2, "", True, id="another attempt"),
+        pytest.param(naming.SWEEP_KEY, 2, "", False, id="no removal"),
+    ],
+)
+def test_which_removals_fail(make: Make, key: str, attempt: int, ended: str, *, fails: bool) -> None:
+    found = files_of(finished(make, measured=PLENTY), archive=False, jobs=[job(make, key, attempt, ended=ended)])
+    assert found is not None
+    assert found.failing == fails
 
 
 END = 100.0
