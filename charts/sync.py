@@ -4,6 +4,7 @@
   `helm lint` rejects what the API server would reject, and misspelt keys too. CEL rules remain with the API server.
 - the table of values in each chart's README.md: keys and defaults from values.yaml, meanings from the comments above
   them.
+- docs/alerts.md: the alert rules of bitagent-operator/files/alerts.yaml, one heading each.
 
 With `--check` it only compares.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -24,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "charts/bitagent-operator/files/crds"
 """The CustomResourceDefinitions; `python -m bitagent_crds.generate` writes them, and has to run first."""
 CHARTS = (ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator")
+ALERTS = ROOT / "charts/bitagent-operator/files/alerts.yaml"
+ALERTS_PAGE = ROOT / "docs/alerts.md"
 VALIDATOR_SCHEMA = ROOT / "charts/bitagent-validator/values.schema.json"
 
 BEGIN, END = "<!-- values: written by 'make crds' -->", "<!-- end of values -->"
@@ -126,13 +131,42 @@ def readme(chart: Path) -> str:
     return f"{before}{BEGIN}\n\n{table(chart)}\n{END}{after}"
 
 
+ALERTS_HEAD = """# Alerts
+
+Written from `charts/bitagent-operator/files/alerts.yaml` by `make crds`; do not edit. The operator's chart installs
+these rules with `metrics.prometheusRule.enabled`. For whoever is on call: what each means, and what to do. The
+[runbook](runbook.md) has the reasons that conditions name, [metrics.md](metrics.md) the metrics.
+
+**critical**: look now, pay is at stake or nothing moves. **warning**: look today. **info**: look when there is time.
+"""
+_FIELD = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+_VALUE = re.compile(r"\{\{ \$value[^}]*\}\}")
+
+
+def alerts_page(rules: dict[str, Any]) -> str:
+    """Return docs/alerts.md: a heading for each alert, which `runbook_url` names."""
+    text = ALERTS_HEAD
+    for group in rules["groups"]:
+        text += f"\n## {group['name'].removeprefix('bitagent-').capitalize()}\n"
+        for rule in group["rules"]:
+            notes = rule["annotations"]
+            lasting = f", after {rule['for']}" if "for" in rule else ""
+            title = _VALUE.sub("N", _FIELD.sub(lambda field: field[1].upper(), notes["summary"]))
+            text += f"\n### {rule['alert']}\n\n{title}. **{rule['labels']['severity']}**{lasting}\n\n"
+            meaning = f"{notes['description']} {notes['action']}"
+            text += textwrap.fill(meaning, 118, break_long_words=False, break_on_hyphens=False) + "\n\n"
+            text += "```promql\n" + rule["expr"].strip() + "\n```\n"
+    return text
+
+
 def files() -> dict[Path, str]:
     """Return path and content of every generated file."""
     schema = validator_values(
         spec_of(CRDS / "bitagent.io_validators.yaml"), spec_of(CRDS / "bitagent.io_minermodels.yaml")
     )
     readmes = {chart / "README.md": readme(chart) for chart in CHARTS}
-    return {**readmes, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n"}
+    alerts = alerts_page(yaml.safe_load(ALERTS.read_text()))
+    return {**readmes, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n", ALERTS_PAGE: alerts}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,185 @@
+"""Alert rules: Prometheus takes them, each fires on its example and not on the one beside it, and its metrics exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from bitagent_local.cluster.monitoring import monitoring_tools
+
+if TYPE_CHECKING:
+    from tests.unit.charts.conftest import Helm
+
+NS = 'namespace="bitagent"'
+ENABLED = {"metrics": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series with which an alert fires after some minutes, and the values of the same series with which it does not."""
+
+    fires: Mapping[str, str]
+    silent: Mapping[str, str]
+    minutes: int = 60
+
+
+def _phase(failed: str, running: str) -> dict[str, str]:
+    return {
+        f'bitagent_round_phase{{{NS},round="r1",phase="Failed"}}': failed,
+        f'bitagent_round_phase{{{NS},round="r1",phase="Running"}}': running,
+    }
+
+
+def _one(name: str, fires: str, silent: str, labels: str = "", minutes: int = 60) -> Case:
+    series = f"{name}{{{NS}{labels}}}"
+    return Case({series: fires}, {series: silent}, minutes)
+
+
+KIND = ',kind="evalrounds"'
+LEADER = f"bitagent_operator_leader{{{NS}}}"
+WATCHING = f"bitagent_operator_watching{{{NS}{KIND}}}"
+MEMORY, BUILD = (
+    f'{n}{{{NS},instance="a",pod="p"}}' for n in ("process_resident_memory_bytes", "bitagent_operator_build_info")
+)
+ENDED = ',component="fetch",reason="HubUnavailable"'
+FREE, SIZE = (
+    f'kubelet_volume_stats_{n}_bytes{{{NS},persistentvolumeclaim="bitagent-operator-artifacts"}}'
+    for n in ("available", "capacity")
+)
+UNSCORED = f'bitagent_finished_round_results{{{NS},state="Unscored"}}'
+
+CASES = {
+    "BitagentOperatorDown": [
+        Case({LEADER: "0x100"}, {LEADER: "1x100"}),
+        Case({}, {LEADER: "1x100"}),
+        Case({LEADER: "1x40 stale", 'bitagent_operator_leader{namespace="other"}': "1x100"}, {LEADER: "1x100"}),
+    ],
+    "BitagentKindNotServed": [_one("bitagent_operator_kind_served", "0x100", "1x100", KIND)],
+    "BitagentOperatorNotWatching": [
+        Case({WATCHING: "0x100", LEADER: "1x100"}, {WATCHING: "0x100", LEADER: "0x100"}),
+        Case({WATCHING: "0x100", LEADER: "1x100"}, {WATCHING: "1x100", LEADER: "1x100"}),
+    ],
+    "BitagentOperatorBehind": [_one("bitagent_operator_queue_oldest_seconds", "31x100", "30x100")],
+    "BitagentOperatorPassesFail": [_one("bitagent_operator_queue_backing_off", "1x100", "0x100")],
+    "BitagentObjectsInvalid": [
+        _one("bitagent_operator_invalid_objects", "1x100", "0x100", KIND),
+        _one("bitagent_operator_unreadable_objects", "1x100", "0x100", KIND),
+    ],
+    "BitagentJobsRefused": [
+        _one("bitagent_operator_jobs_refused_total", "0+1x100", "7x100", ',component="fetch",reason="JobRefused"')
+    ],
+    "BitagentEventsDropped": [_one("bitagent_operator_events_dropped_total", "0+1x100", "7x100")],
+    "BitagentOperatorMemoryHigh": [
+        Case({MEMORY: "450000000x100", BUILD: "1x100"}, {MEMORY: "450000000x100"}),
+        Case({MEMORY: "450000000x100", BUILD: "1x100"}, {MEMORY: "250000000x100", BUILD: "1x100"}),
+    ],
+    "BitagentRoundOverdue": [_one("bitagent_oldest_unfinished_round_age_seconds", "21601x100", "21600x100")],
+    "BitagentRoundFailed": [
+        Case(_phase("_x30 1x30", "1x29 stale"), _phase("_x100", "1x100"), 40),
+        Case(_phase("_x30 1x30", "1x29 stale"), _phase("1x100", "_x100"), 61),
+    ],
+    "BitagentFetchesFail": [_one("bitagent_operator_work_ended_total", "0+1x100", "5x100", ENDED)],
+    "BitagentModelsUnscored": [Case({UNSCORED: "0x1440 3x20"}, {UNSCORED: "3x1460"}, 1445)],
+    "BitagentVolumeNearlyFull": [
+        Case({FREE: "9x100", SIZE: "100x100"}, {FREE: "11x100", SIZE: "100x100"}),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def rules(helm_for: Callable[[str], Helm], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rule = helm_for("bitagent-operator").render(ENABLED).one("PrometheusRule")
+    file = tmp_path_factory.mktemp("rules") / "rules.yaml"
+    file.write_text(yaml.safe_dump(rule["spec"]))
+    return file
+
+
+def _alerts(rules: Path) -> dict[str, dict[str, Any]]:
+    return {rule["alert"]: rule for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"]}
+
+
+def _promtool(*args: str) -> None:
+    done = subprocess.run([str(monitoring_tools() / "promtool"), *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_them(rules: Path) -> None:
+    _promtool("check", "rules", str(rules))
+
+
+def test_each_has_an_example(rules: Path) -> None:
+    assert set(_alerts(rules)) == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("alert", "case"), [pytest.param(a, c, id=f"{a}-{i}") for a, cases in CASES.items() for i, c in enumerate(cases)]
+)
+def test_it_fires_and_it_does_not(rules: Path, tmp_path: Path, alert: str, case: Case) -> None:
+    def group(series: Mapping[str, str], firing: bool) -> dict[str, Any]:
+        return {
+            "interval": "1m",
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})',
+                    "eval_time": f"{case.minutes}m",
+                    "exp_samples": [{"labels": "{}", "value": 1}] if firing else [],
+                }
+            ],
+        }
+
+    test = {"rule_files": [str(rules)], "tests": [group(case.fires, True), group(case.silent, False)]}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    _promtool("test", "rules", str(tmp_path / "test.yaml"))
+
+
+def test_their_metrics_exist(rules: Path, root: Path) -> None:
+    documented = set(re.findall(r"`(\w+)`", (root / "docs" / "metrics.md").read_text()))
+    named = {
+        name
+        for rule in _alerts(rules).values()
+        for name in re.findall(r"\b(?:bitagent|process)_\w+", re.sub(r'"[^"]*"', "", rule["expr"]))
+    }
+    assert named
+    assert not named - documented
+
+
+def test_each_says_what_to_do_and_where(rules: Path, root: Path) -> None:
+    headings = set(re.findall(r"^### (\w+)$", (root / "docs" / "alerts.md").read_text(), re.MULTILINE))
+    for name, rule in _alerts(rules).items():
+        assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{name.lower()}"
+        assert {"summary", "description", "action"} <= set(rule["annotations"])
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert headings == set(_alerts(rules))
+
+
+def test_values_choose(helm_for: Callable[[str], Helm]) -> None:
+    helm = helm_for("bitagent-operator")
+    assert not helm.render().all("PrometheusRule")
+    chosen = {
+        "enabled": True, "disabled": ["BitagentRoundOverdue"], "labels": {"release": "prometheus"},
+        "runbookUrl": "https://docs.example/alerts",
+    }  # fmt: skip
+    values = {"metrics": {"prometheusRule": chosen}, "artifacts": {"existingClaim": "results"}}
+    rule = helm.render(values).one("PrometheusRule")
+    found = {r["alert"]: r for g in rule["spec"]["groups"] for r in g["rules"]}
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert "BitagentRoundOverdue" not in found
+    assert '"results|bitagent-operator-models"' in found["BitagentVolumeNearlyFull"]["expr"]
+    assert (
+        found["BitagentRoundFailed"]["annotations"]["runbook_url"] == "https://docs.example/alerts#bitagentroundfailed"
+    )
+
+
+def test_a_round_may_take_as_long_as_the_values_say(helm_for: Callable[[str], Helm]) -> None:
+    values = {"metrics": {"prometheusRule": {"enabled": True, "roundOverdueSeconds": 1000000}}}
+    rule = helm_for("bitagent-operator").render(values).one("PrometheusRule")
+    (found,) = [r for g in rule["spec"]["groups"] for r in g["rules"] if r["alert"] == "BitagentRoundOverdue"]
+    assert found["expr"].endswith("> 1000000")
