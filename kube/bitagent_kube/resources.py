@@ -43,6 +43,9 @@ def _custom(model: type[Resource]) -> ApiResource:
     return ApiResource(API_VERSION, model.crd.kind, model.crd.plural)
 
 
+KUEUE_VERSIONS = ("v1beta2", "v1beta1")
+"""Versions of Kueue's API of which everything read here is the same."""
+
 MODELS = _custom(MinerModel)
 ROUNDS = _custom(EvalRound)
 VALIDATORS = _custom(Validator)
@@ -60,6 +63,10 @@ LEASES = ApiResource("coordination.k8s.io/v1", "Lease", "leases")
 EVENTS = ApiResource("events.k8s.io/v1", "Event", "events")
 CORE_EVENTS = ApiResource("v1", "Event", "events")
 """The same Events in the core API: only there can they be selected by `involvedObject`."""
+LOCAL_QUEUES = tuple(ApiResource(f"kueue.x-k8s.io/{each}", "LocalQueue", "localqueues") for each in KUEUE_VERSIONS)
+"""Kueue's queues of a namespace, by version of the API, the preferred one first; Kueue need not be installed."""
+WORKLOADS = tuple(ApiResource(f"kueue.x-k8s.io/{each}", "Workload", "workloads") for each in KUEUE_VERSIONS)
+"""What waits in a queue or has its quota: one for each Job."""
 
 _ALL = (
     MODELS,

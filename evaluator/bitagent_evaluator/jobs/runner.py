@@ -2,7 +2,8 @@
 
 SIGTERM, as for a preempted or deleted pod, raises `Stopped` in the main thread, so that open resources are closed. It
 counts as an infrastructure fault, and so does every exception that a handler does not expect. Its reason says whether
-the work itself can be the cause: `Crashed` and `OutOfMemory`, or `InfrastructureFault` for volumes and a stopped pod.
+the work itself can be the cause: `Crashed` and `OutOfMemory`, or `InfrastructureFault` for volumes, `Stopped` for a pod
+that was ended from outside.
 """
 
 from __future__ import annotations
@@ -23,16 +24,13 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import (
     ANY_JOB,
-    ArchiveJob,
     ArchiveSummary,
-    EvaluateJob,
     EvaluateSummary,
-    FetchJob,
     FetchSummary,
+    Job,
     JobKind,
-    RetentionJob,
+    PackSummary,
     RetentionSummary,
-    TaskSetJob,
     TaskSetSummary,
     termination_message,
 )
@@ -40,13 +38,13 @@ from bitagent_evaluator.support.faults import first_error
 
 _log = logging.getLogger(__name__)
 
-Job = FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob
-Summary = FetchSummary | TaskSetSummary | EvaluateSummary | ArchiveSummary | RetentionSummary
+Summary = FetchSummary | TaskSetSummary | EvaluateSummary | PackSummary | ArchiveSummary | RetentionSummary
 
 HANDLERS: Mapping[JobKind, str] = {
     JobKind.FETCH: "bitagent_evaluator.jobs.fetch",
     JobKind.TASK_SET: "bitagent_evaluator.jobs.task_set",
     JobKind.EVALUATE: "bitagent_evaluator.jobs.evaluate",
+    JobKind.PACK: "bitagent_evaluator.jobs.pack",
     JobKind.ARCHIVE: "bitagent_evaluator.jobs.archive",
     JobKind.RETENTION: "bitagent_evaluator.jobs.retention",
 }
@@ -58,6 +56,7 @@ SUMMARIES: Mapping[JobKind, type[Summary]] = {
     JobKind.FETCH: FetchSummary,
     JobKind.TASK_SET: TaskSetSummary,
     JobKind.EVALUATE: EvaluateSummary,
+    JobKind.PACK: PackSummary,
     JobKind.ARCHIVE: ArchiveSummary,
     JobKind.RETENTION: RetentionSummary,
 }
@@ -101,13 +100,13 @@ def run(document: bytes) -> Summary:
         with stopping_on_sigterm():
             return handler(kind)(job)
     except Stopped as error:
-        return _fault(kind, f"stopped by {error}")
+        return _fault(kind, f"stopped by {error}", Reason.STOPPED)
     except Exception as error:  # noqa: BLE001 - the border: the summary names what happened, so that the Job is retried
         _log.exception("%s failed", kind)
-        return _fault(kind, f"{type(error).__name__}: {error}", _reason_of(error))
+        return _fault(kind, f"{type(error).__name__}: {error}", reason_of(error))
 
 
-def _reason_of(error: Exception) -> Reason:
+def reason_of(error: Exception) -> Reason:
     """Return the reason for an exception that no handler expects."""
     if isinstance(error, MemoryError):
         return Reason.OUT_OF_MEMORY

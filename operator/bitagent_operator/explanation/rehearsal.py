@@ -17,6 +17,7 @@ from bitagent_operator.naming import MANAGED_SELECTOR
 from bitagent_operator.observed.cache import Cache, Key
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
+from bitagent_operator.watches.queues import read_queues
 from bitagent_operator.watches.watch import WATCHED
 
 
@@ -103,6 +104,8 @@ async def read_all(client: Client) -> Cache:
                 raise
             objects = []
         cache.replace(resource.kind, objects, known=frozenset())
+    if any(job.queue and job.suspended for job in cache.jobs):
+        cache.replace_queues(await read_queues(client))
     return cache
 
 

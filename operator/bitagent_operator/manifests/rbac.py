@@ -46,6 +46,7 @@ OPERATOR_RULES: list[Rule] = [
     rule("batch", ["jobs"], ["get", "list", "watch", "create", "patch", "delete"]),
     rule("", ["pods"], ["get", "list", "watch"]),
     rule("", ["events"], ["list"]),
+    rule("kueue.x-k8s.io", ["localqueues", "workloads"], ["get", "list", "watch"]),
     rule("apps", ["deployments"], ["get", "list", "watch", "create", "patch", "delete"]),
     rule("", ["services"], ["get", "create", "patch", "delete"]),
     rule("networking.k8s.io", ["networkpolicies"], ["get", "create", "patch", "delete"]),

@@ -90,7 +90,8 @@ def of_model(conditions: Iterable[Condition]) -> Readiness:
             return Readiness(ready=False, reason=Reason.PENDING, message="the operator has not looked at it yet")
         if found.status != ConditionStatus.TRUE:
             final = found.status == ConditionStatus.FALSE and found.reason.fault.final
-            return Readiness(ready=False, reason=found.reason, message=found.message, stalled=final)
+            stalled = final or _stands_still(found)
+            return Readiness(ready=False, reason=found.reason, message=found.message, stalled=stalled)
     fetched = find(conditions, ConditionType.FETCHED)
     return Readiness(ready=True, reason=Reason.FETCHED, message=fetched.message if fetched is not None else "")
 
@@ -108,8 +109,13 @@ def of_round(conditions: Iterable[Condition]) -> Readiness:
         return Readiness(ready=False, reason=Reason.PENDING, message="the operator has not looked at it yet")
     waits_for_tasks = running.status != ConditionStatus.TRUE and running.reason is Reason.WAITING_FOR_TASKS
     if tasks is not None and tasks.status != ConditionStatus.TRUE and waits_for_tasks:
-        return Readiness(ready=False, reason=tasks.reason, message=tasks.message)
-    return Readiness(ready=False, reason=running.reason, message=running.message)
+        return Readiness(ready=False, reason=tasks.reason, message=tasks.message, stalled=_stands_still(tasks))
+    return Readiness(ready=False, reason=running.reason, message=running.message, stalled=_stands_still(running))
+
+
+def _stands_still(condition: Condition) -> bool:
+    """Whether somebody has to create what it waits for; then it continues by itself."""
+    return condition.status != ConditionStatus.TRUE and condition.reason is Reason.QUEUE_NOT_FOUND
 
 
 def of_validator(conditions: Iterable[Condition], *, generation: int, mode: WeightsMode) -> Readiness:

@@ -62,6 +62,8 @@ class Context:
     memory: Memory = field(default_factory=Memory)
     object_events: LastEvents = field(default_factory=LastEvents)
     fetches: Fetches = field(default_factory=Fetches)
+    need_queues: Callable[[], None] = lambda: None
+    """Called when something waits in a queue of Kueue."""
 
     def now(self) -> datetime:
         """Return the time by the API server's clock, to the second, as the API keeps it."""
@@ -79,7 +81,10 @@ class Context:
             archive_uri=self.config.archive_uri,
             retention=_retention(self.config.retention),
         )
-        return Pass(now=self.now(), settings=settings, live=live, refusals=self.refusals.of(key, owner=meta.uid))
+        if any(job.queue and job.suspended and job.ended is None for job in self.cache.jobs.of(key)):
+            self.need_queues()
+        refusals = self.refusals.of(key, owner=meta.uid)
+        return Pass(now=self.now(), settings=settings, live=live, refusals=refusals, queues=self.cache.queues)
 
     def observe(self, kind: str, obj: Obj) -> None:
         """Cache an object that was read or written here, and enqueue what it concerns: its watch event is too late."""

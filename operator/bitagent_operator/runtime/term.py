@@ -25,6 +25,7 @@ from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
 from bitagent_operator.runtime.leadership import end
 from bitagent_operator.runtime.queue import WorkQueue
+from bitagent_operator.watches.queues import QueueWatch
 from bitagent_operator.watches.watch import Watcher
 
 DRAIN_SECONDS = 2.0
@@ -49,6 +50,7 @@ class Operator:
         self.cache = Cache()
         every = config.relist_seconds
         self.watcher = Watcher(client, self.cache, self._enqueue, every=every, health=health, metrics=metrics)
+        self.queues = QueueWatch(client, self.cache, self._enqueue)
 
     def _enqueue(self, keys: Iterable[Key]) -> None:
         if self._queue is not None:  # else this process stands by, and begins with all keys
@@ -73,6 +75,7 @@ class Operator:
             events=events,
             metrics=metrics,
             enqueue=self._enqueue,
+            need_queues=self.queues.need,
         )
 
         async def work(key: Key) -> float | None:
@@ -96,13 +99,15 @@ class Operator:
         self._enqueue(self.watcher.keys())
         late_events(context)
         working, posting = asyncio.create_task(queue.run()), asyncio.create_task(events.run())
+        following = asyncio.create_task(self.queues.run())
         try:
-            await asyncio.wait((working, posting), return_when=asyncio.FIRST_COMPLETED)
-            for ended in (working, posting):
+            await asyncio.wait((working, posting, following), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (working, posting, following):
                 if ended.done():
                     ended.result()
         finally:
             self._queue = None
+            await end(following)
             await end(working)
             await end(posting)
             await events.drain(seconds=DRAIN_SECONDS)

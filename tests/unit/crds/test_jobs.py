@@ -17,6 +17,7 @@ from bitagent_crds.jobs import (
     ANY_JOB,
     EXIT_INFRASTRUCTURE,
     EXIT_LATER,
+    EXIT_STOPPED,
     EXIT_MODEL_FAULT,
     EXIT_OK,
     LATER,
@@ -209,7 +210,8 @@ def test_a_document_that_is_not_valid(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_the_exit_code_follows_from_the_fault(reason: Reason) -> None:
-    assert exit_code(reason) == (EXIT_LATER if reason in LATER else CODES[reason.fault])
+    later = EXIT_LATER if reason in LATER else CODES[reason.fault]
+    assert exit_code(reason) == (EXIT_STOPPED if reason is Reason.STOPPED else later)
 
 
 def test_what_is_tried_again_later_is_never_the_models_fault() -> None:

@@ -32,6 +32,7 @@ from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.queues import QueueState
 from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, Refusal, RoundPlan, Settings
 from bitagent_operator.plan.rounds.round import plan as plan_round
 
@@ -372,11 +373,12 @@ def plan(make: Make) -> Plan:
         now: float = 100,
         image: str = "",
         refusals: Mapping[str, Refusal] | None = None,
+        queues: QueueState | None = None,
     ) -> Planned:
         models, jobs = list(models), list(jobs)
         candidates = models if selected else None
         pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=candidates, image=image)
-        pass_ = replace(pass_, refusals=refusals or {})
+        pass_ = replace(pass_, refusals=refusals or {}, queues=queues or QueueState())
         found = plan_round(
             observed, models={model.meta.name: model for model in models}, jobs=jobs, pods=list(pods), pass_=pass_
         )

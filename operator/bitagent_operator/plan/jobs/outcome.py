@@ -42,8 +42,10 @@ from bitagent_operator.plan.jobs.pods import (
     leaving,
     overdue,
     pod_problem,
+    stopped,
     waiting,
 )
+from bitagent_operator.plan.jobs.queue import TROUBLES, not_admitted, unavailable_since, wait_in_queue
 from bitagent_operator.plan.jobs.waits import never_started, waits_since, without_pod
 
 MESSAGE_LENGTH = 512
@@ -196,8 +198,12 @@ def _deadline_text(own: Sequence[PodObject], problem: Problem | None, last_repor
 
 
 def _lasting(reported: Problem | None) -> Problem | None:
-    """Return what was reported last, if it is a fault of the infrastructure: a pod that showed it may be gone."""
-    return reported if reported is not None and reported.reason.fault is Fault.INFRASTRUCTURE else None
+    """Return what was reported last, if it is a fault of the infrastructure: a pod that showed it may be gone.
+
+    That of a queue ends when the queue admits the Job.
+    """
+    lasts = reported is not None and reported.reason.fault is Fault.INFRASTRUCTURE and reported.reason not in TROUBLES
+    return reported if lasts else None
 
 
 def _unfinished(
@@ -211,6 +217,8 @@ def _unfinished(
     """Return the state of a Job that has not ended."""
     started = any(pod.started is not None for pod in own)
     node = next(reversed(_nodes(own)), "")
+    if job.suspended and job.queue and not job.suspended_by_round:
+        return _in_queue(job, own, pass_, start_timeout)
     if job.suspended:
         text = f"Job {job.meta.name} is suspended; it runs once whatever suspended it resumes it"
         return Active(None if job.suspended_by_round else Problem(Reason.JOB_SUSPENDED, text), node, started)
@@ -233,6 +241,21 @@ def _unfinished(
         pass_.look_at(since + start_timeout)
     shown = problem and Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
     return Active(shown, node, started)
+
+
+def _in_queue(
+    job: JobObject, own: Sequence[PodObject], pass_: Pass, start_timeout: timedelta | None
+) -> Active | InfraFault:
+    """Return the state of a Job that its queue has not admitted, or has preempted."""
+    problem = wait_in_queue(job, pass_)
+    problem = Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
+    since = unavailable_since(job, problem, pass_.queues)
+    if start_timeout is not None and since is not None:
+        if pass_.now >= since + start_timeout:
+            cause = not_admitted(problem, start_timeout)
+            return InfraFault(cause.reason, clip(cause.message, MESSAGE_LENGTH), pass_.now, _nodes(own))
+        pass_.look_at(since + start_timeout)
+    return Active(problem, next(reversed(_nodes(own)), ""), any(pod.started is not None for pod in own))
 
 
 def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:
@@ -262,9 +285,10 @@ def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:
 def started_pods(job: JobObject, pods: Iterable[PodObject]) -> int:
     """Return how many pods of the Job have started a container, by its counters and by the pods that are left.
 
-    Either may be late: a pod is seen to end before the Job counts it, and is gone after that.
+    Either may be late: a pod is seen to end before the Job counts it, and is gone after that. One that was stopped does
+    not count, for its Job neither.
     """
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.started is not None]
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.started is not None and not stopped(pod)]
     failed = sum(pod.phase == "Failed" for pod in own)
     going = len(own) > failed or (job.ended is not None and job.ended.complete)
     return max(job.failed, failed) + (1 if going else 0)

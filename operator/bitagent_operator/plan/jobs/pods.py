@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from bitagent_crds.conditions import Fault, Reason
-from bitagent_crds.jobs import EXIT_OK
+from bitagent_crds.jobs import EXIT_OK, EXIT_STOPPED
 from bitagent_crds.schema import Model, is_later
 from bitagent_operator.observed.objects import InitContainer, PodObject, Terminated
 from bitagent_operator.plan.interface import SILENT, LastEvent, Pass
@@ -143,14 +143,23 @@ def interrupted(pod: PodObject) -> bool:
     return bool(pod.disruption) or pod.meta.deleting or pod.reason in ("Evicted", DEADLINE_EXCEEDED)
 
 
+def stopped(pod: PodObject) -> bool:
+    """Whether the pod was ended by SIGTERM, and not by its own deadline: its Job ignores that."""
+    return pod.terminated is not None and pod.terminated.exit_code == EXIT_STOPPED and pod.reason != DEADLINE_EXCEEDED
+
+
 def disruption_of(pod: PodObject) -> datetime | None:
     """Return when the pod was evicted, preempted or lost its node, and so ended without a result; None if it was not.
 
-    The kubelet evicts a pod that exceeds its own limits without a condition: that counts as a failed attempt.
+    The kubelet evicts a pod that exceeds its own limits without a condition: that is a disruption if the pod ends by
+    SIGTERM in time, and else a failed attempt. One that is deleted is neither: its queue preempts it, or a person does.
     """
-    if not pod.disruption or pod.phase == "Succeeded":
+    if pod.phase == "Succeeded":
         return None
-    return pod.disrupted or pod.meta.created
+    if pod.disruption:
+        return pod.disrupted or pod.meta.created
+    ended = pod.terminated if stopped(pod) and not pod.meta.deleting else None
+    return (ended.finished or pod.meta.created) if ended is not None else None
 
 
 @dataclass(frozen=True)

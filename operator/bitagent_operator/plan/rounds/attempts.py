@@ -33,11 +33,6 @@ from bitagent_operator.plan.rounds.attribution import Control, may_be_own
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
 """States that record the end of an evaluation."""
 
-_QUEUED = (
-    "waits for admission by queue {queue}; if it is never admitted: is Kueue installed, and does this namespace have a "
-    "LocalQueue of that name?"
-)
-
 
 @dataclass(frozen=True)
 class Update:
@@ -152,7 +147,8 @@ def evaluation_state(
         disruptions=disruptions,
         failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
         node=update.node or (begun.node if begun is not None else None),
-        started_at=jobs[0].started,
+        # A Job that is suspended has no start any longer.
+        started_at=(begun.started_at if begun is not None else None) or jobs[0].started,
     )
     if failures and failures[-1].attempt == job.attempt:
         return GaveUp(replace(update, node=None))
@@ -216,6 +212,7 @@ def control_state(
             return StartAttempt(job.attempt + 1)
         case InfraFault() | ModelFault():
             own = isinstance(outcome, ModelFault) or may_be_own(outcome.reason, ran=bool(outcome.nodes))
+            own = own or outcome.reason is Reason.MODEL_FILES_MISSING  # which another control may not lack
             text = f"{outcome.reason}: {outcome.message}"
             return Control(model, succeeded=False, message=text, own=own and job.ended is not None)
         case Lost() | Done() if more:
@@ -247,16 +244,14 @@ def _finished(pod: PodObject, now: datetime) -> datetime:
 
 
 def _active(job: JobObject, outcome: Active | Unseen, begun: ModelResult | None, spec: EvalRoundSpec) -> Update:
-    """Return the state of an evaluation whose Job has not ended: Running from its first container on."""
+    """Return the state of an evaluation whose Job has not ended: Running from its first container on, until suspended."""
     found = outcome if isinstance(outcome, Active) else Active()
     started = found.started or (begun is not None and begun.state == ResultState.RUNNING)
-    state = ResultState.RUNNING if started else ResultState.PENDING
+    # What is suspended does not run, whether or not it has; its pods are being removed.
+    state = ResultState.RUNNING if started and not job.suspended else ResultState.PENDING
     if spec.suspend:
         return Update(state, Reason.ROUND_SUSPENDED)
-    if job.suspended and spec.workload.queue_name is not None:
-        text = _QUEUED.format(queue=spec.workload.queue_name)
-        return Update(state, Reason.WAITING_FOR_SLOT, text)
-    problem = found.problem or Problem(Reason.EVALUATING if started else Reason.STARTING, "")
+    problem = found.problem or Problem(Reason.EVALUATING if state is ResultState.RUNNING else Reason.STARTING, "")
     return Update(state, problem.reason, problem.message, node=found.node or None)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bitagent_crds.conditions import ConditionType, Fault
 from bitagent_crds.evalround import EvalRoundStatus
-from bitagent_crds.model_result import ModelResult, ResultState
+from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_kube.conditions import find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.plan.interface import EventReason
+from bitagent_operator.plan.jobs.queue import TROUBLES as QUEUE_TROUBLES
 
 
 def wait_event(old: EvalRoundStatus, new: EvalRoundStatus, reason: EventReason) -> tuple[EventMessage, ...]:
@@ -30,6 +31,9 @@ def events(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[EventMessage, ..
         ready = find(new.conditions, ConditionType.TASKS_READY)
         text = ready.message if ready is not None else f"{new.task_set.count} tasks"
         out.append(EventMessage(EventReason.TASK_SET_BUILT, f"{text}; {new.task_set.digest}"))
+    running, was = find(new.conditions, ConditionType.RUNNING), find(old.conditions, ConditionType.RUNNING)
+    if running is not None and running.reason in QUEUE_TROUBLES and (was is None or was.reason != running.reason):
+        out.append(EventMessage(EventReason.ROUND_WAITING, f"{running.reason}: {running.message}", warning=True))
     before = {r.model: r for r in old.results}
     out += [e for r in new.results if (e := _result_event(before.get(r.model), r)) is not None]
     for kind, reason in (
@@ -56,7 +60,11 @@ def _near_copy(result: ModelResult) -> str:
 
 
 def _result_event(old: ModelResult | None, new: ModelResult) -> EventMessage | None:
-    if old is None or _reported(old) == _reported(new):
+    if (
+        old is None
+        or _reported(old) == _reported(new)
+        or (new.state not in FINAL_STATES and new.reason in QUEUE_TROUBLES)
+    ):
         return None
     text = f"{new.model}: {new.reason}" + (f": {new.message}" if new.message else "")
     match new.state:

@@ -13,6 +13,7 @@ from bitagent_crds.names import round_path
 from bitagent_kube.conditions import Conditions, clip
 from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
 from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.rounds.end import (
     active_since,
     completed,
@@ -173,14 +174,16 @@ def _running_text(results: Sequence[ModelResult], counts: RoundCounts) -> str:
 def _waiting_jobs(results: Sequence[ModelResult]) -> list[ModelResult]:
     """Return the results of which no container runs although their Job may, and refused ones."""
     pending = [r for r in results if r.state not in FINAL_STATES]
-    return [r for r in pending if r.reason is Reason.JOB_REFUSED or (r.state == ResultState.PENDING and r.started_at)]
+    shown = QUEUE_REASONS | {Reason.JOB_REFUSED}
+    return [r for r in pending if r.reason in shown or (r.state == ResultState.PENDING and r.started_at)]
 
 
 def _most_common_wait(results: Sequence[ModelResult]) -> Reason:
     """Return the reason for which most of the pending models wait; a Job that waits is why others wait for a slot."""
     waiting = Counter(r.reason for r in results if r.state == ResultState.PENDING)
-    if Reason.JOB_REFUSED in waiting:
-        return Reason.JOB_REFUSED
+    for first in (Reason.JOB_REFUSED, Reason.QUEUE_NOT_FOUND, Reason.QUEUE_UNAVAILABLE):
+        if first in waiting:
+            return first
     waiting = Counter(r.reason for r in _waiting_jobs(results)) or waiting
     return waiting.most_common(1)[0][0] if waiting else Reason.ROUND_RUNNING
 

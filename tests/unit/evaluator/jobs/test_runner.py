@@ -17,6 +17,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import (
     EXIT_INFRASTRUCTURE,
     EXIT_OK,
+    EXIT_STOPPED,
     TERMINATION_MESSAGE_BYTES,
     EvaluateSummary,
     FetchSummary,
@@ -110,7 +111,8 @@ def test_sigterm_becomes_a_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     before = signal.getsignal(signal.SIGTERM)
     replace_handler(monkeypatch, stop)
     summary = runner.run(fetch_job(tmp_path, repo="a/b"))
-    assert exit_code(summary.reason) == EXIT_INFRASTRUCTURE and "SIGTERM" in summary.message
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_STOPPED, Reason.STOPPED), "it costs no attempt"
+    assert "SIGTERM" in summary.message
     assert signal.getsignal(signal.SIGTERM) is before
 
 

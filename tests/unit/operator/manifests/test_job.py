@@ -26,13 +26,15 @@ def test_every_job_is_restricted(any_job: BuiltJob) -> None:
 
 def test_exit_78_is_final_and_a_disruption_does_not_count(any_job: BuiltJob) -> None:
     rules = any_job.raw["spec"]["podFailurePolicy"]["rules"]
-    codes = rules[1]["onExitCodes"]
-    assert (rules[1]["action"], codes["containerName"]) == ("FailJob", any_job.container["name"])
+    codes = rules[2]["onExitCodes"]
+    assert (rules[2]["action"], codes["containerName"]) == ("FailJob", any_job.container["name"])
     assert codes["operator"] == "In"
     assert codes["values"] == ([78] if any_job.container["name"] == "task-set" else [75, 78])
     assert (rules[0]["action"], rules[0]["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget"), (
         "the exit code of a pod that was ended from outside does not count"
     )
+    stopped = {"containerName": any_job.container["name"], "operator": "In", "values": [143]}
+    assert rules[1] == {"action": "Ignore", "onExitCodes": stopped}, "nor does one that a queue has preempted"
 
 
 def test_only_its_own_container_ends_a_job(make: Make, any_job: BuiltJob) -> None:

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.observed.objects import RoundObject
+from bitagent_crds.names import QUEUE_LABEL
+from bitagent_operator.observed.objects import JobObject, RoundObject
+from bitagent_operator.observed.queues import LocalQueue, QueueCondition, QueueState
 from bitagent_operator.plan.interface import JobSuspension
+from bitagent_operator.plan.readiness import with_readiness
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Obj, Plan, Planned
 
     from bitagent_operator.observed.objects import ModelObject
+
+
+STOPPED = LocalQueue("gpu", "cq", inactive=QueueCondition(False, "ClusterQueueIsInactive", "no", None))
+
+
+def in_queue(job: JobObject) -> JobObject:
+    """The Job as it is made for a round with `workload.queueName`."""
+    return replace(job, meta=replace(job.meta, labels={**job.meta.labels, QUEUE_LABEL: "gpu"}))
 
 
 def powerset(items: Iterable[str]) -> Iterator[tuple[str, ...]]:
@@ -92,15 +103,67 @@ def test_what_something_else_resumes_while_the_round_is_suspended_is_deleted(mak
 
 
 def test_a_queue_decides_about_its_jobs(make: Make, plan: Plan) -> None:
-    job = make.evaluation(make.key("1"), suspended=True)
+    job = in_queue(make.evaluation(make.key("1"), suspended=True))
     queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
     waiting = plan(make.started("a", **queued), [make.model("a", fetched=True)], jobs=[job])
     assert "queue gpu" in waiting.results["a"].message
-    assert "is Kueue installed" in waiting.results["a"].message, "nothing else says why it never runs"
-    assert (waiting.suspend, waiting.states["a"]) == ((), ("Pending", "WaitingForSlot"))
+    assert (waiting.suspend, waiting.states["a"]) == ((), ("Pending", "WaitingInQueue"))
     assert waiting.delete == ()
     stopped = plan(make.started("a", suspend=True, **queued), [make.model("a", fetched=True)], jobs=[job])
     assert [d.uid for d in stopped.delete] == [job.meta.uid]
+
+
+def test_what_a_queue_preempts_is_pending_and_keeps_its_attempt_and_start(make: Make, plan: Plan) -> None:
+    queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
+    models, running = [make.model("a", fetched=True)], in_queue(make.evaluation(make.key("1"), active=1, started=5))
+    first = plan(make.started("a", **queued), models, jobs=[running], pods=[make.pod(running)], now=20)
+    assert first.states["a"] == ("Running", "Evaluating")
+    for _ in range(9):
+        preempted = in_queue(make.evaluation(make.key("1"), suspended=True))
+        observed = make.started("a", status=first.status.to_wire(), **queued)
+        left = make.pod(preempted, code=143, deleted=60)
+        for pods in ([left], []):
+            found = plan(observed, models, jobs=[preempted], pods=pods, now=30)
+            entry = found.results["a"]
+            assert (found.states["a"], entry.attempts) == (("Pending", "WaitingInQueue"), 1)
+            assert (entry.disruptions, entry.started_at, found.evaluate) == ([], make.at(5), ())
+            observed = make.started("a", status=found.status.to_wire(), **queued)
+        again = in_queue(make.evaluation(make.key("1"), active=1, started=40))
+        first = plan(observed, models, jobs=[again], pods=[make.pod(again)], now=50)
+        assert (first.states["a"], first.results["a"].attempts) == (("Running", "Evaluating"), 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "stalled"),
+    [
+        pytest.param(QueueState(read=True, installed=False), "QueueNotFound", True, id="no Kueue"),
+        pytest.param(QueueState(read=True), "QueueNotFound", True, id="no such queue"),
+        pytest.param(QueueState(read=True, queues={"gpu": STOPPED}), "QueueUnavailable", False, id="a stopped queue"),
+    ],
+)
+def test_a_round_says_once_that_its_queue_admits_nothing(
+    make: Make, plan: Plan, state: QueueState, reason: str, stalled: bool
+) -> None:
+    queued: dict[str, Any] = {"workload": {"queueName": "gpu"}}
+    names = [*"abc"]
+    jobs = [in_queue(make.evaluation(make.key(str(i)), suspended=True)) for i, _ in enumerate(names, 1)]
+    models = [make.model(name, fetched=True, weights=str(i)) for i, name in enumerate(names, 1)]
+    results = {name: {"weightsDigest": make.digest(str(i))} for i, name in enumerate(names, 1)}
+    found = plan(make.started(*names, results=results, **queued), models, jobs=jobs, now=10, queues=state)
+    assert set(found.states.values()) == {("Pending", reason)}
+    assert (found.condition("Running").reason, "gpu" in found.condition("Running").message) == (reason, True)
+    assert [e.reason for e in found.events if e.warning] == ["RoundWaiting"], "one Event, not one for each model"
+    ready = with_readiness(found.status, generation=1, now=make.at(10))
+    conditions = {c.type: (c.status, c.reason) for c in ready.conditions}
+    assert conditions["Ready"] == ("False", reason)
+    assert conditions.get("Stalled") == (("True", reason) if stalled else None)
+    again = plan(make.started(*names, status=found.status.to_wire(), **queued), models, jobs=jobs, now=20, queues=state)
+    assert [e for e in again.events if e.warning] == []
+    healed = QueueState(read=True, queues={"gpu": LocalQueue("gpu", "cq")})
+    later = plan(
+        make.started(*names, status=found.status.to_wire(), **queued), models, jobs=jobs, now=20, queues=healed
+    )
+    assert later.condition("Running").reason == "WaitingInQueue", "by itself, once the queue is there"
 
 
 def finished(make: Make, **more: Any) -> RoundObject:
