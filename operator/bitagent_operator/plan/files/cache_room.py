@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelSource
@@ -10,7 +10,8 @@ from bitagent_crds.model_result import FINAL_STATES, ModelResult
 from bitagent_crds.names import cache_id, cached_model_path, cached_volume_model_path
 from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan.identity import cached_directory
-from bitagent_operator.plan.rounds.settlement import control_candidates
+from bitagent_operator.plan.rounds.attribution import MAX_IN_TURN
+from bitagent_operator.plan.rounds.settlement import control_candidates, drawn_by
 
 MAX_IDS = 4096
 """Ids in one list: a Job's document is an annotation, of which an object has 256 KiB."""
@@ -36,7 +37,9 @@ def room_for(
     in_use: set[str] = set()
     done: set[str] = set()
     for observed in rounds:
-        controls = control_candidates(observed.status.results, by_name)
+        controls = control_candidates(observed.status.results, by_name, drawn_by=drawn_by(observed.status))
+        if not _needs_controls(observed.status.results):
+            controls = controls[:MAX_IN_TURN]
         for result in observed.status.results:
             found = _id(result, by_name.get(result.model))
             if found is None:
@@ -60,6 +63,12 @@ def room_for(
         same_hotkey=sorted(same)[:MAX_IDS],
         share_bytes=share_bytes if hotkey is not None else 0,
     )
+
+
+def _needs_controls(results: Sequence[ModelResult]) -> bool:
+    """Whether only evaluations that failed are left: until then, the files of two controls are held at most."""
+    left = [result for result in results if result.state not in FINAL_STATES]
+    return bool(left) and all(result.failures for result in left)
 
 
 def _served(validator: ValidatorObject) -> str | None:

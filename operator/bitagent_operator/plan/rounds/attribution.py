@@ -6,11 +6,15 @@ machine ends the same way. So the round makes an experiment. When all others hav
 1. each such model is tried once more, on machines where others succeeded, if possible;
 2. if it fails again, a control is run: a model that has succeeded is evaluated again from the start, on the machines of
    the failures, if possible;
-3. if that fails too, by such a cause, a second control is run, of another hotkey: a miner can make its model fail.
+3. if that fails too, by such a cause, further controls are run, each of another hotkey: a miner can make its model
+   fail. The second one is run alone, the others beside each other, up to MAX_CONTROLS.
 
-If a control succeeds, the machines work, and the failures are the models' own, however many they are: what one miner
-registers cannot make them anything else. If both fail, or if there is no model for one, the infrastructure is at fault.
-The control is the largest model that has succeeded, because a machine can be in order for small ones only.
+If one control succeeds, the machines work, and the failures are the models' own, however many they are: what a few
+miners register cannot make them anything else. If all fail, or if there is no model for one, the infrastructure is at
+fault. So a round cannot be spoiled by the miners of MAX_CONTROLS - 1 hotkeys, as long as one other has succeeded.
+The first control is the largest model that has succeeded, because a machine can be in order for small ones only. The
+second is one without a miner, if the round has any: its operator registered it, and no miner can make it fail. The
+others are drawn, by the digest of the round's tasks, which cannot be known when models are registered.
 
 A fetch that gave up needs no experiment: all models are fetched by the same machines, and it was tried several times.
 It is the model's own trouble if another model was fetched meanwhile.
@@ -65,8 +69,11 @@ SLOW_FETCH_PERIOD = timedelta(hours=24, seconds=210)
 
 BECAUSE_LENGTH = 256
 """Longest text of a decision, in characters."""
-MAX_CONTROLS = 2
-"""Controls of a round at most: the second one after the first has failed."""
+MAX_CONTROLS = 8
+"""Controls of a round at most, those after the first only if all before have failed."""
+MAX_IN_TURN = 2
+"""Controls that are run one after the other; the rest are run beside each other, so that none delays the round by more
+than a deadline."""
 
 
 class Step(StrEnum):
@@ -96,7 +103,7 @@ class Control:
     message: str = ""
     """Why it failed."""
     own: bool = False
-    """Whether it ended by a cause that its model can have: then another control tells more."""
+    """Whether it ended by a cause that its model can have, or for lack of its files: another control tells more."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ class Peers:
     controls: tuple[Control, ...] = ()
     """Those that were begun."""
     another: bool = True
-    """Whether there is a model for one more control."""
+    """Whether there is a model for one more control that may be started now."""
 
 
 def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, Decision]:
@@ -146,24 +153,31 @@ def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, D
         return dict.fromkeys(failed, Decision(Step.SHARED, "no other model succeeded, with which to compare it"))
     if any(len(failures) < 2 for failures in failed.values()):
         return {key: Decision(Step.REPEAT if len(failures) < 2 else Step.WAIT) for key, failures in failed.items()}
-    good = next((control for control in peers.controls if control.succeeded), None)
-    if good is None:
+    good = [control for control in peers.controls if control.succeeded]
+    if not good:
         return dict.fromkeys(failed, _without_good_control(peers))
     # Once a control has failed, an earlier success proves nothing: its machine may have broken since.
-    proven = peers.nodes if all(control.succeeded for control in peers.controls) else frozenset[str]()
-    sound = proven | ({good.node} if good.node else set())
-    return {key: _compared(failures, good, sound) for key, failures in failed.items()}
+    unbroken = all(control.succeeded is not False for control in peers.controls)
+    sound = (peers.nodes if unbroken else frozenset[str]()) | {control.node for control in good if control.node}
+    found = {key: _compared(failures, good[0], sound) for key, failures in failed.items()}
+    # Another control may run on the machine of the failure.
+    undecided = (
+        _without_good_control(peers) if any(control.succeeded is not True for control in peers.controls) else None
+    )
+    if undecided is None or undecided.step is Step.SHARED:
+        return found
+    return {key: undecided if each.step is Step.SHARED else each for key, each in found.items()}
 
 
 def _without_good_control(peers: Peers) -> Decision:
     """Return what is next while no control has succeeded."""
+    failed = [control for control in peers.controls if control.succeeded is False]
+    if not peers.controls or (peers.another and all(control.own for control in failed)):
+        return Decision(Step.CONTROL)
     if any(control.succeeded is None for control in peers.controls):
         return Decision(Step.WAIT)
-    another = peers.another and all(control.own for control in peers.controls)
-    if not peers.controls or (another and len(peers.controls) < MAX_CONTROLS):
-        return Decision(Step.CONTROL)
-    found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in peers.controls]
-    return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // len(found) - 2) for text in found))
+    found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in failed]
+    return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // max(1, len(found)) - 2) for text in found))
 
 
 def _compared(failures: Sequence[Failure], control: Control, sound: frozenset[str]) -> Decision:

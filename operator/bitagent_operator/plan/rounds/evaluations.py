@@ -84,8 +84,7 @@ def plan(
             this.results[i] = _duplicate(entries[i], entries[first].model, pass_.now)
     controls = controls_for(this, found)
     starts = {key: state.number for key, state in found.values() if isinstance(state, StartAttempt)}
-    if controls.next is not None:
-        starts[controls.next.key] = controls.next.attempt
+    starts |= {control.key: control.attempt for control in controls.next}
     held = _held(this, jobs, starts)
     repeats = {key for key, state in found.values() if isinstance(state, GaveUp)}
     this.busy = frozenset(key for key in held.values() if key in starts or key in repeats)

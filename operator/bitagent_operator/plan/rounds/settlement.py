@@ -5,9 +5,11 @@ The rules are in `attribution`; this module applies them to a round's results an
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import hashlib
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.names import control_key
 from bitagent_kube.conditions import clip
@@ -21,6 +23,7 @@ from bitagent_operator.plan.rounds.attribution import (
     BECAUSE_LENGTH,
     FETCH_CAUSES,
     MAX_CONTROLS,
+    MAX_IN_TURN,
     Control,
     Decision,
     Peers,
@@ -54,9 +57,9 @@ class Controls:
     found: tuple[Control, ...] = ()
     """Those that were begun."""
     keys: frozenset[str] = frozenset()
-    """Keys of all of them, and of the next one."""
-    next: NextControl | None = None
-    """What may be started next, if there is a model for it."""
+    """Keys of all of them, and of the next ones."""
+    next: tuple[NextControl, ...] = ()
+    """What may be started now, as far as there are models: one, or the rest after MAX_IN_TURN have failed."""
 
 
 def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls:
@@ -70,17 +73,35 @@ def controls_for(this: Work, found: Mapping[int, tuple[str, State]]) -> Controls
     begun = [r for r in known if _key(this, r) in this.jobs]
     states: list[Control] = []
     keys: set[str] = set()
-    for entry in control_candidates(known, this.models, begun=begun):
+    next_: list[NextControl] = []
+    candidates = control_candidates(known, this.models, drawn_by=drawn_by(this.observed.status), begun=begun)
+    for entry in candidates:  # those that were begun come first
         key = _key(this, entry)
+        if key not in this.jobs and not _may_begin(states, next_):
+            break
         keys.add(key)
         state = control_state(entry.model, this.jobs.get(key, []), this.observed.spec, this.pods, this.pass_)
         if isinstance(state, StartAttempt):
             refusal = this.refusal(key, state.number)
             if refusal is None or not refusal.final:
-                return Controls(tuple(states), frozenset(keys), NextControl(key, entry, state.number))
+                next_.append(NextControl(key, entry, state.number))
+                continue
             state = Control(entry.model, succeeded=False, message=refusal.message)
         states.append(state)
-    return Controls(tuple(states), frozenset(keys))
+    return Controls(tuple(states), frozenset(keys), tuple(next_))
+
+
+def _may_begin(begun: Sequence[Control], next_: Sequence[NextControl]) -> bool:
+    """Whether one more control may be begun: alone after one that failed, beside others after MAX_IN_TURN of them."""
+    failed = sum(control.succeeded is False for control in begun)
+    if failed >= MAX_IN_TURN:
+        return True
+    return not next_ and all(control.succeeded is not None for control in begun) and (failed > 0 or not begun)
+
+
+def drawn_by(status: EvalRoundStatus) -> str:
+    """Return what decides the draw of controls: unknown when models are registered, the same in every pass."""
+    return status.task_set.digest if status.task_set is not None else ""
 
 
 def _key(this: Work, entry: ModelResult) -> str:
@@ -88,11 +109,16 @@ def _key(this: Work, entry: ModelResult) -> str:
 
 
 def control_candidates(
-    results: Iterable[ModelResult], models: Mapping[str, ModelObject], *, begun: Iterable[ModelResult] = ()
+    results: Iterable[ModelResult],
+    models: Mapping[str, ModelObject],
+    *,
+    drawn_by: str,
+    begun: Iterable[ModelResult] = (),
 ) -> list[ModelResult]:
     """Return the results of the models with which controls would be made, each of another hotkey; of `begun` first.
 
-    Their files must stay in the model cache until the round ends.
+    The largest, then the largest without a miner, then those that `drawn_by` draws. Their files must stay in the model
+    cache until the controls have ended.
     """
     left = [result for result in results if result.state == ResultState.SUCCEEDED]
     parameters, chosen = _parameters(left, models), [r for r in begun if r.state == ResultState.SUCCEEDED]
@@ -101,8 +127,20 @@ def control_candidates(
         left = [result for result in left if _owner(result) not in owners]
         if not left:
             break
-        chosen.append(control_of(left, parameters))
+        match len(chosen):
+            case 0:
+                among = left
+            case 1:
+                among = [result for result in left if not result.hotkey] or left
+            case _:
+                drawn = min((_owner(result) for result in left), key=lambda owner: _lot(drawn_by, owner))
+                among = [result for result in left if _owner(result) == drawn]
+        chosen.append(control_of(among, parameters))
     return chosen
+
+
+def _lot(drawn_by: str, owner: str) -> str:
+    return hashlib.sha256(f"{drawn_by}\n{owner}".encode()).hexdigest()
 
 
 def _owner(result: ModelResult) -> str:
@@ -133,7 +171,7 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
         nodes=frozenset(result.node for result in succeeded if result.node),
         any_succeeded=bool(succeeded),
         controls=controls.found,
-        another=controls.next is not None,
+        another=bool(controls.next),
     )
     decisions = decide({key: state.update.failures for key, state in gave_up.values()}, peers)
     may_start = not this.observed.spec.suspend
@@ -154,9 +192,11 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
             case _:
                 pass
     wants_control = any(decision.step is Step.CONTROL for decision in decisions.values())
-    if wants_control and may_start and (it := controls.next) is not None and it.key not in this.busy:
-        nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
-        if this.refusal(it.key, it.attempt) is None:
+    if not wants_control or not may_start:
+        return
+    nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
+    for it in controls.next:
+        if it.key not in this.busy and this.refusal(it.key, it.attempt) is None:
             start = StartEvaluation(it.key, it.attempt, it.entry, pods=1, preferred_nodes=nodes, control=True)
             slots.take(start)
 

@@ -58,6 +58,18 @@ def test_the_models_of_both_controls_stay(make: Make) -> None:
     assert (set(found.in_use), found.done) == ({an_id("a"), an_id("c")}, [an_id("b")])
 
 
+def test_the_models_of_all_controls_stay_once_only_failures_are_left(make: Make) -> None:
+    failure = {"attempt": 1, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
+    results = {
+        n: make.admitted(n, weights=str(i)) | {"state": "Succeeded", "score": "0.500000"} for i, n in enumerate("abcd")
+    }
+    models = [make.model(n) for n in "abcdx"]
+    for failures, kept in (([], 3), ([failure], 5)):
+        running = make.admitted("x", weights="9") | {"state": "Running", "failures": failures}
+        found = room(make, make.started(*"abcdx", results=results | {"x": running}), models=models)
+        assert len(found.in_use) == kept
+
+
 def test_a_model_that_one_round_needs_is_not_removed_for_another(make: Make) -> None:
     waiting = make.started("a", name="r1", results={"a": make.admitted("a")})
     over = make.started("a", name="r2", results={"a": make.admitted("a") | {"state": "Rejected"}})

@@ -81,19 +81,44 @@ LOST = Control("good", succeeded=False, message="its result was lost")
         pytest.param(["a", "a"], {"any_succeeded": False}, Step.SHARED, id="no success, twice"),
         pytest.param(["a", "a"], {"infrastructure_failed": True}, Step.SHARED, id="the round fails anyway"),
         pytest.param(["a", "a"], {}, Step.CONTROL, id="a control is run"),
-        pytest.param(["a", "a"], {"controls": (Control("good"),)}, Step.WAIT, id="the control runs"),
+        pytest.param(["a", "a"], {"controls": (Control("good"),), "another": False}, Step.WAIT, id="the control runs"),
         pytest.param(["a", "a"], {"controls": OVER}, Step.OWN, id="its own, where others succeeded"),
         pytest.param(["a", "a"], {"controls": (BROKE,)}, Step.CONTROL, id="a second control of another hotkey"),
         pytest.param(["a", "a"], {"controls": (LOST,)}, Step.SHARED, id="the infrastructure failed the control"),
         pytest.param(["a", "a"], {"controls": (BROKE,), "another": False}, Step.SHARED, id="no other hotkey"),
-        pytest.param(["a", "a"], {"controls": (BROKE, Control("good"))}, Step.WAIT, id="the second runs"),
-        pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Step.SHARED, id="both failed"),
+        pytest.param(
+            ["a", "a"], {"controls": (BROKE, Control("good")), "another": False}, Step.WAIT, id="the second runs"
+        ),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Step.CONTROL, id="both failed, and there are more"),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE), "another": False}, Step.SHARED, id="all failed"),
+        pytest.param(
+            ["a", "a"], {"controls": (BROKE, BROKE, Control("good")), "another": False}, Step.WAIT, id="the rest run"
+        ),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE, Control("x"))}, Step.CONTROL, id="beside each other"),
+        pytest.param(
+            ["a", "a"], {"controls": (BROKE, BROKE, BROKE, *OVER)}, Step.OWN, id="three failed, not the fourth"
+        ),
+        pytest.param(
+            ["a", "a"], {"controls": (BROKE, Control("x"), LOST)}, Step.WAIT, id="the infrastructure, and one runs"
+        ),
         pytest.param(["a", "a"], {"controls": (BROKE, *OVER)}, Step.OWN, id="the first failed alone"),
         pytest.param(
             ["a", "a"],
-            {"controls": (BROKE, Control("good", succeeded=True, node="n-b"))},
+            {"controls": (BROKE, Control("good", succeeded=True, node="n-b")), "another": False},
             Step.SHARED,
             id="the second ran elsewhere, and a broke after its success",
+        ),
+        pytest.param(
+            ["a", "a"],
+            {"controls": (BROKE, Control("good", succeeded=True, node="n-b"))},
+            Step.CONTROL,
+            id="the second ran elsewhere, and another may run there",
+        ),
+        pytest.param(
+            ["a", "a"],
+            {"controls": (BROKE, Control("good", succeeded=True, node="n-b"), *OVER)},
+            Step.OWN,
+            id="the third ran there",
         ),
         pytest.param(["b", "b"], {"controls": OVER}, Step.SHARED, id="only on a node where none succeeded"),
         pytest.param(

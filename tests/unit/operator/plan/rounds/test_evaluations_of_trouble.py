@@ -10,7 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bitagent_crds.model_result import ModelResult
 from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.plan.rounds.attribution import MAX_CONTROLS
+from bitagent_operator.plan.rounds.settlement import control_candidates
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan, Planned
@@ -74,7 +77,7 @@ class Game:
         return self._play(RoundObject(observed.meta, observed.spec, ended.status))
 
     def _play(self, observed: RoundObject) -> Planned:
-        for _ in range(20 + 8 * len(self.behaviours)):
+        for _ in range(60 + 8 * len(self.behaviours)):
             found = self.plan(observed, self.models, jobs=self.jobs, pods=self.pods)
             assert not found.reads
             self.events += [event.reason for event in found.events]
@@ -150,9 +153,32 @@ GOOD, BAD, INFRA = ("Succeeded", "Evaluated"), ("Unscored", "OutOfMemory"), ("In
         ),
         pytest.param(
             {"a": always(OOM), "b": first(1, OK, OOM), "c": first(1, OK, OOM), "d": always(OK)},
+            "Complete",
+            {"a": BAD, "b": GOOD, "c": GOOD, "d": GOOD},
+            id="two controls fail on purpose",
+        ),
+        pytest.param(
+            {
+                "a": always(OOM),
+                "b": first(1, OK, OOM),
+                "c": first(1, OK, "DeadlineExceeded@n1"),
+                "d": first(1, OK, OOM),
+            },
             "Failed",
             {"a": INFRA, "b": GOOD, "c": GOOD, "d": GOOD},
-            id="two controls fail",
+            id="a machine that broke: all controls fail",
+        ),
+        pytest.param(
+            {"a": always(OOM), "b": first(1, OK, OOM), "c": first(1, OK, "ok@n2"), "d": always(OK)},
+            "Complete",
+            {"a": BAD, "b": GOOD, "c": GOOD, "d": GOOD},
+            id="a control fails on purpose, and the next one runs elsewhere",
+        ),
+        pytest.param(
+            {"a": always(OOM), "b": first(1, OK, "ModelFilesMissing@n1"), "c": always(OK)},
+            "Complete",
+            {"a": BAD, "b": GOOD, "c": GOOD},
+            id="a control whose files the cache lacks",
         ),
         pytest.param(
             {"a": first(1, OOM), "b": always(OK)}, "Complete", {"a": GOOD, "b": GOOD}, id="the repetition succeeds"
@@ -229,10 +255,11 @@ def test_a_repetition_and_a_control_run_once_on_the_machines_that_tell_most(make
     [
         pytest.param({"b": "5C", "c": "5C"}, ["b"], id="all of one hotkey"),
         pytest.param({"b": "5C", "c": "5C", "d": "5D"}, ["b", "d"], id="of another hotkey"),
-        pytest.param({"b": None, "c": None, "d": None}, ["b", "c"], id="without miners"),
+        pytest.param({"b": "5C", "c": "5D", "d": None}, ["b", "d", "c"], id="the second is the operator's own"),
+        pytest.param({"b": None, "c": None}, ["b", "c"], id="without miners"),
     ],
 )
-def test_the_second_control_is_of_another_hotkey(
+def test_each_control_is_of_another_hotkey(
     make: Make, plan: Plan, hotkeys: dict[str, str | None], controls: list[str]
 ) -> None:
     failure = {"reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
@@ -257,6 +284,51 @@ def test_the_second_control_is_of_another_hotkey(
     found = plan(observed, models, jobs=jobs, pods=pods)
     assert found.states["a"] == INFRA
     assert all(name in found.results["a"].message for name in controls)
+
+
+def results_of(make: Make, count: int) -> dict[str, Any]:
+    """One failure after its repetition, and successes of so many hotkeys."""
+    failures = [{"attempt": n, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]} for n in (1, 2)]
+    results = {"a": make.admitted("a") | {"state": "Running", "reason": "OutOfMemory", "failures": failures}}
+    for i in range(count):
+        good = {
+            "state": "Succeeded",
+            "score": "0.500000",
+            "node": "n1",
+            "hotkey": f"5{i + 11}".replace("0", "z").ljust(48, "x"),
+        }
+        results[f"m{i:02}"] = make.admitted(f"m{i:02}", weights=f"{i + 2}") | good
+    return results
+
+
+def test_after_two_controls_the_others_run_beside_each_other(make: Make, plan: Plan) -> None:
+    results = results_of(make, 20)
+    models = [make.model(name, fetched=True, weights=str(i + 1)) for i, name in enumerate(results)]
+    observed = make.started(*results, results=results, workload={"parallelism": 20, "maxAttempts": 1})
+    jobs: list[JobObject] = []
+    pods: list[PodObject] = []
+    waves: list[set[str]] = []
+    while starts := plan(observed, models, jobs=jobs, pods=pods).evaluate:
+        waves.append({start.entry.model for start in starts})
+        running = [make.evaluation(start.key, active=1) for start in starts]
+        found = plan(observed, models, jobs=[*jobs, *running], pods=pods)
+        assert (found.evaluate, found.delete) == ((), ()), "the others are not begun before, and none is removed"
+        ended = [make.evaluation(s.key, ended="Failed", reason="BackoffLimitExceeded", failed=1) for s in starts]
+        pods += [make.pod(job, code=1, message=make.evaluate_fault("OutOfMemory"), node="n1") for job in ended]
+        jobs += ended
+    assert [len(wave) for wave in waves] == [1, 1, MAX_CONTROLS - 2]
+    assert len(set.union(*waves)) == MAX_CONTROLS, "each is of another hotkey"
+    assert plan(observed, models, jobs=jobs, pods=pods).states["a"] == INFRA
+
+
+def test_controls_are_drawn_by_the_tasks(make: Make) -> None:
+    results = [ModelResult.model_validate({"model": n} | r) for n, r in results_of(make, 20).items()]
+    drawn = {digest: [result.model for result in control_candidates(results, {}, drawn_by=digest)] for digest in "123"}
+    assert {len(names) for names in drawn.values()} == {MAX_CONTROLS}
+    assert len({names[0] for names in drawn.values()}) == 1, "the largest comes first"
+    assert len({tuple(names[2:]) for names in drawn.values()}) == 3
+    again = control_candidates(reversed(results), {}, drawn_by="1")
+    assert [result.model for result in again] == drawn["1"]
 
 
 def test_what_happens_is_told(make: Make, plan: Plan) -> None:
@@ -458,6 +530,32 @@ def test_no_number_of_failing_models_ends_a_round_in_which_one_honest_model_succ
     assert len(game.started) == honest + 2 * len(attackers) + bool(attackers), (
         "each is repeated once, beside one control"
     )
+
+
+@PROPERTY
+@given(
+    honest=st.integers(1, 12),
+    liars=st.lists(CAUSES, max_size=MAX_CONTROLS - 1),
+    attackers=st.lists(CAUSES, min_size=1, max_size=4),
+    mixed=st.randoms(use_true_random=False),
+    forget=st.booleans(),
+)
+def test_no_miners_of_fewer_hotkeys_than_there_are_controls_end_a_round(
+    make: Make, plan: Plan, *, honest: int, liars: list[str], attackers: list[str], mixed: Any, forget: bool
+) -> None:
+    """Some fail always, others once they are a control."""
+    behaviours = (
+        {f"h{i}": always(OK) for i in range(honest)}
+        | {f"l{i}": first(1, OK, f"{cause}@n1") for i, cause in enumerate(liars)}
+        | {f"x{i}": always(f"{cause}@n1") for i, cause in enumerate(attackers)}
+    )
+    names = list(behaviours)
+    mixed.shuffle(names)
+    found = Game(make, plan, {n: behaviours[n] for n in names}, forget=forget).run()
+    assert found.status.phase == "Complete"
+    assert {m: s for m, (s, _) in found.states.items()} == {
+        n: "Unscored" if n[0] == "x" else "Succeeded" for n in names
+    }
 
 
 @PROPERTY
