@@ -16,6 +16,7 @@ from typing import Any
 
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_evaluator.models.validation.architectures import architecture_of, head_dim, key_value_heads, layout_of
+from bitagent_evaluator.models.validation.engine_shape import positions_are_a_table
 
 CPU_BLOCK_TOKENS = 32
 CPU_CONCURRENCY = 256
@@ -157,13 +158,6 @@ def _group_size(config: Mapping[str, Any]) -> int:
 def _with_positions(config: Mapping[str, Any], length: int) -> dict[str, Any]:
     """Return the configuration with a table of positions no longer than needed, if that changes nothing else."""
     return {**config, "max_position_embeddings": length} if positions_are_a_table(config) else dict(config)
-
-
-def positions_are_a_table(config: Mapping[str, Any]) -> bool:
-    """Return whether the number of positions only sizes a table; scaled rotary embeddings compute with it."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    parts = [part for part in rope.values() if isinstance(part, Mapping)]  # One for each type of layer.
-    return all(part.get("rope_type", "default") == "default" for part in parts or [rope])
 
 
 def cache_bytes_per_sequence(config: Mapping[str, Any], dtype: str, length: int) -> int:

@@ -22,25 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_evaluator.engines.head import HeadSource
-from bitagent_evaluator.engines.plan import CPU_CACHE_BYTES, EnginePlan, positions_are_a_table
+from bitagent_evaluator.engines.plan import CPU_CACHE_BYTES, EnginePlan
 from bitagent_evaluator.models.checkpoint import weight_paths
+from bitagent_evaluator.models.validation.engine_shape import EXPERTS, POSITIONS, comparable, positions_are_a_table
 from bitagent_evaluator.models.validation.weights import Tensor
 
 _LENGTH = "max_model_len"
 _LIMITS = frozenset({_LENGTH, "kv_cache_memory_bytes"})
-_POSITIONS = "max_position_embeddings"
-_UNUSED = frozenset({"bos_token_id", "pad_token_id", "dtype"})
-"""Members that the engine does not compute with: it gets token ids, and its number format is an argument.
-
-`eos_token_id` is not among them, because vLLM stops at it.
-"""
 _FAMILY = (
     *("architectures", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     *("num_key_value_heads", "vocab_size", "tie_word_embeddings", "quantization_config"),
 )
 _HEADROOM_TOKENS = 512
-_EXPERTS = ".experts."
-"""Part of the names of experts' weights."""
 _INDEPENDENT_OF_LENGTH = frozenset({"default", "linear", "dynamic", "yarn", "llama3"})
 """Scalings of rotary positions that the engine computes without its longest sequence.
 
@@ -73,12 +66,12 @@ def incompatibility(running: Footprint, other: Footprint) -> str:
         return "the weights are quantised"
     if other.arguments.get("tensor_parallel_size", 1) > 1:
         return "the model is split over several GPUs"
-    if any(_EXPERTS in name for name in other.tensors):
+    if any(EXPERTS in name for name in other.tensors):
         return "the model has experts"
     differing = _differing(running.tensors, other.tensors)
     if differing:
         return f"{len(differing)} tensors differ, such as {differing[0]}"
-    differing = _differing(_comparable(running.config), _comparable(other.config))
+    differing = _differing(comparable(running.config), comparable(other.config))
     if differing:
         return f"the configuration differs: {', '.join(differing)}"
     if running.head is not other.head:
@@ -104,8 +97,8 @@ def with_headroom(plan: EnginePlan) -> EnginePlan:
     rounded = -(-needed // _HEADROOM_TOKENS) * _HEADROOM_TOKENS
     config = dict(plan.config)
     if positions_are_a_table(config):
-        config[_POSITIONS] = max(rounded, config[_POSITIONS])
-    length = min(rounded, config[_POSITIONS])
+        config[POSITIONS] = max(rounded, config[POSITIONS])
+    length = min(rounded, config[POSITIONS])
     arguments = {**plan.arguments, _LENGTH: length}
     planned = arguments.get("kv_cache_memory_bytes")
     if planned is not None:
@@ -130,11 +123,6 @@ def _scalings(*settings: object) -> Iterator[str]:
         if isinstance(of, Mapping):
             yield str(of.get("rope_type") or of.get("type") or "default")
             yield from _scalings(*of.values())
-
-
-def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    unused = _UNUSED | {_POSITIONS} if positions_are_a_table(config) else _UNUSED
-    return {key: value for key, value in config.items() if key not in unused}
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

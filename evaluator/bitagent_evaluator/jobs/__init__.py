@@ -4,6 +4,8 @@
     fetch       a model into the cache
     task_set    a round's task set
     evaluate    one model on a task set
+    pack        several models with one engine: starts its process; pack_engine: the work of that process;
+                pack_outcomes: how each model's outcome reaches the container that ends as the model did
     archive     a finished round's files into the archive
     retention   the files of rounds that are not kept off the artifact volume
 

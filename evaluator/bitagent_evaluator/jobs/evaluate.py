@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.jobs import TERMINATION_LOG, EvaluateJob, EvaluateSummary, MemoryLimits, exit_code
+from bitagent_crds.jobs import TERMINATION_LOG, EvaluateJob, EvaluateSummary, HardwareFacts, MemoryLimits, exit_code
+from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
 from bitagent_evaluator.evaluation.results import fault_summary, summary_of, write_summary
 from bitagent_evaluator.evaluation.run import Evaluation, evaluate
@@ -26,10 +29,38 @@ CONFIG = "config.json"
 _log = logging.getLogger(__name__)
 
 
+class ReportingBackend(Backend, Protocol):
+    """A backend that describes its hardware."""
+
+    def hardware_facts(self) -> HardwareFacts | None:
+        """Return the hardware for a summary; None while it is not known."""
+        ...
+
+
 def handle(job: EvaluateJob) -> EvaluateSummary:
     """Evaluate the model; the summary is also written beside the results."""
-    backend = VllmBackend()
-    summary = _evaluate(job, backend).model_copy(update={"hardware": backend.hardware_facts()})
+    return evaluate_model(job, VllmBackend(), end_stalled=_end_stalled)
+
+
+def _end_stalled(summary: EvaluateSummary) -> None:
+    """End the process, whose main thread cannot."""
+    log = Path(TERMINATION_LOG)
+    report(summary, log if log.exists() else None)
+    os._exit(exit_code(summary.reason))
+
+
+def evaluate_model(
+    job: EvaluateJob,
+    backend: ReportingBackend,
+    *,
+    end_stalled: Callable[[EvaluateSummary], None],
+    began: float | None = None,
+) -> EvaluateSummary:
+    """Evaluate one model, and write the summary beside the results.
+
+    `end_stalled` gets the summary of an engine that hangs, in another thread. `began`: as in `Evaluation`.
+    """
+    summary = _evaluate(job, backend, end_stalled, began).model_copy(update={"hardware": backend.hardware_facts()})
     try:
         write_summary(Path(job.out_dir), summary)
     except OSError as error:
@@ -37,16 +68,14 @@ def handle(job: EvaluateJob) -> EvaluateSummary:
     return summary
 
 
-def _evaluate(job: EvaluateJob, backend: VllmBackend) -> EvaluateSummary:
-    def end_stalled(cause: str) -> None:
-        """End the process, whose main thread cannot."""
-        summary = EvaluateSummary(reason=Reason.ENGINE_STALLED, message=cause, hardware=backend.hardware_facts())
-        log = Path(TERMINATION_LOG)
-        report(summary, log if log.exists() else None)
-        os._exit(exit_code(summary.reason))
+def _evaluate(
+    job: EvaluateJob, backend: ReportingBackend, end_stalled: Callable[[EvaluateSummary], None], began: float | None
+) -> EvaluateSummary:
+    def on_stall(cause: str) -> None:
+        end_stalled(EvaluateSummary(reason=Reason.ENGINE_STALLED, message=cause, hardware=backend.hardware_facts()))
 
     try:
-        evaluated = evaluate(replace(_evaluation(job), on_stall=end_stalled), backend, LogProgress())
+        evaluated = evaluate(replace(_evaluation(job), on_stall=on_stall, began=began), backend, LogProgress())
     except ModelFault as fault:
         if damage := _damage(Path(job.model_dir)):
             return EvaluateSummary(reason=Reason.MODEL_FILES_MISSING, message=f"{damage} ({fault})")

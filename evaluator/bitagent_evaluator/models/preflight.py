@@ -119,6 +119,7 @@ def _facts(
         template_digest=judgement.template_digest,
         tokenizer_digest=judgement.tokenizer_digest,
         memory=judgement.memory,
+        engine_shape=judgement.engine_shape,
         model_digest=model_digest(digests),
     )
 

@@ -55,6 +55,8 @@ class ValidationResult:
     """The configuration, reduced to members that are known and were checked; None after a refusal."""
     memory: MemoryShape | None = None
     """What decides the need of memory; None after a refusal."""
+    engine_shape: str | None = None
+    """What an engine is built for; None if weights are never exchanged in it, and after a refusal."""
     head_beside_tied: bool = False
     """Whether the weight files have a head, although the configuration ties it to the embeddings."""
 

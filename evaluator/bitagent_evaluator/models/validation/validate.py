@@ -17,6 +17,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.minermodel import MemoryShape
 from bitagent_evaluator.models.validation.architectures import find_architecture
 from bitagent_evaluator.models.validation.config import check_windows, reduce_config
+from bitagent_evaluator.models.validation.engine_shape import engine_shape
 from bitagent_evaluator.models.validation.files import (
     CARD,
     CARD_BYTES,
@@ -95,7 +96,7 @@ def validate_model(sizes: Mapping[str, int], read: ReadRange, *, max_bytes: int)
         memory=MemoryShape.model_validate(memory) if memory else None,
     )
     refusal = probe_tokenizer(metadata.small) if result.refusal is None else None
-    return result if refusal is None else replace(result, refusal=refusal, config=None, memory=None)
+    return result if refusal is None else replace(result, refusal=refusal, config=None, memory=None, engine_shape=None)
 
 
 def validate_directory(directory: Path, *, max_bytes: int) -> ValidationResult:
@@ -172,6 +173,7 @@ def validate_metadata(metadata: ModelMetadata) -> ValidationResult:
         tokenizer_digest=facts.tokenizer_digest,
         config=facts.config if refusal is None else None,
         memory=facts.memory if refusal is None else None,
+        engine_shape=facts.engine_shape if refusal is None else None,
         head_beside_tied=facts.head_beside_tied,
     )
 
@@ -187,6 +189,7 @@ class _Facts:
     tokenizer_digest: str | None = None
     config: dict[str, Any] | None = None
     memory: MemoryShape | None = None
+    engine_shape: str | None = None
     head_beside_tied: bool = False
 
 
@@ -226,6 +229,7 @@ def _check(metadata: ModelMetadata, facts: _Facts) -> None:
     elif known.get("dtype") == "float32":
         facts.config["dtype"] = _stored_dtype(tensors)
     facts.memory = memory_shape(tensors, facts.config)
+    facts.engine_shape = engine_shape(tensors, facts.config)
     facts.head_beside_tied = has_head_beside_tied(tensors, facts.config)
 
 
