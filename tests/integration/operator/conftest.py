@@ -1,6 +1,7 @@
 """A double of the kubelet: pods run no process, a script says how they end.
 
-The operator runs as a subprocess with only the rights of `rbac.OPERATOR_RULES`, each test in a namespace of its own.
+The operator runs in a process of its own with only the rights of `rbac.OPERATOR_RULES`, each test in a namespace of
+its own.
 """
 
 from __future__ import annotations
@@ -8,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.programs import KUBECONFIG, Program
 
 from bitagent_crds.jobs import (
     EXIT_LATER,
@@ -225,7 +225,9 @@ class World:
     kubelet: Kubelet
     environment: dict[str, str]
     log: Path
-    operators: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    operators: list[Program] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
+    """Times of the operator that a test shortens, as `module:name`."""
 
     def path(self, plural: str, name: str = "") -> str:
         roots = {"jobs": "/apis/batch/v1", "deployments": "/apis/apps/v1"}
@@ -256,12 +258,12 @@ class World:
         tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "seed": "1"}
         return self.create("evalrounds", "EvalRound", name, {"models": {"matchLabels": {}}, "tasks": tasks} | spec)
 
-    def start_operator(self, *, pod: str = "operator-0", **environment: str) -> subprocess.Popen[bytes]:
+    def start_operator(self, *, pod: str = "operator-0", **environment: str) -> Program:
         """Start an operator; one that was killed is followed at once by one in the same pod."""
-        with self.log.open("ab") as out:
-            command = [sys.executable, "-m", "bitagent_operator"]
-            own = self.environment | {"POD_NAME": pod} | environment
-            process = subprocess.Popen(command, env=own, stdout=out, stderr=out)
+        own = self.environment | {"POD_NAME": pod} | environment
+        constants = self.constants | {KUBECONFIG: own["KUBECONFIG"]}
+        main = "bitagent_operator.__main__:main"
+        process = Program(main, environment=own, output=self.log, constants=constants)
         self.operators.append(process)
         return process
 

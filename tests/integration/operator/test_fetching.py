@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,31 +93,33 @@ def test_three_hundred_submissions_are_not_three_hundred_pods(world: World, unfi
     assert unfinished.ended.index("other") < 24, "two rounds of slots"
 
 
-def test_a_limit_of_the_hub_holds_all_fetches(operator: World, outcomes: Outcomes) -> None:
+def test_a_limit_of_the_hub_holds_all_fetches(world: World, outcomes: Outcomes) -> None:
+    world.constants = {"bitagent_operator.plan.models.hub:FIRST_PAUSE": timedelta(seconds=1)}
+    world.start_operator()
     limited, fetched = list[str](), list[str]()
 
     def script(pod: Obj, document: Obj) -> Exit | None:
         if document["kind"] == "Fetch" and not limited:
             limited.append(document["repo"])
-            return outcomes.postponed("HubRateLimited", retry_after_seconds=31)
+            return outcomes.postponed("HubRateLimited", retry_after_seconds=12)
         fetched.append(document["repo"])
         return outcomes.usual(pod, document)
 
-    operator.kubelet.script = script
-    operator.model("first")
-    operator.until(
+    world.kubelet.script = script
+    world.model("first")
+    world.until(
         "the hub's limit is shown",
-        lambda: operator.condition("minermodels", "first", "Fetched")["reason"] == "HubRateLimited",
+        lambda: world.condition("minermodels", "first", "Fetched")["reason"] == "HubRateLimited",
     )
-    operator.model("second")
-    operator.until(
+    world.model("second")
+    world.until(
         "the other one waits as well",
-        lambda: operator.condition("minermodels", "second", "Fetched")["reason"] == "HubRateLimited",
+        lambda: world.condition("minermodels", "second", "Fetched")["reason"] == "HubRateLimited",
     )
-    assert [j["metadata"]["labels"]["bitagent.io/model"] for j in operator.all("jobs", **FETCH)] == ["first"]
+    assert [j["metadata"]["labels"]["bitagent.io/model"] for j in world.all("jobs", **FETCH)] == ["first"]
     assert fetched == []
     for name in ("first", "second"):
-        operator.until_condition("minermodels", name, "Fetched")
+        world.until_condition("minermodels", name, "Fetched")
     assert limited == ["org/first"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,24 +194,26 @@ def test_disruptions_are_bounded(operator: World, outcomes: Outcomes, most: int,
     assert result["reason"] == ("Evaluated" if most else "Evicted")
 
 
-def test_a_pod_on_a_lost_node_holds_its_evaluation_for_a_bounded_time(operator: World, outcomes: Outcomes) -> None:
+def test_a_pod_on_a_lost_node_holds_its_evaluation_for_a_bounded_time(world: World, outcomes: Outcomes) -> None:
     """The Job waits for the pod's end for ever, and nothing else starts another attempt."""
-    operator.kubelet.script = by_attempt(outcomes, None)
-    operator.model("m-500")
-    operator.round("lost")
-    until_result(operator, "lost", "m-500", state="Running")
-    (pod,) = pods(operator, "evaluate")
+    world.constants = {"bitagent_operator.plan.jobs.pods:LEAVING": timedelta(seconds=8)}
+    world.start_operator()
+    world.kubelet.script = by_attempt(outcomes, None)
+    world.model("m-500")
+    world.round("lost")
+    until_result(world, "lost", "m-500", state="Running")
+    (pod,) = pods(world, "evaluate")
     lost = pod["metadata"]["uid"]
-    operator.kubelet.neglects = lambda pod: bool(pod["metadata"]["uid"] == lost)
+    world.kubelet.neglects = lambda pod: bool(pod["metadata"]["uid"] == lost)
     taint = DISRUPTION | {
         "reason": "DeletionByTaintManager",
         "message": "Taint manager: deleting due to NoExecute taint",
     }
-    report(operator, pod, {"conditions": [taint]})
-    operator.api.delete(operator.path("pods", pod["metadata"]["name"]) + "?gracePeriodSeconds=1")
-    until_result(operator, "lost", "m-500", reason="Evicted")
-    operator.until_condition("evalrounds", "lost", "Complete", seconds=150)
-    result = operator.results("lost")["m-500"]
+    report(world, pod, {"conditions": [taint]})
+    world.api.delete(world.path("pods", pod["metadata"]["name"]) + "?gracePeriodSeconds=1")
+    until_result(world, "lost", "m-500", reason="Evicted")
+    world.until_condition("evalrounds", "lost", "Complete", seconds=150)
+    result = world.results("lost")["m-500"]
     assert (result["state"], result["score"], result["attempts"]) == ("Succeeded", "0.500000", 2)
-    left = operator.get("pods", pod["metadata"]["name"])["metadata"]
+    left = world.get("pods", pod["metadata"]["name"])["metadata"]
     assert (left["uid"], "deletionTimestamp" in left) == (lost, True), "the pod is still there, and decides nothing"

@@ -20,6 +20,7 @@ from typing import Any
 
 import bittensor
 import pytest
+from tests.programs import KUBECONFIG, Program
 
 from bitagent_crds.schema import API_VERSION
 from bitagent_local.chain import keys
@@ -140,7 +141,7 @@ class World:
     namespace: str
     folder: Path
     kubeconfig: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Program] = field(default_factory=list)
 
     def at(self, plural: str, name: str = "", group: str = f"apis/{API_VERSION}") -> str:
         return "/".join(p for p in (f"/{group}/namespaces/{self.namespace}", plural, name) if p)
@@ -199,30 +200,24 @@ class World:
         ]
         self.report(round_, condition="Complete", results=results)
 
-    def start(self, identity: str = "pod-1", *arguments: str, packages: Path | None = None) -> subprocess.Popen[bytes]:
+    def start(self, identity: str = "pod-1", *arguments: str, packages: Path | None = None) -> Program:
         """Start a validator process; `packages` is a folder of further installed packages."""
-        log = (self.folder / f"{identity}-{len(self.processes)}.log").open("wb")
-        command = [
-            sys.executable,
-            "-m",
-            "bitagent_validator.main",
-            "run",
-            "--name",
-            "val",
-            "--namespace",
-            self.namespace,
-        ]
+        log = self.folder / f"{identity}-{len(self.processes)}.log"
+        command = ["run", "--name", "val", "--namespace", self.namespace]
         command += ["--hotkey-file", str(self.folder / "hotkey"), "--identity", identity, "--log-format", "text"]
         command += ["--health-port", "0", "--metrics-port", "0", *arguments]
         environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
         if packages:
             environment["PYTHONPATH"] = str(packages)
         environment.pop("KUBERNETES_SERVICE_HOST", None)
-        process = subprocess.Popen(command, stderr=log, env=environment)
+        constants = {KUBECONFIG: str(self.kubeconfig)}
+        process = Program(
+            "bitagent_validator.main:main", command, environment=environment, output=log, constants=constants
+        )
         self.processes.append(process)
         return process
 
-    def stop(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> int:
+    def stop(self, process: Program, how: signal.Signals = signal.SIGKILL) -> int:
         process.send_signal(how)
         return process.wait(20)
 
@@ -241,7 +236,7 @@ def start_world(
 
     def start(*, every_blocks: int = 1000, weights: Obj | None = None, chain: Obj | None = None, **spec: Any) -> World:
         running = start_chain(**(chain or {}))
-        namespace = f"test-{next(NUMBERS)}"
+        namespace = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{next(NUMBERS)}"
         plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         kubeconfig = _kubeconfig_of_a_pod(plane, namespace, tmp_path / f"{namespace}.json")
         world = World(plane, running, namespace, tmp_path, kubeconfig)
