@@ -57,7 +57,7 @@ lint: env ## Check style, types, import rules and generated files
 	$(PY) -m bitagent_crds.generate . --check
 	$(PY) charts/sync.py --check
 	$(PY) -m bitagent_evaluator.formats_page . --check
-	$(PY) -m bitagent_operator.metrics.page . --check
+	$(PY) scripts/metrics_page.py . --check
 	scripts/lock.sh --check
 
 format: env ## Format the code and sort imports
@@ -68,8 +68,8 @@ crds: env ## Write the CustomResourceDefinitions and docs/reference.md from the 
 	$(PY) -m bitagent_crds.generate .
 	$(PY) charts/sync.py
 
-metrics: env ## Write docs/metrics.md from the operator's registry
-	$(PY) -m bitagent_operator.metrics.page .
+metrics: env ## Write docs/metrics.md from the registries of operator and validator
+	$(PY) scripts/metrics_page.py .
 
 formats: env ## Write docs/formats.md from the code that reads models, rows and answers
 	$(PY) -m bitagent_evaluator.formats_page .

@@ -1,6 +1,6 @@
 """Prometheus metrics that are updated as things happen. Names carry their units.
 
-docs/metrics.md lists all families; `python -m bitagent_operator.metrics.page .` writes it.
+docs/metrics.md lists all families; `make metrics` writes it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from bitagent_operator.observed.cache import Kind
 from bitagent_operator.plan.outcomes import Ended
 
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+_PHASE_BUCKETS = (1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 7200.0, 28800.0)
+PHASES = ("waiting", "pulling", "load", "generate", "score", "idle")
+"""Phases of an evaluation, as `results[].seconds` names them."""
 
 
 class Metrics:
@@ -42,6 +45,20 @@ class Metrics:
         )
         self.ended = self._counter(
             "work_ended", "Fetches, task sets and evaluations that ended, by component and reason.", "component reason"
+        )
+        self.phases = Histogram(
+            "bitagent_operator_evaluation_phase_seconds",
+            "Duration of the phases of evaluations that ended, all attempts together, by phase.",
+            ["phase"],
+            buckets=_PHASE_BUCKETS,
+            registry=self.registry,
+        )
+        for phase in PHASES:
+            self.phases.labels(phase)
+        self.progress = self._counter(
+            "progress_requests",
+            "Requests for the progress of evaluations, by outcome (answered, mute, unreachable, invalid).",
+            "outcome",
         )
         self.events_dropped = self._counter("events_dropped", "Kubernetes Events that could not be posted.")
         self.leader = self._gauge("leader", "Whether this process holds the Lease and acts (1), or stands by (0).")
@@ -88,6 +105,9 @@ class Metrics:
         """Count work whose end was just recorded."""
         for each in ended:
             self.ended.labels(each.component, each.reason).inc()
+            for phase in PHASES if each.seconds is not None else ():
+                if (seconds := getattr(each.seconds, phase)) is not None:
+                    self.phases.labels(phase).observe(float(seconds))
 
     def follow_queue(
         self, *, length: Callable[[], int], oldest_seconds: Callable[[], float], backing_off: Callable[[], int]

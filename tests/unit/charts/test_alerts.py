@@ -54,6 +54,9 @@ FREE, SIZE = (
     for n in ("available", "capacity")
 )
 UNSCORED = f'bitagent_finished_round_results{{{NS},state="Unscored"}}'
+PERMITTED, CONNECTED, CURRENT = (
+    f"bitagent_validator_{name}{{{NS}}}" for name in ("permitted", "chain_connected", "weights_current")
+)
 
 CASES = {
     "BitagentOperatorDown": [
@@ -87,6 +90,17 @@ CASES = {
     ],
     "BitagentFetchesFail": [_one("bitagent_operator_work_ended_total", "0+1x100", "5x100", ENDED)],
     "BitagentModelsUnscored": [Case({UNSCORED: "0x1440 3x20"}, {UNSCORED: "3x1460"}, 1445)],
+    "BitagentValidatorNotDeployed": [_one("bitagent_validator_deployed", "0x100", "1x100", ',validator="v"')],
+    "BitagentChainDisconnected": [_one("bitagent_validator_chain_connected", "0x100", "1x100")],
+    "BitagentValidatorNotPermitted": [
+        Case({PERMITTED: "0x100", CONNECTED: "1x100"}, {PERMITTED: "0x100", CONNECTED: "0x100"}, 70),
+        Case({PERMITTED: "0x100", CONNECTED: "1x100"}, {PERMITTED: "1x100", CONNECTED: "1x100"}, 70),
+    ],
+    "BitagentWeightsNotCurrent": [
+        Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "0x500", CONNECTED: "0x500"}, 400),
+        Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "1x500", CONNECTED: "1x500"}, 400),
+    ],
+    "BitagentRoundsBehind": [_one("bitagent_validator_rounds_behind_epochs", "2x100", "1x100", ',competition="c"')],
     "BitagentVolumeNearlyFull": [
         Case({FREE: "9x100", SIZE: "100x100"}, {FREE: "11x100", SIZE: "100x100"}),
     ],

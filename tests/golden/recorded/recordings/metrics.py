@@ -5,19 +5,24 @@ The imports are the only ones of this module that know where things are.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bitagent_operator.metrics.page import registry
+from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.metrics.states import StateCollector
+from bitagent_operator.observed.cache import Cache
 from bitagent_validator.metrics import Metrics as ValidatorMetrics
 
 
 def observe(folder: Path) -> dict[str, Any]:
     """The families of both registries."""
+    operator = Metrics()
+    operator.registry.register(StateCollector(Cache(), now=lambda: datetime.now(UTC)))
     return {
-        "operator": _described(registry()),
+        "operator": _described(operator.registry),
         "validator": _described(ValidatorMetrics().registry),
     }
 

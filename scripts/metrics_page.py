@@ -1,0 +1,73 @@
+"""docs/metrics.md, from the registries of operator and validator: `python scripts/metrics_page.py ROOT`.
+
+With `--check` it only compares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from bitagent_operator.metrics.counters import Metrics as OperatorMetrics
+from bitagent_operator.metrics.states import StateCollector
+from bitagent_operator.observed.cache import Cache
+from bitagent_validator.metrics import Metrics as ValidatorMetrics
+
+PAGE = Path("docs") / "metrics.md"
+_INTRODUCTION = """# Metrics
+
+Written from the code by `make metrics`; do not edit. Operator and validators serve them on port 9090 at `/metrics`;
+[alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process.
+"""
+_OPERATOR = "A process that stands by shows the objects too, but has no passes and no Jobs."
+_VALIDATOR = "One process for each Validator; a Prometheus that finds the pods adds their names."
+
+
+def registries() -> dict[str, tuple[str, CollectorRegistry]]:
+    """Return the registry of each part, as it is before anything has happened, with what to know about it."""
+    operator = OperatorMetrics()
+    operator.registry.register(StateCollector(Cache(), now=lambda: datetime.now(UTC)))
+    return {"operator": (_OPERATOR, operator.registry), "validator": (_VALIDATOR, ValidatorMetrics().registry)}
+
+
+def render() -> str:
+    """Return the page."""
+    text = _INTRODUCTION
+    for part, (note, registry) in registries().items():
+        text += f"\n## Of the {part}\n\n{note}\n\n| name | type | meaning |\n|---|---|---|\n"
+        text += "".join(f"| `{name}` | {kind} | {meaning} |\n" for name, kind, meaning in _rows(registry))
+    return text
+
+
+def _rows(registry: CollectorRegistry) -> Iterator[tuple[str, str, str]]:
+    suffix = {"counter": "_total", "info": "_info"}
+    for family in sorted(registry.collect(), key=lambda family: family.name):
+        meaning = family.documentation.rstrip(".") + "."
+        yield f"{family.name}{suffix.get(family.type, '')}", family.type, meaning
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the page, or compare it; return the exit code."""
+    parser = argparse.ArgumentParser(prog="metrics_page", description="Writes docs/metrics.md.")
+    parser.add_argument("root", type=Path, help="the checkout")
+    parser.add_argument(
+        "--check", action="store_true", help="only compare; exit with 1 if the page is not as it should be"
+    )
+    arguments = parser.parse_args(argv)
+    page = arguments.root / PAGE
+    if not arguments.check:
+        page.write_text(render())
+        return 0
+    if page.exists() and page.read_text() == render():
+        return 0
+    sys.stderr.write(f"{page} is not what the code says: run make metrics\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
