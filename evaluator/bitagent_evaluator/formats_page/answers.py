@@ -27,7 +27,41 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         "<function=f>\n<parameter=a>\n1\n</parameter>\n</function>",
         "<tool_call>\n<function=f>\n<parameter=b>\nx y\n</parameter>\n</function>\n</tool_call>",
     ),
+    AnswerSyntax.ARGUMENT_TAGS: (
+        "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n</tool_call>",
+        "<tool_call>f</tool_call>\n<tool_call>g<arg_key>b</arg_key><arg_value>x y</arg_value></tool_call>",
+    ),
+    AnswerSyntax.INVOKE_TAGS: (
+        '<minimax:tool_call>\n<invoke name="f">\n<parameter name="a">1</parameter>\n</invoke>\n</minimax:tool_call>',
+        '<｜DSML｜invoke name="f"><｜DSML｜parameter name="b" string="true">7</｜DSML｜parameter></｜DSML｜invoke>',
+        '<function name="f"><param name="a">1</param></function>',
+    ),
     AnswerSyntax.MISTRAL_CALLS: ('[TOOL_CALLS]f[ARGS]{"a": 1}', '[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}'),
+    AnswerSyntax.NAMED_CALLS: (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+        '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}<|tool_call_end|>',
+        '<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>',
+        '>>>all\nI look.\n>>>f\n{"a": 1}',
+        '<|recipient|>f\n<|content|>{"a": 1}',
+        'f\n{"a": 1}',
+    ),
+    AnswerSyntax.GEMMA_CALLS: (
+        "<start_function_call>call:f{a:1,b:<escape>x y<escape>}<end_function_call>",
+        '<|tool_call>call:f{a:[1,2],b:{c:<|"|>x<|"|>}}<tool_call|>',
+    ),
+    AnswerSyntax.PYTHON_BLOCKS: (
+        "<function_calls>\nf(a=1)\ng(b='x')\n</function_calls>",
+        "<|tool_call_start|>[f(a=1)]<|tool_call_end|>",
+        "```tool_code\nprint(default_api.f(a=1))\n```",
+        "f(a=1)\ng(b='x')",
+    ),
+    AnswerSyntax.REACT: (
+        'Thought: f fits.\nAction: f\nAction Input: {"a": 1}\nObservation: done',
+        "Action: f\nAction Input: a=1, b='x'",
+        '✿FUNCTION✿: f\n✿ARGS✿: {"a": 1}\n✿RESULT✿',
+        '{"action": "f", "action_input": {"a": 1}}',
+        'Action: ```json\n[{"tool_name": "f", "parameters": {"a": 1}}]\n```',
+    ),
     AnswerSyntax.TOOL_CALLS: (
         '{"tool_calls": [{"function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]}',
         '{"thought": "", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]}',
@@ -112,9 +146,12 @@ class Judged:
     detail: str
 
 
+_FUNCTIONS = ({"name": "f"}, {"name": "g"})
+
+
 def read(text: str, syntaxes: tuple[AnswerSyntax, ...]) -> ParsedAnswer:
-    """Return what is read of an answer in a prompt format of these syntaxes."""
-    return parse_answer(text, syntaxes)
+    """Return what is read of an answer in a prompt format of these syntaxes, to a task with the functions f and g."""
+    return parse_answer(text, syntaxes, functions=_FUNCTIONS)
 
 
 def judged() -> list[Judged]:

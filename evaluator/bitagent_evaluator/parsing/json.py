@@ -22,7 +22,7 @@ MAX_PROSE_BRACKETS = 256
 _OPENING = re.compile(r"[\[{]")
 _OPENED = "[{ \t\r\n"
 _BLOCK_START, _BLOCK_END = "<tool_call>", "</tool_call>"
-_TOOL_SPACE = "functions."
+TOOL_SPACE = "functions."
 _MAX_ENCODINGS = 2
 """How often arguments may be JSON text within JSON text."""
 
@@ -118,7 +118,7 @@ def call_object(item: dict[str, Any]) -> Call | None:
             break
         arguments = _decoded_arguments(arguments)
     name = item.get("name")
-    return named_call(name.removeprefix(_TOOL_SPACE) if isinstance(name, str) else name, arguments)
+    return named_call(name.removeprefix(TOOL_SPACE) if isinstance(name, str) else name, arguments)
 
 
 def _decoded_arguments(text: str) -> Any:

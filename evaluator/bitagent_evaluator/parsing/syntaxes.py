@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from bitagent_crds.task_set import Language
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
+from bitagent_evaluator.parsing.gemma import parse_gemma_calls
 from bitagent_evaluator.parsing.json import parse_json_list, parse_tool_call_blocks, parse_tool_calls
+from bitagent_evaluator.parsing.named_calls import parse_mistral_calls, parse_named_calls
 from bitagent_evaluator.parsing.python import parse_python
+from bitagent_evaluator.parsing.python_blocks import parse_python_blocks
+from bitagent_evaluator.parsing.react import parse_react
 from bitagent_evaluator.parsing.rewoo import parse_rewoo
-from bitagent_evaluator.parsing.tags import parse_function_tags, parse_mistral_calls
+from bitagent_evaluator.parsing.tags import parse_argument_tags, parse_function_tags, parse_invoke_tags
 from bitagent_evaluator.parsing.thinking import strip_thinking
 from bitagent_evaluator.parsing.tree_sitter import Decoded, parse_java, parse_javascript
 from bitagent_evaluator.parsing.yaml import parse_function_params
@@ -35,8 +38,22 @@ class AnswerSyntax(StrEnum):
     FUNCTION_TAGS = "FunctionTags"
     """`<function=f>{"a": 1}</function>`, as Llama 3 writes, or `<function=f><parameter=a>1</parameter></function>`, as
     Qwen3-Coder does."""
+    ARGUMENT_TAGS = "ArgumentTags"
+    """`<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>`, as GLM-4.5 and later write."""
+    INVOKE_TAGS = "InvokeTags"
+    """`<invoke name="f"><parameter name="a">1</parameter></invoke>`, in any name space of tags, as MiniMax-M2 and
+    DeepSeek-V3.2 write."""
     MISTRAL_CALLS = "MistralCalls"
     """`[TOOL_CALLS]f[ARGS]{"a": 1}`."""
+    NAMED_CALLS = "NamedCalls"
+    """A function named between marks, before a JSON object: DeepSeek-V3, Kimi K2, gpt-oss, Functionary; and GLM-4,
+    which writes the name alone on the line before."""
+    PYTHON_BLOCKS = "PythonBlocks"
+    """Python calls between marks or in a fence, or one a line: OLMo 3, LFM2, Llama 4, Gemma 3."""
+    GEMMA_CALLS = "GemmaCalls"
+    """`<start_function_call>call:f{a:1}<end_function_call>`, as FunctionGemma and Gemma 4 write."""
+    REACT = "ReAct"
+    """`Action:` and `Action Input:`, and what LangChain, Qwen-Agent and Command-R make of them."""
     FUNCTION_PARAMS = "FunctionParams"
     """Bagel's `{"function": "f", "params": {"a": 1}}`, in JSON or YAML."""
     REWOO = "ReWoo"
@@ -49,11 +66,26 @@ SYNTAXES: Mapping[AnswerSyntax, Callable[[str], Calls]] = {
     AnswerSyntax.TOOL_CALLS: parse_tool_calls,
     AnswerSyntax.TOOL_CALL_BLOCKS: parse_tool_call_blocks,
     AnswerSyntax.FUNCTION_TAGS: parse_function_tags,
+    AnswerSyntax.ARGUMENT_TAGS: parse_argument_tags,
+    AnswerSyntax.INVOKE_TAGS: parse_invoke_tags,
     AnswerSyntax.MISTRAL_CALLS: parse_mistral_calls,
+    AnswerSyntax.NAMED_CALLS: parse_named_calls,
+    AnswerSyntax.PYTHON_BLOCKS: parse_python_blocks,
+    AnswerSyntax.GEMMA_CALLS: parse_gemma_calls,
+    AnswerSyntax.REACT: parse_react,
     AnswerSyntax.FUNCTION_PARAMS: parse_function_params,
     AnswerSyntax.REWOO: parse_rewoo,
 }
 """Parsers of the syntaxes. They raise AnswerError and nothing else."""
+_WITH_FUNCTIONS: Mapping[AnswerSyntax, Callable[[str, Sequence[Mapping[str, Any]]], Calls]] = {
+    AnswerSyntax.FUNCTION_TAGS: parse_function_tags,
+    AnswerSyntax.ARGUMENT_TAGS: parse_argument_tags,
+    AnswerSyntax.INVOKE_TAGS: parse_invoke_tags,
+    AnswerSyntax.NAMED_CALLS: parse_named_calls,
+    AnswerSyntax.PYTHON_BLOCKS: parse_python_blocks,
+    AnswerSyntax.REACT: parse_react,
+}
+"""The parsers that take the descriptions of the functions as well."""
 LANGUAGES: Mapping[Language, Callable[[str], Decoded]] = {
     Language.PYTHON: parse_python,
     Language.JAVA: parse_java,
@@ -89,9 +121,10 @@ def parse_calls(text: str, syntaxes: Sequence[AnswerSyntax], functions: Sequence
     _check_length(text)
     best: AnswerError | None = None
     for syntax in syntaxes:
-        read = partial(parse_function_tags, functions=functions)
         try:
-            return (read if syntax is AnswerSyntax.FUNCTION_TAGS else SYNTAXES[syntax])(text)
+            if syntax in _WITH_FUNCTIONS:
+                return _WITH_FUNCTIONS[syntax](text, functions)
+            return SYNTAXES[syntax](text)
         except AnswerError as error:
             if error.refused:
                 raise

@@ -1,8 +1,13 @@
-"""Calls whose function is named outside JSON: tags, as Llama 3 and Qwen3-Coder write them, and Mistral's marks.
+"""Calls whose function, and often each argument, has a tag: Llama 3, Qwen3-Coder, GLM, MiniMax, DeepSeek.
 
 <function=f>{"a": 1}</function>
 <function=f><parameter=a>1</parameter></function>
-[TOOL_CALLS]f[ARGS]{"a": 1}
+<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>
+<invoke name="f"><parameter name="a">1</parameter></invoke>
+
+Arguments are one JSON object, or a tag each. A tag's value is text without a type: the description in `functions`
+(BFCL's form) decides, as in the tool parsers that vLLM has for these models. The last closing tags may be missing. If
+one call of several cannot be read, neither can the answer.
 """
 
 from __future__ import annotations
@@ -11,106 +16,104 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls, named_call
-from bitagent_evaluator.parsing.json import find_json_values
+from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls
+from bitagent_evaluator.parsing.named_calls import json_call
+from bitagent_evaluator.parsing.typed_values import parameter_types, typed_value
 
 _FUNCTION = re.compile(r"<function=([^<>\s=]{1,256})>")
-_FUNCTION_END = "</function>"
-_PARAMETER = re.compile(r"<parameter=([^<>\s=]{1,256})>")
-_PARAMETER_END = "</parameter>"
-_MISTRAL_CALL = re.compile(r"\[TOOL_CALLS\]\s{0,8}([^\s\[\]{}]{1,256})(?:\[CALL_ID\][^\s\[\]{}]{0,64})?\[ARGS\]")
-_PLAIN_TEXT = frozenset({"string", "str", "text", "varchar", "char", "enum", "String"})
-"""Type names of parameters whose value is the text itself."""
+_FUNCTION_END = re.compile(r"</function>")
+_PARAMETER = re.compile(r"<parameter=([^<>\s=]{1,256})>()")
+_PARAMETER_END = re.compile(r"</parameter>")
+
+_SPACE = r"[\w|｜:-]{0,32}"
+"""A name space of tags: `minimax:`, `｜DSML｜`, `steptml:`."""
+_INVOKE = re.compile(rf"<{_SPACE}(?:invoke|function) name=[\"']([^\"'<>]{{1,256}})[\"'][^<>]{{0,64}}>")
+_INVOKE_END = re.compile(rf"</{_SPACE}(?:invoke|function)>")
+_NAMED = re.compile(rf"<{_SPACE}(?:parameter|param) name=[\"']([^\"'<>]{{1,256}})[\"']([^<>]{{0,64}})>")
+_NAMED_END = re.compile(rf"</{_SPACE}(?:parameter|param)>")
+_IS_TEXT = 'string="true"'
+"""What DeepSeek writes in the tag of a parameter whose value is a text, whatever its description says."""
+
+_BLOCK_START, _BLOCK_END = "<tool_call>", "</tool_call>"
+_NAME = re.compile(r"\s{0,8}([^\s<>{}\[\]\"]{1,256})\s{0,8}")
+_KEY = re.compile(r"<arg_key>([^<>]{1,256})</arg_key>\s{0,8}<arg_value>()")
+_VALUE_END = re.compile(r"</arg_value>")
 
 
 def parse_function_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
-    """Parse calls in tags. Raises AnswerError, also if one call of several cannot be read.
-
-        <function=f>{"a": 1}</function>
-        <function=f><parameter=a>1</parameter></function>
-
-    Arguments are one JSON object, or a tag each. A tag's value is text without a type: the description in `functions`
-    (BFCL's form) decides, as in the tool parser that vLLM has for Qwen3-Coder. A value of another type than text is
-    read as JSON if it is JSON; so is one of a parameter that is not described. One line break at the beginning and one
-    at the end of a value belong to the tags. The last closing tags may be missing.
-    """
+    """Parse `<function=f>` with JSON or `<parameter=a>` in it. Raises AnswerError."""
     starts = list(_FUNCTION.finditer(text))
     if not starts:
         raise AnswerError("no <function=...> tag")
+    return [
+        _call(name, content, functions, (_PARAMETER, _PARAMETER_END), position=at)
+        for name, content, at in _parts(text, starts, _FUNCTION_END)
+    ]
+
+
+def parse_invoke_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+    """Parse `<invoke name="f">`, in any name space, with JSON or `<parameter name="a">` in it. Raises AnswerError."""
+    starts = list(_INVOKE.finditer(text))
+    if not starts:
+        raise AnswerError('no <invoke name="..."> tag')
+    return [
+        _call(name, content, functions, (_NAMED, _NAMED_END), position=at)
+        for name, content, at in _parts(text, starts, _INVOKE_END)
+    ]
+
+
+def parse_argument_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+    """Parse the blocks of GLM-4.5: a name, and each argument as `<arg_key>` and `<arg_value>`. Raises AnswerError."""
+    before, *blocks = text.split(_BLOCK_START)
+    if not blocks:
+        raise AnswerError(f"no {_BLOCK_START} block")
+    calls: Calls = []
+    position = len(before)
+    for block in blocks:
+        position += len(_BLOCK_START)
+        content, _, _ = block.partition(_BLOCK_END)
+        name = _NAME.match(content)
+        if name is None or (content[name.end() :] and not _KEY.match(content, name.end())):
+            is_json = content.lstrip().startswith(("{", "["))  # Its own reader knows more of it.
+            reason = f"a {_BLOCK_START} block without a name and <arg_key>"
+            raise AnswerError(reason, position=0 if is_json else position)
+        calls.append(_tagged(name[1], content, functions, (_KEY, _VALUE_END)))
+        position += len(block)
+    return calls
+
+
+def _parts(text: str, starts: Sequence[re.Match[str]], closing: re.Pattern[str]) -> list[tuple[str, str, int]]:
+    """Return name, content and position of each opening tag's call."""
     ends = [start.start() for start in starts[1:]] + [len(text)]
     return [
-        _call(start[1], text[start.end() : end].partition(_FUNCTION_END)[0], functions, position=start.end())
+        (start[1], closing.split(text[start.end() : end], maxsplit=1)[0], start.end())
         for start, end in zip(starts, ends, strict=True)
     ]
 
 
-def _call(name: str, content: str, functions: Sequence[Mapping[str, Any]], *, position: int) -> Call:
-    parameters = list(_PARAMETER.finditer(content))
+_Tags = tuple[re.Pattern[str], re.Pattern[str]]
+"""The opening tag of a parameter, with its name and its attributes, and the closing one."""
+
+
+def _call(name: str, content: str, functions: Sequence[Mapping[str, Any]], tags: _Tags, *, position: int) -> Call:
+    if not tags[0].search(content):
+        return json_call(name, content, position=position)
+    return _tagged(name, content, functions, tags)
+
+
+def _tagged(name: str, content: str, functions: Sequence[Mapping[str, Any]], tags: _Tags) -> Call:
+    opening, closing = tags
+    parameters = list(opening.finditer(content))
     if not parameters:
-        return _json_call(name, content, position=position)
-    types = _types(name, functions)
+        return {name: {}}
+    types = parameter_types(name, functions)
     ends = [parameter.start() for parameter in parameters[1:]] + [len(content)]
     return {
         name: {
-            parameter[1]: _value(content[parameter.end() : end].partition(_PARAMETER_END)[0], types.get(parameter[1]))
+            parameter[1].strip(): typed_value(
+                closing.split(content[parameter.end() : end], maxsplit=1)[0],
+                "string" if _IS_TEXT in parameter[2] else types.get(parameter[1].strip()),
+            )
             for parameter, end in zip(parameters, ends, strict=True)
         }
     }
-
-
-def _types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The type of each parameter of a function, as far as it is described."""
-    described = next((function for function in functions if function.get("name") == name), {})
-    schema = described.get("parameters")
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict):
-        return {}
-    return {key: value.get("type") for key, value in properties.items() if isinstance(value, dict)}
-
-
-def _value(text: str, kind: object) -> Any:
-    text = text.removeprefix("\n").removesuffix("\n")
-    if isinstance(kind, str) and kind in _PLAIN_TEXT:
-        return text
-    plain = text.strip()
-    if plain in _WORDS:
-        return _WORDS[plain]
-    try:
-        values = find_json_values(f"[{plain}]")
-    except AnswerError as error:
-        if error.refused:
-            raise
-        return text
-    # The value itself, if the text is one JSON value and nothing else.
-    return values[0][0] if len(values) == 1 and isinstance(values[0], list) and len(values[0]) == 1 else text
-
-
-_WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
-"""Values as Python writes them."""
-
-
-def _json_call(name: str, content: str, *, position: int) -> Call:
-    try:
-        values = find_json_values(content) if content.strip() else [{}]
-    except AnswerError as error:
-        error.position += position
-        raise
-    call = named_call(name, values[0]) if len(values) == 1 else None
-    if call is None:
-        raise AnswerError(f"the call of {name[:80]} has no object of arguments", position=position)
-    return call
-
-
-def parse_mistral_calls(text: str) -> Calls:
-    """Parse `[TOOL_CALLS]f[ARGS]{"a": 1}`, once or several times, as Mistral's tokenizers since v11 write it.
-
-    Raises AnswerError, also if one call of several cannot be read.
-    """
-    starts = list(_MISTRAL_CALL.finditer(text))
-    if not starts:
-        raise AnswerError("no [TOOL_CALLS] with a name and [ARGS]")
-    ends = [start.start() for start in starts[1:]] + [len(text)]
-    return [
-        _json_call(start[1], text[start.end() : end], position=start.end())
-        for start, end in zip(starts, ends, strict=True)
-    ]

@@ -11,7 +11,12 @@ _MAX_MARKS = 4
 _MAX_OPENINGS = 64
 """Number of brackets before a mark that are tried as the beginning of a value around it."""
 _OPENING = re.compile(r"[\[{]")
-_PARAMETER_START, _PARAMETER_END = "<parameter=", "</parameter>"
+_ARGUMENTS = (
+    ("<parameter=", "</parameter>"),
+    ("<parameter name=", "</parameter>"),
+    ("<arg_value>", "</arg_value>"),
+)
+"""Tags around arguments."""
 _DECODER = json.JSONDecoder()
 
 
@@ -34,8 +39,7 @@ def strip_thinking(text: str) -> str:
 
 def _is_in_a_value(text: str, at: int) -> bool:
     """Whether a place is inside a JSON value or a parameter's tag."""
-    parameter = text.rfind(_PARAMETER_START, 0, at)
-    if parameter > text.rfind(_PARAMETER_END, 0, at) and text.find(_PARAMETER_END, at) >= 0:
+    if any(text.rfind(start, 0, at) > text.rfind(end, 0, at) and text.find(end, at) >= 0 for start, end in _ARGUMENTS):
         return True
     openings = [found.start() for found in _OPENING.finditer(text, 0, at)]
     return any(_end_of_value(text, start) > at for start in reversed(openings[-_MAX_OPENINGS:]))

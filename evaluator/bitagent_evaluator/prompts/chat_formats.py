@@ -195,10 +195,17 @@ class ChatTemplate:
     """Functions as tools of the model's chat template."""
 
     syntaxes = (
+        # Marked forms first: an argument may hold what looks like a call in a form without marks.
         AnswerSyntax.PYTHON,
+        AnswerSyntax.ARGUMENT_TAGS,
         AnswerSyntax.TOOL_CALL_BLOCKS,
         AnswerSyntax.FUNCTION_TAGS,
+        AnswerSyntax.INVOKE_TAGS,
         AnswerSyntax.MISTRAL_CALLS,
+        AnswerSyntax.NAMED_CALLS,
+        AnswerSyntax.GEMMA_CALLS,
+        AnswerSyntax.PYTHON_BLOCKS,
+        AnswerSyntax.REACT,
         AnswerSyntax.TOOL_CALLS,
         AnswerSyntax.JSON_LIST,
     )

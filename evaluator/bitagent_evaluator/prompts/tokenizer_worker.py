@@ -44,11 +44,12 @@ from bitagent_evaluator.models.validation.tokenizer import (
 )
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import load_tokenizer
 from bitagent_evaluator.models.validation.tokenizer_rules.round_trip import RoundTrip
+from bitagent_evaluator.parsing.named_calls import CALL_MARKS
 from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING
 from bitagent_evaluator.sandbox.protocol import Refused
 from bitagent_evaluator.support.text import error_line
 
-_MARKS = frozenset({START_OF_THINKING, END_OF_THINKING})
+_MARKS = CALL_MARKS | {START_OF_THINKING, END_OF_THINKING}
 MAX_CHARACTERS = 32 << 20
 """Maximum number of characters of all prompts of one request together."""
 TOKENS_PER_BYTE, TOKENS_PER_TEXT = 2, 64
@@ -72,7 +73,7 @@ class TokenizerWorker:
         self._tokenizer: Any = None
         self._round_trip: RoundTrip | None = None
         self._marks: dict[int, str] = {}
-        """Marks of thoughts that are special tokens. They are written out, because an answer is read after them."""
+        """Marks of thoughts and calls that are special tokens. They are written out: an answer is read by them."""
         self._beyond: dict[int, list[int]] = {}
         """Added tokens that the vocabulary does not have, and the ids that stand for their text."""
         self._special: dict[str, str] = {}
@@ -216,7 +217,7 @@ class TokenizerWorker:
         return {"texts": [text[: body["max_characters"]] for text in texts]}
 
     def _with_marks(self, ids: list[int], text: str) -> str:
-        """Return the text of an answer with the marks of its thoughts, which its text without special tokens lacks."""
+        """Return an answer's text with the marks of thoughts and calls, which a text without special tokens lacks."""
         places = [place for place, at in enumerate(ids) if at in self._marks]
         if not places:
             return text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bitagent_evaluator.parsing import Unreadable, parse_answer
-from bitagent_evaluator.prompts.chat_formats import ChatTemplate
+from bitagent_evaluator.prompts.chat_formats import Bfcl, ChatTemplate, Hammer
+from bitagent_evaluator.prompts.text_formats import Alpaca
 
 CALLS = [{"f": {"city": "Oslo", "days": 3}}]
 FUNCTIONS = [
@@ -43,6 +44,54 @@ FORMS = {
     "Qwen's tags": "<function=f>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>",
     "tool_calls": f'{{"thought": "", "tool_calls": [{CALL}]}}',
     "OpenAI": f'{{"tool_calls": [{{"type": "function", "function": {{"name": "f", "arguments": "{AS_TEXT}"}}}}]}}',
+    "GLM-4.5's tags": "<tool_call>f\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n"
+    "<arg_key>days</arg_key>\n<arg_value>3</arg_value>\n</tool_call>",
+    "GLM-4.7's tags": "<tool_call>f<arg_key>city</arg_key><arg_value>Oslo</arg_value>"
+    "<arg_key>days</arg_key><arg_value>3</arg_value></tool_call>",
+    "GLM-4.5 after a thought": "<think>f.</think>\n<tool_call>f\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>"
+    "\n<arg_key>days</arg_key>\n<arg_value>3</arg_value>",
+    "GLM-4": f"f\n{ARGUMENTS}",
+    "MiniMax-M2": '<minimax:tool_call>\n<invoke name="f">\n<parameter name="city">Oslo</parameter>\n'
+    '<parameter name="days">3</parameter>\n</invoke>\n</minimax:tool_call>',
+    "Step 3": '<｜tool_calls_begin｜><steptml:invoke name="f"><steptml:parameter name="city">Oslo</steptml:parameter>'
+    '<steptml:parameter name="days">3</steptml:parameter></steptml:invoke>',
+    "DeepSeek-V3.2": '<｜DSML｜function_calls>\n<｜DSML｜invoke name="f">\n'
+    '<｜DSML｜parameter name="city" string="true">Oslo</｜DSML｜parameter>\n'
+    '<｜DSML｜parameter name="days" string="false">3</｜DSML｜parameter>\n</｜DSML｜invoke>',
+    "MiniCPM": '<function name="f"><param name="city">Oslo</param><param name="days">3</param></function>',
+    "DeepSeek-V3.1": f"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{ARGUMENTS}<｜tool▁call▁end｜>",
+    "DeepSeek-V3": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n"
+    f"```json\n{ARGUMENTS}\n```<｜tool▁call▁end｜>",
+    "Kimi K2": "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>"
+    f"{ARGUMENTS}<|tool_call_end|><|tool_calls_section_end|>",
+    "gpt-oss": "<|channel|>analysis<|message|>f it is.<|end|><|start|>assistant"
+    f"<|channel|>commentary to=functions.f <|constrain|>json<|message|>{ARGUMENTS}<|call|>",
+    "gpt-oss, recipient first": f" to=functions.f<|channel|>commentary json<|message|>{ARGUMENTS}<|call|>",
+    "Functionary 3.2": f">>>all\nI look.\n>>>f\n{ARGUMENTS}",
+    "Functionary 2": f"<|recipient|> f\n<|content|> {ARGUMENTS}<|stop|>",
+    "FunctionGemma": "<start_function_call>call:f{city:<escape>Oslo<escape>,days:3}<end_function_call>",
+    "Gemma 4": '<|tool_call>call:f{city:<|"|>Oslo<|"|>, days: 3}<tool_call|>',
+    "Gemma 3": '```tool_code\nprint(default_api.f(city="Oslo", days=3))\n```',
+    "OLMo 3": '<function_calls>\nf(city="Oslo", days=3)\n</function_calls>',
+    "LFM2": '<|tool_call_start|>[f(city="Oslo", days=3)]<|tool_call_end|>I look.',
+    "Llama 4": '<|python_start|>[f(city="Oslo", days=3)]<|python_end|>',
+    "Python in a fence of Python": '```python\n[f(city="Oslo", days=3)]\n```',
+    "ReAct": f"Thought: f.\nAction: f\nAction Input: {ARGUMENTS}\nObservation: 7\nAction: f\nAction Input: {{}}",
+    "ReAct in bold": f"**Action:** f\n**Action Input:** ```json\n{ARGUMENTS}\n```",
+    "ReAct with keywords": "Action: f\nAction Input: city='Oslo', days=3\nFinal Answer: no",
+    "Qwen-Agent": f"✿FUNCTION✿: f\n✿ARGS✿: {ARGUMENTS}\n✿RESULT✿: 7",
+    "LangChain's JSON": f'Action:\n```\n{{"action": "f", "action_input": {ARGUMENTS}}}\n```',
+    "Command-R": f'Action: ```json\n[{{"tool_name": "f", "parameters": {ARGUMENTS}}}]\n```',
+    "Command-A": '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "f", "parameters": '
+    f"{ARGUMENTS}}}]<|END_ACTION|>",
+    "Granite": f"<|tool_call|>[{CALL}]",
+    "Phi-4-mini": f"<|tool_call|>[{CALL}]<|/tool_call|>",
+    "Hunyuan and Jamba": f"<tool_calls>\n[{CALL}]\n</tool_calls>",
+    "MiniMax-M1": f"<tool_calls>\n{CALL}\n</tool_calls>",
+    "InternLM": f"<|action_start|><|plugin|>\n{PARAMETERS}<|action_end|>",
+    "Nemotron": f"<TOOLCALL>[{CALL}]</TOOLCALL>",
+    "Seed-OSS": "<seed:tool_call>\n<function=f>\n<parameter=city>Oslo</parameter>\n<parameter=days>3</parameter>\n"
+    "</function>\n</seed:tool_call>",
     "OpenAI, before tool calls": f'{{"function_call": {{"name": "f", "arguments": "{AS_TEXT}"}}}}',
 }
 
@@ -51,6 +100,93 @@ FORMS = {
 def test_one_call_is_read_in_every_form(text: str) -> None:
     answer = parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS)
     assert (answer.calls, answer.unreadable) == (CALLS, None)
+
+
+TWO = [{"f": {"city": "Oslo", "days": 3}}, {"f": {"city": "Bergen"}}]
+TWO_CALLS = {
+    "GLM-4.5": FORMS["GLM-4.5's tags"]
+    + "\n<tool_call>f\n<arg_key>city</arg_key>\n<arg_value>Bergen</arg_value>\n</tool_call>",
+    "MiniMax-M2": FORMS["MiniMax-M2"] + '<invoke name="f"><parameter name="city">Bergen</parameter></invoke>',
+    "DeepSeek": FORMS["DeepSeek-V3.1"]
+    + '<｜tool▁call▁begin｜>f<｜tool▁sep｜>{"city": "Bergen"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "Kimi K2": f"<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{ARGUMENTS}<|tool_call_end|>"
+    '<|tool_call_begin|>functions.f:1<|tool_call_argument_begin|>{"city": "Bergen"}<|tool_call_end|>',
+    "Functionary, whose prompt ends with its mark": f'f\n{ARGUMENTS}\n>>>f\n{{"city": "Bergen"}}',
+    "FunctionGemma": FORMS["FunctionGemma"]
+    + "<start_function_call>call:f{city:<escape>Bergen<escape>}<end_function_call>",
+    "OLMo 3": '<function_calls>\nf(city="Oslo", days=3)\nf(city="Bergen")\n</function_calls>',
+    "Python, one a line": 'f(city="Oslo", days=3)\nf(city="Bergen")',
+    "ReAct": f'Action: f\nAction Input: {ARGUMENTS}\nAction: f\nAction Input: {{"city": "Bergen"}}\nObservation: 7',
+}
+
+
+@pytest.mark.parametrize("text", TWO_CALLS.values(), ids=TWO_CALLS)
+def test_two_calls_are_read(text: str) -> None:
+    assert parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS).calls == TWO
+
+
+VALUES = {
+    "text like a number": ("<tool_call>f<arg_key>city</arg_key><arg_value>7</arg_value></tool_call>", {"city": "7"}),
+    "text with a call": (
+        f"<tool_call>f<arg_key>city</arg_key><arg_value>[{CALL}]</arg_value></tool_call>",
+        {"city": f"[{CALL}]"},
+    ),
+    "text with a mark of thoughts": (
+        "<tool_call>f<arg_key>city</arg_key><arg_value>a</think>b</arg_value></tool_call>",
+        {"city": "a</think>b"},
+    ),
+    "text with JSON": ('<invoke name="f"><parameter name="city">{"a": 1}</parameter></invoke>', {"city": '{"a": 1}'}),
+    "no arguments": ("<tool_call>f</tool_call>", {}),
+    "an input that is the only argument": ("Action: g\nAction Input: Oslo", {"place": "Oslo"}),
+    "lists and objects of Gemma": (
+        "<start_function_call>call:f{l:[1,-2.5,<escape>a,b<escape>],o:{t:true,n:null,w:low}}<end_function_call>",
+        {"l": [1, -2.5, "a,b"], "o": {"t": True, "n": None, "w": "low"}},
+    ),
+    "arguments that hold another form": (
+        '<｜tool▁call▁begin｜>f<｜tool▁sep｜>{"name": "h", "arguments": {}}<｜tool▁call▁end｜>',
+        {"name": "h", "arguments": {}},
+    ),
+    "an input that looks like a call": (
+        'Action: f\nAction Input: {"name": "h", "arguments": {}}',
+        {"name": "h", "arguments": {}},
+    ),
+}
+PLACE = {"name": "g", "parameters": {"type": "dict", "properties": {"place": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize(("text", "arguments"), VALUES.values(), ids=VALUES)
+def test_arguments_are_read(text: str, arguments: dict[str, object]) -> None:
+    answer = parse_answer(text, ChatTemplate.syntaxes, functions=[*FUNCTIONS, PLACE])
+    assert answer.calls is not None
+    assert [list(call.values()) for call in answer.calls] == [[arguments]]
+
+
+NO_CALLS = {
+    "ReAct without an action": "Thought: no tool fits.\nFinal Answer: I cannot.",
+    "ReAct's action none": "Action: None\nAction Input: none\nFinal Answer: no",
+    "Command-R answers itself": 'Action: ```json\n[{"tool_name": "directly_answer", "parameters": {}}]\n```',
+    "Functionary to the user": ">>>all\nI cannot.",
+    "gpt-oss to the user": "<|channel|>final<|message|>I cannot.",
+    "a heading before an object": 'Result\n{"city": "Oslo"}',
+    "a program for the user": "```python\nimport os\nprint(os.getcwd())\n```",
+    "a program that begins with a function": "```python\nf(city='Oslo')\nx = 1\n```",
+    "prose about an action": "Action: you should call f.\nThen see.",
+    "GLM's block without a name": "<tool_call><arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_call>",
+    "Gemma's half call": "<start_function_call>call:f{city:<escape>Oslo",
+    "Gemma's call without a comma": "<start_function_call>call:f{city:<escape>Oslo<escape> days:3}",
+    "half an invocation": "<｜tool▁call▁begin｜>f<｜tool▁sep｜>" + ARGUMENTS[:-3],
+}
+
+
+@pytest.mark.parametrize("text", NO_CALLS.values(), ids=NO_CALLS)
+def test_no_call_is_read(text: str) -> None:
+    answer = parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS)
+    assert (answer.calls, answer.unreadable) == (None, Unreadable.SYNTAX)
+
+
+def test_only_formats_of_a_models_template_read_them() -> None:
+    for form in (Bfcl, Hammer, Alpaca):
+        assert not parse_answer(FORMS["GLM-4.5's tags"], form.syntaxes, functions=FUNCTIONS).calls
 
 
 HALF = {

@@ -89,6 +89,41 @@ def plan_of_python(calls: Calls) -> str:
     )
 
 
+def arguments_of(calls: Calls) -> list[tuple[str, str]]:
+    return [(name, json.dumps(arguments)) for name, arguments in calls]
+
+
+def deepseek(calls: Calls) -> str:
+    marked = (
+        f"<｜tool▁call▁begin｜>{name}<｜tool▁sep｜>{text}<｜tool▁call▁end｜>" for name, text in arguments_of(calls)
+    )
+    return f"<｜tool▁calls▁begin｜>{''.join(marked)}<｜tool▁calls▁end｜>"
+
+
+def react(calls: Calls) -> str:
+    return "\n".join(f"Action: {name}\nAction Input: {text}" for name, text in arguments_of(calls))
+
+
+def invoke(calls: Calls) -> str:
+    return "\n".join(f'<invoke name="{name}">{text}</invoke>' for name, text in arguments_of(calls))
+
+
+def argument_tags(calls: Calls) -> str:
+    tags = "<arg_key>{}</arg_key>\n<arg_value>{}</arg_value>"
+    return "\n".join(
+        "\n".join([f"<tool_call>{name}", *(tags.format(key, json.dumps(value)) for key, value in arguments.items())])
+        + "</tool_call>"
+        for name, arguments in calls
+    )
+
+
+def olmo(calls: Calls) -> str:
+    lines = (
+        f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})" for name, arguments in calls
+    )
+    return "<function_calls>\n{}\n</function_calls>".format("\n".join(lines))
+
+
 WRITERS: dict[str, tuple[AnswerSyntax, Callable[[Calls], str]]] = {
     "hammer": (AnswerSyntax.JSON_LIST, hammer),
     "openai": (AnswerSyntax.TOOL_CALLS, openai),
@@ -97,6 +132,11 @@ WRITERS: dict[str, tuple[AnswerSyntax, Callable[[Calls], str]]] = {
     "params in yaml": (AnswerSyntax.FUNCTION_PARAMS, params_yaml),
     "plan": (AnswerSyntax.REWOO, plan),
     "plan of python": (AnswerSyntax.REWOO, plan_of_python),
+    "deepseek": (AnswerSyntax.NAMED_CALLS, deepseek),
+    "react": (AnswerSyntax.REACT, react),
+    "invoke": (AnswerSyntax.INVOKE_TAGS, invoke),
+    "argument tags": (AnswerSyntax.ARGUMENT_TAGS, argument_tags),
+    "olmo": (AnswerSyntax.PYTHON_BLOCKS, olmo),
 }
 AROUND = st.sampled_from(
     [("", ""), ("Sure, [1]:\n\n", "\n\nThat is {all}."), ("```json\n", "\n```"), ("<think>f?</think>\n", "")]
@@ -216,6 +256,29 @@ PIECES = [
     "}",
     '"',
     "[{",
+    "<tool_call>f<arg_key>a</arg_key><arg_value>",
+    "<arg_value>",
+    '<invoke name="f">',
+    '<a:invoke name="',
+    "<aaaa",
+    "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{}",
+    "<｜tool▁call▁begin｜>",
+    "<|channel|>a to=f<|message|>",
+    "to=",
+    ">>>f\n{}\n",
+    "f\n",
+    "<start_function_call>call:f{a:",
+    "<start_function_call>call:f{}",
+    "call:",
+    "<function_calls>",
+    "<function_calls>f(a=1)\n",
+    "```python\n",
+    "print(",
+    "Action: f\n",
+    "Action: f\nAction Input:",
+    "Action: f\nAction Input: {}\n",
+    "Observation:\n",
+    "**Action:** ",
     '{"a":',
     '[{"',
     '["',

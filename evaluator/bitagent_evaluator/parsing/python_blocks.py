@@ -1,0 +1,86 @@
+"""Python calls between marks, in a fence, or one a line: OLMo 3, LFM2, Llama 4, Gemma 3.
+
+<function_calls>⏎f(a=1)⏎g(b=2)⏎</function_calls>
+<|tool_call_start|>[f(a=1)]<|tool_call_end|>
+<|python_start|>[f(a=1)]<|python_end|>
+```tool_code⏎print(default_api.f(a=1))⏎```
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from bitagent_evaluator.parsing.calls import AnswerError, Calls
+from bitagent_evaluator.parsing.python import parse_python
+from bitagent_evaluator.parsing.typed_values import names_of
+
+MAX_LINES = 256
+_MARKS = (
+    ("<function_calls>", "</function_calls>"),
+    ("<|tool_call_start|>", "<|tool_call_end|>"),
+    ("<|python_start|>", "<|python_end|>"),
+)
+_FENCE = re.compile(r"```(?:tool_code|tool_call|python|py)[ \t]{0,8}\n")
+_FENCE_END = "```"
+_API = "default_api."
+"""The name space in which Gemma and Gemini show functions."""
+_PRINT = re.compile(r"print\((.*)\)", re.DOTALL)
+
+
+def parse_python_blocks(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+    """Parse Python calls in blocks. Raises AnswerError, also if one of several cannot be read.
+
+    Only a mark says that Python is a call. In a fence, or in lines without a mark, every function must be one of
+    `functions`, since a model may also write a program for the user to read.
+    """
+    for start, end in _MARKS:
+        if start in text:
+            blocks = [part.partition(end)[0] for part in text.split(start)[1:]]
+            return [call for block in blocks for call in _calls(block)]
+    fences = _FENCE.split(text)[1:]
+    blocks = [fence.partition(_FENCE_END)[0] for fence in fences] or [text]
+    names = names_of(functions)
+    if not names or not all(_begins_with_a_call(block, names) for block in blocks):
+        raise AnswerError("no block of Python that calls the functions")
+    try:
+        found = [call for block in blocks for call in _calls(block)]
+    except AnswerError as error:  # A program, which need not be an answer.
+        raise AnswerError(str(error), position=error.position) from None
+    others = [name for call in found for name in call if name not in names]
+    if others or not found:
+        raise AnswerError(f"Python that calls {(others or ['nothing'])[0][:80]}, which is not one of the functions")
+    return found
+
+
+def _begins_with_a_call(block: str, names: Container[str]) -> bool:
+    before, bracket, _ = block.strip().removeprefix("print(").lstrip("[ \n").partition("(")
+    return bool(bracket) and before.strip().removeprefix(_API) in names
+
+
+def _calls(block: str) -> Calls:
+    content = block.strip()
+    if "\n" not in content and (printed := _PRINT.fullmatch(content)):
+        content = printed[1]
+    try:
+        return _unqualified(parse_python(content))
+    except AnswerError as error:
+        if error.refused:
+            raise
+    return _lines(content)
+
+
+def _lines(content: str) -> Calls:
+    lines = [line.strip() for line in content.split("\n") if line.strip()]
+    if len(lines) > MAX_LINES:
+        raise AnswerError(f"a block of {len(lines)} lines, more than {MAX_LINES}")
+    found: Calls = []
+    for line in lines:
+        printed = _PRINT.fullmatch(line)
+        found += parse_python(printed[1] if printed else line)
+    return _unqualified(found)
+
+
+def _unqualified(calls: Calls) -> Calls:
+    return [{name.removeprefix(_API): arguments for name, arguments in call.items()} for call in calls]

@@ -1,0 +1,51 @@
+"""Values that an answer writes as text without a type: the description of the parameter decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bitagent_evaluator.parsing.calls import AnswerError
+from bitagent_evaluator.parsing.json import find_json_values
+
+_PLAIN_TEXT = frozenset({"string", "str", "text", "varchar", "char", "enum", "String"})
+"""Type names of parameters whose value is the text itself."""
+_WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
+"""Values as Python writes them."""
+
+
+def names_of(functions: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the names of described functions."""
+    return frozenset(name for function in functions if isinstance(name := function.get("name"), str))
+
+
+def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the type of each parameter of a function, as far as it is described in `functions` (BFCL's form)."""
+    described = next((function for function in functions if function.get("name") == name), {})
+    schema = described.get("parameters")
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict):
+        return {}
+    return {key: value.get("type") for key, value in properties.items() if isinstance(value, dict)}
+
+
+def typed_value(text: str, kind: object) -> Any:
+    """Return the value of a text, for a parameter of the type `kind` (None: not described).
+
+    A value of another type than text is read as JSON if it is JSON. One line break at the beginning and one at the end
+    belong to the marks around it. Raises AnswerError for JSON that exceeds a limit.
+    """
+    text = text.removeprefix("\n").removesuffix("\n")
+    if isinstance(kind, str) and kind in _PLAIN_TEXT:
+        return text
+    plain = text.strip()
+    if plain in _WORDS:
+        return _WORDS[plain]
+    try:
+        values = find_json_values(f"[{plain}]")
+    except AnswerError as error:
+        if error.refused:
+            raise
+        return text
+    # The value itself, if the text is one JSON value and nothing else.
+    return values[0][0] if len(values) == 1 and isinstance(values[0], list) and len(values[0]) == 1 else text
