@@ -100,9 +100,19 @@ def memory_need(shape: MemoryShape, choices: EngineChoices, run: Evaluation | Ru
     step_tokens, logits = (LOSS_STEP_TOKENS, 2 * LOSS_STEP_TOKENS) if losses else (STEP_TOKENS, STEP_SEQUENCES)
     return MemoryNeed(
         weights=shape.numbers * size + shape.packed_bytes,
-        cache=shape.cache_numbers * tokens * size,
+        cache=cache_numbers(shape, tokens, STEP_TOKENS) * size,
         step=step_tokens * 2 * shape.layer_width * size + logits * shape.vocabulary * _LOGIT_BYTES,
     )
+
+
+def cache_numbers(shape: MemoryShape, tokens: int, step_tokens: int) -> int:
+    """Return how many numbers the keys and values of one sequence of `tokens` are.
+
+    A layer with a window keeps those of the window and of one step, which an engine computes before it drops any.
+    """
+    kept = min(tokens, shape.window + step_tokens)
+    windowed = min(shape.windowed_numbers, shape.cache_numbers)
+    return (shape.cache_numbers - windowed) * tokens + windowed * kept
 
 
 def known_cache_numbers(parameters: int) -> int:

@@ -176,7 +176,11 @@ class MemoryShape(StatusModel):
     number_bytes: Annotated[int, Field(ge=2, le=4)] = 2
     """numberBytes is the size of one number in the checkpoint's own format."""
     cache_numbers: Count
-    """cacheNumbers is how many numbers the keys and values of one token are."""
+    """cacheNumbers is how many numbers the keys and values of one token are, in all layers."""
+    windowed_numbers: Count = 0
+    """windowedNumbers is how many of them belong to layers with a sliding window."""
+    window: Count = 0
+    """window is the number of tokens that these layers see; their keys and values of earlier ones are not kept."""
     layer_width: Count
     """layerWidth is the width of the hidden state and of the inner layer together."""
     vocabulary: Count
@@ -240,6 +244,13 @@ class Resolution(StatusModel):
     """at is the time at which it was resolved."""
 
 
+class Inspection(Resolution):
+    """What is known of a commit before its files are fetched."""
+
+    size_bytes: Count
+    """sizeBytes is the total size of the files to fetch."""
+
+
 class RoundScore(StatusModel):
     """Outcome of one round for this model."""
 
@@ -268,6 +279,9 @@ class MinerModelStatus(StatusModel):
     resolution: Resolution | None = None
     """resolution is what a branch, tag or directory stood for when a round last fixed its models; absent for a
     commit."""
+    inspection: Inspection | None = None
+    """inspection is the size of a commit's files, found before they are fetched. Only where each model has a volume of
+    its own, which is made as large as they are."""
     attempted: Commit | None = None
     """attempted is the commit that the last fetch was about, if a round had fixed it."""
     latest: RoundScore | None = None

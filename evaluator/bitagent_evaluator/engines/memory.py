@@ -22,6 +22,7 @@ from bitagent_evaluator.models.validation.architectures import layout_of
 from bitagent_evaluator.models.validation.head import EMBEDDINGS, HEAD
 from bitagent_evaluator.models.validation.memory import FLOATS
 from bitagent_evaluator.models.validation.weights import ITEM_BYTES, Tensor
+from bitagent_evaluator.models.validation.windows import layer_windows
 from bitagent_evaluator.support.faults import InfrastructureFault
 
 _UNOCCUPIED = 0.8
@@ -64,15 +65,27 @@ def required_memory(tensors: Mapping[str, Tensor], plan: EnginePlan) -> MemoryRe
     """Return what the checkpoint takes under the plan, on each device that it is split over."""
     config, devices = plan.config, plan.arguments.get("tensor_parallel_size", 1)
     on_gpu = "tensor_parallel_size" in plan.arguments
-    one_sequence = cache_bytes_per_sequence(config, plan.dtype, plan.arguments["max_model_len"])
-    widest = 2 * (config["hidden_size"] + layout_of(config).inner_width(config) // devices)
     step_tokens = plan.arguments.get("max_num_batched_tokens", _STEP_TOKENS[on_gpu])
+    one_sequence = _one_sequence(plan, step_tokens)
+    widest = 2 * (config["hidden_size"] + layout_of(config).inner_width(config) // devices)
     sequences = plan.arguments.get("max_num_seqs", _SEQUENCES)
     return MemoryRequirement(
         weights=-(-_weight_bytes(tensors, plan, packs_head=not on_gpu) // devices),
         cache=plan.arguments.get("kv_cache_memory_bytes", -(-one_sequence // devices)),
         step=step_tokens * widest * dtype_bytes(plan.dtype) + sequences * config["vocab_size"] * _LOGIT_BYTES,
     )
+
+
+def _one_sequence(plan: EnginePlan, step_tokens: int) -> int:
+    """Return the size of keys and values of the longest sequence.
+
+    A layer with a sliding window keeps those of the window and of one step (vLLM's SlidingWindowSpec).
+    """
+    config, length, layers = plan.config, plan.arguments["max_model_len"], plan.config["num_hidden_layers"]
+    windows = layer_windows(config)
+    full = cache_bytes_per_sequence(config, plan.dtype, length)
+    windowed = cache_bytes_per_sequence(config, plan.dtype, min(length, windows.window + step_tokens))
+    return ((layers - windows.layers) * full + windows.layers * windowed) // layers
 
 
 def _weight_bytes(tensors: Mapping[str, Tensor], plan: EnginePlan, *, packs_head: bool) -> int:

@@ -186,6 +186,32 @@ def test_the_need_is_a_minimal_batch() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompt", "kept"),
+    [
+        pytest.param(1000, 1001, id="shorter than a window and a step"),
+        pytest.param(20_000, 512 + 8192, id="longer"),
+    ],
+)
+def test_a_layer_with_a_window_keeps_the_window_and_one_step(prompt: int, kept: int) -> None:
+    """Gemma 3 1B: 22 of 26 layers see 512 tokens."""
+    per_layer = 2 * 256
+    shape = MemoryShape(
+        numbers=1_000_000_000,
+        cache_numbers=26 * per_layer,
+        windowed_numbers=22 * per_layer,
+        window=512,
+        layer_width=1,
+        vocabulary=1,
+        positions=1 << 20,
+    )
+    run = Evaluation(max_prompt_tokens=prompt, max_tokens=1)
+    tokens = prompt + 1
+    assert memory_need(shape, AUTO, run).cache == (4 * tokens + 22 * kept) * per_layer * 2
+    plain = shape.model_copy(update={"windowed_numbers": 0, "window": 0})
+    assert memory_need(plain, AUTO, run).cache == 26 * tokens * per_layer * 2, "facts without windows are as before"
+
+
+@pytest.mark.parametrize(
     ("stored", "packed", "choices", "scorer", "size"),
     [
         pytest.param(2, 0, AUTO, BuiltinScorer.BFCL, 2, id="as stored"),

@@ -82,6 +82,19 @@ def test_cache_is_one_sequence_on_a_gpu_and_all_that_is_planned_on_a_cpu() -> No
     assert required_memory({}, on_cpu).cache == on_cpu.arguments["kv_cache_memory_bytes"] >= 50 * tokens * per_token
 
 
+def test_layers_with_a_window_keep_less_on_a_gpu() -> None:
+    long = plan(lengths=(30_000,), max_position_embeddings=40_000, num_hidden_layers=4)
+    gemma = {"architectures": ["Gemma2ForCausalLM"], "sliding_window": 64}
+    halved = replace(long, config={**long.config, **gemma})
+    blocks = {tokens: (-(-tokens // 32) + 1) * 32 for tokens in (long.arguments["max_model_len"], 64 + 8192)}
+    full, windowed = blocks.values()
+    assert required_memory({}, long).cache == 4 * full * 2 * 2 * 16 * 2
+    assert required_memory({}, halved).cache == 2 * (full + windowed) * 2 * 2 * 16 * 2
+    on_cpu = replace(halved, arguments={k: v for k, v in halved.arguments.items() if k != "tensor_parallel_size"})
+    planned = replace(on_cpu, arguments=on_cpu.arguments | {"kv_cache_memory_bytes": 7})
+    assert required_memory({}, planned).cache == 7, "a CPU allocates what is planned"
+
+
 def test_one_step_is_what_the_widest_layer_makes_of_all_its_tokens() -> None:
     logits = 256 * 1000 * 4
     assert required_memory({}, plan()).step == 8192 * 2 * (64 + 128) * 2 + logits

@@ -90,6 +90,8 @@ DENSE = (
         ),
         activations=GELU,
         windows=Windows.LAYERS,
+        default_window=4096,
+        full_every=2,
         heads_divide=True,
         always_tied=True,
         float16=False,
@@ -114,6 +116,8 @@ DENSE = (
         ),
         activations=GELU,
         windows=Windows.LAYERS,
+        default_window=4096,
+        full_every=6,
         rope=Rope(by_layer_type=True),
         heads_divide=True,
         float16=False,
@@ -169,6 +173,8 @@ DENSE = (
             attention_bias_member=True, output_bias_member=True, norms=_NORMS_AFTER, read_by=None, qk_norm=QkNorm.WIDTH
         ),
         windows=Windows.LAYERS,
+        default_window=4096,
+        full_every=4,
         rope=Rope(by_layer_type=True),
     ),
     Architecture(

@@ -83,6 +83,11 @@ class Architecture:
     activations: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: SILU)
     """Members with the MLP's activation, and their allowed values, the first of which is assumed."""
     windows: Windows = Windows.NONE
+    default_window: int | None = None
+    """Window that is assumed without a `sliding_window`."""
+    full_every: int = 0
+    """Without `layer_types`, every layer of this number sees everything, and the others have the window; 0: none does.
+    """
     rope: Rope = field(default_factory=Rope)
     free_heads: bool = True
     """Whether `head_dim` may be other than `hidden_size` over the number of heads."""

@@ -45,6 +45,14 @@ def test_shape(config: dict[str, Any], numbers: int, size: int) -> None:
     assert (shape.layer_width, shape.vocabulary, shape.positions) == (192, 1000, 4096)
 
 
+def test_windows_are_part_of_the_shape() -> None:
+    windowed = CONFIG | {"architectures": ["MistralForCausalLM"], "sliding_window": 128}
+    shape = memory_shape(WEIGHTS, windowed)
+    assert (shape.cache_numbers, shape.windowed_numbers, shape.window) == (128, 128, 128)
+    plain = memory_shape(WEIGHTS, CONFIG)
+    assert (plain.windowed_numbers, plain.window) == (0, 0)
+
+
 def test_headers_of_a_real_model(models: Path) -> None:
     found = validate_directory(models / "tiny-fc-1200", max_bytes=1 << 30)
     assert found.memory is not None
