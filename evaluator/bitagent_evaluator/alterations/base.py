@@ -64,11 +64,7 @@ class Choices:
         attempt = 0
         while True:
             start = self._hash("name", *label, str(attempt))
-            name = ""
-            for end, letters in _PLACES:
-                array = start.copy()
-                array.update(end)
-                name += letters[int.from_bytes(array.digest(), "big") % len(letters)]
+            name = "".join([_character(start.copy(), end, letters) for end, letters in _PLACES])
             if name not in avoid:
                 return name
             attempt += 1
@@ -112,6 +108,11 @@ class AlterationContext:
     progress: Progress = field(default_factory=LogProgress)
     rewriter: RewriterAddress | None = None
     """The rewriter of the round's Validator, for a rewrite that names no url; None where only its responses are."""
+
+
+def _character(start: hashlib._Hash, end: bytes, letters: str) -> str:
+    start.update(end)
+    return letters[int.from_bytes(start.digest(), "big") % len(letters)]
 
 
 OwnedFunction = tuple[str, dict[str, Any]]

@@ -188,7 +188,14 @@ def _replacement_between_quotes(renamed: Mapping[str, str]) -> Callable[[str], s
     """Return the function that replaces each of these names where it is all that two quotes or backticks enclose."""
     if any(not name or set(name) & set("'\"`") for name in renamed):
         return _replacement_by_pattern(r"(?<=['\"`])(?:{})(?=['\"`])", renamed)
-    return lambda text: _QUOTED.sub(lambda match: renamed.get(match[0], match[0]), text) if renamed else text
+    if not renamed:
+        return lambda text: text
+
+    def replace(text: str) -> str:
+        quoted = "'" in text or '"' in text or "`" in text
+        return _QUOTED.sub(lambda match: renamed.get(match[0], match[0]), text) if quoted else text
+
+    return replace
 
 
 def _replacement_by_pattern(form: str, renamed: Mapping[str, str]) -> Callable[[str], str]:
