@@ -139,6 +139,7 @@ def _lines(e: Explanation) -> Iterator[str]:
     )
     results = e.status.get("results") or []
     yield from _table("models", ([r.get("model"), r.get("state"), r.get("reason"), _why(r)] for r in results))
+    yield from _times(e.status)
     if e.jobs:
         yield "  Jobs and pods"
     for job in e.jobs:
@@ -152,6 +153,28 @@ def _lines(e: Explanation) -> Iterator[str]:
     yield from (f"    {step}" for step in steps or ["change nothing"])
     if e.next_pass.next_look is not None:
         yield f"    and look again after {e.next_pass.next_look:.0f} s"
+
+
+_PHASES = ("waiting", "pulling", "load", "generate", "score", "idle")
+
+
+def _times(status: Obj) -> Iterator[str]:
+    """Yield where the time of a round's evaluations went, and how far those are that run."""
+    results = status.get("results") or []
+    running = [(r["model"], r["progress"]) for r in results if r.get("progress")]
+    yield from _table("progress", ([model, said.get("phase"), _progress(said)] for model, said in running))
+    timed = [(r["model"], r["seconds"]) for r in results if r.get("seconds")]
+    rows = [[model, *(seconds.get(phase, "") for phase in _PHASES)] for model, seconds in timed]
+    yield from _table("seconds", [["model", *_PHASES], *rows] if rows else [])
+    if gpus := status.get("gpuSeconds"):
+        held, generating = gpus.get("held", 0), gpus.get("generating", 0)
+        share = f" ({100 * generating / held:.0f} %)" if held else ""
+        yield f"  GPU time held: {held} s; generating, in what has a score: {generating} s{share}"
+
+
+def _progress(said: Mapping[str, Any]) -> str:
+    text = f"{said.get('done', 0)} of {said.get('total', 0)} tasks, {said.get('tokensPerSecond', 0)} tokens/s"
+    return f"{text}; no progress since {said['idleSince']}" if said.get("idleSince") else text
 
 
 def _why(result: Mapping[str, Any]) -> str:

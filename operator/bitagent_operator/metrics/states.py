@@ -67,6 +67,7 @@ class StateCollector(Collector):
                 started.add_metric([each.meta.name], each.status.started_at.timestamp())
         yield phase_of
         yield started
+        yield from _gpu_time(rounds)
         oldest = GaugeMetricFamily(
             "bitagent_oldest_unfinished_round_age_seconds",
             "Time since the oldest EvalRound was created that has not ended; 0 if all have.",
@@ -109,6 +110,33 @@ class StateCollector(Collector):
             Kind.VALIDATOR: [v.conditions for v in cache.validators],
         }
         return {kind: len(unreadable[kind]) + sum(map(_invalid, conditions[kind])) for kind in Kind}
+
+
+def _gpu_time(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
+    """Yield the GPU time of each round that holds or held GPUs, and how far the evaluations of running ones are."""
+    held = GaugeMetricFamily(
+        "bitagent_round_gpu_held_seconds",
+        "GPU time that the evaluations of each EvalRound have held, in seconds times GPUs, by name.",
+        labels=["round"],
+    )
+    generating = GaugeMetricFamily(
+        "bitagent_round_gpu_generating_seconds",
+        "The part of that time in which an engine generated, by the results that have a score, by name.",
+        labels=["round"],
+    )
+    done = GaugeMetricFamily(
+        "bitagent_round_done_ratio",
+        "Share of the evaluations of each running EvalRound that is done.",
+        labels=["round"],
+    )
+    for each in rounds:
+        name, status = each.meta.name, each.status
+        if status.gpu_seconds is not None:
+            held.add_metric([name], status.gpu_seconds.held)
+            generating.add_metric([name], status.gpu_seconds.generating)
+        if status.estimate is not None and status.finished_at is None:
+            done.add_metric([name], status.estimate.percent / 100)
+    yield from (held, generating, done)
 
 
 def _invalid(conditions: Sequence[Condition]) -> bool:

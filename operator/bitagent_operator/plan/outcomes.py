@@ -9,7 +9,7 @@ from datetime import datetime
 from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelStatus
-from bitagent_crds.model_result import FINAL_STATES
+from bitagent_crds.model_result import FINAL_STATES, PhaseSeconds
 from bitagent_crds.names import Component
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import EventMessage
@@ -24,6 +24,8 @@ class Ended:
 
     component: Component
     reason: Reason
+    seconds: PhaseSeconds | None = None
+    """Of an evaluation: the duration of its phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def ended_of_round(before: EvalRoundStatus, after: EvalRoundStatus) -> Iterator[
     for result in after.results:
         open_before = known.get(result.model) not in FINAL_STATES
         if result.state in FINAL_STATES and open_before and result.attempts:
-            yield Ended(Component.EVALUATE, result.reason)
+            yield Ended(Component.EVALUATE, result.reason, result.seconds)
 
 
 def end_events(observed: ModelObject | RoundObject, *, since: datetime) -> EndEvents | None:

@@ -35,6 +35,7 @@ from bitagent_operator.plan.interface import (
 )
 from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
+from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.refusals import Refusals
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Context:
     memory: Memory = field(default_factory=Memory)
     object_events: LastEvents = field(default_factory=LastEvents)
     fetches: Fetches = field(default_factory=Fetches)
+    progress: ProgressReader | None = None
+    """What running evaluations say of themselves; None: they are not asked."""
     need_queues: Callable[[], None] = lambda: None
     """Called when something waits in a queue of Kueue."""
 

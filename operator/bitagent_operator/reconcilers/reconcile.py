@@ -154,7 +154,9 @@ async def _round(context: Context, key: Key) -> float | None:
         pods = context.cache.pods.of(key)
         jobs = context.cache.jobs.of(key)
         removing = is_removing(observed, jobs, pods)
-        pass_ = replace(context.new_pass(key, observed.meta, live), validator=validator, removing=removing)
+        pass_ = context.new_pass(key, observed.meta, live)
+        said = context.progress.of(pods) if context.progress is not None else {}
+        pass_ = replace(pass_, validator=validator, removing=removing, progress=said)
         plan = plan_round(
             observed,
             models={m.meta.name: m for m in models if m is not None},

@@ -22,6 +22,7 @@ from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.plan.outcomes import end_events
 from bitagent_operator.reconcilers.context import Context
+from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
 from bitagent_operator.runtime.leadership import end
 from bitagent_operator.runtime.queue import WorkQueue
@@ -68,6 +69,12 @@ class Operator:
         """Reconcile all objects until cancelled, then post the last Events."""
         client, metrics = self._client, self._metrics
         events = EventRecorder(client, instance=self._instance, dropped=metrics.events_dropped.inc)
+        progress = ProgressReader(
+            pods=lambda: self.cache.pods,
+            now=client.clock.now,
+            enqueue=self._enqueue,
+            count=lambda outcome: metrics.progress.labels(outcome).inc(),
+        )
         context = Context(
             config=self._config,
             cache=self.cache,
@@ -75,6 +82,7 @@ class Operator:
             events=events,
             metrics=metrics,
             enqueue=self._enqueue,
+            progress=progress,
             need_queues=self.queues.need,
         )
 
@@ -99,14 +107,15 @@ class Operator:
         self._enqueue(self.watcher.keys())
         late_events(context)
         working, posting = asyncio.create_task(queue.run()), asyncio.create_task(events.run())
-        following = asyncio.create_task(self.queues.run())
+        following, asking = asyncio.create_task(self.queues.run()), asyncio.create_task(progress.run())
         try:
-            await asyncio.wait((working, posting, following), return_when=asyncio.FIRST_COMPLETED)
-            for ended in (working, posting, following):
+            await asyncio.wait((working, posting, following, asking), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (working, posting, following, asking):
                 if ended.done():
                     ended.result()
         finally:
             self._queue = None
+            await end(asking)
             await end(following)
             await end(working)
             await end(posting)

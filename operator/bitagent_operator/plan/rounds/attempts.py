@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundSpec
+from bitagent_crds.evaluation import STALL_SECONDS
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import Failure, ModelResult, PhaseSeconds, ResultState
 from bitagent_crds.ranking import MODEL_FAULT_SCORE
@@ -28,6 +29,7 @@ from bitagent_operator.plan.jobs.outcome import (
     started_pods,
 )
 from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.jobs.stalls import stalled
 from bitagent_operator.plan.rounds.attribution import Control, may_be_own
 
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
@@ -113,6 +115,8 @@ def evaluation_state(
     job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
     timeout = _start_timeout(spec)
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
+    if isinstance(outcome, Active):
+        outcome = stalled(job, pods, pass_, _stall_bound(spec)) or outcome
     since = failures[-1].at if failures else None
     disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
@@ -219,6 +223,10 @@ def control_state(
             return StartAttempt(job.attempt + 1)
         case Lost() | Done():
             return Control(model, succeeded=False, message="its result was lost")
+
+
+def _stall_bound(spec: EvalRoundSpec) -> timedelta:
+    return timedelta(seconds=spec.workload.stall_seconds or STALL_SECONDS)
 
 
 def _start_timeout(spec: EvalRoundSpec) -> timedelta | None:

@@ -9,6 +9,7 @@ This module combines the steps:
     attempts.py       one evaluation: its state, from its Jobs
     holders.py        what holds GPUs, and which Jobs must let go of them
     attribution.py    whose trouble a failed evaluation is; settlement.py does what follows
+    progress.py       how far evaluations are, the estimated end, and where the time of GPUs goes
     copies.py         near copies, when the round completes
     round_status.py   counts and conditions; leaderboard.py ranks
     round_end.py      how it completes, fails, or reaches its own bound
@@ -32,7 +33,7 @@ from bitagent_operator.plan.interface import (
     RoundPlan,
     StartEvaluation,
 )
-from bitagent_operator.plan.rounds import admission, evaluations, task_set
+from bitagent_operator.plan.rounds import admission, evaluations, progress, task_set
 from bitagent_operator.plan.rounds import end as round_end
 from bitagent_operator.plan.rounds import status as round_status
 from bitagent_operator.plan.rounds.events import events
@@ -71,7 +72,9 @@ def plan(
     work = evaluations.plan(observed, entries, models=models, jobs=own, pods=pods, task_set=tasks.ready, pass_=pass_)
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
-    new = round_status.updated(observed, work.results, tasks, models=models, pass_=pass_)
+    results = progress.timed(observed, work.results, pods)
+    new = round_status.updated(observed, results, tasks, models=models, pass_=pass_)
+    new = progress.with_progress(observed, new, pods, pass_)
     start = () if observed.spec.suspend or new.finished_at is not None else work.start[:BATCH]
     released, left = to_release(observed.status, own, pods, pass_.now)
     queued = work.unfinished if observed.spec.suspend and observed.spec.workload.queue_name else ()

@@ -1,0 +1,48 @@
+"""Evaluations whose container runs and makes no progress, as far as their processes say so.
+
+The evaluator itself notices an engine that ends no step. What it cannot notice is a process that hangs before it has
+an engine, in a read that never returns, or altogether. One that cannot be reached proves nothing: its image may serve
+no progress, or the network may be in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from bitagent_crds.conditions import Reason
+from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.jobs.outcome import InfraFault
+
+FRESH = timedelta(seconds=60)
+"""Age up to which a pod's last word counts: a few looks at it may fail."""
+
+
+def stalled(job: JobObject, pods: Iterable[PodObject], pass_: Pass, bound: timedelta) -> InfraFault | None:
+    """Return the fault of a Job whose running pod has made no progress for `bound`; None if there is none.
+
+    `pods` may hold those of other Jobs.
+    """
+    for pod in pods:
+        if pod.meta.owner_uid != job.meta.uid or pod.started is None or pod.terminated is not None or pod.meta.deleting:
+            continue
+        found = pass_.progress.get(pod.meta.uid)
+        if found is None:
+            continue
+        due = found.advanced_at + bound
+        if pass_.now < due:
+            pass_.look_at(due)
+        elif pass_.now - found.read_at <= FRESH:
+            document = found.document
+            where = f" in phase {document.phase}" if document.phase is not None else ""
+            how = "and its process does not answer any more" if found.mute else "though its process answers"
+            text = (
+                f"no progress since {found.advanced_at:%H:%M:%S}{where}, after {document.done} of {document.total} "
+                f"tasks, {how} (workload.stallSeconds: {bound.total_seconds():.0f})"
+            )
+            nodes = (pod.node,) if pod.node else ()
+            return InfraFault(Reason.ENGINE_STALLED, text, pass_.now, nodes)
+        else:
+            pass_.look_at(pass_.now + FRESH)
+    return None
