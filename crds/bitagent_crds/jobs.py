@@ -100,6 +100,9 @@ class FetchJob(Model):
     """Maximum size of the cache, kept by removing models; 0: unlimited."""
     resolve_only: bool = False
     """Return only the commit that the revision stands for."""
+    facts_only: bool | None = None
+    """Check the model and return its facts, and fetch no files; absent: False. An evaluator of an earlier version, which
+    does not know this member, gets it only where it is needed."""
     verify: bool = False
     """Hash a model that is in the cache, and fetch it again if it is not what was fetched."""
     room: CacheRoom = CacheRoom()
@@ -116,7 +119,8 @@ class FetchSummary(StatusModel):
     failure."""
     message: str = ""
     facts: ModelFacts | None = None
-    """Present if the repository could be read, also for an unsafe model whose headers are sound."""
+    """Present if the repository could be read, also for an unsafe model whose headers are sound. With reason Resolved
+    they are those that are known before the files are fetched."""
     commit: Commit | None = None
     """The commit that the revision stands for, if only that was asked for."""
     retry_after_seconds: Count | None = None

@@ -11,6 +11,7 @@ Jobs mount only the sub-path they need: an evaluation sees one model, one task s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -36,6 +37,8 @@ BLOCK_SECONDS_ANNOTATION = "bitagent.io/block-seconds"
 """Time between two blocks of the chain of an EvalRound's Validator, in seconds."""
 KEY_LABEL = "bitagent.io/key"
 """What a round's Job works on: `tasks`, the `evaluation_key` of a model, or the `control_key` of a repetition."""
+PACK_LABEL = "pack.bitagent.io/"
+"""Prefix of the labels of a Job that evaluates several models: one for each key, with its place among them."""
 ATTEMPT_LABEL = "bitagent.io/attempt"
 """Number of the attempt, from 1."""
 SERIES_LABEL = "bitagent.io/series"
@@ -52,6 +55,12 @@ RESOLVE_LABEL = "bitagent.io/resolve-only"
 """Label of a fetch Job that only resolves the revision, with the value `true`."""
 VERIFY_LABEL = "bitagent.io/verify"
 """Label of a fetch Job that hashes the files that the cache has, with the value `true`."""
+FACTS_LABEL = "bitagent.io/facts-only"
+"""Label of a fetch Job that checks the model and fetches no files, with the value `true`."""
+CACHE_LABEL = "bitagent.io/cache"
+"""`cache_id` of the model whose own volume a Job, a pod or a claim is for."""
+BYTES_ANNOTATION = "bitagent.io/bytes"
+"""Size of the volume that a claim of one model asks for, in bytes."""
 SINCE_LABEL = "bitagent.io/since"
 """Moment after which a fetch must have started to satisfy that need, as Unix time."""
 FINISHED_LABEL = "bitagent.io/finished"
@@ -60,6 +69,8 @@ TEMPLATE_ANNOTATION = "bitagent.io/template"
 """Digest of a Job's pod as it was made."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """Kueue's label for the LocalQueue of a Job."""
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+"""Kueue's label for the WorkloadPriorityClass of a Job."""
 
 
 class Component(StrEnum):
@@ -72,6 +83,8 @@ class Component(StrEnum):
     REWRITER = "rewriter"
     ARCHIVE = "archive"
     RETENTION = "retention"
+    MODEL = "model"
+    """The volume of one model; no pod."""
 
 
 class Egress(StrEnum):
@@ -136,6 +149,11 @@ def control_key(key: str, *, series: int = 0) -> str:
     return short_hash("control", key, *([str(series)] if series else []), digits=12)
 
 
+def pack_key(keys: Sequence[str]) -> str:
+    """Return the short name of a Job that evaluates these keys, in this order."""
+    return short_hash("pack", *keys, digits=12)
+
+
 def cached_model_path(repo: str, commit: str) -> str:
     """Return the directory of a hub model, relative to the model cache."""
     return f"{repo}/{commit}"
@@ -149,6 +167,11 @@ def cached_volume_model_path(claim_name: str, commit: str) -> str:
 def cache_id(path: str) -> str:
     """Return the short name of a cached model: 12 hex digits that follow from its path in the model cache."""
     return short_hash(path, digits=12)
+
+
+def model_claim(cache: str) -> str:
+    """Return the name of the claim of one model's own volume; `cache` is its `cache_id`."""
+    return f"bitagent-model-{cache}"
 
 
 def leaderboard_config_map(round_name: str) -> str:

@@ -52,6 +52,7 @@ VALIDATORS = _custom(Validator)
 JOBS = ApiResource("batch/v1", "Job", "jobs")
 PODS = ApiResource("v1", "Pod", "pods")
 CONFIG_MAPS = ApiResource("v1", "ConfigMap", "configmaps")
+CLAIMS = ApiResource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 DEPLOYMENTS = ApiResource("apps/v1", "Deployment", "deployments")
 SERVICE_ACCOUNTS = ApiResource("v1", "ServiceAccount", "serviceaccounts")
 ROLES = ApiResource("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -75,6 +76,7 @@ _ALL = (
     JOBS,
     PODS,
     CONFIG_MAPS,
+    CLAIMS,
     DEPLOYMENTS,
     SERVICE_ACCOUNTS,
     ROLES,

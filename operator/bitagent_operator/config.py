@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from bitagent_crds.fields import JobSecretKey
@@ -39,17 +40,41 @@ class Images(Section):
     """Image of the pod that sets weights."""
 
 
-class ModelCache(Section):
-    """The volume that holds fetched models."""
+class CacheMode(StrEnum):
+    """Where fetched models are."""
 
-    claim_name: Text
-    """PersistentVolumeClaim of the model cache."""
+    SHARED = "Shared"
+    """In one volume that pods on all nodes use."""
+    VOLUME_PER_MODEL = "VolumePerModel"
+    """Each in a volume of its own, as large as its files, that one node uses at a time."""
+
+
+class ModelCache(Section):
+    """Where fetched models are kept."""
+
+    mode: CacheMode = CacheMode.SHARED
+    """Whether models share a volume."""
+    claim_name: str = ""
+    """PersistentVolumeClaim of the model cache, in mode Shared."""
+    storage_class_name: str | None = None
+    """StorageClass of the claims in mode VolumePerModel; absent: the cluster's default."""
     max_bytes: Bytes = 0
-    """Size that the cache is kept under; 0: unlimited."""
+    """Size that the cache is kept under; 0: unlimited. In mode VolumePerModel that of all claims together."""
     max_model_bytes: Bytes = 64 * 2**30
     """Largest model that is fetched."""
     max_hotkey_bytes: Bytes = 0
     """Share of one hotkey; 0: a quarter of `max_bytes`, but at least `max_model_bytes`."""
+
+    @model_validator(mode="after")
+    def _has_a_claim(self) -> ModelCache:
+        if self.mode is CacheMode.SHARED and not self.claim_name:
+            raise ValueError("mode Shared needs claimName, the PersistentVolumeClaim of the model cache")
+        return self
+
+    @property
+    def per_model(self) -> bool:
+        """Whether each model has a volume of its own."""
+        return self.mode is CacheMode.VOLUME_PER_MODEL
 
     @property
     def hotkey_share(self) -> int:

@@ -75,7 +75,8 @@ looks: its installer has rights beyond the namespace. `helm template` sees no cl
 {{- end }}
 {{- end }}
 {{- range $name, $volume := dict "cache" .Values.cache "artifacts" .Values.artifacts }}
-{{- if not (or $volume.existingClaim $volume.volumeName) }}
+{{- $perModel := eq (default "Shared" $volume.mode) "VolumePerModel" }}
+{{- if or $perModel (not (or $volume.existingClaim $volume.volumeName)) }}
 {{- $named := $volume.storageClassName }}
 {{- $class := ternary (get $classes (default "" $named)) $default (kindIs "string" $named) }}
 {{- if and (kindIs "invalid" $named) (not $class) }}
@@ -86,7 +87,7 @@ looks: its installer has rights beyond the namespace. `helm template` sees no cl
 
 ! The cluster has no StorageClass {{ $named }} ({{ $name }}.storageClassName): unless somebody makes a volume of that
   class, the claim stays Pending, and no Job can start.
-{{- else if and $class (has "ReadWriteMany" $volume.accessModes) (has $class.provisioner (include "operator.singleNodeProvisioners" $ | fromYamlArray)) }}
+{{- else if and $class (not $perModel) (has "ReadWriteMany" $volume.accessModes) (has $class.provisioner (include "operator.singleNodeProvisioners" $ | fromYamlArray)) }}
 
 ! StorageClass {{ $class.metadata.name }} ({{ $class.provisioner }}) makes volumes for one node at a time, and {{ $name }}.accessModes
   asks for ReadWriteMany: its claim stays Pending, and no Job can start. Name a class for many nodes in
@@ -108,7 +109,12 @@ images:
 imagePullPolicy: {{ .Values.images.pullPolicy }}
 imagePullSecrets: {{ toJson .Values.images.pullSecrets }}
 cache:
+  mode: {{ .Values.cache.mode }}
+  {{- if eq .Values.cache.mode "Shared" }}
   claimName: {{ include "operator.cacheClaim" . }}
+  {{- else if kindIs "string" .Values.cache.storageClassName }}
+  storageClassName: {{ quote .Values.cache.storageClassName }}
+  {{- end }}
   maxBytes: {{ int64 .Values.cache.maxBytes }}
   maxModelBytes: {{ int64 .Values.cache.maxModelBytes }}
   maxHotkeyBytes: {{ int64 .Values.cache.maxHotkeyBytes }}

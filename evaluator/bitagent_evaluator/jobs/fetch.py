@@ -78,6 +78,7 @@ def handle(job: FetchJob) -> FetchSummary:
             cache_max_bytes=job.cache_max_bytes,
             room=job.room,
             verify=job.verify,
+            facts_only=bool(job.facts_only),
             advance=advance,
         )
     except FetchError as error:

@@ -53,26 +53,29 @@ def fetch(
     cache_max_bytes: int,
     room: CacheRoom | None = None,
     verify: bool = False,
+    facts_only: bool = False,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> FetchResult:
     """Bring a model into the cache under `cached_model_path(repo, commit)`.
 
     `max_bytes` bounds the model's files and `cache_max_bytes` the cache (0: unlimited); `room` says which models may be
     removed from it, besides those used longest ago. With `verify` a model that is there is hashed, and brought again if
-    its bytes have changed. `advance` is called with the bytes on disk and the bytes in all. An unsafe model is a
-    result, not an error, and so is a full cache.
+    its bytes have changed; with `facts_only` it is checked by its headers and small files alone. `advance` is called
+    with the bytes on disk and the bytes in all. An unsafe model is a result, not an error, and so is a full cache.
 
     Raises FetchError, SandboxUnavailable, and OSError for a full or broken volume.
     """
     snapshot = source.resolve()
     where = cached_model_path(repo, snapshot.commit)
-    found = _current(cache.find(where)) if not verify else None
+    found = _current(cache.find(where)) if not (verify or facts_only) else None
     if found is not None:
         return _result(found, already_cached=True)
     model = inspect_model(source, snapshot, max_bytes=max_bytes)
     if isinstance(model, UnsafeModel):
         return FetchResult(model.reason, model.message, model.facts)
     facts = model.facts
+    if facts_only:
+        return FetchResult(Reason.RESOLVED, f"{facts.size_bytes} bytes, {facts.architecture}: to be fetched", facts)
     with cache.lock(where):
         found = _current(cache.find(where))
         if found is not None and not (verify and cache.damaged(where, found)):

@@ -13,7 +13,6 @@ from bitagent_crds.names import (
     KEY_LABEL,
     MODEL_LABEL,
     MODEL_MOUNT,
-    QUEUE_LABEL,
     RESULTS_MOUNT,
     ROUND_LABEL,
     TASKS_MOUNT,
@@ -26,6 +25,8 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, cpu_limit, job, mount, owner_reference
+from bitagent_operator.manifests.model_volume import cache_volume, same_node, volume_labels
+from bitagent_operator.manifests.placement import queue_labels
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.interface import StartEvaluation
@@ -49,7 +50,6 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         out_dir=RESULTS_MOUNT,
         memory_limits=limits_of(spec.admission),
     )
-    queue = spec.workload.queue_name
     parts = JobParts(
         name=naming.round_job_name(
             observed.meta.name, key=start.key, attempt=start.attempt, series=observed.status.series
@@ -64,7 +64,8 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
                 KEY_LABEL: start.key,
                 ATTEMPT_LABEL: str(start.attempt),
             }
-            | naming.series_label(observed.status.series),
+            | naming.series_label(observed.status.series)
+            | volume_labels(config, directory),
         ),
         owner=owner_reference("EvalRound", observed.meta),
         document=document,
@@ -73,7 +74,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         max_attempts=start.pods or spec.workload.max_attempts,
         later=True,
         volumes=(
-            claim("cache", config.cache.claim_name),
+            cache_volume(config, directory),
             claim("artifacts", config.artifacts.claim_name),
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
         ),
@@ -83,10 +84,11 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
             mount("artifacts", RESULTS_MOUNT, sub_path=results_path(uid, start.key)),
             mount("shm", "/dev/shm"),  # noqa: S108 - the pod's own
         ),
-        suspend=queue is not None,  # the queue sets it to false
-        job_labels={QUEUE_LABEL: queue} if queue is not None else {},
+        suspend=spec.workload.queue_name is not None,  # the queue sets it to false
+        job_labels=queue_labels(spec.workload),
         scheduling=_scheduling(spec.workload),
         preferred_nodes=_preferences(start.preferred_nodes),
+        beside=same_node(config, directory),
         ports=(PROGRESS,),
     )
     return job(config, parts)

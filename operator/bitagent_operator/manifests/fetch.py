@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from bitagent_crds.fields import JobSecretKey
@@ -10,6 +11,7 @@ from bitagent_crds.names import (
     ATTEMPT_LABEL,
     CACHE_MOUNT,
     COMMIT_LABEL,
+    FACTS_LABEL,
     GENERATION_LABEL,
     MODEL_LABEL,
     NEED_LABEL,
@@ -24,7 +26,9 @@ from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
-from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.manifests.model_volume import cache_volume, same_node, volume_labels
+from bitagent_operator.observed.objects import JobObject, ModelObject
+from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.interface import StartFetch
 
 DEADLINE_SECONDS = 6 * 3600
@@ -42,13 +46,17 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         directory=f"{VOLUME_MOUNT}/{volume.path}" if volume is not None else None,
         cache_dir=CACHE_MOUNT,
         max_bytes=config.cache.max_model_bytes,
-        cache_max_bytes=config.cache.max_bytes,
+        cache_max_bytes=0 if config.cache.per_model else config.cache.max_bytes,
         resolve_only=start.resolve_only,
+        facts_only=start.facts_only or None,
         verify=start.verify,
         operator_token=token is not None and hub is not None and hub.token_secret_ref is None,
         room=room,
     )
-    volumes, mounts = [claim("cache", config.cache.claim_name)], [mount("cache", CACHE_MOUNT)]
+    directory = _directory(config, model, start)
+    volumes, mounts = [cache_volume(config, directory)], [mount("cache", CACHE_MOUNT)]
+    if config.cache.per_model and not directory:
+        volumes, mounts = [], []
     env: list[Obj] = [{"name": "HF_ENDPOINT", "value": config.hub.endpoint}]
     if volume is not None:
         volumes.append(claim("volume", volume.claim_name, read_only=True))
@@ -69,7 +77,9 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
             }
             | ({COMMIT_LABEL: start.commit} if start.commit is not None else {})
             | ({RESOLVE_LABEL: "true"} if start.resolve_only else {})
-            | ({VERIFY_LABEL: "true"} if start.verify else {}),
+            | ({FACTS_LABEL: "true"} if start.facts_only else {})
+            | ({VERIFY_LABEL: "true"} if start.verify else {})
+            | (volume_labels(config, directory) if directory else {}),
         ),
         owner=owner_reference("MinerModel", model.meta),
         document=document,
@@ -80,8 +90,16 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         volumes=tuple(volumes),
         mounts=tuple(mounts),
         env=tuple(env),
+        beside=same_node(config, directory) if directory else (),
     )
     return job(config, parts)
+
+
+def _directory(config: Config, model: ModelObject, start: StartFetch) -> str:
+    """Return the directory of the model's own volume; empty for a Job that needs none, or where models share one."""
+    if not config.cache.per_model or start.resolve_only or start.facts_only or start.commit is None:
+        return ""
+    return source_directory(model.spec.source, start.commit)
 
 
 def token_of(config: Config, model: ModelObject) -> JobSecretKey | None:
@@ -92,10 +110,22 @@ def token_of(config: Config, model: ModelObject) -> JobSecretKey | None:
     return hub.token_secret_ref or config.hub.token_secret_ref
 
 
-def fetch_template(config: Config, model: ModelObject) -> str:
-    """Return the digest of the pods that fetch Jobs of this model would have now."""
-    made = fetch_job(config, model, StartFetch("need", datetime.fromtimestamp(0, UTC), 1), CacheRoom())
-    digest: str = made["metadata"]["annotations"][TEMPLATE_ANNOTATION]
+def fetch_templates(config: Config, model: ModelObject, jobs: Iterable[JobObject]) -> dict[str, str]:
+    """Return the digests of the pods that those of the model's fetch Jobs that have not ended would have now, by uid."""
+    return {job.meta.uid: _template(config, model, job) for job in jobs if job.ended is None}
+
+
+def _template(config: Config, model: ModelObject, job: JobObject) -> str:
+    labels = job.meta.labels
+    start = StartFetch(
+        "need",
+        datetime.fromtimestamp(0, UTC),
+        1,
+        labels.get(COMMIT_LABEL),
+        resolve_only=RESOLVE_LABEL in labels,
+        facts_only=FACTS_LABEL in labels,
+    )
+    digest: str = fetch_job(config, model, start, CacheRoom())["metadata"]["annotations"][TEMPLATE_ANNOTATION]
     return digest
 
 

@@ -25,7 +25,7 @@ from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
 from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.config import Config, PodSize
-from bitagent_operator.manifests.placement import placed, with_preferred_nodes
+from bitagent_operator.manifests.placement import placed, with_pods_beside, with_preferred_nodes
 
 ENVIRONMENT: tuple[Obj, ...] = (
     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the root file system is read-only
@@ -129,6 +129,8 @@ class JobParts:
     """Further members of the pod spec, which come before the settings."""
     preferred_nodes: tuple[Obj, ...] = ()
     """Preferences of nodes, beside those of the settings."""
+    beside: tuple[Obj, ...] = ()
+    """Terms of pods beside which its pod has to run, beside those of the settings."""
     ports: tuple[Obj, ...] = ()
     """Ports that the container serves."""
 
@@ -228,7 +230,8 @@ def _pod(config: Config, parts: JobParts) -> Obj:
         "volumes": [_document_volume(), temporary(parts.resources), *parts.volumes, *config.jobs.volumes],
     }
     members = placed(config, parts.component).pod | parts.scheduling
-    return spec | pull_secrets(config) | with_preferred_nodes(members, list(parts.preferred_nodes))
+    members = with_pods_beside(with_preferred_nodes(members, list(parts.preferred_nodes)), parts.beside)
+    return spec | pull_secrets(config) | members
 
 
 def temporary(resources: Obj) -> Obj:

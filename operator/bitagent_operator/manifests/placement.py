@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bitagent_crds.names import QUEUE_LABEL, Component
+from bitagent_crds.evaluation import Workload
+from bitagent_crds.names import QUEUE_LABEL, QUEUE_PRIORITY_LABEL, Component
 from bitagent_kube.objects import Obj
 from bitagent_operator.config import Config, JobPods, Placement
 
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,14 @@ class Placed:
     def job_labels(self) -> dict[str, str]:
         """Labels of the Job alone."""
         return {QUEUE_LABEL: self.queue} if self.queue else {}
+
+
+def queue_labels(workload: Workload) -> dict[str, str]:
+    """Return the labels of an evaluation Job that is in a queue; none without one."""
+    if workload.queue_name is None:
+        return {}
+    priority = workload.queue_priority_class_name
+    return {QUEUE_LABEL: workload.queue_name} | ({QUEUE_PRIORITY_LABEL: priority} if priority is not None else {})
 
 
 def placed(config: Config, component: Component) -> Placed:
@@ -68,3 +78,13 @@ def with_preferred_nodes(members: Obj, terms: list[Obj]) -> Obj:
     nodes: Obj = affinity.get("nodeAffinity", {})
     nodes = nodes | {_PREFERRED: [*nodes.get(_PREFERRED, []), *terms]}
     return members | {"affinity": affinity | {"nodeAffinity": nodes}}
+
+
+def with_pods_beside(members: Obj, terms: Sequence[Obj]) -> Obj:
+    """Return the members of a pod's spec with further terms of pods beside which it has to run."""
+    if not terms:
+        return members
+    affinity: Obj = members.get("affinity", {})
+    pods: Obj = affinity.get("podAffinity", {})
+    pods = pods | {_REQUIRED: [*pods.get(_REQUIRED, []), *terms]}
+    return members | {"affinity": affinity | {"podAffinity": pods}}

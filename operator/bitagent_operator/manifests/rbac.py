@@ -55,3 +55,8 @@ OPERATOR_RULES: list[Rule] = [
     rule("rbac.authorization.k8s.io", ["roles", "rolebindings"], ["get", "create", "patch"]),
 ]
 """The Role that the chart gives to the operator, in its namespace; it needs no ClusterRole."""
+
+VOLUME_RULES: list[Rule] = [
+    rule("", ["persistentvolumeclaims"], ["get", "list", "create", "patch", "delete"]),
+]
+"""What the operator's Role has besides, where each model has a volume of its own (`cache.mode: VolumePerModel`)."""

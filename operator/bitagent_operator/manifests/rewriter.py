@@ -27,14 +27,14 @@ from bitagent_operator.manifests.fetch import fetch_job
 from bitagent_operator.manifests.job import (
     ENVIRONMENT,
     SECURITY,
-    claim,
     cpu_limit,
     mount,
     owner_reference,
     pod_security,
     pull_secrets,
 )
-from bitagent_operator.manifests.placement import Placed, placed
+from bitagent_operator.manifests.model_volume import cache_volume, same_node, volume_labels
+from bitagent_operator.manifests.placement import Placed, placed, with_pods_beside
 from bitagent_operator.observed.objects import ModelObject, ValidatorObject
 from bitagent_operator.plan.interface import StartFetch
 
@@ -130,7 +130,10 @@ def rewriter_objects(
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
                 "progressDeadlineSeconds": spec.start_timeout_seconds + 600,
                 "template": {
-                    "metadata": {"labels": {**settings.labels, **labels}, "annotations": dict(settings.annotations)},
+                    "metadata": {
+                        "labels": {**settings.labels, **labels, **volume_labels(config, model_directory(spec, commit))},
+                        "annotations": dict(settings.annotations),
+                    },
                     "spec": _pod(config, spec, commit),
                 },
             },
@@ -186,7 +189,7 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "securityContext": pod_security(config),
         "terminationGracePeriodSeconds": 10,
         "volumes": [
-            claim("cache", config.cache.claim_name, read_only=True),
+            cache_volume(config, model_directory(spec, commit), read_only=True),
             {"name": "tmp", "emptyDir": {"sizeLimit": size.ephemeral_storage}},
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
             *config.jobs.volumes,
@@ -199,7 +202,8 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "priorityClassName": spec.priority_class_name,
     }
     own = {name: value for name, value in scheduling.items() if value}
-    return pod | pull_secrets(config) | _placed(config, spec).pod | own
+    members = _placed(config, spec).pod | own
+    return pod | pull_secrets(config) | with_pods_beside(members, same_node(config, model_directory(spec, commit)))
 
 
 def _placed(config: Config, spec: Rewriter) -> Placed:

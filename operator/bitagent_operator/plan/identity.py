@@ -71,6 +71,15 @@ def cached_directory(entry: ModelResult) -> str:
     return cached_model_path(entry.repo, entry.commit)
 
 
+def source_directory(source: ModelSource, commit: str) -> str:
+    """Return the directory of a source's commit in the model cache. Raises ValueError for an empty source."""
+    if source.hugging_face is not None:
+        return cached_model_path(source.hugging_face.repo, commit)
+    if source.volume is not None:
+        return cached_volume_model_path(source.volume.claim_name, commit)
+    raise ValueError("a model source has exactly one member")
+
+
 def origin(source: ModelSource) -> str:
     """Return the origin of the model's files, as results name it. Raises ValueError for an empty source."""
     if source.hugging_face is not None:

@@ -16,6 +16,7 @@ from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.evalround import EvalRoundStatus, ModelSelection
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import ModelResult
+from bitagent_crds.names import pack_key
 from bitagent_crds.progress import ProgressDocument
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.objects import ModelObject, PodObject, ValidatorObject
@@ -34,9 +35,37 @@ class LiveReads:
     """The round is about to freeze its set: list the MinerModels that this selects."""
     events_of: frozenset[str] = frozenset()
     """uids of Jobs and pods that make no progress and do not say why: read the Events about them."""
+    volumes: bool = False
+    """Whether a model is about to get a volume: list the claims of all models' volumes."""
 
     def __bool__(self) -> bool:
-        return bool(self.pods_of_jobs or self.models or self.events_of or self.candidates is not None)
+        return bool(self.pods_of_jobs or self.models or self.events_of or self.candidates is not None or self.volumes)
+
+
+@dataclass(frozen=True)
+class ModelVolume:
+    """The claim of one model's own volume."""
+
+    id: str
+    """`names.cache_id` of the model."""
+    name: str
+    uid: str
+    bytes: int
+    """Size that it asks for."""
+    created: datetime
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class VolumePlan:
+    """What to do about volumes before a fetch Job is created, in this order."""
+
+    id: str
+    """`names.cache_id` of the model that is fetched."""
+    bytes: int
+    """Size of its claim, if it has none yet."""
+    delete: tuple[ModelVolume, ...] = ()
+    """Claims to delete, to make room."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +108,8 @@ class LiveReadResults:
     """Names of MinerModels that were listed, cannot be read, and are suspended."""
     events: Mapping[str, LastEvent | None] = field(default_factory=dict)
     """The newest Event by the uid of its object; None: there is none."""
+    volumes: tuple[ModelVolume, ...] | None = None
+    """The claims of all models' volumes; None if they were not listed."""
 
 
 @dataclass
@@ -136,6 +167,8 @@ class Settings:
     """Which finished rounds keep their files; None: all of them."""
     image: str = ""
     """The evaluator's image; a round keeps the one with which it started."""
+    volume_per_model: bool = False
+    """Whether each model has a volume of its own: then its size is found before its files are fetched."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +312,10 @@ class StartFetch:
     """Only resolve the revision, and fetch no files."""
     verify: bool = False
     """Hash the files that the cache has: an evaluation has missed or distrusted them."""
+    facts_only: bool = False
+    """Check the model and find its size, and fetch no files."""
+    size_bytes: int | None = None
+    """Size of the files, where each model has a volume of its own; its commit is given then."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +333,13 @@ class StartEvaluation:
     """Nodes on which it should run, if they have room; empty: any."""
     control: bool = False
     """Whether it repeats an evaluation that has succeeded, to see whether the machines work."""
+    others: tuple[StartEvaluation, ...] = ()
+    """Evaluations of the same attempt that the same Job does after this one."""
+
+    @property
+    def job_key(self) -> str:
+        """What names the Job: the evaluation's key, or that of the pack."""
+        return pack_key([self.key, *(other.key for other in self.others)]) if self.others else self.key
 
 
 @dataclass(frozen=True)
@@ -362,6 +406,8 @@ class ModelPlan(Plan[MinerModelStatus]):
     """What the last Jobs have met at the hub."""
     answered: datetime | None = None
     """When the hub answered a Job, if that is news."""
+    volume: VolumePlan | None = None
+    """What to do about volumes before `fetch`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
 from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.refusals import Refusals
+from bitagent_operator.reconcilers.volume_list import list_volumes
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class Context:
             self.config.artifacts.claim_name,
             unschedulable_after,
             models_per_hotkey=self.config.models_per_hotkey,
-            cache_is_bounded=self.config.cache.max_bytes > 0,
+            cache_is_bounded=self.config.cache.max_bytes > 0 or self.config.cache.per_model,
+            volume_per_model=self.config.cache.per_model,
             image=self.config.images.evaluator,
             archive_uri=self.config.archive_uri,
             retention=_retention(self.config.retention),
@@ -129,6 +131,7 @@ class Context:
             unreadable,
             suspended,
             {**known.events, **await self.object_events.read(self.client, reads.events_of, now=self.now())},
+            await list_volumes(self.client) if reads.volumes else known.volumes,
         )
 
     async def _list_candidates(self, selection: ModelSelection) -> tuple[tuple[ModelObject, ...], list[Unreadable]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.names import COMPONENT_LABEL, MODEL_LABEL, RESOLVE_LABEL, Component
+from bitagent_crds.names import COMPONENT_LABEL, FACTS_LABEL, MODEL_LABEL, RESOLVE_LABEL, Component
 from bitagent_operator.config import Fetching
 from bitagent_operator.observed.objects import JobObject, ModelObject
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan
@@ -195,7 +195,9 @@ class Fetches:
         files, resolutions = _running(jobs, hotkey_of)
         give = self._gives(models, now)
         fetch, resolve = None, None
-        if plan.fetch is not None:
+        if plan.fetch is not None and plan.fetch.facts_only:
+            fetch = self.resolutions.ask(waiting, resolutions, limit=limits.max_resolutions, give=give)
+        elif plan.fetch is not None:
             fetch = self.files.ask(waiting, files, limit=limits.max_parallel, give=give)
         if plan.resolve is not None:
             resolve = self.resolutions.ask(waiting, resolutions, limit=limits.max_resolutions, give=give)
@@ -231,7 +233,7 @@ class Fetches:
 
 
 def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the hotkeys of the models whose files are fetched now, and of those whose revision is resolved.
+    """Return the hotkeys of the models whose files are fetched now, and of those whose revision or size is found.
 
     The Jobs of rewriters do not count: they start without a turn, and at their end no model has a pass.
     """
@@ -242,5 +244,6 @@ def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tupl
         if name is None or labels.get(COMPONENT_LABEL) != Component.FETCH:
             continue
         if job.ended is None and not job.meta.deleting:
-            (resolutions if RESOLVE_LABEL in labels else files)[name] = hotkey_of(name)
+            short = RESOLVE_LABEL in labels or FACTS_LABEL in labels
+            (resolutions if short else files)[name] = hotkey_of(name)
     return files, resolutions

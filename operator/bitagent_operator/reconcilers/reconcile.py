@@ -15,13 +15,12 @@ from bitagent_kube.objects import EventMessage, Obj
 from bitagent_kube.resources import JOBS
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.evaluate import evaluation_job
-from bitagent_operator.manifests.fetch import fetch_job, fetch_template
+from bitagent_operator.manifests.fetch import fetch_job, fetch_templates
 from bitagent_operator.manifests.rewriter import rewriter_address
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.plan import outcomes
-from bitagent_operator.plan.files.cache_room import room_for
 from bitagent_operator.plan.files.repeated import is_after_the_end
 from bitagent_operator.plan.files.retention import is_removing
 from bitagent_operator.plan.interface import (
@@ -36,12 +35,14 @@ from bitagent_operator.plan.interface import (
 from bitagent_operator.plan.models.fetch import urgent
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.reconcilers.context import STALE_SECONDS, Context
 from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.reconcilers.invalid import Unplannable, guarded, report_invalid, report_unplannable
 from bitagent_operator.reconcilers.validators import reconcile_validator
+from bitagent_operator.reconcilers.volumes import cache_room, planned_volume, prepare_volume
 
 MAX_REPLANS = 4
 """Plans that may be made for one pass, each after the live reads of the one before."""
@@ -79,7 +80,7 @@ async def _model(context: Context, key: Key) -> float | None:
         if model is None or model.meta.deleting:
             return None
         observed, jobs, rounds = model, context.cache.jobs.of(key), context.cache.rounds_of(key.name)
-        template = fetch_template(context.config, observed) if any(j.ended is None for j in jobs) else ""
+        templates = fetch_templates(context.config, observed, jobs)
 
         def plan_with(turns: Turns) -> ModelPlan:
             return plan_model(
@@ -89,13 +90,15 @@ async def _model(context: Context, key: Key) -> float | None:
                 rounds=rounds,
                 pass_=context.new_pass(key, observed.meta, live),
                 older_of_hotkey=len(context.cache.older_of_hotkey(observed)),
-                template=template,
+                templates=templates,
                 turns=turns,
             )
 
         plan = plan_with(NOTHING_WAITS)
         if not plan.reads and (turns := _turns(context, model, plan, rounds)) != NOTHING_WAITS:
             plan = plan_with(turns)
+        if needs_volume(plan):
+            plan = planned_volume(context, model, plan, context.new_pass(key, observed.meta, live))
         starts = () if plan.reads else (plan.fetch, plan.resolve)
         return Planned(model, plan, [_fetch_job(context, model, start) for start in starts if start is not None])
 
@@ -131,17 +134,10 @@ def _end_of_fetching(context: Context, model: str) -> None:
 
 
 def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
-    if start.resolve_only or not context.config.cache.max_bytes:
+    bounded = context.config.cache.max_bytes and not context.config.cache.per_model
+    if start.resolve_only or not bounded:
         return fetch_job(context.config, model, start, CacheRoom())
-    cache = context.cache
-    room = room_for(
-        model,
-        models=cache.models,
-        rounds=cache.rounds,
-        share_bytes=context.config.cache.hotkey_share,
-        validators=cache.validators,
-    )
-    return fetch_job(context.config, model, start, room)
+    return fetch_job(context.config, model, start, cache_room(context, model))
 
 
 async def _round(context: Context, key: Key) -> float | None:
@@ -234,7 +230,11 @@ async def _carry_out(
 
     If the API server does not accept a Job, `make` plans again, so that the status says why.
     """
-    refused: list[EventMessage] | None = await context.create_jobs(key, planned.jobs)
+    refused: list[EventMessage] | None = None
+    if isinstance(planned.plan, ModelPlan) and planned.plan.volume is not None:
+        refused = await prepare_volume(context, key, planned.plan.volume, planned.jobs[0])
+    if refused is None:
+        refused = await context.create_jobs(key, planned.jobs)
     starts = False
     if refused is not None:
         again = guarded(make)

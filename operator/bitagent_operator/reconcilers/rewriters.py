@@ -15,13 +15,13 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import EventMessage
 from bitagent_kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, NETWORK_POLICIES, SERVICES
 from bitagent_operator import naming
-from bitagent_operator.manifests.fetch import fetch_template
+from bitagent_operator.manifests.fetch import fetch_templates
 from bitagent_operator.manifests.rewriter import CALLERS, rewriter_fetch_job, rewriter_objects
 from bitagent_operator.observed.cache import Key
 from bitagent_operator.observed.objects import ValidatorObject
-from bitagent_operator.plan.files.cache_room import room_for
 from bitagent_operator.plan.interface import NO_RESULTS, JobDeletion, ModelPlan
 from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.validators.rewriter import (
     as_model,
     demand,
@@ -33,6 +33,7 @@ from bitagent_operator.plan.validators.rewriter import (
 from bitagent_operator.reconcilers.apply import apply_objects, delete_objects
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.invalid import guarded
+from bitagent_operator.reconcilers.volumes import cache_room, planned_volume, prepare_volume
 
 MAX_PLANS = 4
 """Plans that may be made for the model in one pass, each after live reads or a refused Job."""
@@ -101,21 +102,21 @@ async def _fetch(
     live = NO_RESULTS
     events: list[EventMessage] = []
     model = guarded(lambda: as_model(observed, spec, missing=missing))
-    room = CacheRoom()
-    if context.config.cache.max_bytes:
-        cache, share = context.cache, context.config.cache.hotkey_share
-        room = room_for(model, models=cache.models, rounds=cache.rounds, share_bytes=share, validators=cache.validators)
+    bounded = context.config.cache.max_bytes and not context.config.cache.per_model
+    room = cache_room(context, model) if bounded else CacheRoom()
 
     def planned() -> ModelPlan:
         jobs = context.cache.jobs.of(key)
-        return plan_model(
+        pass_ = context.new_pass(key, observed.meta, live)
+        found = plan_model(
             model,
             jobs=jobs,
             pods=context.cache.pods.of(key),
             rounds=(),
-            pass_=context.new_pass(key, observed.meta, live),
-            template=fetch_template(context.config, model) if any(j.ended is None for j in jobs) else "",
+            pass_=pass_,
+            templates=fetch_templates(context.config, model, jobs),
         )
+        return planned_volume(context, model, found, pass_) if needs_volume(found) else found
 
     for _ in range(MAX_PLANS):
         found = guarded(planned)
@@ -125,7 +126,11 @@ async def _fetch(
         if found.fetch is None:
             return found, events
         make = partial(rewriter_fetch_job, context.config, observed, model, found.fetch, room)
-        refused = await context.create_jobs(key, [guarded(make)])
+        job, refused = guarded(make), None
+        if found.volume is not None:
+            refused = await prepare_volume(context, key, found.volume, job)
+        if refused is None:
+            refused = await context.create_jobs(key, [job])
         if refused is None:
             return found, events
         events += refused

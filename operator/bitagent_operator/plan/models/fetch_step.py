@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.jobs import FetchSummary
-from bitagent_crds.minermodel import MinerModelStatus, ModelFacts, ResolvedModel
-from bitagent_crds.names import COMMIT_LABEL
+from bitagent_crds.minermodel import Inspection, MinerModelStatus, ModelFacts, ResolvedModel
+from bitagent_crds.names import CACHE_LABEL, COMMIT_LABEL, FACTS_LABEL, NEED_LABEL, VERIFY_LABEL, short_hash
 from bitagent_crds.schema import is_later
 from bitagent_kube.conditions import Conditions, find
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, changed
 from bitagent_operator.plan.identity import origin
-from bitagent_operator.plan.interface import HubTrouble, Pass
+from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
 from bitagent_operator.plan.jobs.outcome import (
     Active,
     Done,
@@ -26,7 +26,7 @@ from bitagent_operator.plan.jobs.outcome import (
     classify,
 )
 from bitagent_operator.plan.jobs.pods import Problem
-from bitagent_operator.plan.models.fetch import FetchResult, fetch_result
+from bitagent_operator.plan.models.fetch import FetchResult, fetch_result, named_commit
 from bitagent_operator.plan.models.hub import hub_trouble
 from bitagent_operator.plan.models.resolution import since_of
 
@@ -43,6 +43,8 @@ class Series(StrEnum):
 
     ROOM = "room"
     HUB = "hub"
+    CHANGED = "changed"
+    """The size of what a directory holds now."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class FetchStep:
     """What the last Job met at the hub, if every other fetch would meet it as well."""
     answered: datetime | None = None
     """When the hub answered the last Job, if that is news."""
+    then: StartFetch | None = None
+    """The fetch of the files, if the last Job has found their size."""
 
 
 def _earliest(job: JobObject) -> datetime:
@@ -116,6 +120,19 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             new = failed(status, generation, pass_.now, Problem(reason, text), at=at)
             new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
             return FetchStep(new, fetch_result(new, generation=generation), trouble=trouble)
+        case Done(summary=summary, pod=pod) if FACTS_LABEL in job.meta.labels and summary.facts is not None:
+            found, at = summary.facts, _found_at(pod.started, job, pass_)
+            seen = Inspection(commit=found.commit, size_bytes=found.size_bytes, generation=generation, at=at)
+            problem = Problem(Reason.FETCHING, f"its {found.size_bytes:,} bytes are to be fetched")
+            new = changed(unknown(status, generation, pass_.now, problem), inspection=seen)
+            need = short_hash(job.meta.labels[NEED_LABEL], "files")
+            then = StartFetch(need, since_of(job), 1, found.commit, verify=VERIFY_LABEL in job.meta.labels)
+            return FetchStep(new, None, answered=answered, then=then)
+        case Done(summary=summary) if summary.facts is not None and _other_files(job, summary.facts.commit):
+            due = (job.ended.at if job.ended is not None else pass_.now) + BACKOFF
+            problem = Problem(Reason.FILES_CHANGED, f"its files are those of {summary.facts.commit[:12]} by now")
+            new = unknown(status, generation, pass_.now, problem)
+            return FetchStep(new, None, due, series=Series.CHANGED, answered=answered)
         case Done(summary=summary, pod=pod) if summary.facts is not None:
             resolved = _resolved(summary.facts, pod, job, pass_)
             new = _fetched(status, generation, pass_.now, resolved, summary.message)
@@ -135,6 +152,23 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             new = failed(status, generation, pass_.now, problem, at=at)
     new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
     return FetchStep(new, fetch_result(new, generation=generation), answered=answered)
+
+
+def _other_files(job: JobObject, commit: str) -> bool:
+    """Whether a Job with a volume for one commit has found another one, in a directory that has changed."""
+    return CACHE_LABEL in job.meta.labels and job.meta.labels.get(COMMIT_LABEL) not in (None, commit)
+
+
+def with_size(model: ModelObject, status: MinerModelStatus, start: StartFetch) -> StartFetch:
+    """Return the fetch with the size of its files, or one that finds it, where each model has a volume of its own."""
+    commit, seen, resolved = start.commit or named_commit(model.spec), status.inspection, status.resolved
+    if start.resolve_only:
+        return start
+    if commit is not None and seen is not None and (seen.commit, seen.generation) == (commit, model.meta.generation):
+        return replace(start, commit=commit, size_bytes=seen.size_bytes)
+    if commit is not None and resolved is not None and resolved.commit == commit:
+        return replace(start, commit=commit, size_bytes=resolved.size_bytes)
+    return replace(start, facts_only=True)
 
 
 def verdict(problem: Problem) -> Problem:

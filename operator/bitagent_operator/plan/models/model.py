@@ -7,13 +7,22 @@ counts as recorded once the status that follows from it has been written, and on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.minermodel import SHORT_COMMIT, MinerModelStatus, RoundScore
 from bitagent_crds.model_result import ResultState
-from bitagent_crds.names import COMMIT_LABEL, GENERATION_LABEL, NEED_LABEL, RESOLVE_LABEL, VERIFY_LABEL, short_hash
+from bitagent_crds.names import (
+    COMMIT_LABEL,
+    FACTS_LABEL,
+    GENERATION_LABEL,
+    NEED_LABEL,
+    RESOLVE_LABEL,
+    VERIFY_LABEL,
+    short_hash,
+)
 from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
@@ -23,11 +32,20 @@ from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns
-from bitagent_operator.plan.models.fetch_step import FetchStep, Series, failed, record_fetch, unknown, verdict
+from bitagent_operator.plan.models.fetch_step import (
+    FetchStep,
+    Series,
+    failed,
+    record_fetch,
+    unknown,
+    verdict,
+    with_size,
+)
 from bitagent_operator.plan.models.resolution import resolve, since_of
 
 KEEP_FAILED = timedelta(hours=1)
 """How long the Job of a failed fetch is kept, for its log."""
+NO_TEMPLATES: Mapping[str, str] = MappingProxyType({})
 HISTORY = 10
 """Round scores that a status keeps."""
 
@@ -40,21 +58,21 @@ def plan(
     rounds: Iterable[RoundObject],
     pass_: Pass,
     older_of_hotkey: int = 0,
-    template: str = "",
+    templates: Mapping[str, str] = NO_TEMPLATES,
     turns: Turns = NOTHING_WAITS,
 ) -> ModelPlan:
     """Return what to do for the model.
 
     `rounds` are those whose frozen set has it; `older_of_hotkey` is how many older MinerModels its hotkey has.
-    `template`: digest of the pods that its Jobs would have now; empty if it is not known. `turns`: what keeps its Jobs
-    from starting, if an earlier plan of this pass has one to start.
+    `templates`: digests of the pods that its Jobs would have now, by the Jobs' uids, as far as they are known. `turns`:
+    what keeps its Jobs from starting, if an earlier plan of this pass has one to start.
     """
     rounds, now, generation = list(rounds), pass_.now, model.meta.generation
     own = [j for j in jobs if j.meta.owner_uid == model.meta.uid and not j.meta.deleting]
     most = pass_.settings.models_per_hotkey
     if most and older_of_hotkey >= most:
         return _surplus(model, own, rounds, most=most, now=now)
-    outdated = [j for j in own if _never_started(j, pods) and template not in ("", j.template)]
+    outdated = [j for j in own if _never_started(j, pods) and templates.get(j.meta.uid, "") not in ("", j.template)]
     of_spec = (j for j in own if j.meta.labels.get(GENERATION_LABEL) == str(generation) and j not in outdated)
     current = sorted(of_spec, key=_order)
     resolving = [j for j in current if RESOLVE_LABEL in j.meta.labels]
@@ -76,6 +94,8 @@ def plan(
     unrecorded = step.result is not None and found != model.status
     fetch, start = (None, None) if outdated else (_next_fetch(model, step, latest, rounds, pass_), resolution.start)
     fetch = None if unrecorded else fetch
+    if fetch is not None and pass_.settings.volume_per_model:
+        fetch = with_size(model, found, fetch)
     refused = _accepted(model, fetch, pass_)
     wait = refused or _in_turn(turns.fetch)
     waits = (wait is not None and refused is None) or (fetch is None and step.series is not None)
@@ -141,13 +161,16 @@ def _next_fetch(
     """Return the fetch Job to create now, if any. `latest` is the last one."""
     if model.spec.suspend:
         return None
+    if step.then is not None:
+        return step.then
     if latest is not None and step.retry_at is not None:
         need, attempt = latest.meta.labels[NEED_LABEL], latest.attempt + 1
         if step.series is not None:
             need, attempt = short_hash(need, step.series), 1  # a name holds few attempts
         labels = latest.meta.labels
         verify = VERIFY_LABEL in labels
-        again = StartFetch(need, since_of(latest), attempt, labels.get(COMMIT_LABEL), verify=verify)
+        commit = labels.get(COMMIT_LABEL) if step.series is not Series.CHANGED else None
+        again = StartFetch(need, since_of(latest), attempt, commit, verify=verify)
         return again if pass_.now >= step.retry_at else None
     if latest is not None and step.result is None:
         return None
@@ -202,8 +225,9 @@ def _seen(status: MinerModelStatus, generation: int) -> MinerModelStatus:
     return changed(status, observed_generation=generation, short_commit=commit[:SHORT_COMMIT])
 
 
-def _order(job: JobObject) -> tuple[datetime, int, datetime]:
-    return (since_of(job), job.attempt, job.meta.created)
+def _order(job: JobObject) -> tuple[datetime, datetime, bool, int]:
+    """Return when a Job was made, also for two of one second. A series of its own begins with attempt 1 again."""
+    return (since_of(job), job.meta.created, FACTS_LABEL not in job.meta.labels, job.attempt)
 
 
 def _record_rounds(

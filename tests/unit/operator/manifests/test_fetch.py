@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import CacheRoom
-from bitagent_operator.manifests.fetch import fetch_template
+from bitagent_operator.manifests.fetch import fetch_templates
+from bitagent_operator.observed.objects import JobObject
 from bitagent_operator.plan.files.cache_room import MAX_IDS
 
 if TYPE_CHECKING:
@@ -50,13 +51,32 @@ def test_a_fetch_of_files_that_were_missed_verifies_those_that_are_there(build: 
     assert ("bitagent.io/verify" in job.raw["metadata"]["labels"]) == verify
 
 
-def test_the_template_follows_the_image_and_not_the_need(make: Make, build: Build) -> None:
-    config = make.config()
-    same = fetch_template(config, build.model())
-    for job in (build.fetch(commit="c" * 40), build.fetch(room=CacheRoom(share_bytes=7))):
-        assert job.raw["metadata"]["annotations"]["bitagent.io/template"] == same
+PER_MODEL = {"cache": {"mode": "VolumePerModel"}}
+
+
+@pytest.mark.parametrize(
+    ("cache", "start"),
+    [
+        pytest.param({}, {}, id="shared"),
+        pytest.param({}, {"commit": "c" * 40}, id="shared, of a commit"),
+        pytest.param(PER_MODEL, {"facts_only": True}, id="facts"),
+        pytest.param(PER_MODEL, {"resolve_only": True}, id="resolution"),
+        pytest.param(PER_MODEL, {"commit": "c" * 40, "size_bytes": 1}, id="volume of its own"),
+    ],
+)
+def test_the_template_follows_the_image_and_not_the_need(
+    make: Make, build: Build, cache: dict[str, Any], start: dict[str, Any]
+) -> None:
+    jobs = [build.fetch(config=cache, room=CacheRoom(share_bytes=share), **start) for share in (0, 7)]
+    found = [
+        JobObject.parse(j.raw | {"metadata": make.meta("j", uid=str(n)) | j.raw["metadata"]})
+        for n, j in enumerate(jobs)
+    ]
+    same = {job.meta.uid: job.template for job in found}
+    assert len(set(same.values())) == 1
+    assert fetch_templates(make.config(**cache), build.model(), found) == same
     images = {"evaluator": "e:2", "validator": "v:1"}
-    assert fetch_template(make.config(images=images), build.model()) != same
+    assert fetch_templates(make.config(**cache, images=images), build.model(), found).items().isdisjoint(same.items())
 
 
 def test_a_volume_model_lands_where_its_evaluation_looks(build: Build) -> None:

@@ -1,0 +1,76 @@
+"""The volume that a fetch needs, where each model has one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import CacheRoom
+from bitagent_crds.names import cache_id
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.plan.files.model_volumes import make_room, volume_bytes
+from bitagent_operator.plan.identity import source_directory
+from bitagent_operator.plan.interface import LiveReads, ModelPlan, Pass, StartFetch, VolumePlan
+from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, unknown
+from bitagent_operator.plan.models.model import events
+
+
+def needs_volume(plan: ModelPlan) -> bool:
+    """Whether the plan starts a fetch of files that go into a volume of their own."""
+    return not plan.reads and plan.fetch is not None and plan.fetch.size_bytes is not None
+
+
+def volume_of(model: ModelObject, start: StartFetch) -> str:
+    """Return the `cache_id` of the model that is fetched. Raises ValueError if its commit is not known."""
+    if start.commit is None:
+        raise ValueError(f"{model.meta.name}: a fetch into a volume of its own needs a commit")
+    return cache_id(source_directory(model.spec.source, start.commit))
+
+
+def with_volume(
+    model: ModelObject,
+    plan: ModelPlan,
+    *,
+    limit: int,
+    room: CacheRoom,
+    busy: frozenset[str],
+    used: Mapping[str, datetime],
+    pass_: Pass,
+) -> ModelPlan:
+    """Return the plan of a model that `needs_volume`, with what that takes; without room the fetch waits.
+
+    `limit`: bytes that all volumes may have together, 0: unlimited; the other arguments are those of `make_room`.
+    """
+    start, volumes = plan.fetch, pass_.live.volumes
+    if start is None or start.size_bytes is None:
+        return plan
+    if volumes is None:
+        return ModelPlan(status=model.status, reads=LiveReads(volumes=True))
+    name, size = volume_of(model, start), volume_bytes(start.size_bytes)
+    if any(each.id == name for each in volumes):
+        return replace(plan, volume=VolumePlan(name, size))
+    largest = min((each for each in (limit, room.share_bytes) if each), default=0)
+    if size > largest > 0:
+        text = f"its volume of {size} bytes exceeds the {largest} bytes of volumes that one hotkey may have"
+        return _waiting(model, plan, Problem(Reason.CACHE_FULL, text), pass_)
+    found = make_room(volumes, needed=size, limit=limit, room=room, busy=busy, used=used, now=pass_.now)
+    if found.full:
+        text = f"its volume of {size} bytes does not fit into {found.full}, beside those that are or were just in use"
+        return _waiting(model, plan, Problem(Reason.CACHE_FULL, text), pass_)
+    return replace(plan, volume=VolumePlan(name, size, found.delete))
+
+
+def _waiting(model: ModelObject, plan: ModelPlan, problem: Problem, pass_: Pass) -> ModelPlan:
+    """Return the plan without its fetch, which looks for room again later."""
+    status = unknown(plan.status, model.meta.generation, pass_.now, problem)
+    wait = ROOM_BACKOFF.total_seconds()
+    return replace(
+        plan,
+        status=status,
+        fetch=None,
+        events=events(model.status, status, waits=True),
+        requeue_after=min(wait, wait if plan.requeue_after is None else plan.requeue_after),
+    )
