@@ -13,7 +13,9 @@ from bitagent_crds.jobs import PackJob
 from bitagent_evaluator.cli.process import configure_logging, leave
 from bitagent_evaluator.engines.vllm import VllmBackend
 from bitagent_evaluator.jobs.pack_engine import run
+from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.jobs.runner import Stopped, stopping_on_sigterm
+from bitagent_evaluator.support.progress import ProgressBoard
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,7 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         def report(content: dict[str, Any]) -> None:
             pipe.write(json.dumps(content) + "\n")
 
-        run(job, options.first, VllmBackend(several=True), report)
+        progress = ProgressBoard()
+        with serving(progress):
+            run(job, options.first, VllmBackend(several=True), report, progress)
     return leave(0)
 
 

@@ -9,5 +9,7 @@
     archive     a finished round's files into the archive
     retention   the files of rounds that are not kept off the artifact volume
 
+    progress_server    the progress of an evaluation over HTTP, beside it
+
 Handlers translate between document and library, and decide whose fault a failure is; nothing else happens here.
 """

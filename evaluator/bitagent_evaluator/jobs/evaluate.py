@@ -17,11 +17,12 @@ from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
 from bitagent_evaluator.evaluation.results import fault_summary, summary_of, write_summary
 from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.jobs.runner import report
 from bitagent_evaluator.models.cache import RECORD, CacheRecord, missing_files
 from bitagent_evaluator.models.digests import directory_model_digest
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
-from bitagent_evaluator.support.progress import LogProgress
+from bitagent_evaluator.support.progress import Progress, ProgressBoard
 from bitagent_evaluator.tasks.files import TaskSetError, read_task_set
 
 CONFIG = "config.json"
@@ -39,7 +40,9 @@ class ReportingBackend(Backend, Protocol):
 
 def handle(job: EvaluateJob) -> EvaluateSummary:
     """Evaluate the model; the summary is also written beside the results."""
-    return evaluate_model(job, VllmBackend(), end_stalled=_end_stalled)
+    progress = ProgressBoard()
+    with serving(progress):
+        return evaluate_model(job, VllmBackend(), progress, end_stalled=_end_stalled)
 
 
 def _end_stalled(summary: EvaluateSummary) -> None:
@@ -52,6 +55,7 @@ def _end_stalled(summary: EvaluateSummary) -> None:
 def evaluate_model(
     job: EvaluateJob,
     backend: ReportingBackend,
+    progress: Progress,
     *,
     end_stalled: Callable[[EvaluateSummary], None],
     began: float | None = None,
@@ -60,7 +64,8 @@ def evaluate_model(
 
     `end_stalled` gets the summary of an engine that hangs, in another thread. `began`: as in `Evaluation`.
     """
-    summary = _evaluate(job, backend, end_stalled, began).model_copy(update={"hardware": backend.hardware_facts()})
+    summary = _evaluate(job, backend, progress, end_stalled, began)
+    summary = summary.model_copy(update={"hardware": backend.hardware_facts()})
     try:
         write_summary(Path(job.out_dir), summary)
     except OSError as error:
@@ -69,13 +74,17 @@ def evaluate_model(
 
 
 def _evaluate(
-    job: EvaluateJob, backend: ReportingBackend, end_stalled: Callable[[EvaluateSummary], None], began: float | None
+    job: EvaluateJob,
+    backend: ReportingBackend,
+    progress: Progress,
+    end_stalled: Callable[[EvaluateSummary], None],
+    began: float | None,
 ) -> EvaluateSummary:
     def on_stall(cause: str) -> None:
         end_stalled(EvaluateSummary(reason=Reason.ENGINE_STALLED, message=cause, hardware=backend.hardware_facts()))
 
     try:
-        evaluated = evaluate(replace(_evaluation(job), on_stall=on_stall, began=began), backend, LogProgress())
+        evaluated = evaluate(replace(_evaluation(job), on_stall=on_stall, began=began), backend, progress)
     except ModelFault as fault:
         if damage := _damage(Path(job.model_dir)):
             return EvaluateSummary(reason=Reason.MODEL_FILES_MISSING, message=f"{damage} ({fault})")

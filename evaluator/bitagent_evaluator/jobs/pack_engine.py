@@ -24,6 +24,7 @@ from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.engines.read_ahead import ReadAhead
 from bitagent_evaluator.jobs.evaluate import ReportingBackend, evaluate_model
 from bitagent_evaluator.jobs.runner import Stopped, reason_of
+from bitagent_evaluator.support.progress import ProgressBoard
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +58,18 @@ class TurnBackend:
         return engine
 
 
-def run(job: PackJob, first: int, backend: ReportingBackend, report: Report) -> None:
-    """Evaluate the models from number `first` on, until all have ended or one has failed. Raises Stopped."""
-    ahead = ReadAhead()
+def run(
+    job: PackJob, first: int, backend: ReportingBackend, report: Report, progress: ProgressBoard | None = None
+) -> None:
+    """Evaluate the models from number `first` on, until all have ended or one has failed. Raises Stopped.
+
+    `progress` shows how far the present model is.
+    """
+    board, ahead = progress or ProgressBoard(), ReadAhead()
     for number in range(first, len(job.members)):
         member = job.members[number]
         report({"begin": number})
+        board.start_model(member.key)
         began = None if number == first else time.monotonic()
         later = [Path(other.job.model_dir) for other in job.members[number + 1 : number + 2]]
         turn = TurnBackend(backend, lambda later=later: ahead.begin(later))  # type: ignore[misc]
@@ -76,7 +83,7 @@ def run(job: PackJob, first: int, backend: ReportingBackend, report: Report) -> 
             os._exit(0)
 
         try:
-            summary = evaluate_model(member.job, turn, end_stalled=end_stalled, began=began)
+            summary = evaluate_model(member.job, turn, board, end_stalled=end_stalled, began=began)
         except Stopped as error:
             end(EvaluateSummary(reason=Reason.STOPPED, message=f"stopped by {error}"))
             raise

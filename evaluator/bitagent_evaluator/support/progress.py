@@ -84,7 +84,7 @@ class _Model:
     """What is known of the model that is evaluated at present."""
 
     key: str | None = None
-    phase: EvaluationPhase | None = None
+    phase: EvaluationPhase | None = EvaluationPhase.LOADING
     done: int = 0
     total: int = 0
     tokens: int = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -25,14 +27,17 @@ from bitagent_crds.jobs import (
 )
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
+from bitagent_crds.progress import PROGRESS_PATH, ProgressDocument
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.evaluation.run import Evaluation
 from bitagent_evaluator.jobs import evaluate as module
+from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.models.cache import RECORD, CacheRecord
 from bitagent_evaluator.models.digests import directory_model_digest
 from bitagent_evaluator.scoring import Aggregate
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
+from bitagent_evaluator.support.progress import ProgressBoard
 from bitagent_evaluator.tasks.build import build_task_set
 
 WEIGHTS, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -284,3 +289,25 @@ def test_an_engine_that_hangs_ends_the_process_with_a_summary(
     summary = EvaluateSummary.model_validate_json(log.read_text())
     assert (codes, summary.reason, summary.hardware) == ([EXIT_INFRASTRUCTURE], Reason.ENGINE_STALLED, FACTS)
     assert summary.score is None
+
+
+def test_its_progress_is_served_while_it_evaluates(job: EvaluateJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+    ports: list[int | None] = []
+
+    def evaluate(evaluation: Evaluation, backend: object, progress: ProgressBoard) -> Evaluated:
+        progress.update(3, 7)
+        with urlopen(f"http://127.0.0.1:{ports[0]}{PROGRESS_PATH}", timeout=10) as answer:
+            said.append(answer.read())
+        return DONE
+
+    @contextmanager
+    def on_a_free_port(board: ProgressBoard) -> Iterator[None]:
+        with serving(board, port=0) as port:
+            ports.append(port)
+            yield
+
+    monkeypatch.setattr(module, "evaluate", evaluate)
+    monkeypatch.setattr(module, "serving", on_a_free_port)
+    module.handle(job)
+    assert ProgressDocument.model_validate_json(said[0]).done == 3

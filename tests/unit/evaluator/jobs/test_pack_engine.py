@@ -15,6 +15,7 @@ from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.jobs import pack_engine as module
 from bitagent_evaluator.jobs.evaluate import ReportingBackend
 from bitagent_evaluator.jobs.runner import Stopped
+from bitagent_evaluator.support.progress import ProgressBoard
 
 DIGEST = "sha256:" + "1" * 64
 PLAN = EnginePlan({}, {}, "float32")
@@ -51,7 +52,10 @@ def pack(*models: str) -> PackJob:
 def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[tuple[str, int]], list[str]]]:
     """Runs a pack from a number on; returns its reports, and the models that were read ahead."""
 
-    def evaluate_model(job: EvaluateJob, backend: ReportingBackend, **_: object) -> EvaluateSummary:
+    def evaluate_model(
+        job: EvaluateJob, backend: ReportingBackend, progress: ProgressBoard, **_: object
+    ) -> EvaluateSummary:
+        assert progress.document().key == f"k{job.model_dir.rpartition('-')[2]}"
         how = job.model_dir.rpartition("-")[0][1:]
         if how == "unsound":
             return EvaluateSummary(reason=Reason.NON_FINITE_WEIGHTS)

@@ -81,7 +81,7 @@ def test_the_next_model_begins_with_nothing() -> None:
     world.now = 50
     board.start_model("k2")
     found = board.document()
-    assert (found.key, found.phase, found.done, found.tokens, found.tokens_per_second) == ("k2", None, 0, 0, 0.0)
+    assert (found.key, found.phase, found.done, found.tokens, found.tokens_per_second) == ("k2", LOADING, 0, 0, 0.0)
     assert found.idle_seconds == 0.0
 
 
