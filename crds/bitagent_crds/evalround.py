@@ -361,7 +361,7 @@ class EvalRound(Resource):
         ),
     )
     spec: EvalRoundSpec
-    """spec has the models and tasks of the round. Immutable, except suspend, retry, activeDeadlineSeconds, packing, most
-    of workload, and the parts of a seed that are added later."""
+    """spec has the models and tasks of the round. Immutable, except suspend, retry, activeDeadlineSeconds, packing,
+    most of workload, and the parts of a seed that are added later."""
     status: EvalRoundStatus | None = None
     """status is written by the operator."""

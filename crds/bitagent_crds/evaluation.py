@@ -321,7 +321,7 @@ class Packing(Model):
     """Whether one Job evaluates several models with one engine."""
 
     mode: PackingMode = PackingMode.PER_MODEL
-    """mode is PerModel, a Job for each model, or SameArchitecture: a Job takes several models whose weights fit the same
+    """mode is PerModel, a Job for each model, or SameArchitecture: a Job takes several models whose weights fit one
     engine, one after the other. Scores are the same; a fault of one model concerns no other."""
     max_models: Annotated[int, Field(ge=2, le=MAX_PACK)] = 4
     """maxModels is the largest number of models of one Job. Its deadline is workload.deadlineSeconds times its
@@ -343,6 +343,12 @@ class Workload(Model):
     """parallelism is the maximum number of unfinished evaluation Jobs, when no queue limits them."""
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
+    queue_priority_class_name: ObjectName | None = None
+    """queuePriorityClassName is a WorkloadPriorityClass of Kueue: which Jobs the queue admits first, and preempts. Absent:
+    Kueue takes priorityClassName. Neither preemption nor waiting costs an attempt."""
+    weight: Annotated[int, Field(ge=1, le=100)] = 1
+    """weight is the round's share of the Jobs that all rounds of the namespace may run at once (`evaluations.maxParallel`
+    of the operator), in proportion to those of the others; with a queue, the queue decides."""
     deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = DEADLINE_SECONDS
     """deadlineSeconds is the time that one attempt may take from when a node has accepted its pod: the pull of the
     image counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from bitagent_crds.conditions import Condition
 from bitagent_crds.evalround import EvalRoundSpec, EvalRoundStatus
+from bitagent_crds.jobs import outcome_container
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
@@ -22,6 +23,7 @@ from bitagent_crds.names import (
     COMPONENT_LABEL,
     CREATED_BLOCK_ANNOTATION,
     KEY_LABEL,
+    PACK_LABEL,
     QUEUE_LABEL,
     REWRITER_LABEL,
     SERIES_LABEL,
@@ -178,6 +180,8 @@ class JobObject:
     """Digest of its pod's spec when it was made; empty if an earlier version made it."""
     suspended_at: datetime | None = None
     """Since when it is suspended, as its controller says."""
+    in_pack: bool = False
+    """Whether this is the part that one evaluation has in a Job of several (`plan.jobs.packs`)."""
 
     @property
     def series(self) -> int:
@@ -193,6 +197,11 @@ class JobObject:
     def key(self) -> str:
         """The work it does: `tasks`, an evaluation key, or empty."""
         return self.meta.labels.get(KEY_LABEL, "")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The evaluations that it does one after the other, in this order; empty for a Job of one."""
+        return members_of(self.meta)
 
     @property
     def queue(self) -> str:
@@ -225,6 +234,12 @@ class JobObject:
         )
 
 
+def members_of(meta: ObjectMeta) -> tuple[str, ...]:
+    """Return the keys of the evaluations of a Job of several, or of its pod, in their order."""
+    found = [(int(place), name) for name, place in meta.labels.items() if name.startswith(PACK_LABEL)]
+    return tuple(name.removeprefix(PACK_LABEL) for _, name in sorted(found))
+
+
 @dataclass(frozen=True, slots=True)
 class Terminated:
     """The end of a container."""
@@ -254,6 +269,14 @@ class InitContainer:
     message: str
     failed: bool
     """Whether it has ended with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEnd:
+    """The end of the container that ends as one evaluation of a pack did."""
+
+    key: str
+    terminated: Terminated
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +312,10 @@ class PodObject:
     """Its IP address; empty before it has one."""
     progress_port: int | None = None
     """Port at which it serves its progress; None: it serves none."""
+    ends: tuple[MemberEnd, ...] = ()
+    """Of a pack: the ends of its evaluations, as far as they have ended."""
+    ahead: int = 0
+    """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
 
     @classmethod
     def parse(cls, obj: Obj) -> PodObject:
@@ -306,13 +333,7 @@ class PodObject:
             since = parse_time(scheduled.get("lastTransitionTime")) or meta.created
             unschedulable = Unschedulable(since, scheduled.get("message", ""))
         if ended is not None:
-            terminated = Terminated(
-                exit_code=ended["exitCode"],
-                reason=ended.get("reason", ""),
-                message=ended.get("message", ""),
-                started=parse_time(ended.get("startedAt")),
-                finished=parse_time(ended.get("finishedAt")),
-            )
+            terminated = _terminated(ended)
         return cls(
             meta=meta,
             phase=status.get("phase", ""),
@@ -331,6 +352,7 @@ class PodObject:
             node=spec.get("nodeName") or "",
             scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
             address=status.get("podIP") or "",
+            ends=tuple(_ends(meta, containers)),
             progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
         )
 
@@ -338,6 +360,25 @@ class PodObject:
 def _ports(spec: Obj) -> Iterator[Obj]:
     for container in spec.get("containers") or ():
         yield from container.get("ports") or ()
+
+
+def _terminated(state: Obj) -> Terminated:
+    return Terminated(
+        exit_code=state["exitCode"],
+        reason=state.get("reason", ""),
+        message=state.get("message", ""),
+        started=parse_time(state.get("startedAt")),
+        finished=parse_time(state.get("finishedAt")),
+    )
+
+
+def _ends(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberEnd]:
+    """Yield the ends of the evaluations of a pack's pod."""
+    keys = {outcome_container(key): key for key in members_of(meta)}
+    for container in containers:
+        ended = (container.get("state") or {}).get("terminated")
+        if ended is not None and container.get("name") in keys:
+            yield MemberEnd(keys[container["name"]], _terminated(ended))
 
 
 def _unfinished(containers: Iterable[Obj]) -> InitContainer | None:

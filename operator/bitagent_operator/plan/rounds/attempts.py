@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -76,6 +76,8 @@ class StartAttempt:
     """Those before it."""
     files_missing_since: datetime | None = None
     """When the attempt before found that the cache has lost the model's files: they are fetched first."""
+    packable: bool = False
+    """Whether it may share a Job with others: it has not been tried, nor failed, by itself."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,11 @@ def evaluation_state(
     if begun is not None and failures and not any(j.attempt > before for j in jobs):
         return GaveUp(Update.of(begun))
     if not jobs:
-        return StartAttempt(1)
+        return StartAttempt(1, packable=True)
     job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
     timeout = _start_timeout(spec)
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
-    if isinstance(outcome, Active):
+    if isinstance(outcome, Active) and not job.in_pack:  # a pack bounds the time of each of its evaluations itself
         outcome = stalled(job, pods, pass_, _stall_bound(spec)) or outcome
     since = failures[-1].at if failures else None
     disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
@@ -128,7 +130,12 @@ def evaluation_state(
     more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
     if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
         return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
-    attempts = _attempts(jobs, pods, begun, failures, at_least=isinstance(outcome, Done | ModelFault))
+    turned = any(pod.ahead == 0 for pod in pods if pod.meta.owner_uid == job.meta.uid)
+    if isinstance(outcome, InfraFault) and job.in_pack and more and not (_is_late(outcome) and turned):
+        return StartAttempt(job.attempt + 1, failures, packable=outcome.reason is Reason.PACK_ENDED)
+    attempts = _attempts(
+        jobs, [pod for pod in pods if pod.ahead == 0], begun, failures, at_least=isinstance(outcome, Done | ModelFault)
+    )
     match outcome:
         case Done(summary=summary, pod=pod):
             update = _done(summary, pod, pass_.now)
@@ -145,6 +152,9 @@ def evaluation_state(
                 failures, disruptions = (*failures, failure), []
         case Active() | Unseen():
             update = _active(job, outcome, begun, spec)
+            if update.reason is Reason.EVALUATING and (ahead := _ahead(job, pods)):
+                text = f"in a pack, after {ahead} other model{'s' if ahead > 1 else ''}"
+                update = Update(ResultState.PENDING, Reason.WAITING_IN_PACK, text)
     update = replace(
         update,
         attempts=attempts,
@@ -157,6 +167,16 @@ def evaluation_state(
     if failures and failures[-1].attempt == job.attempt:
         return GaveUp(replace(update, node=None))
     return update
+
+
+def _is_late(outcome: InfraFault) -> bool:
+    return outcome.reason is Reason.DEADLINE_EXCEEDED
+
+
+def _ahead(job: JobObject, pods: Iterable[PodObject]) -> int:
+    """Return how many evaluations of its pack come before this one and have not ended, by its last pod."""
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
+    return max(own, key=lambda pod: (pod.meta.created, pod.meta.name)).ahead if own else 0
 
 
 def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:

@@ -16,13 +16,15 @@ from datetime import UTC, datetime
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.model_result import ModelResult, ResultState
-from bitagent_crds.names import COMPONENT_LABEL, Component
+from bitagent_crds.names import COMPONENT_LABEL, Component, pack_key
 from bitagent_kube.conditions import clip
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.identity import origin, replaced
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
+from bitagent_operator.plan.jobs.packs import open_keys, parts
+from bitagent_operator.plan.jobs.pods import LINGERING
 from bitagent_operator.plan.models.fetch import found_again
 from bitagent_operator.plan.rounds.attempts import (
     EVALUATED,
@@ -33,6 +35,7 @@ from bitagent_operator.plan.rounds.attempts import (
     infra_fault,
 )
 from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders
+from bitagent_operator.plan.rounds.packing import family_of, packs
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
 from bitagent_operator.plan.rounds.work import Slots, Work
@@ -67,19 +70,15 @@ def plan(
     `jobs` are all of the round, those of earlier series and those that are being deleted too.
     """
     jobs = [j for j in jobs if j.key and j.key != naming.TASKS_KEY]
-    by_key: dict[str, list[JobObject]] = {}
-    for job in sorted(jobs, key=lambda j: j.attempt):
-        if job.series == observed.status.series:
-            by_key.setdefault(job.key, []).append(job)
+    by_key, parts_of = _by_key(jobs, by_owner(pods), series=observed.status.series)
     this = Work(observed, models, by_key, pods, pass_, list(entries))
     found: dict[int, tuple[str, State]] = {}
-    owned = by_owner(pods)
     for members in _groups(entries, models, pass_):
         keys = seniority((entries[i] for i in members), models, observed.clock)
         first, *others = sorted(members, key=lambda i: keys[entries[i].model])
         key = entries[first].evaluation_key or ""
         recorded = [entries[i] for i in members if entries[i].evaluation_key == key]
-        found[first] = key, _state(this, key, recorded, owned)
+        found[first] = key, _state(this, key, recorded, parts_of.get(key, ()))
         for i in others:
             this.results[i] = _duplicate(entries[i], entries[first].model, pass_.now)
     controls = controls_for(this, found)
@@ -87,60 +86,104 @@ def plan(
     starts |= {control.key: control.attempt for control in controls.next}
     held = _held(this, jobs, starts)
     repeats = {key for key, state in found.values() if isinstance(state, GaveUp)}
-    this.busy = frozenset(key for key in held.values() if key in starts or key in repeats)
+    this.busy = frozenset(key for keys in held.values() for key in keys if key in starts or key in repeats)
     waits = {i: _known_refusal(this, key, state) for i, (key, state) in found.items()}
     slots = Slots.of(
         observed.spec.workload, len(held), [wait for wait in waits.values() if wait is not None], pass_.now
     )
+    updates: dict[int, Update] = {}
+    ready: list[_Ready] = []
     # First what was never refused, then what has waited longest.
     for i in sorted(found, key=lambda i: _retry_at(waits[i])):
         key, state = found[i]
-        owner = entries[i]
         match state:
             case Update():
-                update = state
+                updates[i] = state
             case GaveUp():
-                update = state.update
+                updates[i] = state.update
             case StartAttempt():
-                update = _pending(this, owner, key, state, task_set, slots)
+                wait = _wait(this, entries[i], key, state, task_set)
+                if wait is not None:
+                    updates[i] = wait
+                else:
+                    ready.append(_Ready(i, key, entries[i], state))
+    for group in _packed(this, ready):
+        updates |= _started(this, group, slots)
+    for i, update in updates.items():
+        key, owner = found[i][0], entries[i]
         begun = key in by_key or update.state != ResultState.PENDING
         this.results[i] = changed(update.applied_to(owner), key=key if begun else owner.key)
     settle(this, {i: (key, state) for i, (key, state) in found.items() if isinstance(state, GaveUp)}, controls, slots)
     needed = {key for key, _ in found.values()} | controls.keys
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
-    obsolete = tuple(j for j in unfinished if j.key not in needed)
+    obsolete = tuple(j for j in unfinished if needed.isdisjoint(j.members or (j.key,)))
     return Evaluations(this.results, tuple(slots.start), unfinished, obsolete)
 
 
-def _state(this: Work, key: str, recorded: Sequence[ModelResult], owned: Mapping[str, Sequence[PodObject]]) -> State:
-    """Return the state of an evaluation. One whose Job is being deleted without a result is started again.
+def _by_key(
+    jobs: Iterable[JobObject], owned: Mapping[str, Sequence[PodObject]], *, series: int
+) -> tuple[dict[str, list[JobObject]], dict[str, list[PodObject]]]:
+    """Return the Jobs of a series by key, ordered by attempt, and their pods; of packs, the parts that keys have.
 
     `owned`: pods by the uid of their Job.
     """
+    found: dict[str, list[JobObject]] = {}
+    pods: dict[str, list[PodObject]] = {}
+    for job in sorted(jobs, key=lambda j: j.attempt):
+        if job.series == series:
+            for part, own in parts(job, owned.get(job.meta.uid, ())):
+                found.setdefault(part.key, []).append(part)
+                pods.setdefault(part.key, []).extend(own)
+    return found, pods
+
+
+def _state(this: Work, key: str, recorded: Sequence[ModelResult], pods: Sequence[PodObject]) -> State:
+    """Return the state of an evaluation with these pods. One whose Job is being deleted without a result is started
+    again."""
     jobs, pass_ = this.jobs.get(key, []), this.pass_
-    pods = [pod for job in jobs for pod in owned.get(job.meta.uid, ())]
     state = evaluation_state(jobs, recorded, this.observed.spec, pods, pass_)
     last = jobs[-1] if jobs else None
     if last is None or last.meta.deletion is None or last.ended is not None:
         return state
     if not isinstance(state, Update) or state.state in EVALUATED:
         return state
+    failures = tuple(state.failures)
     if not given_up(last.meta, pass_.now):
-        return StartAttempt(last.attempt, tuple(state.failures))  # once its name is free
+        return StartAttempt(last.attempt, failures, packable=last.in_pack)  # once its name is free
     if last.attempt < naming.MAX_ATTEMPTS:
-        return StartAttempt(last.attempt + 1, tuple(state.failures))
+        return StartAttempt(last.attempt + 1, failures)
     return infra_fault(Reason.RESULT_LOST, f"Job {last.meta.name} is being deleted and never gone", pass_.now)
 
 
-def _held(this: Work, jobs: Iterable[JobObject], starts: Mapping[str, int]) -> dict[str, str]:
-    """Return the keys of the Jobs that hold a GPU, by their uids; those of lost nodes hold none that others could use.
+def _held(this: Work, jobs: Iterable[JobObject], starts: Mapping[str, int]) -> dict[str, frozenset[str]]:
+    """Return the Jobs that hold a GPU, by their uids, with their keys; those of lost nodes hold none for others to use.
 
     `starts`: the attempts to start, by key: a Job before one of them is lost if it has not ended.
     """
-    series = this.observed.status.series
-    lost = {j.meta.uid for j in jobs if j.series == series and j.attempt < starts.get(j.key, 0) and not j.meta.deleting}
     pods = [pod for pod in this.pods if pod.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
-    return {uid: key for uid, key in holders(jobs, pods, this.pass_.now).items() if uid not in lost}
+    held, owned = holders(jobs, pods, this.pass_.now), by_owner(pods)
+    series = this.observed.status.series
+    lost = {
+        j.meta.uid
+        for j in jobs
+        if j.series == series
+        and not j.meta.deleting
+        and (
+            any(j.attempt < starts.get(key, 0) for key in held.get(j.meta.uid, ()))
+            or _lingers(j, owned.get(j.meta.uid, ()), this.pass_)
+        )
+    }
+    return {uid: keys for uid, keys in held.items() if uid not in lost}
+
+
+def _lingers(job: JobObject, pods: Sequence[PodObject], pass_: Pass) -> bool:
+    """Whether all evaluations of a pack have ended, and another container keeps its pod running."""
+    ends = [end.terminated.finished for pod in pods for end in pod.ends if end.terminated.finished is not None]
+    if not job.members or not ends or open_keys(job, pods):
+        return False
+    due = max(ends) + LINGERING
+    pass_.look_at(due)
+    return pass_.now >= due
 
 
 def _groups(entries: Sequence[ModelResult], models: Mapping[str, ModelObject], pass_: Pass) -> list[list[int]]:
@@ -168,27 +211,81 @@ def _retry_at(refusal: Refusal | None) -> datetime:
     return refusal.retry_at if refusal is not None and refusal.retry_at is not None else _NEVER
 
 
-def _pending(
-    this: Work,
-    entry: ModelResult,
-    key: str,
-    attempt: StartAttempt,
-    task_set: TaskSetStatus | None,
-    slots: Slots,
-) -> Update:
-    """Return the state of an owner without a Job, and take a slot for it if one is free."""
-    started = ResultState.RUNNING if attempt.failures else ResultState.PENDING
+@dataclass(frozen=True)
+class _Ready:
+    """An evaluation that may be started as soon as a slot is free."""
+
+    index: int
+    key: str
+    entry: ModelResult
+    attempt: StartAttempt
+
+    @property
+    def start(self) -> StartEvaluation:
+        """Its Job."""
+        pods = 1 if self.attempt.failures else None
+        return StartEvaluation(self.key, self.attempt.number, self.entry, pods=pods)
+
+
+def _packed(this: Work, ready: Sequence[_Ready]) -> list[list[_Ready]]:
+    """Return what is ready in groups, each for one Job. A pack that the API server will never accept is taken apart."""
+    spec = this.observed.spec
+
+    def family(each: _Ready) -> tuple[str, int] | None:
+        name = family_of(each.entry, this.models.get(each.entry.model), spec) if each.attempt.packable else None
+        return (name, each.attempt.number) if name is not None else None
+
+    groups = packs(ready, family, max_models=spec.packing.max_models if spec.packing is not None else 1)
+    whole = []
+    for group in groups:
+        refusal = this.refusal(pack_key([each.key for each in group]), group[0].attempt.number)
+        refused = len(group) > 1 and refusal is not None and refusal.final
+        whole += [[each] for each in group] if refused else [group]
+    return whole
+
+
+def _started(this: Work, group: Sequence[_Ready], slots: Slots) -> dict[int, Update]:
+    """Return the states of evaluations that share a Job, or of one, by index; take a slot for them if one is free."""
+    first, *others = (each.start for each in group)
+    start = replace(first, others=tuple(others))
+    if others and (refusal := this.refusal(start.job_key, start.attempt)) is not None:
+        slots.hold()
+        reason, text = refusal.reason, clip(refusal.message, MESSAGE_LENGTH)
+        return {each.index: _waiting(each.entry, each.attempt, reason, text) for each in group}
+    if slots.take(start):
+        text = "its Job is being created"
+    else:
+        text = "other Jobs of this round are refused" if slots.refused else "all slots of this round are taken"
+    return {each.index: _for_slot(each, text) for each in group}
+
+
+def _for_slot(each: _Ready, text: str) -> Update:
+    """Return the wait for a slot, or for a Job that was refused to be accepted."""
+    if each.entry.reason is Reason.JOB_REFUSED:
+        return _waiting(each.entry, each.attempt, each.entry.reason, each.entry.message)
+    return _waiting(each.entry, each.attempt, Reason.WAITING_FOR_SLOT, text)
+
+
+def _waiting(entry: ModelResult, attempt: StartAttempt, reason: Reason, message: str = "") -> Update:
+    """Return the state of an owner without a Job."""
+    return Update(
+        ResultState.RUNNING if attempt.failures else ResultState.PENDING,
+        reason,
+        message,
+        attempts=entry.attempts,
+        disruptions=entry.disruptions,
+        failures=list(attempt.failures),
+        started_at=entry.started_at,
+    )
+
+
+def _wait(
+    this: Work, entry: ModelResult, key: str, attempt: StartAttempt, task_set: TaskSetStatus | None
+) -> Update | None:
+    """Return what an owner without a Job waits for besides a slot; None if it waits for nothing else."""
 
     def waiting(reason: Reason, message: str = "") -> Update:
-        return Update(
-            started,
-            reason,
-            message,
-            attempts=entry.attempts,
-            disruptions=entry.disruptions,
-            failures=list(attempt.failures),
-            started_at=entry.started_at,
-        )
+        return _waiting(entry, attempt, reason, message)
 
     if this.observed.spec.suspend:
         return waiting(Reason.ROUND_SUSPENDED)
@@ -215,14 +312,7 @@ def _pending(
         if refusal.final:
             return infra_fault(refusal.reason, refusal.message, this.pass_.now)
         return waiting(refusal.reason, clip(refusal.message, MESSAGE_LENGTH))
-    if slots.take(StartEvaluation(key, attempt.number, entry, pods=1 if attempt.failures else None)):
-        if entry.reason is Reason.JOB_REFUSED:
-            return waiting(entry.reason, entry.message)  # until it is accepted
-        return waiting(Reason.WAITING_FOR_SLOT, "its Job is being created")
-    if entry.reason is Reason.JOB_REFUSED:
-        return waiting(entry.reason, entry.message)
-    text = "other Jobs of this round are refused" if slots.refused else "all slots of this round are taken"
-    return waiting(Reason.WAITING_FOR_SLOT, text)
+    return None
 
 
 def _duplicate(entry: ModelResult, owner: str, now: datetime) -> ModelResult:

@@ -18,7 +18,8 @@ from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.naming import TASKS_KEY
-from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.observed.objects import JobObject, PodObject, members_of
+from bitagent_operator.plan.jobs.packs import open_keys
 from bitagent_operator.plan.rounds.attempts import EVALUATED
 
 END_GRACE = timedelta(seconds=5)
@@ -36,22 +37,23 @@ def given_up(meta: ObjectMeta, now: datetime) -> bool:
     return meta.deletion is not None and now >= meta.deletion + GONE_AFTER
 
 
-def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> dict[str, str]:
-    """Return the keys of the Jobs of a round that hold GPUs and directories, by their uids.
+def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> dict[str, frozenset[str]]:
+    """Return the Jobs of a round that hold GPUs, by their uids, with the keys whose directories they hold.
 
-    A Job that is gone holds them while a pod of it has not ended.
+    A Job that is gone holds them while a pod of it has not ended. A pack holds no directory of what has ended in it.
     """
     by_job = by_owner(pods)
-    found: dict[str, str] = {}
+    found: dict[str, frozenset[str]] = {}
     known = set()
     for job in jobs:
         known.add(job.meta.uid)
         if job.ended is None and not given_up(job.meta, now) and not _done(by_job.get(job.meta.uid, ())):
-            found[job.meta.uid] = job.key
+            found[job.meta.uid] = open_keys(job, by_job.get(job.meta.uid, ()))
     for uid, own in by_job.items():
         left = [p for p in own if p.phase not in _ENDED and p.node and not given_up(p.meta, now)]
         if uid not in known and left:
-            found[uid] = left[0].meta.labels.get(KEY_LABEL, "")
+            meta = left[0].meta
+            found[uid] = frozenset(members_of(meta) or (meta.labels.get(KEY_LABEL, ""),))
     return found
 
 
@@ -107,7 +109,7 @@ class _Recorded:
     results: Mapping[str, list[ModelResult]]
     """By the key of their evaluation."""
     last: Mapping[tuple[str, int], JobObject]
-    """The last attempt, by key and series."""
+    """The Job of the last attempt, by key and series."""
 
     @classmethod
     def of(cls, status: EvalRoundStatus, jobs: Iterable[JobObject]) -> _Recorded:
@@ -115,19 +117,28 @@ class _Recorded:
         results: dict[str, list[ModelResult]] = {}
         for result in status.results:
             results.setdefault(result.key or result.evaluation_key or "", []).append(result)
-        return cls(status, results, {(j.key, j.series): j for j in sorted(jobs, key=lambda j: j.attempt)})
+        ordered = sorted(jobs, key=lambda j: j.attempt)
+        return cls(status, results, {(key, j.series): j for j in ordered for key in j.members or (j.key,)})
 
     def settled_at(self, job: JobObject) -> datetime | None:
         """Return since when the Job has nothing left to do; None while it has."""
         if job.series != self.status.series:
             return _LONG_AGO
-        last = self.last[job.key, job.series]
+        if not job.members:
+            return self._settled(job, job.key)
+        # What nothing in the status names any more needs no result.
+        times = [self._settled(job, key) for key in job.members if key in self.results]
+        known = [at for at in times if at is not None]
+        return max(known, default=_LONG_AGO) if len(known) == len(times) else None
+
+    def _settled(self, job: JobObject, key: str) -> datetime | None:
+        last = self.last[key, job.series]
         if last.attempt > job.attempt:
             return last.meta.created
-        if job.key == TASKS_KEY:
+        if key == TASKS_KEY:
             ready = find(self.status.conditions, ConditionType.TASKS_READY)
             return ready.last_transition_time if self.status.task_set is not None and ready is not None else None
-        for result in self.results.get(job.key, ()):
+        for result in self.results.get(key, ()):
             if result.state in EVALUATED and result.finished_at is not None:
                 return result.finished_at
             if any(failure.attempt >= job.attempt for failure in result.failures):

@@ -36,6 +36,12 @@ class Slots:
             return cls(None if refused < _REFUSED_AT_ONCE else 0, refused)
         return cls(max(0, workload.parallelism - running - refused), refused)
 
+    def hold(self) -> None:
+        """Keep a slot free for a Job that is refused until it may be tried again."""
+        self.refused += 1
+        if self.free is not None:
+            self.free = max(0, self.free - 1)
+
     def take(self, evaluation: StartEvaluation) -> bool:
         """Start the evaluation if a slot is free; whether there was one."""
         if self.free is not None and len(self.start) >= self.free:
@@ -51,7 +57,7 @@ class Work:
     observed: RoundObject
     models: Mapping[str, ModelObject]
     jobs: Mapping[str, list[JobObject]]
-    """Jobs of the present series by key, ordered by attempt."""
+    """Jobs of the present series by key, ordered by attempt; of a pack, the part that each of its keys has."""
     pods: Sequence[PodObject]
     pass_: Pass
     results: list[ModelResult]

@@ -36,7 +36,7 @@ DELETED = "2026-01-01T00:00:00Z"
 def test_holders(make: Make, job: dict[str, Any], pod: dict[str, Any] | None, *, holds: bool) -> None:
     made = make.evaluation("k", **job)
     pods = [make.pod(made, **pod)] if pod is not None else []
-    assert holders([made], pods, make.at(100)) == ({made.meta.uid: "k"} if holds else {})
+    assert holders([made], pods, make.at(100)) == ({made.meta.uid: {"k"}} if holds else {})
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_holders(make: Make, job: dict[str, Any], pod: dict[str, Any] | None, *,
 )
 def test_pods_of_a_job_that_is_gone(make: Make, pod: dict[str, Any], now: float, *, holds: bool) -> None:
     gone = make.evaluation("k")
-    assert holders([], [make.pod(gone, **pod)], make.at(now)) == ({gone.meta.uid: "k"} if holds else {})
+    assert holders([], [make.pod(gone, **pod)], make.at(now)) == ({gone.meta.uid: {"k"}} if holds else {})
 
 
 def test_a_job_that_is_never_gone_holds_nothing(make: Make) -> None:
     job = make.evaluation("k", deletionTimestamp=DELETED)
-    assert holders([job], [], make.at(GONE - 1)) == {job.meta.uid: "k"}
+    assert holders([job], [], make.at(GONE - 1)) == {job.meta.uid: {"k"}}
     assert holders([job], [], make.at(GONE)) == {}
 
 

@@ -1,0 +1,91 @@
+"""One evaluation's part of a pack, a Job that evaluates several models: a view of Job and pod as if they were its own.
+
+So attempts, classification, disruptions and retries of a pack's evaluations are those of any other. Each evaluation has
+a container that ends as it did; if the engine's container ends without its outcome, that container's own end counts.
+A pack is not repeated: what has failed in it is evaluated by later Jobs. Only a pod that was ended from outside gets
+a successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NOT_BEGUN, EXIT_OK, EXIT_PACK_LOST, EXIT_STOPPED
+from bitagent_crds.names import KEY_LABEL, PACK_LABEL
+from bitagent_operator.observed.objects import Ended, JobObject, PodObject, Terminated, members_of
+
+_VERDICTS = frozenset({EXIT_OK, EXIT_MODEL_FAULT})
+_ENDED = frozenset({"Succeeded", "Failed"})
+ENDED_IN_PACK = "EndedInPack"
+"""Reason of the end of one evaluation's part."""
+
+
+def parts(job: JobObject, pods: Iterable[PodObject]) -> list[tuple[JobObject, list[PodObject]]]:
+    """Return the Job with its pods, by evaluation: itself, or the parts of a pack. `pods` are its own."""
+    own = list(pods)
+    if not job.members:
+        return [(job, own)]
+    return [part_of(job, own, key) for key in job.members]
+
+
+def part_of(job: JobObject, pods: Iterable[PodObject], key: str) -> tuple[JobObject, list[PodObject]]:
+    """Return the part of the pack that the evaluation `key` has, and of its pods."""
+    labels = {name: value for name, value in job.meta.labels.items() if not name.startswith(PACK_LABEL)}
+    meta = replace(job.meta, labels=labels | {KEY_LABEL: key})
+    views = [pod_of(pod, key) for pod in pods]
+    ended = job.ended
+    if ended is None:
+        ended = next((found for view in views if (found := _end(view)) is not None), None)
+    return replace(job, meta=meta, ended=ended, failed=0, in_pack=True), views
+
+
+def pod_of(pod: PodObject, key: str) -> PodObject:
+    """Return the pod as the evaluation `key` sees it: its container is the one that ends as the evaluation did."""
+    ends = {end.key: end.terminated for end in pod.ends}
+    before = members_of(pod.meta)
+    before = before[: before.index(key)] if key in before else ()
+    ahead = sum(other not in ends for other in before) if pod.started is not None else 0
+    end, phase = _own_end(pod, ends.get(key)), pod.phase
+    if end is not None:
+        phase = "Succeeded" if end.exit_code == EXIT_OK else "Failed"
+        ahead = max(1, ahead) if ends[key].exit_code == EXIT_NOT_BEGUN else 0
+    elif key not in ends and pod.terminated is not None and pod.terminated.exit_code not in _VERDICTS:
+        end = pod.terminated  # the container that waits for the outcome has not noticed, or it never ran
+    return replace(pod, phase=phase, terminated=end, ahead=ahead, ends=())
+
+
+def _own_end(pod: PodObject, end: Terminated | None) -> Terminated | None:
+    """Return how an evaluation has ended; None if it has not, or if the engine's container has yet to say why."""
+    if end is None or end.exit_code not in (EXIT_PACK_LOST, EXIT_NOT_BEGUN):
+        return end
+    engine = pod.terminated
+    if engine is None or engine.exit_code in _VERDICTS:
+        return end if pod.phase in _ENDED else None
+    if end.exit_code == EXIT_PACK_LOST or engine.exit_code == EXIT_STOPPED:
+        return engine
+    return end
+
+
+def _end(view: PodObject) -> Ended | None:
+    """Return the end of an evaluation's part that has no verdict, while the pack may continue; None if it may yet."""
+    end = view.terminated
+    if end is None or view.phase != "Failed" or end.exit_code in _VERDICTS or end.exit_code == EXIT_STOPPED:
+        return None
+    if view.disruption or view.meta.deleting:
+        return None  # another pod follows
+    return Ended(complete=False, reason=ENDED_IN_PACK, message="", at=end.finished or view.meta.created)
+
+
+def open_keys(job: JobObject, pods: Sequence[PodObject]) -> frozenset[str]:
+    """Return the evaluations whose results the Job may still write: its own, or those of a pack that have no end."""
+    if not job.members:
+        return frozenset({job.key} if job.key else ())
+    return frozenset(key for key in job.members if not _closed(*part_of(job, pods, key)))
+
+
+def _closed(part: JobObject, views: Iterable[PodObject]) -> bool:
+    if part.ended is not None:
+        return True
+    ends = (view.terminated for view in views if not view.disruption and not view.meta.deleting)
+    return any(end is not None and end.exit_code in _VERDICTS for end in ends)
