@@ -6,7 +6,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 # Without bytecode every process compiles what it imports, and pytest rewrites all tests (10 s) in each of its processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo demo-altered demo-down demo-status demo-world test test-unit test-local test-integration test-e2e fuzz lint \
+.PHONY: help demo demo-altered demo-down demo-status demo-world test test-unit test-local test-integration test-e2e test-ecosystem fuzz lint \
   format crds formats metrics lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
@@ -43,6 +43,9 @@ test-integration: env toolchain bytecode ## Run operator and validator against a
 
 test-e2e: env toolchain bytecode ## Run everything on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x
+
+test-ecosystem: env toolchain bytecode ## Run the operator with real Kueue, which is built first (minutes, once)
+	$(PY) -m pytest tests/ecosystem -x
 
 fuzz: env toolchain bytecode ## Run the property tests on new examples, ROUNDS times (5)
 	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit local/tests -m hypothesis -n 2 -q || exit 1; done

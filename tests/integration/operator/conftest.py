@@ -141,6 +141,8 @@ class Kubelet:
         """Images that no registry has."""
         self.neglects: Callable[[Obj], bool] = lambda pod: False
         """Pods for which it does nothing: no node takes them, or theirs is gone."""
+        self.stopped: Exit | None = None
+        """How a container that runs in a pod that is deleted ends, before the pod is gone; None: the pod is just gone."""
         self._pods: dict[str, Obj] = {}
         """Pods by uid, as last seen."""
         self._ended: set[str] = set()
@@ -182,6 +184,12 @@ class Kubelet:
         if self.neglects(pod):
             return
         if "deletionTimestamp" in pod["metadata"]:
+            if self.stopped is not None and uid not in self._ended and status.get("phase") == "Running":
+                now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                ended = {"exitCode": self.stopped.code, "reason": "Error", "message": self.stopped.message}
+                self._report(path, "Failed", pod, {"terminated": ended | {"startedAt": now, "finishedAt": now}})
+                self._ended.add(uid)
+                return  # the Job's controller has seen it fail when it is gone
             self._api.delete(f"{path}?gracePeriodSeconds=0")
             self._pods.pop(uid, None)
             return

@@ -23,6 +23,7 @@ def test_workload(build: Build) -> None:
     workload = {
         "resources": {"gpus": 2, "cpu": "3", "memory": "8Gi"},
         "queueName": "gpu-queue",
+        "queuePriorityClassName": "low",
         "maxAttempts": 5,
         "deadlineSeconds": 600,
         "nodeSelector": {"gpu": "a100"},
@@ -34,6 +35,7 @@ def test_workload(build: Build) -> None:
     assert (spec["backoffLimit"], job.pod["activeDeadlineSeconds"], spec["suspend"]) == (4, 600, True)
     assert "activeDeadlineSeconds" not in spec, "the deadline of an attempt does not count its waiting"
     assert job.raw["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-queue"
+    assert job.raw["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "low"
     resources = job.container["resources"]
     assert resources["limits"] == {"memory": "8Gi", "example.com/gpu": "2"}
     assert resources["requests"] == {
