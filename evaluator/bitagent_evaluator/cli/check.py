@@ -111,6 +111,7 @@ def _chat_json(chat: ChatDescription) -> dict[str, Any]:
         "template": chat.template,
         "toolTemplate": chat.tool_template,
         "promptFormat": chat.prompt_format,
+        "answerSyntax": chat.answer_syntax,
         "switchesThinking": chat.switches_thinking,
         "endTokens": [{"id": token.id, "text": token.text, "files": token.files} for token in chat.end_tokens],
         "quantization": chat.quantization,
@@ -185,6 +186,7 @@ def _chat(chat: ChatDescription) -> list[tuple[str, str]]:
     rows = [
         ("chat template", template),
         ("prompt format", f"Auto chooses {chat.prompt_format}" if chat.prompt_format else "unknown"),
+        ("calls in the template", chat.answer_syntax or "no known marks"),
         ("thinking", _THINKING[chat.switches_thinking]),
         ("end tokens", ", ".join(tokens) or "none"),
     ]

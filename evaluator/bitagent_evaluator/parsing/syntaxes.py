@@ -86,6 +86,39 @@ _WITH_FUNCTIONS: Mapping[AnswerSyntax, Callable[[str, Sequence[Mapping[str, Any]
     AnswerSyntax.REACT: parse_react,
 }
 """The parsers that take the descriptions of the functions as well."""
+_EVIDENCE: Mapping[AnswerSyntax, tuple[str, ...]] = {
+    AnswerSyntax.ARGUMENT_TAGS: ("<arg_key>",),
+    AnswerSyntax.FUNCTION_TAGS: ("<function=",),
+    AnswerSyntax.INVOKE_TAGS: ("invoke name=", "<function name="),
+    AnswerSyntax.MISTRAL_CALLS: ("[ARGS]",),
+    AnswerSyntax.NAMED_CALLS: (
+        "<｜tool▁sep｜>",
+        "<|tool_call_argument_begin|>",
+        "<|recipient|>",
+        "to=functions.",
+        ">>>",
+    ),
+    AnswerSyntax.GEMMA_CALLS: ("<start_function_call>", "<|tool_call>call:"),
+    AnswerSyntax.PYTHON_BLOCKS: ("<function_calls>", "<|tool_call_start|>", "<|python_start|>", "tool_code"),
+    AnswerSyntax.REACT: ("Action Input:", "✿ARGS✿", "action_input", '"tool_name"'),
+    AnswerSyntax.TOOL_CALL_BLOCKS: ("<tool_call>",),
+    AnswerSyntax.JSON_LIST: (
+        "[TOOL_CALLS]",
+        "<|tool_call|>",
+        "<tool_calls>",
+        "<TOOLCALL>",
+        "functools[",
+        "<|python_tag|>",
+    ),
+}
+"""Marks by which a chat template shows in which syntax its model calls, from the most particular on."""
+
+
+def syntax_in_template(source: str) -> AnswerSyntax | None:
+    """Return the syntax in which the chat template of a model writes calls; None if it has none of the known marks."""
+    return next((syntax for syntax, marks in _EVIDENCE.items() if any(mark in source for mark in marks)), None)
+
+
 LANGUAGES: Mapping[Language, Callable[[str], Decoded]] = {
     Language.PYTHON: parse_python,
     Language.JAVA: parse_java,

@@ -28,6 +28,7 @@ from bitagent_evaluator.models.validation.quantization import SETTINGS_FILES, wi
 from bitagent_evaluator.models.validation.templates import Templates, find_templates, template_files
 from bitagent_evaluator.models.validation.tokenizer import special_tokens
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import load_tokenizer
+from bitagent_evaluator.parsing.syntaxes import syntax_in_template
 from bitagent_evaluator.sandbox.process import InputFault, Sandbox
 from bitagent_evaluator.sandbox.protocol import Limits
 
@@ -61,6 +62,8 @@ class ChatDescription:
     """File of the template for prompts with tools."""
     prompt_format: str = ""
     """The format that `Auto` chooses; empty if the template must not be used."""
+    answer_syntax: str = ""
+    """The syntax of `parsing.syntaxes` in which the template writes calls; empty if it has no known mark of one."""
     switches_thinking: bool | None = None
     """Whether a template makes another prompt with thinking than without it; None if it must not be used."""
     end_tokens: tuple[EndToken, ...] = ()
@@ -132,6 +135,7 @@ def describe(small: Mapping[str, bytes], *, quantized: bool, render: bool) -> Ch
         template=templates.default.file if templates.default else "",
         tool_template=templates.tool_use.file if templates.tool_use else "",
         prompt_format=chosen,
+        answer_syntax=_answer_syntax(templates),
         switches_thinking=switches,
         end_tokens=tuple(tokens),
         quantization=settings_file,
@@ -140,10 +144,15 @@ def describe(small: Mapping[str, bytes], *, quantized: bool, render: bool) -> Ch
 
 
 def template_notes(templates: Templates) -> list[str]:
-    """Return a note for templates that are never used."""
-    if not templates.unused:
-        return []
-    return [f"never used: the chat template in {', '.join(quote(file)[1:-1] for file in templates.unused[:4])}"]
+    """Return a note for templates that are never used, and one for what is there in the place of a template."""
+    notes = []
+    if templates.unused:
+        files = ", ".join(quote(file)[1:-1] for file in templates.unused[:4])
+        notes.append(f"never used: the chat template in {files}")
+    if templates.malformed:
+        what = "; ".join(quote(text)[1:-1] for text in templates.malformed[:4])
+        notes.append(f"ignored, because it is not the text of a chat template: {what}")
+    return notes
 
 
 def _chosen_format(templates: Templates, special: Mapping[str, str]) -> str:
@@ -153,6 +162,11 @@ def _chosen_format(templates: Templates, special: Mapping[str, str]) -> str:
     except RENDERING_ERRORS:
         return ""
     return BuiltinPromptFormat.CHAT_TEMPLATE if uses_tools else BuiltinPromptFormat.BFCL
+
+
+def _answer_syntax(templates: Templates) -> str:
+    found = syntax_in_template(templates.tool_use.source) if templates.tool_use else None
+    return found or ""
 
 
 def _end_tokens(

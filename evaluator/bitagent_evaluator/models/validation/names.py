@@ -31,6 +31,22 @@ _PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
         "layers of an adapter are not merged: save what merge_and_unload() returns",
     ),
     (
+        ("v_head.",),
+        Reason.CORRUPT_WEIGHTS,
+        "a value head of TRL was saved with the model (AutoModelForCausalLMWithValueHead): save model.pretrained_model",
+    ),
+    (
+        ("score.weight", "classifier.weight", "reward_head.", "medusa_head", "regression_layer."),
+        Reason.CORRUPT_WEIGHTS,
+        "a head for other purposes was saved with the model (a classifier, a reward or a draft): save the "
+        "...ForCausalLM without it",
+    ),
+    (
+        ("vision_tower.", "visual.", "vision_model.", "multi_modal_projector.", "audio_tower."),
+        Reason.CORRUPT_WEIGHTS,
+        "the parts for images or sound of a multimodal model are there: save its language model as a model of its own",
+    ),
+    (
         (".quant_state.", ".absmax", ".quant_map"),
         Reason.UNSUPPORTED_QUANTIZATION,
         "the weights are quantised by bitsandbytes: merge into and save the model in 16 bits",

@@ -330,6 +330,31 @@ def _is_mlx(settings: object) -> bool:
     return isinstance(settings, dict) and settings.keys() >= _MLX_MEMBERS
 
 
+_OTHER_METHODS: Mapping[str, str] = {
+    "load_in_4bit": "bitsandbytes",
+    "load_in_8bit": "bitsandbytes",
+    "weight_block_size": "fp8",
+    "quant_algo": "modelopt",
+}
+"""Members of settings without a method that say which one it is."""
+
+
+def method_name(config: Mapping[str, Any]) -> str:
+    """Return the method that a configuration names, or that its settings are those of; empty for plain weights."""
+    for member in ("quantization_config", "quantization", "compression_config"):
+        settings = config.get(member)
+        if not isinstance(settings, dict):
+            continue
+        name = settings.get("quant_method")
+        if isinstance(name, str) and name:
+            return name
+        other = next((method for key, method in _OTHER_METHODS.items() if key in settings), "")
+        if other or _is_mlx(settings):
+            return other or "mlx"
+        return "compressed-tensors" if member == "compression_config" else "unknown"
+    return ""
+
+
 def find_method(config: Mapping[str, Any]) -> QuantizationMethod | None:
     """Return the method of a configuration, with its settings checked; None for plain weights.
 

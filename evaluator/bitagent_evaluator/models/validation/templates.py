@@ -68,6 +68,8 @@ class Templates:
     """The one for prompts with tools; the same as `default` in most models."""
     unused: tuple[str, ...] = ()
     """Where there are templates that are never used."""
+    malformed: tuple[str, ...] = ()
+    """What is there in the place of a template without being one, and so is ignored."""
 
     @property
     def distinct(self) -> tuple[Template, ...]:
@@ -93,15 +95,17 @@ def template_files(names: Iterable[str]) -> list[str]:
 
 def find_templates(small: Mapping[str, bytes], tokenizer_config: Mapping[str, Any]) -> Templates:
     """Return the templates among a model's small files. Refuses a malformed chat_template.json (BadConfig)."""
-    levels = [_from_files(small), _from_value(TOKENIZER_CONFIG, tokenizer_config.get("chat_template"))]
+    values = [(TOKENIZER_CONFIG, tokenizer_config.get("chat_template"))]
     if TEMPLATE_JSON in small:
         content = parse_object(TEMPLATE_JSON, small[TEMPLATE_JSON], Reason.BAD_CONFIG)
-        levels.append(_from_value(TEMPLATE_JSON, content.get("chat_template")))
+        values.append((TEMPLATE_JSON, content.get("chat_template")))
+    levels = [_from_files(small), *(_from_value(file, value) for file, value in values)]
+    malformed = [text for file, value in values for text in _malformed(file, value)]
     found = next((level for level in levels if level), {})
     default, tool_use = found.get(DEFAULT), found.get(TOOL_USE)
     chosen = {template.file for template in (default, tool_use) if template is not None}
     unused = [template.file for level in levels for template in level.values() if template.file not in chosen]
-    return Templates(default or tool_use, tool_use or default, tuple(unused))
+    return Templates(default or tool_use, tool_use or default, tuple(unused), tuple(malformed))
 
 
 def _from_files(small: Mapping[str, bytes]) -> dict[str, Template]:
@@ -130,6 +134,46 @@ def _from_value(file: str, value: object) -> dict[str, Template]:
         for name, source in named.items()
         if isinstance(source, str)
     }
+
+
+def _malformed(file: str, value: object) -> list[str]:
+    """Return what in a member `chat_template` is no template, in words."""
+    if value is None or isinstance(value, str):
+        return []
+    if isinstance(value, dict):
+        entries = [(_printable(str(name)), template) for name, template in value.items()]
+    elif isinstance(value, list):
+        entries = [
+            (_printable(str(entry.get("name"))), entry.get("template"))
+            if isinstance(entry, dict)
+            else ("an entry", entry)
+            for entry in value
+        ]
+    else:
+        return [f"chat_template in {file} is {_kind(value)}"]
+    if not entries:
+        return [f"chat_template in {file} is an empty {'list' if isinstance(value, list) else 'object'}"]
+    return [
+        f"{file} ({name}) is {_kind(source)}"
+        for name, source in entries
+        if not isinstance(source, str) or name == "an entry"
+    ]
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text without a name"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
 
 
 def _text(data: bytes) -> str:

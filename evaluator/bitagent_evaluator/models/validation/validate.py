@@ -40,7 +40,7 @@ from bitagent_evaluator.models.validation.files import (
 from bitagent_evaluator.models.validation.head import has_head_beside_tied
 from bitagent_evaluator.models.validation.kinds import ReadRange, check_content, check_kind
 from bitagent_evaluator.models.validation.memory import memory_shape
-from bitagent_evaluator.models.validation.quantization import find_method, with_settings
+from bitagent_evaluator.models.validation.quantization import find_method, method_name, with_settings
 from bitagent_evaluator.models.validation.templates import find_templates
 from bitagent_evaluator.models.validation.tokenizer import check_tokenizer
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import probe_tokenizer
@@ -254,6 +254,5 @@ def _architecture_name(config: dict[str, Any]) -> str:
 
 
 def _quantization_name(config: dict[str, Any]) -> str:
-    settings = config.get("quantization_config")
-    name = settings.get("quant_method") if isinstance(settings, dict) else None
-    return quote(name)[1:-1] if isinstance(name, str) and name else ""
+    name = method_name(config)
+    return quote(name)[1:-1] if name else ""

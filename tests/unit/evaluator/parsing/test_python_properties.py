@@ -8,8 +8,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.schema_strategies import examples
 
 from bitagent_evaluator.parsing import (
     MAX_CHARACTERS,
@@ -68,14 +69,14 @@ parse_bfcl("f(a=1 + 1, b=g(1))")  # imports what decoding needs, before executio
 
 
 @given(st.text(max_size=60) | WRITTEN | WRITTEN.map(lambda text: f"f(a={text})"))
-@settings(max_examples=600, deadline=None)
+@examples(180)
 def test_any_text_is_calls_or_the_documented_error(nothing_executed: Watch, text: str) -> None:
     decoded = read(text, nothing_executed)
     assert decoded is None or is_call_list(decoded)
 
 
 @given(CALLS)
-@settings(max_examples=200, deadline=None)
+@examples(60)
 def test_calls_survive_writing_and_reading(calls: list[tuple[str, dict[str, Any]]]) -> None:
     written = ", ".join(
         f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})" for name, arguments in calls
@@ -98,7 +99,7 @@ EXPRESSIONS = st.recursive(
 
 
 @given(EXPRESSIONS)
-@settings(max_examples=400, deadline=None)
+@examples(120)
 def test_folding_agrees_with_python(expression: str) -> None:
     try:
         folded = fold(ast.parse(expression, mode="eval").body)

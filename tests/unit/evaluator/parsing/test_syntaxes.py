@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bitagent_crds.task_set import Language
+from bitagent_evaluator.formats_page.answers import SYNTAX_EXAMPLES
 from bitagent_evaluator.parsing import MAX_CHARACTERS, AnswerError, AnswerSyntax, parse_calls
 from bitagent_evaluator.parsing.json import MAX_DEPTH, MAX_PROSE_BRACKETS
 from bitagent_evaluator.parsing.rewoo import MAX_STEPS
-from bitagent_evaluator.parsing.syntaxes import LANGUAGES, SYNTAXES
+from bitagent_evaluator.parsing.syntaxes import LANGUAGES, SYNTAXES, syntax_in_template
 
 JSON_LIST, TOOL_CALLS, BLOCKS = AnswerSyntax.JSON_LIST, AnswerSyntax.TOOL_CALLS, AnswerSyntax.TOOL_CALL_BLOCKS
 PARAMS, REWOO, PYTHON = AnswerSyntax.FUNCTION_PARAMS, AnswerSyntax.REWOO, AnswerSyntax.PYTHON
@@ -228,3 +229,11 @@ def test_a_refusal_ends_the_search() -> None:
 def test_every_syntax_has_a_parser() -> None:
     assert set(SYNTAXES) == set(AnswerSyntax)
     assert set(LANGUAGES) == set(Language)
+
+
+def test_the_examples_of_the_docs_show_their_syntax_to_templates() -> None:
+    """All but those without marks of their own."""
+    without = {PYTHON, JSON_LIST, TOOL_CALLS, PARAMS, REWOO}
+    found = {syntax: syntax_in_template(examples[0]) for syntax, examples in SYNTAX_EXAMPLES.items()}
+    assert found == {syntax: None if syntax in without else syntax for syntax in AnswerSyntax}
+    assert syntax_in_template("functools[") is JSON_LIST

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.schema_strategies import examples
 
 from bitagent_evaluator.parsing import (
     MAX_CHARACTERS,
@@ -149,7 +150,7 @@ def plain(calls: Calls) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("syntax", "write"), WRITERS.values(), ids=WRITERS)
 @given(calls=CALLS, around=AROUND)
-@settings(max_examples=100, deadline=None)
+@examples(30)
 def test_calls_survive_writing_and_reading(
     syntax: AnswerSyntax, write: Callable[[Calls], str], calls: Calls, around: tuple[str, str]
 ) -> None:
@@ -158,7 +159,7 @@ def test_calls_survive_writing_and_reading(
 
 
 @given(CALLS)
-@settings(max_examples=200, deadline=None)
+@examples(60)
 def test_calls_survive_rendering(calls: Calls) -> None:
     answer = parse_answer(hammer(calls), ALL)
     for found in (answer.calls, parse_bfcl(answer.bfcl_text()), parse_answer(answer.bfcl_text(), ALL).calls):
@@ -176,7 +177,7 @@ ANY_CALLS = st.lists(
 
 
 @given(ANY_CALLS)
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_python_terms_need_no_detour_through_text(calls: list[dict[str, dict[str | None, Any]]]) -> None:
     found = in_python_terms(calls)
     assert found == parse_bfcl(render_calls(calls))
@@ -211,7 +212,7 @@ WRITTEN = st.lists(FRAGMENTS, max_size=40).map("".join)
 
 
 @given(st.text(max_size=60) | WRITTEN)
-@settings(max_examples=600, deadline=None)
+@examples(180)
 def test_any_text_is_calls_or_the_documented_error(nothing_executed: Watch, text: str) -> None:
     read(text, nothing_executed)
     for syntax in OURS:
@@ -219,7 +220,7 @@ def test_any_text_is_calls_or_the_documented_error(nothing_executed: Watch, text
 
 
 @given(st.text(max_size=60) | WRITTEN | CALLS.map(hammer))
-@settings(max_examples=300, deadline=None)
+@examples(90)
 def test_parsing_never_fails_and_agrees_with_the_text_in_bfcl_syntax(text: str) -> None:
     answer = parse_answer(text, ALL)
     official = parse_bfcl_answer(text)

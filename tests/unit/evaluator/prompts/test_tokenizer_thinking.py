@@ -96,3 +96,19 @@ def test_marks_are_found_and_written_out(checkpoint: Any, special: bool | None) 
     assert (opened, end) == ([True], len(thought))
     assert text == "Two numbers, so add.\n</think>\n\n[add(a=1, b=2)]"
     assert parse_answer(text, [AnswerSyntax.PYTHON]).calls == [{"add": {"a": 1, "b": 2}}]
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_marks_by_which_a_function_is_named_are_written_out(checkpoint: Any, *, special: bool) -> None:
+    """Without them GLM's and Mistral's calls would be a name and values in one word."""
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    marks = [
+        {"id": THINK + at, "content": text, "special": special} | flags
+        for at, text in enumerate(("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"))
+    ]
+    checkpoint.edit("tokenizer.json", lambda content: content | {"added_tokens": [*content["added_tokens"], *marks]})
+    checkpoint.config(vocab_size=THINK + len(marks))
+    call = "f<arg_key>city</arg_key><arg_value>Oslo</arg_value>"
+    with SandboxedTokenizer(checkpoint.path) as tokenizer:
+        tokenizer.load(template=False)
+        assert tokenizer.decode(tokenizer.encode_texts([call])) == [call]

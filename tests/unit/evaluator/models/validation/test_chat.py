@@ -43,6 +43,22 @@ def test_sound_model_has_no_notes(models: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "syntax"),
+    [
+        ("", ""),
+        ("<tool_call>{{ name }}<arg_key>", "ArgumentTags"),
+        ("Action: x\nAction Input: y", "ReAct"),
+        ('<tool_call>{"name": x}</tool_call>', "ToolCallBlocks"),
+    ],
+    ids=["no marks", "GLM", "ReAct", "Qwen"],
+)
+def test_the_syntax_in_which_a_template_writes_calls(checkpoint: Any, written: str, syntax: str) -> None:
+    template(checkpoint.path, f"<|im_end|>{{% if tools %}}{written}{{% endif %}}")
+    assert described(checkpoint.path).answer_syntax == syntax
+    assert described(checkpoint.path).prompt_format == "ChatTemplate"
+
+
+@pytest.mark.parametrize(
     ("written", "switches"),
     [
         ("", False),

@@ -47,6 +47,22 @@ def test_names_of_another_form_are_named(old: str, new: str, reason: Reason) -> 
     assert found is not None and found[0] is reason
 
 
+HEADS = {
+    "trl": ("v_head.summary.weight", "pretrained_model"),
+    "trl, in a wrapper": ("pretrained_model.v_head.summary.bias", "pretrained_model"),
+    "reward model": ("score.weight", "a head for other purposes"),
+    "medusa": ("medusa_head.0.0.linear.weight", "a head for other purposes"),
+    "images": ("visual.blocks.0.attn.qkv.weight", "multimodal"),
+    "projector": ("multi_modal_projector.linear_1.weight", "multimodal"),
+}
+
+
+@pytest.mark.parametrize(("name", "said"), HEADS.values(), ids=HEADS)
+def test_other_parts_beside_a_sound_model_are_named(name: str, said: str) -> None:
+    found = explain_names([], [name])
+    assert found is not None and found[0] is Reason.CORRUPT_WEIGHTS and said in found[1]
+
+
 @pytest.mark.parametrize("joined", ["mlp.experts.gate_up_proj", "block_sparse_moe.experts.w13_weight"])
 def test_experts_in_one_tensor_are_named(joined: str) -> None:
     missing = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_evaluator.models.validation.quantization import METHODS, find_method, with_settings
+from bitagent_evaluator.models.validation.quantization import METHODS, find_method, method_name, with_settings
 from bitagent_evaluator.sandbox.protocol import Refused
 
 LINEAR = {"q_proj": (128, 128), "k_proj": (64, 128), "v_proj": (64, 128), "o_proj": (128, 128)} | {
@@ -188,3 +188,20 @@ def test_mlx_is_named() -> None:
         config = {member: {"group_size": 64, "bits": 4}}
         with pytest.raises(Refused, match="MLX"):
             find_method(config)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        pytest.param({}, "", id="plain"),
+        pytest.param({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq", id="named"),
+        pytest.param({"quantization": {"group_size": 64, "bits": 4}}, "mlx", id="MLX, older"),
+        pytest.param({"quantization_config": {"group_size": 64, "bits": 4, "mode": "affine"}}, "mlx", id="MLX"),
+        pytest.param({"quantization_config": {"load_in_4bit": True}}, "bitsandbytes", id="bitsandbytes without a name"),
+        pytest.param({"quantization_config": {"quant_algo": "FP8"}}, "modelopt", id="ModelOpt without a name"),
+        pytest.param({"compression_config": {"format": "pack-quantized"}}, "compressed-tensors", id="an old form"),
+        pytest.param({"quantization_config": {"x": 1}}, "unknown", id="settings of nothing known"),
+    ],
+)
+def test_the_name_of_the_method(config: dict[str, Any], name: str) -> None:
+    assert method_name(config) == name

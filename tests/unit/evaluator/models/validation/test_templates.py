@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bitagent_evaluator.chat_templates.audit.findings import Severity, refusals
+from bitagent_evaluator.models.validation.chat import template_notes
 from bitagent_evaluator.models.validation.template_audit import audit_template
 from bitagent_evaluator.models.validation.templates import Template, find_templates, template_files
 from bitagent_evaluator.sandbox.protocol import Refused
@@ -110,3 +111,29 @@ def test_byte_order_mark_is_noted() -> None:
     findings = audit_template(template, {})
     assert not refusals(findings)
     assert any("byte-order mark" in finding.explanation for finding in findings)
+
+
+MALFORMED: dict[str, tuple[dict[str, bytes], Any, list[str]]] = {
+    "a number": ({}, 7, ["chat_template in tokenizer_config.json is a number"]),
+    "true": ({}, True, ["chat_template in tokenizer_config.json is true or false"]),
+    "an empty list": ({}, [], ["chat_template in tokenizer_config.json is an empty list"]),
+    "a number in a file before": ({JSON: wrapped(1.5)}, None, ["chat_template in chat_template.json is a number"]),
+    "a null under a name": ({}, {"default": None}, ["tokenizer_config.json (default) is null"]),
+    "an object under a name": (
+        {},
+        [{"name": "default", "template": {}}],
+        ["tokenizer_config.json (default) is an object"],
+    ),
+    "a text in a list": ({}, ["{{ x }}"], ["tokenizer_config.json (an entry) is a text without a name"]),
+    "beside a sound one": ({JINJA: b"x"}, 7, ["chat_template in tokenizer_config.json is a number"]),
+    "sound": ({}, NAMED, []),
+    "none": ({}, None, []),
+}
+
+
+@pytest.mark.parametrize(("small", "setting", "said"), MALFORMED.values(), ids=MALFORMED)
+def test_what_is_no_template_is_said(small: dict[str, bytes], setting: Any, said: list[str]) -> None:
+    found = find_templates(small, {"chat_template": setting})
+    assert list(found.malformed) == said
+    notes = [note for note in template_notes(found) if note.startswith("ignored")]
+    assert len(notes) == bool(said)
