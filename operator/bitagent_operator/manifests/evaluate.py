@@ -44,7 +44,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
     spec, entry, uid = observed.spec, start.entry, observed.meta.uid
     directory = cached_directory(entry)
     document = EvaluateJob(
-        run=_run(spec, entry, tasks),
+        run=run_of(spec, entry, tasks),
         model_dir=MODEL_MOUNT,
         task_set_dir=TASKS_MOUNT,
         out_dir=RESULTS_MOUNT,
@@ -69,7 +69,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         ),
         owner=owner_reference("EvalRound", observed.meta),
         document=document,
-        resources=_resources(config, spec.workload),
+        resources=resources_of(config, spec.workload),
         attempt_seconds=spec.workload.deadline_seconds,
         max_attempts=start.pods or spec.workload.max_attempts,
         later=True,
@@ -86,7 +86,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         ),
         suspend=spec.workload.queue_name is not None,  # the queue sets it to false
         job_labels=queue_labels(spec.workload),
-        scheduling=_scheduling(spec.workload),
+        scheduling=scheduling_of(spec.workload),
         preferred_nodes=_preferences(start.preferred_nodes),
         beside=same_node(config, directory),
         ports=(PROGRESS,),
@@ -94,7 +94,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
     return job(config, parts)
 
 
-def _run(spec: EvalRoundSpec, entry: ModelResult, tasks: TaskSetStatus) -> RunSpec:
+def run_of(spec: EvalRoundSpec, entry: ModelResult, tasks: TaskSetStatus) -> RunSpec:
     """Return what is run: the files and choices that the entry froze, with the round's rules for all models."""
     if isinstance(entry.engine, LaterChoices):
         raise ValueError(f"{entry.model}: the engine choices {entry.engine.written} are of a later version; upgrade")
@@ -119,7 +119,8 @@ def _run(spec: EvalRoundSpec, entry: ModelResult, tasks: TaskSetStatus) -> RunSp
     )
 
 
-def _resources(config: Config, workload: Workload) -> Obj:
+def resources_of(config: Config, workload: Workload) -> Obj:
+    """Return the resources of the container that has the GPUs."""
     size = workload.resources
     gpus = {size.gpu_resource_name or config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
     return {
@@ -128,7 +129,8 @@ def _resources(config: Config, workload: Workload) -> Obj:
     }
 
 
-def _scheduling(workload: Workload) -> Obj:
+def scheduling_of(workload: Workload) -> Obj:
+    """Return the members of the pod's spec that say where it runs."""
     spec: Obj = {
         "nodeSelector": dict(workload.node_selector),
         "tolerations": [{k: v for k, v in t.to_wire().items() if v} for t in workload.tolerations],

@@ -14,13 +14,9 @@ from bitagent_crds.jobs import (
     JOB_ANNOTATION,
     JOB_FILE,
     TERMINATION_LOG,
-    ArchiveJob,
-    EvaluateJob,
-    FetchJob,
-    RetentionJob,
-    TaskSetJob,
     document,
 )
+from bitagent_crds.jobs import Job as Document
 from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
 from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj, ObjectMeta
@@ -106,7 +102,7 @@ class JobParts:
     labels: dict[str, str]
     """Labels of the Job and its pods."""
     owner: Obj
-    document: FetchJob | TaskSetJob | EvaluateJob | ArchiveJob | RetentionJob
+    document: Document
     """Input of the process, see `bitagent_crds.jobs`."""
     resources: Obj
     max_attempts: int
@@ -133,6 +129,8 @@ class JobParts:
     """Terms of pods beside which its pod has to run, beside those of the settings."""
     ports: tuple[Obj, ...] = ()
     """Ports that the container serves."""
+    containers: tuple[Obj, ...] = ()
+    """Further containers of the pod."""
 
 
 def job(config: Config, parts: JobParts) -> Obj:
@@ -222,7 +220,8 @@ def _pod(config: Config, parts: JobParts) -> Obj:
                     *parts.mounts,
                     *config.jobs.volume_mounts,
                 ],
-            }
+            },
+            *parts.containers,
         ],
         "enableServiceLinks": False,
         "restartPolicy": "Never",

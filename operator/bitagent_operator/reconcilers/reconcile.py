@@ -16,6 +16,7 @@ from bitagent_kube.resources import JOBS
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.fetch import fetch_job, fetch_templates
+from bitagent_operator.manifests.pack import pack_job
 from bitagent_operator.manifests.rewriter import rewriter_address
 from bitagent_operator.manifests.task_set import task_set_job
 from bitagent_operator.observed.cache import Key, Kind
@@ -187,7 +188,8 @@ def _round_jobs(
         yield task_set_job(config, observed, plan.task_set_attempt, rewriter=rewriter)
     for start in plan.evaluate:
         if plan.status.task_set is not None:
-            yield evaluation_job(config, observed, start, plan.status.task_set)
+            make = pack_job if start.others else evaluation_job
+            yield make(config, observed, start, plan.status.task_set)
 
 
 ObservedT = TypeVar("ObservedT", ModelObject, RoundObject)

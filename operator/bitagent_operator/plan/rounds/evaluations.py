@@ -232,7 +232,8 @@ def _packed(this: Work, ready: Sequence[_Ready]) -> list[list[_Ready]]:
     spec = this.observed.spec
 
     def family(each: _Ready) -> tuple[str, int] | None:
-        name = family_of(each.entry, this.models.get(each.entry.model), spec) if each.attempt.packable else None
+        may = each.attempt.packable and not this.pass_.settings.volume_per_model  # one pod, one node
+        name = family_of(each.entry, this.models.get(each.entry.model), spec) if may else None
         return (name, each.attempt.number) if name is not None else None
 
     groups = packs(ready, family, max_models=spec.packing.max_models if spec.packing is not None else 1)

@@ -6,6 +6,7 @@ This module combines the steps:
     admission.py      each model's admission by facts
     task_set.py       the wait for the seed; the task set
     evaluations.py    Jobs and results by identity; who owns a result, who is a duplicate
+    packing.py        which evaluations share a Job
     attempts.py       one evaluation: its state, from its Jobs
     holders.py        what holds GPUs, and which Jobs must let go of them
     attribution.py    whose trouble a failed evaluation is; settlement.py does what follows
