@@ -12,9 +12,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 KUBECONFIG = "kubernetes.aio.config.kube_config:KUBE_CONFIG_DEFAULT_LOCATION"
 """The constant that the library makes of the environment when it is imported."""
@@ -22,7 +26,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 
 def preload(*modules: str) -> None:
-    """Name the modules that are imported once for all; this has an effect before the first program starts."""
+    """Name the modules that are imported once for all; this has an effect before the first process starts."""
     _CONTEXT.set_forkserver_preload(list(modules))
 
 
@@ -43,7 +47,7 @@ class Program:
         `constants` replaces constants of modules, as `module:name`: times that a test would otherwise wait for.
         """
         given = (main, list(arguments), dict(environment), output, dict(constants or {}))
-        self._process = _CONTEXT.Process(target=_run, args=given, daemon=True)
+        self._process = _CONTEXT.Process(target=become, args=given, daemon=True)
         self._process.start()
 
     @property
@@ -78,18 +82,95 @@ class Program:
         self.send_signal(signal.SIGTERM)
 
 
-def _run(main: str, arguments: list[str], environment: dict[str, str], output: Path, constants: dict[str, Any]) -> None:
-    """Become the program."""
+@dataclass(frozen=True)
+class Measured:
+    """How a command ended and what it took."""
+
+    code: int
+    out: str
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def measure(
+    main: str, arguments: Sequence[str], environment: Mapping[str, str], output: Path, *, seconds: float
+) -> Measured:
+    """Run a program; after so many seconds it is killed.
+
+    It is forked from a process without more in it than this module and what is preloaded, whose memory counts as its
+    own: a page that both have is as one that it would have read itself.
+    """
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    given = (main, list(arguments), dict(environment), output, seconds, sender)
+    process = _CONTEXT.Process(target=_measure, args=given)
+    process.start()
+    sender.close()
+    code, cpu_seconds, peak = receiver.recv()
+    process.join()
+    return Measured(code, output.read_text(), cpu_seconds, peak)
+
+
+def _measure(
+    main: str, arguments: list[str], environment: dict[str, str], output: Path, seconds: float, sender: Connection
+) -> None:
+    """Run the program below this process, and send what it took."""
+    program = os.fork()
+    if program == 0:
+        become(main, arguments, environment, output)
+    peak, deadline = 0, time.monotonic() + seconds
+    while True:
+        ended, status, usage = os.wait4(program, os.WNOHANG)
+        if ended:
+            break
+        if time.monotonic() > deadline:
+            os.kill(program, signal.SIGKILL)
+        peak = max(peak, _peak_bytes(program))
+        time.sleep(0.02)  # a page fault costs about a microsecond: less than 100 MB are missed
+    sender.send((os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, peak))
+
+
+def _peak_bytes(pid: int) -> int:
+    """Return the most memory that a process and those below it had so far; 0 if it is gone.
+
+    `ru_maxrss` of a child would count this test's own memory.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        own = next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+        tasks = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (OSError, IndexError):
+        return 0
+    return own + sum(_peak_bytes(int(child)) for children in tasks for child in children)
+
+
+def become(
+    main: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    output: Path,
+    constants: Mapping[str, Any] | None = None,
+) -> NoReturn:
+    """Run a program in this process and end it; see `Program`."""
     os.environ.clear()
     os.environ.update(environment)
     with output.open("ab") as sink:
         for descriptor in (1, 2):
             os.dup2(sink.fileno(), descriptor)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    for name, value in constants.items():
+    for name, value in (constants or {}).items():
         module, _, constant = name.partition(":")
         assert hasattr(importlib.import_module(module), constant), name
         setattr(importlib.import_module(module), constant, value)
     module, _, function = main.partition(":")
     sys.argv = [module, *arguments]
-    sys.exit(getattr(importlib.import_module(module), function)(arguments))
+    code = 1
+    try:
+        code = getattr(importlib.import_module(module), function)(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - as an interpreter ends
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -94,7 +94,9 @@ def test_three_hundred_submissions_are_not_three_hundred_pods(world: World, unfi
 
 
 def test_a_limit_of_the_hub_holds_all_fetches(world: World, outcomes: Outcomes) -> None:
-    world.constants = {"bitagent_operator.plan.models.hub:FIRST_PAUSE": timedelta(seconds=1)}
+    second = timedelta(seconds=1)
+    plans = "bitagent_operator.plan.models"
+    world.constants = {f"{plans}.hub:FIRST_PAUSE": second, f"{plans}.fetch_step:BACKOFF": second}
     world.start_operator()
     limited, fetched = list[str](), list[str]()
 

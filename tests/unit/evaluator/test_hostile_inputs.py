@@ -2,7 +2,8 @@
 
 Each damage is run through `bitagent-eval check` and through the fetch Job, and where a round would notice it only later
 through `bitagent-eval run`. Memory is that of all processes together: the sum of the most that each of them had, as the
-kernel counts it, read every few milliseconds.
+kernel counts it, read every few milliseconds. What is measured is forked from a process that has imported the program,
+whose memory counts as its own.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from __future__ import annotations
 import json
 import os
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.programs import Measured, measure, preload
 
+preload("bitagent_evaluator.cli.check")
 MB = 1 << 20
 MEMORY_BYTES = 500 * MB
 CPU_SECONDS = 10.0
@@ -29,50 +28,10 @@ WALL_SECONDS = 120.0
 """Only ends what hangs: the machine may be busy with other tests."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """How a command ended and what it took."""
-
-    code: int
-    out: str
-    cpu_seconds: float
-    peak_bytes: int
-
-
-def peak_bytes(pid: int) -> int:
-    """Return the most memory that a process and those below it had so far; 0 if it is gone.
-
-    `ru_maxrss` of a child would count this test's own memory.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        own = next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
-        tasks = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/children")]
-    except (OSError, IndexError):
-        return 0
-    return own + sum(peak_bytes(int(child)) for children in tasks for child in children)
-
-
 def measured(*arguments: str, log: Path) -> Measured:
     """Run `bitagent-eval` with these arguments."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bitagent_evaluator.cli.app", *arguments],
-            stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=environment,
-        )  # fmt: skip
-    peak, deadline = 0, time.monotonic() + WALL_SECONDS
-    while True:
-        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() > deadline:
-            process.kill()
-        peak = max(peak, peak_bytes(process.pid))
-        time.sleep(0.02)  # a page fault costs about a microsecond: less than 100 MB are missed
-    process.returncode = os.waitstatus_to_exitcode(status)
-    cpu = usage.ru_utime + usage.ru_stime
-    return Measured(process.returncode, log.read_text(), cpu, peak)
+    return measure("bitagent_evaluator.cli.app:main", arguments, environment, log, seconds=WALL_SECONDS)
 
 
 def template(source: str) -> Callable[[Any], None]:
