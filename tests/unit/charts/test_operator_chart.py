@@ -13,6 +13,7 @@ import yaml
 
 from bitagent_crds.generate import KINDS
 from bitagent_crds.names import Component, Egress
+from bitagent_crds.progress import PROGRESS_PORT
 from bitagent_crds.schema import manifest
 from bitagent_operator import config, naming
 from bitagent_operator.manifests import rbac
@@ -295,9 +296,33 @@ class TestNetworkPolicies:
         selectors = [p["spec"]["podSelector"]["matchLabels"].items() for p in default.all("NetworkPolicy")]
         assert len([s for s in selectors if s <= labels]) == 1
 
-    @pytest.mark.parametrize("component", ["task-set", "evaluate", "retention"])
+    @pytest.mark.parametrize("component", ["task-set", "retention"])
     def test_nothing_in_nothing_out(self, default: Any, component: str) -> None:
         assert set(self.policy(default, component)) == {"podSelector", "policyTypes"}
+
+    def operator(self, rendered: Any) -> tuple[Any, Any]:
+        """The labels of the operator's pods, and the spec of their policy."""
+        labels = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        policies = (p["spec"] for p in rendered.all("NetworkPolicy"))
+        (spec,) = [s for s in policies if s["podSelector"]["matchLabels"].items() <= labels.items()]
+        return labels, spec
+
+    def test_the_progress_of_evaluations_is_read_by_the_operator_alone(self, default: Any) -> None:
+        labels, operator = self.operator(default)
+        spec = self.policy(default, "evaluate")
+        (rule,) = spec["ingress"]
+        (peer,) = rule["from"]
+        assert set(spec) == {"podSelector", "policyTypes", "ingress"}  # nothing out
+        assert set(peer) == {"podSelector"} and peer["podSelector"] == operator["podSelector"]
+        assert peer["podSelector"]["matchLabels"].items() <= labels.items()
+        assert rule["ports"] == [{"protocol": "TCP", "port": PROGRESS_PORT}]
+        (way,) = [r for r in operator["egress"] if r["ports"] == rule["ports"]]
+        assert way["to"] == [{"podSelector": spec["podSelector"]}]
+
+    def test_no_other_pod_of_a_job_lets_anybody_in(self, default: Any) -> None:
+        assert all(
+            "ingress" not in self.policy(default, each) for each in ("task-set", "fetch", "archive", "retention")
+        )
 
     def allowed(self, rendered: Any, *places: Egress) -> list[Any]:
         """Egress rules that hold for a task-set pod with these labels, of all policies together."""
@@ -357,13 +382,8 @@ class TestNetworkPolicies:
         assert ports == [{53}, {443, 6443}, {443, 9944}]
 
     def test_operator_reaches_name_servers_and_api_server(self, default: Any) -> None:
-        labels = default.one("Deployment")["spec"]["template"]["metadata"]["labels"]
-        (spec,) = [
-            p["spec"]
-            for p in default.all("NetworkPolicy")
-            if p["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-        ]
-        assert [{p["port"] for p in rule["ports"]} for rule in spec["egress"]] == [{53}, {443, 6443}]
+        _, spec = self.operator(default)
+        assert [{p["port"] for p in rule["ports"]} for rule in spec["egress"]] == [{53}, {443, 6443}, {PROGRESS_PORT}]
 
     @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
     def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
@@ -375,7 +395,7 @@ class TestNetworkPolicies:
 
     def test_nobody_scrapes_when_nobody_is_named(self, helm: Any) -> None:
         policies = helm.render({"networkPolicy": {"metricsFrom": []}}).all("NetworkPolicy")
-        assert [p for p in policies if "ingress" in p["spec"]] == []
+        assert [p["metadata"]["name"] for p in policies if "ingress" in p["spec"]] == ["bitagent-operator-evaluate"]
 
     def test_can_be_switched_off(self, helm: Any) -> None:
         assert helm.render({"networkPolicy": {"enabled": False}}).all("NetworkPolicy") == []

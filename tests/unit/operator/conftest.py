@@ -283,6 +283,13 @@ class Make:
         spec = {"nodeName": node, "schedulingGates": [{"name": gate} for gate in gates]}
         return PodObject.parse(raw | {"spec": spec, "status": made | (status or {})})
 
+    def serving_pod(
+        self, job: JobObject, *, port: int | None = 8081, address: str = "127.0.0.1", scheduled: float = 2, **more: Any
+    ) -> PodObject:
+        """A pod of an evaluation that serves its progress."""
+        pod = self.pod(job, **more)
+        return replace(pod, address=address, progress_port=port, scheduled=self.at(scheduled))
+
     def fetched(self, **facts: Any) -> str:
         return termination_message(FetchSummary.model_validate({"reason": "Fetched", "facts": self.facts(**facts)}))
 
