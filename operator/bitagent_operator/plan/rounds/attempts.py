@@ -152,7 +152,7 @@ def evaluation_state(
                 failures, disruptions = (*failures, failure), []
         case Active() | Unseen():
             update = _active(job, outcome, begun, spec)
-            if update.reason is Reason.EVALUATING and (ahead := _ahead(job, pods)):
+            if not (spec.suspend or job.suspended) and (ahead := _ahead(job, pods)):
                 text = f"in a pack, after {ahead} other model{'s' if ahead > 1 else ''}"
                 update = Update(ResultState.PENDING, Reason.WAITING_IN_PACK, text)
     update = replace(
@@ -174,9 +174,11 @@ def _is_late(outcome: InfraFault) -> bool:
 
 
 def _ahead(job: JobObject, pods: Iterable[PodObject]) -> int:
-    """Return how many evaluations of its pack come before this one and have not ended, by its last pod."""
+    """Return how many evaluations of its pack come before this one and have not ended, while its last pod runs."""
     own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    return max(own, key=lambda pod: (pod.meta.created, pod.meta.name)).ahead if own else 0
+    last = max(own, key=lambda pod: (pod.meta.created, pod.meta.name), default=None)
+    runs = last is not None and last.phase == "Running" and not last.meta.deleting
+    return last.ahead if last is not None and runs else 0
 
 
 def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:

@@ -126,10 +126,9 @@ class _Recorded:
             return _LONG_AGO
         if not job.members:
             return self._settled(job, job.key)
-        # What nothing in the status names any more needs no result.
-        times = [self._settled(job, key) for key in job.members if key in self.results]
+        times = [self._settled(job, key) for key in job.members]
         known = [at for at in times if at is not None]
-        return max(known, default=_LONG_AGO) if len(known) == len(times) else None
+        return max(known) if len(known) == len(times) else None
 
     def _settled(self, job: JobObject, key: str) -> datetime | None:
         last = self.last[key, job.series]

@@ -1,0 +1,275 @@
+"""Packs: which evaluations share a Job, and how each of them sees its part of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
+from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_LABEL, ROUND_LABEL, Component, pack_key
+from bitagent_operator import naming
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
+from bitagent_operator.plan.interface import Refusal
+from bitagent_operator.plan.rounds.packing import packs
+
+if TYPE_CHECKING:
+    from tests.unit.operator.conftest import Make, Plan
+
+Obj = dict[str, Any]
+PACKING = {"packing": {"mode": "SameArchitecture", "maxModels": 3}}
+SHAPE, OTHER = "1" * 16, "2" * 16
+NOT_BEGUN = json.dumps({"reason": "PackEnded", "message": "before its turn"})
+
+
+@pytest.mark.parametrize(
+    ("ready", "most", "groups"),
+    [
+        pytest.param("aaa", 4, ["012"], id="one family"),
+        pytest.param("aaaaa", 4, ["012", "34"], id="split evenly"),
+        pytest.param("abab", 4, ["02", "13"], id="two families, in order"),
+        pytest.param("a-a-", 4, ["02", "1", "3"], id="those that share none"),
+        pytest.param("", 4, [], id="nothing"),
+        pytest.param("aaaaaaaaa", 8, ["01234", "5678"], id="nine of eight"),
+    ],
+)
+def test_groups(ready: str, most: int, groups: list[str]) -> None:
+    items = list(enumerate(ready))
+    found = packs(items, lambda item: None if item[1] == "-" else item[1], max_models=most)
+    assert ["".join(str(n) for n, _ in group) for group in found] == groups
+
+
+def model(make: Make, name: str, *, shape: str | None = SHAPE, **more: Any) -> ModelObject:
+    facts = {"engineShape": shape} if shape is not None else {}
+    return make.model(name, fetched=True, weights=name, facts=facts, **more)
+
+
+def models(make: Make, names: str = "123") -> list[ModelObject]:
+    return [model(make, name) for name in names]
+
+
+def keys(make: Make, names: str = "123") -> list[str]:
+    return [make.key(name) for name in names]
+
+
+def pack(make: Make, names: str = "123", **more: Any) -> JobObject:
+    """The Job of a pack of these models."""
+    found = keys(make, names)
+    purpose = {ROUND_LABEL: "r", KEY_LABEL: pack_key(found), ATTEMPT_LABEL: "1"}
+    purpose |= {f"{PACK_LABEL}{key}": str(n) for n, key in enumerate(found)}
+    name = naming.round_job_name("r", key=pack_key(found), attempt=1)
+    return make.job(name, owner="uid-r", labels=naming.labels(Component.EVALUATE, purpose), **more)
+
+
+def pod(make: Make, job: JobObject, *ends: tuple[int, str] | None, engine: int | None = None, **more: Any) -> PodObject:
+    """Its pod; `ends`: exit code and message of each model's container, None while it waits."""
+    state: Obj = {"running": {"startedAt": "2026-01-01T00:00:01Z"}}
+    if engine is not None:
+        state = {"terminated": {"exitCode": engine, "reason": more.pop("why", "Error"), "message": more.pop("log", "")}}
+        state["terminated"] |= {"startedAt": "2026-01-01T00:00:01Z", "finishedAt": "2026-01-01T00:00:40Z"}
+    found = [{"name": "evaluate", "state": state}]
+    for key, end in zip(job.members, ends, strict=True):
+        waits: Obj = {"running": {}}
+        if end is not None:
+            waits = {"terminated": {"exitCode": end[0], "message": end[1], "reason": "x"}}
+            waits["terminated"]["finishedAt"] = "2026-01-01T00:00:30Z"
+        found.append({"name": outcome_container(key), "state": waits})
+    status = {"phase": more.pop("phase", "Running"), "containerStatuses": found} | more.pop("status", {})
+    return make.pod(job, status=status, node="n", **more)
+
+
+def starts(found: Any) -> list[list[str]]:
+    """The models of each Job to start."""
+    return [[e.entry.model, *(other.entry.model for other in e.others)] for e in found.evaluate]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param(PACKING, [["1", "2", "3"]], id="same architecture"),
+        pytest.param({"packing": {"mode": "SameArchitecture", "maxModels": 2}}, [["1", "2"], ["3"]], id="at most two"),
+        pytest.param({"packing": {"mode": "PerModel"}}, [["1"], ["2"], ["3"]], id="a Job for each"),
+        pytest.param({}, [["1"], ["2"], ["3"]], id="nothing said"),
+        pytest.param(PACKING | {"workload": {"resources": {"gpus": 2}}}, [["1"], ["2"], ["3"]], id="several GPUs"),
+        pytest.param(PACKING | {"workload": {"parallelism": 1}}, [["1", "2", "3"]], id="one slot"),
+        pytest.param(PACKING | {"workload": {"queueName": "q"}}, [["1", "2", "3"]], id="a queue"),
+        pytest.param({**PACKING, "suspend": True}, [], id="suspended"),
+    ],
+)
+def test_what_shares_a_job(make: Make, plan: Plan, spec: Obj, expected: list[list[str]]) -> None:
+    assert starts(plan(make.started("1", "2", "3", **spec), models(make))) == expected
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"shape": OTHER}, id="another shape"),
+        pytest.param({"shape": None}, id="a shape that is not known"),
+        pytest.param({"raw_spec": {"engine": {"dtype": "Float32"}}}, id="another number format"),
+    ],
+)
+def test_what_does_not_fit_has_its_own(make: Make, plan: Plan, other: Obj) -> None:
+    found = plan(make.started("1", "2", "3", **PACKING), [*models(make, "12"), model(make, "3", **other)])
+    assert starts(found) == [["1", "2"], ["3"]]
+
+
+def test_what_is_ready_does_not_wait(make: Make, plan: Plan) -> None:
+    found = plan(make.started("1", "2", "3", **PACKING), [*models(make, "12"), make.model("3")])
+    assert starts(found) == [["1", "2"]]
+
+
+def test_a_pack_takes_one_slot(make: Make, plan: Plan) -> None:
+    observed = make.started("1", "2", "3", "4", workload={"parallelism": 2}, **PACKING)
+    job = pack(make)
+    found = plan(observed, models(make, "1234"), jobs=[job], pods=[pod(make, job, None, None, None)])
+    assert starts(found) == [["4"]]
+
+
+def states(found: Any) -> dict[str, tuple[str, str]]:
+    return {name: (str(state), str(reason)) for name, (state, reason) in found.states.items()}
+
+
+def test_one_runs_and_the_others_wait(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, None, None, None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert states(found) == {
+        "1": ("Running", "Evaluating"), "2": ("Pending", "WaitingInPack"), "3": ("Pending", "WaitingInPack"),
+    }  # fmt: skip
+    assert [found.results[name].attempts for name in "123"] == [1, 0, 0]
+    assert "2 other models" in found.results["3"].message
+    assert {found.results[name].key for name in "123"} == set(keys(make))
+
+
+def test_each_result_counts_as_soon_as_it_is_there(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (0, make.scored("0.750000")), (78, make.evaluate_fault("NonFiniteWeights")), None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert states(found) == {
+        "1": ("Succeeded", "Evaluated"), "2": ("ModelFault", "NonFiniteWeights"), "3": ("Running", "Evaluating"),
+    }  # fmt: skip
+    assert (found.results["1"].score, found.results["2"].score) == ("0.750000", "0.000000")
+    assert (found.evaluate, found.delete) == ((), ())
+
+
+def test_what_failed_is_evaluated_alone_while_the_pack_goes_on(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (0, make.scored()), (1, make.evaluate_fault("Crashed")), None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert [(e.entry.model, e.attempt, e.others) for e in found.evaluate] == [("2", 2, ())]
+    assert states(found)["3"] == ("Running", "Evaluating")
+
+
+def test_files_that_are_missing_are_fetched_first(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (75, make.evaluate_fault("ModelFilesMissing")), None, None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert states(found)["1"] == ("Pending", "ModelFilesMissing")
+    assert found.evaluate == ()
+
+
+@pytest.mark.parametrize(
+    ("engine", "why", "reason"),
+    [pytest.param(137, "OOMKilled", "OutOfMemory", id="memory"), pytest.param(139, "Error", "Crashed", id="signal")],
+)
+def test_an_engine_container_that_dies(make: Make, plan: Plan, engine: int, why: str, reason: str) -> None:
+    """Its present model is evaluated alone, those after it may share a Job again, and nobody has a zero."""
+    job = pack(make, started=1, ended="Failed", reason="BackoffLimitExceeded")
+    ends = ((0, make.scored()), (EXIT_PACK_LOST, ""), (EXIT_NOT_BEGUN, NOT_BEGUN))
+    pods = [pod(make, job, *ends, engine=engine, why=why, phase="Failed")]
+    observed = make.started("1", "2", "3", **PACKING)
+    found = plan(observed, models(make), jobs=[job], pods=pods)
+    assert [(e.entry.model, e.attempt, e.others) for e in found.evaluate] == [("2", 2, ()), ("3", 2, ())]
+    once = make.started("1", "2", "3", workload={"maxAttempts": 1}, **PACKING)
+    last = plan(once, models(make), jobs=[job], pods=pods)
+    assert states(last)["2"] == ("InfraFault", reason)
+    assert states(last)["3"] == ("InfraFault", "PackEnded")
+    assert all(last.results[name].score is None for name in "23")
+    assert [last.results[name].attempts for name in "23"] == [1, 0]
+
+
+def test_those_whose_turn_never_came_share_a_job_again(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1, ended="Failed", reason="BackoffLimitExceeded")
+    ends = ((EXIT_PACK_LOST, ""), (EXIT_NOT_BEGUN, NOT_BEGUN), (EXIT_NOT_BEGUN, NOT_BEGUN))
+    pods = [pod(make, job, *ends, engine=137, phase="Failed")]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert starts(found) == [["1"], ["2", "3"]]
+    assert {e.attempt for e in found.evaluate} == {2}
+
+
+def test_a_status_of_the_engine_that_comes_late_is_waited_for(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (0, make.scored()), (EXIT_PACK_LOST, ""), (EXIT_NOT_BEGUN, NOT_BEGUN))]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert (found.evaluate, states(found)["2"]) == ((), ("Running", "Evaluating"))
+
+
+def test_a_pod_that_is_stopped_has_a_successor(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    ends = ((0, make.scored()), (EXIT_STOPPED, make.evaluate_fault("Stopped")), (EXIT_NOT_BEGUN, NOT_BEGUN))
+    log = make.evaluate_fault("Stopped")
+    first = pod(make, job, *ends, engine=EXIT_STOPPED, log=log, phase="Failed", name="first")
+    observed = make.started("1", "2", "3", **PACKING)
+    found = plan(observed, models(make), jobs=[job], pods=[first])
+    assert found.evaluate == ()
+    second = pod(make, job, (0, make.scored()), None, None, name="second", created=50)
+    later = plan(observed, models(make), jobs=[job], pods=[first, second])
+    assert states(later) == {
+        "1": ("Succeeded", "Evaluated"), "2": ("Running", "Stopped"), "3": ("Pending", "WaitingInPack"),
+    }  # fmt: skip
+
+
+def test_a_model_that_takes_too_long_is_not_simply_tried_again(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (1, make.evaluate_fault("DeadlineExceeded")), None, None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert found.evaluate == ()
+    assert [failure.reason for failure in found.results["1"].failures] == ["DeadlineExceeded"]
+
+
+def test_the_job_is_deleted_once_all_its_results_are_recorded(make: Make, plan: Plan) -> None:
+    """A sidecar keeps its pod running."""
+    job = pack(make, started=1)
+    pods = [pod(make, job, *[(0, make.scored())] * 3, engine=0)]
+    two = {name: make.admitted(name, weights=name) | {"state": "Succeeded", "score": "0.500000"} for name in "12"}
+    ended = {"finishedAt": "2026-01-01T00:00:30Z"}
+    results = {name: made | ended | {"key": make.key(name)} for name, made in two.items()}
+    some = plan(make.started("1", "2", "3", results=results, **PACKING), models(make), jobs=[job], pods=pods)
+    assert some.delete == ()
+    third = make.admitted("3", weights="3") | {"state": "InfraFault", "reason": "Crashed", "key": make.key("3")} | ended
+    observed = make.started("1", "2", "3", results=results | {"3": third}, **PACKING)
+    assert [d.uid for d in plan(observed, models(make), jobs=[job], pods=pods).delete] == [job.meta.uid]
+
+
+def test_a_pod_that_never_ends_keeps_no_slot(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (0, make.scored()), (1, make.evaluate_fault("Crashed")), (0, make.scored()), engine=1)]
+    observed = make.started("1", "2", "3", workload={"parallelism": 1}, **PACKING)
+    assert plan(observed, models(make), jobs=[job], pods=pods, now=60).evaluate == ()
+    assert starts(plan(observed, models(make), jobs=[job], pods=pods, now=91)) == [["2"]]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "state", "expected"),
+    [
+        pytest.param({"final": True}, "WaitingForSlot", [["1"], ["2"], ["3"]], id="for good: each alone"),
+        pytest.param({"retry_at": 500}, "JobRefused", [], id="for now: later"),
+        pytest.param({"retry_at": 50}, "WaitingForSlot", [["1", "2", "3"]], id="due again"),
+    ],
+)
+def test_a_pack_that_is_refused(make: Make, plan: Plan, refusal: Obj, state: str, expected: list[list[str]]) -> None:
+    at = refusal.pop("retry_at", None)
+    known = Refusal(Reason.JOB_REFUSED, "no", retry_at=make.at(at) if at is not None else None, **refusal)
+    name = naming.round_job_name("r", key=pack_key(keys(make)), attempt=1)
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), refusals={name: known})
+    assert (starts(found), states(found)["1"][1]) == (expected, state)
+
+
+def test_what_somebody_deletes_is_packed_again_once_it_is_gone(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1, deletionTimestamp="2026-01-01T00:01:30Z")
+    pods = [pod(make, job, None, None, None, deleted=90)]
+    observed = make.started("1", "2", "3", **PACKING)
+    assert plan(observed, models(make), jobs=[job], pods=pods).evaluate == ()
+    assert starts(plan(observed, models(make))) == [["1", "2", "3"]]
