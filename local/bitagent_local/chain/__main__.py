@@ -35,6 +35,7 @@ def arguments() -> argparse.ArgumentParser:
         "--seconds-per-block", type=float, default=12.0, help="default %(default)s, as on the real chain"
     )
     serve.add_argument("--seed-file", type=Path, help="YAML or JSON; by default an empty subnet")
+    serve.add_argument("--endpoints", type=int, default=1, help="nodes, on this port and those after it")
     serve.add_argument("--netuid", type=int, help="replaces the seed file's")
     serve.add_argument("--tempo", type=int, help="replaces the seed file's; in blocks")
 
@@ -62,12 +63,14 @@ def _serve(options: argparse.Namespace) -> int:
     changes = {name: getattr(options, name) for name in ("netuid", "tempo") if getattr(options, name) is not None}
     world = seed.Seed.model_validate({**world.model_dump(), **changes})
     node = ChainNode(world, milliseconds_per_block=round(options.seconds_per_block * 1000), clock=time.time)
+    if not 1 <= options.endpoints <= 64:
+        raise ValueError("--endpoints must be between 1 and 64")
     asyncio.run(_serve_node(node, options))
     return 0
 
 
 async def _serve_node(node: ChainNode, options: argparse.Namespace) -> None:
-    server = Server(node)
+    server = Server(node, endpoints=options.endpoints)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, server.stopping.set)

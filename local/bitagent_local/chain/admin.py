@@ -1,9 +1,18 @@
-"""An HTTP interface for tests: inspect the chain, switch faults on, register a neuron.
+"""An HTTP interface for tests: inspect the chain, switch faults on, change what owners and newcomers change.
 
-    GET  /state     block, finality, neurons, weights by hotkey, included extrinsics, active faults
-    GET  /healthz   number of the head: the event loop runs
-    POST /faults    see ``faults.ChainFaultRequest``
-    POST /neurons   see ``seed.Neuron``; registers a hotkey, or changes a registered one
+    GET  /state             block, finality, neurons with the last epoch's numbers, weights, extrinsics, active faults
+    GET  /healthz           number of the head: the event loop runs
+    POST /faults            see ``faults.ChainFaultRequest``
+    POST /neurons           see ``seed.Neuron``; registers a hotkey, or changes a registered one
+    POST /replace           {hotkey, by: a neuron}: the slot changes hands
+    POST /swap              {hotkey, by}: the hotkey changes, its slot and stake stay
+    POST /hyperparameters   see ``seed.Hyperparameters``; changes those that are given
+    POST /balances          {account, tao}
+    POST /epoch             {after}: the next epoch runs in so many blocks
+    POST /blocks            {count}: makes blocks at once
+    POST /reorg             {depth, lose}: the last blocks are left for another branch
+    POST /upgrade           {}: another runtime from the next block on
+    POST /escrow            see ``EscrowRequest``: the row of a sealed commit
 
 Requests are received in threads and executed on the chain's event loop, the only place where the chain is accessed.
 """
@@ -14,17 +23,74 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from bitagent_local.chain.endpoint import HEALTH_PATH
 from bitagent_local.chain.faults import ChainFaultRequest
-from bitagent_local.chain.seed import Neuron
-from bitagent_local.chain.server import HEALTH_PATH, Server
+from bitagent_local.chain.pallets.commit_reveal import OpenRow
+from bitagent_local.chain.scale import from_hex
+from bitagent_local.chain.seed import U16, U64, Hyperparameters, Key, Neuron, SeedModel, Tokens, rao
+from bitagent_local.chain.server import Server
 
 Route = Callable[[Server, bytes], Any]
+Row = Annotated[tuple[U16, ...], Field(max_length=5000)]
 
 ANSWER_SECONDS = 30
+
+
+class ReplaceRequest(SeedModel):
+    """A slot that changes hands."""
+
+    hotkey: Key
+    by: Neuron
+
+
+class SwapRequest(SeedModel):
+    """A hotkey that changes."""
+
+    hotkey: Key
+    by: Key
+
+
+class BalanceRequest(SeedModel):
+    """What an account owns from now on."""
+
+    account: Key
+    tao: Tokens = Decimal(0)
+
+
+class EpochRequest(SeedModel):
+    """When the next epoch runs."""
+
+    after: int = Field(default=1, ge=1, le=65535)
+
+
+class BlocksRequest(SeedModel):
+    """How many blocks to make."""
+
+    count: int = Field(default=1, ge=1, le=10_000)
+
+
+class ReorgRequest(SeedModel):
+    """A change of the best branch."""
+
+    depth: int = Field(default=1, ge=1, le=256)
+    lose: bool = False
+
+
+class EscrowRequest(SeedModel):
+    """The content of a sealed commit."""
+
+    commit: str = Field(max_length=12_000, pattern="^(0x)?[0-9a-fA-F]*$")
+    hotkey: Key
+    uids: Row
+    weights: Row
+    version_key: U64 = 0
 
 
 def _state(server: Server, body: bytes) -> Any:
@@ -37,7 +103,7 @@ def _health(server: Server, body: bytes) -> Any:
 
 def _faults(server: Server, body: bytes) -> Any:
     server.apply_faults(ChainFaultRequest.model_validate_json(body))
-    return server.faults.describe()
+    return server.describe_faults()
 
 
 def _neurons(server: Server, body: bytes) -> Any:
@@ -45,11 +111,70 @@ def _neurons(server: Server, body: bytes) -> Any:
     return {"uid": server.node.register(neuron), "hotkey": neuron.hotkey}
 
 
+def _replace(server: Server, body: bytes) -> Any:
+    request = ReplaceRequest.model_validate_json(body)
+    return {"uid": server.node.replace(request.hotkey, request.by), "hotkey": request.by.hotkey}
+
+
+def _swap(server: Server, body: bytes) -> Any:
+    request = SwapRequest.model_validate_json(body)
+    server.node.swap(request.hotkey, request.by)
+    return {"hotkey": request.by}
+
+
+def _hyperparameters(server: Server, body: bytes) -> Any:
+    rules = Hyperparameters.model_validate_json(body)
+    server.node.set_rules(rules)
+    return {"changed": sorted(rules.model_fields_set)}
+
+
+def _balances(server: Server, body: bytes) -> Any:
+    request = BalanceRequest.model_validate_json(body)
+    server.node.set_balance(request.account, rao(request.tao))
+    return {"account": request.account}
+
+
+def _epoch(server: Server, body: bytes) -> Any:
+    return {"block": server.node.trigger_epoch(after=EpochRequest.model_validate_json(body).after)}
+
+
+def _blocks(server: Server, body: bytes) -> Any:
+    for _ in range(BlocksRequest.model_validate_json(body).count):
+        server.announce(server.node.produce())
+    return _health(server, body)
+
+
+def _reorg(server: Server, body: bytes) -> Any:
+    request = ReorgRequest.model_validate_json(body)
+    done = server.reorg(request.depth, lose=request.lose)
+    return {"left": [block.number for block in done.left], "extrinsics": len(done.extrinsics)}
+
+
+def _upgrade(server: Server, body: bytes) -> Any:
+    return {"spec_version": server.node.upgrade()}
+
+
+def _escrow(server: Server, body: bytes) -> Any:
+    request = EscrowRequest.model_validate_json(body)
+    row = OpenRow(request.hotkey, request.uids, request.weights, request.version_key)
+    server.node.escrow.put(from_hex(request.commit), row)
+    return {"kept": len(server.node.escrow)}
+
+
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/state"): _state,
     ("GET", HEALTH_PATH): _health,
     ("POST", "/faults"): _faults,
     ("POST", "/neurons"): _neurons,
+    ("POST", "/replace"): _replace,
+    ("POST", "/swap"): _swap,
+    ("POST", "/hyperparameters"): _hyperparameters,
+    ("POST", "/balances"): _balances,
+    ("POST", "/epoch"): _epoch,
+    ("POST", "/blocks"): _blocks,
+    ("POST", "/reorg"): _reorg,
+    ("POST", "/upgrade"): _upgrade,
+    ("POST", "/escrow"): _escrow,
 }
 
 

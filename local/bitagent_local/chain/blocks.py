@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitagent_local.chain.scale import blake2_256, compact, to_hex
+from bitagent_local.chain.scale import blake2_256, compact, sized, to_hex
 from bitagent_local.chain.storage import View
 
+PRE_RUNTIME, SEAL = b"\x06", b"\x05"
+"""Kinds of digest items."""
 STATES_KEPT = 256
 """Number of newest blocks whose state is kept; 256 is the default of a substrate node."""
 
@@ -22,15 +24,17 @@ class Block:
     state_root: bytes
     salt: bytes = b""
     """Part of the genesis' extrinsics root, so that chains with different metadata never share a genesis hash."""
+    digest: tuple[bytes, ...] = ()
+    """Items of the header's digest, encoded: the slot and the author's seal."""
     extrinsics_root: bytes = field(init=False)
     hash: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         root = blake2_256(self.salt + b"".join(self.extrinsics))
-        no_digest = compact(0)
+        digest = compact(len(self.digest)) + b"".join(self.digest)
         object.__setattr__(self, "extrinsics_root", root)
         object.__setattr__(
-            self, "hash", blake2_256(self.parent + compact(self.number) + self.state_root + root + no_digest)
+            self, "hash", blake2_256(self.parent + compact(self.number) + self.state_root + root + digest)
         )
 
     def header(self) -> dict[str, Any]:
@@ -40,8 +44,15 @@ class Block:
             "number": hex(self.number),
             "stateRoot": to_hex(self.state_root),
             "extrinsicsRoot": to_hex(self.extrinsics_root),
-            "digest": {"logs": []},
+            "digest": {"logs": [to_hex(item) for item in self.digest]},
         }
+
+
+def aura_digest(slot: int, *, fork: int) -> tuple[bytes, ...]:
+    """Return the digest of a block of an Aura chain; blocks of different forks differ by their seals."""
+    engine = b"aura"
+    seal = blake2_256(slot.to_bytes(8, "little") + fork.to_bytes(4, "little"))
+    return (PRE_RUNTIME + engine + sized(slot.to_bytes(8, "little")), SEAL + engine + sized(seal + seal))
 
 
 class UnknownBlock(LookupError):
@@ -53,7 +64,7 @@ class PrunedState(LookupError):
 
 
 class Blocks:
-    """The only branch of the chain. Blocks between the genesis and the start block do not exist."""
+    """The best branch of the chain, and blocks that it has left. None exist between genesis and start block."""
 
     def __init__(self) -> None:
         self._by_number: dict[int, Block] = {}
@@ -79,6 +90,12 @@ class Blocks:
         self._states[block.hash] = state
         while len(self._states) > STATES_KEPT:
             self._states.pop(next(iter(self._states)))
+
+    def retract(self, ancestor: Block) -> list[Block]:
+        """Make an earlier block the head again; return the blocks after it, which stay known by their hashes."""
+        left = [self._by_number.pop(number) for number in sorted(self._by_number) if number > ancestor.number]
+        self._head = ancestor
+        return left
 
     def numbered(self, number: int) -> Block | None:
         """Return the block of this number, if there is one."""

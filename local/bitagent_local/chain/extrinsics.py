@@ -1,4 +1,4 @@
-"""Admission to the pool: decoding of signed extrinsics, and the checks of a node before it accepts one.
+"""Signed extrinsics: decoding, and the checks of a node that need no state. Nonces and fees are the pool's.
 
 The signature covers the call, the era, the nonce, the tip, the runtime's versions and the genesis hash, so a client
 that signed for another chain, another runtime or another time is refused as having a bad signature.
@@ -6,7 +6,6 @@ that signed for another chain, another runtime or another time is refused as hav
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +23,19 @@ SIGNED_HEAD = 1 + 33 + 65
 """Bytes of version, address variant and account, signature variant and signature."""
 
 
+INVALID_TRANSACTION = 1010
+TEMPORARILY_BANNED = 1012
+ALREADY_IMPORTED = 1013
+PRIORITY_TOO_LOW = 1014
+"""Codes by which a substrate node refuses an extrinsic."""
+
+
 class InvalidExtrinsic(Exception):
     """The pool refuses an extrinsic; the text is a substrate node's."""
+
+    def __init__(self, text: str, *, code: int = INVALID_TRANSACTION) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Extrinsic:
     signer: str
     nonce: int
     call: Call
+    dies_at: int | None = None
+    """The first block that may not include it, because its era is over."""
 
     @property
     def hash(self) -> bytes:
@@ -58,14 +70,12 @@ def timestamp_inherent(runtime: Runtime, milliseconds: int) -> bytes:
     return sized(b"\x04" + call)
 
 
-def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[[str], int]) -> Extrinsic:
-    """Decode an extrinsic and check it against the head.
+def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks) -> Extrinsic:
+    """Decode an extrinsic and check its signature against the head.
 
-    `blocks` has the genesis and the birth block that the signature covers; `next_nonce` returns the nonce that a signer
-    must use now, counting pending extrinsics.
+    `blocks` has the genesis and the birth block that the signature covers.
 
-    Raises InvalidExtrinsic if it cannot be decoded, is unsigned, has a wrong signature, is stale, or has a future
-    nonce.
+    Raises InvalidExtrinsic if it cannot be decoded, is unsigned, has a wrong signature, or is too old.
     """
     try:
         decoded = runtime.core.decode_extrinsic(raw)
@@ -75,7 +85,7 @@ def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[
     body = raw[start : start + length]
     if "signature" not in decoded or len(body) < SIGNED_HEAD or (body[0], body[1]) != (VERSION_4_SIGNED, ADDRESS_ID):
         raise InvalidExtrinsic("Transaction dispatch is mandatory; transactions must not be validated.")
-    era, birth_hash = _era(decoded["era"], blocks)
+    era, birth_hash, dies_at = _era(decoded["era"], blocks)
     signed_over = {
         "era": era,
         "nonce": decoded["nonce"],
@@ -94,27 +104,22 @@ def admit(raw: bytes, *, runtime: Runtime, blocks: Blocks, next_nonce: Callable[
         payload, signature, signer, SIGNATURE_SCHEMES[scheme]
     ):
         raise InvalidExtrinsic("Transaction has a bad signature")
-    expected = next_nonce(signer)
-    if decoded["nonce"] < expected:
-        raise InvalidExtrinsic("Transaction is outdated")
-    if decoded["nonce"] > expected:
-        # A real node would keep it; no test should wait for a nonce that never comes.
-        raise InvalidExtrinsic("Transaction will be valid in the future")
     call = decoded["call"]
     args = {argument["name"]: argument["value"] for argument in call["call_args"]}
-    return Extrinsic(raw, signer, int(decoded["nonce"]), Call(call["call_module"], call["call_function"], args))
+    made = Call(call["call_module"], call["call_function"], args)
+    return Extrinsic(raw, signer, int(decoded["nonce"]), made, dies_at)
 
 
-def _era(era: Any, blocks: Blocks) -> tuple[Any, bytes]:
-    """Return the era as the payload encodes it, and the hash of its birth block, computed from the head.
+def _era(era: Any, blocks: Blocks) -> tuple[Any, bytes, int | None]:
+    """Return the era as the payload encodes it, the hash of its birth block by the head, and the block of its end.
 
     For an extrinsic whose era has passed this is a later block, so its signature does not match, as on a real chain.
     """
     if era == "00":
-        return "00", blocks.genesis.hash
+        return "00", blocks.genesis.hash, None
     period, phase = era
     birth = (max(blocks.head.number, phase) - phase) // period * period + phase
     block = blocks.numbered(birth)
     if block is None:
         raise InvalidExtrinsic("Transaction has an ancient birth block")
-    return {"period": period, "phase": phase}, block.hash
+    return {"period": period, "phase": phase}, block.hash, birth + period

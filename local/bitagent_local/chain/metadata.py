@@ -29,8 +29,11 @@ def recorded() -> bytes:
     return lzma.decompress(resources.files(__package__).joinpath("metadata.scale.xz").read_bytes())
 
 
-def served(milliseconds_per_block: int) -> bytes:
-    """Return the metadata of a chain with this block time."""
+def served(milliseconds_per_block: int, *, upgrades: int = 0) -> bytes:
+    """Return the metadata of a chain with this block time, after so many runtime upgrades.
+
+    Each upgrade adds a storage item, which moves all that comes after it in the bytes.
+    """
     patched = with_storage_map(
         recorded(),
         pallet="SubtensorModule",
@@ -39,6 +42,15 @@ def served(milliseconds_per_block: int) -> bytes:
         value_type=TYPE_U8,
         default=b"\x00",
     )
+    for number in range(1, upgrades + 1):
+        patched = with_storage_map(
+            patched,
+            pallet="SubtensorModule",
+            item=f"LocalUpgrade{number}",
+            key_type=TYPE_NETUID,
+            value_type=TYPE_U8,
+            default=b"\x00",
+        )
     return with_u64_constant(patched, name="SlotDuration", value=milliseconds_per_block)
 
 

@@ -14,11 +14,13 @@ from bitagent_local.chain import metadata
 class Runtime:
     """The runtime of one chain; immutable, shared by all code that encodes or decodes."""
 
-    def __init__(self, *, milliseconds_per_block: int) -> None:
+    def __init__(self, *, milliseconds_per_block: int, upgrades: int = 0) -> None:
         self.milliseconds_per_block = milliseconds_per_block
-        self.metadata = metadata.served(milliseconds_per_block)
+        self.upgrades = upgrades
+        self.spec_version = metadata.SPEC_VERSION + upgrades
+        self.metadata = metadata.served(milliseconds_per_block, upgrades=upgrades)
         self.core: Any = bittensor_core.Runtime(
-            self.metadata, metadata.SPEC_VERSION, metadata.TRANSACTION_VERSION, metadata.SS58_FORMAT
+            self.metadata, self.spec_version, metadata.TRANSACTION_VERSION, metadata.SS58_FORMAT
         )
         self.types: dict[int, dict[str, Any]] = {
             entry["id"]: entry["type"] for entry in json.loads(self.core.registry_json())["types"]
@@ -29,6 +31,10 @@ class Runtime:
         self._error_index = {
             (pallet["name"], error["name"]): error["index"] for pallet in pallets for error in pallet["errors"]
         }
+
+    def upgraded(self) -> Runtime:
+        """Return the runtime after one more upgrade."""
+        return Runtime(milliseconds_per_block=self.milliseconds_per_block, upgrades=self.upgrades + 1)
 
     def encode(self, type_name: str, value: Any) -> bytes:
         """Encode a value as a type such as ``scale_info::41``."""

@@ -50,6 +50,13 @@ def to_hex(data: bytes) -> str:
     return "0x" + data.hex()
 
 
+def plain_bytes(value: str | bytes | bytearray) -> bytes:
+    """Return bytes of a decoded value, which is hexadecimal, or text where the bytes are UTF-8."""
+    if not isinstance(value, str):
+        return bytes(value)
+    return from_hex(value) if value.startswith("0x") else value.encode()
+
+
 def from_hex(value: str) -> bytes:
     """Decode bytes from JSON-RPC. Raises ValueError if the value is not hexadecimal."""
     return bytes.fromhex(value.removeprefix("0x"))

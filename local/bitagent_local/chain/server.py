@@ -1,101 +1,121 @@
-"""The websocket server of the node: sessions, subscriptions, and the clock that makes blocks.
+"""The server of the chain: one or more endpoints, and the clock that makes blocks.
 
-Everything runs on one event loop, and messages are written without waiting for slow readers: the order on a connection
-is the order of events, and no client can delay a block.
+Everything runs on one event loop, the only place where the chain is accessed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, broadcast, serve
-from websockets.http11 import Request, Response
+from websockets.asyncio.server import serve
 
-from bitagent_local.chain import rpc
-from bitagent_local.chain.blocks import Block
-from bitagent_local.chain.faults import ChainFaultRequest, ChainFaults
-from bitagent_local.chain.node import ChainNode, Included, describe
-from bitagent_local.chain.scale import from_hex, to_hex
+from bitagent_local.chain.endpoint import Endpoint
+from bitagent_local.chain.faults import ChainFaultRequest, ChainFaults, EndpointFaults
+from bitagent_local.chain.node import ChainNode, Reorganised
+from bitagent_local.chain.outcomes import Included, describe
+from bitagent_local.chain.pallets import balances, drand
+from bitagent_local.chain.peer import Peer
+from bitagent_local.chain.scale import to_hex
 
 log = logging.getLogger(__name__)
 
-PARSE_ERROR, INVALID_REQUEST, INTERNAL_ERROR = -32700, -32600, -32603
-HEALTH_PATH = "/healthz"
-HEAD_SUBSCRIPTIONS = {
-    "chain_subscribeNewHeads": "chain_newHead",
-    "chain_subscribeNewHead": "chain_newHead",
-    "chain_subscribeAllHeads": "chain_allHead",
-    "chain_subscribeFinalizedHeads": "chain_finalizedHead",
-}
-"""Block subscriptions and the name of their notifications."""
-
-
-@dataclass(eq=False)
-class Watch:
-    """A client's subscription to the outcome of its extrinsic."""
-
-    session: Session
-    subscription: str
-    included_in: Block | None = None
-
-
-@dataclass(eq=False)
-class Session:
-    """One connection and its head subscriptions, notification names by subscription id."""
-
-    socket: ServerConnection
-    heads: dict[str, str] = field(default_factory=dict)
+MESSAGE_LIMIT = 1 << 24
 
 
 class Server:
-    """Serves one node until `stopping` is set."""
+    """Serves one chain until `stopping` is set."""
 
-    def __init__(self, node: ChainNode) -> None:
+    def __init__(self, node: ChainNode, *, endpoints: int = 1) -> None:
         self.node = node
-        self.faults = ChainFaults(time.monotonic)
+        self.faults = ChainFaults()
+        self.endpoints = [Endpoint(Peer(node), EndpointFaults(time.monotonic)) for _ in range(endpoints)]
+        self.ports: list[int] = []
+        """The ports that were bound, by endpoint."""
         self.stopping = asyncio.Event()
-        self._sessions: list[Session] = []
-        self._watches: dict[bytes, Watch] = {}
-        self._subscriptions = 0
 
     async def run(self, host: str, port: int, *, started: asyncio.Future[int]) -> None:
-        """Serve and make blocks until ``stopping`` is set; ``started`` receives the port that was bound."""
+        """Serve and make blocks until ``stopping`` is set; ``started`` receives the first port that was bound.
+
+        The other endpoints get the ports after the first, or free ones if that is 0.
+        """
         # No client may see the genesis as the head: the start block can be far from it.
-        self._announce(self.node.produce())
-        async with serve(
-            self._session, host, port, process_request=self._handshake, compression=None, max_size=1 << 24
-        ) as listening:
-            started.set_result(next(iter(listening.sockets)).getsockname()[1])
+        self.announce(self.node.produce())
+        async with AsyncExitStack() as stack:
+            for number, endpoint in enumerate(self.endpoints):
+                listening = await stack.enter_async_context(
+                    serve(
+                        endpoint.serve,
+                        host,
+                        port + number if port else 0,
+                        process_request=endpoint.handshake,
+                        compression=None,
+                        max_size=MESSAGE_LIMIT,
+                    )
+                )
+                self.ports.append(next(iter(listening.sockets)).getsockname()[1])
+            started.set_result(self.ports[0])
             await self._make_blocks()
 
     def apply_faults(self, request: ChainFaultRequest) -> None:
-        """Switch faults on or off."""
+        """Switch faults on or off. Raises ValueError if there is no such endpoint."""
+        if request.endpoint >= len(self.endpoints):
+            raise ValueError(f"there is no endpoint {request.endpoint}: the chain has {len(self.endpoints)}")
         self.faults.apply(request)
-        for session in self._sessions[: request.drop_connections or 0]:
-            session.socket.transport.abort()
+        node = self.node
+        if request.clear:
+            node.finality_lag, node.clock_offset, node.missing_rounds = node.seed.finality_lag, 0.0, frozenset()
+        if request.finality_lag is not None:
+            node.finality_lag = request.finality_lag
+        if request.clock_offset is not None:
+            node.clock_offset = request.clock_offset
+        if request.missing_rounds is not None:
+            node.missing_rounds = frozenset(request.missing_rounds)
+        self.endpoints[request.endpoint].apply_faults(request)
+
+    def describe_faults(self) -> dict[str, Any]:
+        """Return the active faults as JSON; those of the first endpoint beside those of the chain."""
+        first, *_ = each = [{"lag": endpoint.peer.lag, **endpoint.faults.describe()} for endpoint in self.endpoints]
+        return {
+            "stall_finality": self.faults.stall_finality,
+            "stall_blocks": self.faults.stall_blocks,
+            "finality_lag": self.node.finality_lag,
+            "clock_offset": self.node.clock_offset,
+            **first,
+            "endpoints": each,
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return the state that tests inspect, as JSON."""
-        node = self.node
+        node, subnet = self.node, self.node.subnet
+        columns = {
+            name: subnet.get(item)
+            for name, item in (
+                ("emission", "Emission"),
+                ("consensus", "Consensus"),
+                ("dividends", "Dividends"),
+                ("validator_trust", "ValidatorTrust"),
+            )
+        }
+        columns["incentive"] = subnet.of_mechanism("Incentive", 0)
         neurons = [
             {
                 "uid": neuron.uid,
                 "hotkey": neuron.hotkey,
                 "coldkey": neuron.coldkey,
                 "stake": neuron.stake / 10**9,
+                "balance": balances.free(subnet.view, neuron.coldkey) / 10**9,
                 "permit": neuron.permit,
+                "active": neuron.active,
                 "last_update": neuron.last_update,
                 "registered_at": neuron.registered_at,
+                **{name: int(values[neuron.uid]) for name, values in columns.items()},
             }
-            for neuron in node.subnet.neurons()
+            for neuron in subnet.neurons()
         ]
         return {
             "netuid": node.seed.netuid,
@@ -103,14 +123,47 @@ class Server:
             "block_hash": to_hex(node.blocks.head.hash),
             "finalized": node.finalized.number,
             "genesis_hash": to_hex(node.blocks.genesis.hash),
-            "next_epoch": node.subnet.next_epoch(),
-            "connections": len(self._sessions),
-            "faults": self.faults.describe(),
+            "spec_version": node.runtime.spec_version,
+            "epoch": int(subnet.get("SubnetEpochIndex")),
+            "next_epoch": subnet.next_epoch(),
+            "drand_round": drand.last_stored(subnet.view),
+            "ports": self.ports,
+            "connections": sum(endpoint.connections for endpoint in self.endpoints),
+            "faults": self.describe_faults(),
             "neurons": neurons,
             "weights": node.weights(),
+            "mechanisms": [node.weights(mechanism) for mechanism in range(subnet.mechanisms)],
             "pool": len(node.pool),
+            "escrow": len(node.escrow),
             "extrinsics": [describe(included) for included in node.included],
         }
+
+    def announce(self, included: Iterable[Included]) -> None:
+        """Notify all clients of the block that was just made, and of what has become final."""
+        head = self.node.blocks.head
+        for item in included:
+            for endpoint in self.endpoints:
+                endpoint.included(item, head)
+            outcome, call = item.error or "ok", item.extrinsic.call
+            log.info("block %d: %s by %s: %s", head.number, call.function, item.extrinsic.signer, outcome)
+        for dropped in self.node.take_dropped():
+            log.info("dropped: %s by %s", dropped.call.function, dropped.signer)
+            for endpoint in self.endpoints:
+                endpoint.show_dropped(dropped.hash)
+        if not self.faults.stall_finality:
+            self.node.finalize()
+        for endpoint in self.endpoints:
+            endpoint.show_heads()
+
+    def reorg(self, depth: int, *, lose: bool) -> Reorganised:
+        """Move the chain to another branch. Raises ValueError if one of the blocks that would be left is final."""
+        done = self.node.reorg(depth, lose=lose)
+        for endpoint in self.endpoints:
+            for extrinsic in done.extrinsics:
+                endpoint.show_retracted(extrinsic.hash)
+        log.info("left %d blocks for another branch, head %d", len(done.left), self.node.blocks.head.number)
+        self.announce(())
+        return done
 
     async def _make_blocks(self) -> None:
         period = self.node.runtime.milliseconds_per_block / 1000
@@ -120,114 +173,6 @@ class Server:
                 await asyncio.wait_for(self.stopping.wait(), max(0.0, due - time.monotonic()))
                 return
             if not self.faults.stall_blocks:
-                self._announce(self.node.produce())
+                self.announce(self.node.produce())
             # After a late block the next ones are not sooner.
             due = max(due + period, time.monotonic())
-
-    def _announce(self, included: Iterable[Included]) -> None:
-        head = self.node.blocks.head
-        for item in included:
-            if watch := self._watches.get(item.extrinsic.hash):
-                watch.included_in = head
-                self._notify(
-                    watch.session, "author_extrinsicUpdate", watch.subscription, {"inBlock": to_hex(head.hash)}
-                )
-            outcome = item.error or "ok"
-            log.info(
-                "block %d: %s by %s: %s", head.number, item.extrinsic.call.function, item.extrinsic.signer, outcome
-            )
-        self._notify_heads([head], final=False)
-        if self.faults.stall_finality:
-            return
-        self._notify_heads(self.node.finalize(), final=True)
-        for key, watch in list(self._watches.items()):
-            if watch.included_in is not None:
-                update = {"finalized": to_hex(watch.included_in.hash)}
-                self._notify(watch.session, "author_extrinsicUpdate", watch.subscription, update)
-                del self._watches[key]
-
-    def _notify_heads(self, blocks: list[Block], *, final: bool) -> None:
-        for session in self._sessions:
-            for subscription, name in session.heads.items():
-                if (name == "chain_finalizedHead") is final:
-                    for block in blocks:
-                        self._notify(session, name, subscription, block.header())
-
-    def _notify(self, session: Session, method: str, subscription: str, result: Any) -> None:
-        params = {"subscription": subscription, "result": result}
-        self._send(session, {"jsonrpc": "2.0", "method": method, "params": params})
-
-    def _send(self, session: Session, message: Any) -> None:
-        if not self.faults.mute:
-            broadcast([session.socket], json.dumps(message))
-
-    def _handshake(self, socket: ServerConnection, request: Request) -> Response | None:
-        if request.path == HEALTH_PATH:
-            return socket.respond(HTTPStatus.OK, "ok\n")
-        if self.faults.refuse:
-            return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "this node refuses connections for a test\n")
-        return None
-
-    async def _session(self, socket: ServerConnection) -> None:
-        session = Session(socket)
-        self._sessions.append(session)
-        try:
-            async for text in socket:
-                if not self.faults.mute:
-                    self._answer(session, text)
-        finally:
-            self._sessions.remove(session)
-            self._watches = {key: watch for key, watch in self._watches.items() if watch.session is not session}
-
-    def _answer(self, session: Session, text: str | bytes) -> None:
-        try:
-            message = json.loads(text)
-        except ValueError as error:
-            self._send(session, _failure(None, rpc.RpcError(PARSE_ERROR, f"Parse error: {error}")))
-            return
-        if isinstance(message, list):
-            self._send(session, [self._one(session, request) for request in message])
-        else:
-            self._send(session, self._one(session, message))
-
-    def _one(self, session: Session, request: Any) -> dict[str, Any]:
-        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
-            return _failure(None, rpc.RpcError(INVALID_REQUEST, "Invalid request: no method"))
-        identity, params = request.get("id"), request.get("params") or []
-        try:
-            result = self._call(session, request["method"], params)
-        except rpc.RpcError as error:
-            return _failure(identity, error)
-        except Exception:
-            log.exception("%s failed: a fault of the simulated chain", request["method"])
-            return _failure(
-                identity, rpc.RpcError(INTERNAL_ERROR, "Internal error of the simulated chain: see its log")
-            )
-        return {"jsonrpc": "2.0", "id": identity, "result": result}
-
-    def _call(self, session: Session, method: str, params: list[Any]) -> Any:
-        if method in HEAD_SUBSCRIPTIONS:
-            subscription = self._new_subscription()
-            session.heads[subscription] = HEAD_SUBSCRIPTIONS[method]
-            return subscription
-        if method == "author_submitAndWatchExtrinsic":
-            # The SDK waits for inclusion and ignores a "ready" update, so none is sent.
-            key = from_hex(rpc.call(self.node, "author_submitExtrinsic", params))
-            watch = self._watches[key] = Watch(session, self._new_subscription())
-            return watch.subscription
-        if method.startswith("chain_unsubscribe"):
-            return session.heads.pop(str(params[0]), None) is not None if params else False
-        if method == "author_unwatchExtrinsic":
-            mine = [key for key, watch in self._watches.items() if params and watch.subscription == params[0]]
-            for key in mine:
-                del self._watches[key]
-            return bool(mine)
-        return rpc.call(self.node, method, params)
-
-    def _new_subscription(self) -> str:
-        self._subscriptions += 1
-        return f"s{self._subscriptions}"
-
-
-def _failure(identity: Any, error: rpc.RpcError) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": identity, "error": error.body()}

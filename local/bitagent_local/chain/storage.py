@@ -30,6 +30,10 @@ class View:
             raw = bytes(entry.default_bytes)
         return self.runtime.decode(entry.value_type, raw)
 
+    def has(self, pallet: str, item: str, *params: Any) -> bool:
+        """Return whether a value is stored."""
+        return self.runtime.storage_key(pallet, item, params) in self.entries
+
     def raw(self, key: bytes) -> bytes | None:
         """Return the bytes under a key."""
         return self.entries.get(key)
@@ -55,6 +59,20 @@ class Storage(View):
         entry = self.runtime.core.storage_entry(pallet, item)
         self._own[self.runtime.storage_key(pallet, item, params)] = self.runtime.encode(entry.value_type, value)
 
+    def delete(self, pallet: str, item: str, *params: Any) -> None:
+        """Remove a value, so that reads give the item's default."""
+        self._own.pop(self.runtime.storage_key(pallet, item, params), None)
+
+    def delete_raw(self, key: bytes) -> None:
+        """Remove the value under a hashed key."""
+        self._own.pop(key, None)
+
     def freeze(self) -> View:
         """Return the current state, unaffected by later writes."""
         return View(self.runtime, dict(self._own))
+
+    def restore(self, view: View) -> None:
+        """Make the state that of a sealed block again, and drop what was written since."""
+        self.runtime = view.runtime
+        self._own.clear()
+        self._own.update(view.entries)

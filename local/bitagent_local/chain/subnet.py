@@ -1,16 +1,25 @@
-"""One subnet in the state: neurons, weights, permits and epochs, over the pallet's own storage items."""
+"""One subnet in the state: neurons, rows of weights, permits and the schedule, over the pallet's own storage items.
+
+A subnet has one or more mechanisms, each with weights, last updates, bonds and incentives of its own, which the pallet
+stores under ``mechanism * 4096 + netuid``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitagent_local.chain.seed import RAO_PER_TOKEN, Neuron, Seed
 from bitagent_local.chain.storage import Storage, View
 
 PALLET = "SubtensorModule"
+MECHANISM_STRIDE = 4096
 TOKEN_SYMBOL = "τ"
+
+
+def storage_index(netuid: int, mechanism: int) -> int:
+    """Return the number under which the pallet stores what a mechanism has of its own."""
+    return mechanism * MECHANISM_STRIDE + netuid
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,9 @@ class NeuronState:
     coldkey: str
     stake: int
     permit: bool
+    active: bool
     last_update: int
+    """Of the first mechanism."""
     registered_at: int
     axon: dict[str, Any] | None
 
@@ -38,6 +49,10 @@ class Subnet:
         """Return a value that the pallet stores for each netuid."""
         return self.view.get(PALLET, item, self.netuid)
 
+    def of_mechanism(self, item: str, mechanism: int) -> Any:
+        """Return a value that the pallet stores for each mechanism."""
+        return self.view.get(PALLET, item, storage_index(self.netuid, mechanism))
+
     @property
     def exists(self) -> bool:
         """Whether there is a subnet of this number."""
@@ -48,6 +63,11 @@ class Subnet:
         """The number of neurons."""
         return int(self.get("SubnetworkN"))
 
+    @property
+    def mechanisms(self) -> int:
+        """The number of mechanisms."""
+        return int(self.get("MechanismCountCurrent"))
+
     def uid(self, hotkey: str) -> int | None:
         """Return the hotkey's uid, or ``None`` if it is not registered."""
         uid = self.view.get(PALLET, "Uids", self.netuid, hotkey)
@@ -57,34 +77,65 @@ class Subnet:
         """Return the hotkey of a uid."""
         return str(self.view.get(PALLET, "Keys", self.netuid, uid))
 
+    def coldkey(self, hotkey: str) -> str:
+        """Return the coldkey that owns a hotkey."""
+        return str(self.view.get(PALLET, "Owner", hotkey))
+
     def stake(self, hotkey: str) -> int:
         """Return the hotkey's stake in rao."""
         return int(self.view.get(PALLET, "TotalHotkeyAlpha", hotkey, self.netuid))
 
+    def owner_uid(self) -> int | None:
+        """Return the uid of the subnet owner's hotkey, or ``None`` if it is not registered."""
+        return self.uid(str(self.get("SubnetOwnerHotkey")))
+
+    def registered_at(self, uid: int) -> int:
+        """Return the block in which a slot was last taken."""
+        return int(self.view.get(PALLET, "BlockAtRegistration", self.netuid, uid))
+
     def neurons(self) -> Iterator[NeuronState]:
         """Yield all neurons by uid."""
-        updates, permits = self.get("LastUpdate"), self.get("ValidatorPermit")
+        updates, permits, active = self.of_mechanism("LastUpdate", 0), self.get("ValidatorPermit"), self.get("Active")
         for uid in range(self.size):
             hotkey = self.hotkey(uid)
             yield NeuronState(
                 uid=uid,
                 hotkey=hotkey,
-                coldkey=str(self.view.get(PALLET, "Owner", hotkey)),
+                coldkey=self.coldkey(hotkey),
                 stake=self.stake(hotkey),
                 permit=bool(permits[uid]),
+                active=bool(active[uid]),
                 last_update=int(updates[uid]),
-                registered_at=int(self.view.get(PALLET, "BlockAtRegistration", self.netuid, uid)),
+                registered_at=self.registered_at(uid),
                 axon=self.view.get(PALLET, "Axons", self.netuid, hotkey),
             )
 
-    def weights(self, uid: int) -> dict[int, int]:
-        """Return a neuron's weights of the first (here the only) mechanism: u16 by target uid."""
-        row = self.view.get(PALLET, "Weights", self.netuid, uid)
-        return {int(target): int(value) for target, value in row}
+    def last_update(self, uid: int, *, mechanism: int) -> int:
+        """Return the block in which a neuron last set or committed weights; 0 means never."""
+        updates = self.of_mechanism("LastUpdate", mechanism)
+        return int(updates[uid]) if uid < len(updates) else 0
+
+    def row(self, item: str, uid: int, *, mechanism: int = 0) -> dict[int, int]:
+        """Return a neuron's ``Weights`` or ``Bonds``: u16 by target uid."""
+        stored = self.view.get(PALLET, item, storage_index(self.netuid, mechanism), uid)
+        return {int(target): int(value) for target, value in stored}
+
+    def weights(self, uid: int, *, mechanism: int = 0) -> dict[int, int]:
+        """Return a neuron's weights: u16 by target uid."""
+        return self.row("Weights", uid, mechanism=mechanism)
+
+    def activity_cutoff(self) -> int:
+        """Return the number of blocks without an update after which a neuron does not count."""
+        return max(1, int(self.get("ActivityCutoffFactorMilli")) * int(self.get("Tempo")) // 1000)
 
     def next_epoch(self) -> int:
-        """Return the block of the next epoch."""
-        return int(self.get("LastEpochBlock")) + int(self.get("Tempo"))
+        """Return the block of the next epoch: by the tempo, or sooner if one was triggered."""
+        scheduled, pending = int(self.get("LastEpochBlock")) + int(self.get("Tempo")), int(self.get("PendingEpochAt"))
+        return min(scheduled, pending) if pending else scheduled
+
+    def epoch_of(self, block: int) -> int:
+        """Return the number of the epoch that a call in a block belongs to."""
+        return int(self.get("SubnetEpochIndex")) + (1 if block >= self.next_epoch() else 0)
 
 
 class MutableSubnet(Subnet):
@@ -98,91 +149,34 @@ class MutableSubnet(Subnet):
         """Store a value that the pallet stores for each netuid."""
         self.storage.put(PALLET, item, (self.netuid,), value)
 
+    def put_of_mechanism(self, item: str, mechanism: int, value: Any) -> None:
+        """Store a value that the pallet stores for each mechanism."""
+        self.storage.put(PALLET, item, (storage_index(self.netuid, mechanism),), value)
+
     def replace(self, item: str, uid: int, value: Any) -> None:
         """Set one neuron's entry in a list that the pallet stores for each netuid; a new entry may be appended."""
-        values = list(self.get(item))
-        values[uid : uid + 1] = [value]
-        self.put(item, values)
+        self.put(item, _replaced(self.get(item), uid, value))
 
-    def create(self, seed: Seed) -> None:
-        """Create the subnet with the seed's hyperparameters, without neurons."""
-        rules = seed.hyperparameters
-        for item, value in {
-            "NetworksAdded": True,
-            "NetworkRegisteredAt": 0,
-            "TokenSymbol": list(TOKEN_SYMBOL.encode()),
-            "Tempo": seed.tempo,
-            "LastEpochBlock": seed.start_block - 1,
-            "MaxAllowedUids": rules.max_allowed_uids,
-            "ImmunityPeriod": rules.immunity_period,
-            "WeightsSetRateLimit": rules.weights_rate_limit,
-            "MinAllowedWeights": rules.min_allowed_weights,
-            "MaxWeightsLimit": rules.max_weights_limit,
-            "WeightsVersionKey": rules.weights_version,
-            "CommitRevealWeightsEnabled": rules.commit_reveal_weights_enabled,
-            "RevealPeriodEpochs": 1,
-        }.items():
-            self.put(item, value)
-        self.storage.put(PALLET, "StakeThreshold", (), int(rules.stake_threshold * RAO_PER_TOKEN))
+    def replace_of_mechanism(self, item: str, mechanism: int, uid: int, value: Any) -> None:
+        """Set one neuron's entry in a list that the pallet stores for each mechanism."""
+        self.put_of_mechanism(item, mechanism, _replaced(self.of_mechanism(item, mechanism), uid, value))
 
-    def register(self, neuron: Neuron, *, block: int) -> int:
-        """Register a hotkey, or update a registered one; return its uid. Raises ValueError if the subnet is full."""
-        uid = self.uid(neuron.hotkey)
-        if uid is None:
-            uid = self.size
-            if uid >= int(self.get("MaxAllowedUids")):
-                raise ValueError(f"subnet {self.netuid} is full: {uid} neurons")
-            self.storage.put(PALLET, "Uids", (self.netuid, neuron.hotkey), uid)
-            self.storage.put(PALLET, "Keys", (self.netuid, uid), neuron.hotkey)
-            self.storage.put(PALLET, "IsNetworkMember", (neuron.hotkey, self.netuid), True)
-            self.storage.put(PALLET, "BlockAtRegistration", (self.netuid, uid), block)
-            self.put("SubnetworkN", uid + 1)
-            self.replace("LastUpdate", uid, block)
-            self.replace("Active", uid, True)
-        self.storage.put(PALLET, "Owner", (neuron.hotkey,), neuron.coldkey)
-        self.storage.put(PALLET, "TotalHotkeyAlpha", (neuron.hotkey, self.netuid), neuron.rao)
-        self.replace("ValidatorPermit", uid, neuron.permit)
-        if endpoint := neuron.endpoint():
-            address, port = endpoint
-            serving = {"version": 1, "ip": int(address), "port": port, "ip_type": address.version, "protocol": 4}
-            self.serve(neuron.hotkey, {**serving, "placeholder1": 0, "placeholder2": 0}, block=block)
-        if neuron.commitment is not None:
-            content = neuron.commitment.encode()
-            self.commit(neuron.hotkey, {"fields": [{f"Raw{len(content)}": "0x" + content.hex()}]}, block=block)
-        return uid
-
-    def serve(self, hotkey: str, axon: Mapping[str, Any], *, block: int) -> None:
-        """Store the endpoint of a hotkey."""
-        self.storage.put(PALLET, "Axons", (self.netuid, hotkey), {"block": block, **axon})
-
-    def commit(self, hotkey: str, info: Mapping[str, Any], *, block: int) -> None:
-        """Store a hotkey's commitment in place of its last one."""
-        self.storage.put(
-            "Commitments", "CommitmentOf", (self.netuid, hotkey), {"deposit": 0, "block": block, "info": info}
-        )
-
-    def set_weights(self, uid: int, row: Mapping[int, int], *, block: int) -> None:
-        """Store a weight row in place of the last one, scaled so that the largest is 65535, as the pallet does."""
-        largest = max(row.values())
-        scaled = [(target, value * 65535 // largest) for target, value in row.items()]
-        self.storage.put(PALLET, "Weights", (self.netuid, uid), scaled)
-        self.replace("LastUpdate", uid, block)
-
-    def seal_weights(self, uid: int, commit: Any, reveal_round: int, *, block: int) -> None:
-        """Queue sealed weights under the current epoch. They stay sealed: revealing them needs drand."""
-        epoch = int(self.get("SubnetEpochIndex"))
-        params = (self.netuid, epoch)
-        queued = list(self.view.get(PALLET, "TimelockedWeightCommits", *params))
-        self.storage.put(
-            PALLET, "TimelockedWeightCommits", params, [*queued, (self.hotkey(uid), block, commit, reveal_round)]
-        )
-        self.replace("LastUpdate", uid, block)
-
-    def step(self, block: int) -> None:
-        """Begin a block; run the epoch if it is due."""
-        if block >= self.next_epoch():
-            self.put("LastEpochBlock", block)
-            self.put("SubnetEpochIndex", int(self.get("SubnetEpochIndex")) + 1)
-            self.put("BlocksSinceLastStep", 0)
+    def put_row(self, item: str, uid: int, row: Mapping[int, int], *, mechanism: int) -> None:
+        """Store a neuron's ``Weights`` or ``Bonds``."""
+        params = (storage_index(self.netuid, mechanism), uid)
+        if row:
+            self.storage.put(PALLET, item, params, list(row.items()))
         else:
-            self.put("BlocksSinceLastStep", int(self.get("BlocksSinceLastStep")) + 1)
+            self.storage.delete(PALLET, item, *params)
+
+    def updated(self, uid: int, block: int, *, mechanism: int) -> None:
+        """Note the block in which a neuron set or committed weights."""
+        self.replace_of_mechanism("LastUpdate", mechanism, uid, block)
+
+
+def _replaced(values: Sequence[Any], uid: int, value: Any) -> list[Any]:
+    changed = list(values)
+    # A mechanism that was added later has shorter lists.
+    changed += [0] * (uid - len(changed))
+    changed[uid : uid + 1] = [value]
+    return changed

@@ -24,10 +24,11 @@ def world(**changes: Any) -> Seed:
     content: dict[str, Any] = {
         "netuid": 20,
         "tempo": 10,
+        "finality_lag": 0,
         "hyperparameters": {"weights_rate_limit": 0},
         "neurons": [
             {"hotkey": "//Validator", "stake": "1000", "permit": True},
-            {"hotkey": "//Watcher", "stake": "10"},
+            {"hotkey": "//Watcher", "stake": "10", "permit": False},
             {"hotkey": "//Miner", "axon": "10.0.0.1:8091", "commitment": "acme/tiny-fc-1200"},
             {"hotkey": "//Other", "axon": "[2001:db8::1]:8091"},
         ],
@@ -48,11 +49,17 @@ class RunningChain:
     endpoint: str
     admin: str
 
+    def endpoint_of(self, number: int) -> str:
+        """Return the address of one of several endpoints."""
+        return f"ws://127.0.0.1:{self.server.ports[number]}"
+
 
 @asynccontextmanager
-async def running(seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK) -> AsyncIterator[RunningChain]:
+async def running(
+    seed: Seed | None = None, seconds: float = SECONDS_PER_BLOCK, *, endpoints: int = 1
+) -> AsyncIterator[RunningChain]:
     """Serve a chain on free ports."""
-    server = Server(node(seed, seconds))
+    server = Server(node(seed, seconds), endpoints=endpoints)
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     admin = Admin(server, host="127.0.0.1", port=0)
     admin.start()

@@ -55,7 +55,7 @@ def test_registering_again_changes_what_may_change() -> None:
     assert (neurons[4].hotkey, neurons[4].registered_at, neurons[4].last_update) == (address("//Late"), 1, 1)
 
 
-def test_full_subnet_refuses_a_registration() -> None:
-    chain = node(world(hyperparameters={"max_allowed_uids": 4}))
-    with pytest.raises(ValueError, match="subnet 20 is full: 4 neurons"):
+def test_a_full_subnet_of_the_owner_refuses_a_registration() -> None:
+    chain = node(world(hyperparameters={"max_allowed_uids": 1}, neurons=[{"hotkey": "//A"}], owner_hotkey="//A"))
+    with pytest.raises(ValueError, match="subnet 20 is full: 1 neurons"):
         chain.register(Neuron.model_validate({"hotkey": "//Late"}))

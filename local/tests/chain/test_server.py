@@ -51,7 +51,7 @@ async def test_reads() -> None:
 CHAIN_REFUSES: dict[str, tuple[str, dict[str, Any], bt.ErrorCode]] = {
     "no permit": ("//Watcher", {}, bt.ErrorCode.NOT_AUTHORIZED),
     "old version key": ("//Validator", {"weights_version": 3}, bt.ErrorCode.INVALID_ARGUMENT),
-    "too little stake": ("//Watcher", {"stake_threshold": "11"}, bt.ErrorCode.INSUFFICIENT_BALANCE),
+    "too little stake": ("//Watcher", {"stake_threshold": "11"}, bt.ErrorCode.LIMIT_EXCEEDED),
 }
 
 

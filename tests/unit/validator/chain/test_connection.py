@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from bitagent_local.chain.blocks import STATES_KEPT
+from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.seed import Neuron
@@ -77,7 +76,7 @@ async def test_a_subnet_that_cannot_be_read_is_told_of_as_such(monkeypatch: pyte
 async def test_calls_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as chain, connect(chain.endpoint) as connection:
         monkeypatch.setattr(module, "CALL_SECONDS", 0.2)
-        monkeypatch.setattr(chain.server, "faults", SimpleNamespace(mute=True, refuse=False, stall_blocks=True))
+        chain.server.apply_faults(ChainFaultRequest(mute=60, stall_blocks=True))
         with pytest.raises(ChainUnavailable, match="no answer in time"):
             await connection.subnet(20, hotkey=ME, block=1)
-        monkeypatch.undo()
+        chain.server.apply_faults(ChainFaultRequest(clear=True))

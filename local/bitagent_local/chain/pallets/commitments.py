@@ -1,0 +1,89 @@
+"""Data that hotkeys publish: at most three fields, and so many bytes in an epoch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bitagent_local.chain.pallets.registry import Candidate, DispatchError, Event, Origin, guards, handles
+from bitagent_local.chain.scale import plain_bytes
+from bitagent_local.chain.storage import View
+from bitagent_local.chain.subnet import MutableSubnet, Subnet
+
+COMMITMENTS = "Commitments"
+MAX_FIELDS = 3
+MIN_CHARGE = 100
+"""Bytes that every commitment counts for at least."""
+HASH_BYTES = 32
+RAW = re.compile(r"Raw(\d+)")
+
+
+@guards(COMMITMENTS, "set_commitment")
+def commitment_guard(candidate: Candidate, args: dict[str, Any]) -> None:
+    """Refuse a commitment of a hotkey that is not registered."""
+    subnet = Subnet(candidate.view, int(args["netuid"]))
+    if not subnet.exists:
+        raise DispatchError("SubtensorModule", "SubnetNotExists")
+    if subnet.uid(candidate.signer) is None:
+        raise DispatchError("SubtensorModule", "HotKeyNotRegisteredInSubNet")
+
+
+@handles(COMMITMENTS, "set_commitment")
+def set_commitment(origin: Origin, args: dict[str, Any]) -> list[Event]:
+    """Publish data in place of the hotkey's last ones."""
+    subnet, fields = MutableSubnet(origin.storage, int(args["netuid"])), args["info"]["fields"]
+    if not subnet.exists or subnet.uid(origin.signer) is None:
+        raise DispatchError(COMMITMENTS, "AccountNotAllowedCommit")
+    if len(fields) > MAX_FIELDS:
+        raise DispatchError(COMMITMENTS, "TooManyFieldsInCommitmentInfo")
+    params = (subnet.netuid, origin.signer)
+    epoch = int(subnet.get("SubnetEpochIndex"))
+    usage = origin.storage.get(COMMITMENTS, "UsedSpaceOf", *params)
+    used = int(usage["used_space"]) if usage and int(usage["last_epoch"]) == epoch else 0
+    used += space(fields)
+    if used > int(origin.storage.get(COMMITMENTS, "MaxSpace")):
+        raise DispatchError(COMMITMENTS, "SpaceLimitExceeded")
+    origin.storage.put(COMMITMENTS, "UsedSpaceOf", params, {"last_epoch": epoch, "used_space": used})
+    store(subnet, origin.signer, args["info"], block=origin.block)
+    sealed = [field["TimelockEncrypted"] for field in fields if _kind(field) == "TimelockEncrypted"]
+    who = {"netuid": subnet.netuid, "who": origin.signer}
+    if sealed:
+        return [Event(COMMITMENTS, "TimelockCommitment", {**who, "reveal_round": sealed[0]["reveal_round"]})]
+    return [Event(COMMITMENTS, "Commitment", who)]
+
+
+def store(subnet: MutableSubnet, hotkey: str, info: Mapping[str, Any], *, block: int) -> None:
+    """Store a hotkey's commitment."""
+    registration = {"deposit": 0, "block": block, "info": info}
+    subnet.storage.put(COMMITMENTS, "CommitmentOf", (subnet.netuid, hotkey), registration)
+    subnet.storage.put(COMMITMENTS, "LastCommitment", (subnet.netuid, hotkey), block)
+
+
+def space(fields: Sequence[Any]) -> int:
+    """Return the bytes that a commitment counts for."""
+    return max(MIN_CHARGE, sum(_size(field) for field in fields))
+
+
+def _kind(field: Any) -> str:
+    return field if isinstance(field, str) else str(next(iter(field)))
+
+
+def _size(field: Any) -> int:
+    kind = _kind(field)
+    if raw := RAW.fullmatch(kind):
+        return int(raw[1])
+    if kind in ("None", "ResetBondsFlag", "TimelockRevealFailed"):
+        return 0
+    if kind == "TimelockEncrypted":
+        return _length(field[kind]["encrypted"])
+    return _length(field[kind]) if kind == "BigRaw" else HASH_BYTES
+
+
+def _length(content: Any) -> int:
+    return len(plain_bytes(content))
+
+
+def commitment_of(view: View, netuid: int, hotkey: str) -> Any:
+    """Return a hotkey's stored commitment, or ``None``."""
+    return view.get(COMMITMENTS, "CommitmentOf", netuid, hotkey)
