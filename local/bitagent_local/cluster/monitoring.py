@@ -15,6 +15,15 @@ from bitagent_local.cluster.host import ClusterError, cache_root, exclusive
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager")
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
+"""Where Debian's Alertmanager reads its templates from; no option names another folder."""
+_WITH_TEMPLATES = """
+mount -t tmpfs none /usr/share
+mkdir -p "$0"
+cp "$1"/*.tmpl "$0"
+shift
+exec "$@"
+"""
 
 
 def monitoring_tools() -> Path:
@@ -24,9 +33,17 @@ def monitoring_tools() -> Path:
     """
     folder = cache_root() / "monitoring"
     with exclusive(cache_root() / "monitoring.lock"):
-        if not all((folder / name).exists() for name in PROGRAMS):
+        if not all((folder / name).exists() for name in (*PROGRAMS, "templates")):
             _unpack(folder)
     return folder
+
+
+def alertmanager(*arguments: str) -> list[str]:
+    """Return the command that runs Alertmanager in a mount namespace that has its templates."""
+    folder = monitoring_tools()
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    program = str(folder / "prometheus-alertmanager")
+    return [*unshare, "sh", "-ec", _WITH_TEMPLATES, str(TEMPLATES), str(folder / "templates"), program, *arguments]
 
 
 def _unpack(folder: Path) -> None:
@@ -39,7 +56,9 @@ def _unpack(folder: Path) -> None:
         for package in work.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", str(package), str(work / "files")], check=True)
         shutil.rmtree(folder, ignore_errors=True)
-        os.rename(work / "files" / "usr" / "bin", folder)
+        unpacked = work / "files"
+        os.rename(unpacked / TEMPLATES.relative_to("/"), unpacked / "usr" / "bin" / "templates")
+        os.rename(unpacked / "usr" / "bin", folder)
 
 
 def _download(folder: Path) -> subprocess.CompletedProcess[str]:
