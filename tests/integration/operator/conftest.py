@@ -22,10 +22,13 @@ from tests.programs import KUBECONFIG, Program
 
 from bitagent_crds.jobs import (
     EXIT_LATER,
+    EXIT_NOT_BEGUN,
+    EXIT_PACK_LOST,
     JOB_ANNOTATION,
     EvaluateSummary,
     FetchSummary,
     TaskSetSummary,
+    outcome_container,
     termination_message,
 )
 from bitagent_local.cluster.api import Api, ApiError
@@ -46,6 +49,8 @@ class Exit:
     reason: str = "Completed"
     pod: Obj = field(default_factory=dict)
     """Further members of the pod's status."""
+    engine: bool = False
+    """Of a model of a pack: whether the container of the engine ends so, and with it the pack."""
 
 
 Script = Callable[[Obj, Obj], Exit | None]
@@ -62,6 +67,7 @@ def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: i
         "architecture": "LlamaForCausalLM",
         "license": "mit",
         "weightsDigest": f"sha256:{digest}",
+        "engineShape": "e" * 16,
         "modelDigest": "sha256:" + hashlib.sha256((files or weights or repo).encode()).hexdigest(),
     }
 
@@ -206,6 +212,9 @@ class Kubelet:
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         running = status.get("containerStatuses", [{"state": {}}])[0]["state"].get("running")
+        if document["kind"] == "Pack":
+            self._step_pack(path, pod, document, now)
+            return
         end = self.script(pod, document)
         if end is not None:
             times = {"startedAt": (running or {}).get("startedAt", now), "finishedAt": now}
@@ -214,6 +223,42 @@ class Kubelet:
             self._ended.add(uid)
         elif running is None:
             self._report(path, "Running", pod, {"running": {"startedAt": now}})
+
+    def _step_pack(self, path: str, pod: Obj, document: Obj, now: str) -> None:
+        """Run the models of a pack one after the other, each as the script says of a Job of its own."""
+        before = {c["name"]: c["state"] for c in pod.get("status", {}).get("containerStatuses", [])}
+        names = [c["name"] for c in pod["spec"]["containers"]]
+        states = before or {name: {"running": {"startedAt": now}} for name in names}
+        engine = names[0]
+
+        def ends(name: str, code: int, message: str = "", reason: str = "Error") -> None:
+            times = {"startedAt": states[name]["running"]["startedAt"], "finishedAt": now}
+            states[name] = {"terminated": {"exitCode": code, "message": message, "reason": reason} | times}
+
+        left = [m for m in document["members"] if "running" in states[outcome_container(m["key"])]]
+        end = self.script(pod, {"kind": "Evaluate"} | left[0]["job"]) if before and left else None
+        if end is not None and end.engine:
+            ends(engine, end.code, end.message, end.reason)
+            ends(outcome_container(left[0]["key"]), EXIT_PACK_LOST)
+            text = json.dumps({"reason": "PackEnded", "message": "before its turn"})
+            for member in left[1:]:
+                ends(outcome_container(member["key"]), EXIT_NOT_BEGUN, text)
+        elif end is not None:
+            ends(outcome_container(left[0]["key"]), end.code, end.message, end.reason)
+            if len(left) == 1:
+                good = all(s["terminated"]["exitCode"] in (0, 78) for s in states.values() if "terminated" in s)
+                ends(engine, 0 if good else 1, "{}", "Completed")
+        elif before:
+            return
+        ended = all("terminated" in state for state in states.values())
+        codes = {state["terminated"]["exitCode"] for state in states.values()} if ended else {None}
+        phase = "Running" if not ended else "Succeeded" if codes == {0} else "Failed"
+        image = pod["spec"]["containers"][0]["image"]
+        rest = {"image": image, "imageID": "", "ready": False, "restartCount": 0}
+        status = {"phase": phase, "containerStatuses": [{"name": n, "state": s} | rest for n, s in states.items()]}
+        self._pods[pod["metadata"]["uid"]] = self._api.merge(f"{path}/status", {"status": status})
+        if ended:
+            self._ended.add(pod["metadata"]["uid"])
 
     def _report(self, path: str, phase: str, pod: Obj, state: Obj, more: Obj | None = None) -> None:
         container = {k: pod["spec"]["containers"][0][k] for k in ("name", "image")}
@@ -312,6 +357,11 @@ class World:
     def pause(self, seconds: float) -> None:
         """Let real time pass, where nothing can be waited for."""
         time.sleep(seconds)
+
+    def document(self, job: Obj) -> Obj:
+        """A Job's document."""
+        found: Obj = json.loads(job["spec"]["template"]["metadata"]["annotations"][JOB_ANNOTATION])
+        return found
 
     def results(self, name: str) -> dict[str, Obj]:
         """A round's results by model."""
