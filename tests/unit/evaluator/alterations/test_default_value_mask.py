@@ -7,25 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.alterations.sum_tasks import function, parameter, task
 
-from bitagent_crds.task_set import Expects, Language, Task
-
-
-def parameter(kind: str = "string", description: str = "", **more: Any) -> dict[str, Any]:
-    return {"type": kind, "description": description, **more}
-
-
-def function(name: str, description: str = "", *, required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    parameters = {"type": "dict", "properties": properties, "required": list(required)}
-    return {"name": name, "description": description, "parameters": parameters}
-
-
-def task(*functions: dict[str, Any], truth: list[dict[str, Any]] | None = None, **more: Any) -> Task:
-    expects = Expects.NO_CALL if truth is None else Expects.CALLS
-    content = more.pop("says", "Do it.")
-    made = {"id": "t", "source": "test", "category": "mine", "expects": expects, "ground_truth": truth}
-    made |= {"messages": [{"role": "user", "content": content}], "functions": list(functions)}
-    return Task.model_validate(made | more)
+from bitagent_crds.task_set import Language
 
 
 @pytest.fixture

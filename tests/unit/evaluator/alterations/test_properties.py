@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.schema_strategies import examples
 
 from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.task_set import AlterationManifest, Expects, Task
@@ -243,7 +244,7 @@ def random_tasks(draw: st.DrawFn, number: int) -> Task:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(
     tasks=st.tuples(*(random_tasks(i) for i in range(3))),
     chain=st.lists(st.sampled_from(PURE), max_size=5),

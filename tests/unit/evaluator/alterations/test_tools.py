@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.alterations.sum_tasks import ADD, SUB, SUMS, function, task
 
 from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.alterations import DistractorTools
@@ -14,29 +15,6 @@ from bitagent_evaluator.alterations.base import Altered, Choices, Skipped, SkipR
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.tools import AddDistractors, distinctive_words, normalise_name
 from bitagent_evaluator.scoring.bfcl import check_text
-
-
-def parameter(kind: str = "string", description: str = "", **more: Any) -> dict[str, Any]:
-    return {"type": kind, "description": description, **more}
-
-
-def function(name: str, description: str = "", *, required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    parameters = {"type": "dict", "properties": properties, "required": list(required)}
-    return {"name": name, "description": description, "parameters": parameters}
-
-
-def task(*functions: dict[str, Any], truth: list[dict[str, Any]] | None = None, **more: Any) -> Task:
-    expects = Expects.NO_CALL if truth is None else Expects.CALLS
-    content = more.pop("says", "Do it.")
-    made = {"id": "t", "source": "test", "category": "mine", "expects": expects, "ground_truth": truth}
-    made |= {"messages": [{"role": "user", "content": content}], "functions": list(functions)}
-    return Task.model_validate(made | more)
-
-
-ADD = function("math.add", "Adds. See math.sub.", a=parameter("integer"), b=parameter("integer"), required=("a",))
-SUB = function("math.sub", "Undoes `math.add`, not math.adding.", a=parameter("integer"))
-SUMS = task(ADD, SUB, truth=[{"math.add": {"a": [1], "b": [2, ""]}}], says="Call math.add on 1 and 2, please.")
-
 
 # Shuffle
 

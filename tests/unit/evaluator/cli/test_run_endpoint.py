@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.endpoint_runs import STATE, TASKS, number_in, task
 
 from bitagent_crds.fields import digest_of
-from bitagent_crds.task_set import Expects, Task
 from bitagent_evaluator.cli import run as run_verb
 from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.tasks.files import encode_tasks
@@ -18,25 +18,6 @@ from bitagent_evaluator.tasks.files import encode_tasks
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bitagent_evaluator.support.http.backoff_delay", lambda failures, **_: 0.0)
-
-
-def task(number: int, name: str = "add", **more: Any) -> Task:
-    parameters = {"type": "dict", "properties": {"a": {"type": "integer", "description": ""}}, "required": ["a"]}
-    made: dict[str, Any] = {"id": f"t{number}", "source": "test", "category": "sums"}
-    made |= {"messages": [{"role": "user", "content": f"Add {number}."}], "ground_truth": [{name: {"a": [number]}}]}
-    made["functions"] = [{"name": name, "description": "Adds.", "parameters": parameters}]
-    return Task.model_validate(made | more)
-
-
-CONVERSATION = {"turns": [[]], "ground_truth": [[]], "classes": ["GorillaFileSystem"], "initial_state": {}}
-
-STATE = {"expects": Expects.STATE, "ground_truth": None, "conversation": CONVERSATION}
-
-TASKS = [task(i) for i in range(6)]
-
-
-def number_in(request: Any) -> int:
-    return int(request.question.rpartition("Add ")[2].partition(".")[0])
 
 
 def command(url: str, tasks: Path, out: Path, *more: str) -> int:

@@ -7,47 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.endpoint_runs import TASKS, number_in, run, task
 
-from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
-from bitagent_crds.task_set import Task
-from bitagent_evaluator.engines.openai import Address
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice, allowed_names
-from bitagent_evaluator.evaluation.remote import RemoteEvaluation, evaluate_endpoint
 from bitagent_evaluator.prompts import prompt_format
-from bitagent_evaluator.support.progress import LogProgress
-
-DIGEST = "sha256:" + "1" * 64
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bitagent_evaluator.support.http.backoff_delay", lambda failures, **_: 0.0)
-
-
-def task(number: int, name: str = "add", **more: Any) -> Task:
-    parameters = {"type": "dict", "properties": {"a": {"type": "integer", "description": ""}}, "required": ["a"]}
-    made: dict[str, Any] = {"id": f"t{number}", "source": "test", "category": "sums"}
-    made |= {"messages": [{"role": "user", "content": f"Add {number}."}], "ground_truth": [{name: {"a": [number]}}]}
-    made["functions"] = [{"name": name, "description": "Adds.", "parameters": parameters}]
-    return Task.model_validate(made | more)
-
-
-TASKS = [task(i) for i in range(6)]
-
-
-def number_in(request: Any) -> int:
-    return int(request.question.rpartition("Add ")[2].partition(".")[0])
-
-
-def evaluation(url: str, out: Path, tasks: list[Task] = TASKS, **more: Any) -> RemoteEvaluation:
-    chosen = {name: more.pop(name) for name in list(more) if name in RunSpec.model_fields}
-    run = RunSpec(repo="org/m", task_set_digest=DIGEST, max_tokens=32, **chosen)
-    return RemoteEvaluation(run=run, address=Address(url, "org/m"), tasks=tasks, out_dir=out, **more)
-
-
-def run(url: str, out: Path, tasks: list[Task] = TASKS, **more: Any) -> Any:
-    return evaluate_endpoint(evaluation(url, out, tasks, **more), LogProgress())
 
 
 @pytest.mark.parametrize("used", [f for f in BuiltinPromptFormat if f != BuiltinPromptFormat.AUTO])

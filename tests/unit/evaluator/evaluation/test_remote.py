@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.endpoint_runs import DIGEST, STATE, TASKS, number_in, run, task
 
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec, Thinking
 from bitagent_crds.fields import BuiltinPromptFormat
@@ -20,43 +21,13 @@ from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.progress import LogProgress
 
-DIGEST = "sha256:" + "1" * 64
-
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bitagent_evaluator.support.http.backoff_delay", lambda failures, **_: 0.0)
 
 
-def task(number: int, name: str = "add", **more: Any) -> Task:
-    parameters = {"type": "dict", "properties": {"a": {"type": "integer", "description": ""}}, "required": ["a"]}
-    made: dict[str, Any] = {"id": f"t{number}", "source": "test", "category": "sums"}
-    made |= {"messages": [{"role": "user", "content": f"Add {number}."}], "ground_truth": [{name: {"a": [number]}}]}
-    made["functions"] = [{"name": name, "description": "Adds.", "parameters": parameters}]
-    return Task.model_validate(made | more)
-
-
-CONVERSATION = {"turns": [[]], "ground_truth": [[]], "classes": ["GorillaFileSystem"], "initial_state": {}}
-
-STATE = {"expects": Expects.STATE, "ground_truth": None, "conversation": CONVERSATION}
-
 TEXT = {"expects": Expects.TEXT, "ground_truth": None, "reference": "yes"}
-
-TASKS = [task(i) for i in range(6)]
-
-
-def number_in(request: Any) -> int:
-    return int(request.question.rpartition("Add ")[2].partition(".")[0])
-
-
-def evaluation(url: str, out: Path, tasks: list[Task] = TASKS, **more: Any) -> RemoteEvaluation:
-    chosen = {name: more.pop(name) for name in list(more) if name in RunSpec.model_fields}
-    run = RunSpec(repo="org/m", task_set_digest=DIGEST, max_tokens=32, **chosen)
-    return RemoteEvaluation(run=run, address=Address(url, "org/m"), tasks=tasks, out_dir=out, **more)
-
-
-def run(url: str, out: Path, tasks: list[Task] = TASKS, **more: Any) -> Any:
-    return evaluate_endpoint(evaluation(url, out, tasks, **more), LogProgress())
 
 
 def test_tools_and_calls(fake_endpoint: Any, replies: Any, tmp_path: Path) -> None:

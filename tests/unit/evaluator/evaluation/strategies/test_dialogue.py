@@ -8,47 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.evaluation.strategies.conversation_tasks import LATE, function, said, task
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import BuiltinPromptFormat
-from bitagent_crds.task_set import Conversation, Expects, Task
 from bitagent_evaluator.evaluation.strategies import PromptEncoder, open_encoder
 from bitagent_evaluator.evaluation.strategies.dialogue import ChatCapabilities, Dialogue, detect_capabilities
 from bitagent_evaluator.prompts.tokenizer import LIMITS, SandboxedTokenizer
 from bitagent_evaluator.support.faults import ModelFault
-
-
-def function(name: str, *parameters: str) -> dict[str, Any]:
-    properties = {parameter: {"type": "string"} for parameter in parameters}
-    described = {"type": "dict", "properties": properties, "required": list(parameters)}
-    return {"name": name, "description": "Does it.", "parameters": described}
-
-
-def said(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
-
-
-def task(name: str = "c", **changes: Any) -> Task:
-    content: dict[str, Any] = {
-        "turns": [[said("Make a and go there.")], [said("Make b.")]],
-        "ground_truth": [["mkdir(dir_name='a')", "cd(folder='a')"], ["mkdir('b')"]],
-        "classes": ["GorillaFileSystem", "MathAPI"],
-        "initial_state": {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": {}}}}},
-    }
-    conversation = Conversation.model_validate(content | changes)
-    return Task(
-        id=name,
-        source="test",
-        category="multi_turn_base",
-        messages=conversation.turns[0],
-        functions=[function("mkdir", "dir_name"), function("cd", "folder")],
-        expects=Expects.STATE,
-        conversation=conversation,
-    )
-
-
-LATE = {"turns": [[said("Look.")], []], "ground_truth": [[], ["ls()"]], "held_back": {"1": [function("ls")]}}
-"""A conversation whose one useful function comes late."""
 
 PROMPTING, TOOLS = (
     ChatCapabilities(functions_as_tools=False, tool_role=True),
