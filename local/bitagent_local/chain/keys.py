@@ -6,6 +6,8 @@ Such keys are public knowledge; they are for this chain only.
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import bittensor_core
@@ -33,12 +35,36 @@ def default_coldkey(hotkey: str) -> str:
 
 
 def keyfile(uri: str) -> bytes:
-    """Return an unencrypted hotkey file for the SDK's wallet; the same bytes for the same URI.
+    """Return an unencrypted key file for the SDK's wallet; the same bytes for the same URI.
 
     Raises ValueError if `uri` is not a development URI.
     """
     if not uri.startswith("//"):
         raise ValueError(f"{uri!r} is not a development URI such as //Validator")
-    pair: Any = bittensor_core.Keypair.create_from_uri(uri)
+    return _file(bittensor_core.Keypair.create_from_uri(uri))
+
+
+def public_keyfile(uri: str) -> bytes:
+    """Return the file of a key's public half for the SDK's wallet."""
+    return _file(bittensor_core.Keypair(ss58_address=address(uri)))
+
+
+def write_wallet(folder: Path, *, name: str, hotkey: str, coldkey: str) -> None:
+    """Write a wallet of development keys, as the SDK lays one out: ``folder/name/hotkeys/default`` and so on."""
+    wallet = folder / name
+    (wallet / "hotkeys").mkdir(parents=True, exist_ok=True)
+    write_private(wallet / "coldkey", keyfile(coldkey))
+    write_private(wallet / "coldkeypub.txt", public_keyfile(coldkey))
+    write_private(wallet / "hotkeys" / "default", keyfile(hotkey))
+    write_private(wallet / "hotkeys" / "defaultpub.txt", public_keyfile(hotkey))
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a file that only its owner may read."""
+    with open(file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(content)
+
+
+def _file(pair: Any) -> bytes:
     content = json.loads(bytes(bittensor_core.serialized_keypair_to_keyfile_data(pair)))
     return json.dumps(content, sort_keys=True).encode()

@@ -162,7 +162,7 @@ class ChainNode:
             included.append(Included(number, index, extrinsic, error))
         self.pool.give_back(behind, nonce_of=self._nonce)
         self.storage.put("Timestamp", "Now", (), milliseconds)
-        drand.store(self.storage, drand.stored_at(milliseconds / 1000))
+        drand.store(self.storage, drand.round_at(milliseconds / 1000 - self.seed.drand_delay))
         self.storage.put("System", "Number", (), number)
         self.storage.put("System", "Events", (), events)
         self._seal(number, tuple(bodies), slot=milliseconds // self.runtime.milliseconds_per_block)

@@ -151,6 +151,9 @@ class Seed(SeedModel):
         "without extrinsics repeat from run to run; without it, blocks carry the wall clock",
     )
     finality_lag: int = Field(default=3, ge=0, le=100, description="blocks that finality trails the head by")
+    drand_delay: int = Field(
+        default=3, ge=0, le=3600, description="seconds after which the chain has stored a round of drand"
+    )
     owner_hotkey: Key = Field(default=keys.address("//Owner"), description="the subnet owner's; may be a neuron")
     owner_coldkey: Key = Field(default=keys.address("//Owner-cold"))
     fee: Tokens = Field(

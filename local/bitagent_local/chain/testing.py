@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import bittensor_core
 
+from bitagent_local.chain import metadata
 from bitagent_local.chain.admin import Admin
 from bitagent_local.chain.node import ChainNode
+from bitagent_local.chain.pallets.commit_reveal import OpenRow
 from bitagent_local.chain.seed import Seed
 from bitagent_local.chain.server import Server
 
@@ -25,6 +27,8 @@ def world(**changes: Any) -> Seed:
         "netuid": 20,
         "tempo": 10,
         "finality_lag": 0,
+        # Blocks of a twentieth of a second: the SDK seals for rounds that are some seconds old.
+        "drand_delay": 9,
         "hyperparameters": {"weights_rate_limit": 0},
         "neurons": [
             {"hotkey": "//Validator", "stake": "1000", "permit": True},
@@ -74,6 +78,25 @@ async def running(
         server.stopping.set()
         await serving
         admin.stop()
+
+
+@contextmanager
+def escrowed(chain: ChainNode) -> Iterator[None]:
+    """Hand the rows that this process seals to a chain in the same process, so that it can reveal them."""
+    seal = bittensor_core.get_encrypted_commit_v2
+
+    def sealed(**named: Any) -> Any:
+        commit, reveal_round = seal(**named)
+        hotkey = str(bittensor_core.ss58_encode(bytes(named["hotkey"]), metadata.SS58_FORMAT))
+        row = OpenRow(hotkey, tuple(named["uids"]), tuple(named["weights"]), int(named["version_key"]))
+        chain.escrow.put(bytes(commit), row)
+        return commit, reveal_round
+
+    bittensor_core.get_encrypted_commit_v2 = sealed
+    try:
+        yield
+    finally:
+        bittensor_core.get_encrypted_commit_v2 = seal
 
 
 def key(uri: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.readback import connected
-from bitagent_local.chain.testing import key, running, world
+from bitagent_local.chain.testing import escrowed, key, running, world
 
 VALIDATOR, WATCHER, MINER, OTHER = (address(f"//{name}") for name in ("Validator", "Watcher", "Miner", "Other"))
 
@@ -95,6 +95,21 @@ async def test_rate_limit_in_preflight_and_on_chain() -> None:
         assert unchecked.error.code == bt.ErrorCode.RATE_LIMITED
         await client.wait_for_block(int(first.extrinsic_id.split("-")[0]) + 8, timeout=5)
         assert (await client.execute(_intent(), key("//Validator"))).success
+
+
+async def test_sealed_weights_are_revealed_in_their_epoch() -> None:
+    """As at a quarter of a second and tempo 20: an epoch of 5 s, in which rounds of 3 s come in time."""
+    rules = {"commit_reveal_weights_enabled": True, "weights_rate_limit": 0}
+    seed = world(hyperparameters=rules, tempo=100, drand_delay=3)
+    async with running(seed) as chain, connected(chain.endpoint) as client:
+        with escrowed(chain.server.node):
+            result = await client.execute(_intent(), key("//Validator"))
+        assert result.success
+        committed = chain.server.node.included[0].block
+        await client.wait_for_block(committed + 205, timeout=20)
+        assert await client.weights.weights(NETUID) == {0: pytest.approx({2: 2 / 3, 3: 1 / 3}, abs=1e-4)}
+        graph = await client.subnets.metagraph(NETUID)
+        assert graph.neuron(0).last_update == committed
 
 
 async def test_sealed_weights_are_queued_and_stay_unread() -> None:

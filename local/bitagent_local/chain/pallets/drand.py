@@ -7,18 +7,11 @@ from bitagent_local.chain.storage import Storage, View
 QUICKNET_GENESIS = 1_692_803_367
 """Unix seconds of round 1 of the network that the SDK encrypts for."""
 PERIOD_SECONDS = 3
-STORED_AFTER_SECONDS = 3
-"""How late the chain's own worker stores a round."""
 
 
 def round_at(unix_seconds: float) -> int:
     """Return the newest round at a time."""
     return max(0, int(unix_seconds - QUICKNET_GENESIS) // PERIOD_SECONDS + 1)
-
-
-def stored_at(unix_seconds: float) -> int:
-    """Return the newest round that a chain has stored at a time."""
-    return round_at(unix_seconds - STORED_AFTER_SECONDS)
 
 
 def last_stored(view: View) -> int:

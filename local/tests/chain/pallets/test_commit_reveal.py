@@ -17,7 +17,7 @@ from bitagent_local.chain.testing import node, sign, world
 VALIDATOR, MINER, OTHER = (address(f"//{name}") for name in ("Validator", "Miner", "Other"))
 NOW = 1_800_000_000
 """A time when drand has rounds."""
-ROUND = drand.stored_at(NOW)
+ROUND = drand.round_at(NOW)
 COMMIT = b"sealed row"
 
 
@@ -26,6 +26,7 @@ def _chain(**rules: Any) -> ChainNode:
         world(
             tempo=5,
             genesis_timestamp=NOW,
+            drand_delay=0,
             hyperparameters={"commit_reveal_weights_enabled": True, "weights_rate_limit": 0, **rules},
         )
     )
