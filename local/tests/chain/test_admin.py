@@ -93,7 +93,7 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     "bad axon": ("/neurons", {"hotkey": "//A", "axon": "10.0.0.1"}, 400, "no port"),
     "full": ("/neurons", {"hotkey": "//A"}, 400, "subnet 20 is full: 1 neurons"),
     "replaced by a registered one": ("/replace", {"hotkey": "//B", "by": {"hotkey": "//B"}}, 400, "must not"),
-    "swap of nobody": ("/swap", {"hotkey": "//A", "by": "//C"}, 400, "is not registered on subnet 20"),
+    "swap of an unregistered one": ("/swap", {"hotkey": "//A", "by": "//C"}, 400, "is not registered on subnet 20"),
     "reorg of final blocks": ("/reorg", {"depth": 2}, 400, "are not final"),
     "unknown rule": ("/hyperparameters", {"tempo": 3}, 400, "tempo"),
     "unknown endpoint": ("/faults", {"endpoint": 2, "lag": 1}, 400, "no endpoint 2"),

@@ -48,7 +48,7 @@ def payer(view: View, signer: str, *, pallet: str, function: str) -> str:
 
 
 def can_pay(view: View, account: str, rao: int) -> bool:
-    """Return whether an account can pay a fee and go on to exist."""
+    """Return whether an account can pay a fee and still exist afterwards."""
     return rao == 0 or free(view, account) - rao >= EXISTENTIAL_DEPOSIT
 
 

@@ -94,7 +94,7 @@ PRUNED: dict[str, tuple[list[Slot], int, int | None]] = {
     "immune if there is no other": ([slot(0, 4, immune=True), slot(1, 3, immune=True)], 0, 1),
     "too few outside immunity": ([slot(0, 4, immune=True), slot(1, 3), slot(2, 2)], 2, 0),
     "never the owner": ([slot(0, 0, owners=True), slot(1, 9)], 0, 1),
-    "nobody": ([slot(0, owners=True)], 0, None),
+    "only the owner": ([slot(0, owners=True)], 0, None),
 }
 
 

@@ -69,7 +69,7 @@ def test_bonds_with_a_slot_that_changed_hands_are_void() -> None:
     assert fresh.bonds == old.bonds
 
 
-def test_nobody_earns_without_weights_but_the_stake() -> None:
+def test_without_weights_the_stake_earns() -> None:
     result = epoch(subnet(weights=[{}] * 4))
     assert result.emission == pytest.approx([0.6, 0.4, 0, 0])
     assert result.server_emission == [0] * 4
