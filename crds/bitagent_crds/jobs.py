@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
 from bitagent_crds.conditions import AnyReason, Fault, Reason
+from bitagent_crds.evalround import Admission
 from bitagent_crds.evaluation import MAX_PACK, Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
@@ -101,12 +102,15 @@ class FetchJob(Model):
     resolve_only: bool = False
     """Return only the commit that the revision stands for."""
     facts_only: bool | None = None
-    """Check the model and return its facts, and fetch no files; absent: False. An evaluator of an earlier version, which
-    does not know this member, gets it only where it is needed."""
+    """Check the model and return its facts, and fetch no files; absent: False. An evaluator of an earlier version does
+    not know this member, and is given it only where it is needed."""
     verify: bool = False
     """Hash a model that is in the cache, and fetch it again if it is not what was fetched."""
     room: CacheRoom = CacheRoom()
     """Which models may be removed."""
+    admissions: list[Admission] | None = None
+    """Rules of the rounds and competitions that will judge the model: if each of them refuses it, by facts that are
+    known before, its files are not fetched. Absent: they are fetched."""
     operator_token: bool = False
     """Whether HF_TOKEN is the operator's own: if the hub does not accept it, that is not the model's fault."""
 

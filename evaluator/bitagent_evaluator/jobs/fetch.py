@@ -79,6 +79,7 @@ def handle(job: FetchJob) -> FetchSummary:
             room=job.room,
             verify=job.verify,
             facts_only=bool(job.facts_only),
+            admissions=job.admissions or (),
             advance=advance,
         )
     except FetchError as error:

@@ -11,12 +11,14 @@ publish     by one rename
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitagent_crds.admission import Refusal, refuse
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import Admission
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_crds.names import cached_model_path
@@ -54,14 +56,16 @@ def fetch(
     room: CacheRoom | None = None,
     verify: bool = False,
     facts_only: bool = False,
+    admissions: Sequence[Admission] = (),
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> FetchResult:
     """Bring a model into the cache under `cached_model_path(repo, commit)`.
 
     `max_bytes` bounds the model's files and `cache_max_bytes` the cache (0: unlimited); `room` says which models may be
     removed from it, besides those used longest ago. With `verify` a model that is there is hashed, and brought again if
-    its bytes have changed; with `facts_only` it is checked by its headers and small files alone. `advance` is called
-    with the bytes on disk and the bytes in all. An unsafe model is a result, not an error, and so is a full cache.
+    its bytes have changed; with `facts_only` it is checked by its headers and small files alone. A model that
+    each of the `admissions` refuses is not brought. `advance` is called with the bytes on disk and the bytes in all. An
+    unsafe model is a result, not an error, and so is a full cache.
 
     Raises FetchError, SandboxUnavailable, and OSError for a full or broken volume.
     """
@@ -74,6 +78,10 @@ def fetch(
     if isinstance(model, UnsafeModel):
         return FetchResult(model.reason, model.message, model.facts)
     facts = model.facts
+    # A head beside tied embeddings does not count if it equals them, which is seen in the files alone.
+    refusal = None if model.head_beside_tied else _refused_by_all(admissions, facts)
+    if refusal is not None:
+        return FetchResult(refusal.reason, f"{refusal.message}; its files are not fetched", facts)
     if facts_only:
         return FetchResult(Reason.RESOLVED, f"{facts.size_bytes} bytes, {facts.architecture}: to be fetched", facts)
     with cache.lock(where):
@@ -99,6 +107,12 @@ def fetch(
         )
         cache.publish(where, record)
     return _result(record, already_cached=False)
+
+
+def _refused_by_all(admissions: Sequence[Admission], facts: ModelFacts) -> Refusal | None:
+    """Return the first refusal if all of the rules refuse the model; None if one does not, or if there are none."""
+    refusals = [refuse(rules, facts) for rules in admissions]
+    return refusals[0] if refusals and all(refusals) else None
 
 
 def _current(record: CacheRecord | None) -> CacheRecord | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from bitagent_crds.evalround import Admission
 from bitagent_crds.fields import JobSecretKey
 from bitagent_crds.jobs import CacheRoom, FetchJob
 from bitagent_crds.names import (
@@ -36,8 +37,18 @@ PODS = 3
 """Pods of one Job; after them the operator waits and creates the next Job."""
 
 
-def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: CacheRoom) -> Obj:
-    """Return the Job that resolves, checks and downloads a model. `room`: what it may remove from the cache."""
+def fetch_job(
+    config: Config,
+    model: ModelObject,
+    start: StartFetch,
+    room: CacheRoom,
+    *,
+    admissions: Sequence[Admission] | None = None,
+) -> Obj:
+    """Return the Job that resolves, checks and downloads a model.
+
+    `room`: what it may remove from the cache; `admissions`: rules of all that will judge the model, if they are known.
+    """
     hub, volume = model.spec.source.hugging_face, model.spec.source.volume
     token = token_of(config, model)
     document = FetchJob(
@@ -49,6 +60,7 @@ def fetch_job(config: Config, model: ModelObject, start: StartFetch, room: Cache
         cache_max_bytes=0 if config.cache.per_model else config.cache.max_bytes,
         resolve_only=start.resolve_only,
         facts_only=start.facts_only or None,
+        admissions=list(admissions) if admissions and not start.resolve_only else None,
         verify=start.verify,
         operator_token=token is not None and hub is not None and hub.token_secret_ref is None,
         room=room,

@@ -36,6 +36,7 @@ from bitagent_operator.plan.interface import (
 from bitagent_operator.plan.models.fetch import urgent
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.models.model import plan as plan_model
+from bitagent_operator.plan.models.selectors import admissions_for
 from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
@@ -135,10 +136,11 @@ def _end_of_fetching(context: Context, model: str) -> None:
 
 
 def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
-    bounded = context.config.cache.max_bytes and not context.config.cache.per_model
-    if start.resolve_only or not bounded:
-        return fetch_job(context.config, model, start, CacheRoom())
-    return fetch_job(context.config, model, start, cache_room(context, model))
+    cache, room = context.cache, CacheRoom()
+    if context.config.cache.max_bytes and not (context.config.cache.per_model or start.resolve_only):
+        room = cache_room(context, model)
+    rules = admissions_for(model, rounds=cache.rounds, validators=cache.validators)
+    return fetch_job(context.config, model, start, room, admissions=rules)
 
 
 async def _round(context: Context, key: Key) -> float | None:

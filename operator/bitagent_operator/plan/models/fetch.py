@@ -17,7 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bitagent_crds.admission import refuse
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
+from bitagent_crds.evalround import Admission
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.names import short_hash
@@ -35,6 +37,17 @@ removes no model that was used within the hour, and none that a running round ha
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _MISSING_FILES = frozenset({Reason.INFRASTRUCTURE_FAULT, Reason.MODEL_FILES_MISSING})
 """Reasons of an evaluation that failed because the model's files were missing, or among other causes may have."""
+BY_ADMISSION = frozenset(
+    {
+        Reason.ARCHITECTURE_NOT_ALLOWED,
+        Reason.TOO_MANY_PARAMETERS,
+        Reason.REPOSITORY_TOO_LARGE,
+        Reason.LICENSE_NOT_ALLOWED,
+        Reason.NO_CHAT_TEMPLATE,
+        Reason.TOKENIZER_NOT_ALLOWED,
+    }
+)
+"""Why files are not fetched that no round would admit."""
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -102,14 +115,21 @@ def valid_for(
     return result.reason.fault is not Fault.SPEC or result.at >= started - RECENT
 
 
+def refused_by_others(model: ModelObject, result: FetchResult, rules: Admission) -> bool:
+    """Whether the files were not fetched by the rules of other rounds, and these rules admit the model."""
+    facts = model.status.resolved
+    return result.reason in BY_ADMISSION and facts is not None and refuse(rules, facts) is None
+
+
 def needed_fetch(
     model: ModelObject, result: FetchResult | None, rounds: Iterable[RoundObject], *, cache_is_bounded: bool = False
 ) -> StartFetch | None:
     """Return the first attempt of the fetch that the model needs, None if its last result is sufficient.
 
     A fetch is needed for the present spec, once; for a round that started after a branch, tag or directory was
-    resolved; for a round that has fixed another commit; and after an evaluation that may have missed the files.
-    `result` is the last one; `rounds` are those whose frozen set has the model.
+    resolved; for a round that has fixed another commit; for one that admits what no other did, so that its files were
+    not fetched; and after an evaluation that may have missed the files. `result` is the last one; `rounds` are those
+    whose frozen set has the model.
     """
     identity, rounds = (model.meta.uid, str(model.meta.generation)), list(rounds)
     waiting = [(r.status.begun, r, entry) for r in rounds if (entry := waiting_entry(r, model)) is not None]
@@ -129,6 +149,16 @@ def needed_fetch(
     if result is None:
         since, uid, commit = min(fixed)
         return StartFetch(short_hash(*identity, uid, commit), since, 1, commit)
+    admitting = [
+        (started, r.meta.uid, entry.commit)
+        for started, r, entry in waiting
+        if started
+        and (entry.commit is not None or r.spec.tasks.seed_from is None)
+        and refused_by_others(model, result, r.spec.admission)
+    ]
+    if admitting:
+        since, uid, commit = min(admitting, key=lambda found: found[:2])
+        return StartFetch(short_hash(*identity, uid, "admitted"), since, 1, commit)
     missed = [
         (r.status.finished_at, r.meta.uid)
         for r in rounds

@@ -26,7 +26,7 @@ from bitagent_operator.plan.jobs.outcome import (
     classify,
 )
 from bitagent_operator.plan.jobs.pods import Problem
-from bitagent_operator.plan.models.fetch import FetchResult, fetch_result, named_commit
+from bitagent_operator.plan.models.fetch import BY_ADMISSION, FetchResult, fetch_result, named_commit
 from bitagent_operator.plan.models.hub import hub_trouble
 from bitagent_operator.plan.models.resolution import since_of
 
@@ -34,6 +34,7 @@ MAX_ATTEMPTS = 4
 """Fetch Jobs for one need, each with several pods, before an infrastructure fault is reported as final."""
 BACKOFF = timedelta(seconds=30)
 """Wait after the first failed Job; doubled after each further one."""
+SOUND = "file list, configuration and weight headers are sound"
 ROOM_BACKOFF = timedelta(seconds=30)
 """Wait before a fetch that found no room in the cache looks for it again."""
 
@@ -205,7 +206,7 @@ def _fetched(
     conditions = Conditions(status.conditions, generation=generation, now=now)
     yes = ConditionStatus.TRUE
     conditions.set(ConditionType.RESOLVED, yes, Reason.RESOLVED, f"commit {resolved.commit}")
-    conditions.set(ConditionType.SAFE, yes, Reason.SAFE, "file list, configuration and weight headers are sound")
+    conditions.set(ConditionType.SAFE, yes, Reason.SAFE, SOUND)
     text = message or f"{resolved.size_bytes:,} bytes are in the cache, verified"
     conditions.set(ConditionType.FETCHED, yes, Reason.FETCHED, text)
     return changed(status, resolved=resolved, conditions=conditions.all())
@@ -223,5 +224,7 @@ def failed(
         conditions.set(ConditionType.SAFE, unknown, problem.reason, "could not be checked")
     elif problem.reason.fault is not Fault.INFRASTRUCTURE:
         conditions.set(ConditionType.RESOLVED, ConditionStatus.TRUE, Reason.RESOLVED, "")
-        conditions.set(ConditionType.SAFE, no, problem.reason, problem.message)
+        sound = problem.reason in BY_ADMISSION
+        reason, message = (Reason.SAFE, SOUND) if sound else (problem.reason, problem.message)
+        conditions.set(ConditionType.SAFE, ConditionStatus.TRUE if sound else no, reason, message)
     return changed(status, conditions=conditions.all())

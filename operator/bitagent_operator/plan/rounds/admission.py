@@ -11,14 +11,13 @@ decides its answers may change from then on. Whatever is not fixed when the seed
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from bitagent_crds.admission import refuse, refuse_memory
 from bitagent_crds.conditions import ConditionType, Reason
-from bitagent_crds.evalround import Admission, EvalRoundSpec, ModelSelection
-from bitagent_crds.memory import excess, limits_of
-from bitagent_crds.minermodel import EngineChoices, ModelFacts
+from bitagent_crds.evalround import EvalRoundSpec, ModelSelection
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.schema import is_later
 from bitagent_crds.seeds import SeedFrom
@@ -33,6 +32,7 @@ from bitagent_operator.plan.models.fetch import (
     fetch_result,
     named_commit,
     recent_enough,
+    refused_by_others,
     valid_for,
 )
 from bitagent_operator.plan.models.resolution import resolved_for
@@ -153,6 +153,8 @@ def _entry(
     bounded = pass_.settings.cache_is_bounded
     if result is None or not recent_enough(result, model.spec, started=started, cache_is_bounded=bounded):
         return _waiting(entry, model, **unknown)
+    if refused_by_others(model, result, spec.admission):
+        return _waiting(entry, model, **unknown)
     return _judged(entry, spec, model, result, **unknown)
 
 
@@ -177,6 +179,8 @@ def _fixed_entry(
         return entry
     bounded = pass_.settings.cache_is_bounded
     if result is None or not valid_for(model, result, entry.commit, started=started, cache_is_bounded=bounded):
+        return _waiting(entry, model)
+    if refused_by_others(model, result, spec.admission):
         return _waiting(entry, model)
     if result.fetched and model.status.resolved is not None and model.status.resolved.commit != entry.commit:
         text = f"its files are those of {model.status.resolved.commit[:12]} now: they were changed after the round had "
@@ -242,7 +246,7 @@ def _judged(
     identity, engine = frozen(model, facts, spec.evaluation), model.spec.engine
     if spec.tasks.seed_from is not None and entry.engine is not None:
         identity, engine = of_files(facts), entry.engine
-    refusal = refuse(spec.admission, facts) or refuse_memory(spec, engine, facts)
+    refusal = refuse(spec.admission, facts) or refuse_memory(spec.admission, spec.evaluation, engine, facts)
     if refusal is not None:
         return _with(entry, ResultState.REJECTED, refusal.reason, refusal.message, **identity)
     return _with(entry, ResultState.PENDING, Reason.WAITING_FOR_TASKS, "", **identity)
@@ -260,78 +264,3 @@ def _same_spec(model: ModelObject, commit: str) -> bool:
 def _with(entry: ModelResult, state: ResultState, reason: Reason, message: str, **identity: object) -> ModelResult:
     """Return the entry in another state; `identity`: what is evaluated, unchanged if left out."""
     return changed(entry, state=state, reason=reason, message=clip(message, MESSAGE_LENGTH), **identity)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a model may not take part."""
-
-    reason: Reason
-    message: str
-
-
-def refuse(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    """Return the first rule that the model breaks; None if it may take part."""
-    return next((refusal for rule in _RULES if (refusal := rule(rules, facts)) is not None), None)
-
-
-def refuse_memory(spec: EvalRoundSpec, engine: EngineChoices, facts: ModelFacts) -> Refusal | None:
-    """Return why the evaluation would need more memory than the round allows; None if it would not, or for old facts.
-
-    The evaluator decides by the same function whose fault it is if the engine runs out of memory.
-    """
-    if facts.memory is None:
-        return None
-    found = excess(facts.memory, facts.parameters, engine, spec.evaluation, limits_of(spec.admission))
-    return Refusal(Reason.NEEDS_TOO_MUCH_MEMORY, found) if found else None
-
-
-def _parameters(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if rules.max_parameters is None or facts.parameters <= rules.max_parameters:
-        return None
-    text = f"{facts.parameters:,} parameters; the round allows {rules.max_parameters:,}"
-    return Refusal(Reason.TOO_MANY_PARAMETERS, text)
-
-
-def _size(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if rules.max_repository_bytes is None or facts.size_bytes <= rules.max_repository_bytes:
-        return None
-    text = f"{facts.size_bytes:,} bytes; the round allows {rules.max_repository_bytes:,}"
-    return Refusal(Reason.REPOSITORY_TOO_LARGE, text)
-
-
-def _license(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if not rules.licenses or facts.license.lower() in {name.lower() for name in rules.licenses}:
-        return None
-    text = f"licence {facts.license or '(none named)'}; the round allows {', '.join(rules.licenses)}"
-    return Refusal(Reason.LICENSE_NOT_ALLOWED, text)
-
-
-def _architecture(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if not rules.architectures or facts.architecture in rules.architectures:
-        return None
-    text = f"architecture {facts.architecture}; the round allows {', '.join(rules.architectures)}"
-    return Refusal(Reason.ARCHITECTURE_NOT_ALLOWED, text)
-
-
-def _template(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if not rules.require_chat_template or facts.template_digest is not None:
-        return None
-    return Refusal(Reason.NO_CHAT_TEMPLATE, "the model has no chat template, which the round requires")
-
-
-def _tokenizer(rules: Admission, facts: ModelFacts) -> Refusal | None:
-    if not rules.tokenizer_digests or facts.tokenizer_digest in rules.tokenizer_digests:
-        return None
-    found = facts.tokenizer_digest or "(not recorded; fetch the model again)"
-    return Refusal(Reason.TOKENIZER_NOT_ALLOWED, f"tokenizer {found}; the round allows others")
-
-
-_RULES: tuple[Callable[[Admission, ModelFacts], Refusal | None], ...] = (
-    _architecture,
-    _parameters,
-    _size,
-    _license,
-    _template,
-    _tokenizer,
-)

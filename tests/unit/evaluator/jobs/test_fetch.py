@@ -150,3 +150,16 @@ def test_without_a_token_there_is_none_to_blame(tmp_path: Path, website: Any, mo
     website.refuses = {"/api/models/": 401}
     assert handle(job(tmp_path, repo="acme/tiny")).reason is Reason.ACCESS_DENIED
     assert not [path for path, _ in website.asked if path == WHOAMI]
+
+
+def test_the_facts_alone(tmp_path: Path, checkpoint: Any) -> None:
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path), facts_only=True))
+    assert (exit_code(summary.reason), summary.reason, summary.facts is not None) == (0, Reason.RESOLVED, True)
+    assert not [path for path in tmp_path.rglob("*.safetensors") if checkpoint.path not in path.parents]
+
+
+def test_a_model_that_no_round_admits_ends_with_that_reason(tmp_path: Path, checkpoint: Any) -> None:
+    rules = [{"maxParameters": 1}]
+    summary = handle(job(tmp_path, repo="volume/claim", directory=str(checkpoint.path), admissions=rules))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_MODEL_FAULT, Reason.TOO_MANY_PARAMETERS)
+    assert summary.facts is not None

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.evalround import Admission
 from bitagent_evaluator.models.cache import RECORD, ModelCache
 from bitagent_evaluator.models.digests import directory_model_digest, weights_digest
 from bitagent_evaluator.models.fetch import FetchResult, download, fetch
@@ -29,9 +30,9 @@ COMMIT = "a" * 40
 WEIGHTS = "model.safetensors"
 
 
-def fetched(hub: Any, cache: Path, *, repo: str = REPO, max_bytes: int = 1 << 30, verify: bool = False) -> FetchResult:
+def fetched(hub: Any, cache: Path, *, repo: str = REPO, max_bytes: int = 1 << 30, **more: Any) -> FetchResult:
     source = HubRepository(repo, "main", endpoint=hub.endpoint)
-    return fetch(source, repo, ModelCache(cache), max_bytes=max_bytes, cache_max_bytes=0, verify=verify)
+    return fetch(source, repo, ModelCache(cache), max_bytes=max_bytes, cache_max_bytes=0, **more)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -71,6 +72,52 @@ def test_fetch_brings_exactly_the_known_files(published: Any, models: Path, tmp_
     assert outcome.facts.model_digest == directory_model_digest(folder)
     assert outcome.facts.similarity == similarity_sketch(folder)
     assert not published.requests("pytorch_model.bin") and not published.requests("modeling_evil.py")
+
+
+def test_facts_come_before_any_file(published: Any, tmp_path: Path) -> None:
+    """So that a volume can be made as large as the files are."""
+    found = fetched(published, tmp_path / "none", facts_only=True)
+    assert not (tmp_path / "none").exists()
+    assert (found.reason, found.facts is not None and found.facts.commit) == (Reason.RESOLVED, COMMIT)
+    whole = fetched(published, tmp_path / "cache").facts
+    assert found.facts is not None and whole is not None
+    assert found.facts.size_bytes == whole.size_bytes
+    assert found.facts.weights_digest is None
+
+
+SMALL, LARGE = Admission(max_parameters=1000), Admission(max_parameters=10**9)
+
+
+@pytest.mark.parametrize(
+    ("admissions", "reason"),
+    [
+        pytest.param([], Reason.FETCHED, id="no rules"),
+        pytest.param([SMALL], Reason.TOO_MANY_PARAMETERS, id="one refuses it"),
+        pytest.param([SMALL, Admission(max_repository_bytes=1)], Reason.TOO_MANY_PARAMETERS, id="all refuse it"),
+        pytest.param([Admission(architectures=["Other"])], Reason.ARCHITECTURE_NOT_ALLOWED, id="architecture"),
+        pytest.param([Admission(licenses=["mit"])], Reason.LICENSE_NOT_ALLOWED, id="licence"),
+        pytest.param([SMALL, LARGE], Reason.FETCHED, id="one admits it"),
+    ],
+)
+def test_what_no_round_admits_is_not_downloaded(
+    published: Any, tmp_path: Path, admissions: list[Admission], reason: Reason
+) -> None:
+    found = fetched(published, tmp_path, admissions=admissions)
+    assert (found.reason, found.facts is not None) == (reason, True)
+    assert (tmp_path / REPO / COMMIT).exists() == (reason is Reason.FETCHED)
+
+
+def test_a_head_beside_tied_embeddings_is_not_counted_before_it_is_read(
+    hub: Any, checkpoint: Any, tmp_path: Path
+) -> None:
+    def copy_embeddings(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+        start, end = header["model.embed_tokens.weight"]["data_offsets"]
+        head = {**header["model.embed_tokens.weight"], "data_offsets": [len(data), len(data) + end - start]}
+        return {**header, "lm_head.weight": head}, data + data[start:end]
+
+    checkpoint.header(copy_embeddings)
+    hub.add(REPO, checkpoint.path, COMMIT)
+    assert fetched(hub, tmp_path / "cache", admissions=[Admission(max_parameters=422_400)]).reason is Reason.FETCHED
 
 
 def test_fetched_files_are_readable_by_anyone(published: Any, tmp_path: Path) -> None:
