@@ -126,7 +126,7 @@ def served(work: Work, model: Path, arguments: dict[str, Any]) -> dict[str, str]
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

@@ -112,7 +112,9 @@ def test_words_are_plain() -> None:
     files = [
         *(path for package in PACKAGES.values() for path in package.rglob("*.py")),
         *GUIDES,
+        ROOT / "CHANGELOG.md",
         *(ROOT / "docs" / "decisions").glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.py"),
         *(ROOT / "charts").glob("*/values.yaml"),
         *(ROOT / "charts").glob("*/README.md"),
         *(ROOT / "charts").glob("*/templates/*"),
