@@ -167,7 +167,7 @@ def test_a_missing_queue_has_the_start_timeout(world: World) -> None:
 
 @pytest.mark.parametrize("times", [1, 4], ids=["once", "more often than maxAttempts"])
 def test_preemption_costs_no_attempt_and_no_answer(world: World, outcomes: Outcomes, times: int) -> None:
-    """Of the kubelet's double only the exit code is played: a real pod that is stopped ends with it too."""
+    """The pod of a Job that is suspended ends with a failure, which its controller does not count."""
     install(world, cluster_queue(world.namespace, gpus=2), local_queue(world))
     held = Held(world, outcomes)
     world.start_operator()

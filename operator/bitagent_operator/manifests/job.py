@@ -156,7 +156,7 @@ def job(config: Config, parts: JobParts) -> Obj:
             "podFailurePolicy": {
                 "rules": [  # the first that matches counts: what a disruption ends says nothing about the model
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    {  # a queue that preempts suspends the Job: its pod is deleted without a condition
+                    {  # a pod that somebody deletes has no such condition
                         "action": "Ignore",
                         "onExitCodes": {
                             "containerName": parts.component.value,

@@ -34,7 +34,7 @@ def test_exit_78_is_final_and_a_disruption_does_not_count(any_job: BuiltJob) -> 
         "the exit code of a pod that was ended from outside does not count"
     )
     stopped = {"containerName": any_job.container["name"], "operator": "In", "values": [143]}
-    assert rules[1] == {"action": "Ignore", "onExitCodes": stopped}, "nor does one that a queue has preempted"
+    assert rules[1] == {"action": "Ignore", "onExitCodes": stopped}, "nor does one that somebody deletes"
 
 
 def test_only_its_own_container_ends_a_job(make: Make, any_job: BuiltJob) -> None:
