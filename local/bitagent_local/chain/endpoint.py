@@ -78,7 +78,9 @@ class Endpoint:
         """Switch faults of this endpoint on or off."""
         self.faults.apply(request)
         if request.clear:
-            self.peer.lag = 0
+            self.peer.lag, self.peer.stuck = 0, False
+        if request.stuck is not None:
+            self.peer.stuck = request.stuck
         if request.lag is not None:
             self.peer.lag = request.lag
         for session in self._sessions[: request.drop_connections or 0]:

@@ -86,6 +86,9 @@ class ChainFaultRequest(SeedModel):
     )
     endpoint: int = Field(default=0, ge=0, le=64, description="the endpoint that the fields below are about")
     lag: int | None = Field(default=None, ge=0, le=100_000, description="blocks that the endpoint's node is behind")
+    stuck: bool | None = Field(
+        default=None, description="the endpoint's node gets no more blocks, and keeps its branch"
+    )
     mute: float | None = Field(
         default=None, ge=0, le=3600, description="seconds in which connections stay open without answers"
     )

@@ -1,4 +1,4 @@
-"""What one endpoint shows of the chain: all of it, or what a node knows that is some blocks behind."""
+"""What one endpoint shows of the chain: all of it, what a node knows that is some blocks behind, or an old branch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,22 @@ class Peer:
         self.chain = chain
         self.lag = 0
         """Blocks that this node is behind the author."""
+        self._stuck: tuple[Block, Block] | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether this node gets no more blocks; it stays on its branch when the chain leaves that."""
+        return self._stuck is not None
+
+    @stuck.setter
+    def stuck(self, stuck: bool) -> None:
+        self._stuck = (self.head, self.finalized) if stuck else None
 
     @property
     def head(self) -> Block:
         """The newest block that this node has."""
+        if self._stuck:
+            return self._stuck[0]
         newest = self.chain.blocks.head
         if not self.lag:
             return newest
@@ -27,12 +39,23 @@ class Peer:
     @property
     def finalized(self) -> Block:
         """The newest final block that this node has."""
+        if self._stuck:
+            return self._stuck[1]
         final, head = self.chain.finalized, self.head
         return final if final.number <= head.number else head
 
     def numbered(self, number: int) -> Block | None:
-        """Return the block of this number, if this node has it."""
-        return self.chain.blocks.numbered(number) if number <= self.head.number else None
+        """Return the block of this number on this node's branch, if it has one."""
+        head = self.head
+        if number > head.number:
+            return None
+        best = self.chain.blocks.numbered(head.number)
+        if best is not None and best.hash == head.hash:
+            return self.chain.blocks.numbered(number)
+        block = head
+        while block.number > number:
+            block = self.chain.blocks.find(block.parent)
+        return block if block.number == number else None
 
     def find(self, block_hash: bytes | None) -> Block:
         """Return the block of this hash, or the head. Raises UnknownBlock if this node has none such."""

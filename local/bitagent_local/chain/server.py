@@ -79,7 +79,10 @@ class Server:
 
     def describe_faults(self) -> dict[str, Any]:
         """Return the active faults as JSON; those of the first endpoint beside those of the chain."""
-        first, *_ = each = [{"lag": endpoint.peer.lag, **endpoint.faults.describe()} for endpoint in self.endpoints]
+        first, *_ = each = [
+            {"lag": endpoint.peer.lag, "stuck": endpoint.peer.stuck, **endpoint.faults.describe()}
+            for endpoint in self.endpoints
+        ]
         return {
             "stall_finality": self.faults.stall_finality,
             "stall_blocks": self.faults.stall_blocks,

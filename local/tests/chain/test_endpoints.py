@@ -14,6 +14,7 @@ import websockets
 
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.readback import connected
+from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.testing import RunningChain, key, running, world
 
 NETUID = 20
@@ -50,6 +51,25 @@ async def test_a_node_that_is_behind_shows_older_blocks() -> None:
             assert newest - late in (5, 6)
         answer = await _ask(chain.endpoint_of(1), "chain_getBlockHash", newest + 100)
         assert answer["result"] is None
+
+
+async def test_a_node_that_is_stuck_keeps_its_branch() -> None:
+    async with running(world(finality_lag=4), endpoints=2) as chain:
+        node = chain.server.node
+        await _until(lambda: node.blocks.head.number > 6)
+        _faults(chain, endpoint=1, stuck=True)
+        old, _ = node.blocks.head, chain.server.reorg(2, lose=False)
+        await _until(lambda: node.blocks.head.number > old.number + 2)
+
+        async def hash_of(endpoint: int, number: int) -> Any:
+            return (await _ask(chain.endpoint_of(endpoint), "chain_getBlockHash", number))["result"]
+
+        assert await hash_of(1, old.number) == to_hex(old.hash) != await hash_of(0, old.number)
+        assert await hash_of(1, old.number - 1) != await hash_of(0, old.number - 1)
+        assert await hash_of(1, old.number - 2) == await hash_of(0, old.number - 2)
+        assert await hash_of(1, old.number + 1) is None
+        _faults(chain, endpoint=1, stuck=False)
+        assert await hash_of(1, old.number) == await hash_of(0, old.number)
 
 
 async def test_finality_trails_by_the_lag_of_the_seed() -> None:

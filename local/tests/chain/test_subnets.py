@@ -131,6 +131,10 @@ async def test_the_sdk_reads_an_epoch(tmp_path: Path, monkeypatch: pytest.Monkey
         rules = await client.subnets.subnet_hyperparameters(netuid=20)
         assert (rules["max_validators"], rules["serving_rate_limit"], rules["activity_cutoff"]) == (128, 50, 138)
         assert await client.weights.weights(20) == {uid: pytest.approx({3: 0.75, 4: 0.25}, abs=1e-4) for uid in (1, 2)}
+        bonds = await client.weights.bonds(20)
+        assert set(bonds) == {1, 2}
+        schedule = await client.epochs.epoch_status(20)
+        assert schedule["next_epoch_start_block"] == schedule["last_epoch_block"] + 10
         assert await client.subnets.mechanism_count(netuid=20) == 1
         coldkey = graph.neuron(1).coldkey
         balance = await client.balances.get(coldkey)
