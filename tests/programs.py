@@ -46,6 +46,7 @@ class Program:
 
         `constants` replaces constants of modules, as `module:name`: times that a test would otherwise wait for.
         """
+        output.touch()
         given = (main, list(arguments), dict(environment), output, dict(constants or {}))
         self._process = _CONTEXT.Process(target=become, args=given, daemon=True)
         self._process.start()
