@@ -172,6 +172,9 @@ class ModelResult(StatusModel):
     disruptions: Annotated[list[Time], Field(max_length=32)] = []
     """disruptions are the times at which its pods were evicted, preempted or lost their node, since the last entry of
     failures."""
+    stalls: Annotated[list[Time], Field(max_length=16)] = []
+    """stalls are the times at which its Job was ended because its process lived without progress, since the last entry
+    of failures; another one follows, up to workload.maxAttempts."""
     failures: Annotated[list[Failure], Field(max_length=2)] = []
     """failures are the Jobs that gave up for a cause that the model itself can have, unless a later one succeeded.
     After the first one the model is tried once more when the others have ended; after the second a control decides

@@ -28,12 +28,13 @@ from bitagent_crds.names import (
     VERIFY_LABEL,
     Component,
 )
+from bitagent_crds.progress import ProgressDocument
 from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
 from bitagent_operator.observed.queues import QueueState
-from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, Refusal, RoundPlan, Settings
+from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, RoundPlan, Settings
 from bitagent_operator.plan.rounds.round import plan as plan_round
 
 Obj = dict[str, Any]
@@ -290,6 +291,11 @@ class Make:
         pod = self.pod(job, **more)
         return replace(pod, address=address, progress_port=port, scheduled=self.at(scheduled))
 
+    def said(self, *, read: float = 100, advanced: float = 100, mute: bool = False, **document: Any) -> PodProgress:
+        """What a pod has said of its progress at `read`; `advanced`: its last progress."""
+        found = ProgressDocument.model_validate({"phase": "Generating", "total": 200} | document)
+        return PodProgress(self.at(read), self.at(advanced), found, mute=mute)
+
     def fetched(self, **facts: Any) -> str:
         return termination_message(FetchSummary.model_validate({"reason": "Fetched", "facts": self.facts(**facts)}))
 
@@ -381,11 +387,12 @@ def plan(make: Make) -> Plan:
         image: str = "",
         refusals: Mapping[str, Refusal] | None = None,
         queues: QueueState | None = None,
+        progress: Mapping[str, PodProgress] | None = None,
     ) -> Planned:
         models, jobs = list(models), list(jobs)
         candidates = models if selected else None
         pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=candidates, image=image)
-        pass_ = replace(pass_, refusals=refusals or {}, queues=queues or QueueState())
+        pass_ = replace(pass_, refusals=refusals or {}, queues=queues or QueueState(), progress=progress or {})
         found = plan_round(
             observed, models={model.meta.name: model for model in models}, jobs=jobs, pods=list(pods), pass_=pass_
         )

@@ -7,19 +7,56 @@ no progress, or the network may be in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
+from bitagent_kube.conditions import clip
 from bitagent_operator.observed.objects import JobObject, PodObject
 from bitagent_operator.plan.interface import Pass
-from bitagent_operator.plan.jobs.outcome import InfraFault
+from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH, Active, InfraFault
+from bitagent_operator.plan.jobs.pods import Problem
 
 FRESH = timedelta(seconds=60)
 """Age up to which a pod's last word counts: a few looks at it may fail."""
 
 
-def stalled(job: JobObject, pods: Iterable[PodObject], pass_: Pass, bound: timedelta) -> InfraFault | None:
+def with_stall(
+    job: JobObject,
+    pods: Sequence[PodObject],
+    active: Active,
+    pass_: Pass,
+    *,
+    known: Sequence[datetime],
+    reported: Problem | None,
+    bound: timedelta,
+    most: int,
+) -> tuple[Active | InfraFault, list[datetime]]:
+    """Return the outcome of a Job that has not ended, and the stalls with its own.
+
+    A Job that has stalled is deleted once that is recorded, and another takes its place; the last of `most` gives up.
+    `known`: the stalls that are recorded; `reported`: what was reported last.
+    """
+    if was_ended_for_stall(job, known):
+        return Active(reported, active.node, active.started), list(known)
+    fault = stalled(job, pods, pass_, bound)
+    if fault is None:
+        return active, list(known)
+    if len(known) + 1 >= most:
+        return fault, list(known)
+    text = clip(
+        f"{fault.message}; stall {len(known) + 1} of {most}: its Job is deleted, and another one follows",
+        MESSAGE_LENGTH,
+    )
+    return Active(Problem(fault.reason, text), active.node, active.started), [*known, pass_.now]
+
+
+def was_ended_for_stall(job: JobObject, stalls: Sequence[datetime]) -> bool:
+    """Whether the last of these stalls is the Job's: it is, or is about to be, deleted for that."""
+    return bool(stalls) and stalls[-1] >= job.meta.created
+
+
+def stalled(job: JobObject, pods: Sequence[PodObject], pass_: Pass, bound: timedelta) -> InfraFault | None:
     """Return the fault of a Job whose running pod has made no progress for `bound`; None if there is none.
 
     `pods` may hold those of other Jobs.

@@ -29,7 +29,7 @@ from bitagent_operator.plan.jobs.outcome import (
     started_pods,
 )
 from bitagent_operator.plan.jobs.pods import Problem
-from bitagent_operator.plan.jobs.stalls import stalled
+from bitagent_operator.plan.jobs.stalls import with_stall
 from bitagent_operator.plan.rounds.attribution import Control, may_be_own
 
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
@@ -49,6 +49,7 @@ class Update:
     batch_losses: list[str] | None = None
     attempts: int = 0
     disruptions: list[datetime] = field(default_factory=list)
+    stalls: list[datetime] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     node: str | None = None
     result_digest: str | None = None
@@ -115,10 +116,19 @@ def evaluation_state(
     if not jobs:
         return StartAttempt(1, packable=True)
     job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
-    timeout = _start_timeout(spec)
+    timeout, stalls = _start_timeout(spec), list(begun.stalls) if begun is not None else []
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
     if isinstance(outcome, Active) and not job.in_pack:  # a pack bounds the time of each of its evaluations itself
-        outcome = stalled(job, pods, pass_, _stall_bound(spec)) or outcome
+        outcome, stalls = with_stall(
+            job,
+            pods,
+            outcome,
+            pass_,
+            known=stalls,
+            reported=reported,
+            bound=_stall_bound(spec),
+            most=spec.workload.max_attempts,
+        )
     since = failures[-1].at if failures else None
     disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
@@ -149,7 +159,7 @@ def evaluation_state(
                     attempt=job.attempt, reason=outcome.reason, attempts=attempts, at=outcome.at, nodes=nodes
                 )
                 update = Update(ResultState.RUNNING, outcome.reason, update.message)
-                failures, disruptions = (*failures, failure), []
+                failures, disruptions, stalls = (*failures, failure), [], []
         case Active() | Unseen():
             update = _active(job, outcome, begun, spec)
             if not (spec.suspend or job.suspended) and (ahead := _ahead(job, pods)):
@@ -159,6 +169,7 @@ def evaluation_state(
         update,
         attempts=attempts,
         disruptions=disruptions,
+        stalls=stalls,
         failures=[] if update.state == ResultState.SUCCEEDED else list(failures),
         node=update.node or (begun.node if begun is not None else None),
         # A Job that is suspended has no start any longer.
@@ -197,11 +208,13 @@ def _attempts(
 ) -> int:
     """Return how many containers of an evaluation have started, never fewer than are recorded.
 
-    Jobs before the last failure are counted there. One that was given up and is gone by now counts once.
+    Jobs before the last failure are counted there. One that was given up or has stalled, and is gone by now, counts
+    once.
     """
     counted, before = (failures[-1].attempts, failures[-1].attempt) if failures else (0, 0)
     later = [job for job in jobs if job.attempt > before]
-    gone = jobs[-1].attempt - before - len(later)
+    stalled = sum(at < jobs[-1].meta.created for at in begun.stalls) if begun is not None else 0
+    gone = jobs[-1].attempt - before - len(later) + stalled
     started = counted + gone + sum(started_pods(job, pods) for job in later)
     return max(started, begun.attempts if begun is not None else 0, at_least)
 

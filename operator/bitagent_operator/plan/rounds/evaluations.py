@@ -275,6 +275,7 @@ def _waiting(entry: ModelResult, attempt: StartAttempt, reason: Reason, message:
         message,
         attempts=entry.attempts,
         disruptions=entry.disruptions,
+        stalls=entry.stalls,
         failures=list(attempt.failures),
         started_at=entry.started_at,
     )

@@ -20,6 +20,7 @@ from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.naming import TASKS_KEY
 from bitagent_operator.observed.objects import JobObject, PodObject, members_of
 from bitagent_operator.plan.jobs.packs import open_keys
+from bitagent_operator.plan.jobs.stalls import was_ended_for_stall
 from bitagent_operator.plan.rounds.attempts import EVALUATED
 
 END_GRACE = timedelta(seconds=5)
@@ -142,4 +143,6 @@ class _Recorded:
                 return result.finished_at
             if any(failure.attempt >= job.attempt for failure in result.failures):
                 return result.failures[-1].at
+            if was_ended_for_stall(job, result.stalls):
+                return result.stalls[-1]
         return None
