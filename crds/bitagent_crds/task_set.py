@@ -149,6 +149,8 @@ class MemoryBackend(StrEnum):
     """Texts by name: a small memory that is always shown, and an archive whose names can be searched."""
     REC_SUM = "rec_sum"
     """One text, which the model writes again and again."""
+    VECTOR = "vector"
+    """Texts by number, which are searched by the similarity of their embeddings."""
 
 
 class Memory(FileModel):

@@ -38,13 +38,14 @@ class BfclCategory(StrEnum):
     MULTI_TURN_LONG_CONTEXT = "multi_turn_long_context"
     MEMORY_KV = "memory_kv"
     MEMORY_REC_SUM = "memory_rec_sum"
+    MEMORY_VECTOR = "memory_vector"
     FORMAT_SENSITIVITY = "format_sensitivity"
     """200 cases of other categories, each with 26 variations of the prompt; the leaderboard's score leaves it out."""
 
 
 MULTI_TURN = frozenset(category for category in BfclCategory if category.startswith("multi_turn"))
 """Categories whose tasks are conversations; masks and other alterations skip them."""
-MEMORY = frozenset((BfclCategory.MEMORY_KV, BfclCategory.MEMORY_REC_SUM))
+MEMORY = frozenset((BfclCategory.MEMORY_KV, BfclCategory.MEMORY_REC_SUM, BfclCategory.MEMORY_VECTOR))
 """Categories of questions about conversations that are held before; alterations skip them, too."""
 
 

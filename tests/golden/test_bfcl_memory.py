@@ -25,13 +25,18 @@ ANSWER = """
 def answer(messages):
     asked = max(i for i, message in enumerate(messages) if message["role"] == "user")
     text, step = messages[asked]["content"], sum(message["role"] == "assistant" for message in messages[asked:])
-    kv = "core_memory_add" in messages[0]["content"]
+    vector = "core_memory_retrieve_all" in messages[0]["content"] and "key_search" not in messages[0]["content"]
+    kv = "core_memory_add" in messages[0]["content"] and not vector
     turn = sum(message["role"] == "user" for message in messages)
     if "'answer': A short" in messages[0]["content"]:
+        if vector and step == 0:
+            return f"[core_memory_retrieve_all(), archival_memory_retrieve(query={text!r}, top_k=3)]"
         look = "[core_memory_retrieve_all(), archival_memory_key_search(query='t_1 x')]" if kv else "memory_retrieve()"
         return look if step == 0 else str(messages[-1]["content"])
     if len(text) % 11 == 3 or step == 0:
         said = text[:40 + 5 * step]
+        if vector:
+            return f"[core_memory_add(text={said!r}), archival_memory_add(text={text!r}), core_memory_remove(vec_id=1)]"
         if kv:
             key = f"t_{turn}_{len(text)}_{step}"
             return f"[core_memory_add(key={key!r}, value={said!r}), archival_memory_add(key={key!r}, value={text!r})]"
@@ -54,6 +59,9 @@ stand_in("overrides", final=same, override=same, EnforceOverrides=object)
 stand_in("openai", OpenAI=object)
 from bitagent_evaluator.scoring.multi_turn.memory import BM25Plus
 stand_in("rank_bm25", BM25Plus=BM25Plus)
+from bitagent_evaluator.scoring.multi_turn.vectors import substitutes
+for name, members in substitutes().items():
+    stand_in(name, **members)
 from bfcl_eval.model_handler.local_inference.base_oss_handler import OSSHandler
 from bfcl_eval.eval_checker.agentic_eval.agentic_checker import agentic_checker
 from bfcl_eval.utils import load_dataset_entry, populate_initial_settings_for_memory_test_cases

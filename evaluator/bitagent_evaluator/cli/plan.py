@@ -19,12 +19,14 @@ from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.printable import escape_unprintable
 from bitagent_crds.seeds import SeedError
 from bitagent_crds.tasks import Tasks
+from bitagent_evaluator.cli.admission import admission_of, refusal_of
 from bitagent_evaluator.cli.documents import DocumentError, read_document
 from bitagent_evaluator.cli.plan_flags import build_words, local_files, run_words
 from bitagent_evaluator.cli.plan_notes import notes_on
 from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.round_document import Asked, Entry, asked_by
 from bitagent_evaluator.cli.task_spec import DEFAULT_SEED, SpecError, parse_file_options
+from bitagent_evaluator.models.preflight import MAX_BYTES
 from bitagent_evaluator.support.faults import FetchError
 from bitagent_evaluator.tasks.files import read_task_set
 
@@ -124,6 +126,8 @@ def main(argv: list[str]) -> int:
         )
     except (DocumentError, SpecError) as error:
         return fail("plan", escape_unprintable(str(error), keep="\n"), EXIT_USAGE)
+    except OSError as error:
+        return fail("plan", f"{error.filename or options.model}: {error.strerror or error}", EXIT_INFRASTRUCTURE)
     except FetchError as error:
         return fail("plan", f"{error.reason}: {error.message}", EXIT_INFRASTRUCTURE)
     if options.execute is not None:
@@ -171,14 +175,34 @@ def plan_of(
             *("--model", named or _MODEL, "--tasks", tasks, "--out", results),
             *run_words(run),
             *(["--limit", str(asked.limit)] if asked.limit is not None else []),
+            *(["--admission", asked.admission] if asked.admission else []),
         ),
         tasks=tasks,
         results=results,
-        notes=tuple(notes_on(asked, entry, published=published, given=given, rewrites=rewrites, seed=seed)),
+        notes=(
+            *notes_on(asked, entry, published=published, given=given, rewrites=rewrites, seed=seed),
+            *_admission_notes(asked, run, model),
+        ),
         digest=asked.digest if published else None,
         files=local,
         missing=tuple(index for index in local if index not in given),
     )
+
+
+def _admission_notes(asked: Asked, run: RunSpec, model: str | None) -> list[str]:
+    """Return whether the round admits a model that is here, and which of its own it has refused."""
+    notes = [f"the round has not admitted {entry.model}: {entry.refused}" for entry in asked.entries if entry.refused]
+    if not asked.admission:
+        return notes
+    if model is None or not Path(model).is_dir():
+        notes.append(f"run refuses models that the round would: spec.admission is {asked.admission}")
+        return notes
+    refusal = refusal_of(Path(model), admission_of(asked.admission), run, max_bytes=MAX_BYTES)
+    if refusal is None:
+        notes.append(f"{model} would be admitted by spec.admission: {asked.admission}")
+    else:
+        notes.append(f"{model} would be refused, {refusal.reason}: {refusal.message}")
+    return notes
 
 
 def _is_published(tasks: Tasks) -> bool:

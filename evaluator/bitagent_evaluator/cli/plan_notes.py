@@ -63,8 +63,6 @@ def notes_on(
             notes.append(f"the {what} {name} is of a package that is not installed here: run will refuse it")
     if asked.run.generate_seconds is not None:
         notes.append("--generate-seconds depends on the machine: leave it out where yours is slower than the round's")
-    if asked.admission:
-        notes.append(f"admitted are models by spec.admission, which run does not check: {asked.admission}")
     return notes
 
 

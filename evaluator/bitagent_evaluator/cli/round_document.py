@@ -14,6 +14,7 @@ from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.fields import BuiltinPromptFormat, Digest
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.model_result import ResultState
 from bitagent_crds.results import ResultsManifest
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli.documents import DocumentError
@@ -34,6 +35,8 @@ class Entry:
     commit: str | None
     prompt_format: str | None
     engine: EngineChoices
+    refused: str = ""
+    """Why the round has not admitted it; empty if it has, or has not decided."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,14 @@ def _entry(found: Mapping[str, Any]) -> Entry | None:
     except ValidationError:
         return None
     commit, prompt_format = found.get("commit"), found.get("promptFormat")
+    refused = f"{found.get('reason')}: {found.get('message', '')}" if found.get("state") == ResultState.REJECTED else ""
     return Entry(
         model,
         repo,
         commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None,
         prompt_format if isinstance(prompt_format, str) else None,
         engine,
+        refused,
     )
 
 

@@ -19,6 +19,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_USAGE, EvaluateSummary
 from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_evaluator.cli.admission import refusal_of
 from bitagent_evaluator.cli.console import progress_console, progress_on, show
 from bitagent_evaluator.cli.process import fail, leave, print_json
 from bitagent_evaluator.cli.run_arguments import run_parser, run_spec
@@ -214,6 +215,7 @@ def _outcome(setup: _Setup, job: _Job, *, began: float | None = None) -> ModelOu
 
 def _evaluate(setup: _Setup, model: LocalModel, out: Path, began: float | None) -> Evaluated:
     with progress_on(setup.console) as progress:
+        _check_admission(setup, model)
         setup.backend.prepare(model.directory)
         try:
             weights = weights_digest(model.directory)
@@ -236,3 +238,14 @@ def _evaluate(setup: _Setup, model: LocalModel, out: Path, began: float | None) 
             began=began,
         )
         return evaluate(evaluation, setup.backend, progress)
+
+
+def _check_admission(setup: _Setup, model: LocalModel) -> None:
+    """Raise ModelFault for a model that the conditions of --admission refuse."""
+    options = setup.options
+    if options.admission is None:
+        return
+    run = run_spec(options, repo=model.repo, commit=model.commit, task_set_digest=digest_of(encode_tasks(setup.tasks)))
+    refusal = refusal_of(model.directory, options.admission, run, max_bytes=options.max_bytes)
+    if refusal is not None:
+        raise ModelFault(refusal.reason, f"a round of these conditions does not admit the model: {refusal.message}")

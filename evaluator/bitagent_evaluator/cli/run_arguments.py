@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.minermodel import DType, EngineChoices
+from bitagent_evaluator.cli.admission import add_admission
 from bitagent_evaluator.cli.run_models import add_fetch_options
 from bitagent_evaluator.cli.run_options import add_batches, add_measure, add_run_options, add_thinking, spec_members
 from bitagent_evaluator.scoring import scorer_names
@@ -50,6 +51,7 @@ def run_parser() -> argparse.ArgumentParser:
         "--max-model-length", type=_model_length, metavar="N",
         help="limit of prompt and answer together, in tokens (default: what tasks and model allow)",
     )  # fmt: skip
+    add_admission(parser)
     add_thinking(parser)
     add_measure(parser)
     add_batches(parser)

@@ -98,7 +98,6 @@ _NO_SEARCH = "it needs a search engine on the web, which an evaluation does not 
 _NOT_OFFERED = {
     "web_search_base": _NO_SEARCH,
     "web_search_no_snippet": _NO_SEARCH,
-    "memory_vector": "its memory needs packages that the evaluator does not have; memory_kv and memory_rec_sum do not",
 }
 """Why the leaderboard's other categories are not here."""
 

@@ -10,8 +10,8 @@
     Overall Acc            10 % each of Non-Live AST Acc, Live Acc and Irrelevance Detection, 30 % Multi Turn Acc, and
                            40 % agentic: the mean of Web Search Acc and Memory Acc
 
-A column is given only if the run has all of its categories. No source here has the categories of web search, nor memory
-by vectors, so `Overall Acc` needs tasks from elsewhere; `missing_parts` says what a run lacks. `Overall Acc without
+A column is given only if the run has all of its categories. No source here has the categories of web search, so
+`Overall Acc` needs verdicts from elsewhere; `missing_parts` says what a run lacks. `Overall Acc without
 Agentic` has the other weights, which add up to 60 %.
 
 Format sensitivity has a column for each variation of the prompt, the share of its cases that passed, and two for the
@@ -127,7 +127,7 @@ _WEB_SEARCH = {
 }
 _MEMORY = {
     "Memory KV": Category(BfclCategory.MEMORY_KV),
-    "Memory Vector": Category("memory_vector"),
+    "Memory Vector": Category(BfclCategory.MEMORY_VECTOR),
     "Memory Recursive Summarization": Category(BfclCategory.MEMORY_REC_SUM),
 }
 _WEB_SEARCH_ALL, _MEMORY_ALL = _mean(*_WEB_SEARCH.values()), _mean(*_MEMORY.values())

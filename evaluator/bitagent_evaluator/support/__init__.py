@@ -1,6 +1,7 @@
 """Helpers without knowledge of evaluation.
 
     activity       what this process and its descendants have computed and read
+    embedding      sentence embeddings, computed with numpy
     faults         failures with a reason of the contract; the first pydantic error, in words
     files          atomic writes, SHA-256 of files and streams
     garbage        how often Python looks for unreachable objects

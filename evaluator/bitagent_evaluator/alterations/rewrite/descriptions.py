@@ -14,7 +14,7 @@ from typing import Any
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.renaming import iter_schemas, map_descriptions
 from bitagent_evaluator.alterations.rewrite.acceptance import Accepted, OriginalText, mentioned_names
-from bitagent_evaluator.alterations.rewrite.embedding import Embedding
+from bitagent_evaluator.support.embedding import Embedding
 from bitagent_evaluator.alterations.rewrite.passages import DESCRIPTION, Passage
 from bitagent_evaluator.alterations.rewrite.values import Scalar, ground_truth_values, scalars
 

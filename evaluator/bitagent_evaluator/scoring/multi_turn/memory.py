@@ -1,8 +1,10 @@
 """Memories: the official systems to which a model writes what it will have forgotten, and the rule for its answers.
 
 The package's modules need three others that are not installed here, or that create folders when they are imported: a
-decorator, a search by BM25+, and helpers for files. They are loaded as private copies with substitutes. What a memory
-holds is kept in memory, never in files.
+decorator, a search by BM25+, and helpers for files. The memory that searches by vectors needs two more: the model
+all-MiniLM-L6-v2 (sentence-transformers, which needs torch) and an index (faiss). They are loaded as private copies with
+substitutes; the model is that of `support.embedding`, computed with numpy. What a memory holds is kept in memory, never
+in files.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ NO_LAST_MESSAGE = "agentic:no_last_message"
 _STATE: Mapping[MemoryBackend, tuple[str, ...]] = {
     MemoryBackend.KV: ("core_memory", "archival_memory"),
     MemoryBackend.REC_SUM: ("memory",),
+    MemoryBackend.VECTOR: ("core_memory", "archival_memory"),
 }
 """Attributes of a system that are its content."""
 _K1, _B, _DELTA = 1.5, 0.75, 1
@@ -62,21 +65,34 @@ def memory_message(memory: Memory, shown: str) -> str:
 _LAYOUTS: Mapping[MemoryBackend, str] = {
     MemoryBackend.KV: MEMORY_BACKEND_INSTRUCTION_CORE_ARCHIVAL,
     MemoryBackend.REC_SUM: MEMORY_BACKEND_INSTRUCTION_UNIFIED,
+    MemoryBackend.VECTOR: MEMORY_BACKEND_INSTRUCTION_CORE_ARCHIVAL,
 }
 
 
 def open_memory(name: str, content: Mapping[str, Any]) -> Any:
     """Return the official system of this name with a content, as `content_of` returned it; {} is an empty memory."""
-    memory = _class(name)()
-    for attribute in _STATE[MEMORY_SYSTEMS[name]]:
-        if attribute in content:
+    memory, backend = _class(name)(), MEMORY_SYSTEMS[name]
+    for attribute in _STATE[backend]:
+        if attribute not in content:
+            continue
+        if backend is MemoryBackend.VECTOR:
+            getattr(memory, attribute).load_from_snapshot(content[attribute])
+        else:
             setattr(memory, attribute, content[attribute])
     return memory
 
 
 def content_of(name: str, memory: Any) -> dict[str, Any]:
     """Return the content of a system, as JSON types."""
-    return {attribute: getattr(memory, attribute) for attribute in _STATE[MEMORY_SYSTEMS[name]]}
+    backend = MEMORY_SYSTEMS[name]
+    parts = {attribute: getattr(memory, attribute) for attribute in _STATE[backend]}
+    if backend is not MemoryBackend.VECTOR:
+        return parts
+    exported = {attribute: store.export() for attribute, store in parts.items()}
+    return {
+        attribute: {**export, "store": {str(number): text for number, text in export["store"].items()}}
+        for attribute, export in exported.items()
+    }
 
 
 def shown_content(memory: Any) -> str:
@@ -139,6 +155,10 @@ def _class(name: str) -> Any:
     stand_ins: dict[str, dict[str, Any]] = {"overrides": {"final": lambda method: method}, "bfcl_eval.utils": unused}
     with _substituted(stand_ins):
         known = {base: vars(_private_copy(base)), "rank_bm25": {"BM25Plus": BM25Plus}}
+    if MEMORY_SYSTEMS[name] is MemoryBackend.VECTOR:
+        from bitagent_evaluator.scoring.multi_turn.vectors import substitutes
+
+        known |= substitutes()
     with _substituted(known):
         return getattr(_private_copy(CLASS_FILE_PATH_MAPPING[name]), name)
 

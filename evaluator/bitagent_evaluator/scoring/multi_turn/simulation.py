@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Conversation, Task
+from bitagent_crds.task_set import Conversation, MemoryBackend, Task
 from bitagent_evaluator.parsing import AnswerError, ParsedAnswer, ParsedResponse, Unreadable
 from bitagent_evaluator.parsing.render import executable_calls
 from bitagent_evaluator.sandbox.process import InputFault, ResidentSandbox
 from bitagent_evaluator.sandbox.protocol import Limits
 from bitagent_evaluator.scoring.base import REFUSED, pass_fail
-from bitagent_evaluator.scoring.multi_turn.memory import check_memory_answer
+from bitagent_evaluator.scoring.multi_turn.memory import check_memory_answer, system_name
 
 _WORKER = "bitagent_evaluator.scoring.multi_turn.worker:SimulationWorker"
 LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=1.0, answer_bytes=32 << 20)
 """An ordinary conversation takes some milliseconds and a few megabytes."""
+VECTOR_SECONDS = 60.0
+"""Additional processor time of a request with a memory by vectors: to load the model, and to embed what it holds."""
+_VECTORS = system_name(MemoryBackend.VECTOR)
 NO_TURNS = "multi_turn:inference_error"
 RUNAWAY = "multi_turn:runaway"
 
@@ -71,7 +74,8 @@ class Simulation:
     def _call(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
         plain = conversation.model_dump(mode="json", exclude={"turns", "held_back"}) | {"turns": []}
         try:
-            return self.sandbox.call(request | {"conversation": plain})
+            more = VECTOR_SECONDS if _VECTORS in conversation.classes else 0.0
+            return self.sandbox.call(request | {"conversation": plain}, extra_cpu_seconds=more)
         except InputFault as fault:
             raise Runaway(f"executing the calls: {fault.message}") from None
 

@@ -8,8 +8,8 @@ the ones that the case holds back until a later turn. The `excluded_function` of
 leaderboard's loader.
 
 A question about a memory follows conversations that the package lists by scenario, and that are held first when a model
-is evaluated (`memory_conversations`). The leaderboard asks each question with three kinds of memory; the one that
-searches by vectors needs packages that are not installed, and is left out like the cases that search the web.
+is evaluated (`memory_conversations`). The leaderboard asks each question with three kinds of memory. The cases that
+search the web are left out: a round reaches no search engine.
 
 A case of format sensitivity is a case of another category with a variation of the prompt. The package lists the ids of
 200 cases; their order, and that of the variations, gives the official ids.

@@ -23,7 +23,7 @@ def test_all_of_bfcl_is_its_single_turn_and_multi_turn_cases() -> None:
     assert set(BfclCategory) - set(source["bfcl"]["categories"]) == {*MEMORY, "format_sensitivity"}
 
 
-@pytest.mark.parametrize("category", ["web_search_base", "web_search_no_snippet", "memory_vector"])
+@pytest.mark.parametrize("category", ["web_search_base", "web_search_no_snippet"])
 def test_a_category_that_is_not_offered_says_why(category: str) -> None:
     with pytest.raises(SpecError, match="needs"):
         sources_of(flags("--bfcl", f"multiple,{category}"))

@@ -14,7 +14,7 @@ from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.alterations.base import AlterationContext
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.rewrite import rewrite
-from bitagent_evaluator.alterations.rewrite.embedding import MiniLM
+from bitagent_evaluator.support.embedding import MiniLM
 from bitagent_evaluator.tasks.files import encode_tasks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -22,7 +23,7 @@ from bitagent_evaluator.scoring.multi_turn.memory import (
 )
 from bitagent_evaluator.scoring.multi_turn.simulation import Simulation
 
-KV, REC_SUM = MemoryBackend
+KV, REC_SUM, VECTOR = MemoryBackend
 
 BM25: dict[str, tuple[list[list[str]], list[str], list[float]]] = {
     "names": (
@@ -64,6 +65,18 @@ STEPS: dict[str, tuple[MemoryBackend, list[list[str]], dict[str, Any], str]] = {
         {"core_memory": {"name": "Bo"}, "archival_memory": {"age": "7"}},
         '"name": "Bo"',
     ),
+    "vectors": (
+        VECTOR,
+        [
+            ["core_memory_add(text='Bo')", "archival_memory_add(text='a')", "archival_memory_add(text='b')"],
+            ["archival_memory_remove(vec_id=0)", "core_memory_add(text='Al')"],
+        ],
+        {
+            "core_memory": {"next_id": 2, "store": {"0": "Bo", "1": "Al"}},
+            "archival_memory": {"next_id": 2, "store": {"1": "b"}},
+        },
+        '"1": "Al"',
+    ),
     "no text": (REC_SUM, [["memory_clear()"]], {"memory": ""}, "no content in the memory"),
     "text": (REC_SUM, [["memory_append(text='a')"], ["memory_append(text='b')"]], {"memory": "ab"}, "ab"),
 }
@@ -87,19 +100,54 @@ def test_calls_are_executed_on_what_was_there_before(simulation: Simulation) -> 
     assert "not defined" in private
 
 
+def test_a_memory_is_searched_by_vectors(simulation: Simulation) -> None:
+    """Scores are those of all-MiniLM-L6-v2; the memory before is embedded again."""
+    texts = ["My cat is called Tom.", "I live in Oslo.", "My sister is a dentist."]
+    steps = [[f"archival_memory_add(text={text!r})" for text in texts]]
+    before, _ = simulation.remember(conversation(VECTOR), steps)
+    asked = [
+        "archival_memory_retrieve(query='Where is my home?', top_k=2)",
+        "archival_memory_retrieve(query='x', top_k=0)",
+    ]
+    found, none = simulation.execute(conversation(VECTOR, before), [asked])
+    nearest = json.loads(found)["result"]
+    assert len(nearest) == 2
+    assert nearest[0]["text"] == "I live in Oslo."
+    assert nearest[0]["similarity_score"] > nearest[1]["similarity_score"]
+    assert none.startswith("Error during execution")
+    (updated,) = simulation.execute(
+        conversation(VECTOR, before),
+        [["archival_memory_update(vec_id=0, new_text='My home is a boat.')"], [asked[0]]],
+    )
+    assert json.loads(updated)["result"][0]["id"] == 0
+
+
+def test_a_full_memory_of_vectors_is_embedded_within_the_limits() -> None:
+    texts = [f"{number} " + "many different words of a long entry " * 50 for number in range(50)]
+    store = {str(number): text for number, text in enumerate(texts)}
+    content = {
+        "core_memory": {"next_id": 0, "store": {}},
+        "archival_memory": {"next_id": 50, "store": store},
+    }
+    with Simulation() as simulation:
+        (found,) = simulation.execute(conversation(VECTOR, content), [["archival_memory_retrieve(query='words')"]])
+    assert len(json.loads(found)["result"]) == 5
+
+
 @pytest.mark.parametrize("scenario", MEMORY_SCENARIOS)
 def test_a_conversation_begins_with_what_the_memory_shows(scenario: str) -> None:
     messages = [memory_message(Memory(backend=of, scenario=scenario, answers=["a"]), "{shown}") for of in MemoryBackend]
     assert all(message.endswith("\n{shown}\n") for message in messages)
-    assert ["Archival Memory" in message for message in messages] == [True, False]
+    assert ["Archival Memory" in message for message in messages] == [True, False, True]
 
 
 def test_loading_memories_leaves_no_substitutes_behind() -> None:
     code = """
 import sys
 from bitagent_evaluator.scoring.multi_turn.systems import Systems
-Systems(["MemoryAPI_kv", "MemoryAPI_rec_sum"], {}, long_context=False)
-print([name for name in sys.modules if name in ("overrides", "rank_bm25", "bfcl_eval.utils")])
+Systems(["MemoryAPI_kv", "MemoryAPI_rec_sum", "MemoryAPI_vector"], {}, long_context=False)
+substituted = ("overrides", "rank_bm25", "bfcl_eval.utils", "faiss", "sentence_transformers")
+print([name for name in sys.modules if name in substituted])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"

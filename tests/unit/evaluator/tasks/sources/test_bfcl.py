@@ -36,6 +36,7 @@ SIZES = {
     "multi_turn_miss_param": 200,
     "multi_turn_long_context": 200,
     "memory_kv": 155,
+    "memory_vector": 155,
     "memory_rec_sum": 155,
     "format_sensitivity": 5200,
 }

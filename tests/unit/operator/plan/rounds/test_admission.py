@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bitagent_crds.admission import refuse
 from bitagent_crds.evalround import Admission, ModelSelection
 from bitagent_crds.minermodel import ModelFacts
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
-from bitagent_operator.plan.rounds.admission import MAX_MODELS, admit, refuse, select, unreadable
+from bitagent_operator.plan.rounds.admission import MAX_MODELS, admit, select, unreadable
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Obj, Plan

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bitagent_crds.alterations import Rewrite
-from bitagent_evaluator.alterations.rewrite.embedding import CachedEmbedding, Embedding, MiniLM, Vector, similarity
+from bitagent_evaluator.support.embedding import CachedEmbedding, Embedding, MiniLM, Vector, similarity
 
 DEFAULTS = Rewrite(url="http://127.0.0.1/v1", model="m")
 LOWEST, HIGHEST = float(DEFAULTS.min_similarity), float(DEFAULTS.max_similarity)
