@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
 from bitagent_local.chain import extrinsics, genesis
 from bitagent_local.chain.blocks import Block, Blocks, aura_digest
 from bitagent_local.chain.dispatch import dispatch, guard
 from bitagent_local.chain.extrinsics import Extrinsic, InvalidExtrinsic
-from bitagent_local.chain.outcomes import Included, dispatch_info, record
+from bitagent_local.chain.outcomes import Included, Reorganised, dispatch_info, record
 from bitagent_local.chain.pallets import balances, commit_reveal, drand, epochs, neurons
 from bitagent_local.chain.pallets.registry import Candidate, DispatchError, Event, Origin, custom_error
 from bitagent_local.chain.pool import Pool
@@ -29,16 +28,6 @@ INCLUDED_KEPT = 1000
 """Number of included extrinsics that are kept for tests to inspect."""
 
 CANNOT_PAY = "Inability to pay some fees (e.g. account balance too low)"
-
-
-@dataclass(frozen=True)
-class Reorganised:
-    """What a change of the best branch did."""
-
-    left: list[Block]
-    """Blocks that are on no branch any more, oldest first."""
-    extrinsics: list[Extrinsic]
-    """Those of the left blocks: they wait in the pool again, unless they were lost."""
 
 
 class ChainNode:
@@ -57,6 +46,7 @@ class ChainNode:
         self.missing_rounds: frozenset[int] = frozenset()
         """Drand rounds that the chain never stores."""
         self.included: deque[Included] = deque(maxlen=INCLUDED_KEPT)
+        self.reveals: deque[commit_reveal.Outcome] = deque(maxlen=INCLUDED_KEPT)
         self.finality_lag = seed.finality_lag
         self._held_permits = {neuron.hotkey: neuron.permit for neuron in seed.neurons if neuron.permit is not None}
         self._dropped: list[Extrinsic] = []
@@ -199,6 +189,7 @@ class ChainNode:
         self._fork += 1
         undone = [item for item in self.included if item.block > ancestor.number]
         self.included = deque((item for item in self.included if item.block <= ancestor.number), maxlen=INCLUDED_KEPT)
+        self.reveals = deque((item for item in self.reveals if item.block <= ancestor.number), maxlen=INCLUDED_KEPT)
         waiting, self.pool = self.pool, Pool()
         for _ in range(depth + 1):
             self.produce()
@@ -228,9 +219,10 @@ class ChainNode:
     def _begin(self, number: int) -> list[Event]:
         """Begin a block: open what is due, then run the epoch if its block has come."""
         subnet = MutableSubnet(self.storage, self.seed.netuid)
-        events = commit_reveal.reveal(
+        events, outcomes = commit_reveal.reveal(
             self.storage, subnet.netuid, block=number, escrow=self.escrow, missing=self.missing_rounds
         )
+        self.reveals.extend(outcomes)
         if number >= subnet.next_epoch():
             epochs.run(subnet, block=number, held_permits=self._held_permits, pay=self.seed.pay_emission)
         else:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bitagent_local.chain.blocks import Block
 from bitagent_local.chain.extrinsics import Extrinsic
 from bitagent_local.chain.pallets.registry import Event
 from bitagent_local.chain.scale import to_hex
@@ -20,6 +21,16 @@ class Included:
     extrinsic: Extrinsic
     error: str | None
     """``Pallet.Error`` if the call was refused."""
+
+
+@dataclass(frozen=True)
+class Reorganised:
+    """What a change of the best branch did."""
+
+    left: list[Block]
+    """Blocks that are on no branch any more, oldest first."""
+    extrinsics: list[Extrinsic]
+    """Those of the left blocks: they wait in the pool again, unless they were lost."""
 
 
 def dispatch_info(dispatch_class: str, *, pays: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitagent_local.chain.runtime import type_id
@@ -77,7 +77,7 @@ def mechagraph(call: RuntimeCall) -> dict[str, Any] | None:
     own = {
         "netuid": storage_index(netuid, mechanism),
         "last_update": [subnet.last_update(uid, mechanism=mechanism) for uid in range(subnet.size)],
-        "incentives": list(subnet.of_mechanism("Incentive", mechanism)),
+        "incentives": _padded(subnet.of_mechanism("Incentive", mechanism), subnet.size),
     }
     return _metagraph(call, subnet) | own
 
@@ -218,6 +218,11 @@ def next_epoch_start_block(call: RuntimeCall) -> int | None:
     """Return the block of the next epoch."""
     subnet = call.subnet()
     return subnet.next_epoch() if subnet.exists else None
+
+
+def _padded(values: Sequence[int], size: int) -> list[int]:
+    """Return a list by uid of a mechanism, which is shorter if the mechanism was added later."""
+    return [*values, *[0] * (size - len(values))]
 
 
 def _axon_type(view: View) -> int:

@@ -10,14 +10,15 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
 from typing import Any
 
 from websockets.asyncio.server import serve
 
 from bitagent_local.chain.endpoint import Endpoint
 from bitagent_local.chain.faults import ChainFaultRequest, ChainFaults, EndpointFaults
-from bitagent_local.chain.node import ChainNode, Reorganised
-from bitagent_local.chain.outcomes import Included, describe
+from bitagent_local.chain.node import ChainNode
+from bitagent_local.chain.outcomes import Included, Reorganised, describe
 from bitagent_local.chain.pallets import balances, drand
 from bitagent_local.chain.peer import Peer
 from bitagent_local.chain.scale import to_hex
@@ -138,6 +139,7 @@ class Server:
             "mechanisms": [node.weights(mechanism) for mechanism in range(subnet.mechanisms)],
             "pool": len(node.pool),
             "escrow": len(node.escrow),
+            "reveals": [asdict(outcome) for outcome in node.reveals],
             "extrinsics": [describe(included) for included in node.included],
         }
 
@@ -149,6 +151,9 @@ class Server:
                 endpoint.included(item, head)
             outcome, call = item.error or "ok", item.extrinsic.call
             log.info("block %d: %s by %s: %s", head.number, call.function, item.extrinsic.signer, outcome)
+        for reveal in self.node.reveals:
+            if reveal.block == head.number:
+                log.info("block %d: commit of %s: %s", head.number, reveal.hotkey, reveal.dropped or "revealed")
         for dropped in self.node.take_dropped():
             log.info("dropped: %s by %s", dropped.call.function, dropped.signer)
             for endpoint in self.endpoints:

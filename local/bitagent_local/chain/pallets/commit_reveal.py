@@ -11,7 +11,6 @@ like one that cannot be decrypted.
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +30,6 @@ from bitagent_local.chain.scale import blake2_256, plain_bytes, to_hex
 from bitagent_local.chain.storage import Storage, View
 from bitagent_local.chain.subnet import PALLET, MutableSubnet, Subnet, storage_index
 
-log = logging.getLogger(__name__)
-
 COMMITS = "TimelockedWeightCommits"
 MAX_UNREVEALED = 10
 ESCROW_KEPT = 4096
@@ -48,6 +45,18 @@ class OpenRow:
     targets: tuple[int, ...]
     values: tuple[int, ...]
     version_key: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a commit in its reveal epoch. The real chain writes this to the node's log only."""
+
+    block: int
+    hotkey: str
+    mechanism: int
+    committed_at: int
+    dropped: str | None
+    """Why the row was not set; ``None`` if it was."""
 
 
 class Escrow:
@@ -104,17 +113,22 @@ def commit_weights(origin: Origin, args: dict[str, Any]) -> list[Event]:
     return [Event(PALLET, "TimelockedWeightsCommitted", (origin.signer, index, digest, reveal_round))]
 
 
-def reveal(storage: Storage, netuid: int, *, block: int, escrow: Escrow, missing: frozenset[int]) -> list[Event]:
-    """Open the commits whose epoch has come, before the epoch of the block runs; return the events.
+def reveal(
+    storage: Storage, netuid: int, *, block: int, escrow: Escrow, missing: frozenset[int]
+) -> tuple[list[Event], list[Outcome]]:
+    """Open the commits whose epoch has come, before the epoch of the block runs; return events and outcomes.
 
     Commits whose drand round is not stored, or is one of the ``missing`` ones, wait for the next block of this epoch.
     """
-    subnet, events = MutableSubnet(storage, netuid), list[Event]()
+    subnet, events, outcomes = MutableSubnet(storage, netuid), list[Event](), list[Outcome]()
     current, period = subnet.epoch_of(block), int(subnet.get("RevealPeriodEpochs"))
     for mechanism in range(subnet.mechanisms):
         index = storage_index(netuid, mechanism)
         for epoch, key in _epochs(storage, index):
             if epoch < current - period:
+                for hotkey, committed_at, _, reveal_round in storage.get(PALLET, COMMITS, index, epoch):
+                    expired = f"its epoch is over, drand round {reveal_round} did not come"
+                    outcomes.append(Outcome(block, str(hotkey), mechanism, int(committed_at), expired))
                 storage.delete_raw(key)
         if current < period:
             continue
@@ -125,12 +139,14 @@ def reveal(storage: Storage, netuid: int, *, block: int, escrow: Escrow, missing
                 waiting.append((hotkey, committed_at, commit, reveal_round))
                 continue
             origin = Origin(storage, str(hotkey), block)
-            events += _open(origin, netuid, mechanism, escrow.get(plain_bytes(commit)), int(committed_at))
+            happened, dropped = _open(origin, netuid, mechanism, escrow.get(plain_bytes(commit)))
+            events += happened
+            outcomes.append(Outcome(block, str(hotkey), mechanism, int(committed_at), dropped))
         if waiting:
             storage.put(PALLET, COMMITS, params, waiting)
         else:
             storage.delete(PALLET, COMMITS, *params)
-    return events
+    return events, outcomes
 
 
 def oldest_commits(subnet: Subnet, *, mechanism: int, block: int) -> dict[str, int]:
@@ -145,14 +161,12 @@ def oldest_commits(subnet: Subnet, *, mechanism: int, block: int) -> dict[str, i
     return oldest
 
 
-def _open(origin: Origin, netuid: int, mechanism: int, row: OpenRow | None, committed_at: int) -> list[Event]:
-    where = f"commit of {origin.signer} in block {committed_at} on subnet {netuid}, mechanism {mechanism}"
+def _open(origin: Origin, netuid: int, mechanism: int, row: OpenRow | None) -> tuple[list[Event], str | None]:
+    """Set the row of a commit; return the events, and why it was dropped if it was."""
     if row is None:
-        log.info("%s dropped: its row was not handed over, as if it could not be decrypted", where)
-        return []
+        return [], "its row was not handed over, as if it could not be decrypted"
     if row.hotkey != origin.signer:
-        log.info("%s dropped: sealed by %s", where, row.hotkey)
-        return []
+        return [], f"it was sealed by {row.hotkey}"
     try:
         events = apply_row(
             origin,
@@ -163,10 +177,9 @@ def _open(origin: Origin, netuid: int, mechanism: int, row: OpenRow | None, comm
             version_key=row.version_key,
         )
     except DispatchError as refused:
-        log.info("%s dropped: %s", where, refused)
-        return []
+        return [], str(refused)
     index = storage_index(netuid, mechanism)
-    return [*events, Event(PALLET, "TimelockedWeightsRevealed", (index, origin.signer))]
+    return [*events, Event(PALLET, "TimelockedWeightsRevealed", (index, origin.signer))], None
 
 
 def _epochs(view: View, index: int) -> list[tuple[int, bytes]]:

@@ -130,23 +130,29 @@ def test_mechanisms_are_revealed_under_their_own_index() -> None:
     assert (chain.weights(0), list(chain.weights(1))) == ({}, [VALIDATOR])
 
 
-DROPPED: dict[str, tuple[OpenRow | None, Hyperparameters, Neuron | None]] = {
-    "cannot be opened": (None, Hyperparameters(), None),
-    "sealed by another": (_row(hotkey=MINER), Hyperparameters(), None),
+DROPPED: dict[str, tuple[OpenRow | None, Hyperparameters, Neuron | None, str]] = {
+    "cannot be opened": (None, Hyperparameters(), None, "not handed over"),
+    "sealed by another": (_row(hotkey=MINER), Hyperparameters(), None, "sealed by"),
     "permit lost": (
         _row(),
         Hyperparameters(),
         Neuron.model_validate({"hotkey": "//Validator", "permit": False}),
+        "NeuronNoValidatorPermit",
     ),
-    "stake lost": (_row(), Hyperparameters.model_validate({"stake_threshold": "1001"}), None),
-    "version key": (_row(), Hyperparameters(weights_version=3), None),
-    "too short": (_row(targets=(2,), values=(1,)), Hyperparameters(min_allowed_weights=2), None),
+    "stake lost": (_row(), Hyperparameters.model_validate({"stake_threshold": "1001"}), None, "NotEnoughStake"),
+    "version key": (_row(), Hyperparameters(weights_version=3), None, "IncorrectWeightVersionKey"),
+    "too short": (
+        _row(targets=(2,), values=(1,)),
+        Hyperparameters(min_allowed_weights=2),
+        None,
+        "WeightVecLengthIsLow",
+    ),
 }
 
 
-@pytest.mark.parametrize(("row", "rules", "neuron"), DROPPED.values(), ids=DROPPED.keys())
+@pytest.mark.parametrize(("row", "rules", "neuron", "why"), DROPPED.values(), ids=DROPPED.keys())
 def test_what_fails_at_the_reveal_is_dropped_silently(
-    row: OpenRow | None, rules: Hyperparameters, neuron: Neuron | None
+    row: OpenRow | None, rules: Hyperparameters, neuron: Neuron | None, why: str
 ) -> None:
     chain = _chain()
     if row:
@@ -160,6 +166,9 @@ def test_what_fails_at_the_reveal_is_dropped_silently(
         chain.produce()
         assert "TimelockedWeightsRevealed" not in repr(chain.blocks.state(None).get("System", "Events"))
     assert chain.weights() == {}
+    (outcome,) = chain.reveals
+    assert (outcome.hotkey, outcome.committed_at, outcome.block) == (VALIDATOR, 2, 5)
+    assert why in str(outcome.dropped)
     assert chain.blocks.state(None).get("SubtensorModule", "TimelockedWeightCommits", 20, 0) == []
 
 
@@ -186,6 +195,7 @@ def test_a_missing_round_waits_for_its_epoch_and_is_dropped_with_it() -> None:
     late.missing_rounds = frozenset()
     late.produce()
     assert late.weights() == {}
+    assert [f"drand round {ROUND} did not come" in str(outcome.dropped) for outcome in late.reveals] == [True]
     assert late.blocks.state(None).get("SubtensorModule", "TimelockedWeightCommits", 20, 0) == []
 
 

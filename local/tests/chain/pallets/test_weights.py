@@ -12,6 +12,10 @@ from bitagent_local.chain.extrinsics import Call, InvalidExtrinsic
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.pallets.registry import DispatchError, Origin
 from bitagent_local.chain.pallets.weights import upscaled
+from bitagent_local.chain.peer import Peer
+from bitagent_local.chain.rpc import call as rpc
+from bitagent_local.chain.scale import from_hex
+from bitagent_local.chain.seed import Hyperparameters
 from bitagent_local.chain.testing import node, sign, weights_call, world
 
 VALIDATOR, WATCHER, MINER, OTHER = (address(f"//{name}") for name in ("Validator", "Watcher", "Miner", "Other"))
@@ -161,6 +165,21 @@ def test_mechanisms_have_rows_updates_and_rate_limits_of_their_own() -> None:
         {"block": 2, "weights": {MINER: 32767, OTHER: 65535}},
     ]
     assert chain.blocks.state(None).get("SubtensorModule", "Weights", 4096 + 20, 0) == [(2, 32767), (3, 65535)]
+
+
+def test_a_mechanism_that_is_added_later_has_lists_of_its_own() -> None:
+    chain = node()
+    chain.produce()
+    chain.set_rules(Hyperparameters(mechanisms=2))
+    chain.submit(sign(chain, "//Validator", weights_call(mecid=1)))
+    (included,) = chain.produce()
+    assert included.error is None
+    answer = rpc(Peer(chain), "state_call", ["SubnetInfoRuntimeApi_get_mechagraph", "0x140001"])
+    graph = chain.runtime.decode(
+        chain.runtime.apis["SubnetInfoRuntimeApi"]["get_mechagraph"]["output"], from_hex(answer)
+    )
+    assert (graph["netuid"], graph["last_update"], graph["incentives"]) == (4096 + 20, [2, 0, 0, 0], [0] * 4)
+    assert rpc(Peer(chain), "state_call", ["SubnetInfoRuntimeApi_get_mechagraph", "0x140002"]) == "0x00"
 
 
 SCALES: dict[str, tuple[list[int], list[int]]] = {
