@@ -6,7 +6,11 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     main         the process: command line, start, end
     loop         one pass, and when it runs
     explain      what each hotkey would earn now, for people
-    setter       weights: compute, compare with the chain, submit
+    standby      what a process reports that waits for another Validator of the same hotkey
+    setter       weights: compare with the chain, submit
+    computed     weights: from all competitions to one row, and why it is held
+    turns        one transaction of the hotkey at a time
+    troubles     parts of a pass fail apart
     competition  rounds: record scores, create, delete
     seeding      seeds of rounds: commit, publish; claims to a commitment
     services     the API server and the records of one Validator

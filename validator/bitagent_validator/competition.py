@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from pydantic import ValidationError
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.minermodel import MinerModelSpec
 from bitagent_crds.names import round_name
 from bitagent_crds.seeds import SeedFrom
@@ -60,24 +62,25 @@ class CompetitionController:
         submissions = await self._submissions_of(running) if running else {}
         return standings(competition, running, state=self._services.store.state, submissions=submissions, block=block)
 
-    async def record_scores(self, competitions: list[Competition], subnet: Subnet) -> None:
-        """Record the results of newly finished rounds, before any of these may be deleted.
+    async def record_scores(self, competition: Competition, subnet: Subnet) -> None:
+        """Record the results of newly finished rounds of a competition, before any of these may be deleted.
 
         Raises ApiError if they cannot be recorded; nothing is changed then.
         """
         services = self._services
-        await self._record_owners()
-        state = services.store.state
-        for competition in competitions:
-            state = await self._with_results(state, competition, subnet)
+        before = services.store.state
+        state = await self._with_owners(before, competition.id)
+        if state != before:
+            await services.store.save(state)
+        state = await self._with_results(state, competition, subnet)
         if state == services.store.state:
             return
-        before = services.store.state.scored
+        old = services.store.state.scored.get(competition.id)
         await services.store.save(state)
-        for competition_id, scored in state.scored.items():
-            if scored != before.get(competition_id):
-                log.info("%s is complete: results of %d hotkeys recorded", scored.round, len(scored.scores))
-                services.metrics.rounds.labels(competition_id, "complete").inc()
+        scored = state.scored.get(competition.id)
+        if scored is not None and scored != old:
+            log.info("%s is complete: results of %d hotkeys recorded", scored.round, len(scored.scores))
+            services.metrics.rounds.labels(competition.id, "complete").inc()
 
     async def _with_results(self, state: State, competition: Competition, subnet: Subnet) -> State:
         """Return the state with the results of the competition's rounds that are not in it yet, the oldest first."""
@@ -93,7 +96,7 @@ class CompetitionController:
                     competition=competition,
                     submissions=submissions,
                     neurons=subnet.neurons,
-                    refused=state.refused.get(round_.uid, {}),
+                    refused=state.refused.get(round_.key, {}),
                 )
                 # Whoever was in a failed round before had this one to take part in.
                 tried = frozenset()
@@ -106,12 +109,18 @@ class CompetitionController:
         return state.model_copy(update=update)
 
     async def reconcile(
-        self, me: ValidatorObject, competition: Competition, *, block: int, connection: Connection
+        self,
+        me: ValidatorObject,
+        competition: Competition,
+        *,
+        block: int,
+        connection: Connection,
+        blocked: str = "",
     ) -> CompetitionStatus:
         """Create the round of the present epoch if it is due, publish due seeds, and delete surplus rounds.
 
-        `block` is the last final one. Raises ApiError if the API server does not answer, and ChainUnavailable if the
-        chain does not.
+        `block` is the last final one; `blocked` says why no round is to be created. Raises ApiError if the API server
+        does not answer, and ChainUnavailable if the chain does not.
         """
         await self._replace_foreign(competition, genesis=connection.genesis)
         for round_ in self._plan(competition, block).replace:
@@ -119,24 +128,30 @@ class CompetitionController:
             await self._services.events.warning("RoundReplaced", text)
             await self._delete(round_.name, why="its seed may be known before its models are fixed")
         plan = self._plan(competition, block)
+        reason = Reason.PENDING
+        if plan.create is not None and blocked:
+            plan = replace(plan, create=None)
+            reason = Reason.ROUNDS_NOT_STARTED
         try:
             problem = await self._start_and_publish(me, competition, plan, block=block, connection=connection)
         except SecretUnavailable as error:
-            problem = str(error)
+            problem, reason = str(error), Reason.PENDING
+        if not problem and reason is Reason.ROUNDS_NOT_STARTED:
+            problem = f"no round is started: {blocked}; spec.roundsWithoutPermit starts them all the same"
         await self._leaderboards.publish(self._rounds_of(competition.id))
         for name in plan.delete:
             await self._delete(name, why="beyond the history limit")
         done = self._plan(competition, block)
         self._measure(competition, done)
-        refused = self._services.store.state.refused.get(done.latest.uid, {}) if done.latest else {}
-        return CompetitionStatus(done, problem=problem, refused=refused)
+        refused = self._services.store.state.refused.get(done.latest.key, {}) if done.latest else {}
+        return CompetitionStatus(done, problem=problem, reason=reason, refused=refused)
 
     async def _start_and_publish(
         self, me: ValidatorObject, competition: Competition, plan: RoundPlan, *, block: int, connection: Connection
     ) -> str:
         """Carry out the plan for new rounds and for seeds; return why that is impossible, or the empty string."""
         for round_ in plan.reveal:
-            if round_.uid in self._services.store.state.owners or not round_.results:
+            if round_.key in self._services.store.state.owners or not round_.results:
                 await self._seeds.publish(round_, competition, block=block, connection=connection)
         if plan.create is None:
             return ""
@@ -245,30 +260,34 @@ class CompetitionController:
         self._services.rounds.drop(round_.uid)
         log.info("%s is deleted: %s", name, why)
 
-    async def _record_owners(self) -> None:
-        """Record who submitted each model in rounds that have just frozen their set, until their results are recorded.
+    async def _with_owners(self, state: State, competition: str) -> State:
+        """Return the state with who submitted each model in rounds that have frozen their set, until they are recorded.
 
-        That miner gets the model's score, even if this pod is replaced or the model deleted before the round ends.
+        That miner gets the model's score, even if this pod is replaced or the model deleted before the round ends. Of
+        failed rounds, which may be retried, only the last one is kept: the others' results say who submitted what.
         """
-        state, owners = self._services.store.state, {}
-        for round_ in self._services.rounds.objects.values():
-            scored = state.scored.get(round_.competition)
-            recorded = scored is not None and scored.block >= round_.block
-            if round_.owner == self._uid and (
-                round_.phase is RoundPhase.UNFINISHED or (round_.phase is RoundPhase.FAILED and not recorded)
-            ):
-                if round_.results:
-                    owners[round_.uid] = dict(await self._submissions_of(round_))
-            elif round_.uid in state.owners and not recorded:
-                owners[round_.uid] = state.owners[round_.uid]
-        known = {round_.uid for round_ in self._services.rounds.objects.values()}
-        refused = {uid: models for uid, models in state.refused.items() if uid in known}
-        if (owners, refused) != (state.owners, state.refused):
-            await self._services.store.save(state.model_copy(update={"owners": owners, "refused": refused}))
+        scored = state.scored.get(competition)
+        rounds = self._rounds_of(competition)
+        due = [r for r in rounds if scored is None or r.block > scored.block or r.phase is RoundPhase.UNFINISHED]
+        failed = [r for r in due if r.phase is RoundPhase.FAILED]
+        kept: dict[str, dict[str, Submission]] = {}
+        for round_ in due:
+            if round_.phase is RoundPhase.FAILED and round_ is not failed[-1]:
+                continue
+            if round_.phase is RoundPhase.COMPLETE and round_.key not in state.owners:
+                continue
+            if round_.results:
+                kept[round_.key] = dict(await self._submissions_of(round_))
+        known = {round_.key for round_ in rounds}
+        others = {key: value for key, value in state.owners.items() if not key.startswith(f"{competition}/")}
+        refused = {
+            key: value for key, value in state.refused.items() if not key.startswith(f"{competition}/") or key in known
+        }
+        return state.model_copy(update={"owners": {**others, **kept}, "refused": refused})
 
     async def _submissions_of(self, round_: Round) -> Submissions:
-        recorded = self._services.store.state.owners.get(round_.uid)
-        refused = self._services.store.state.refused.get(round_.uid, {}).keys()
+        recorded = self._services.store.state.owners.get(round_.key)
+        refused = self._services.store.state.refused.get(round_.key, {}).keys()
         if recorded is not None or not round_.results:
             return as_frozen(recorded or {}, round_.results, refused=refused)
         names = {r.model for r in round_.results} - refused

@@ -17,10 +17,10 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.facts import Neuron, Subnet
+from bitagent_validator.computed import compute_weights
 from bitagent_validator.objects import parse_round, parse_validator
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.scores import running_round, standings
-from bitagent_validator.setter import compute_weights
 from bitagent_validator.state import StateStore
 
 
@@ -40,7 +40,7 @@ class Explanation:
     share: float
     """Of the competition's weights."""
     weight: float
-    """Of all weights."""
+    """Of all weights of its mechanism."""
 
 
 async def explain(client: Client, name: str) -> list[Explanation]:
@@ -54,20 +54,24 @@ async def explain(client: Client, name: str) -> list[Explanation]:
         problem = "does not conform to this version" if me else "does not exist in this namespace"
         raise ApiError(code=0, reason="NotFound", message=f"Validator {name} {problem}")
     store = StateStore(client, me)
-    await store.load()
+    await store.load(competition.id for competition in me.spec.competitions)
     rounds = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
     subnet = await _subnet(me.spec, hotkey=me.status.get("hotkey", ""))
     known = {}
     for competition in me.spec.competitions:
         running = running_round(r for r in rounds if r.competition == competition.id and r.owner == me.uid)
-        submissions = store.state.owners.get(running.uid, {}) if running else {}
+        submissions = store.state.owners.get(running.key, {}) if running else {}
         known[competition.id] = standings(
             competition, running, state=store.state, submissions=submissions, block=subnet.block
         )
-    computed = compute_weights(me.spec.competitions, standings=known, subnet=subnet)
-    if computed.policy_problem:
-        raise PolicyError(computed.policy_problem)
-    return explanations(me.spec.competitions, computed.pay, subnet.neurons)
+    lines: list[Explanation] = []
+    for mechanism in sorted({c.mechanism for c in me.spec.competitions}):
+        own = [c for c in me.spec.competitions if c.mechanism == mechanism]
+        computed = compute_weights(own, standings=known, subnet=subnet, weights=me.spec.weights, held=store.state.held)
+        if problem := computed.policy_problem or "; ".join(computed.failed.values()):
+            raise PolicyError(problem)
+        lines += explanations(own, computed.pay, subnet.neurons, burnt=me.spec.weights.burn.percentage / 100)
+    return lines
 
 
 async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
@@ -84,9 +88,16 @@ async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
 
 
 def explanations(
-    competitions: Sequence[Competition], pay: Mapping[str, Mapping[str, Pay]], neurons: Mapping[str, Neuron]
+    competitions: Sequence[Competition],
+    pay: Mapping[str, Mapping[str, Pay]],
+    neurons: Mapping[str, Neuron],
+    *,
+    burnt: float = 0.0,
 ) -> list[Explanation]:
-    """Return the lines of all competitions, in each the largest share and then the best score first."""
+    """Return the lines of one mechanism's competitions, in each the largest share and then the best score first.
+
+    `burnt` is the part of all weights that is burnt.
+    """
     paying = sum(c.reward_share for c in competitions if any(each.share for each in pay[c.id].values()))
     found = []
     for competition in competitions:
@@ -101,7 +112,7 @@ def explanations(
                 score=each.score,
                 rank=None if each.score is None else scores.index(each.score) + 1,
                 share=each.share,
-                weight=each.share * competition.reward_share / paying if paying else 0.0,
+                weight=each.share * competition.reward_share / paying * (1 - burnt) if paying else 0.0,
             )
             for hotkey, each in pays.items()
         ]

@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import Reason
 from bitagent_crds.policies import Standing
-from bitagent_crds.validator import ValidatorSpec, ValidatorStatus, WeightsMode
-from bitagent_kube.errors import ApiError
+from bitagent_crds.validator import Competition, ValidatorSpec, WeightsMode
 from bitagent_kube.health import Health
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, SubnetNotFound
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import RAO, Subnet
+from bitagent_validator.chain.facts import Account as AccountFacts
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competition import CompetitionController
+from bitagent_validator.computed import ComputedWeights, compute_weights
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.interface import Pay, by_reason
 from bitagent_validator.services import Services
-from bitagent_validator.setter import Account, ComputedWeights, WeightSetter, compute_weights
+from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
 from bitagent_validator.state import StateUnreadable
 from bitagent_validator.status import CompetitionStatus, StatusInputs, compute_status
-from bitagent_validator.weights.plan import Decision, Step
+from bitagent_validator.troubles import Troubles
+from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.weights.plan import Decision, Step, permit_problem
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,10 @@ TICK_SECONDS = 10.0
 """Maximum time between two passes."""
 FACTS_SECONDS = 10.0
 """Minimum time between two reads of the subnet while the weights are current; otherwise it is read at every block."""
+FACTS_BLOCKS = 3
+"""The same in blocks: public endpoints limit the requests of one address."""
+ACCOUNT_SECONDS = 300.0
+"""Time between two reads of what is only reported."""
 LOGGED_MAX = 20
 """Hotkeys of one reason in a log line."""
 BLOCK_STATUS_SECONDS = 10.0
@@ -59,7 +68,7 @@ class Loop:
         name: str,
         services: Services,
         follower: Follower,
-        setter: WeightSetter,
+        setter_of: Callable[[int], WeightSetter],
         competitions: CompetitionController,
         health: Health,
         wake: asyncio.Event,
@@ -70,16 +79,22 @@ class Loop:
         self._name = name
         self._services = services
         self._follower = follower
-        self._setter = setter
+        self._setter_of = setter_of
+        self._setters: dict[int, WeightSetter] = {}
+        """By mechanism."""
         self._competitions = competitions
         self._health = health
         self._wake = wake
+        self._troubles = Troubles(services.metrics, beat=health.beat, ends=(SpecChanged, HotkeyChanged))
         self._subnet: Subnet | None = None
         self._subnet_missing = False
         self._read_at = 0.0
-        self._rounds: list[CompetitionStatus] = []
-        self._computed = ComputedWeights({}, None)
-        self._decision: Decision | None = None
+        self._chain_account: tuple[AccountFacts, float] | None = None
+        """What is reported about the account, and when it was read."""
+        self._rounds: dict[str, CompetitionStatus] = {}
+        self._weights: dict[int, tuple[ComputedWeights, Decision]] = {}
+        """By mechanism."""
+        self._state_problem = ""
         self._written: tuple[dict[str, Any], float] = ({}, 0.0)
         """The status that was written last, and when."""
         self._reconnects = 0
@@ -87,18 +102,21 @@ class Loop:
         """By competition: the hotkeys that earned nothing when it was last logged."""
 
     async def run(self) -> None:
-        """Loop until cancelled. Raises SpecChanged if the Validator's subnet or endpoints are not those in use."""
+        """Loop until cancelled.
+
+        Raises SpecChanged if the Validator's subnet or endpoints are not those in use, and HotkeyChanged if the hotkey
+        file holds another key. Nothing else that a pass meets ends the loop.
+        """
         while True:
             self._wake.clear()
             try:
                 await self._pass()
-                self._services.metrics.passes.labels("ok").inc()
-            except ApiError as error:
-                log.warning("pass interrupted: %s", error)
-                self._services.metrics.passes.labels("api_error").inc()
-            except StateUnreadable as error:
-                log.error("%s", error)
-                self._services.metrics.passes.labels("state_unreadable").inc()
+            except (SpecChanged, HotkeyChanged):
+                raise
+            except Exception:
+                # Outside of all parts; the next pass begins from what it observes.
+                log.exception("a pass failed")
+                self._services.metrics.passes.labels("error").inc()
             self._health.beat()
             try:
                 async with asyncio.timeout(TICK_SECONDS):
@@ -106,84 +124,158 @@ class Loop:
             except TimeoutError:
                 continue
 
+    async def stop(self) -> None:
+        """Kill the submissions in progress."""
+        for setter in self._setters.values():
+            await setter.stop()
+
     async def _pass(self) -> None:
         me = self._validators.objects.get(self._name)
         if me is None or me.spec is None or not self._services.rounds.synced:
             return
         if (me.spec.netuid, me.spec.chain) != (self._started_with.netuid, self._started_with.chain):
             raise SpecChanged("spec.netuid or spec.chain was changed")
+        check_key(self._account)
         if me.spec.suspend or me.spec.weights.mode is not WeightsMode.SET:
             # From then on no weights may be set, not even by a submission in progress, also while the chain is away.
-            await self._setter.stop()
+            await self.stop()
+        self._troubles.forget(_parts(me.spec))
         chain = self._follower.state
-        try:
-            await self._services.store.load()
-        except StateUnreadable as error:
-            self._decision = Decision(Step.WAIT, False, Reason.SUBMISSION_FAILED, str(error))
-            await self._report(me, me.spec, chain)
-            raise
+        self._state_problem = ""
+        async with self._troubles.contained("state", rest=False):
+            try:
+                await self._services.store.load(c.id for c in me.spec.competitions)
+            except StateUnreadable as error:
+                self._state_problem = str(error)
+                raise
+        loaded = not self._troubles.failed("state")
         if isinstance(chain, Up):
             self._health.ready = True
             try:
-                await self._check_chain(chain.connection)
-                await self._step(me, me.spec, chain)
+                if loaded:
+                    await self._check_chain(chain.connection)
+                    await self._step(me, me.spec, chain)
+                await self._measure_account(me.spec, chain)
             except ChainUnavailable as error:
                 log.warning("%s", error)
-                self._follower.mark_unusable(chain.connection, why=str(error))
-                chain = Down(Reason.CHAIN_UNREACHABLE, str(error))
+                self._follower.mark_unusable(chain.connection, error=error)
+                chain = Down(error.reason, str(error))
         if self._follower.attempted:
-            await self._report(me, me.spec, chain)
+            self._measure(me.spec, chain)
+            async with self._troubles.contained("status", rest=False):
+                await self._report(me, me.spec, chain)
+        outcome = "part_failed" if self._troubles.text else "ok"
+        self._services.metrics.passes.labels(outcome).inc()
+        if outcome == "ok" and isinstance(chain, Up):
+            self._services.metrics.last_whole_pass.set(time.time())
 
     async def _check_chain(self, connection: Connection) -> None:
         """Record which chain this is, and refuse any other: blocks, scores and weights of two must never be mixed.
 
-        Raises ApiError if it cannot be recorded, and ChainUnavailable if it is another chain.
+        Raises ChainUnavailable if it is another chain.
         """
         store = self._services.store
         if not store.state.genesis:
-            await store.save(store.state.model_copy(update={"genesis": connection.genesis}))
-        if store.state.genesis != connection.genesis:
+            async with self._troubles.contained("state"):
+                await store.save(store.state.model_copy(update={"genesis": connection.genesis}))
+        if store.state.genesis and store.state.genesis != connection.genesis:
             raise ChainUnavailable(
                 f"{connection.endpoint} is another chain (genesis {connection.genesis[:18]}) than this Validator's "
                 f"(genesis {store.state.genesis[:18]}): correct spec.chain.endpoints; to move to another chain, delete "
-                "the Validator and create it again"
+                "the Validator and create it again",
+                reason=Reason.WRONG_CHAIN,
             )
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
-        settled = self._decision is not None and self._decision.current and self._services.store.state.pending is None
+        """Record results, set weights, then take care of rounds: a setting that is due waits for no round."""
+        state = self._services.store.state
+        settled = bool(self._weights) and all(d.current for _, d in self._weights.values()) and not state.pending
         subnet = await self._read(spec, chain, urgent=not settled)
         if subnet is None or spec.suspend:
             return
-        await self._competitions.record_scores(spec.competitions, subnet)
-        self._rounds = [
-            await self._competitions.reconcile(me, c, block=chain.block, connection=chain.connection)
-            for c in spec.competitions
-        ]
-        self._computed, self._decision = await self._decide(spec, subnet)
-        if self._decision.step is Step.SUBMIT and subnet.block < chain.block:
+        for competition in spec.competitions:
+            part = f"competition {competition.id}, results"
+            if not self._troubles.resting(part):
+                async with self._troubles.contained(part):
+                    await self._competitions.record_scores(competition, subnet)
+        for mechanism in _mechanisms(spec):
+            # Another attempt soon: a setting may be due.
+            async with self._troubles.contained(f"weights {mechanism}", rest=False):
+                await self._weigh(mechanism, me, spec, chain)
+        blocked = rounds_obstacle(spec, subnet)
+        away: list[ChainUnavailable] = []
+        for competition in spec.competitions:
+            part = f"competition {competition.id}, rounds"
+            if self._troubles.resting(part):
+                continue
+            try:
+                await self._start_rounds(part, me, competition, block=subnet.block, chain=chain, blocked=blocked)
+            except ChainUnavailable as error:
+                # The node may lack what this competition alone asks for; a second time says that it is away.
+                away.append(error)
+                if len(away) > 1:
+                    break
+        if away:
+            raise away[0]
+
+    async def _start_rounds(
+        self, part: str, me: ValidatorObject, competition: Competition, *, block: int, chain: Up, blocked: str
+    ) -> None:
+        async with self._troubles.contained(part):
+            self._rounds[competition.id] = await self._competitions.reconcile(
+                me, competition, block=block, connection=chain.connection, blocked=blocked
+            )
+
+    async def _weigh(self, mechanism: int, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
+        """Compute the weights of one mechanism, and carry out one step towards the chain."""
+        subnet = self._subnet
+        if subnet is None:
+            return
+        setter = self._setters.get(mechanism)
+        if setter is None:
+            setter = self._setters[mechanism] = self._setter_of(mechanism)
+        computed, decision = await self._decide(mechanism, me, spec, subnet, chain)
+        if decision.step is Step.SUBMIT and subnet.block < chain.block:
             # Slots may have changed hands since that block: weights are submitted by the newest facts.
             subnet = await self._read(spec, chain, urgent=True)
             if subnet is None:
                 return
-            self._computed, self._decision = await self._decide(spec, subnet)
-        self._decision = await self._setter.step(spec, self._computed, subnet, connection=chain.connection)
+            computed, decision = await self._decide(mechanism, me, spec, subnet, chain)
+        decision = await setter.step(
+            spec,
+            computed,
+            subnet.on(mechanism),
+            connection=chain.connection,
+            accepts=me.accepts,
+            skew=chain.skew,
+        )
+        self._weights[mechanism] = (computed, decision)
 
-    async def _decide(self, spec: ValidatorSpec, subnet: Subnet) -> tuple[ComputedWeights, Decision]:
-        standings = {c.id: await self._competitions.standings(c, block=subnet.block) for c in spec.competitions}
+    async def _decide(
+        self, mechanism: int, me: ValidatorObject, spec: ValidatorSpec, subnet: Subnet, chain: Up
+    ) -> tuple[ComputedWeights, Decision]:
+        own = [c for c in spec.competitions if c.mechanism == mechanism]
+        standings = {c.id: await self._competitions.standings(c, block=subnet.block) for c in own}
         if spec.weights.mode is WeightsMode.OFF:
             computed = ComputedWeights({}, None)
         else:
-            computed = compute_weights(spec.competitions, standings=standings, subnet=subnet)
-        return computed, self._setter.decide(spec, computed, subnet)
+            held = self._services.store.state.held
+            view = subnet.on(mechanism)
+            computed = compute_weights(own, standings=standings, subnet=view, weights=spec.weights, held=held)
+        setter = self._setters[mechanism]
+        return computed, setter.decide(spec, computed, subnet.on(mechanism), accepts=me.accepts, skew=chain.skew)
 
     async def _read(self, spec: ValidatorSpec, chain: Up, *, urgent: bool) -> Subnet | None:
         """Return the subnet at the last finalised block, or a little older unless urgent; None if there is none."""
         now = asyncio.get_running_loop().time()
         old = self._subnet
-        if old and (old.block == chain.block or (not urgent and now - self._read_at < FACTS_SECONDS)):
+        pause = max(FACTS_SECONDS, FACTS_BLOCKS * chain.connection.block_seconds)
+        if old and (old.block == chain.block or (not urgent and now - self._read_at < pause)):
             return old
         try:
-            self._subnet = await chain.connection.subnet(spec.netuid, hotkey=self._account.hotkey, block=chain.block)
+            self._subnet = await chain.connection.subnet(
+                spec.netuid, hotkey=self._account.hotkey, block=chain.block, mechanisms=_mechanisms(spec)
+            )
         except SubnetNotFound:
             self._subnet, self._subnet_missing = None, True
             return None
@@ -191,6 +283,8 @@ class Loop:
         return self._subnet
 
     async def _report(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up | Down) -> None:
+        state = self._services.store.state
+        computed = [each for each, _ in self._weights.values()]
         inputs = StatusInputs(
             generation=me.generation,
             hotkey=self._account.hotkey,
@@ -199,20 +293,20 @@ class Loop:
             endpoint=chain.connection.endpoint if isinstance(chain, Up) else "",
             subnet=self._subnet,
             subnet_missing=self._subnet_missing,
-            competitions=self._rounds,
-            decision=self._decision,
-            shares=self._computed.shares,
-            pay=self._computed.pay,
-            accepted=self._services.store.state.accepted,
+            competitions=[self._rounds[c.id] for c in spec.competitions if c.id in self._rounds],
+            decision=self._decision(),
+            shares=_merged(spec, {m: each.shares for m, (each, _) in self._weights.items()}),
+            pay={name: pays for each in computed for name, pays in each.pay.items()},
+            accepted=max(state.accepted.values(), key=lambda row: row.block, default=None),
             suspended=spec.suspend,
+            troubles=self._troubles.text,
         )
         written, at = self._written
         # The status written last is newer than the one that the watch has delivered.
         previous = (written or me.status).get("conditions") or []
         status = compute_status(inputs, previous=previous, now=datetime.now(UTC))
-        self._measure(status)
         body = status.to_wire()
-        if not self._rounds:
+        if not self._rounds and not self._weights:
             # Just started, and nothing was read yet: the report of the previous process stays until then.
             kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "lastWeights")
             body |= {k: me.status[k] for k in kept if k in me.status}
@@ -222,28 +316,61 @@ class Loop:
         if await self._services.client.write_status(VALIDATORS, me.name, body) is not None:
             self._written = (body, now)
 
-    def _measure(self, status: ValidatorStatus) -> None:
-        metrics = self._services.metrics
-        holding = {c.type: c.status is ConditionStatus.TRUE for c in status.conditions}
-        metrics.chain_connected.set(holding[ConditionType.CHAIN_CONNECTED])
-        metrics.registered.set(holding[ConditionType.REGISTERED])
-        metrics.permitted.set(holding[ConditionType.PERMITTED])
-        metrics.weights_current.set(holding[ConditionType.WEIGHTS_CURRENT])
-        metrics.paid_hotkeys.set(len(status.weights))
+    def _decision(self) -> Decision | None:
+        """Return what is reported about the weights: of several mechanisms, the first that is not current."""
+        if self._state_problem:
+            return Decision(Step.WAIT, False, Reason.SUBMISSION_FAILED, self._state_problem)
+        found = sorted(self._weights.items())
+        if not found:
+            return None
+        mechanism, (_, decision) = next((each for each in found if not each[1][1].current), found[0])
+        return replace(decision, message=f"mechanism {mechanism}: {decision.message}") if len(found) > 1 else decision
+
+    async def _measure_account(self, spec: ValidatorSpec, chain: Up) -> None:
+        """Read balance and trust now and then; what fails here is only missing in the metrics."""
+        now = asyncio.get_running_loop().time()
+        me = self._subnet.me if self._subnet else None
+        if me is None or (self._chain_account and now - self._chain_account[1] < ACCOUNT_SECONDS):
+            return
+        async with self._troubles.contained("account"):
+            self._chain_account = (await chain.connection.account(spec.netuid, me), now)
+
+    def _measure(self, spec: ValidatorSpec, chain: Up | Down) -> None:
+        """Set the gauges by what the chain says, also if no status can be written."""
+        metrics, subnet, up = self._services.metrics, self._subnet, isinstance(chain, Up)
+        me = subnet.me if subnet else None
+        metrics.chain_connected.set(up)
+        metrics.frozen.set(not up or spec.suspend)
+        metrics.registered.set(me is not None)
+        metrics.permitted.set(bool(subnet and me and permit_problem(subnet, me) is None))
+        decision = self._decision()
+        metrics.weights_current.set(bool(decision and decision.current and up and not spec.suspend))
+        shares = _merged(spec, {m: each.shares for m, (each, _) in self._weights.items()})
+        metrics.paid_hotkeys.set(len(shares))
         self._measure_unpaid()
         metrics.chain_reconnects.inc(self._follower.reconnects - self._reconnects)
         self._reconnects = self._follower.reconnects
-        if status.block is not None:
-            metrics.finalized_block.set(status.block)
-        if self._subnet and self._subnet.me:
-            metrics.last_weights_block.set(self._subnet.me.last_update)
-            metrics.weights_age_blocks.set((status.block or 0) - self._subnet.me.last_update)
+        if isinstance(chain, Up):
+            metrics.finalized_block.set(chain.block)
+            if chain.age is not None:
+                metrics.chain_age_seconds.set(chain.age)
+        if subnet and me:
+            block = chain.block if isinstance(chain, Up) else subnet.block
+            metrics.last_weights_block.set(me.last_update)
+            metrics.weights_age_blocks.set(block - me.last_update)
+            metrics.blocks_until_inactive.set(subnet.rules.activity_cutoff - (block - me.last_update))
+            metrics.dividends.set(me.dividends)
+            metrics.stake.set(me.stake / RAO)
+        if self._chain_account:
+            metrics.coldkey_balance.set(self._chain_account[0].balance / RAO)
+            metrics.validator_trust.set(self._chain_account[0].trust)
 
     def _measure_unpaid(self) -> None:
         """Count the hotkeys that earn nothing, and log them when they change."""
         gauge = self._services.metrics.unpaid_hotkeys
         gauge.clear()
-        for competition, pays in self._computed.pay.items():
+        pays_of = {name: pays for each, _ in self._weights.values() for name, pays in each.pay.items()}
+        for competition, pays in pays_of.items():
             unpaid = by_reason(pays)
             for reason, hotkeys in unpaid.items():
                 gauge.labels(competition, reason.value).set(len(hotkeys))
@@ -267,3 +394,44 @@ def _listed(unpaid: Mapping[Standing, Sequence[str]]) -> str:
 
 def _without_block(status: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in status.items() if k != "block"}
+
+
+def _mechanisms(spec: ValidatorSpec) -> list[int]:
+    return sorted({competition.mechanism for competition in spec.competitions})
+
+
+def _parts(spec: ValidatorSpec) -> set[str]:
+    """Return the names of all parts of a pass."""
+    found = {"state", "status", "account"} | {f"weights {mechanism}" for mechanism in _mechanisms(spec)}
+    return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in ("results", "rounds")}
+
+
+def _merged(spec: ValidatorSpec, shares: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    """Return the shares of all mechanisms together, each by the reward share of its competitions."""
+    of_mechanism = {m: sum(c.reward_share for c in spec.competitions if c.mechanism == m) for m in shares}
+    total = sum(of_mechanism[m] for m, by_hotkey in shares.items() if by_hotkey)
+    merged: dict[str, float] = {}
+    for mechanism, by_hotkey in sorted(shares.items()):
+        for hotkey, share in by_hotkey.items():
+            merged[hotkey] = merged.get(hotkey, 0.0) + share * of_mechanism[mechanism] / total
+    return merged
+
+
+def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet) -> str:
+    """Return why no round is to be started, as its weights could not be set; empty if it may be."""
+    if spec.rounds_without_permit or spec.weights.mode is not WeightsMode.SET:
+        return ""
+    if subnet.me is None:
+        return f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}"
+    problem = permit_problem(subnet, subnet.me)
+    return problem[1] if problem else ""
+
+
+def check_key(account: Account) -> None:
+    """Raise HotkeyChanged if the hotkey file holds another key than at the start, as after a rotation."""
+    try:
+        now = load_hotkey(account.hotkey_file).ss58_address
+    except WalletError:
+        return  # While a file is replaced it may be away; a submission would say so.
+    if now != account.hotkey:
+        raise HotkeyChanged(f"the hotkey file now holds {now}, not {account.hotkey}")

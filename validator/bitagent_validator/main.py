@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitagent_crds.names import VALIDATOR_LABEL
+from bitagent_crds.validator import ChainRead, ValidatorSpec
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import Client, connect
 from bitagent_kube.errors import ApiError
@@ -25,6 +25,7 @@ from bitagent_kube.informer import Informer
 from bitagent_kube.lease import Lease, LeaseLost
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable
+from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, RedactedLogs, secret_endpoints
 from bitagent_validator.chain.follower import Follower
 from bitagent_validator.competition import CompetitionController
 from bitagent_validator.explain import Explanation, as_json, as_table, explain
@@ -37,12 +38,14 @@ from bitagent_validator.policy.replay import ReplayError, replay, write
 from bitagent_validator.rounds import MANAGER
 from bitagent_validator.seed_secrets import SEEDS_DIR, SeedSecrets
 from bitagent_validator.services import Services
-from bitagent_validator.setter import Account, WeightSetter
+from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
+from bitagent_validator.standby import standby_reports
 from bitagent_validator.state import StateStore, StateUnreadable
+from bitagent_validator.turns import Turns, lease_name
 from bitagent_validator.wallet import DEFAULT_FILE, WalletError, load_hotkey, load_seed_key
 
 HEARTBEAT_SECONDS = 300.0
-"""The pod is restarted after this time without a pass. A pass ends with its first failed call, and thus sooner."""
+"""The pod is restarted after this time without a part of a pass. Each part ends sooner, by its own time limit."""
 
 log = logging.getLogger("bitagent_validator")
 
@@ -59,6 +62,8 @@ class Settings:
     """The name of this process in the Lease; unique among pods."""
     seeds_dir: Path = SEEDS_DIR
     """Where the Secrets of `tasks.secretRef` are, one file for each competition."""
+    endpoints_file: Path = ENDPOINTS_FILE
+    """Where the Secret of `chain.endpointsSecretRef` is."""
     health_port: int = 8080
     metrics_port: int = 9090
     stall_seconds: float | None = None
@@ -85,6 +90,12 @@ def arguments() -> argparse.ArgumentParser:
         type=Path,
         default=SEEDS_DIR,
         help="folder of the keys of tasks.secretRef, a file for each competition (default %(default)s)",
+    )
+    run_.add_argument(
+        "--endpoints-file",
+        type=Path,
+        default=ENDPOINTS_FILE,
+        help="file of chain.endpointsSecretRef, one endpoint a line (default %(default)s)",
     )
     run_.add_argument(
         "--identity", default=socket.gethostname(), help="name of this process in the Lease (default: the pod's name)"
@@ -132,12 +143,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return asyncio.run(print_plan(options.name, options.namespace, as_lines=as_json if options.json else as_table))
     # The SDK's transport logs every reconnect in detail; the follower logs it once.
     kube_logging.configure(json_lines=options.log_format == "json", levels={"bittensor": logging.ERROR})
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RedactedLogs())
     settings = Settings(
         name=options.name,
         namespace=options.namespace,
         hotkey_file=options.hotkey_file,
         identity=options.identity,
         seeds_dir=options.seeds_dir,
+        endpoints_file=options.endpoints_file,
         health_port=options.health_port,
         metrics_port=options.metrics_port,
         stall_seconds=options.stall_seconds,
@@ -149,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 1
         for error in group.exceptions:
             log.error("%s", error)
-    except* SpecChanged as group:
+    except* (SpecChanged, HotkeyChanged) as group:
         log.info("%s: ending, to be restarted", group.exceptions[0])
     return status
 
@@ -193,7 +207,8 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises WalletError if the hotkey cannot be used, ApiError if there is no API server or no such Validator, LeaseLost
-    if another process acts for the hotkey now, and SpecChanged if the Validator now names another subnet or endpoints.
+    if another process acts for the hotkey now, SpecChanged if the Validator now names another subnet or endpoints, and
+    HotkeyChanged if the hotkey file holds another key.
     """
     key, seed_key = load_hotkey(settings.hotkey_file), load_seed_key(settings.hotkey_file)
     account = Account(key.ss58_address, settings.hotkey_file)
@@ -224,13 +239,16 @@ async def _run_with(
         client, name=lease_name(me.spec.netuid, account.hotkey), identity=settings.identity, owner=me.reference
     )
 
-    def waiting(holder: str) -> None:
-        log.info("standing by: %s acts for this hotkey", holder)
-        # A standby is as ready as it can be; a rolling update would never finish otherwise.
-        health.ready = True
-        health.beat()
+    async with standby_reports(client, me, account, lease=lease.name) as held_by:
 
-    await lease.acquire(waiting=waiting)
+        def waiting(holder: str) -> None:
+            log.info("standing by: %s acts for this hotkey", holder)
+            # A standby is as ready as it can be; a rolling update would never finish otherwise.
+            health.ready = True
+            health.beat()
+            held_by(holder)
+
+        await lease.acquire(waiting=waiting)
     metrics.lease_held.set(1)
     wake = asyncio.Event()
     validators = Informer[ValidatorObject](
@@ -239,10 +257,20 @@ async def _run_with(
     rounds = Informer[Round](
         client, ROUNDS, parse=parse_round, changed=wake.set, labels=f"{VALIDATOR_LABEL}={settings.name}"
     )
-    follower = Follower(me.spec.chain.endpoints, changed=wake.set, stall_seconds=settings.stall_seconds)
+    follower = Follower(
+        endpoints_of(me.spec, settings),
+        changed=wake.set,
+        stall_seconds=settings.stall_seconds,
+        finalized=me.spec.chain.read is ChainRead.FINALIZED,
+        lag_seconds=me.spec.chain.maximum_lag_seconds,
+    )
     store = StateStore(client, me)
     events = ObjectEvents(EventRecorder(client, instance=settings.identity), me.reference)
-    setter = WeightSetter(account, store, events, metrics, changed=wake.set)
+    turns = Turns(client, hotkey=account.hotkey, identity=settings.identity)
+
+    def setter_of(mechanism: int) -> WeightSetter:
+        return WeightSetter(account, store, events, metrics, changed=wake.set, turns=turns, mechanism=mechanism)
+
     services = Services(client, rounds, store, events, metrics)
     secrets = SeedSecrets(seed_key, validator_uid=me.uid, netuid=me.spec.netuid, directory=settings.seeds_dir)
     leaderboards = LeaderboardPublisher(client, hotkey_file=settings.hotkey_file, validator=settings.name)
@@ -253,14 +281,14 @@ async def _run_with(
         name=settings.name,
         services=services,
         follower=follower,
-        setter=setter,
+        setter_of=setter_of,
         competitions=CompetitionController(services, uid=me.uid, secrets=secrets, leaderboards=leaderboards),
         health=health,
         wake=wake,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lease.release)
-        stack.push_async_callback(setter.stop)
+        stack.push_async_callback(loop.stop)
         async with asyncio.TaskGroup() as group:
             for each in (lease.keep(), validators.run(), rounds.run(), follower.run(), loop.run()):
                 group.create_task(each)
@@ -274,13 +302,15 @@ async def _read_validator(settings: Settings, client: Client) -> ValidatorObject
     return parse_validator(obj)
 
 
-def lease_name(netuid: int, hotkey: str) -> str:
-    """Return the name of the Lease of a hotkey on a subnet.
+def endpoints_of(spec: ValidatorSpec, settings: Settings) -> list[str]:
+    """Return the endpoints in the order in which they are tried, those of the Secret first.
 
-    Names of objects are lower case and addresses are not, so that a digest keeps apart those that differ in case only.
+    Raises ApiError if the Secret is mounted and cannot be read.
     """
-    digest = hashlib.sha256(hotkey.encode()).hexdigest()[:8]
-    return f"bitagent-{netuid}-{hotkey[:20].lower()}-{digest}"
+    try:
+        return [*secret_endpoints(settings.endpoints_file), *spec.chain.endpoints]
+    except ValueError as error:
+        raise ApiError(code=0, reason="Invalid", message=str(error)) from None
 
 
 if __name__ == "__main__":

@@ -26,6 +26,27 @@ class Metrics:
         self.unpaid_hotkeys = gauge(
             "unpaid_hotkeys", "Hotkeys with a model that earn nothing by a competition", ["competition", "reason"]
         )
+        self.frozen = gauge(
+            "frozen", "1 while the chain is not read: the gauges about the chain are those of the last reading then"
+        )
+        self.chain_age_seconds = gauge(
+            "chain_age_seconds",
+            "Age of the node's newest block by this machine's clock; below 0 if the clock is behind",
+        )
+        self.blocks_until_inactive = gauge(
+            "blocks_until_inactive", "Blocks until the chain ignores the validator, unless it sets weights before"
+        )
+        self.dividends = gauge("dividends_ratio", "Dividends of the hotkey in the last epoch, from 0 to 1")
+        self.validator_trust = gauge("validator_trust_ratio", "Validator trust in the last epoch, from 0 to 1")
+        self.stake = gauge("stake_tokens", "Stake of the hotkey on the subnet")
+        self.coldkey_balance = gauge(
+            "coldkey_balance_tokens", "Free balance of the coldkey that owns the hotkey, which pays the fees"
+        )
+        self.reveals = counter("reveals", "Sealed rows by outcome: Revealed or Missed", ["outcome"])
+        self.last_whole_pass = gauge(
+            "last_whole_pass_timestamp_seconds", "Time of the last pass of which every part succeeded"
+        )
+        self.part_failures = counter("part_failures", "Parts of passes that failed", ["part"])
         self.round_epoch = gauge("round_epoch", "Epoch of the latest round", ["competition"])
         self.rounds_behind_epochs = gauge(
             "rounds_behind_epochs", "Epochs between the latest round and the present epoch", ["competition"]

@@ -21,6 +21,8 @@ from bitagent_kube.objects import Obj, ObjectReference, owner_uid
 
 log = logging.getLogger(__name__)
 
+ACCEPT_WEIGHTS_ANNOTATION = "bitagent.io/accept-weights"
+"""Annotation of a Validator by which a person accepts a row that `weights.guard` holds."""
 _DIGITS = 15
 """Longest number of an epoch or a block: a status holds no larger one."""
 
@@ -71,6 +73,11 @@ class Round:
     """Whether the operator has an archive that does not hold its files yet."""
     readable: bool = True
     """Whether the object conforms to this version's EvalRound, and has no result in a state of a later one."""
+
+    @property
+    def key(self) -> str:
+        """What identifies it in the state: its competition and uid."""
+        return f"{self.competition}/{self.uid}"
 
 
 def parse_round(obj: Obj) -> Round:
@@ -143,6 +150,8 @@ class ValidatorObject:
     spec: ValidatorSpec | None
     """None if the object does not conform to this version's Validator."""
     status: Obj
+    accepts: str = ""
+    """What its annotation says about a row that `weights.guard` holds."""
 
     @property
     def reference(self) -> ObjectReference:
@@ -165,4 +174,5 @@ def parse_validator(obj: Obj) -> ValidatorObject:
         generation=int(metadata.get("generation", 0)),
         spec=spec,
         status=obj.get("status") or {},
+        accepts=str((metadata.get("annotations") or {}).get(ACCEPT_WEIGHTS_ANNOTATION, "")),
     )

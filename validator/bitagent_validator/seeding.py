@@ -66,7 +66,7 @@ class SeedPublisher:
         asked.
         """
         services = self._services
-        submissions = services.store.state.owners.get(round_.uid, {})
+        submissions = services.store.state.owners.get(round_.key, {})
         if not any(submission.block is not None for submission in submissions.values()):
             return
         if block - at > STATES_KEPT:
@@ -81,11 +81,11 @@ class SeedPublisher:
             return
         refused = refused_claims(round_.results, submissions=submissions, commitments=commitments)
         state = services.store.state
-        if not refused or state.refused.get(round_.uid) == refused:
+        if not refused or state.refused.get(round_.key) == refused:
             return
         kept = {model: submission for model, submission in submissions.items() if model not in refused}
-        owners = {**state.owners, round_.uid: kept}
-        all_refused = {**state.refused, round_.uid: {**state.refused.get(round_.uid, {}), **refused}}
+        owners = {**state.owners, round_.key: kept}
+        all_refused = {**state.refused, round_.key: {**state.refused.get(round_.key, {}), **refused}}
         await services.store.save(state.model_copy(update={"owners": owners, "refused": all_refused}))
         for model, message in refused.items():
             await services.events.warning("ClaimRefused", f"{model} in {round_.name} earns nothing: {message}")

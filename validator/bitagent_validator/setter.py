@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_crds.validator import ValidatorSpec, Weights
+from bitagent_kube.errors import ApiError
 from bitagent_kube.events import ObjectEvents
 from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.policy.registry import pay
-from bitagent_validator.state import Row, StateStore
-from bitagent_validator.weights.plan import Decision, Step, SubmissionFailure, SubmissionProgress, plan_weights
+from bitagent_validator.state import Reveal, Row, State, StateStore
+from bitagent_validator.turns import Turns
+from bitagent_validator.weights.plan import (
+    Decision,
+    Obstacle,
+    Step,
+    SubmissionFailure,
+    SubmissionProgress,
+    changed_hands,
+    plan_weights,
+)
+from bitagent_validator.weights.reasons import meaning
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult, submit
-from bitagent_validator.weights.vector import combine, quantize
 
 log = logging.getLogger(__name__)
 
@@ -34,49 +43,6 @@ ERA_BLOCKS = 32
 BACKOFF_BLOCKS_MAX = 64
 STATES_KEPT = 200
 """Blocks whose state every node has: nodes discard states that are older than about 256 blocks."""
-
-REASONS = {
-    "rate_limited": Reason.RATE_LIMITED,
-    "not_registered": Reason.NOT_REGISTERED,
-    "not_authorized": Reason.NO_PERMIT,
-    "insufficient_balance": Reason.STAKE_TOO_LOW,
-}
-"""Reasons by the SDK's error codes; all other codes are SubmissionFailed."""
-
-
-@dataclass(frozen=True)
-class ComputedWeights:
-    """The weights of this pass."""
-
-    shares: Mapping[str, float]
-    """By hotkey; empty if no hotkey is to be paid."""
-    row: Row | None
-    """The same as a planned row; None if no hotkey is to be paid."""
-    policy_problem: str = ""
-    """Why a policy could not be applied; there are no weights then."""
-    pay: Mapping[str, Mapping[str, Pay]] = field(default_factory=dict)
-    """By competition and hotkey: what each hotkey with a model earns, and why."""
-
-
-def compute_weights(
-    competitions: list[Competition], *, standings: Mapping[str, Standings], subnet: Subnet
-) -> ComputedWeights:
-    """Apply every competition's policy to what is known about its hotkeys.
-
-    If one policy cannot be applied there are no weights at all: its share must not go to the other competitions.
-    """
-    try:
-        by_competition = {c.id: pay(c, standings.get(c.id, Standings(None)), subnet.neurons) for c in competitions}
-    except PolicyError as error:
-        return ComputedWeights({}, None, policy_problem=str(error))
-    shares = {
-        competition: {hotkey: each.share for hotkey, each in pays.items() if each.share}
-        for competition, pays in by_competition.items()
-    }
-    combined = combine(shares, reward_shares={c.id: c.reward_share for c in competitions})
-    weights = quantize(combined, rules=subnet.rules)
-    rounds = tuple(known.scored.round for _, known in sorted(standings.items()) if known.scored)
-    return ComputedWeights(combined, Row.planned(weights, rounds) if weights else None, pay=by_competition)
 
 
 @dataclass(frozen=True)
@@ -102,59 +68,118 @@ class WeightSetter:
         metrics: Metrics,
         *,
         changed: Callable[[], None],
+        turns: Turns | None = None,
+        mechanism: int = 0,
     ) -> None:
         self._account = account
         self._store = store
         self._events = events
         self._metrics = metrics
         self._changed = changed
+        self._turns = turns
+        self._mechanism = mechanism
+        self._best = 0
+        """The highest block seen."""
+        self._missed = ""
+        """The digest of the sealed commit whose loss was counted last."""
         self._task: asyncio.Task[SubmissionResult] | None = None
         self._extrinsic = ""
         self._expires: int | None = None
         self._failure: SubmissionFailure | None = None
         self._failures = 0
 
-    def decide(self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet) -> Decision:
-        """Return what is to be done about the weights, given what is known now."""
+    def decide(
+        self,
+        spec: ValidatorSpec,
+        computed: ComputedWeights,
+        subnet: Subnet,
+        *,
+        accepts: str = "",
+        skew: float | None = None,
+    ) -> Decision:
+        """Return what is to be done about the weights, given what is known now.
+
+        `accepts` is what a person says about a row that the guard holds; `skew` is that of the clock, None if it fits.
+        """
         state, account = self._store.state, self._account.on(subnet.netuid)
+        pending, accepted = state.pending.get(self._mechanism), state.accepted.get(self._mechanism)
         progress = SubmissionProgress(
             # Records of another hotkey or subnet say nothing about this account.
-            pending=state.pending if state.pending and state.pending.account == account else None,
-            accepted=state.accepted if state.accepted and state.accepted.account == account else None,
+            pending=pending if pending and pending.account == account else None,
+            accepted=accepted if accepted and accepted.account == account else None,
             in_flight=self._task is not None,
             expires=self._expires,
             failure=self._failure,
         )
-        return plan_weights(
+        decision = plan_weights(
             mode=spec.weights.mode,
-            version_key=spec.weights.version_key,
+            version_key=sent_version_key(spec.weights, subnet.rules.version_key),
             planned=computed.row,
             any_round=bool(state.scored),
             subnet=subnet,
             progress=progress,
             policy_problem=computed.policy_problem,
+            held=guard_obstacle(spec.weights.guard, computed, progress.accepted, accepts=accepts),
+            skew=skew,
         )
+        return with_notes(decision, computed)
 
     async def step(
-        self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet, *, connection: Connection
+        self,
+        spec: ValidatorSpec,
+        computed: ComputedWeights,
+        subnet: Subnet,
+        *,
+        connection: Connection,
+        accepts: str = "",
+        skew: float | None = None,
     ) -> Decision:
         """Carry out one step if one is due; return the decision that then holds.
 
         Raises ApiError if the step could not be recorded (it is not carried out then), and ChainUnavailable if the
         chain cannot be read.
         """
-        await self._collect_result(subnet, connection)
-        decision = self.decide(spec, computed, subnet)
+
+        def decide() -> Decision:
+            return self.decide(spec, computed, subnet, accepts=accepts, skew=skew)
+
+        self._best = max(self._best, subnet.block)
+        await self._collect_result(spec, subnet, connection)
+        decision = decide()
         if decision.step is Step.DISCARD:
             await self._discard()
-            decision = self.decide(spec, computed, subnet)
+            decision = decide()
         if decision.step is Step.CONFIRM:
-            await self._confirm(subnet, connection)
-            decision = self.decide(spec, computed, subnet)
-        if decision.step is Step.SUBMIT and computed.row:
-            await self._submit(spec, computed.row, subnet, endpoint=connection.endpoint)
+            await self._confirm(computed, subnet, connection)
+            decision = decide()
+        if decision.step is Step.REVEALED:
+            await self._revealed()
+            decision = decide()
+        if decision.step is Step.SUBMIT and decision.row:
+            if decision.reason is Reason.REVEAL_MISSED:
+                await self._count_missed(decision.message)
+            changed = await self._changed_since(spec, computed, subnet, connection)
+            if changed is not None:
+                return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
+            await self._submit(spec, decision.row, subnet, url=connection.url)
             decision = replace(decision, step=Step.WAIT)
         return decision
+
+    async def _changed_since(
+        self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet, connection: Connection
+    ) -> Obstacle | None:
+        """Return what the newest block has changed of what decided: the version key, or whose weights are burnt.
+
+        Either makes the setting wait for the next look at the subnet.
+        """
+        key = await connection.version_key(spec.netuid)
+        if sent_version_key(spec.weights, key) < key:
+            return Obstacle(Reason.VERSION_KEY_TOO_LOW, f"the subnet requires version key {key} since this block")
+        if computed.owner and computed.owner == subnet.owner_hotkey:
+            owner = await connection.owner(spec.netuid)
+            if owner != subnet.owner_hotkey:
+                return Obstacle(Reason.WEIGHTS_PENDING, f"the subnet's owner is {owner} since this block")
+        return None
 
     async def stop(self) -> None:
         """Kill the submission in progress, if there is one."""
@@ -163,17 +188,30 @@ class WeightSetter:
             await asyncio.wait({self._task})
             self._task = None
 
-    async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, endpoint: str) -> None:
-        pending = planned.as_pending(since=subnet.block, account=self._account.on(subnet.netuid))
-        await self._store.save(self._store.state.model_copy(update={"pending": pending}))
+    async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str) -> None:
+        uids = {hotkey: subnet.neurons[hotkey].uid for hotkey in planned.weights}
+        pending = planned.as_pending(
+            since=subnet.block, account=self._account.on(subnet.netuid), uids=uids, epoch=subnet.epoch
+        )
+        state = self._store.state.with_pending(self._mechanism, pending)
+        try:
+            await self._store.save(state)
+        except ApiError as error:
+            if error.conflict or not 400 <= error.code < 500:
+                raise
+            # A record that is refused must not cost the weights: this process remembers, and the chain is read anyway.
+            log.error("the row cannot be recorded, and is sent all the same: %s", error)
+            self._store.remember(state)
         self._extrinsic, self._expires, self._failure = "", None, None
         request = SubmissionRequest(
-            endpoint=endpoint,
+            endpoint=url,
             hotkey_file=self._account.hotkey_file,
             hotkey=self._account.hotkey,
             netuid=spec.netuid,
-            weights={subnet.neurons[hotkey].uid: weight for hotkey, weight in pending.weights.items()},
-            version_key=spec.weights.version_key,
+            mechanism=self._mechanism,
+            sealed=subnet.rules.commit_reveal,
+            weights=pending.by_uid,
+            version_key=sent_version_key(spec.weights, subnet.rules.version_key),
             era_blocks=ERA_BLOCKS,
         )
         log.info("submitting %s for %d hotkeys", pending.source, pending.hotkeys)
@@ -181,56 +219,113 @@ class WeightSetter:
         self._task.add_done_callback(lambda _: self._changed())
 
     async def _timed(self, request: SubmissionRequest, seconds: float) -> SubmissionResult:
+        if self._turns is None:
+            return await self._measured(request, seconds)
+        async with self._turns.turn():
+            return await self._measured(request, seconds)
+
+    async def _measured(self, request: SubmissionRequest, seconds: float) -> SubmissionResult:
         began = time.monotonic()
         try:
             return await submit(request, timeout_seconds=seconds)
         finally:
             self._metrics.submission_seconds.observe(time.monotonic() - began)
 
-    async def _collect_result(self, subnet: Subnet, connection: Connection) -> None:
+    async def _collect_result(self, spec: ValidatorSpec, subnet: Subnet, connection: Connection) -> None:
         """Process the result of a submission that ended, and determine until when its transaction may be included."""
+        pending = self._store.state.pending.get(self._mechanism)
         if self._task and self._task.done():
             # The task is kept until all of this is done: a pass that fails half-way repeats it.
-            result = self._task.result()
+            result = _result_of(self._task)
             if result.outcome is not SubmissionOutcome.INCLUDED:
                 self._record_failure(result, subnet)
-            if result.outcome is SubmissionOutcome.REFUSED:
-                await self._store.save(self._store.state.model_copy(update={"pending": None}))
+            if result.certain:
+                pending = None
+            elif pending:
+                pending = pending.model_copy(
+                    update={"commit": result.commit or pending.commit, "signed": result.signed or None}
+                )
+            if pending != self._store.state.pending.get(self._mechanism):
+                await self._save(self._store.state.with_pending(self._mechanism, pending))
             self._task, self._extrinsic = None, result.extrinsic
             self._metrics.submissions.labels(result.outcome.value).inc()
+            if result.code == "hotkey_changed":
+                raise HotkeyChanged(result.message)
             if self._failure:
                 await self._events.warning("WeightsFailed", self._failure.message, occasion=str(subnet.block))
-        if self._store.state.pending and self._task is None and self._expires is None:
-            # The submitting process has exited, so no extrinsic can have been signed after this head.
-            self._expires = await connection.head() + ERA_BLOCKS
+        if pending and self._task is None and self._expires is None:
+            # The submitting process has exited, so no extrinsic can have been signed after this head, and the node that
+            # is asked now may be behind the one that was asked then.
+            longest = math.ceil(spec.weights.timeout_seconds / connection.block_seconds)
+            signed = pending.signed if pending.signed is not None else min(pending.since + longest, self._best)
+            self._expires = max(await connection.head(), signed, pending.since) + ERA_BLOCKS
 
     def _record_failure(self, result: SubmissionResult, subnet: Subnet) -> None:
         wait = min(2**self._failures, BACKOFF_BLOCKS_MAX)
         self._failures += 1
-        reason = REASONS.get(result.code, Reason.SUBMISSION_FAILED)
+        reason = meaning(name=result.error, code=result.code).reason
         if result.outcome is SubmissionOutcome.TIMED_OUT:
             reason = Reason.SUBMISSION_TIMED_OUT
         message = result.message or "no reason was given"
+        if reason is Reason.CANNOT_PAY_FEES:
+            me = subnet.me
+            message += f"; fees are paid by the coldkey that owns the hotkey{f' ({me.coldkey})' if me else ''}: fund it"
         self._failure = SubmissionFailure(reason, message, retry_block=subnet.block + wait)
+
+    async def _save(self, state: State) -> None:
+        """Record a state; one that the API server refuses for good is remembered."""
+        try:
+            await self._store.save(state)
+        except ApiError as error:
+            if error.conflict or not 400 <= error.code < 500:
+                raise
+            log.error("the state cannot be recorded: %s", error)
+            self._store.remember(state)
+
+    async def _revealed(self) -> None:
+        accepted = self._store.state.accepted.get(self._mechanism)
+        if accepted is None:
+            return
+        revealed = accepted.model_copy(update={"reveal": Reveal.REVEALED})
+        await self._save(self._store.state.with_accepted(self._mechanism, revealed))
+        self._metrics.reveals.labels("Revealed").inc()
+
+    async def _count_missed(self, message: str) -> None:
+        accepted = self._store.state.accepted.get(self._mechanism)
+        occasion = str(accepted.block) if accepted else ""
+        if accepted is None or self._missed == occasion:
+            return
+        self._missed = occasion
+        self._metrics.reveals.labels("Missed").inc()
+        await self._events.warning("RevealMissed", message, occasion=occasion)
 
     async def _discard(self) -> None:
         log.warning("the last submission expired without reaching the chain")
-        await self._store.save(self._store.state.model_copy(update={"pending": None}))
+        await self._save(self._store.state.with_pending(self._mechanism, None))
         self._expires = None
         self._metrics.submissions.labels("Lost").inc()
 
-    async def _confirm(self, subnet: Subnet, connection: Connection) -> None:
-        pending = self._store.state.pending
+    async def _confirm(self, computed: ComputedWeights, subnet: Subnet, connection: Connection) -> None:
+        pending = self._store.state.pending.get(self._mechanism)
         if pending is None or subnet.me is None:
             return
         block = subnet.me.last_update
         extrinsic, at = await self._inclusion(block, age=subnet.block - block, connection=connection)
-        accepted = pending.as_accepted(block=block, at=at, extrinsic=extrinsic)
-        await self._store.save(self._store.state.model_copy(update={"pending": None, "accepted": accepted}))
+        sealed = subnet.rules.commit_reveal
+        accepted = pending.as_accepted(
+            block=block, at=at, extrinsic=extrinsic, reveal=Reveal.PENDING if sealed else Reveal.OPEN
+        )
+        state = self._store.state.with_pending(self._mechanism, None).with_accepted(self._mechanism, accepted)
+        held = {**state.held, **{name: dict(shares) for name, shares in computed.paid.items()}}
+        await self._save(state.model_copy(update={"held": held}))
         self._failure, self._failures, self._expires = None, 0, None
         self._metrics.submissions.labels("Confirmed").inc()
         text = f"{accepted.source} for {accepted.hotkeys} hotkeys are on the chain: extrinsic {extrinsic}"
+        if sealed:
+            text = f"{accepted.source} for {accepted.hotkeys} hotkeys were sent sealed: extrinsic {extrinsic}"
         await self._events.normal("WeightsSet", text)
+        for sentence in changed_hands(accepted, subnet):
+            await self._events.warning("SlotChangedHands", sentence, occasion=str(block))
 
     async def _inclusion(self, block: int, *, age: int, connection: Connection) -> tuple[str, datetime]:
         """Return the extrinsic that set the weights in a block, and the block's time; estimated if it is too old."""
@@ -243,3 +338,38 @@ class WeightSetter:
         # The pod did not run for long, and the node has discarded the block's state. The weights are set nevertheless.
         estimated = datetime.now(UTC) - timedelta(seconds=age * connection.block_seconds)
         return self._extrinsic or str(block), estimated.replace(microsecond=0)
+
+
+class HotkeyChanged(Exception):
+    """The hotkey file holds another key than at the start: the process must be restarted."""
+
+
+def _result_of(task: asyncio.Task[SubmissionResult]) -> SubmissionResult:
+    """Return the result of an ended submission; an error of its own is a result as well."""
+    if task.cancelled():
+        return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message="the submission was stopped", signed=0)
+    error = task.exception()
+    if error is None:
+        return task.result()
+    message = f"{type(error).__name__}: {error}"
+    return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message=message, signed=0)
+
+
+def sent_version_key(weights: Weights, subnets: int) -> int:
+    """Return the version key that is sent: the configured one, or the subnet's own if it may be followed."""
+    return max(weights.version_key, subnets) if subnets <= weights.follow_version_key_up_to else weights.version_key
+
+
+def with_notes(decision: Decision, computed: ComputedWeights) -> Decision:
+    """Return a decision that also says which policy failed, and why nothing is burnt."""
+    notes = [f"{name}: {why}; its last shares stay" for name, why in sorted(computed.failed.items())]
+    reason = Reason.POLICY_FAILED
+    if computed.burn_problem:
+        notes.append(computed.burn_problem)
+        reason = reason if computed.failed else Reason.BURN_UNAVAILABLE
+    if not notes:
+        return decision
+    message = "; ".join([*notes, decision.message])
+    if decision.reason in (Reason.WEIGHTS_SET, Reason.WEIGHTS_PENDING, Reason.NO_ELIGIBLE_MINERS):
+        return replace(decision, current=False, reason=reason, message=message)
+    return replace(decision, message=message)

@@ -1,18 +1,21 @@
 """State that outlives the pod: the results of the last complete rounds, and the pending and the last accepted weights.
 
-It is one ConfigMap per Validator, `<name>-scores`, owned by it. Results are copied from an EvalRound as soon as it is
-complete, so that deleting the round loses nothing; if the ConfigMap is lost, they are copied again from the rounds that
-still exist. They are bounded: those of five rounds, and of registered hotkeys. resourceVersion is an optimistic lock:
-of two writers, the one with the older version fails and reads the document again.
+It is a ConfigMap of the Validator, `<name>-scores`, with the rows, and one for each competition,
+`<name>-scores-<competition>`, all owned by it. Results are copied from an EvalRound as soon as it is complete, so that
+deleting the round loses nothing; if a ConfigMap is lost, they are copied again from the rounds that still exist.
+
+No ConfigMap grows beyond what the API server takes: one holds the results of five rounds, of registered hotkeys only,
+and the submissions of two rounds. resourceVersion is an optimistic lock: of two writers, the one with the older version
+fails and reads the document again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -74,21 +77,12 @@ class RoundResult(_Document):
 class HotkeyScore(_Document):
     """What the last complete rounds say about one hotkey, under one registration."""
 
-    registered_at: int | None
+    registered_at: int
     """The block of the hotkey's registration when the results were recorded."""
     block: int | None = None
     """The block of the commitment of the model that counted last; None if it has none."""
     results: Annotated[tuple[RoundResult | None, ...], Field(min_length=1, max_length=SMOOTHING_MAX)]
     """By round, the last one at the end, as many as there were since its first; None for a round without a model."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_one_score(cls, value: object) -> object:
-        """Accept the documents of earlier versions, which hold the score of the last round only."""
-        if isinstance(value, dict) and "score" in value:
-            rest = {name: member for name, member in value.items() if name != "score"}
-            return {"results": ({"state": ResultState.SUCCEEDED, "score": value["score"]},), **rest}
-        return value
 
     @property
     def last(self) -> RoundResult | None:
@@ -120,12 +114,6 @@ class Submission(_Document):
     block: int | None = None
     """The block of the commitment; None if it has none."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_hotkey(cls, value: object) -> object:
-        """Accept the documents of earlier versions, which hold the hotkey only."""
-        return {"hotkey": value} if isinstance(value, str) else value
-
 
 class RowState(StrEnum):
     """Progress of a row of weights towards the chain."""
@@ -138,16 +126,32 @@ class RowState(StrEnum):
     """Seen on the chain."""
 
 
-_FIELDS: Mapping[RowState, frozenset[str]] = {
+class Reveal(StrEnum):
+    """What became of a row that was sent sealed."""
+
+    OPEN = "Open"
+    """It was not sealed: the chain applied it at once."""
+    PENDING = "Pending"
+    """Its epoch has not come."""
+    REVEALED = "Revealed"
+    """The chain has applied it."""
+
+
+_REQUIRED: Mapping[RowState, frozenset[str]] = {
     RowState.PLANNED: frozenset({"weights"}),
-    RowState.PENDING: frozenset({"weights", "since"}),
-    RowState.ACCEPTED: frozenset({"digest", "hotkeys", "block", "at", "extrinsic"}),
+    RowState.PENDING: frozenset({"account", "weights", "uids", "since"}),
+    RowState.ACCEPTED: frozenset({"account", "weights", "uids", "block", "at", "extrinsic"}),
 }
-"""What a row has in each state, beside `rounds` and `account`."""
+"""What a row has in each state, beside `rounds`."""
+_OPTIONAL: Mapping[RowState, frozenset[str]] = {
+    RowState.PLANNED: frozenset(),
+    RowState.PENDING: frozenset({"commit", "epoch", "signed"}),
+    RowState.ACCEPTED: frozenset({"commit", "epoch", "reveal"}),
+}
 
 
 class Row(_Document):
-    """A row of weights: what one hotkey gives to all others on one subnet.
+    """A row of weights: what one hotkey gives to all others in one mechanism of a subnet.
 
     In the ConfigMap a row is stored without its state, which follows from its place in the document.
     """
@@ -158,19 +162,39 @@ class Row(_Document):
     account: str = ""
     """The hotkey that sets them and its subnet, `netuid/hotkey`; empty while planned."""
     weights: Annotated[dict[str, int], Field(alias="row")] = {}
-    """u16 by hotkey, the largest is 65535; empty once accepted."""
-    digest: str = Field(default_factory=lambda data: weights_digest(data["weights"]))
-    """SHA-256 of the weights by hotkey."""
-    hotkeys: int = Field(default_factory=lambda data: len(data["weights"]))
-    """Number of hotkeys with a weight above 0."""
+    """u16 by hotkey, the largest is 65535."""
+    uids: tuple[int, ...] = ()
+    """The slots to which the weights were sent, in the order of `weights`."""
     since: int = 0
     """The finalised block when the row became pending: only a later block can include it."""
+    signed: int | None = None
+    """The best block of the node when the last transaction with this row was signed; None if not known."""
+    commit: str = ""
+    """BlakeTwo256 of the sealed row as it was sent; empty if it was not sealed, or is not known."""
+    epoch: int = 0
+    """The subnet's epoch when the row was sent; read on subnets with sealed weights only."""
+    reveal: Reveal = Reveal.OPEN
     block: int = 0
     """The block that includes the accepted row."""
     at: datetime | None = None
     """The time of that block."""
     extrinsic: str = ""
     """The extrinsic that set the accepted row, `block-index`."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights by hotkey."""
+        return weights_digest(self.weights)
+
+    @property
+    def hotkeys(self) -> int:
+        """Number of hotkeys with a weight above 0."""
+        return len(self.weights)
+
+    @property
+    def by_uid(self) -> dict[int, int]:
+        """The weights by the slots to which they were sent."""
+        return dict(zip(self.uids, self.weights.values(), strict=True))
 
     @property
     def source(self) -> str:
@@ -182,18 +206,29 @@ class Row(_Document):
         """Return a row that was just computed."""
         return cls(state=RowState.PLANNED, rounds=rounds, weights=dict(weights))
 
-    def as_pending(self, *, since: int, account: str) -> Row:
-        """Return the row as it is recorded before it is sent."""
-        return Row(state=RowState.PENDING, rounds=self.rounds, account=account, weights=self.weights, since=since)
+    def as_pending(self, *, since: int, account: str, uids: Mapping[str, int], epoch: int = 0) -> Row:
+        """Return the row as it is recorded before it is sent; `uids` are the slots by hotkey."""
+        return Row(
+            state=RowState.PENDING,
+            rounds=self.rounds,
+            account=account,
+            weights=self.weights,
+            uids=tuple(uids[hotkey] for hotkey in self.weights),
+            since=since,
+            epoch=epoch,
+        )
 
-    def as_accepted(self, *, block: int, at: datetime, extrinsic: str) -> Row:
+    def as_accepted(self, *, block: int, at: datetime, extrinsic: str, reveal: Reveal = Reveal.OPEN) -> Row:
         """Return the row as it is recorded once it was seen on the chain."""
         return Row(
             state=RowState.ACCEPTED,
             rounds=self.rounds,
             account=self.account,
-            digest=self.digest,
-            hotkeys=self.hotkeys,
+            weights=self.weights,
+            uids=self.uids,
+            commit=self.commit,
+            epoch=self.epoch,
+            reveal=reveal,
             block=block,
             at=at,
             extrinsic=extrinsic,
@@ -201,14 +236,18 @@ class Row(_Document):
 
     @model_validator(mode="after")
     def _has_the_fields_of_its_state(self) -> Row:
-        given = self.model_fields_set - {"state", "rounds", "account"}
-        if given != _FIELDS[self.state]:
-            raise ValueError(f"a row that is {self.state} has {sorted(_FIELDS[self.state])}, not {sorted(given)}")
+        given = self.model_fields_set - {"state", "rounds"}
+        required, allowed = _REQUIRED[self.state], _REQUIRED[self.state] | _OPTIONAL[self.state]
+        if not required <= given <= allowed:
+            raise ValueError(f"a row that is {self.state} has {sorted(allowed)}, not {sorted(given)}")
+        if self.state is not RowState.PLANNED and len(self.uids) != len(self.weights):
+            raise ValueError(f"a row has a slot for each weight, not {len(self.uids)} for {len(self.weights)}")
         return self
 
     @model_serializer(mode="wrap")
     def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        names = {"row" if name == "weights" else name for name in _FIELDS[self.state]} | {"rounds", "account"}
+        stored = _REQUIRED[self.state] | _OPTIONAL[self.state] | {"rounds", "account"}
+        names = {"row" if name == "weights" else name for name in stored}
         return {name: value for name, value in handler(self).items() if name in names}
 
 
@@ -229,81 +268,197 @@ def weights_digest(weights: Mapping[str, int]) -> str:
     return digest_of(text.encode())
 
 
-class State(_Document):
-    """The whole document."""
+Mechanism = Annotated[int, Field(ge=0, le=7)]
+
+
+class Rows(_Document):
+    """The document of the rows, for all competitions."""
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
     genesis: str = ""
-    """The hash of block 0 of the chain that the document is about; empty before a chain was read."""
+    pending: dict[Mechanism, Annotated[Row, _in_state(RowState.PENDING)]] = {}
+    accepted: dict[Mechanism, Annotated[Row, _in_state(RowState.ACCEPTED)]] = {}
+
+
+class CompetitionState(_Document):
+    """The document of one competition."""
+
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    scored: ScoredRound | None = None
+    owners: dict[str, dict[str, Submission]] = {}
+    refused: dict[str, dict[str, str]] = {}
+    tried: tuple[str, ...] = ()
+    held: dict[str, int] = {}
+
+
+_EMPTY = frozenset({CompetitionState().model_dump_json()})
+"""Contents that need no ConfigMap."""
+_D = TypeVar("_D", Rows, CompetitionState)
+
+
+class State(_Document):
+    """All documents together."""
+
+    genesis: str = ""
+    """The hash of block 0 of the chain that the documents are about; empty before a chain was read."""
     scored: dict[str, ScoredRound] = {}
     """By competition."""
     owners: dict[str, dict[str, Submission]] = {}
-    """By the uid of a round without recorded results: submissions by MinerModel when its set of models was frozen, in
-    the order of their commitments."""
+    """By `Round.key`, of rounds without recorded results: submissions by MinerModel when its set of models was frozen,
+    in the order of their commitments."""
     refused: dict[str, dict[str, str]] = {}
-    """By the uid of a round: why the chain contradicts a model's commitBlock, by MinerModel."""
+    """By `Round.key`: why the chain contradicts a model's commitBlock, by MinerModel."""
     tried: dict[str, tuple[str, ...]] = {}
     """By competition: hotkeys with a model in a round that failed since the last complete one."""
-    pending: Annotated[Row | None, _in_state(RowState.PENDING)] = None
-    accepted: Annotated[Row | None, _in_state(RowState.ACCEPTED)] = None
+    held: dict[str, dict[str, int]] = {}
+    """By competition: the shares, in units of 1/65535, of the hotkeys that it paid in the last accepted row."""
+    pending: dict[Mechanism, Annotated[Row, _in_state(RowState.PENDING)]] = {}
+    """By mechanism."""
+    accepted: dict[Mechanism, Annotated[Row, _in_state(RowState.ACCEPTED)]] = {}
+    """By mechanism."""
+
+    def with_pending(self, mechanism: int, row: Row | None) -> State:
+        """Return the state with another pending row of one mechanism, or with none."""
+        return self.model_copy(update={"pending": _with(self.pending, mechanism, row)})
+
+    def with_accepted(self, mechanism: int, row: Row | None) -> State:
+        """Return the state with another accepted row of one mechanism, or with none."""
+        return self.model_copy(update={"accepted": _with(self.accepted, mechanism, row)})
+
+    @property
+    def rows(self) -> Rows:
+        """The document of the rows."""
+        return Rows(genesis=self.genesis, pending=self.pending, accepted=self.accepted)
+
+    def of_competition(self, competition: str) -> CompetitionState:
+        """Return the document of one competition."""
+        return CompetitionState(
+            scored=self.scored.get(competition),
+            owners={key: value for key, value in self.owners.items() if _competition_of(key) == competition},
+            refused={key: value for key, value in self.refused.items() if _competition_of(key) == competition},
+            tried=self.tried.get(competition, ()),
+            held=self.held.get(competition, {}),
+        )
+
+    @property
+    def competitions(self) -> frozenset[str]:
+        """The competitions of which something is known."""
+        keys = {_competition_of(key) for key in self.owners.keys() | self.refused.keys()}
+        return frozenset(self.scored.keys() | self.tried.keys() | self.held.keys() | keys)
+
+    @classmethod
+    def joined(cls, rows: Rows, competitions: Mapping[str, CompetitionState]) -> State:
+        """Return the state that these documents hold."""
+        return cls(
+            genesis=rows.genesis,
+            pending=rows.pending,
+            accepted=rows.accepted,
+            scored={name: each.scored for name, each in competitions.items() if each.scored},
+            owners={key: value for each in competitions.values() for key, value in each.owners.items()},
+            refused={key: value for each in competitions.values() for key, value in each.refused.items()},
+            tried={name: each.tried for name, each in competitions.items() if each.tried},
+            held={name: each.held for name, each in competitions.items() if each.held},
+        )
+
+
+def _with(rows: Mapping[int, Row], mechanism: int, row: Row | None) -> dict[int, Row]:
+    others = {number: each for number, each in rows.items() if number != mechanism}
+    return others if row is None else {**others, mechanism: row}
+
+
+def _competition_of(key: str) -> str:
+    return key.partition("/")[0]
 
 
 class StateStore:
-    """The ConfigMap. `state` is its content when last read or written."""
+    """The ConfigMaps. `state` is their content when last read or written."""
 
     def __init__(self, client: Client, owner: ValidatorObject) -> None:
         self.state = State()
         self._client = client
         self._owner = owner
-        self._name = f"{owner.name}-scores"
-        self._version: str | None = None
-        self._loaded = False
+        self._versions: dict[str, str] = {}
+        """resourceVersion by the name of a ConfigMap that exists."""
+        self._stored: dict[str, str] = {}
+        """Content by name."""
+        self._loaded: frozenset[str] | None = None
+        """The competitions whose documents are known."""
 
-    async def load(self) -> None:
-        """Read the document unless its content is known.
+    async def load(self, competitions: Iterable[str]) -> None:
+        """Read the documents unless their content is known.
 
-        Raises ApiError if the API server does not answer, and StateUnreadable if the ConfigMap holds no state document
+        Raises ApiError if the API server does not answer, and StateUnreadable if a ConfigMap holds no state document
         or belongs to an earlier Validator of this name.
         """
-        if self._loaded:
+        needed = frozenset(competitions)
+        if self._loaded is not None and needed <= self._loaded:
             return
-        obj = await self._client.get(CONFIG_MAPS, self._name)
-        self.state = State() if obj is None else _parse(obj, owner=self._owner.uid)
-        self._version = obj["metadata"]["resourceVersion"] if obj else None
-        self._loaded = True
+        self._loaded = None
+        names = {name: self._name(name) for name in sorted(needed)}
+        rows = await self._read(self._name(), Rows)
+        found = {name: await self._read(at, CompetitionState) for name, at in names.items()}
+        self.state = State.joined(rows, found)
+        self._loaded = needed
 
     async def save(self, state: State) -> None:
-        """Write the document, which is in effect only once this returns.
+        """Write the documents that differ, which is in effect only once this returns.
 
-        Raises ApiError if the write is refused, also because another process has changed the document; it is then read
-        again before its next use.
+        Raises ApiError if the write is refused, also because another process has changed a document; all are then read
+        again before their next use.
         """
-        self._loaded = False
-        body = self._manifest(state)
-        if self._version is None:
+        loaded = self._loaded or frozenset()
+        self._loaded = None
+        contents = {self._name(): state.rows.model_dump_json()}
+        contents |= {self._name(c): state.of_competition(c).model_dump_json() for c in state.competitions | loaded}
+        for name, content in contents.items():
+            empty = name not in self._versions and content in _EMPTY
+            if content != self._stored.get(name) and not empty:
+                await self._write(name, content)
+        self.state = state
+        self._loaded = loaded | state.competitions
+
+    def remember(self, state: State) -> None:
+        """Keep a state in memory that the API server refuses to store; it is lost with this process."""
+        self.state = state
+        self._loaded = state.competitions | (self._loaded or frozenset())
+
+    def _name(self, competition: str = "") -> str:
+        return "-".join(part for part in (self._owner.name, "scores", competition) if part)
+
+    async def _read(self, name: str, kind: type[_D]) -> _D:
+        obj = await self._client.get(CONFIG_MAPS, name)
+        if obj is None:
+            self._versions.pop(name, None)
+            self._stored.pop(name, None)
+            return kind()
+        self._versions[name] = obj["metadata"]["resourceVersion"]
+        self._stored[name] = str((obj.get("data") or {}).get(KEY, ""))
+        return _parse(obj, kind, owner=self._owner.uid)
+
+    async def _write(self, name: str, content: str) -> None:
+        body = self._manifest(name, content)
+        if name not in self._versions:
             obj = await self._client.create(body)
         else:
-            body["metadata"]["resourceVersion"] = self._version
+            body["metadata"]["resourceVersion"] = self._versions[name]
             obj = await self._client.apply(body)
-        self.state = state
-        self._version = obj["metadata"]["resourceVersion"]
-        self._loaded = True
+        self._versions[name], self._stored[name] = obj["metadata"]["resourceVersion"], content
 
-    def _manifest(self, state: State) -> Obj:
+    def _manifest(self, name: str, content: str) -> Obj:
         return {
             "apiVersion": CONFIG_MAPS.api_version,
             "kind": CONFIG_MAPS.kind,
             "metadata": {
-                "name": self._name,
+                "name": name,
                 "namespace": self._owner.namespace,
                 "labels": {MANAGED_BY_LABEL: self._client.field_manager},
                 "ownerReferences": [self._owner.reference.as_owner()],
             },
-            "data": {KEY: state.model_dump_json()},
+            "data": {KEY: content},
         }
 
 
-def _parse(obj: Obj, *, owner: str) -> State:
+def _parse(obj: Obj, kind: type[_D], *, owner: str) -> _D:
     owners = obj["metadata"].get("ownerReferences") or []
     if owners and all(reference["uid"] != owner for reference in owners):
         raise StateUnreadable(
@@ -311,7 +466,7 @@ def _parse(obj: Obj, *, owner: str) -> State:
             "with it: if it stays, delete it"
         )
     try:
-        return State.model_validate_json((obj.get("data") or {}).get(KEY, ""))
+        return kind.model_validate_json((obj.get("data") or {}).get(KEY, ""))
     except ValidationError as error:
         raise StateUnreadable(
             f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}; delete it to start over: "

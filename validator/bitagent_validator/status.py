@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
@@ -33,6 +33,8 @@ class CompetitionStatus:
     plan: RoundPlan
     problem: str = ""
     """Why the round of the present epoch could not be created, or its seed not be published."""
+    reason: Reason = Reason.PENDING
+    """The reason of that problem."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why the chain contradicts a model's commitBlock in the latest round, by MinerModel."""
 
@@ -58,11 +60,18 @@ class StatusInputs:
     pay: Mapping[str, Mapping[str, Pay]] = field(default_factory=dict)
     """By competition and hotkey: what each hotkey with a model earns, and why."""
     suspended: bool = False
+    troubles: str = ""
+    """Which parts of the last pass failed, and why."""
 
 
 def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]], now: datetime) -> ValidatorStatus:
     """Return the status without the operator's condition; `previous` are the conditions on the API server."""
     values = [_chain(inputs), *_account(inputs), _rounds(inputs.competitions), _weights(inputs)]
+    values = [_unknown(each, inputs) for each in values]
+    if inputs.troubles:
+        values.append(_value(ConditionType.PASS_COMPLETE, False, Reason.PART_FAILED, inputs.troubles))
+    else:
+        values.append(_value(ConditionType.PASS_COMPLETE, True, Reason.PASS_COMPLETE, "every part succeeded"))
     me = inputs.subnet.me if inputs.subnet else None
     return ValidatorStatus(
         hotkey=inputs.hotkey,
@@ -96,9 +105,14 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
 def _last_weights(accepted: Row | None) -> LastWeights | None:
     if accepted is None:
         return None
-    stored = accepted.model_dump()
-    del stored["account"]
-    return LastWeights.model_validate(stored)
+    return LastWeights(
+        block=accepted.block,
+        at=accepted.at or datetime.fromtimestamp(0, UTC),
+        rounds=list(accepted.rounds),
+        digest=accepted.digest,
+        extrinsic=accepted.extrinsic,
+        hotkeys=accepted.hotkeys,
+    )
 
 
 def _unpaid(pay: Mapping[str, Mapping[str, Pay]]) -> list[UnpaidHotkey]:
@@ -122,6 +136,20 @@ def _largest_first(shares: Mapping[str, float]) -> Iterable[tuple[str, float]]:
 def _value(kind: ConditionType, value: bool | None, reason: Reason, message: str) -> ConditionValue:
     status = ConditionStatus.UNKNOWN if value is None else ConditionStatus.TRUE if value else ConditionStatus.FALSE
     return ConditionValue(kind, status, reason, message)
+
+
+def _unknown(value: ConditionValue, inputs: StatusInputs) -> ConditionValue:
+    """Return a condition as Unknown if it is about a chain that is not read now: what was true may have changed."""
+    frozen = (ConditionType.REGISTERED, ConditionType.PERMITTED, ConditionType.WEIGHTS_CURRENT)
+    if value.type not in frozen or value.status is ConditionStatus.UNKNOWN:
+        return value
+    if inputs.suspended:
+        return replace(value, status=ConditionStatus.UNKNOWN, reason=Reason.SUSPENDED, message="suspended")
+    if inputs.chain_problem and inputs.subnet is not None:
+        reason, why = inputs.chain_problem
+        message = f"not known while the chain is away ({why}); before: {value.status}, {value.message}"
+        return replace(value, status=ConditionStatus.UNKNOWN, reason=reason, message=message)
+    return value
 
 
 def _chain(inputs: StatusInputs) -> ConditionValue:
@@ -176,7 +204,7 @@ def _round(competition: CompetitionStatus) -> tuple[int, bool, Reason, str]:
     """Return the rank of one competition's state, 0 for the worst, and its RoundCurrent condition."""
     current, latest = competition.plan.current, competition.plan.latest
     if competition.problem:
-        return 0, False, Reason.PENDING, competition.problem
+        return 0, False, competition.reason, competition.problem
     if current is None:
         return 2, False, Reason.WAITING_FOR_EPOCH, "the first epoch has not begun"
     if latest is None:
@@ -220,9 +248,10 @@ def _summary(inputs: StatusInputs, values: Sequence[ConditionValue]) -> str:
         return "suspended: no rounds are started and no weights are set"
     if broken := next((v for v in values[:3] if v.status is not ConditionStatus.TRUE), None):
         return broken.message
+    weights = next(v for v in values if v.type is ConditionType.WEIGHTS_CURRENT)
     running = [
         f"{c.plan.latest.name} {c.plan.latest.progress}".strip()
         for c in inputs.competitions
         if c.plan.latest and c.plan.latest.phase is RoundPhase.UNFINISHED
     ]
-    return "; ".join([*([f"evaluating {', '.join(running)}"] if running else []), values[-1].message])
+    return "; ".join([*([f"evaluating {', '.join(running)}"] if running else []), weights.message])

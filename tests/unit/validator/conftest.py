@@ -57,7 +57,9 @@ def subnet(neuron: Callable[..., Neuron]) -> Callable[..., Subnet]:
         neurons = [neuron("me", **mine), neuron("a", uid=1), neuron("b", uid=2)]
         by_hotkey = {n.hotkey: n for n in neurons}
         facts = {"netuid": 20, "block": 1000, "neurons": by_hotkey, "rules": rules, "hotkey": "me"}
-        return Subnet(**(facts | {"weights": weights or {}} | changes))
+        holders = changes.get("neurons", by_hotkey)
+        row = {holders[h].uid: w for h, w in (weights or {}).items() if h in holders}
+        return Subnet(**(facts | {"weights": weights or {}, "uid_weights": row} | changes))
 
     return make
 

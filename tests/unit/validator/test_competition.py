@@ -163,7 +163,9 @@ class Stage:
 
     async def record(self, competitions: list[Competition], subnet: Callable[..., Subnet]) -> None:
         neuron = subnet().neurons["a"]
-        await self.competitions.record_scores(competitions, subnet(neurons={HOTKEY: replace(neuron, hotkey=HOTKEY)}))
+        facts = subnet(neurons={HOTKEY: replace(neuron, hotkey=HOTKEY)})
+        for competition in competitions:
+            await self.competitions.record_scores(competition, facts)
 
     async def entrants(self, competition: Competition, block: int) -> frozenset[str]:
         return (await self.competitions.standings(competition, block=block)).entrants

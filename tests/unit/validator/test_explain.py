@@ -54,14 +54,18 @@ class Server:
 
     def __init__(self, validator: dict[str, Any] | None, state: State, rounds: list[dict[str, Any]]) -> None:
         self.objects = {VALIDATORS: validator}
-        self.objects[CONFIG_MAPS] = {
-            "metadata": {"name": "val-scores", "resourceVersion": "1"},
-            "data": {KEY: state.model_dump_json()},
+        documents = {"val-scores": state.rows, "val-scores-fc": state.of_competition("fc")}
+        self.config_maps = {
+            name: {
+                "metadata": {"name": name, "resourceVersion": "1"},
+                "data": {KEY: document.model_dump_json()},
+            }
+            for name, document in documents.items()
         }
         self.rounds = rounds
 
     async def get(self, resource: ApiResource, name: str) -> dict[str, Any] | None:
-        return self.objects[resource]
+        return self.config_maps.get(name) if resource == CONFIG_MAPS else self.objects[resource]
 
     async def list(self, resource: ApiResource, *, labels: str) -> list[dict[str, Any]]:
         assert (resource, labels) == (ROUNDS, "bitagent.io/validator=val")
@@ -84,7 +88,7 @@ def server(competition: Make, eval_round: Make) -> Callable[..., Any]:
         scores = {"a": HotkeyScore(registered_at=10, results=(result,))}
         state = State(
             scored={"fc": ScoredRound(round="val-fc-6", epoch=6, block=600, scores=scores)},
-            owners={"u": {"m": Submission(hotkey="b")}},
+            owners={"fc/u": {"m": Submission(hotkey="b")}},
         )
         return Server({"metadata": metadata, "spec": wire, "status": {"hotkey": "me"}}, state, [running])
 

@@ -14,7 +14,7 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition, ValidatorSpec
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import RAO, Account, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.loop import Loop
 from bitagent_validator.main import loop_health
@@ -22,7 +22,7 @@ from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.rounds import RoundPlan
-from bitagent_validator.setter import Account
+from bitagent_validator.setter import Account as Hotkey
 from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, StateUnreadable
 from bitagent_validator.status import CompetitionStatus
 from bitagent_validator.weights.plan import Decision, Step
@@ -50,15 +50,20 @@ class Stage:
         async def read(*_: Any, **__: Any) -> Subnet:
             return self.subnet
 
-        connection = SimpleNamespace(endpoint="ws://chain", genesis=self.genesis, subnet=read)
+        async def account(*_: Any, **__: Any) -> Account:
+            return Account(balance=3 * RAO, trust=0.5)
+
+        connection = SimpleNamespace(
+            endpoint="ws://chain", genesis=self.genesis, subnet=read, block_seconds=12.0, account=account
+        )
         self.follower = SimpleNamespace(
             state=Up(connection, 1000),  # type: ignore[arg-type]
             attempted=True,
             reconnects=0,
-            mark_unusable=lambda _, *, why: self.unusable.append(why),
+            mark_unusable=lambda _, *, error: self.unusable.append(str(error)),
         )
 
-    async def load(self) -> None:
+    async def load(self, _: Any) -> None:
         if self.unreadable:
             raise StateUnreadable(self.unreadable)
 
@@ -77,7 +82,7 @@ class Stage:
     async def stop(self) -> None:
         self.stopped = True
 
-    def decide(self, *_: Any) -> Decision:
+    def decide(self, *_: Any, **__: Any) -> Decision:
         return Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "all is well")
 
     async def record_scores(self, *_: Any) -> None:
@@ -95,17 +100,18 @@ class Stage:
         rounds = SimpleNamespace(synced=True)
         services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
         loop = Loop(
-            account=Account(HOTKEY, Path("/hotkey")),
+            account=Hotkey(HOTKEY, Path("/hotkey")),
             spec=spec,
             validators=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
             name="val",
             services=services,
             follower=self.follower,  # type: ignore[arg-type]
-            setter=self,  # type: ignore[arg-type]
+            setter_of=lambda _: self,  # type: ignore[arg-type, return-value]
             competitions=self,  # type: ignore[arg-type]
             health=loop_health(),
             wake=asyncio.Event(),
         )
+        loop._setters[0] = self  # type: ignore[assignment]
         task = asyncio.create_task(loop.run())
         try:
             return await asyncio.wait_for(self.applied, 60)
@@ -151,7 +157,7 @@ async def test_nothing_is_done_on_another_chain(stage: Make, spec: Make) -> None
     on = stage(state=State(genesis="0xours"), genesis="0xother")
     status = await on.one_pass(spec())
     assert (on.steps, on.state.genesis) == (0, "0xours")
-    assert condition(status, "ChainConnected")[:2] == ("False", "ChainUnreachable")
+    assert condition(status, "ChainConnected")[:2] == ("False", "WrongChain")
     assert "ws://chain is another chain" in status["message"]
     assert "ws://chain is another chain" in on.unusable[0]
 

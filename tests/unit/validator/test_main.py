@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_validator.main import HEARTBEAT_SECONDS, arguments, lease_name, loop_health, main
+from bitagent_validator.main import HEARTBEAT_SECONDS, arguments, loop_health, main
+from bitagent_validator.turns import lease_name
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from bitagent_kube.errors import ApiError
 from bitagent_validator import setter as module
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.computed import ComputedWeights, compute_weights
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.setter import ERA_BLOCKS, Account, ComputedWeights, WeightSetter, compute_weights
+from bitagent_validator.setter import ERA_BLOCKS, Account, WeightSetter
 from bitagent_validator.state import HotkeyScore, RoundResult, Row, RowState, ScoredRound, State
 from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
@@ -48,11 +49,14 @@ def standings(scored: dict[str, ScoredRound]) -> dict[str, Standings]:
 class Store:
     def __init__(self) -> None:
         self.state = State(scored={"fc": SCORED})
-        self.broken = False
+        self.broken: int | None = None
 
     async def save(self, state: State) -> None:
         if self.broken:
-            raise ApiError(code=0, reason="NoAnswer", message="away")
+            raise ApiError(code=self.broken, reason="NoAnswer", message="away")
+        self.state = state
+
+    def remember(self, state: State) -> None:
         self.state = state
 
 
@@ -70,6 +74,9 @@ class Events:
 
 class Connection:
     endpoint = "ws://two"
+    url = "ws://two/key"
+    key = 0
+    owned_by = ""
     block_seconds = 12.0
     block = 1000
     pruned = False
@@ -81,6 +88,12 @@ class Connection:
         if self.pruned:
             raise ChainUnavailable("state already discarded")
         return datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def version_key(self, netuid: int) -> int:
+        return self.key
+
+    async def owner(self, netuid: int) -> str:
+        return self.owned_by
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         return f"{block}-found"
@@ -106,7 +119,7 @@ class Stage:
         self.setter = WeightSetter(Account("me", Path("/hotkey")), *fakes, Metrics(), changed=self._wake)
 
     async def _submit(self, request: SubmissionRequest, *, timeout_seconds: float) -> SubmissionResult:
-        assert self.store.state.pending, "the row is recorded before it is sent"
+        assert self.store.state.pending.get(0), "the row is recorded before it is sent"
         self.requests.append(request)
         if self.hold:
             await self.hold.wait()
@@ -141,12 +154,12 @@ async def test_a_row_that_lands(stage: Stage, subnet: Make) -> None:
     await stage.step(subnet())
     (request,) = stage.requests
     assert request.weights == {1: 65535, 2: 30000}
-    assert (request.endpoint, request.hotkey, request.netuid) == ("ws://two", "me", 20), "the node that was read"
+    assert (request.endpoint, request.hotkey, request.netuid) == ("ws://two/key", "me", 20), "the node that was read"
     assert (await stage.step(subnet())).reason is Reason.WEIGHTS_PENDING
     landed = subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001})
     assert (await stage.step(landed)).current
-    accepted = stage.store.state.accepted
-    assert stage.store.state.pending is None
+    accepted = stage.store.state.accepted.get(0)
+    assert stage.store.state.pending.get(0) is None
     assert accepted
     assert (accepted.block, accepted.extrinsic, accepted.rounds) == (1001, "1001-0002", ("val-fc-7",))
     assert accepted.state is RowState.ACCEPTED
@@ -157,7 +170,7 @@ async def test_a_row_that_lands(stage: Stage, subnet: Make) -> None:
 
 async def test_a_time_out_is_followed_by_looking_not_by_sending(stage: Stage, subnet: Make) -> None:
     stage.results = [
-        SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed"),
+        SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000),
         SubmissionResult(outcome=SubmissionOutcome.INCLUDED),
     ]
     await stage.step(subnet())
@@ -170,12 +183,12 @@ async def test_a_time_out_is_followed_by_looking_not_by_sending(stage: Stage, su
 
 
 async def test_a_time_out_whose_row_landed(stage: Stage, subnet: Make) -> None:
-    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")]
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)]
     await stage.step(subnet())
     await stage.step(subnet(block=1001))
     assert (await stage.step(subnet(block=1005, weights=WEIGHTS, me={"last_update": 1002}))).current
-    assert stage.store.state.accepted
-    assert stage.store.state.accepted.extrinsic == "1002-found"
+    assert stage.store.state.accepted.get(0)
+    assert stage.store.state.accepted[0].extrinsic == "1002-found"
     assert len(stage.requests) == 1
 
 
@@ -183,11 +196,11 @@ async def test_a_submission_under_way_is_left_alone(stage: Stage, subnet: Make) 
     """Even if its row is on the chain first: only at its end is it known until when it may have been signed."""
     stage.hold, stage.results = (
         asyncio.Event(),
-        [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")] * 2,
+        [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)] * 2,
     )
     await stage.step(subnet())
     decision = await stage.step(subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001}))
-    assert (decision.reason, stage.store.state.accepted, stage.woken) == (Reason.WEIGHTS_PENDING, None, 0)
+    assert (decision.reason, stage.store.state.accepted.get(0), stage.woken) == (Reason.WEIGHTS_PENDING, None, 0)
     stage.connection.block = 1020
     stage.hold.set()
     await asyncio.sleep(0.01)
@@ -206,17 +219,17 @@ async def test_stopping_kills_the_submission(stage: Stage, subnet: Make) -> None
     await stage.step(subnet())
     await asyncio.wait_for(stage.setter.stop(), 60)
     assert stage.woken == 1
-    assert stage.store.state.pending, "the next pod asks the chain what came of it"
+    assert stage.store.state.pending.get(0), "the next pod asks the chain what came of it"
 
 
 async def test_a_row_that_landed_long_ago_is_recognised(stage: Stage, subnet: Make) -> None:
     """The node has forgotten the time of its block."""
-    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")]
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)]
     await stage.step(subnet())
     stage.connection.pruned = True
     decision = await stage.step(subnet(block=1301, weights=WEIGHTS, me={"last_update": 1001}))
     assert decision.current
-    accepted = stage.store.state.accepted
+    accepted = stage.store.state.accepted.get(0)
     assert accepted
     assert (accepted.block, accepted.extrinsic) == (1001, "1001")
     assert abs((datetime.now(UTC) - accepted.at).total_seconds() - 3600) < 60
@@ -228,7 +241,7 @@ async def test_a_node_that_cannot_read_a_young_block_is_asked_again(stage: Stage
     stage.connection.pruned = True
     with pytest.raises(ChainUnavailable):
         await stage.step(subnet(block=1010, weights=WEIGHTS, me={"last_update": 1001}))
-    assert stage.store.state.pending
+    assert stage.store.state.pending.get(0)
 
 
 @pytest.mark.parametrize("mode", [WeightsMode.DRY_RUN, WeightsMode.OFF])
@@ -243,12 +256,12 @@ async def test_what_was_stopped_is_settled_when_weights_are_set_again(
     await stage.setter.stop()
     await stage.step(subnet(block=1001))
     assert submission.cancelled()
-    assert stage.store.state.pending, "it may have been sent before"
+    assert stage.store.state.pending.get(0), "it may have been sent before"
     stage.spec, stage.hold, stage.results = setting, None, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
-    for block in range(1001, 1001 + ERA_BLOCKS):
+    for block in range(1001, 1002 + ERA_BLOCKS):
         await stage.step(subnet(block=block))
     assert len(stage.requests) == 1
-    await stage.step(subnet(block=1001 + ERA_BLOCKS))
+    await stage.step(subnet(block=1002 + ERA_BLOCKS))
     assert len(stage.requests) == 2
 
 
@@ -257,21 +270,21 @@ async def test_records_of_another_hotkey_or_subnet_do_not_count(stage: Stage, su
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002")] * 2
     await stage.step(subnet(commit_reveal=True))
     await stage.step(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
-    assert stage.store.state.accepted
-    moved = stage.store.state.accepted.model_copy(update={"account": "20/another"})
-    stage.store.state = stage.store.state.model_copy(update={"accepted": moved})
+    assert stage.store.state.accepted.get(0)
+    moved = stage.store.state.accepted[0].model_copy(update={"account": "20/another"})
+    stage.store.state = stage.store.state.with_accepted(0, moved)
     await stage.step(subnet(commit_reveal=True, block=1200, me={"last_update": 1001}))
     assert len(stage.requests) == 2
-    assert stage.store.state.pending
-    assert stage.store.state.pending.account == "20/me"
+    assert stage.store.state.pending.get(0)
+    assert stage.store.state.pending[0].account == "20/me"
 
 
 async def test_a_pending_row_of_another_hotkey_does_not_count(stage: Stage, subnet: Make) -> None:
-    begun = PLANNED.as_pending(since=900, account="20/another")
-    stage.store.state = stage.store.state.model_copy(update={"pending": begun})
+    begun = PLANNED.as_pending(since=900, account="20/another", uids={"a": 1, "b": 2})
+    stage.store.state = stage.store.state.with_pending(0, begun)
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
     await stage.step(subnet(commit_reveal=True, block=1200, me={"last_update": 950}))
-    assert (len(stage.requests), stage.store.state.accepted) == (1, None)
+    assert (len(stage.requests), stage.store.state.accepted.get(0)) == (1, None)
 
 
 async def test_a_sealed_row_is_not_sent_again(stage: Stage, subnet: Make) -> None:
@@ -279,7 +292,7 @@ async def test_a_sealed_row_is_not_sent_again(stage: Stage, subnet: Make) -> Non
     await stage.step(subnet(commit_reveal=True))
     await stage.step(subnet(commit_reveal=True, block=1003, me={"last_update": 1001}))
     decision = await stage.step(subnet(commit_reveal=True, block=1500, me={"last_update": 1001}))
-    assert (decision.current, len(stage.requests)) == (True, 1)
+    assert (decision.reason, decision.current, len(stage.requests)) == (Reason.REVEAL_PENDING, False, 1)
 
 
 async def test_a_success_ends_the_backing_off(stage: Stage, subnet: Make) -> None:
@@ -302,7 +315,7 @@ async def test_what_another_pod_began_is_settled_first(stage: Stage, subnet: Mak
     await stage.step(subnet())
     left_behind = stage.store.state
     stage.start()
-    assert left_behind.pending
+    assert left_behind.pending.get(0)
     stage.connection.block = 1050
     for block in (1040, 1050, 1050 + ERA_BLOCKS):
         await stage.step(subnet(block=block))
@@ -322,7 +335,7 @@ async def test_refusals_back_off(stage: Stage, subnet: Make) -> None:
             sent_at.append(block)
         else:
             assert decision.reason is Reason.NO_PERMIT
-            assert stage.store.state.pending is None
+            assert stage.store.state.pending.get(0) is None
     # Noted one block after it was sent; then 1, 2 and 4 blocks of rest.
     assert sent_at == [1000, 1002, 1005, 1010]
     assert stage.events.posted[0] == ("WeightsFailed", "no permit after all")
@@ -330,11 +343,11 @@ async def test_refusals_back_off(stage: Stage, subnet: Make) -> None:
 
 
 async def test_what_cannot_be_recorded_is_not_sent(stage: Stage, subnet: Make) -> None:
-    stage.store.broken = True
+    stage.store.broken = 503
     with pytest.raises(ApiError):
         await stage.step(subnet())
     assert stage.requests == []
-    stage.store.broken, stage.results = False, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    stage.store.broken, stage.results = None, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
     await stage.step(subnet())
     assert len(stage.requests) == 1
 

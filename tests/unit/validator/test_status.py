@@ -63,6 +63,7 @@ def test_all_is_well(subnet: Make) -> None:
         "Permitted": ("True", "PermitHeld"),
         "RoundCurrent": ("True", "RoundComplete"),
         "WeightsCurrent": ("True", "WeightsSet"),
+        "PassComplete": ("True", "PassComplete"),
     }
 
 
@@ -72,8 +73,20 @@ def test_all_is_well(subnet: Make) -> None:
         pytest.param(
             {},
             {"chain_problem": (Reason.CHAIN_STALLED, "silent")},
-            {"ChainConnected": ("False", "ChainStalled")},
-            id="stalled",
+            {
+                "ChainConnected": ("False", "ChainStalled"),
+                **dict.fromkeys(("Registered", "Permitted", "WeightsCurrent"), ("Unknown", "ChainStalled")),
+            },
+            id="stalled: what is not read now is not known",
+        ),
+        pytest.param(
+            {"neurons": {}},
+            {"chain_problem": (Reason.CHAIN_STALLED, "silent")},
+            {"Registered": ("Unknown", "ChainStalled")},
+            id="stalled, and not registered before",
+        ),
+        pytest.param(
+            {}, {"troubles": "competition fc: it broke"}, {"PassComplete": ("False", "PartFailed")}, id="a part failed"
         ),
         pytest.param({"neurons": {}}, {}, {"Registered": ("False", "NotRegistered")}, id="not registered"),
         pytest.param({"me": {"permit": False}}, {}, {"Permitted": ("False", "NoPermit")}, id="no permit"),
@@ -94,7 +107,12 @@ def test_all_is_well(subnet: Make) -> None:
             },
             id="nothing read yet",
         ),
-        pytest.param({}, {"suspended": True}, {"WeightsCurrent": ("Unknown", "Suspended")}, id="suspended"),
+        pytest.param(
+            {},
+            {"suspended": True},
+            dict.fromkeys(("Registered", "Permitted", "WeightsCurrent"), ("Unknown", "Suspended")),
+            id="suspended",
+        ),
     ],
 )
 def test_what_is_wrong(subnet: Make, facts: Any, changes: Any, expected: dict[str, tuple[str, str]]) -> None:
@@ -111,6 +129,11 @@ def test_what_is_wrong(subnet: Make, facts: Any, changes: Any, expected: dict[st
         pytest.param([rounds(None)], ("False", "WaitingForEpoch"), id="about to be created"),
         pytest.param([rounds(None, current=None)], ("False", "WaitingForEpoch"), id="before the first epoch"),
         pytest.param([rounds((9, COMPLETE), problem="refused")], ("False", "Pending"), id="cannot be created"),
+        pytest.param(
+            [replace(rounds((9, COMPLETE), problem="no permit"), reason=Reason.ROUNDS_NOT_STARTED)],
+            ("False", "RoundsNotStarted"),
+            id="not started without a permit",
+        ),
         pytest.param([rounds((10, COMPLETE)), rounds((10, FAILED))], ("False", "RoundFailed"), id="the worst counts"),
     ],
 )
@@ -170,7 +193,9 @@ def test_the_status_that_is_applied(subnet: Make) -> None:
 
 def test_the_last_accepted_weights(subnet: Make) -> None:
     planned = Row.planned({"a": 65535, "b": 3}, ("val-fc-9",))
-    accepted = planned.as_pending(since=990, account="20/me").as_accepted(block=993, at=NOW, extrinsic="993-0002")
+    accepted = planned.as_pending(since=990, account="20/me", uids={"a": 1, "b": 2}).as_accepted(
+        block=993, at=NOW, extrinsic="993-0002"
+    )
     status = compute_status(inputs(subnet(), accepted=accepted), previous=[], now=NOW).to_wire()
     assert status["lastWeights"] == {
         "block": 993,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import bittensor as bt
-from websockets.exceptions import WebSocketException
 
-from bitagent_validator.chain.facts import Commitment, Neuron, Rules, Subnet
+from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.endpoints import redact, seconds_to_wait, shown
+from bitagent_validator.chain.facts import Account, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
 
 T = TypeVar("T")
 
@@ -22,14 +26,39 @@ CLOSE_SECONDS = 2.0
 """How long to wait for a connection to close; closing then continues in the background."""
 DEFAULT_ACTIVITY_CUTOFF = 5000
 """The chain's default, in blocks, for runtimes that do not report it."""
+DEFAULT_TEMPO = 360
+"""The chain's default length of an epoch, in blocks."""
 
-SDK_ERRORS = (bt.BittensorError, WebSocketException, OSError, TimeoutError, ValueError, EOFError)
-"""What the SDK raises for a chain that cannot be used: its own errors, those of its transport, and ValueError for
-storage that the runtime does not have."""
+MECHANISM_STRIDE = 4096
+"""Storage of mechanism m of subnet n has the index m * 4096 + n."""
+PALLET = "SubtensorModule"
+U16_MAX = 65535
 
 
 class ChainUnavailable(Exception):
     """The chain did not answer in time, or its answer cannot be used. The connection should be replaced."""
+
+    def __init__(
+        self, message: str, *, reason: Reason = Reason.CHAIN_UNREACHABLE, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after = retry_after
+        """Seconds for which the endpoint asks not to be used; None if it does not."""
+
+
+def unavailable(what: str, error: BaseException) -> ChainUnavailable:
+    """Return a failure of the SDK as ChainUnavailable, with what the endpoint says about its limits."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ChainUnavailable):
+            return cause
+        if isinstance(cause, bt.RpcPolicyError):
+            limit = seconds_to_wait(cause.retry_after)
+            message = f"{what}: {redact(_text(cause))}"
+            return ChainUnavailable(message, reason=Reason.RATE_LIMITED_BY_NODE, retry_after=limit)
+        cause = cause.__cause__
+    return ChainUnavailable(f"{what}: {redact(_text(error))}")
 
 
 class CommitmentsUnreadable(Exception):
@@ -43,9 +72,11 @@ class SubnetNotFound(Exception):
 class Connection:
     """An open connection. Every method raises ChainUnavailable if the chain does not answer in time."""
 
-    def __init__(self, client: Any, *, endpoint: str, block_seconds: float, genesis: str) -> None:
+    def __init__(self, client: Any, *, url: str, block_seconds: float, genesis: str) -> None:
         self._client = client
-        self.endpoint = endpoint
+        self.url = url
+        """The whole address, which may contain a key: for the submitting process only."""
+        self.endpoint = shown(url)
         self.genesis = genesis
         """The hash of block 0; it identifies the chain."""
         self.block_seconds = block_seconds
@@ -60,14 +91,22 @@ class Connection:
         """Return the number of the last finalised block."""
         return int(await self._read("the finalised block", self._client.finalized_block()))
 
-    async def finalized_blocks(self, *, stall_seconds: float) -> AsyncIterator[int]:
-        """Yield the numbers of finalised blocks as they arrive.
+    async def head_age(self) -> float | None:
+        """Return the age of the best block in seconds by this machine's clock; None on a chain without any block."""
+        number = await self.head()
+        if number == 0:
+            return None
+        stamp = (await self.timestamp(number)).timestamp()
+        return time.time() - stamp
 
-        Raises ChainUnavailable if the connection breaks, and TimeoutError if it stays open but no block becomes final
-        for `stall_seconds`.
+    async def blocks(self, *, stall_seconds: float, finalized: bool = True) -> AsyncIterator[int]:
+        """Yield the numbers of finalised blocks, or of new best blocks, as they arrive.
+
+        Raises ChainUnavailable if the connection breaks, and TimeoutError if it stays open but no block arrives for
+        `stall_seconds`.
         """
         queue: asyncio.Queue[int | ChainUnavailable] = asyncio.Queue()
-        pump = asyncio.create_task(self._pump(queue))
+        pump = asyncio.create_task(self._pump(queue, finalized))
         self._pumps.add(pump)
         pump.add_done_callback(self._pumps.discard)
         try:
@@ -81,12 +120,12 @@ class Connection:
             # Not awaited: the SDK unsubscribes on cancellation, and a dead node never answers that request.
             pump.cancel()
 
-    async def _pump(self, queue: asyncio.Queue[int | ChainUnavailable]) -> None:
+    async def _pump(self, queue: asyncio.Queue[int | ChainUnavailable], finalized: bool) -> None:
         try:
-            async for header in self._client.blocks(finalized=True):
+            async for header in self._client.blocks(finalized=finalized):
                 queue.put_nowait(int(header.number))
-        except SDK_ERRORS as error:
-            queue.put_nowait(ChainUnavailable(f"{self.endpoint}: {_text(error)}"))
+        except Exception as error:  # noqa: BLE001 - a node may answer anything, and the SDK raises what comes of it
+            queue.put_nowait(unavailable(self.endpoint, error))
         else:
             queue.put_nowait(ChainUnavailable(f"{self.endpoint} ended the stream of blocks"))
 
@@ -126,44 +165,67 @@ class Connection:
                 return f"{block}-{index:04d}"
         return str(block)
 
-    async def subnet(self, netuid: int, *, hotkey: str, block: int) -> Subnet:
+    async def subnet(self, netuid: int, *, hotkey: str, block: int, mechanisms: Sequence[int] = (0,)) -> Subnet:
         """Read the subnet at a block. Raises SubnetNotFound if the chain has no subnet of this number."""
         view = await self._read(f"block {block}", self._client.at(block))
         graph, threshold = await self._read(
             f"subnet {netuid}",
-            _gather(
-                view.subnets.metagraph(netuid, commitments=False),
-                view.query(("SubtensorModule", "StakeThreshold")),
-            ),
+            _gather(view.subnets.metagraph(netuid, commitments=False), view.query((PALLET, "StakeThreshold"))),
         )
         if graph is None:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
         try:
             neurons = {n.hotkey: _neuron(n) for n in graph.neurons}
-            rules = _rules(graph.raw, stake_threshold=int(threshold or 0))
-        except (KeyError, TypeError, AttributeError) as error:
+            subnet = Subnet(
+                netuid=netuid,
+                block=block,
+                neurons=neurons,
+                rules=_rules(graph.raw, stake_threshold=int(threshold or 0)),
+                hotkey=hotkey,
+                weights={},
+                owner_hotkey=str(graph.owner_hotkey or ""),
+                owner_coldkey=str(graph.owner_coldkey or ""),
+            )
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             message = f"{self.endpoint} describes subnet {netuid} in a way that this version cannot read"
             raise ChainUnavailable(f"{message}: {type(error).__name__} {error}") from error
-        weights: dict[str, int] = {}
-        if me := neurons.get(hotkey):
-            stored = await self._read("the weights", view.query(("SubtensorModule", "Weights"), [netuid, me.uid]))
-            holders = {n.uid: n.hotkey for n in neurons.values()}
-            weights = {holders.get(int(uid), f"uid {uid}"): int(value) for uid, value in stored or [] if int(value)}
-        return Subnet(
-            netuid=netuid,
-            block=block,
-            neurons=neurons,
-            rules=rules,
-            hotkey=hotkey,
-            weights=weights,
+        if (me := subnet.me) is None:
+            return subnet
+        found = {each: await self._read("the weights", _mechanism(view, subnet, me, each)) for each in mechanisms}
+        if subnet.rules.commit_reveal:
+            epoch = await self._read("the epoch", view.query((PALLET, "SubnetEpochIndex"), [netuid]))
+            subnet = replace(subnet, epoch=int(epoch or 0))
+        return replace(subnet, mechanisms=found).on(min(mechanisms, default=0))
+
+    async def account(self, netuid: int, me: Neuron) -> Account:
+        """Return what is reported about the hotkey's account beside what decisions need, at the best block."""
+        balance = await self._read("the balance", self._client.query(("System", "Account"), [me.coldkey]))
+        trusts = await self._read("the trust", self._client.query((PALLET, "ValidatorTrust"), [netuid]))
+        try:
+            free = int(balance["data"]["free"]) if balance else 0
+            trust = int(trusts[me.uid]) / U16_MAX if trusts and len(trusts) > me.uid else 0.0
+        except (LookupError, TypeError, ValueError) as error:
+            raise ChainUnavailable(f"{self.endpoint} describes an account in an unknown way: {error}") from error
+        return Account(balance=free, trust=trust)
+
+    async def version_key(self, netuid: int) -> int:
+        """Return the subnet's version key at the best block."""
+        return int(
+            await self._read("the version key", self._client.query((PALLET, "WeightsVersionKey"), [netuid])) or 0
         )
+
+    async def owner(self, netuid: int) -> str:
+        """Return the hotkey of the subnet's owner at the best block; empty if it has none."""
+        return str(await self._read("the owner", self._client.query((PALLET, "SubnetOwnerHotkey"), [netuid])) or "")
 
     async def _read(self, what: str, call: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await call
-        except SDK_ERRORS as error:
-            raise ChainUnavailable(f"{self.endpoint} did not return {what}: {_text(error)}") from error
+        except CommitmentsUnreadable:
+            raise
+        except Exception as error:  # A node may answer anything, and the SDK then raises whatever comes of it.
+            raise unavailable(f"{self.endpoint} did not return {what}", error) from error
 
 
 @asynccontextmanager
@@ -176,9 +238,9 @@ async def connect(endpoint: str) -> AsyncIterator[Connection]:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 seconds, genesis = await asyncio.shield(opening)
-        except SDK_ERRORS as error:
-            raise ChainUnavailable(f"cannot connect to {endpoint}: {_text(error)}") from error
-        yield Connection(client, endpoint=endpoint, block_seconds=seconds, genesis=genesis)
+        except Exception as error:  # As in `Connection._read`.
+            raise unavailable(f"cannot connect to {shown(endpoint)}", error) from error
+        yield Connection(client, url=endpoint, block_seconds=seconds, genesis=genesis)
     finally:
         # Never cancelled: the SDK swallows a cancellation while closing, and leaks the socket while connecting. Both
         # end by the SDK's own time limits, in the background if that takes long.
@@ -200,7 +262,7 @@ async def _dispose(client: Any, opening: asyncio.Task[tuple[float, str]]) -> Non
     # Marks the exception as retrieved: the caller has reported it, or has left already.
     if not opening.cancelled():
         opening.exception()
-    with contextlib.suppress(*SDK_ERRORS):
+    with contextlib.suppress(Exception):
         await client.close()
 
 
@@ -217,7 +279,35 @@ def _neuron(neuron: Any) -> Neuron:
         permit=bool(neuron.validator_permit),
         registered_at=int(neuron.block_at_registration),
         last_update=int(neuron.last_update),
+        coldkey=str(neuron.coldkey or ""),
+        dividends=float(neuron.dividends or 0),
     )
+
+
+async def _mechanism(view: Any, subnet: Subnet, me: Neuron, mechanism: int) -> MechanismFacts:
+    """Return one mechanism's row, last update and sealed rows of the validator's own hotkey."""
+    index = mechanism * MECHANISM_STRIDE + subnet.netuid
+    stored = await view.query((PALLET, "Weights"), [index, me.uid])
+    row = {int(uid): int(value) for uid, value in stored or [] if int(value)}
+    last_update = me.last_update
+    if mechanism:
+        updates = await view.query((PALLET, "LastUpdate"), [index])
+        last_update = int(updates[me.uid]) if updates and len(updates) > me.uid else 0
+    commits: list[Commit] = []
+    if subnet.rules.commit_reveal:
+        for epoch, entries in await view.query_map((PALLET, "TimelockedWeightCommits"), [index]):
+            commits += [
+                Commit(epoch=int(epoch), block=int(block), digest=commit_digest(content), reveal_round=int(round_))
+                for hotkey, block, content, round_ in entries or []
+                if str(hotkey) == subnet.hotkey
+            ]
+    return MechanismFacts(row=row, last_update=last_update, commits=tuple(sorted(commits, key=lambda c: c.block)))
+
+
+def commit_digest(content: Any) -> str:
+    """Return the BlakeTwo256 hash of a sealed row, as the chain's event has it."""
+    data = bytes.fromhex(content.removeprefix("0x")) if isinstance(content, str) else bytes(content)
+    return "0x" + hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
 def _commitment(found: Any) -> Commitment:
@@ -235,6 +325,8 @@ def _rules(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
         commit_reveal=bool(raw["commit_reveal_weights_enabled"]),
         stake_threshold=stake_threshold,
         activity_cutoff=int(raw.get("activity_cutoff") or DEFAULT_ACTIVITY_CUTOFF),
+        tempo=int(raw.get("tempo") or DEFAULT_TEMPO),
+        reveal_period=int(raw.get("commit_reveal_period") or 1),
     )
 
 

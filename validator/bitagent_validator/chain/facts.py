@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 RAO = 10**9
 """Smallest units in one token."""
@@ -26,6 +26,43 @@ class Neuron:
     """The block of its registration; a hotkey that registers again after losing its slot has a new one."""
     last_update: int
     """The block at which it last set weights; the block of its registration if it never did."""
+    coldkey: str = ""
+    dividends: float = 0.0
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A sealed row of the validator's own hotkey that the chain has not revealed."""
+
+    epoch: int
+    """The subnet's epoch in which it was committed."""
+    block: int
+    digest: str
+    """BlakeTwo256 of its bytes, 0x and 64 hex digits."""
+    reveal_round: int
+    """The drand round whose signature opens it."""
+
+
+@dataclass(frozen=True)
+class MechanismFacts:
+    """What the chain holds of one hotkey in one mechanism of the subnet."""
+
+    row: Mapping[int, int] = field(default_factory=dict)
+    """u16 by uid, zeros left out."""
+    last_update: int = 0
+    commits: tuple[Commit, ...] = ()
+    """Oldest first."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is reported about an account, and decides nothing."""
+
+    balance: int
+    """Of the coldkey that owns the hotkey, in rao."""
+    trust: float
+    """The validator trust of the last epoch, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +94,10 @@ class Rules:
     """Minimum stake for setting weights, in rao."""
     activity_cutoff: int
     """Number of blocks without new weights after which the chain ignores a validator."""
+    tempo: int = 360
+    """Number of blocks in an epoch."""
+    reveal_period: int = 1
+    """Number of epochs after that of a commit in which the chain reveals it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +113,37 @@ class Subnet:
     """The validator's own."""
     weights: WeightsByHotkey
     """The weights that `hotkey` has on the chain, by the hotkeys that hold the slots now."""
+    uid_weights: Mapping[int, int] = field(default_factory=dict)
+    """The same by uid, as the chain stores them."""
+    owner_hotkey: str = ""
+    """The subnet owner's; it needs neither permit nor stake."""
+    owner_coldkey: str = ""
+    epoch: int = 0
+    """Number of the subnet's epoch; read on subnets with sealed weights only."""
+    commits: tuple[Commit, ...] = ()
+    """The hotkey's own sealed rows that are not revealed yet, oldest first."""
+    mechanisms: Mapping[int, MechanismFacts] = field(default_factory=dict)
+    """By number: those that were read."""
+
+    def on(self, mechanism: int) -> Subnet:
+        """Return the subnet with the weights, the last update and the sealed rows of one mechanism."""
+        facts, me = self.mechanisms.get(mechanism), self.me
+        if facts is None or me is None:
+            return self
+        holders = {n.uid: n.hotkey for n in self.neurons.values()}
+        return replace(
+            self,
+            neurons={**self.neurons, me.hotkey: replace(me, last_update=facts.last_update)},
+            weights={holders.get(uid, f"uid {uid}"): value for uid, value in facts.row.items()},
+            uid_weights=facts.row,
+            commits=facts.commits,
+        )
+
+    def is_owners(self, hotkey: str) -> bool:
+        """Whether a hotkey belongs to the subnet's owner."""
+        neuron = self.neurons.get(hotkey)
+        owned = neuron is not None and bool(self.owner_coldkey) and neuron.coldkey == self.owner_coldkey
+        return bool(hotkey) and (hotkey == self.owner_hotkey or owned)
 
     @property
     def me(self) -> Neuron | None:

@@ -1,7 +1,8 @@
-"""Keep a connection to the chain open and track the last finalised block.
+"""Keep a connection to the chain open and track the block that is read: the last finalised one, or the best.
 
-A connection is replaced when it breaks, when a read on it fails, or when the socket is open but no block becomes final.
-Each new attempt uses the next endpoint and waits a little longer.
+A connection is replaced when it breaks, when a read on it fails, when the socket is open but no block arrives, when the
+node's newest block is too old, and when another endpoint is far ahead. Each new attempt uses the next endpoint and
+waits a little longer; an endpoint that limits requests is left alone for as long as it asks.
 """
 
 from __future__ import annotations
@@ -9,19 +10,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect
+from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect, unavailable
+from bitagent_validator.chain.endpoints import Rotation, shown
+from bitagent_validator.chain.heights import height
 
 log = logging.getLogger(__name__)
 
 STALL_BLOCKS = 15
-"""Block times without a finalised block after which the chain counts as stalled. Finality lags by about three."""
+"""Block times without a new block after which the chain counts as stalled. Finality lags by about three."""
 STALL_SECONDS_MIN = 10.0
 BACKOFF_SECONDS = (0.5, 30.0)
 """Minimum and maximum wait between two attempts."""
+LAG_SECONDS = 300.0
+"""Age of the newest block above which a node counts as behind, unless the spec says otherwise."""
+CHECK_SECONDS = 60.0
+"""Time between two looks at the age of the node's newest block."""
+HEIGHTS_SECONDS = 300.0
+"""Time between two looks at the heights of the other endpoints."""
+AHEAD_BLOCKS = 20
+"""By how many finalised blocks another endpoint must be ahead for this one to count as behind."""
+SKEW_SECONDS = 15.0
+"""How far the clock may differ from the chain's, beside two block times that the newest block may be old."""
+WRONG_CHAIN_SECONDS = 60.0
+"""For how long an endpoint of another chain is not used while there are others."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,22 @@ class Up:
 
     connection: Connection
     block: int
-    """The last finalised block."""
+    """The last finalised block, or the best block if that is read."""
+    age: float | None = None
+    """Age of the node's newest block in seconds when it was looked at last; None if not known."""
+
+    @property
+    def skew(self) -> float | None:
+        """By how many seconds the clock differs from the chain's; None while it is within the tolerance.
+
+        Negative if the chain is ahead of the clock. A chain whose blocks are late looks like a clock that is ahead.
+        """
+        if self.age is None:
+            return None
+        late = self.age - 2 * self.connection.block_seconds
+        if self.age < -SKEW_SECONDS:
+            return self.age
+        return late if late > SKEW_SECONDS else None
 
 
 @dataclass(frozen=True)
@@ -45,22 +76,33 @@ class Follower:
     """Follows the chain while `run` runs. `state` is the present state; `changed` is called whenever it changes."""
 
     def __init__(
-        self, endpoints: Sequence[str], *, changed: Callable[[], None], stall_seconds: float | None = None
+        self,
+        endpoints: Sequence[str],
+        *,
+        changed: Callable[[], None],
+        stall_seconds: float | None = None,
+        finalized: bool = True,
+        lag_seconds: float = LAG_SECONDS,
+        heights_seconds: float = HEIGHTS_SECONDS,
     ) -> None:
-        self.state: Up | Down = Down(Reason.CHAIN_UNREACHABLE, f"connecting to {endpoints[0]}")
+        self.state: Up | Down = Down(Reason.CHAIN_UNREACHABLE, f"connecting to {shown(endpoints[0])}")
         self.attempted = False
         """Whether a first attempt to connect has succeeded or failed."""
         self.reconnects = 0
-        self._endpoints = list(endpoints)
+        self._rotation = Rotation(endpoints, clock=time.monotonic)
         self._changed = changed
         self._stall_seconds = stall_seconds
+        self._finalized = finalized
+        self._lag_seconds = lag_seconds
+        self._heights_seconds = heights_seconds
         self._broken = asyncio.Event()
-        self._why = ""
+        self._why = Down(Reason.CHAIN_UNREACHABLE, "")
 
-    def mark_unusable(self, connection: Connection, *, why: str) -> None:
+    def mark_unusable(self, connection: Connection, *, error: ChainUnavailable) -> None:
         """Mark this connection as unusable, so that a new one is opened; stale reports are ignored."""
         if isinstance(self.state, Up) and self.state.connection is connection:
-            self._why = why
+            self._park(error)
+            self._why = Down(error.reason, str(error))
             self._broken.set()
 
     async def run(self) -> None:
@@ -70,49 +112,104 @@ class Follower:
             started = asyncio.get_running_loop().time()
             await self._follow()
             self.reconnects += 1
-            self._endpoints.append(self._endpoints.pop(0))
+            wait = self._rotation.advance()
             lasted = asyncio.get_running_loop().time() - started
             attempt = 0 if lasted > BACKOFF_SECONDS[1] else attempt + 1
             longest = min(BACKOFF_SECONDS[1], BACKOFF_SECONDS[0] * 2**attempt)
-            await asyncio.sleep(random.uniform(longest / 2, longest))
+            await asyncio.sleep(max(wait, random.uniform(longest / 2, longest)))
 
     async def _follow(self) -> None:
         """Use one connection until it fails and the state is Down."""
         self._broken.clear()
         try:
-            async with connect(self._endpoints[0]) as connection:
-                self._set_state(Up(connection, await connection.finalized()))
+            async with connect(self._rotation.current) as connection:
+                age = await self._checked_age(connection)
+                block = await (connection.finalized() if self._finalized else connection.head())
+                self._set_state(Up(connection, block, age))
                 log.info("chain connected: %s", connection.endpoint)
                 down = await self._until_down(connection)
                 # Before the connection is closed, which is slow if the node is dead.
                 self._set_state(down)
         except ChainUnavailable as error:
-            self._set_state(Down(Reason.CHAIN_UNREACHABLE, str(error)))
+            self._park(error)
+            self._set_state(Down(error.reason, str(error)))
+        except Exception as error:  # No answer of a node may end the process: the next endpoint is tried.
+            failure = unavailable(shown(self._rotation.current), error)
+            log.exception("an endpoint caused an error that is not known")
+            self._set_state(Down(failure.reason, str(failure)))
 
     async def _until_down(self, connection: Connection) -> Down:
         stall = self._stall_seconds or max(STALL_SECONDS_MIN, STALL_BLOCKS * connection.block_seconds)
         stream = asyncio.create_task(self._stream(connection, stall))
         broken = asyncio.create_task(self._broken.wait())
+        checks = asyncio.create_task(self._check(connection))
+        tasks: set[asyncio.Task[object]] = {stream, broken, checks}
         try:
-            await asyncio.wait({stream, broken}, return_when=asyncio.FIRST_COMPLETED)
-            if not stream.done():
-                return Down(Reason.CHAIN_UNREACHABLE, self._why)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if broken.done():
+                return self._why
             try:
-                await stream
+                await (stream if stream.done() else checks)
             except TimeoutError:
-                return Down(Reason.CHAIN_STALLED, f"{connection.endpoint} has finalised no block for {stall:g} s")
+                what = "finalised no block" if self._finalized else "had no new block"
+                return Down(Reason.CHAIN_STALLED, f"{connection.endpoint} has {what} for {stall:g} s")
+            except ChainUnavailable as error:
+                self._park(error)
+                return Down(error.reason, str(error))
             return Down(Reason.CHAIN_UNREACHABLE, f"{connection.endpoint} ended the stream of blocks")
         finally:
-            stream.cancel()
-            broken.cancel()
-            await asyncio.wait({stream, broken})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _stream(self, connection: Connection, stall: float) -> None:
-        async for block in connection.finalized_blocks(stall_seconds=stall):
-            self._set_state(Up(connection, block))
+        async for block in connection.blocks(stall_seconds=stall, finalized=self._finalized):
+            age = self.state.age if isinstance(self.state, Up) else None
+            self._set_state(Up(connection, block, age))
+
+    async def _check(self, connection: Connection) -> None:
+        """Look at the node's age and at the other endpoints. Raises ChainUnavailable if it is behind."""
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(min(CHECK_SECONDS, self._heights_seconds))
+            age = await self._checked_age(connection)
+            if isinstance(self.state, Up):
+                self._set_state(Up(connection, self.state.block, age))
+            if time.monotonic() - looked >= self._heights_seconds:
+                looked = time.monotonic()
+                await self._compare_heights(connection)
+
+    async def _checked_age(self, connection: Connection) -> float | None:
+        age = await connection.head_age()
+        if age is not None and age > self._lag_seconds:
+            raise ChainUnavailable(
+                f"the newest block of {connection.endpoint} is {age:.0f} s old: the node is behind, the chain stands "
+                "still, or the clock of this machine is wrong",
+                reason=Reason.CHAIN_BEHIND,
+            )
+        return age
+
+    async def _compare_heights(self, connection: Connection) -> None:
+        mine = await connection.finalized()
+        for other in self._rotation.others:
+            found = await height(other)
+            if found and found.genesis == connection.genesis and found.finalized - mine > AHEAD_BLOCKS:
+                # `run` advances once more: it begins with the one after the current one.
+                self._rotation.prefer(other)
+                self._rotation.prefer(connection.url)
+                raise ChainUnavailable(
+                    f"{connection.endpoint} is at block {mine}, and {shown(other)} at block {found.finalized}",
+                    reason=Reason.CHAIN_BEHIND,
+                )
+
+    def _park(self, error: ChainUnavailable) -> None:
+        if error.retry_after is not None:
+            self._rotation.park(self._rotation.current, seconds=error.retry_after)
+        elif error.reason in (Reason.WRONG_CHAIN, Reason.CHAIN_BEHIND) and self._rotation.others:
+            self._rotation.park(self._rotation.current, seconds=WRONG_CHAIN_SECONDS)
 
     def _set_state(self, state: Up | Down) -> None:
-        if isinstance(state, Down):
+        if isinstance(state, Down) and state != self.state:
             log.warning("chain lost: %s", state.message)
         self.state, self.attempted = state, True
         self._changed()

@@ -1,8 +1,10 @@
 """Weights: from shares to weights on the chain.
 
-    vector  shares to u16 weights by hotkey
-    plan    whether to submit them now
-    submit  one submission, in a process of its own
+    vector   shares to u16 weights by hotkey
+    fill     burning, and rows that are too short
+    plan     whether to submit them now
+    reasons  what a node's answer to a submission means
+    submit   one submission, in a process of its own
 
 Submitting may be repeated safely because the chain is read first. A row of weights is recorded as pending before it is
 sent. Whichever pod then finds a pending row reads the chain: either the row is there, or its transaction has expired

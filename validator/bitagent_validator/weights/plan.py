@@ -1,22 +1,25 @@
 """Whether to set weights now. Pure: the planned weights, the chain and the records, to one decision.
 
-On a subnet where weights are readable, the chain itself shows whether they are current. Where they are encrypted
-(commit-reveal), it shows only when this hotkey last set any; the record of the last accepted row is used instead.
+The chain shows what it holds, by slot. Where rows are sent sealed (commit-reveal), it shows a new row only when its
+epoch has come; until then the record of what was sent says that it is under way, and afterwards the row is read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import WeightsMode
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
-from bitagent_validator.state import Row
-from bitagent_validator.weights.vector import U16_MAX, fits, same_weights
+from bitagent_validator.state import Reveal, Row
+from bitagent_validator.weights.fill import exempt, smallest_row
+from bitagent_validator.weights.vector import U16_MAX, fits, same_values, same_weights
 
 REFRESHES_PER_CUTOFF = 5
 """How often unchanged weights are set again within the chain's activity cutoff, so that four in a row may fail."""
+SEALED_MAX = 1177
+"""Largest number of weights in a sealed row: the chain takes 5,000 bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Step(Enum):
     """The pending row is on the chain: record it as accepted."""
     DISCARD = auto()
     """The transaction of the pending row has expired without effect: remove the record and plan again."""
+    REVEALED = auto()
+    """The chain has applied the sealed row: record that."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Decision:
     current: bool
     reason: Reason
     message: str
+    row: Row | None = None
+    """The row to submit."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,14 @@ class SubmissionProgress:
     failure: SubmissionFailure | None = None
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """Why there is no new row, although one could be set."""
+
+    reason: Reason
+    message: str
+
+
 def plan_weights(
     *,
     mode: WeightsMode,
@@ -71,11 +86,14 @@ def plan_weights(
     subnet: Subnet,
     progress: SubmissionProgress,
     policy_problem: str = "",
+    held: Obstacle | None = None,
+    skew: float | None = None,
 ) -> Decision:
     """Return the next step.
 
     `planned` is None if no hotkey is to be paid, or if a policy could not be applied; `policy_problem` then says why.
-    `any_round` says whether any round was ever complete; fixed shares need none.
+    `any_round` says whether any round was ever complete; fixed shares need none. `held` says why the planned row is
+    not to be set. `skew` is by how many seconds the clock differs from the chain's, None while it fits.
     """
     if mode is WeightsMode.OFF:
         return _wait(Reason.WEIGHTS_OFF, "weights.mode is Off: none are computed")
@@ -84,72 +102,221 @@ def plan_weights(
         return _wait(Reason.WEIGHTS_PENDING, "weights are being submitted")
     if mode is WeightsMode.SET and progress.pending:
         return _settle(progress.pending, subnet, progress)
+    obstacle = held
     if policy_problem:
-        return _wait(Reason.POLICY_UNAVAILABLE, policy_problem)
-    if planned is None and not any_round:
-        return _wait(Reason.WEIGHTS_PENDING, "no round is complete yet")
-    if planned is None:
-        return _wait(Reason.NO_ELIGIBLE_MINERS, "no miner is to be paid: status.unpaid has the reasons")
-    if mode is WeightsMode.DRY_RUN:
+        obstacle = Obstacle(Reason.POLICY_UNAVAILABLE, policy_problem)
+    elif planned is None and not any_round:
+        obstacle = Obstacle(Reason.WEIGHTS_PENDING, "no round is complete yet")
+    elif planned is None:
+        text = "no miner is to be paid: status.unpaid has the reasons; weights.fill says what is set then"
+        obstacle = Obstacle(Reason.NO_ELIGIBLE_MINERS, text)
+    if obstacle is None and mode is WeightsMode.DRY_RUN:
         return _wait(Reason.DRY_RUN, "weights.mode is DryRun: computed, not submitted")
-    if subnet.me is None:
+    if subnet.me is None and (obstacle is None or progress.accepted):
         return _wait(Reason.NOT_REGISTERED, f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}")
-    return _compare(planned, subnet, subnet.me, version_key=version_key, progress=progress)
+    if obstacle or planned is None or subnet.me is None:
+        found = obstacle or Obstacle(Reason.WEIGHTS_PENDING, "nothing is known")
+        return _keep_last(found, subnet, mode=mode, version_key=version_key, progress=progress, skew=skew)
+    return _compare(planned, subnet, subnet.me, version_key=version_key, progress=progress, skew=skew)
+
+
+def _keep_last(
+    why: Obstacle,
+    subnet: Subnet,
+    *,
+    mode: WeightsMode,
+    version_key: int,
+    progress: SubmissionProgress,
+    skew: float | None,
+) -> Decision:
+    """Return the decision while there is no new row: the last good one is set again before it expires."""
+    last = still_registered(progress.accepted, subnet) if progress.accepted else None
+    if mode is not WeightsMode.SET or last is None or subnet.me is None:
+        return _wait(why.reason, why.message)
+    if subnet.block - subnet.me.last_update < refresh_blocks(subnet):
+        return _wait(why.reason, f"{why.message}; the last weights stay")
+    again = _compare(last, subnet, subnet.me, version_key=version_key, progress=progress, skew=skew)
+    if again.step is Step.SUBMIT:
+        text = f"{why.message}; the last weights are set again"
+        return replace(again, current=False, reason=Reason.LAST_WEIGHTS_KEPT, message=text)
+    if again.step is Step.REVEALED:
+        return again
+    return _wait(why.reason, f"{why.message}; to set the last weights again: {again.message}")
+
+
+def still_registered(row: Row, subnet: Subnet) -> Row | None:
+    """Return a row as a planned one, without hotkeys that have lost their slot; None if none is left."""
+    kept = {hotkey: weight for hotkey, weight in row.weights.items() if hotkey in subnet.neurons}
+    return Row.planned(kept, row.rounds) if kept else None
+
+
+def refresh_blocks(subnet: Subnet) -> int:
+    """Return the age, in blocks, at which unchanged weights are set again."""
+    return max(subnet.rules.rate_limit, subnet.rules.activity_cutoff // REFRESHES_PER_CUTOFF)
+
+
+def quiet_blocks(subnet: Subnet) -> int:
+    """Return for how many blocks another process must have set nothing, before this one sets weights again."""
+    return max(2 * subnet.rules.rate_limit, subnet.rules.activity_cutoff // 2)
 
 
 def _settle(pending: Row, subnet: Subnet, progress: SubmissionProgress) -> Decision:
     me = subnet.me
     # The chain counts a registration as an update, too, but it sets no weights.
-    if me and me.last_update > max(pending.since, me.registered_at) and _may_be_on_chain(pending, subnet):
+    newer = me is not None and me.last_update > max(pending.since, me.registered_at)
+    if me and newer and _may_be_on_chain(pending, subnet):
         return Decision(
             Step.CONFIRM, True, Reason.WEIGHTS_SET, f"the chain holds the weights since block {me.last_update}"
         )
     if progress.expires is not None and subnet.block > progress.expires:
         return Decision(Step.DISCARD, False, Reason.WEIGHTS_PENDING, "the last submission never reached the chain")
+    until = f" until block {progress.expires}" if progress.expires is not None else ""
+    if me and newer:
+        foreign = f"another process has set weights for this hotkey at block {me.last_update}"
+        return _wait(Reason.FOREIGN_WEIGHTS, f"{foreign}; watching{until} whether the last submission lands as well")
     reason = progress.failure.reason if progress.failure else Reason.WEIGHTS_PENDING
     why = f"{progress.failure.message}; " if progress.failure else ""
-    until = f" until block {progress.expires}" if progress.expires is not None else ""
     return _wait(reason, f"{why}watching{until} whether the last submission reaches the chain")
 
 
 def _may_be_on_chain(row: Row, subnet: Subnet) -> bool:
-    return subnet.rules.commit_reveal or same_weights(row.weights, subnet.weights)
+    """Whether the newest setting is this row; `same_values` compares slots, whoever holds them now."""
+    if same_values(row.by_uid, subnet.uid_weights):
+        return True
+    if not subnet.rules.commit_reveal:
+        return False
+    return not row.commit or any(commit.digest == row.commit for commit in subnet.commits)
 
 
-def _compare(planned: Row, subnet: Subnet, me: Neuron, *, version_key: int, progress: SubmissionProgress) -> Decision:
+def foreign_update(subnet: Subnet, me: Neuron, accepted: Row | None) -> int | None:
+    """Return the block at which another process has set weights for this hotkey since the last accepted row."""
+    if accepted is None or me.last_update <= max(accepted.block, me.registered_at):
+        return None
+    if any(commit.digest == accepted.commit for commit in subnet.commits if commit.block == me.last_update):
+        return None
+    if not subnet.rules.commit_reveal and same_values(accepted.by_uid, subnet.uid_weights):
+        return None
+    return me.last_update
+
+
+def _compare(
+    planned: Row,
+    subnet: Subnet,
+    me: Neuron,
+    *,
+    version_key: int,
+    progress: SubmissionProgress,
+    skew: float | None,
+) -> Decision:
     rules, age, accepted = subnet.rules, subnet.block - me.last_update, progress.accepted
     if accepted and subnet.block < accepted.block:
         behind = f"the node is at block {subnet.block}, and weights were set at block {accepted.block}: waiting for it"
         return _wait(Reason.CHAIN_STALLED, behind, current=accepted.digest == planned.digest)
-    if rules.commit_reveal:
-        # A hotkey that lost its slot and registered again has no weights, even if it set some before.
-        on_chain = (
-            accepted is not None
-            and accepted.digest == planned.digest
-            and me.registered_at <= accepted.block <= me.last_update
+    on_chain = bool(subnet.weights) and same_weights(planned.weights, subnet.weights)
+    if accepted is None and subnet.commits:
+        # Sealed rows that no record knows are under way, and replace the one that is readable.
+        on_chain = False
+    foreign = foreign_update(subnet, me, accepted)
+    if foreign is not None and subnet.block - foreign < quiet_blocks(subnet):
+        text = (
+            f"another process sets weights for this hotkey since block {foreign}: stop it, or suspend this Validator; "
+            f"this one sets weights again when the other has been quiet until block {foreign + quiet_blocks(subnet)}"
         )
-    else:
-        on_chain = bool(subnet.weights) and same_weights(planned.weights, subnet.weights)
-    refresh = max(rules.rate_limit, rules.activity_cutoff // REFRESHES_PER_CUTOFF)
-    if on_chain and age < refresh:
-        return Decision(Step.WAIT, True, Reason.WEIGHTS_SET, f"the chain holds {planned.source}")
-    if obstacle := _obstacle(planned, subnet, me, version_key=version_key):
-        return _wait(*obstacle, current=on_chain)
+        return _wait(Reason.FOREIGN_WEIGHTS, text, current=on_chain)
+    sealed = _sealed(accepted, planned, subnet, me) if rules.commit_reveal and accepted else None
+    if sealed is Step.REVEALED and on_chain:
+        return Decision(Step.REVEALED, True, Reason.WEIGHTS_SET, f"the chain has revealed {planned.source}")
+    under_way = sealed is Step.WAIT
+    masked = [] if not on_chain else registered_since(planned, subnet, me)
+    if (on_chain or under_way) and not masked and age < refresh_blocks(subnet):
+        if on_chain:
+            return Decision(Step.WAIT, True, Reason.WEIGHTS_SET, f"the chain holds {planned.source}")
+        epoch = accepted.epoch + rules.reveal_period if accepted else 0
+        text = (
+            f"{planned.source} were sent sealed: the chain reveals them in epoch {epoch}, and it is in {subnet.epoch}"
+        )
+        return _wait(Reason.REVEAL_PENDING, text)
+    current = on_chain and not masked
+    if obstacle := _obstacle(planned, subnet, me, version_key=version_key, skew=skew):
+        return _wait(*obstacle, current=current)
     if progress.failure and subnet.block < progress.failure.retry_block:
-        return _wait(progress.failure.reason, progress.failure.message, current=on_chain)
+        return _wait(progress.failure.reason, progress.failure.message, current=current)
+    reason, why = _why(planned, subnet, accepted, on_chain=on_chain, masked=masked, missed=sealed is Step.DISCARD)
     # A last update at block 0 means that there was none: the chain then accepts weights at once.
     if me.last_update and age < rules.rate_limit:
         left = rules.rate_limit - age
-        message = f"the subnet allows the next setting in {left} blocks, at block {subnet.block + left}"
-        return _wait(Reason.RATE_LIMITED, message, current=on_chain)
-    why = f"unchanged for {age} blocks: set again" if on_chain else f"to be set: {planned.source}"
-    return Decision(Step.SUBMIT, on_chain, Reason.WEIGHTS_SET if on_chain else Reason.WEIGHTS_PENDING, why)
+        message = f"{why}; the subnet allows the next setting in {left} blocks, at block {subnet.block + left}"
+        return _wait(Reason.RATE_LIMITED, message, current=current)
+    return Decision(Step.SUBMIT, current, reason, why, row=planned)
 
 
-def _obstacle(planned: Row, subnet: Subnet, me: Neuron, *, version_key: int) -> tuple[Reason, str] | None:
+def _sealed(accepted: Row, planned: Row, subnet: Subnet, me: Neuron) -> Step | None:
+    """Return what became of a sealed row: WAIT until its epoch has passed, REVEALED, DISCARD if it was dropped.
+
+    None if the accepted row is another one, or was sent from an earlier registration.
+    """
+    # A hotkey that lost its slot and registered again has no weights, even if it set some before.
+    ours = me.registered_at <= accepted.block <= me.last_update
+    if accepted.reveal is not Reveal.PENDING or not ours:
+        return None
+    if same_values(accepted.by_uid, subnet.uid_weights) and not _is_sealed_still(accepted, subnet):
+        return Step.REVEALED
+    slots = {hotkey: subnet.neurons[hotkey].uid for hotkey in accepted.weights if hotkey in subnet.neurons}
+    if accepted.digest != planned.digest or tuple(slots.values()) != accepted.uids:
+        return None
+    due = accepted.epoch + subnet.rules.reveal_period
+    if subnet.epoch > due and not _is_sealed_still(accepted, subnet):
+        return Step.DISCARD
+    return Step.WAIT
+
+
+def _is_sealed_still(accepted: Row, subnet: Subnet) -> bool:
+    return bool(accepted.commit) and any(commit.digest == accepted.commit for commit in subnet.commits)
+
+
+def registered_since(planned: Row, subnet: Subnet, me: Neuron) -> list[str]:
+    """Return the paid hotkeys that registered after the last setting: the chain ignores what it gives them."""
+    return [h for h in planned.weights if h in subnet.neurons and me.last_update <= subnet.neurons[h].registered_at]
+
+
+def changed_hands(accepted: Row | None, subnet: Subnet) -> list[str]:
+    """Return a sentence for each slot of the accepted row that another hotkey holds now."""
+    if accepted is None:
+        return []
+    holders = {neuron.uid: neuron.hotkey for neuron in subnet.neurons.values()}
+    return [
+        f"slot {uid} of {hotkey} is {holders[uid]}'s now, which gets its weight"
+        for hotkey, uid in zip(accepted.weights, accepted.uids, strict=True)
+        if uid in holders and holders[uid] != hotkey and subnet.uid_weights.get(uid)
+    ]
+
+
+def _why(
+    planned: Row, subnet: Subnet, accepted: Row | None, *, on_chain: bool, masked: list[str], missed: bool
+) -> tuple[Reason, str]:
+    """Return reason and text of a setting that is due."""
+    if masked:
+        return Reason.WEIGHTS_PENDING, f"{masked[0]} has registered since the last setting: set again"
+    if on_chain:
+        age = subnet.block - (subnet.me.last_update if subnet.me else 0)
+        return Reason.WEIGHTS_SET, f"unchanged for {age} blocks: set again"
+    if missed and accepted:
+        epoch = accepted.epoch + subnet.rules.reveal_period
+        return Reason.REVEAL_MISSED, (
+            f"the chain did not apply {accepted.source} in epoch {epoch}: it drops a sealed row if the hotkey then "
+            "lacks permit or stake, if version key or length do not fit, or if the chain misses the drand round; "
+            "set again"
+        )
+    moved = "; ".join(changed_hands(accepted, subnet)[:3])
+    return Reason.WEIGHTS_PENDING, "; ".join(part for part in (moved, f"to be set: {planned.source}") if part)
+
+
+def _obstacle(
+    planned: Row, subnet: Subnet, me: Neuron, *, version_key: int, skew: float | None
+) -> tuple[Reason, str] | None:
     """Return why the chain would refuse any submission until a person changes something; None if it would not."""
-    rules = subnet.rules
-    if permit := permit_problem(subnet, me):
+    rules, alone = subnet.rules, exempt(planned.weights, subnet)
+    if (permit := permit_problem(subnet, me)) and not (alone and permit[0] is Reason.NO_PERMIT):
         return permit
     if version_key < rules.version_key:
         return (
@@ -157,23 +324,37 @@ def _obstacle(planned: Row, subnet: Subnet, me: Neuron, *, version_key: int) -> 
             f"weights.versionKey is {version_key}, the subnet requires {rules.version_key} or more: "
             "upgrade to what the subnet runs, then raise versionKey",
         )
-    if planned.hotkeys < rules.min_weights:
+    if not alone and planned.hotkeys < smallest_row(subnet):
         return (
             Reason.SUBMISSION_FAILED,
-            f"the subnet accepts rows of at least {rules.min_weights} weights, and only {planned.hotkeys} miners are "
-            "to be paid",
+            f"the subnet accepts rows of at least {smallest_row(subnet)} weights, and only {planned.hotkeys} miners "
+            "are to be paid: weights.fill says how such rows are filled",
         )
-    if not fits(planned.weights, rules=rules):
+    if not alone and not fits(planned.weights, rules=rules):
         return (
             Reason.SUBMISSION_FAILED,
             f"the subnet allows one miner {rules.max_weight / U16_MAX:.2%} at most, which takes more than the "
             f"{planned.hotkeys} miners that are to be paid",
         )
+    if rules.commit_reveal and planned.hotkeys > SEALED_MAX:
+        return (
+            Reason.ROW_TOO_LONG,
+            f"a sealed row holds {SEALED_MAX} weights at most, and {planned.hotkeys} hotkeys are to be paid: choose a "
+            "policy that pays fewer",
+        )
+    if rules.commit_reveal and skew is not None:
+        return (
+            Reason.CLOCK_SKEW,
+            f"the clock of this machine differs from the chain's by {skew:.0f} s, and a sealed row would open at "
+            "another time: set the clock (NTP)",
+        )
     return None
 
 
 def permit_problem(subnet: Subnet, me: Neuron) -> tuple[Reason, str] | None:
-    """Return why the hotkey may not set weights; None if it may."""
+    """Return why the hotkey may not set weights; None if it may. The subnet owner's needs neither stake nor permit."""
+    if subnet.owner_hotkey == me.hotkey:
+        return None
     threshold = subnet.rules.stake_threshold
     if me.stake < threshold:
         return Reason.STAKE_TOO_LOW, f"stake is {me.stake / RAO:g}, setting weights takes {threshold / RAO:g}"

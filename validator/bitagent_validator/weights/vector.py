@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 from bittensor.intents import normalize
 from bittensor.intents.weights import clip_to_max_weight
@@ -60,4 +61,12 @@ def _scale(shares: Mapping[str, float], *, limit: int = U16_MAX) -> dict[str, in
 
 def same_weights(left: WeightsByHotkey, right: WeightsByHotkey) -> bool:
     """Return whether both give every hotkey the same weight, up to the chain's rounding."""
-    return all(abs(left.get(hotkey, 0) - right.get(hotkey, 0)) <= ROUNDING for hotkey in left.keys() | right.keys())
+    return same_values(left, right)
+
+
+K = TypeVar("K", str, int)
+
+
+def same_values(left: Mapping[K, int], right: Mapping[K, int]) -> bool:
+    """Return whether both rows, by hotkey or by slot, have the same weights, up to the chain's rounding."""
+    return all(abs(left.get(key, 0) - right.get(key, 0)) <= ROUNDING for key in left.keys() | right.keys())

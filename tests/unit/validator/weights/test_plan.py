@@ -13,24 +13,37 @@ from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import WeightsMode
-from bitagent_validator.chain.facts import RAO, Subnet
-from bitagent_validator.state import Row
-from bitagent_validator.weights.plan import Decision, Step, SubmissionFailure, SubmissionProgress, plan_weights
+from bitagent_validator.chain.facts import RAO, Commit, Subnet
+from bitagent_validator.state import Reveal, Row
+from bitagent_validator.weights.plan import (
+    Decision,
+    Obstacle,
+    Step,
+    SubmissionFailure,
+    SubmissionProgress,
+    plan_weights,
+)
 
 ROW = {"a": 65535, "b": 30000}
 OTHER = {"a": 100, "b": 65535}
 PLANNED = Row.planned(ROW, ("val-fc-7",))
 FAILED = SubmissionFailure(Reason.SUBMISSION_TIMED_OUT, "killed", retry_block=1010)
 Make = Callable[..., Subnet]
+UIDS = {"a": 1, "b": 2}
 
 
 def pending(since: int) -> Row:
-    return PLANNED.as_pending(since=since, account="20/me")
+    return PLANNED.as_pending(since=since, account="20/me", uids=UIDS)
 
 
-def accepted(block: int, row: Row = PLANNED) -> Row:
+def accepted(block: int, row: Row = PLANNED, reveal: Reveal = Reveal.OPEN) -> Row:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    return row.as_pending(since=block - 1, account="20/me").as_accepted(block=block, at=at, extrinsic=f"{block}-0001")
+    sent = row.as_pending(since=block - 1, account="20/me", uids=UIDS)
+    return sent.as_accepted(block=block, at=at, extrinsic=f"{block}-0001", reveal=reveal)
+
+
+def commit(digest: str, block: int) -> Commit:
+    return Commit(epoch=7, block=block, digest=digest, reveal_round=1)
 
 
 def plan(subnet: Subnet, **changes: Any) -> Decision:
@@ -46,9 +59,9 @@ def plan(subnet: Subnet, **changes: Any) -> Decision:
         pytest.param({}, {"weights": OTHER}, (Step.SUBMIT, False, Reason.WEIGHTS_PENDING), id="others on the chain"),
         pytest.param(
             {},
-            {"weights": ROW, "me": {"last_update": 1}},
+            {"weights": ROW, "me": {"last_update": 11}},
             (Step.WAIT, True, Reason.WEIGHTS_SET),
-            id="on the chain for 999 blocks",
+            id="on the chain for 989 blocks",
         ),
         pytest.param(
             {},
@@ -232,7 +245,7 @@ PENDING = pending(since=950)
         pytest.param(
             SubmissionProgress(PENDING, expires=1200),
             {"weights": OTHER, "me": {"last_update": 960}},
-            (Step.WAIT, Reason.WEIGHTS_PENDING),
+            (Step.WAIT, Reason.FOREIGN_WEIGHTS),
             id="other weights were set",
         ),
         pytest.param(
@@ -272,8 +285,8 @@ def test_a_wait_for_the_rate_limit_says_how_long(subnet: Make) -> None:
     assert "in 99 blocks, at block 1099" in plan(subnet(me={"last_update": 999})).message
 
 
-SEALED = accepted(960)
-OTHER_SEALED = accepted(960, Row.planned(OTHER, ("val-fc-6",)))
+SEALED = accepted(960, reveal=Reveal.PENDING)
+OTHER_SEALED = accepted(960, Row.planned(OTHER, ("val-fc-6",)), reveal=Reveal.PENDING)
 
 
 @pytest.mark.parametrize(
@@ -314,13 +327,269 @@ OTHER_SEALED = accepted(960, Row.planned(OTHER, ("val-fc-6",)))
             Step.SUBMIT,
             id="registered again since: its weights went with the old slot",
         ),
+        pytest.param(SubmissionProgress(), {"weights": ROW}, Step.WAIT, id="no record, and the row is readable"),
         pytest.param(
-            SubmissionProgress(), {"weights": ROW}, Step.SUBMIT, id="no record: what is readable is an older row"
+            SubmissionProgress(),
+            {"weights": ROW, "commits": (commit("0x1", 960),)},
+            Step.SUBMIT,
+            id="no record, and a sealed row that no one knows will replace what is readable",
         ),
     ],
 )
 def test_sealed_weights_go_by_the_record(subnet: Make, progress: SubmissionProgress, facts: Any, step: Step) -> None:
     assert plan(subnet(commit_reveal=True, **facts), progress=progress).step is step
+
+
+def sealed(**changes: Any) -> Row:
+    """An accepted row that was committed in epoch 7."""
+    return accepted(960, reveal=Reveal.PENDING).model_copy(update={"epoch": 7, "commit": "0xours"} | changes)
+
+
+SENT = {"commit_reveal": True, "block": 1100, "me": {"last_update": 960}}
+
+
+@pytest.mark.parametrize(
+    ("row", "facts", "expected"),
+    [
+        pytest.param(sealed(), {"epoch": 7}, (Step.WAIT, False, Reason.REVEAL_PENDING), id="its epoch has not come"),
+        pytest.param(sealed(), {"epoch": 8}, (Step.WAIT, False, Reason.REVEAL_PENDING), id="its epoch has come"),
+        pytest.param(
+            sealed(), {"epoch": 9}, (Step.SUBMIT, False, Reason.REVEAL_MISSED), id="its epoch is over: dropped"
+        ),
+        pytest.param(
+            sealed(), {"epoch": 9, "weights": OTHER}, (Step.SUBMIT, False, Reason.REVEAL_MISSED), id="the old row stays"
+        ),
+        pytest.param(sealed(), {"epoch": 8, "weights": ROW}, (Step.REVEALED, True, Reason.WEIGHTS_SET), id="revealed"),
+        pytest.param(
+            sealed(),
+            {"epoch": 8, "weights": ROW, "commits": ("0xours",)},
+            (Step.WAIT, True, Reason.WEIGHTS_SET),
+            id="the same row as before, not revealed yet",
+        ),
+        pytest.param(
+            sealed(reveal=Reveal.REVEALED),
+            {"epoch": 30, "weights": ROW},
+            (Step.WAIT, True, Reason.WEIGHTS_SET),
+            id="revealed long ago",
+        ),
+        pytest.param(
+            sealed(),
+            {"epoch": 9, "me": {"last_update": 960, "permit": False}},
+            (Step.WAIT, False, Reason.NO_PERMIT),
+            id="dropped, as the permit is gone: the cause",
+        ),
+        pytest.param(
+            sealed(),
+            {"epoch": 8, "me": {"last_update": 990}, "commits": ("0xtheirs",)},
+            (Step.WAIT, False, Reason.FOREIGN_WEIGHTS),
+            id="another process committed since",
+        ),
+        pytest.param(
+            sealed(),
+            {"epoch": 8, "me": {"last_update": 990}, "commits": ("0xours",)},
+            (Step.WAIT, False, Reason.REVEAL_PENDING),
+            id="the same commit in a later block: the chain was reorganised",
+        ),
+    ],
+)
+def test_sealed_is_not_set(subnet: Make, row: Row, facts: Any, expected: tuple[Step, bool, Reason]) -> None:
+    changed = SENT | facts
+    changed["commits"] = tuple(commit(digest, changed["me"]["last_update"]) for digest in facts.get("commits", ()))
+    decision = plan(subnet(**changed), progress=SubmissionProgress(accepted=row))
+    assert (decision.step, decision.current, decision.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("commits", "step"),
+    [
+        pytest.param(("0xours",), Step.CONFIRM, id="ours, by its bytes"),
+        pytest.param(("0xtheirs",), Step.WAIT, id="another's"),
+        pytest.param(("0xtheirs", "0xours"), Step.CONFIRM, id="both"),
+    ],
+)
+def test_a_commit_is_recognised_by_its_bytes(subnet: Make, commits: tuple[str, ...], step: Step) -> None:
+    row = PENDING.model_copy(update={"commit": "0xours"})
+    facts = subnet(commit_reveal=True, me={"last_update": 960}, commits=tuple(commit(c, 960) for c in commits))
+    assert plan(facts, progress=SubmissionProgress(row, expires=1200)).step is step
+
+
+@pytest.mark.parametrize(
+    ("facts", "skew", "expected"),
+    [
+        pytest.param({}, -40.0, (Step.WAIT, Reason.CLOCK_SKEW), id="the clock is behind"),
+        pytest.param({}, 90.0, (Step.WAIT, Reason.CLOCK_SKEW), id="the clock is ahead"),
+        pytest.param({}, None, (Step.SUBMIT, Reason.WEIGHTS_PENDING), id="the clock fits"),
+        pytest.param(
+            {"commit_reveal": False}, 90.0, (Step.SUBMIT, Reason.WEIGHTS_PENDING), id="open rows need no clock"
+        ),
+    ],
+)
+def test_a_wrong_clock_stops_sealed_rows(subnet: Make, facts: Any, skew: float, expected: tuple[Step, Reason]) -> None:
+    decision = plan(subnet(**({"commit_reveal": True} | facts)), skew=skew)
+    assert (decision.step, decision.reason) == expected
+
+
+def test_a_sealed_row_that_is_too_long_names_the_number_that_fits(subnet: Make, neuron: Callable[..., Any]) -> None:
+    hotkeys = [f"h{number}" for number in range(1200)]
+    neurons = subnet().neurons | {h: neuron(h, uid=10 + n) for n, h in enumerate(hotkeys)}
+    row = Row.planned(dict.fromkeys(hotkeys, 65535), ("r",))
+    decision = plan(subnet(commit_reveal=True, neurons=neurons), planned=row)
+    assert decision.reason is Reason.ROW_TOO_LONG
+    assert "1177" in decision.message
+    assert plan(subnet(neurons=neurons), planned=row).step is Step.SUBMIT
+
+
+@pytest.mark.parametrize(
+    ("facts", "row", "expected"),
+    [
+        pytest.param(
+            {"owner_hotkey": "me", "me": {"permit": False}}, ROW, (Step.SUBMIT, Reason.WEIGHTS_PENDING), id="owner"
+        ),
+        pytest.param(
+            {"owner_hotkey": "me", "me": {"permit": False, "stake": 0}, "stake_threshold": 1000 * RAO},
+            ROW,
+            (Step.SUBMIT, Reason.WEIGHTS_PENDING),
+            id="the owner's hotkey needs no stake",
+        ),
+        pytest.param(
+            {"owner_hotkey": "a", "me": {"permit": False}}, ROW, (Step.WAIT, Reason.NO_PERMIT), id="another's subnet"
+        ),
+        pytest.param(
+            {"me": {"permit": False}, "min_weights": 3, "max_weight": 100},
+            {"me": 65535},
+            (Step.SUBMIT, Reason.WEIGHTS_PENDING),
+            id="a single weight for oneself is exempt from permit, length and largest share",
+        ),
+        pytest.param(
+            {"me": {"stake": 0}, "stake_threshold": 1000 * RAO},
+            {"me": 65535},
+            (Step.WAIT, Reason.STAKE_TOO_LOW),
+            id="but not from the stake",
+        ),
+        pytest.param(
+            {"min_weights": 9},
+            {"me": 1, "a": 2, "b": 3},
+            (Step.SUBMIT, Reason.WEIGHTS_PENDING),
+            id="all hotkeys: enough",
+        ),
+    ],
+)
+def test_what_the_pallet_exempts(subnet: Make, facts: Any, row: Any, expected: tuple[Step, Reason]) -> None:
+    decision = plan(subnet(**facts), planned=Row.planned(row, ("r",)))
+    assert (decision.step, decision.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("progress", "facts", "expected"),
+    [
+        pytest.param(
+            accepted(700),
+            {"weights": {"a": 7}, "me": {"last_update": 880}},
+            (Step.WAIT, Reason.FOREIGN_WEIGHTS),
+            id="V4",
+        ),
+        pytest.param(
+            accepted(700),
+            {"weights": ROW, "me": {"last_update": 880}},
+            (Step.WAIT, Reason.WEIGHTS_SET),
+            id="the row is ours: the chain was reorganised",
+        ),
+        pytest.param(
+            accepted(700),
+            {"weights": {"a": 7}, "me": {"last_update": 880}, "block": 880 + 2500},
+            (Step.SUBMIT, Reason.WEIGHTS_PENDING),
+            id="quiet for half of the activity cutoff",
+        ),
+        pytest.param(
+            accepted(700),
+            {"weights": {}, "me": {"last_update": 880, "registered_at": 880}},
+            (Step.SUBMIT, Reason.WEIGHTS_PENDING),
+            id="a registration is no setting",
+        ),
+        pytest.param(
+            None, {"weights": {"a": 7}}, (Step.SUBMIT, Reason.WEIGHTS_PENDING), id="taken over without a record"
+        ),
+    ],
+)
+def test_another_process_is_recognised_and_not_fought(
+    subnet: Make, progress: Row | None, facts: Any, expected: tuple[Step, Reason]
+) -> None:
+    decision = plan(subnet(**facts), progress=SubmissionProgress(accepted=progress))
+    assert (decision.step, decision.reason) == expected
+
+
+def test_a_slot_that_changed_hands_is_named_and_the_row_set_again(subnet: Make, neuron: Callable[..., Any]) -> None:
+    """V28: set at 995, but slot 1 is c's since 993."""
+    neurons = subnet(me={"last_update": 995}).neurons | {"c": neuron("c", uid=1, registered_at=993)}
+    del neurons["a"]
+    facts = subnet(neurons=neurons, weights={"c": 65535, "b": 30000})
+    assert plan(facts, progress=SubmissionProgress(pending(990), expires=1200)).step is Step.CONFIRM
+    now = plan(facts, planned=Row.planned({"b": 65535}, ("r",)), progress=SubmissionProgress(accepted=accepted(995)))
+    assert (now.step, now.reason) == (Step.WAIT, Reason.RATE_LIMITED)
+    assert "slot 1 of a is c's now" in now.message
+    later = plan(
+        replace(facts, block=1095),
+        planned=Row.planned({"b": 65535}, ("r",)),
+        progress=SubmissionProgress(accepted=accepted(995)),
+    )
+    assert later.step is Step.SUBMIT
+
+
+def test_a_target_that_registered_later_is_set_again(subnet: Make, neuron: Callable[..., Any]) -> None:
+    """The chain ignores what was set before the registration of the same hotkey on the same slot."""
+    neurons = subnet(me={"last_update": 800}).neurons | {"a": neuron("a", uid=1, registered_at=850)}
+    facts = subnet(neurons=neurons, weights=ROW)
+    decision = plan(facts, progress=SubmissionProgress(accepted=accepted(800)))
+    assert (decision.step, decision.current) == (Step.SUBMIT, False)
+    assert "a has registered since" in decision.message
+
+
+HELD = Obstacle(Reason.GUARD_HELD, "few models")
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "expected"),
+    [
+        pytest.param({"held": HELD}, {}, (Step.WAIT, Reason.GUARD_HELD), id="held, and nothing is due"),
+        pytest.param(
+            {"held": HELD}, {"block": 1900}, (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT), id="the last row is due"
+        ),
+        pytest.param(
+            {"planned": None},
+            {"block": 1900},
+            (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT),
+            id="no miner: the last row is due",
+        ),
+        pytest.param(
+            {"planned": None, "policy_problem": "no policy X"},
+            {"block": 1900},
+            (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT),
+            id="no policy: the last row is due",
+        ),
+        pytest.param(
+            {"planned": None, "any_round": False},
+            {"block": 1900},
+            (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT),
+            id="no round",
+        ),
+        pytest.param(
+            {"held": HELD},
+            {"block": 1900, "me": {"last_update": 800, "permit": False}},
+            (Step.WAIT, Reason.GUARD_HELD),
+            id="due, and the permit is gone",
+        ),
+        pytest.param({"held": HELD, "mode": WeightsMode.DRY_RUN}, {}, (Step.WAIT, Reason.GUARD_HELD), id="dry run"),
+    ],
+)
+def test_the_last_good_row_is_set_again_before_it_expires(
+    subnet: Make, changes: Any, facts: Any, expected: tuple[Step, Reason]
+) -> None:
+    last = accepted(800, Row.planned(OTHER, ("val-fc-6",)))
+    given_ = {"weights": OTHER, "me": {"last_update": 800}, "block": 1000} | facts
+    decision = plan(subnet(**given_), progress=SubmissionProgress(accepted=last), **changes)
+    assert (decision.step, decision.reason, decision.current) == (*expected, False)
+    if decision.row:
+        assert decision.row.weights == OTHER
 
 
 @given(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bittensor as bt
 import pytest
@@ -42,7 +43,9 @@ REQUEST = SubmissionRequest(
     ],
 )
 def test_what_is_certain_about_a_failure(error: bt.ChainError, included: bool, outcome: str) -> None:
-    result = module._failed(error, included=included)
+    signer = module.Announcing(SimpleNamespace(ss58_address="me", public_key=b"", crypto_type=1, sign=lambda _: b""))
+    signer.sign(b"")
+    result = module._failed(error, signer, included=included)
     assert (result.outcome, result.code, result.message) == (SubmissionOutcome(outcome), error.code.value, "no")
 
 

@@ -1,0 +1,104 @@
+"""Endpoints: which is next, which must wait, and how they are shown."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bittensor as bt
+import pytest
+
+from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.connection import unavailable
+from bitagent_validator.chain.endpoints import (
+    RedactedLogs,
+    Rotation,
+    redact,
+    seconds_to_wait,
+    secret_endpoints,
+    shown,
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("wss://node.example/v1/KEY", "wss://node.example"),
+        ("wss://user:KEY@node.example:9944", "wss://node.example:9944"),
+        ("wss://node.example?token=KEY#KEY", "wss://node.example"),
+        ("ws://10.0.0.1:9944", "ws://10.0.0.1:9944"),
+        ("wss://node:port/KEY", "an address that cannot be read"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, expected: str) -> None:
+    assert shown(url) == expected
+    assert redact(f"cannot connect to {url}: no") == f"cannot connect to {expected}: no"
+
+
+def test_logs_are_redacted() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "lost %s", ("wss://node.example/KEY",), None)
+    assert RedactedLogs().filter(record)
+    assert record.getMessage() == "lost wss://node.example"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 1.0),
+        ("99999", 600.0),
+        ("-3", 1.0),
+        ("nan", 30.0),
+        ("soon", 30.0),
+        (None, 30.0),
+        ("Thu, 01 Jan 2026 00:00:20 GMT", 20.0),
+    ],
+)
+def test_how_long_an_endpoint_asks_to_wait(value: str | None, seconds: float) -> None:
+    assert seconds_to_wait(value, now=datetime(2026, 1, 1, tzinfo=UTC)) == seconds
+
+
+def test_the_rotation_leaves_out_who_must_wait() -> None:
+    now = 0.0
+    rotation = Rotation(["a", "b", "c", "a"], clock=lambda: now)
+    assert rotation.current == "a"
+    rotation.park("b", seconds=10)
+    assert (rotation.advance(), rotation.current) == (0.0, "c")
+    assert rotation.others == ["a"]
+    rotation.park("c", seconds=5)
+    rotation.park("a", seconds=7)
+    assert (rotation.advance(), rotation.current) == (5.0, "c"), "all must wait: the one that waits least"
+    now = 20.0
+    assert rotation.advance() == 0.0
+    rotation.prefer("b")
+    assert rotation.current == "b"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "wait"),
+    [
+        pytest.param(
+            bt.RpcPolicyError("limited", status_code=429, retry_after="12"), Reason.RATE_LIMITED_BY_NODE, 12.0, id="429"
+        ),
+        pytest.param(AttributeError("'NoneType' has no attribute"), Reason.CHAIN_UNREACHABLE, None, id="odd JSON"),
+        pytest.param(TimeoutError(), Reason.CHAIN_UNREACHABLE, None, id="silent"),
+    ],
+)
+def test_what_an_error_says_about_the_endpoint(error: Exception, reason: Reason, wait: float | None) -> None:
+    found = unavailable("ws://node did not return x", error)
+    assert (found.reason, found.retry_after) == (reason, wait)
+    wrapped = RuntimeError("outer")
+    wrapped.__cause__ = error
+    assert unavailable("x", wrapped).retry_after == wait
+
+
+def test_endpoints_of_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "endpoints"
+    assert secret_endpoints(file) == []
+    file.write_text("wss://one.example/KEY\n\nws://two.example\n")
+    assert secret_endpoints(file) == ["wss://one.example/KEY", "ws://two.example"]
+    file.write_text("https://one.example/KEY")
+    with pytest.raises(ValueError, match="one websocket address") as raised:
+        secret_endpoints(file)
+    assert "KEY" not in str(raised.value)
