@@ -33,11 +33,11 @@ preload("bitagent_operator.__main__", "bitagent_validator.main")
 
 
 class Scheduling(LoadScopeScheduling):
-    """Any process takes any test, but those of the charts, which share a release, file by file."""
+    """Any process takes any test, but those that share a release or its namespace, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if "/charts/" in file else nodeid
+        return file if file.endswith(("charts/test_releases.py", "charts/test_examples.py")) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
