@@ -1,4 +1,4 @@
-"""The engine's process of a pack: when it goes on with the next model, and what is read ahead."""
+"""The engine's process of a pack: when it continues with the next model, and what is read ahead."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[tuple[st
             raise Stopped("SIGTERM")
         backend.start(Path(job.model_dir), PLAN)
         if how == "breaks":
-            raise RuntimeError("what nobody expects")
+            raise RuntimeError("what no handler expects")
         reasons = {"rejected": Reason.MODEL_LOAD_FAILED, "fails": Reason.ENGINE_FAILED}
         return EvaluateSummary(reason=reasons.get(how, Reason.EVALUATED))
 
@@ -94,7 +94,7 @@ Follow = Callable[..., tuple[list[tuple[str, int]], list[str]]]
 
 
 @pytest.mark.parametrize(
-    ("how", "reason", "goes_on"),
+    ("how", "reason", "continues"),
     [
         pytest.param("good", "Evaluated", True, id="a score"),
         pytest.param("unsound", "NonFiniteWeights", True, id="a fault found before the engine"),
@@ -105,10 +105,10 @@ Follow = Callable[..., tuple[list[tuple[str, int]], list[str]]]
     ],
 )
 def test_a_failure_that_may_concern_the_engine_ends_the_process(
-    follow: Follow, how: str, reason: str, goes_on: bool
+    follow: Follow, how: str, reason: str, continues: bool
 ) -> None:
     reports, _ = follow(how, "good")
-    rest = [("begin", 1), ("Evaluated", 1)] if goes_on else []
+    rest = [("begin", 1), ("Evaluated", 1)] if continues else []
     assert reports == [("begin", 0), (reason, 0), *rest]
 
 

@@ -154,7 +154,7 @@ def test_each_result_counts_as_soon_as_it_is_there(make: Make, plan: Plan) -> No
     assert (found.evaluate, found.delete) == ((), ())
 
 
-def test_what_failed_is_evaluated_alone_while_the_pack_goes_on(make: Make, plan: Plan) -> None:
+def test_what_failed_is_evaluated_alone_while_the_pack_continues(make: Make, plan: Plan) -> None:
     job = pack(make, started=1)
     pods = [pod(make, job, (0, make.scored()), (1, make.evaluate_fault("Crashed")), None)]
     found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
@@ -175,7 +175,7 @@ def test_files_that_are_missing_are_fetched_first(make: Make, plan: Plan) -> Non
     [pytest.param(137, "OOMKilled", "OutOfMemory", id="memory"), pytest.param(139, "Error", "Crashed", id="signal")],
 )
 def test_an_engine_container_that_dies(make: Make, plan: Plan, engine: int, why: str, reason: str) -> None:
-    """Its present model is evaluated alone, those after it may share a Job again, and nobody has a zero."""
+    """Its present model is evaluated alone, those after it may share a Job again, and none has a zero."""
     job = pack(make, started=1, ended="Failed", reason="BackoffLimitExceeded")
     ends = ((0, make.scored()), (EXIT_PACK_LOST, ""), (EXIT_NOT_BEGUN, NOT_BEGUN))
     pods = [pod(make, job, *ends, engine=engine, why=why, phase="Failed")]

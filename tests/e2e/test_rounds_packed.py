@@ -1,0 +1,65 @@
+"""A pack on a real kubelet: one Job for models of one architecture, of which each ends in its own container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kit import MANAGED, SECONDS, Cluster, lines, result, round_of
+
+from bitagent_crds.jobs import outcome_container
+from bitagent_local.demo.kubectl import wait_until
+
+pytestmark = pytest.mark.e2e
+
+MODELS = ["tiny-fc-1200", "tiny-fc-400", "bad-nan", "tiny-fc-600"]
+"""In the order of their evaluation."""
+KILLED = "tiny-fc-400"
+ALONE = "tiny-fc-600"
+TASKS = {
+    "seed": "packed",
+    "count": 400,
+    "sources": [{"jsonl": {"configMap": {"name": "demo-tasks", "key": "tasks.jsonl"}}}],
+}
+EVALUATION = {"promptFormat": "ChatTemplate", "scorer": "Bfcl"}
+
+
+def round_with(name: str, models: list[str], **spec: Any) -> dict[str, Any]:
+    made = round_of(name, models=models, tasks=TASKS, evaluation=EVALUATION)
+    made["spec"] |= spec
+    return made
+
+
+def test_a_pack_is_many_evaluations_in_one_job(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    """One model is at fault, the engine's process is killed in the turn of another one, and all others have scores."""
+    packing = {"mode": "SameArchitecture", "maxModels": 4}
+    cluster.apply(round_with("packed", MODELS, packing=packing), round_with("alone", [ALONE]))
+    pods = f"{MANAGED},bitagent.io/round=packed,app.kubernetes.io/component=evaluate"
+    results = cluster.results_dir(cluster.round("packed")) / "results"
+
+    def turn_of_the_killed() -> bool:
+        key = result(cluster.round("packed"), KILLED).get("key")
+        return key is not None and lines(results / key / "responses.jsonl") > 0
+
+    wait_until(lambda: turn_of_the_killed() or None, seconds=SECONDS, what="answers of the second model", pace=0.05)
+    killed = cluster.kill("bitagent_evaluator.cli.pack_engine", pods=pods)
+    packed = cluster.wait_round("packed")
+    found = {r["model"]: (r["state"], r["reason"]) for r in packed["status"]["results"]}
+    assert found == dict.fromkeys(MODELS, ("Succeeded", "Evaluated")) | {"bad-nan": ("ModelFault", "NonFiniteWeights")}
+    jobs = {
+        job["metadata"]["labels"]["bitagent.io/attempt"]: job["metadata"]["labels"]
+        for job in cluster.evaluate_jobs("packed")
+    }
+    keys = {name: result(packed, name)["key"] for name in MODELS}
+    assert [jobs["1"][f"pack.bitagent.io/{keys[name]}"] for name in MODELS] == ["0", "1", "2", "3"]
+    assert killed >= 1
+    assert jobs["2"]["bitagent.io/key"] == keys[KILLED], "what was killed is evaluated again, alone"
+    alone = result(cluster.wait_round("alone"), ALONE)
+    together = result(packed, ALONE)
+    assert {k: together[k] for k in ("score", "resultDigest", "answerSketch")} == {
+        k: alone[k] for k in ("score", "resultDigest", "answerSketch")
+    }
+    (pod,) = [p for p in cluster.items("pods", labels=pods) if len(p["spec"]["containers"]) > 1]
+    ends = {c["name"]: c["state"]["terminated"]["exitCode"] for c in pod["status"]["containerStatuses"]}
+    expected = {"tiny-fc-1200": 0, KILLED: 1, "bad-nan": 78, ALONE: 0}
+    assert {name: ends[outcome_container(keys[name])] for name in MODELS} == expected
