@@ -52,6 +52,8 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
     ended = pod.terminated
     if pod.phase == "Succeeded":
         return None
+    if pod.ends and ended is not None and ended.exit_code == EXIT_OK:
+        return None  # a pack: what its evaluations found is not the pod's problem
     if pod.reason == "Evicted":
         return Problem(Reason.NODE_PRESSURE, f"the node evicted the pod: {pod.message}")
     if pod.disruption:

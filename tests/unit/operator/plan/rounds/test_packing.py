@@ -13,6 +13,7 @@ from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_LABEL, ROUND_LABE
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
 from bitagent_operator.plan.interface import Refusal
+from bitagent_operator.plan.jobs.pods import pod_problem
 from bitagent_operator.plan.rounds.packing import packs
 
 if TYPE_CHECKING:
@@ -273,3 +274,9 @@ def test_what_somebody_deletes_is_packed_again_once_it_is_gone(make: Make, plan:
     observed = make.started("1", "2", "3", **PACKING)
     assert plan(observed, models(make), jobs=[job], pods=pods).evaluate == ()
     assert starts(plan(observed, models(make))) == [["1", "2", "3"]]
+
+
+def test_a_model_at_fault_is_not_the_pods_problem(make: Make) -> None:
+    job = pack(make)
+    ends = [(0, make.scored()), (78, make.evaluate_fault("NonFiniteWeights")), (0, make.scored())]
+    assert pod_problem(pod(make, job, *ends, engine=0, phase="Failed"), None, make.pass_()) is None
