@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -37,6 +38,12 @@ SUMS = Task.model_validate(
 def test_every_member_of_the_contract_has_a_row() -> None:
     members = {kind for field in Spec.model_fields.values() for kind in get_args(field.annotation)} - {type(None)}
     assert ALTERATIONS.keys() == members
+
+
+@pytest.mark.parametrize("name", [field.alias or name for name, field in Spec.model_fields.items()])
+def test_the_guide_names_every_alteration(name: str) -> None:
+    guide = Path(__file__).parents[4] / "docs" / "task-sets.md"
+    assert f"\n      - {name}: {{" in guide.read_text()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ def test_every_member_of_the_contract_has_a_row() -> None:
     assert SOURCE_READERS.keys() == set(MEMBERS.values())
 
 
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_guide_has_a_row_for_every_source(name: str) -> None:
+    guide = Path(__file__).parents[5] / "docs" / "task-sets.md"
+    assert f"\n| `{name}` |" in guide.read_text()
+
+
 SOURCES: dict[str, dict[str, Any]] = {
     "bfcl": {"categories": ["multiple"]},
     "jsonl": {"configMap": {"name": "c", "key": "k"}},
