@@ -9,27 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.evaluator.reports.report_pages import task
 
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_set import Expects
 from bitagent_evaluator.reports import task_list
 from bitagent_evaluator.reports.error_words import ERRORS
 from bitagent_evaluator.reports.results import Results, read_results
 from bitagent_evaluator.reports.task_list import MAX_TEXT, expected, visible, worst_tasks
 from bitagent_evaluator.scoring.metric import LOSS, SCORE
-
-
-def task(i: int, **changes: Any) -> Task:
-    content: dict[str, Any] = {
-        "id": f"t{i}",
-        "source": "jsonl",
-        "category": "sums",
-        "messages": [{"role": "user", "content": f"Add {i} and one"}],
-        "functions": [{"name": "add", "parameters": {"type": "dict", "properties": {}, "required": []}}],
-        "ground_truth": [{"add": {"a": [i, float(i)], "note": ["", "x"]}}],
-    }
-    return Task.model_validate(content | changes)
 
 
 def response(i: int, text: str = "[add(a=0)]", **changes: Any) -> Response:
