@@ -54,9 +54,13 @@ FREE, SIZE = (
     for n in ("available", "capacity")
 )
 UNSCORED = f'bitagent_finished_round_results{{{NS},state="Unscored"}}'
-PERMITTED, CONNECTED, CURRENT = (
-    f"bitagent_validator_{name}{{{NS}}}" for name in ("permitted", "chain_connected", "weights_current")
-)
+PERMITTED, CONNECTED, CURRENT, AGE, LEFT, OLD, TRUST, FROZEN, PASS, HELD = (
+    f"bitagent_validator_{name}{{{NS}}}"
+    for name in (
+        "permitted", "chain_connected", "weights_current", "weights_age_blocks", "blocks_until_inactive",
+        "chain_age_seconds", "validator_trust_ratio", "frozen", "last_whole_pass_timestamp_seconds", "lease_held",
+    )
+)  # fmt: skip
 
 CASES = {
     "BitagentOperatorDown": [
@@ -101,6 +105,29 @@ CASES = {
         Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "1x500", CONNECTED: "1x500"}, 400),
     ],
     "BitagentRoundsBehind": [_one("bitagent_validator_rounds_behind_epochs", "2x100", "1x100", ',competition="c"')],
+    "BitagentWeightsStale": [
+        Case({AGE: "300x100", LEFT: "100x100"}, {AGE: "200x100", LEFT: "200x100"}),
+        Case({AGE: "300x100", LEFT: "-50x100"}, {AGE: "20x100", LEFT: "4980x100"}),
+    ],
+    "BitagentSubmissionsFail": [
+        _one("bitagent_validator_submissions_total", "0+1x100", "5x100", ',outcome="Refused"'),
+        Case(
+            {f'bitagent_validator_submissions_total{{{NS},outcome="Unknown"}}': "0+1x100"},
+            {f'bitagent_validator_submissions_total{{{NS},outcome="Included"}}': "0+1x100"},
+        ),
+    ],
+    "BitagentRevealMissed": [_one("bitagent_validator_reveals_total", "0x30 1x100", "1x100", ',outcome="Missed"')],
+    "BitagentChainBehind": [Case({OLD: "301x100", CONNECTED: "1x100"}, {OLD: "24x100", CONNECTED: "1x100"})],
+    "BitagentClockBehind": [_one("bitagent_validator_chain_age_seconds", "-11x100", "-9x100")],
+    "BitagentColdkeyLow": [_one("bitagent_validator_coldkey_balance_tokens", "0.04x100", "0.06x100", minutes=70)],
+    "BitagentValidatorTrustFalls": [
+        Case({TRUST: "1x30 0.6x200", FROZEN: "0x230"}, {TRUST: "1x30 0.8x200", FROZEN: "0x230"}, 200),
+        Case({TRUST: "1x30 0.6x200", FROZEN: "0x230"}, {TRUST: "1x30 0.6x200", FROZEN: "1x230"}, 200),
+    ],
+    "BitagentPassesFail": [
+        Case({PASS: "0x100", HELD: "1x100"}, {PASS: "0+60x100", HELD: "1x100"}),
+        Case({PASS: "0x100", HELD: "1x100"}, {PASS: "0x100", HELD: "0x100"}),
+    ],
     "BitagentVolumeNearlyFull": [
         Case({FREE: "9x100", SIZE: "100x100"}, {FREE: "11x100", SIZE: "100x100"}),
     ],
