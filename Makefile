@@ -39,7 +39,7 @@ test-local: env toolchain bytecode ## Run only the local world's own tests (test
 	$(PY) -m pytest local/tests -n 2 --dist loadfile
 
 test-integration: env toolchain bytecode ## Run operator and validator against a real etcd and kube-apiserver
-	$(PY) -m pytest tests/integration -n 4
+	$(PY) -m pytest tests/integration -n 5
 
 test-e2e: env toolchain bytecode ## Run everything on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x

@@ -52,7 +52,7 @@ class SharedPlane:
         self._over, self._stack = threading.Event(), ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="control-plane-")))
         # The kernel ends the components with the thread that has started them.
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         with _running(self._folder / "plane") as plane:
