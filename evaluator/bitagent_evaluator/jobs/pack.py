@@ -31,6 +31,8 @@ ENGINE = (sys.executable, "-m", "bitagent_evaluator.cli.pack_engine")
 """Command of the engine's process, without its options."""
 STOP_SECONDS = 15
 """Time that the engine's process has to end in order when the pod is stopped: half of the pod's."""
+BETWEEN_SECONDS = 60.0
+"""Time from the end of one model in which a process begins with the next one, or ends."""
 _TAIL_SECONDS = 1.0
 """Time for the end of its log, which something else may hold open."""
 _LOG_LINES = 8
@@ -64,7 +66,7 @@ class _Pack:
     _current: int | None = None
     """The model whose turn it is."""
     _until: float = 0.0
-    """End of its time."""
+    """End of its time, or of the time in which the next one must begin."""
 
     def run_engine(self) -> None:
         """Run one process, from the next model on, until it has ended; the model whose turn it was has an outcome."""
@@ -85,8 +87,8 @@ class _Pack:
     def _follow(self, engine: _Engine) -> None:
         """Take the reports until the process ends, or until a model's time is over."""
         while True:
-            left = self._until - time.monotonic() if self._current is not None else None
-            if left is not None and left <= 0:
+            left = self._until - time.monotonic()
+            if left <= 0:
                 engine.kill()
                 text = f"the evaluation has not ended within {self.job.member_seconds} s"
                 self._end(EvaluateSummary(reason=Reason.DEADLINE_EXCEEDED, message=text))
@@ -114,6 +116,7 @@ class _Pack:
         if self._current is None:
             return
         member, self._current = self.job.members[self._current], None
+        self._until = time.monotonic() + BETWEEN_SECONDS
         self.next += 1
         text = outcome_message(summary, self.job.message_bytes)
         if text is None:

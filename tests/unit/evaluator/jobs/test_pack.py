@@ -48,13 +48,15 @@ for number in range(options.first, len(job["members"])):
     if how in ("hangs", "is-stopped"):
         time.sleep(600)
     reasons = {"scores": "Evaluated", "faulty": "NonFiniteWeights", "lacks-files": "ModelFilesMissing"}
-    reason = reasons.get(how, "Crashed")
+    reason = reasons.get(how.removesuffix("-and-hangs"), "Crashed")
     summary = {"reason": reason, "message": how}
-    if how == "scores":
+    if reason == "Evaluated":
         summary["score"] = f"0.{number + 1}00000"
     print(json.dumps({"end": number, "summary": summary}), file=pipe)
     if how == "blamed":
         break
+    if how == "scores-and-hangs":
+        time.sleep(600)
 """
 
 
@@ -118,6 +120,12 @@ def test_a_model_that_takes_too_long_ends_and_the_next_one_begins(tmp_path: Path
     module.handle(pack(tmp_path, "hangs", "scores", seconds=2), engine=COMMAND)
     assert [ended(tmp_path, n) for n in range(2)] == [(EXIT_INFRASTRUCTURE, Reason.DEADLINE_EXCEEDED), GOOD]
     assert engines(tmp_path) == [0, 1]
+
+
+def test_a_process_that_does_not_continue_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BETWEEN_SECONDS", 1.0)
+    summary = module.handle(pack(tmp_path, "scores-and-hangs", "scores"), engine=COMMAND)
+    assert (summary.reason, engines(tmp_path)) == (Reason.EVALUATED, [0, 1])
 
 
 def test_the_end_of_the_log_says_why_a_process_died(tmp_path: Path) -> None:
