@@ -174,6 +174,24 @@ def model_claim(cache: str) -> str:
     return f"bitagent-model-{cache}"
 
 
+def hotkey_lease(netuid: int, hotkey: str) -> str:
+    """Return the name of the Lease of the process that acts for a hotkey on a subnet.
+
+    Names of objects are lower case and addresses are not, so that a digest keeps apart those that differ in case only.
+    """
+    return f"bitagent-{netuid}-{hotkey[:20].lower()}-{short_hash(hotkey, digits=8)}"
+
+
+def turn_lease(hotkey: str) -> str:
+    """Return the name of the Lease that is held while a transaction of the hotkey is under way, on any subnet."""
+    return f"bitagent-turn-{hotkey[:20].lower()}-{short_hash(hotkey, digits=8)}"
+
+
+def state_config_map(validator: str, competition: str = "") -> str:
+    """Return the name of the ConfigMap with a validator's rows, or with what it knows of one competition."""
+    return "-".join(part for part in (validator, "scores", competition) if part)
+
+
 def leaderboard_config_map(round_name: str) -> str:
     """Return the name of the ConfigMap with a round's signed leaderboard."""
     return f"{round_name}-leaderboard"

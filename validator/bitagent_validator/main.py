@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitagent_crds.names import VALIDATOR_LABEL
+from bitagent_crds.names import VALIDATOR_LABEL, hotkey_lease
 from bitagent_crds.validator import ChainRead, ValidatorSpec
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import Client, connect
@@ -41,7 +41,7 @@ from bitagent_validator.services import Services
 from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
 from bitagent_validator.standby import standby_reports
 from bitagent_validator.state import StateStore, StateUnreadable
-from bitagent_validator.turns import Turns, lease_name
+from bitagent_validator.turns import Turns
 from bitagent_validator.wallet import DEFAULT_FILE, WalletError, load_hotkey, load_seed_key
 
 HEARTBEAT_SECONDS = 300.0
@@ -236,9 +236,12 @@ async def _run_with(
         message = f"Validator {settings.name} does not conform to this version's schema"
         raise ApiError(code=0, reason="Invalid", message=message)
     lease = Lease(
-        client, name=lease_name(me.spec.netuid, account.hotkey), identity=settings.identity, owner=me.reference
+        client, name=hotkey_lease(me.spec.netuid, account.hotkey), identity=settings.identity, owner=me.reference
     )
 
+    if me.status.get("hotkey") != account.hotkey:
+        # The operator grants the Leases of this hotkey once it is known; what was reported was about another one.
+        await client.write_status(VALIDATORS, settings.name, {"hotkey": account.hotkey})
     async with standby_reports(client, me, account, lease=lease.name) as held_by:
 
         def waiting(holder: str) -> None:

@@ -30,7 +30,7 @@ from pydantic import (
 
 from bitagent_crds.fields import digest_of
 from bitagent_crds.model_result import ResultState
-from bitagent_crds.names import MANAGED_BY_LABEL
+from bitagent_crds.names import MANAGED_BY_LABEL, state_config_map
 from bitagent_crds.policies import SMOOTHING_MAX
 from bitagent_kube.client import Client
 from bitagent_kube.objects import Obj
@@ -423,7 +423,7 @@ class StateStore:
         self._loaded = state.competitions | (self._loaded or frozenset())
 
     def _name(self, competition: str = "") -> str:
-        return "-".join(part for part in (self._owner.name, "scores", competition) if part)
+        return state_config_map(self._owner.name, competition)
 
     async def _read(self, name: str, kind: type[_D]) -> _D:
         obj = await self._client.get(CONFIG_MAPS, name)

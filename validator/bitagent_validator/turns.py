@@ -7,32 +7,15 @@ Lease with the hotkey's name is held while one is under way; the validators of a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from bitagent_crds.names import turn_lease
 from bitagent_kube.client import Client
 from bitagent_kube.lease import Lease, LeaseLost
 
 log = logging.getLogger(__name__)
-
-
-def lease_name(netuid: int, hotkey: str) -> str:
-    """Return the name of the Lease of the process that acts for a hotkey on a subnet.
-
-    Names of objects are lower case and addresses are not, so that a digest keeps apart those that differ in case only.
-    """
-    return f"bitagent-{netuid}-{_short(hotkey)}"
-
-
-def turn_lease_name(hotkey: str) -> str:
-    """Return the name of the Lease that is held while a transaction of the hotkey is under way."""
-    return f"bitagent-turn-{_short(hotkey)}"
-
-
-def _short(hotkey: str) -> str:
-    return f"{hotkey[:20].lower()}-{hashlib.sha256(hotkey.encode()).hexdigest()[:8]}"
 
 
 class Turns:
@@ -40,7 +23,7 @@ class Turns:
 
     def __init__(self, client: Client, *, hotkey: str, identity: str) -> None:
         self._client = client
-        self._name = turn_lease_name(hotkey)
+        self._name = turn_lease(hotkey)
         self._identity = identity
         self._lock = asyncio.Lock()
 

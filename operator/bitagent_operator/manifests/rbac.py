@@ -7,8 +7,10 @@ Deployments.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from bitagent_crds.names import hotkey_lease, state_config_map, turn_lease
 from bitagent_crds.schema import GROUP
 
 Rule = dict[str, Any]
@@ -20,21 +22,29 @@ def rule(group: str, resources: list[str], verbs: list[str], names: list[str] | 
     return out | ({"resourceNames": names} if names else {})
 
 
-def validator_rules(name: str | None) -> list[Rule]:
-    """Return the rules of a validator pod; `name` limits it to its own status and ConfigMap, None does not limit it.
+def validator_rules(
+    name: str | None, *, competitions: Iterable[str] = (), netuid: int = 0, hotkey: str | None = None
+) -> list[Rule]:
+    """Return the rules of a validator pod; `name` limits it to its own status, ConfigMaps and Leases.
 
-    Any other ConfigMap could be the operator's configuration, which names the images that Jobs run. A name cannot limit
-    `create`.
+    Any other ConfigMap could be the operator's configuration, which names the images that Jobs run, and another Lease
+    is the operator's own. A name cannot limit `create`. Before the pod has reported its hotkey, it may take no Lease.
+    None as the name does not limit anything: those are the rules that the operator itself must hold.
     """
-    own, state = ([name], [f"{name}-scores"]) if name is not None else (None, None)
+    own = [name] if name is not None else None
+    state = [state_config_map(name), *(state_config_map(name, c) for c in competitions)] if name is not None else None
+    leases = [rule("coordination.k8s.io", ["leases"], ["create"])]
+    if name is None or hotkey is not None:
+        names = [hotkey_lease(netuid, hotkey), turn_lease(hotkey)] if name is not None and hotkey is not None else None
+        leases.append(rule("coordination.k8s.io", ["leases"], ["get", "patch", "update"], names))
     return [
         rule(GROUP, ["evalrounds"], ["get", "list", "watch", "create", "patch", "delete"]),
         rule(GROUP, ["minermodels"], ["get", "list", "watch"]),
-        rule(GROUP, ["validators"], ["get", "list", "watch"]),
+        rule(GROUP, ["validators"], ["get", "list", "watch"], own),
         rule(GROUP, ["validators/status"], ["get", "patch"], own),
         rule("", ["configmaps"], ["create"]),
         rule("", ["configmaps"], ["get", "patch", "update"], state),
-        rule("coordination.k8s.io", ["leases"], ["get", "create", "patch", "update"]),
+        *leases,
         rule("", ["events"], ["create", "patch"]),
         rule("events.k8s.io", ["events"], ["create", "patch"]),
     ]

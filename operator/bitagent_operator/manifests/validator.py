@@ -31,6 +31,9 @@ SEEDS_MOUNT = "/etc/bitagent/seeds"
 """Where the validator looks for these keys (`bitagent_validator.seed_secrets`)."""
 SPEC_HASH = "bitagent.io/spec-hash"
 """Pod annotation that changes when the pod must be replaced: a hash of chain, subnet and the Secrets' names."""
+ENDPOINTS_MOUNT = "/etc/bitagent/endpoints"
+"""Where the validator looks for the addresses of `chain.endpointsSecretRef` (`bitagent_validator.chain.endpoints`)."""
+ENDPOINTS_FILE = "endpoints"
 HEALTH_PORT, METRICS_PORT = 8080, 9090
 
 
@@ -50,7 +53,12 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
         "apiVersion": f"{rbac}/v1",
         "kind": "Role",
         "metadata": metadata,
-        "rules": validator_rules(validator.meta.name),
+        "rules": validator_rules(
+            validator.meta.name,
+            competitions=[competition.id for competition in validator.spec.competitions],
+            netuid=validator.spec.netuid,
+            hotkey=validator.hotkey,
+        ),
     }
     binding = {
         "apiVersion": f"{rbac}/v1",
@@ -118,7 +126,10 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
     ]
     if seeds:
         container["volumeMounts"].append(mount("seeds", SEEDS_MOUNT, read_only=True))
-    wallet = {"secretName": key.name, "defaultMode": 0o440, "items": [{"key": key.key, "path": HOTKEY_FILE}]}
+    endpoints = validator.spec.chain.endpoints_secret_ref
+    if endpoints is not None:
+        container["volumeMounts"].append(mount("endpoints", ENDPOINTS_MOUNT, read_only=True))
+    wallet = _secret_file(key, HOTKEY_FILE)
     return (
         {
             "containers": [container],
@@ -128,6 +139,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
             "terminationGracePeriodSeconds": 30,
             "volumes": [
                 {"name": "wallet", "secret": wallet},
+                *([{"name": "endpoints", "secret": _secret_file(endpoints, ENDPOINTS_FILE)}] if endpoints else []),
                 *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
                 temporary(container["resources"]),
             ],
@@ -135,6 +147,10 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
         | pull_secrets(config)
         | pod_members(config.validator)
     )
+
+
+def _secret_file(key: SecretKey, path: str) -> Obj:
+    return {"secretName": key.name, "defaultMode": 0o440, "items": [{"key": key.key, "path": path}]}
 
 
 def _probe(path: str, **settings: int) -> Obj:

@@ -131,13 +131,15 @@ class RoundObject:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorObject:
-    """A Validator. Of its status only what the operator writes is read, and the conditions of the validator pod."""
+    """A Validator. Of its status only what the operator writes is read, and conditions and hotkey of its pod."""
 
     meta: ObjectMeta
     spec: ValidatorSpec
     conditions: tuple[Condition, ...]
     rewriter: RewriterStatus | None = None
     observed_generation: int = 0
+    hotkey: str | None = None
+    """The account that the pod has reported; it names the Leases that the pod may take."""
 
     @classmethod
     def parse(cls, obj: Obj) -> ValidatorObject:
@@ -146,7 +148,7 @@ class ValidatorObject:
         conditions = parse_conditions(status.get("conditions") or ())
         rewriter = _part(status, "rewriter", RewriterStatus) if status.get("rewriter") else None
         spec, seen = _part(obj, "spec", ValidatorSpec), int(status.get("observedGeneration") or 0)
-        return cls(ObjectMeta.parse(obj), spec, tuple(conditions), rewriter, seen)
+        return cls(ObjectMeta.parse(obj), spec, tuple(conditions), rewriter, seen, status.get("hotkey"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,8 +283,9 @@ def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path) -> Pat
     """The rights that the operator gives a validator's pod, and no others."""
     core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/{RBAC}/namespaces/{namespace}"
     metadata = {"metadata": {"name": "pod"}}
+    rules = validator_rules("val", competitions=["fc"], netuid=NETUID, hotkey=keys.address("//Validator"))
     plane.api.create(f"{core}/serviceaccounts", metadata)
-    plane.api.create(f"{rbac}/roles", metadata | {"rules": validator_rules("val")})
+    plane.api.create(f"{rbac}/roles", metadata | {"rules": rules})
     subject = {"kind": "ServiceAccount", "name": "pod", "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pod"}
     plane.api.create(f"{rbac}/rolebindings", metadata | {"subjects": [subject], "roleRef": role})

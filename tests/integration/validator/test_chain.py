@@ -61,7 +61,7 @@ async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., 
         pytest.param({}, {"uri": "//Unregistered"}, "not_registered", id="not registered"),
         pytest.param({"weights_version": 9}, {}, "invalid_argument", id="version key too low"),
         pytest.param({}, {"endpoint": "ws://127.0.0.1:9"}, "", id="no chain"),
-        pytest.param({}, {"hotkey": keys.address("//Other")}, "", id="another key in the file"),
+        pytest.param({}, {"hotkey": keys.address("//Other")}, "hotkey_changed", id="another key in the file"),
     ],
 )
 async def test_what_is_certainly_refused(
@@ -152,6 +152,6 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
     async with following("ws://127.0.0.1:9", chain.endpoint) as (follower, until):
         await until(lambda s: isinstance(s, Up))
         broken = follower.state.connection  # type: ignore[union-attr]
-        follower.mark_unusable(broken, why="it lies")
+        follower.mark_unusable(broken, error=ChainUnavailable("it lies"))
         assert (await until(lambda s: isinstance(s, Down))).message == "it lies"
         await until(lambda s: isinstance(s, Up) and s.connection is not broken)

@@ -181,7 +181,7 @@ def test_another_chain_is_refused(
     world.chain.process.kill()
     world.complete(round_, SCORES)
     eventually(lambda: "is another chain" in world.validator()["status"]["message"], what="the other chain is refused")
-    assert world.condition("ChainConnected") == ("False", "ChainUnreachable")
+    assert world.condition("ChainConnected") == ("False", "WrongChain")
     other.wait_blocks(12)
     assert other.settings() == []
 
@@ -204,7 +204,7 @@ def test_nothing_is_sent_that_the_chain_would_refuse(
     condition: str,
     reason: str,
 ) -> None:
-    world = start_world(chain=chain, weights=weights)
+    world = start_world(chain=chain, weights=weights, roundsWithoutPermit=True)
     world.start()
     world.complete(world.wait_round(), SCORES)
     eventually(lambda: world.validator().get("status", {}).get("weights"), what="weights are computed")

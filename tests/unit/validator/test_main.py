@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bitagent_crds.names import hotkey_lease
+
 from bitagent_validator.main import HEARTBEAT_SECONDS, arguments, loop_health, main
-from bitagent_validator.turns import lease_name
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_loop_that_never_begins_is_dead_too() -> None:
 
 
 def test_names_tell_hotkeys_apart_that_differ_in_case_only() -> None:
-    one, two = lease_name(20, "5CzRdZLnRxWkyWoGZZbf"), lease_name(20, "5CzRdZLnRxWkyWoGZZbF")
+    one, two = hotkey_lease(20, "5CzRdZLnRxWkyWoGZZbf"), hotkey_lease(20, "5CzRdZLnRxWkyWoGZZbF")
     assert one != two
     assert re.fullmatch(r"bitagent-20-[a-z0-9]{20}-[0-9a-f]{8}", one)
 

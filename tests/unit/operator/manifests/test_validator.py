@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bitagent_crds.names import hotkey_lease, turn_lease
 from bitagent_operator.manifests.validator import validator_objects
+from bitagent_operator.observed.objects import ValidatorObject
+from bitagent_validator.chain.endpoints import ENDPOINTS_FILE as SECRET_ENDPOINTS
 from bitagent_validator.seed_secrets import SEEDS_DIR
 
 if TYPE_CHECKING:
@@ -37,7 +41,32 @@ def test_a_validator_touches_no_config_map_but_its_own(make: Make) -> None:
     """Another one is the operator's configuration, which names the images of Jobs."""
     rules = [r for r in built(make)["Role"]["rules"] if "configmaps" in r["resources"]]
     verbs = {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
-    assert verbs == {"create": None, "get": ["v-scores"], "patch": ["v-scores"], "update": ["v-scores"]}
+    own = ["v-scores", "v-scores-main"]
+    assert verbs == {"create": None, "get": own, "patch": own, "update": own}
+
+
+def test_a_validator_takes_no_lease_but_those_of_its_hotkey(make: Make) -> None:
+    """Another one is the operator's, by which one operator acts."""
+
+    def verbs(validator: ValidatorObject) -> dict[str, Any]:
+        role = {o["kind"]: o for o in validator_objects(make.config(), validator)}["Role"]
+        rules = [r for r in role["rules"] if "leases" in r["resources"]]
+        return {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
+
+    validator = make.validator()
+    assert verbs(validator) == {"create": None}, "its hotkey is not known yet"
+    hotkey = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
+    own = [hotkey_lease(validator.spec.netuid, hotkey), turn_lease(hotkey)]
+    assert verbs(replace(validator, hotkey=hotkey)) == {"create": None, "get": own, "patch": own, "update": own}
+
+
+def test_endpoints_of_a_secret_are_mounted(make: Make) -> None:
+    chain = {"endpoints": ["wss://public"], "endpointsSecretRef": {"name": "nodes", "key": "list"}}
+    pod = built(make, chain=chain)["Deployment"]["spec"]["template"]["spec"]
+    (mounted,) = (v for v in pod["volumes"] if v["name"] == "endpoints")
+    assert mounted["secret"]["items"] == [{"key": "list", "path": SECRET_ENDPOINTS.name}]
+    places = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
+    assert places["endpoints"] == str(SECRET_ENDPOINTS.parent)
 
 
 def test_a_shared_key_of_seeds_is_mounted_for_its_competition(make: Make) -> None:
