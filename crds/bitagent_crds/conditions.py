@@ -352,7 +352,7 @@ class Reason(StrEnum):
     ENGINE_STALLED = (
         "EngineStalled",
         Fault.INFRASTRUCTURE,
-        "The process of an evaluation lived without progress: its engine ended no step, or it read and computed nothing.",
+        "The process of an evaluation lived without progress: no step of its engine, or nothing read or computed.",
     )
     MEMORY_IN_USE = (
         "MemoryInUse",

@@ -61,9 +61,9 @@ class ProgressReader:
     enqueue: Callable[[Iterable[Key]], None]
     """Receives the rounds of which something is news."""
     count: Callable[[Outcome], None] = lambda _outcome: None
-    every: float = POLL_SECONDS
+    every: float = field(default_factory=lambda: POLL_SECONDS)
     """Seconds between two looks."""
-    seconds: float = REQUEST_SECONDS
+    seconds: float = field(default_factory=lambda: REQUEST_SECONDS)
     """Time for one answer."""
     _known: dict[str, PodProgress] = field(default_factory=dict)
 

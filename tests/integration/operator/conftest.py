@@ -149,6 +149,10 @@ class Kubelet:
         """Pods for which it does nothing: no node takes them, or theirs is gone."""
         self.stopped: Exit | None = None
         """How a container that runs in a pod that is deleted ends, before the pod is gone; None: the pod is just gone."""
+        self.address = ""
+        """IP address of all pods."""
+        self.age = 0
+        """Seconds for which containers have run when they are reported to run."""
         self._pods: dict[str, Obj] = {}
         """Pods by uid, as last seen."""
         self._ended: set[str] = set()
@@ -222,7 +226,8 @@ class Kubelet:
             self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state, end.pod)
             self._ended.add(uid)
         elif running is None:
-            self._report(path, "Running", pod, {"running": {"startedAt": now}})
+            began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self.age))
+            self._report(path, "Running", pod, {"running": {"startedAt": began}}, self._addresses())
 
     def _step_pack(self, path: str, pod: Obj, document: Obj, now: str) -> None:
         """Run the models of a pack one after the other, each as the script says of a Job of its own."""
@@ -259,6 +264,9 @@ class Kubelet:
         self._pods[pod["metadata"]["uid"]] = self._api.merge(f"{path}/status", {"status": status})
         if ended:
             self._ended.add(pod["metadata"]["uid"])
+
+    def _addresses(self) -> Obj:
+        return {"podIP": self.address, "podIPs": [{"ip": self.address}]} if self.address else {}
 
     def _report(self, path: str, phase: str, pod: Obj, state: Obj, more: Obj | None = None) -> None:
         container = {k: pod["spec"]["containers"][0][k] for k in ("name", "image")}

@@ -13,7 +13,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundStatus, GpuSeconds, RoundEstimate
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, PhaseSeconds, ResultProgress, ResultState
 from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, Component
-from bitagent_operator.observed.objects import PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import PodObject, RoundObject, changed, members_of
 from bitagent_operator.plan.interface import Pass, PodProgress
 from bitagent_operator.plan.rounds.attempts import EVALUATED
 
@@ -30,7 +30,10 @@ _NONE = "0.000"
 
 
 def timed(observed: RoundObject, results: Sequence[ModelResult], pods: Iterable[PodObject]) -> list[ModelResult]:
-    """Return the results, those that have just ended with the seconds of all their phases."""
+    """Return the results, those that have just ended with the seconds of all their phases.
+
+    The pod of a pack has no phases that are those of one of its evaluations.
+    """
     before = {r.model: r for r in observed.status.results}
     by_key: dict[str, list[PodObject]] = {}
     for pod in _evaluating(pods):
@@ -118,11 +121,12 @@ def _by_key(
         said = progress.get(pod.meta.uid)
         if said is None or pod.terminated is not None:
             continue
-        own = pod.meta.labels.get(KEY_LABEL, "")
-        # A Job of several models has a key of its own; one of a single model speaks for that one only.
-        key = own if own in keys else said.document.key
+        # A pack says which of its evaluations it is at; any other pod speaks for its own alone.
+        members, key = members_of(pod.meta), pod.meta.labels.get(KEY_LABEL, "")
+        if members:
+            key = said.document.key if said.document.key in members else ""
         if key in keys:
-            found[key or ""] = said
+            found[key] = said
     return found
 
 
