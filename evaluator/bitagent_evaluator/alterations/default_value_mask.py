@@ -276,7 +276,7 @@ class _Mask:
 
 
 def _copied(value: Any) -> Any:
-    """Return a deep copy of a JSON value, without references between its parts, in a tenth of `copy.deepcopy`'s time."""
+    """Return a deep copy of a JSON value, without references between its parts, faster than `copy.deepcopy`."""
     return marshal.loads(marshal.dumps(value, _WITHOUT_REFERENCES))  # noqa: S302 (it was made in this line)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +39,7 @@ from bitagent_evaluator.alterations.default_value_mask import MaskDefaultValues
 from bitagent_evaluator.alterations.masks import MaskFunctions, MaskParameters
 from bitagent_evaluator.alterations.merge import MergeTasks
 from bitagent_evaluator.alterations.tools import AddDistractors, RemoveExpected, ShuffleTools
+from bitagent_evaluator.support.processes import map_parts, process_count
 
 
 def _reword(parameters: Rewrite) -> BatchAlteration:
@@ -60,6 +65,10 @@ ALTERATIONS: Mapping[type[Model], Callable[[Any], Alteration | BatchAlteration]]
 
 _UNALTERABLE = dict.fromkeys(SEVERAL_STEPS, SkipReason.CONVERSATION) | {Expects.TEXT: SkipReason.EXPECTS_TEXT}
 """Expectations without a list of calls in which a change could be followed: no alteration gets such a task."""
+_INDEPENDENT = (ShuffleTools, MaskFunctions, MaskParameters, MaskDefaultValues)
+"""Alterations of each task by itself, which several processes can share."""
+_MANY_TASKS = 256
+"""Tasks from which on that is faster."""
 
 
 def alter_tasks(
@@ -80,42 +89,84 @@ def alter_tasks(
     InfrastructureFault if a service of `context` cannot be used.
     """
     pool = TaskPool((task.parent or task for task in tasks), available if specs else ())
-    altered, manifests = list(tasks), []
-    for index, spec in enumerate(specs):
-        name, parameters = _set_member(index, spec)
-        try:
-            alteration = ALTERATIONS[type(parameters)](parameters)
-        except AlterationError as error:
-            raise AlterationError(f"tasks.alterations[{index}] ({name}): {error}") from error
-        choices = [Choices(seed, index, task.id) for task in altered]
-        if isinstance(alteration, BatchAlteration):
-            version = alteration.version
-            outcomes = _apply_batch(alteration, altered, choices, parameters.percent, context or AlterationContext())
+    steps = [_step(index, spec) for index, spec in enumerate(specs)]
+    altered: list[Task] = list(tasks)
+    counts: list[_Counts] = []
+    for together, group in itertools.groupby(steps, key=lambda step: isinstance(step.alteration, _INDEPENDENT)):
+        run = partial(_run_steps, list(group), seed=seed, pool=pool, context=context or AlterationContext())
+        split = together and len(altered) >= _MANY_TASKS
+        parts = map_parts(run, altered, processes=process_count() if split else 1) if altered else [run(altered)]
+        altered = [task for tasks_of_part, _ in parts for task in tasks_of_part]
+        counts += [
+            functools.reduce(_Counts.plus, each) for each in zip(*(of_part for _, of_part in parts), strict=True)
+        ]
+    return altered, [
+        AlterationManifest(
+            name=step.name,
+            parameters=step.parameters.to_wire(),
+            applied=len(tasks) - count.skipped.total(),
+            skipped={str(reason): count.skipped[reason] for reason in sorted(count.skipped)},
+            version=step.alteration.version if isinstance(step.alteration, BatchAlteration) else "",
+            parts=dict(sorted(count.parts.items())),
+        )
+        for step, count in zip(steps, counts, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One entry of the spec."""
+
+    index: int
+    name: str
+    parameters: Any
+    alteration: Alteration | BatchAlteration
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What one alteration did to tasks."""
+
+    skipped: Counter[str]
+    parts: Counter[str]
+
+    def plus(self, other: _Counts) -> _Counts:
+        """Return the counts of both."""
+        return _Counts(self.skipped + other.skipped, self.parts + other.parts)
+
+
+def _step(index: int, spec: AlterationSpec) -> _Step:
+    name, parameters = _set_member(index, spec)
+    try:
+        return _Step(index, name, parameters, ALTERATIONS[type(parameters)](parameters))
+    except AlterationError as error:
+        raise AlterationError(f"tasks.alterations[{index}] ({name}): {error}") from error
+
+
+def _run_steps(
+    steps: Sequence[_Step], tasks: Sequence[Task], *, seed: str, pool: TaskPool, context: AlterationContext
+) -> tuple[list[Task], list[_Counts]]:
+    """Apply alterations one after the other; return the tasks, and what each did."""
+    altered, counts = list(tasks), []
+    for step in steps:
+        choices = [Choices(seed, step.index, task.id) for task in altered]
+        outcomes: Sequence[Altered | Skipped]
+        if isinstance(step.alteration, BatchAlteration):
+            outcomes = _apply_batch(step.alteration, altered, choices, step.parameters.percent, context)
         else:
-            version = ""
-            outcomes = _apply_each(alteration, altered, choices, parameters.percent, pool)
-        skipped: Counter[str] = Counter()
-        parts: Counter[str] = Counter()
+            outcomes = _apply_each(step.alteration, altered, choices, step.parameters.percent, pool)
+        count = _Counts(Counter(), Counter())
         for place, (task, outcome) in enumerate(zip(altered, outcomes, strict=True)):
             if isinstance(outcome, Altered):
-                parts.update(outcome.parts)
-                record = AlterationRecord(name=name, parameters=outcome.parameters)
+                count.parts.update(outcome.parts)
+                record = AlterationRecord(name=step.name, parameters=outcome.parameters)
                 altered[place] = outcome.task.model_copy(
                     update={"alterations": [*task.alterations, record], "parent": task.parent or task}
                 )
             else:
-                skipped[outcome.reason] += 1
-        manifests.append(
-            AlterationManifest(
-                name=name,
-                parameters=parameters.to_wire(),
-                applied=len(tasks) - skipped.total(),
-                skipped={str(reason): skipped[reason] for reason in sorted(skipped)},
-                version=version,
-                parts=dict(sorted(parts.items())),
-            )
-        )
-    return altered, manifests
+                count.skipped[outcome.reason] += 1
+        counts.append(count)
+    return altered, counts
 
 
 def _apply_each(

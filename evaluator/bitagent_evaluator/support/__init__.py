@@ -7,6 +7,7 @@
     garbage        how often Python looks for unreachable objects
     http           addresses in specs, and the one rule for repeating requests
     http_resource  files over HTTP: streamed, resumed, read by ranges
+    processes      a function of many items, computed by several processes
     progress       progress of long work
     text           untrusted text made fit to be shown
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bitagent_evaluator.alterations.renaming import is_code_like
-from bitagent_evaluator.support.embedding import Embedding, Vector, similarity
 from bitagent_evaluator.alterations.rewrite.values import Scalar, keeps_value, normalised_words, same_numbers
+from bitagent_evaluator.support.embedding import Embedding, Vector, similarity
 
 
 class Rejection(StrEnum):

@@ -14,9 +14,9 @@ from typing import Any
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.renaming import iter_schemas, map_descriptions
 from bitagent_evaluator.alterations.rewrite.acceptance import Accepted, OriginalText, mentioned_names
-from bitagent_evaluator.support.embedding import Embedding
 from bitagent_evaluator.alterations.rewrite.passages import DESCRIPTION, Passage
 from bitagent_evaluator.alterations.rewrite.values import Scalar, ground_truth_values, scalars
+from bitagent_evaluator.support.embedding import Embedding
 
 _QUOTED = re.compile(r"'([^'\n]{1,80})'(?!\w)|\"([^\"\n]{1,80})\"|`([^`\n]{1,80})`")
 _LITERAL_WORD = re.compile(r"\b(?:[A-Z][A-Z0-9]+(?:[-_/:][A-Z0-9]+)*|True|False|None|true|false|null)\b")

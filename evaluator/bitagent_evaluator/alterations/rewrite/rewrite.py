@@ -15,9 +15,9 @@ from bitagent_evaluator.alterations.rewrite.descriptions import (
     has_descriptions,
     replace_descriptions,
 )
-from bitagent_evaluator.support.embedding import CachedEmbedding, Embedding, MiniLM
 from bitagent_evaluator.alterations.rewrite.passages import DESCRIPTION, USER_TURN, Passage, Turn
 from bitagent_evaluator.alterations.rewrite.values import ground_truth_values
+from bitagent_evaluator.support.embedding import CachedEmbedding, Embedding, MiniLM
 from bitagent_evaluator.support.http import check_address
 
 
