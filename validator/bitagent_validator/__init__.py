@@ -5,7 +5,8 @@ may be repeated, killed half-way or delayed: the next one continues from what it
 
     main         the process: command line, start, end
     loop         one pass, and when it runs
-    explain      what each hotkey would earn now, for people
+    doctor       what keeps a Validator from setting weights, for people
+    explain      what each hotkey would earn now, and what was set, for people
     standby      what a process reports that waits for another Validator of the same hotkey
     setter       weights: compare with the chain, submit
     computed     weights: from all competitions to one row, and why it is held

@@ -18,10 +18,10 @@ from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.computed import compute_weights
-from bitagent_validator.objects import parse_round, parse_validator
+from bitagent_validator.objects import ValidatorObject, parse_round, parse_validator
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.scores import running_round, standings
-from bitagent_validator.state import StateStore
+from bitagent_validator.state import Reveal, Setting, StateStore
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,68 @@ class Explanation:
     """Of all weights of its mechanism."""
 
 
-async def explain(client: Client, name: str) -> list[Explanation]:
-    """Return what each hotkey with a model would earn now.
+async def settings_of(client: Client, name: str) -> list[Setting]:
+    """Return the last settings of a Validator's weights, the newest first. Raises ApiError and StateUnreadable."""
+    store = StateStore(client, (await validator_of(client, name))[0])
+    await store.load(())
+    return list(reversed(store.state.history))
 
-    Raises ApiError, StateUnreadable, ChainUnavailable, and PolicyError if a policy cannot be applied.
-    """
+
+def as_history(settings: Iterable[Setting]) -> str:
+    """Return settings as a table for a terminal."""
+    columns = ("block", "time", "mechanism", "hotkeys", "changed", "state", "extrinsic", "rounds")
+    rows = [columns]
+    for each in settings:
+        state = "missed" if each.missed else {Reveal.OPEN: "set", Reveal.PENDING: "sealed"}.get(each.reveal, "revealed")
+        rows.append(
+            (
+                str(each.block),
+                f"{each.at:%Y-%m-%dT%H:%M:%SZ}",
+                str(each.mechanism),
+                str(each.hotkeys),
+                f"{each.change:.1%}",
+                state,
+                each.extrinsic,
+                ",".join(each.rounds) or "fixed",
+            )
+        )
+    return _table(rows)
+
+
+async def validator_of(client: Client, name: str) -> tuple[ValidatorObject, ValidatorSpec]:
+    """Return a Validator and its spec. Raises ApiError if there is none that this version can read."""
     obj = await client.get(VALIDATORS, name)
     me = parse_validator(obj) if obj else None
     if me is None or me.spec is None:
         problem = "does not conform to this version" if me else "does not exist in this namespace"
         raise ApiError(code=0, reason="NotFound", message=f"Validator {name} {problem}")
+    return me, me.spec
+
+
+async def explain(client: Client, name: str) -> list[Explanation]:
+    """Return what each hotkey with a model would earn now.
+
+    Raises ApiError, StateUnreadable, ChainUnavailable, and PolicyError if a policy cannot be applied.
+    """
+    me, spec = await validator_of(client, name)
     store = StateStore(client, me)
-    await store.load(competition.id for competition in me.spec.competitions)
+    await store.load(competition.id for competition in spec.competitions)
     rounds = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
-    subnet = await _subnet(me.spec, hotkey=me.status.get("hotkey", ""))
+    subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""))
     known = {}
-    for competition in me.spec.competitions:
+    for competition in spec.competitions:
         running = running_round(r for r in rounds if r.competition == competition.id and r.owner == me.uid)
         submissions = store.state.owners.get(running.key, {}) if running else {}
         known[competition.id] = standings(
             competition, running, state=store.state, submissions=submissions, block=subnet.block
         )
     lines: list[Explanation] = []
-    for mechanism in sorted({c.mechanism for c in me.spec.competitions}):
-        own = [c for c in me.spec.competitions if c.mechanism == mechanism]
-        computed = compute_weights(own, standings=known, subnet=subnet, weights=me.spec.weights, held=store.state.held)
+    for mechanism in sorted({c.mechanism for c in spec.competitions}):
+        own = [c for c in spec.competitions if c.mechanism == mechanism]
+        computed = compute_weights(own, standings=known, subnet=subnet, weights=spec.weights, held=store.state.held)
         if problem := computed.policy_problem or "; ".join(computed.failed.values()):
             raise PolicyError(problem)
-        lines += explanations(own, computed.pay, subnet.neurons, burnt=me.spec.weights.burn.percentage / 100)
+        lines += explanations(own, computed.pay, subnet.neurons, burnt=spec.weights.burn.percentage / 100)
     return lines
 
 
@@ -125,8 +159,11 @@ COLUMNS = ("competition", "rank", "score", "share", "weight", "why", "uid", "hot
 
 def as_table(lines: Iterable[Explanation]) -> str:
     """Return the lines as a table for a terminal."""
-    rows = [COLUMNS, *(_cells(line) for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return _table([COLUMNS, *(_cells(line) for line in lines)])
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 
 

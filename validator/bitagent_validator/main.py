@@ -28,7 +28,8 @@ from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, RedactedLogs, secret_endpoints
 from bitagent_validator.chain.follower import Follower
 from bitagent_validator.competition import CompetitionController
-from bitagent_validator.explain import Explanation, as_json, as_table, explain
+from bitagent_validator.doctor import examine
+from bitagent_validator.explain import Explanation, as_history, as_json, as_table, explain, settings_of
 from bitagent_validator.leaderboards import LeaderboardPublisher
 from bitagent_validator.loop import Loop, SpecChanged
 from bitagent_validator.metrics import Metrics
@@ -131,6 +132,20 @@ def arguments() -> argparse.ArgumentParser:
     plan_.add_argument("--name", required=True, help="the Validator object")
     plan_.add_argument("--namespace", required=True, help="its namespace")
     plan_.add_argument("--json", action="store_true", help="one JSON object a line")
+    history_ = weights.add_parser("history", help="the last settings of weights that the chain accepted")
+    doctor_ = commands.add_parser("doctor", help="what keeps a Validator from setting weights; changes nothing")
+    for each in (history_, doctor_):
+        each.add_argument("--name", required=True, help="the Validator object")
+        each.add_argument("--namespace", required=True, help="its namespace")
+    doctor_.add_argument("--hotkey-file", type=Path, help="a hotkey file to check as well")
+    doctor_.add_argument(
+        "--endpoints-file",
+        type=Path,
+        default=ENDPOINTS_FILE,
+        help="file of chain.endpointsSecretRef (default %(default)s)",
+    )
+    plan_.set_defaults(verb="plan")
+    history_.set_defaults(verb="history")
     return parser
 
 
@@ -139,6 +154,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(argv)
     if options.command == "policy":
         return replay_files(*options.replay)
+    if options.command == "doctor":
+        return asyncio.run(print_findings(options.name, options.namespace, options.hotkey_file, options.endpoints_file))
+    if options.command == "weights" and options.verb == "history":
+        return asyncio.run(print_history(options.name, options.namespace))
     if options.command == "weights":
         return asyncio.run(print_plan(options.name, options.namespace, as_lines=as_json if options.json else as_table))
     # The SDK's transport logs every reconnect in detail; the follower logs it once.
@@ -190,6 +209,31 @@ async def print_plan(name: str, namespace: str, *, as_lines: Callable[[Iterable[
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+async def print_history(name: str, namespace: str) -> int:
+    """Print the last settings; return the exit status."""
+    try:
+        async with connect(namespace=namespace, field_manager=MANAGER) as client:
+            print(as_history(await settings_of(client, name)), end="")
+    except (ApiError, StateUnreadable) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def print_findings(name: str, namespace: str, hotkey_file: Path | None, endpoints_file: Path) -> int:
+    """Print what was checked, and what is wrong; return 1 if anything is."""
+    logging.disable(logging.CRITICAL)
+    try:
+        async with connect(namespace=namespace, field_manager=MANAGER) as client:
+            found = await examine(client, name, hotkey_file=hotkey_file, endpoints_file=endpoints_file)
+    except ApiError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for finding in found:
+        print(f"{'ok     ' if finding.good else 'PROBLEM'} {finding.text}")
+    return 0 if all(finding.good for finding in found) else 1
 
 
 def loop_health() -> Health:

@@ -22,8 +22,9 @@ from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.state import Reveal, Row, State, StateStore
+from bitagent_validator.state import Reveal, Row, Setting, State, StateStore
 from bitagent_validator.turns import Turns
+from bitagent_validator.weights.fill import change_between
 from bitagent_validator.weights.plan import (
     Decision,
     Obstacle,
@@ -287,7 +288,8 @@ class WeightSetter:
         if accepted is None:
             return
         revealed = accepted.model_copy(update={"reveal": Reveal.REVEALED})
-        await self._save(self._store.state.with_accepted(self._mechanism, revealed))
+        state = self._store.state.with_accepted(self._mechanism, revealed)
+        await self._save(state.with_reveal(self._mechanism, accepted.block, missed=False))
         self._metrics.reveals.labels("Revealed").inc()
 
     async def _count_missed(self, message: str) -> None:
@@ -296,6 +298,7 @@ class WeightSetter:
         if accepted is None or self._missed == occasion:
             return
         self._missed = occasion
+        await self._save(self._store.state.with_reveal(self._mechanism, accepted.block, missed=True))
         self._metrics.reveals.labels("Missed").inc()
         await self._events.warning("RevealMissed", message, occasion=occasion)
 
@@ -316,6 +319,19 @@ class WeightSetter:
             block=block, at=at, extrinsic=extrinsic, reveal=Reveal.PENDING if sealed else Reveal.OPEN
         )
         state = self._store.state.with_pending(self._mechanism, None).with_accepted(self._mechanism, accepted)
+        before = self._store.state.accepted.get(self._mechanism)
+        setting = Setting(
+            mechanism=self._mechanism,
+            block=block,
+            at=at,
+            rounds=accepted.rounds,
+            hotkeys=accepted.hotkeys,
+            digest=accepted.digest,
+            extrinsic=extrinsic,
+            change=round(change_between(before.weights, accepted.weights), 4) if before else 0.0,
+            reveal=accepted.reveal,
+        )
+        state = state.with_setting(setting)
         held = {**state.held, **{name: dict(shares) for name, shares in computed.paid.items()}}
         await self._save(state.model_copy(update={"held": held}))
         self._failure, self._failures, self._expires = None, 0, None

@@ -269,6 +269,25 @@ def weights_digest(weights: Mapping[str, int]) -> str:
 
 
 Mechanism = Annotated[int, Field(ge=0, le=7)]
+HISTORY_MAX = 50
+"""Number of settings that are kept, for people."""
+
+
+class Setting(_Document):
+    """One setting that the chain accepted."""
+
+    mechanism: Mechanism = 0
+    block: int
+    at: datetime
+    rounds: tuple[str, ...] = ()
+    hotkeys: int
+    digest: str
+    extrinsic: str
+    change: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The part of all weights that went to other hotkeys than before."""
+    reveal: Reveal = Reveal.OPEN
+    missed: bool = False
+    """Whether the chain has dropped the sealed row."""
 
 
 class Rows(_Document):
@@ -278,6 +297,7 @@ class Rows(_Document):
     genesis: str = ""
     pending: dict[Mechanism, Annotated[Row, _in_state(RowState.PENDING)]] = {}
     accepted: dict[Mechanism, Annotated[Row, _in_state(RowState.ACCEPTED)]] = {}
+    history: Annotated[tuple[Setting, ...], Field(max_length=HISTORY_MAX)] = ()
 
 
 class CompetitionState(_Document):
@@ -316,6 +336,21 @@ class State(_Document):
     """By mechanism."""
     accepted: dict[Mechanism, Annotated[Row, _in_state(RowState.ACCEPTED)]] = {}
     """By mechanism."""
+    history: Annotated[tuple[Setting, ...], Field(max_length=HISTORY_MAX)] = ()
+    """The last settings, the newest at the end."""
+
+    def with_setting(self, setting: Setting) -> State:
+        """Return the state with one more setting."""
+        return self.model_copy(update={"history": (*self.history, setting)[-HISTORY_MAX:]})
+
+    def with_reveal(self, mechanism: int, block: int, *, missed: bool) -> State:
+        """Return the state in which the sealed row of a block was revealed, or dropped."""
+        change = {"missed": True} if missed else {"reveal": Reveal.REVEALED}
+        history = tuple(
+            each.model_copy(update=change) if (each.mechanism, each.block) == (mechanism, block) else each
+            for each in self.history
+        )
+        return self.model_copy(update={"history": history})
 
     def with_pending(self, mechanism: int, row: Row | None) -> State:
         """Return the state with another pending row of one mechanism, or with none."""
@@ -328,7 +363,7 @@ class State(_Document):
     @property
     def rows(self) -> Rows:
         """The document of the rows."""
-        return Rows(genesis=self.genesis, pending=self.pending, accepted=self.accepted)
+        return Rows(genesis=self.genesis, pending=self.pending, accepted=self.accepted, history=self.history)
 
     def of_competition(self, competition: str) -> CompetitionState:
         """Return the document of one competition."""
@@ -353,6 +388,7 @@ class State(_Document):
             genesis=rows.genesis,
             pending=rows.pending,
             accepted=rows.accepted,
+            history=rows.history,
             scored={name: each.scored for name, each in competitions.items() if each.scored},
             owners={key: value for each in competitions.values() for key, value in each.owners.items()},
             refused={key: value for each in competitions.values() for key, value in each.refused.items()},

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from bitagent_crds.names import hotkey_lease
-
 from bitagent_validator.main import HEARTBEAT_SECONDS, arguments, loop_health, main
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,12 @@ from bitagent_crds.validator import Competition, ValidatorSpec, Weights, Weights
 from bitagent_kube.errors import ApiError
 from bitagent_validator import setter as module
 from bitagent_validator.chain.connection import ChainUnavailable
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.computed import ComputedWeights, compute_weights
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.setter import ERA_BLOCKS, Account, WeightSetter
-from bitagent_validator.state import HotkeyScore, RoundResult, Row, RowState, ScoredRound, State
+from bitagent_validator.state import HotkeyScore, Reveal, RoundResult, Row, RowState, ScoredRound, State
 from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
@@ -395,3 +396,131 @@ def test_fixed_shares_need_no_round(competition: Callable[..., Competition], sub
     assert computed.shares == {HOTKEYS[0]: 0.75, HOTKEYS[1]: 0.25}
     assert computed.row == Row.planned({HOTKEYS[0]: 65535, HOTKEYS[1]: 21845}, ())
     assert computed.row.source == "the fixed weights"
+
+
+async def test_settings_are_remembered_for_people(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002", signed=1000)]
+    await stage.step(subnet())
+    await stage.step(subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001}))
+    (setting,) = stage.store.state.history
+    assert (setting.block, setting.hotkeys, setting.extrinsic, setting.change) == (1001, 2, "1001-0002", 0.0)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed"), id="killed unsigned"),
+        pytest.param(SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message="crashed"), id="ended unsigned"),
+        pytest.param(SubmissionResult(outcome=SubmissionOutcome.REFUSED, error="Stale", code="expired"), id="stale"),
+    ],
+)
+async def test_what_was_not_signed_is_sent_again_at_once(stage: Stage, subnet: Make, result: SubmissionResult) -> None:
+    stage.results = [result, SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1002)]
+    await stage.step(subnet())
+    await stage.step(subnet(block=1001))
+    assert stage.store.state.pending.get(0) is None, "nothing can land"
+    await stage.step(subnet(block=1002))
+    assert len(stage.requests) == 2
+
+
+async def test_the_life_of_a_transaction_is_reckoned_from_its_signature(stage: Stage, subnet: Make) -> None:
+    """The node that is asked afterwards is behind the one that took the row."""
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, signed=1040, commit="0xours")] * 2
+    await stage.step(subnet(block=1040))
+    stage.connection.block = 1000
+    await stage.step(subnet(block=1041))
+    assert stage.store.state.pending[0].commit == "0xours"
+    for block in range(1041, 1041 + ERA_BLOCKS):
+        await stage.step(subnet(block=block))
+    assert len(stage.requests) == 1
+    await stage.step(subnet(block=1041 + ERA_BLOCKS))
+    assert len(stage.requests) == 2
+
+
+@pytest.mark.parametrize("code", [422, 403, 413])
+async def test_a_record_that_is_refused_does_not_stop_a_setting(stage: Stage, subnet: Make, code: int) -> None:
+    stage.store.broken = code
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1000, extrinsic="x")]
+    await stage.step(subnet())
+    assert len(stage.requests) == 1
+    await stage.step(subnet(block=1003, weights=WEIGHTS, me={"last_update": 1001}))
+    assert stage.store.state.accepted[0].block == 1001
+
+
+async def test_the_version_key_is_read_right_before_each_setting(stage: Stage, subnet: Make) -> None:
+    stage.connection.key = 7
+    decision = await stage.step(subnet())
+    assert (decision.reason, stage.requests) == (Reason.VERSION_KEY_TOO_LOW, [])
+    follows = stage.spec.model_copy(update={"weights": Weights(follow_version_key_up_to=9)})
+    stage.spec, stage.results = follows, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1)]
+    await stage.step(subnet(version_key=7))
+    assert stage.requests[0].version_key == 7
+
+
+async def test_the_owner_is_read_right_before_each_setting(stage: Stage, subnet: Make) -> None:
+    burnt = replace(COMPUTED, owner="b")
+    stage.connection.owned_by = "another"
+    await stage.step(subnet(owner_hotkey="b"), burnt)
+    assert stage.requests == []
+    stage.connection.owned_by = "b"
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1)]
+    await stage.step(subnet(owner_hotkey="b"), burnt)
+    assert len(stage.requests) == 1
+
+
+async def test_a_sealed_row_that_was_dropped_is_counted_and_set_again(stage: Stage, subnet: Make) -> None:
+    included = SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002", signed=1000, commit="0x1")
+    stage.results = [included, included]
+    await stage.step(subnet(commit_reveal=True, epoch=7))
+    await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=()))
+    ours = (Commit(epoch=7, block=1001, digest="0x1", reveal_round=5),)
+    await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=ours))
+    assert stage.store.state.accepted[0].reveal is Reveal.PENDING
+    await stage.step(subnet(commit_reveal=True, epoch=8, block=1200, me={"last_update": 1001}))
+    assert len(stage.requests) == 1
+    await stage.step(subnet(commit_reveal=True, epoch=9, block=1400, me={"last_update": 1001}))
+    assert len(stage.requests) == 2
+    assert [s.missed for s in stage.store.state.history] == [True]
+    assert "RevealMissed" in [reason for reason, _ in stage.events.posted]
+
+
+async def test_a_sealed_row_that_was_revealed_is_recorded(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="x", signed=1000, commit="0x1")]
+    await stage.step(subnet(commit_reveal=True, epoch=7))
+    ours = (Commit(epoch=7, block=1001, digest="0x1", reveal_round=5),)
+    await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=ours))
+    shown = subnet(commit_reveal=True, epoch=8, block=1200, me={"last_update": 1001}, weights=WEIGHTS)
+    decision = await stage.step(shown)
+    assert (decision.reason, decision.current) == (Reason.WEIGHTS_SET, True)
+    assert stage.store.state.accepted[0].reveal is Reveal.REVEALED
+
+
+async def test_each_mechanism_has_rows_of_its_own(stage: Stage, subnet: Make) -> None:
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="x", signed=1000)] * 2
+    fakes: tuple[Any, Any] = (stage.store, stage.events)
+    other = WeightSetter(Account("me", Path("/hotkey")), *fakes, Metrics(), changed=stage._wake, mechanism=3)
+    await stage.step(subnet())
+    stage.setter = other
+    await stage.step(subnet())
+    assert [request.mechanism for request in stage.requests] == [0, 3]
+    assert set(stage.store.state.pending) == {0, 3}
+
+
+async def test_turns_are_taken_one_by_one(stage: Stage, subnet: Make) -> None:
+    """Two rows of one hotkey that are signed at once have the same nonce."""
+    held: list[str] = []
+
+    class Turns:
+        @asynccontextmanager
+        async def turn(self) -> AsyncIterator[None]:
+            held.append("taken")
+            yield
+            held.append("given back")
+
+    fakes: tuple[Any, Any] = (stage.store, stage.events)
+    turns: Any = Turns()
+    stage.setter = WeightSetter(Account("me", Path("/hotkey")), *fakes, Metrics(), changed=stage._wake, turns=turns)
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1000)]
+    await stage.step(subnet())
+    await asyncio.sleep(0.01)
+    assert held == ["taken", "given back"]
