@@ -1,7 +1,7 @@
 """A real API server with its controllers and the three kinds, for all tests of a run; no node runs anything.
 
-Tests work in namespaces of their own, so that all processes of pytest-xdist share it. The tests of the charts that add
-and remove the three kinds have an API server to themselves.
+Tests work in namespaces of their own, so that all processes of pytest-xdist share it. Tests that add, change
+or remove the three kinds have an API server to themselves: a request for a kind fails while its definition changes.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     server, kubeconfig = (folder / READY).read_text(), Credentials(folder / "plane" / "pki").kubeconfig("admin")
     api = Api.from_kubeconfig(kubeconfig)
     yield ControlPlane(ensure_binaries(), kubeconfig, server, api, folder / "plane" / "log", {})
+
+
+@pytest.fixture(scope="session")
+def start_plane() -> Callable[[], AbstractContextManager[ControlPlane]]:
+    """Start another one, for a test that changes the three kinds."""
+    return partial(_running, None)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ class Kubelet:
         self.neglects: Callable[[Obj], bool] = lambda pod: False
         """Pods for which it does nothing: no node takes them, or theirs is gone."""
         self.stopped: Exit | None = None
-        """How a container that runs in a pod that is deleted ends, before the pod is gone; None: the pod is just gone."""
+        """How a container of a deleted pod ends, before the pod is gone; None: the pod is just gone."""
         self.address = ""
         """IP address of all pods."""
         self.age = 0
@@ -374,6 +375,20 @@ class World:
     def results(self, name: str) -> dict[str, Obj]:
         """A round's results by model."""
         return {r["model"]: r for r in self.get("evalrounds", name)["status"]["results"]}
+
+
+@pytest.fixture
+def plane(
+    plane: ControlPlane,
+    start_plane: Callable[[], AbstractContextManager[ControlPlane]],
+    request: pytest.FixtureRequest,
+) -> Iterator[ControlPlane]:
+    """The API server of all tests, or one of its own for a test that changes definitions."""
+    if request.node.get_closest_marker("changes_definitions") is None:
+        yield plane
+        return
+    with start_plane() as own:
+        yield own
 
 
 @pytest.fixture

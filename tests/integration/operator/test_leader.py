@@ -172,6 +172,7 @@ def test_a_second_release_does_nothing_and_says_so(world: World, readiness: Call
     assert lease(world)["spec"]["holderIdentity"] == "two/two-0"
 
 
+@pytest.mark.changes_definitions
 def test_a_definition_that_is_deleted_stops_that_kind_only(
     world: World, readiness: Callable[[], tuple[int, str]]
 ) -> None:

@@ -71,6 +71,7 @@ def test_names_with_dots_compete(operator: World) -> None:
     operator.until("the model has its score", told)
 
 
+@pytest.mark.changes_definitions
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
@@ -117,6 +118,7 @@ def test_a_model_of_a_later_version_is_in_the_round(operator: World) -> None:
     assert operator.condition("minermodels", "m-250", "Polished")["reason"] == "NeverHeardOf"
 
 
+@pytest.mark.changes_definitions
 def test_a_round_waits_for_a_model_that_cannot_be_read(operator: World) -> None:
     operator.model("m-500")
     with loose_definition(operator, MinerModel):
