@@ -146,6 +146,13 @@ class Fetching(Section):
     """Jobs that only resolve a revision for a round that waits for it; each takes seconds."""
 
 
+class Evaluations(Section):
+    """How many evaluation Jobs of all rounds run at once in the namespace."""
+
+    max_parallel: Annotated[int, Field(ge=0, le=10000)] = 0
+    """Jobs that hold GPUs, shared between rounds by `workload.weight`; 0: any number. Queues decide about their own."""
+
+
 class PodSize(Section):
     """Resources of a pod without a GPU."""
 
@@ -232,6 +239,7 @@ class Config(Section):
     """Which finished rounds keep their files on the artifact volume; absent: all of them."""
     hub: Hub = Hub()
     fetch: Fetching = Fetching()
+    evaluations: Evaluations = Evaluations()
     gpu_resource_name: Text = "nvidia.com/gpu"
     """Extended resource that evaluation pods ask for."""
     security_context: SecurityContext = SecurityContext()

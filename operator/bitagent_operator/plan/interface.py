@@ -21,6 +21,7 @@ from bitagent_crds.progress import ProgressDocument
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.objects import ModelObject, PodObject, ValidatorObject
 from bitagent_operator.observed.queues import QueueState
+from bitagent_operator.plan.shares import Share
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,10 @@ class Pass:
     """Kueue's queues, as far as they were read."""
     progress: Mapping[str, PodProgress] = field(default_factory=dict)
     """What running evaluations say of themselves, by the uids of their pods: a hint."""
+    last_fetched: datetime | None = None
+    """When the newest fetch in the namespace began that has succeeded, for a round with one that gave up."""
+    share: Share | None = None
+    """The round's share of the evaluation Jobs that all rounds may run at once; None: any number."""
     removing: bool = False
     """Whether a Job is removing the round's files, or has a pod that has not ended."""
 
@@ -417,6 +422,10 @@ class RoundPlan(Plan[EvalRoundStatus]):
     task_set_attempt: int | None = None
     """Attempt number of the task-set Job to create."""
     evaluate: tuple[StartEvaluation, ...] = ()
+    held: int | None = None
+    """Evaluation Jobs that hold GPUs; None: this was not looked at."""
+    waits_for_slots: int = 0
+    """Further ones that could start now, if there were slots."""
     archive: StartArchive | None = None
     retention: StartRetention | None = None
 

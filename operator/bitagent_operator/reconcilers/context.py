@@ -37,6 +37,7 @@ from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
 from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.refusals import Refusals
+from bitagent_operator.reconcilers.shares import Shares
 from bitagent_operator.reconcilers.volume_list import list_volumes
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Context:
     fetches: Fetches = field(default_factory=Fetches)
     progress: ProgressReader | None = None
     """What running evaluations say of themselves; None: they are not asked."""
+    shares: Shares = field(default_factory=Shares)
     need_queues: Callable[[], None] = lambda: None
     """Called when something waits in a queue of Kueue."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+from bitagent_crds.conditions import ConditionType
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.names import SUSPENDED_ANNOTATION
+from bitagent_kube.conditions import holds
 from bitagent_kube.objects import EventMessage, Obj
 from bitagent_kube.resources import JOBS
 from bitagent_operator.config import Config
@@ -40,6 +43,7 @@ from bitagent_operator.plan.models.selectors import admissions_for
 from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
+from bitagent_operator.plan.rounds.settlement import fetch_gave_up
 from bitagent_operator.reconcilers.context import STALE_SECONDS, Context
 from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.reconcilers.invalid import Unplannable, guarded, report_invalid, report_unplannable
@@ -145,8 +149,9 @@ def _fetch_job(context: Context, model: ModelObject, start: StartFetch) -> Obj:
 
 async def _round(context: Context, key: Key) -> float | None:
     def make(live: LiveReadResults) -> Planned[RoundObject, RoundPlan] | None:
-        observed = context.cache.rounds.get(key)
+        observed, bound = context.cache.rounds.get(key), context.config.evaluations.max_parallel
         if observed is None or observed.meta.deleting:
+            context.enqueue(context.shares.leave(key.name, context.cache, bound=bound, now=context.now()))
             return None
         models = (context.cache.model(result.model) for result in observed.status.results)
         validator = _validator_of(context, observed)
@@ -155,7 +160,9 @@ async def _round(context: Context, key: Key) -> float | None:
         removing = is_removing(observed, jobs, pods)
         pass_ = context.new_pass(key, observed.meta, live)
         said = context.progress.of(pods) if context.progress is not None else {}
-        pass_ = replace(pass_, validator=validator, removing=removing, progress=said)
+        share = context.shares.of(observed, context.cache, bound=bound, now=pass_.now)
+        pass_ = replace(pass_, validator=validator, removing=removing, progress=said, share=share)
+        pass_ = replace(pass_, last_fetched=_last_fetched(context, observed))
         plan = plan_round(
             observed,
             models={m.meta.name: m for m in models if m is not None},
@@ -166,6 +173,8 @@ async def _round(context: Context, key: Key) -> float | None:
         plan = with_work_after_the_end(context, plan, observed, jobs=jobs, pods=pods, pass_=pass_)
         if plan.reads:
             return Planned(observed, plan, [])
+        if share is not None:
+            context.enqueue(context.shares.settle(observed, share, plan, now=pass_.now))
         made = [
             *_round_jobs(context.config, observed, plan, validator),
             *jobs_after_the_end(context, observed, plan),
@@ -173,6 +182,14 @@ async def _round(context: Context, key: Key) -> float | None:
         return Planned(observed, plan, made)
 
     return await _plan_and_carry_out(context, key, make)
+
+
+def _last_fetched(context: Context, observed: RoundObject) -> datetime | None:
+    """Return when the newest fetch of a model began that has succeeded, for a round with one that gave up."""
+    if not any(fetch_gave_up(result) for result in observed.status.results):
+        return None
+    fetched = (m.status for m in context.cache.models if holds(m.status.conditions, ConditionType.FETCHED))
+    return max((status.resolved.at for status in fetched if status.resolved is not None), default=None)
 
 
 def _validator_of(context: Context, observed: RoundObject) -> ValidatorObject | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evalround import TaskSetStatus
+from bitagent_crds.evalround import FetchControl, TaskSetStatus
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.names import COMPONENT_LABEL, Component, pack_key
 from bitagent_kube.conditions import clip
@@ -53,6 +53,12 @@ class Evaluations:
     unfinished: tuple[JobObject, ...]
     obsolete: tuple[JobObject, ...]
     """Unfinished Jobs whose result is not needed any longer."""
+    held: int = 0
+    """Jobs that hold GPUs."""
+    waits: int = 0
+    """Further ones that could start, if there were slots."""
+    fetch_controls: tuple[FetchControl, ...] = ()
+    """Models that are fetched again, to see whether fetching works; the last one may still be."""
 
 
 def plan(
@@ -89,7 +95,7 @@ def plan(
     this.busy = frozenset(key for keys in held.values() for key in keys if key in starts or key in repeats)
     waits = {i: _known_refusal(this, key, state) for i, (key, state) in found.items()}
     slots = Slots.of(
-        observed.spec.workload, len(held), [wait for wait in waits.values() if wait is not None], pass_.now
+        observed.spec.workload, len(held), [w for w in waits.values() if w is not None], pass_.now, pass_.share
     )
     updates: dict[int, Update] = {}
     ready: list[_Ready] = []
@@ -117,7 +123,9 @@ def plan(
     needed = {key for key, _ in found.values()} | controls.keys
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
     obsolete = tuple(j for j in unfinished if needed.isdisjoint(j.members or (j.key,)))
-    return Evaluations(this.results, tuple(slots.start), unfinished, obsolete)
+    fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
+    found_work = Evaluations(this.results, tuple(slots.start), unfinished, obsolete, fetch_controls=tuple(fetch_controls))
+    return replace(found_work, held=len(held), waits=slots.waits)
 
 
 def _by_key(
@@ -257,6 +265,7 @@ def _started(this: Work, group: Sequence[_Ready], slots: Slots) -> dict[int, Upd
         text = "its Job is being created"
     else:
         text = "other Jobs of this round are refused" if slots.refused else "all slots of this round are taken"
+        text = slots.limited or text
     return {each.index: _for_slot(each, text) for each in group}
 
 

@@ -25,7 +25,7 @@ from datetime import timedelta
 
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
 from bitagent_operator.plan.interface import (
     EventReason,
     JobDeletion,
@@ -74,9 +74,12 @@ def plan(
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
     results = progress.timed(observed, work.results, pods)
-    new = round_status.updated(observed, results, tasks, models=models, pass_=pass_)
+    shared = pass_.share.message(holds=work.held + len(work.start), waits=work.waits) if pass_.share is not None else ""
+    new = round_status.updated(observed, results, tasks, models=models, pass_=pass_, shared=shared)
     new = progress.with_progress(observed, new, pods, pass_)
-    start = () if observed.spec.suspend or new.finished_at is not None else work.start[:BATCH]
+    new = changed(new, fetch_controls=list(work.fetch_controls))
+    starts = not observed.spec.suspend and new.finished_at is None
+    start = work.start[:BATCH] if starts else ()
     released, left = to_release(observed.status, own, pods, pass_.now)
     queued = work.unfinished if observed.spec.suspend and observed.spec.workload.queue_name else ()
     delete = {j.meta.uid: j for j in (*work.obsolete, *queued, *released, *_resumed_by_others(observed, own))}
@@ -85,6 +88,8 @@ def plan(
         status=new,
         task_set_attempt=None if observed.spec.suspend or new.finished_at is not None else tasks.start_attempt,
         evaluate=start,
+        held=work.held,
+        waits_for_slots=work.waits + len(work.start) - len(start) if starts else 0,
         suspend=tuple(s for s, job in _suspensions(observed, own) if job.meta.uid not in delete),
         delete=(*foreign, *_deletions(delete.values())),
         events=(*events(observed.status, new), *_control_events(start)),

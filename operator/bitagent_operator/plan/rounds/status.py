@@ -85,10 +85,12 @@ def updated(
     *,
     models: Mapping[str, ModelObject],
     pass_: Pass,
+    shared: str = "",
 ) -> EvalRoundStatus:
     """Return the status of a started round that follows from its results and its task set.
 
-    `models` are the MinerModels of its set that are known, by name: near copies are found by their facts.
+    `models` are the MinerModels of its set that are known, by name: near copies are found by their facts. `shared`:
+    what it waits for of the slots that all rounds share.
     """
     now, conditions = pass_.now, _conditions(observed, pass_.now)
     new = changed(
@@ -107,7 +109,7 @@ def updated(
         return derived(observed, failed(new, conditions, reason=reason, message=text, now=now))
     if any(r.state not in FINAL_STATES for r in new.results):
         if not overdue(observed, now):
-            return _running(observed, new, tasks, now)
+            return _running(observed, new, tasks, now, shared)
         reason, text = failed_by_deadline(observed, new)
         _tasks_ready(conditions, new, tasks)
         return derived(observed, failed(new, conditions, reason=reason, message=text, now=now))
@@ -142,7 +144,9 @@ def _tasks_ready(conditions: Conditions, new: EvalRoundStatus, tasks: TaskSetPro
         conditions.set(ConditionType.TASKS_READY, _NO, tasks.reason, tasks.message)
 
 
-def _running(observed: RoundObject, new: EvalRoundStatus, tasks: TaskSetProgress, now: datetime) -> EvalRoundStatus:
+def _running(
+    observed: RoundObject, new: EvalRoundStatus, tasks: TaskSetProgress, now: datetime, shared: str = ""
+) -> EvalRoundStatus:
     conditions = _conditions(observed, now)
     counts = _counts(new.results)
     _tasks_ready(conditions, new, tasks)
@@ -158,7 +162,8 @@ def _running(observed: RoundObject, new: EvalRoundStatus, tasks: TaskSetProgress
     else:
         running = _YES if counts.running else _NO
         reason = Reason.ROUND_RUNNING if counts.running else _most_common_wait(new.results)
-        conditions.set(ConditionType.RUNNING, running, reason, _running_text(new.results, counts))
+        said = _running_text(new.results, counts)
+        conditions.set(ConditionType.RUNNING, running, reason, f"{said}; {shared}" if shared else said)
         conditions.set(ConditionType.COMPLETE, _NO, Reason.ROUND_RUNNING, text)
     _not_failed(new, conditions)
     return derived(observed, changed(new, phase=phase, conditions=conditions.all()))

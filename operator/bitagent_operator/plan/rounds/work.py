@@ -6,14 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bitagent_crds.evalround import FetchControl
 from bitagent_crds.evaluation import Workload
 from bitagent_crds.model_result import ModelResult
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
 from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
+from bitagent_operator.plan.shares import Share
 
 _REFUSED_AT_ONCE = 16
 """Refused Jobs of a round with a queue, beyond which no further ones are tried."""
+
+
+_SHARED = "waits for the round's share of the evaluation Jobs that all rounds run at once (evaluations.maxParallel)"
 
 
 @dataclass
@@ -26,25 +31,41 @@ class Slots:
     free: int | None
     refused: int = 0
     """How many do so."""
+    limited: str = ""
+    """Why there are fewer than the round's own; empty: there are not."""
+    waits: int = 0
+    """Evaluations that found no slot, as far as the round's own bound allows them."""
+    own: int = 0
+    """Slots that the round has by its own bound."""
     start: list[StartEvaluation] = field(default_factory=list)
 
     @classmethod
-    def of(cls, workload: Workload, running: int, refusals: Iterable[Refusal], now: datetime) -> Slots:
-        """Return the slots of a round with so many Jobs."""
+    def of(
+        cls,
+        workload: Workload,
+        running: int,
+        refusals: Iterable[Refusal],
+        now: datetime,
+        share: Share | None = None,
+    ) -> Slots:
+        """Return the slots of a round with so many Jobs; `share`: what all rounds share."""
         refused = sum(r.retry_at is not None and r.retry_at > now for r in refusals)
         if workload.queue_name is not None:
             return cls(None if refused < _REFUSED_AT_ONCE else 0, refused)
-        return cls(max(0, workload.parallelism - running - refused), refused)
+        own = max(0, workload.parallelism - running - refused)
+        free = own if share is None else min(own, share.room(holds=running, waits=own))
+        return cls(free, refused, _SHARED if free < own else "", own=own)
 
     def hold(self) -> None:
         """Keep a slot free for a Job that is refused until it may be tried again."""
         self.refused += 1
         if self.free is not None:
-            self.free = max(0, self.free - 1)
+            self.free, self.own = max(0, self.free - 1), max(0, self.own - 1)
 
     def take(self, evaluation: StartEvaluation) -> bool:
         """Start the evaluation if a slot is free; whether there was one."""
         if self.free is not None and len(self.start) >= self.free:
+            self.waits = max(0, min(self.waits + 1, self.own - len(self.start)))
             return False
         self.start.append(evaluation)
         return True
@@ -61,6 +82,8 @@ class Work:
     pods: Sequence[PodObject]
     pass_: Pass
     results: list[ModelResult]
+    fetch_controls: list[FetchControl] | None = None
+    """Models that were or are fetched again as controls, if that has changed."""
     busy: frozenset[str] = frozenset()
     """Keys that an earlier Job holds: two pods must never write to the same directory."""
 

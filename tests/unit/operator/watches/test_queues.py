@@ -1,4 +1,4 @@
-"""Kueue's queues are followed while something waits in one, in the version that is served, and nothing is asked else."""
+"""Kueue's queues are followed while something waits in one, in the version that is served; else nothing is asked."""
 
 from __future__ import annotations
 
