@@ -12,7 +12,7 @@
     POST /blocks            {count}: makes blocks at once
     POST /reorg             {depth, lose}: the last blocks are left for another branch
     POST /upgrade           {}: another runtime from the next block on
-    POST /escrow            see ``EscrowRequest``: the row of a sealed commit
+    POST /escrow            see ``EscrowRequest``: the row of a sealed commit, or the data of a sealed commitment
 
 Requests are received in threads and executed on the chain's event loop, the only place where the chain is accessed.
 """
@@ -26,18 +26,19 @@ from collections.abc import Callable
 from decimal import Decimal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bitagent_local.chain.endpoint import HEALTH_PATH
 from bitagent_local.chain.faults import ChainFaultRequest
-from bitagent_local.chain.pallets.commit_reveal import OpenRow
+from bitagent_local.chain.pallets.escrow import OpenRow
 from bitagent_local.chain.scale import from_hex
 from bitagent_local.chain.seed import U16, U64, Hyperparameters, Key, Neuron, SeedModel, Tokens, rao
 from bitagent_local.chain.server import Server
 
 Route = Callable[[Server, bytes], Any]
+Hexadecimal = Annotated[str, Field(max_length=12_000, pattern="^(0x)?([0-9a-fA-F]{2})*$")]
 Row = Annotated[tuple[U16, ...], Field(max_length=5000)]
 
 ANSWER_SECONDS = 30
@@ -84,13 +85,26 @@ class ReorgRequest(SeedModel):
 
 
 class EscrowRequest(SeedModel):
-    """The content of a sealed commit."""
+    """The content of sealed bytes: a row of weights, or the data of a commitment."""
 
-    commit: str = Field(max_length=12_000, pattern="^(0x)?[0-9a-fA-F]*$")
-    hotkey: Key
-    uids: Row
-    weights: Row
+    commit: Hexadecimal
+    hotkey: Key | None = None
+    uids: Row = ()
+    weights: Row = ()
     version_key: U64 = 0
+    data: Hexadecimal | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.hotkey is None) == (self.data is None):
+            raise ValueError("give the hotkey, uids and weights of a row, or the data of a commitment")
+        return self
+
+    def content(self) -> OpenRow | bytes:
+        """Return what is sealed."""
+        if self.data is not None:
+            return from_hex(self.data)
+        return OpenRow(str(self.hotkey), self.uids, self.weights, self.version_key)
 
 
 def _state(server: Server, body: bytes) -> Any:
@@ -156,8 +170,7 @@ def _upgrade(server: Server, body: bytes) -> Any:
 
 def _escrow(server: Server, body: bytes) -> Any:
     request = EscrowRequest.model_validate_json(body)
-    row = OpenRow(request.hotkey, request.uids, request.weights, request.version_key)
-    server.node.escrow.put(from_hex(request.commit), row)
+    server.node.escrow.put(from_hex(request.commit), request.content())
     return {"kept": len(server.node.escrow)}
 
 

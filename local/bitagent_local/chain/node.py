@@ -15,7 +15,8 @@ from bitagent_local.chain.blocks import Block, Blocks, aura_digest
 from bitagent_local.chain.dispatch import dispatch, guard
 from bitagent_local.chain.extrinsics import Extrinsic, InvalidExtrinsic
 from bitagent_local.chain.outcomes import Included, Reorganised, dispatch_info, record
-from bitagent_local.chain.pallets import balances, commit_reveal, drand, epochs, neurons
+from bitagent_local.chain.pallets import balances, commit_reveal, commitments, drand, epochs, neurons
+from bitagent_local.chain.pallets.escrow import Escrow
 from bitagent_local.chain.pallets.registry import Candidate, DispatchError, Event, Origin, custom_error
 from bitagent_local.chain.pool import Pool
 from bitagent_local.chain.runtime import Runtime
@@ -42,7 +43,7 @@ class ChainNode:
         self.storage = Storage(self.runtime)
         self.blocks = Blocks()
         self.pool = Pool()
-        self.escrow = commit_reveal.Escrow()
+        self.escrow = Escrow()
         self.missing_rounds: frozenset[int] = frozenset()
         """Drand rounds that the chain never stores."""
         self.included: deque[Included] = deque(maxlen=INCLUDED_KEPT)
@@ -223,6 +224,7 @@ class ChainNode:
             self.storage, subnet.netuid, block=number, escrow=self.escrow, missing=self.missing_rounds
         )
         self.reveals.extend(outcomes)
+        events += commitments.reveal(self.storage, block=number, escrow=self.escrow, missing=self.missing_rounds)
         if number >= subnet.next_epoch():
             epochs.run(subnet, block=number, held_permits=self._held_permits, pay=self.seed.pay_emission)
         else:

@@ -14,7 +14,7 @@ import bittensor_core
 from bitagent_local.chain import metadata
 from bitagent_local.chain.admin import Admin
 from bitagent_local.chain.node import ChainNode
-from bitagent_local.chain.pallets.commit_reveal import OpenRow
+from bitagent_local.chain.pallets.escrow import OpenRow
 from bitagent_local.chain.seed import Seed
 from bitagent_local.chain.server import Server
 
@@ -82,21 +82,26 @@ async def running(
 
 @contextmanager
 def escrowed(chain: ChainNode) -> Iterator[None]:
-    """Hand the rows that this process seals to a chain in the same process, so that it can reveal them."""
-    seal = bittensor_core.get_encrypted_commit_v2
+    """Hand what this process seals, rows and commitments, to a chain in the same process, so that it can reveal it."""
+    seal_row, seal_data = bittensor_core.get_encrypted_commit_v2, bittensor_core.encrypt_at_round
 
-    def sealed(**named: Any) -> Any:
-        commit, reveal_round = seal(**named)
+    def sealed_row(**named: Any) -> Any:
+        commit, reveal_round = seal_row(**named)
         hotkey = str(bittensor_core.ss58_encode(bytes(named["hotkey"]), metadata.SS58_FORMAT))
         row = OpenRow(hotkey, tuple(named["uids"]), tuple(named["weights"]), int(named["version_key"]))
         chain.escrow.put(bytes(commit), row)
         return commit, reveal_round
 
-    bittensor_core.get_encrypted_commit_v2 = sealed
+    def sealed_data(data: bytes, reveal_round: int) -> Any:
+        envelope, used_round = seal_data(data, reveal_round)
+        chain.escrow.put(bytes(bittensor_core.inner_ciphertext(envelope)), bytes(data))
+        return envelope, used_round
+
+    bittensor_core.get_encrypted_commit_v2, bittensor_core.encrypt_at_round = sealed_row, sealed_data
     try:
         yield
     finally:
-        bittensor_core.get_encrypted_commit_v2 = seal
+        bittensor_core.get_encrypted_commit_v2, bittensor_core.encrypt_at_round = seal_row, seal_data
 
 
 def key(uri: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.readback import connected
+from bitagent_local.chain.scale import text
 from bitagent_local.chain.testing import escrowed, key, running, world
 
 VALIDATOR, WATCHER, MINER, OTHER = (address(f"//{name}") for name in ("Validator", "Watcher", "Miner", "Other"))
@@ -110,6 +111,22 @@ async def test_sealed_weights_are_revealed_in_their_epoch() -> None:
         assert await client.weights.weights(NETUID) == {0: pytest.approx({2: 2 / 3, 3: 1 / 3}, abs=1e-4)}
         graph = await client.subnets.metagraph(NETUID)
         assert graph.neuron(0).last_update == committed
+
+
+async def test_the_sdk_reads_a_sealed_commitment_before_and_after_its_round() -> None:
+    async with running(world(drand_delay=0)) as chain, connected(chain.endpoint) as client:
+        with escrowed(chain.server.node):
+            # The SDK reads a revealed commitment as SCALE text, and takes the length in front off.
+            sealed = bt.timelock.encrypt(text("acme/secret"), reveal_in="4s")
+        field = {"TimelockEncrypted": {"encrypted": sealed.encrypted, "reveal_round": sealed.reveal_round}}
+        call = bt.calls.Commitments.set_commitment(netuid=NETUID, info={"fields": [field]})
+        assert (await client.submit_call(call, key("//Other"), signer="hotkey")).success
+        before = (await client.subnets.commitments(NETUID))[OTHER]
+        assert (before.status, before.value) == ("sealed", None)
+        head = await client.block()
+        await client.wait_for_block(head + 150, timeout=20)
+        after = (await client.subnets.commitments(NETUID))[OTHER]
+        assert (after.status, after.value) == ("revealed", "acme/secret")
 
 
 async def test_sealed_weights_are_queued_and_stay_unread() -> None:

@@ -102,7 +102,7 @@ asyncio.run(run(sys.argv[1]))
         )
         assert done.stdout.split() == ["True"], done.stderr
         commit = chain.server.node.included[0].extrinsic.call.args["commit"]
-        row = chain.server.node.escrow.get(bytes.fromhex(str(commit).removeprefix("0x")))
+        row = chain.server.node.escrow.row(bytes.fromhex(str(commit).removeprefix("0x")))
     assert row is not None
     assert (row.targets, row.values) == ((2, 3), (65535, 32768))
 

@@ -11,11 +11,11 @@ like one that cannot be decrypted.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 from bitagent_local.chain.pallets import drand
+from bitagent_local.chain.pallets.escrow import Escrow, OpenRow
 from bitagent_local.chain.pallets.registry import Candidate, DispatchError, Event, Origin, guards, handles
 from bitagent_local.chain.pallets.weights import (
     apply_row,
@@ -32,19 +32,8 @@ from bitagent_local.chain.subnet import PALLET, MutableSubnet, Subnet, storage_i
 
 COMMITS = "TimelockedWeightCommits"
 MAX_UNREVEALED = 10
-ESCROW_KEPT = 4096
 
 CALLS = ("commit_timelocked_weights", "commit_timelocked_mechanism_weights")
-
-
-@dataclass(frozen=True)
-class OpenRow:
-    """The content of a sealed commit."""
-
-    hotkey: str
-    targets: tuple[int, ...]
-    values: tuple[int, ...]
-    version_key: int
 
 
 @dataclass(frozen=True)
@@ -57,26 +46,6 @@ class Outcome:
     committed_at: int
     dropped: str | None
     """Why the row was not set; ``None`` if it was."""
-
-
-class Escrow:
-    """Rows that were handed to the chain beside their sealed bytes, by the hash of those bytes."""
-
-    def __init__(self) -> None:
-        self._rows: OrderedDict[bytes, OpenRow] = OrderedDict()
-
-    def put(self, commit: bytes, row: OpenRow) -> None:
-        """Keep a row for a commit; the oldest of too many go."""
-        self._rows[blake2_256(commit)] = row
-        while len(self._rows) > ESCROW_KEPT:
-            self._rows.popitem(last=False)
-
-    def get(self, commit: bytes) -> OpenRow | None:
-        """Return the row of a commit."""
-        return self._rows.get(blake2_256(commit))
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
 
 @guards(PALLET, *CALLS)
@@ -139,7 +108,7 @@ def reveal(
                 waiting.append((hotkey, committed_at, commit, reveal_round))
                 continue
             origin = Origin(storage, str(hotkey), block)
-            happened, dropped = _open(origin, netuid, mechanism, escrow.get(plain_bytes(commit)))
+            happened, dropped = _open(origin, netuid, mechanism, escrow.row(plain_bytes(commit)))
             events += happened
             outcomes.append(Outcome(block, str(hotkey), mechanism, int(committed_at), dropped))
         if waiting:

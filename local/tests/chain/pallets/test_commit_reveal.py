@@ -10,7 +10,7 @@ from bitagent_local.chain.extrinsics import InvalidExtrinsic
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.node import ChainNode
 from bitagent_local.chain.pallets import drand
-from bitagent_local.chain.pallets.commit_reveal import OpenRow
+from bitagent_local.chain.pallets.escrow import OpenRow
 from bitagent_local.chain.seed import Hyperparameters, Neuron
 from bitagent_local.chain.testing import node, sign, world
 

@@ -9,7 +9,9 @@ import pytest
 from bitagent_local.chain.extrinsics import InvalidExtrinsic
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.node import ChainNode
+from bitagent_local.chain.pallets import drand
 from bitagent_local.chain.pallets.commitments import space
+from bitagent_local.chain.scale import plain_bytes
 from bitagent_local.chain.testing import node, sign, world
 
 OTHER = address("//Other")
@@ -102,6 +104,45 @@ def test_3100_bytes_are_taken_in_an_epoch_and_again_in_the_next() -> None:
         chain.produce()
     chain.submit(_commit(chain, {"Raw128": b"x" * 128}, nonce=25))
     assert chain.produce()[0].error is None
+
+
+NOW = 1_800_000_000
+ROUND = drand.round_at(NOW) + 1
+SEALED = b"\xff sealed"
+
+
+def _sealed_chain(*fields: Any, opened: bytes | None) -> ChainNode:
+    """Return a chain whose next block comes before the round, and the one after it with the round."""
+    chain = node(world(genesis_timestamp=NOW - 1, drand_delay=0), seconds=2)
+    if opened is not None:
+        chain.escrow.put(SEALED, opened)
+    chain.produce()
+    chain.submit(_commit(chain, *fields, {"TimelockEncrypted": {"encrypted": SEALED, "reveal_round": ROUND}}))
+    assert chain.produce()[0].error is None
+    assert "TimelockEncrypted" in repr(chain.blocks.state(None).get("Commitments", "CommitmentOf", 20, OTHER))
+    for _ in range(3):
+        chain.produce()
+    return chain
+
+
+def test_a_sealed_commitment_is_revealed_with_its_round() -> None:
+    state = _sealed_chain(opened=b"acme/secret").blocks.state(None)
+    ((data, block),) = state.get("Commitments", "RevealedCommitments", 20, OTHER)
+    assert (plain_bytes(data), block in (3, 4, 5)) == (b"acme/secret", True)
+    assert state.get("Commitments", "CommitmentOf", 20, OTHER) is None
+    assert state.get("Commitments", "TimelockedIndex") in ([], ())
+
+
+def test_other_fields_of_a_sealed_commitment_stay() -> None:
+    state = _sealed_chain({"Raw4": b"open"}, opened=b"acme/secret").blocks.state(None)
+    assert "TimelockEncrypted" not in repr(state.get("Commitments", "CommitmentOf", 20, OTHER))
+    assert len(state.get("Commitments", "CommitmentOf", 20, OTHER)["info"]["fields"]) == 1
+
+
+def test_what_cannot_be_opened_stays_as_failed() -> None:
+    state = _sealed_chain(opened=None).blocks.state(None)
+    assert state.get("Commitments", "RevealedCommitments", 20, OTHER) is None
+    assert "TimelockRevealFailed" in repr(state.get("Commitments", "CommitmentOf", 20, OTHER))
 
 
 SPACES: dict[str, tuple[list[Any], int]] = {
