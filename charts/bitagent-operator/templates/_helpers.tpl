@@ -155,6 +155,8 @@ hub:
 fetch:
   maxParallel: {{ int64 .Values.fetch.maxParallel }}
   maxResolutions: {{ int64 .Values.fetch.maxResolutions }}
+evaluations:
+  maxParallel: {{ int64 .Values.evaluations.maxParallel }}
 securityContext:
   runAsUser: {{ include "operator.user" . | default "null" }}
 gpuResourceName: {{ .Values.gpuResourceName | quote }}

@@ -124,8 +124,15 @@ def plan(
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
     obsolete = tuple(j for j in unfinished if needed.isdisjoint(j.members or (j.key,)))
     fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
-    found_work = Evaluations(this.results, tuple(slots.start), unfinished, obsolete, fetch_controls=tuple(fetch_controls))
-    return replace(found_work, held=len(held), waits=slots.waits)
+    return Evaluations(
+        this.results,
+        tuple(slots.start),
+        unfinished,
+        obsolete,
+        fetch_controls=tuple(fetch_controls),
+        held=len(held),
+        waits=slots.waits,
+    )
 
 
 def _by_key(
