@@ -354,7 +354,8 @@ class Workload(Model):
     image counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""
     start_timeout_seconds: Annotated[int, Field(ge=10, le=604800)] | None = None
     """startTimeoutSeconds is the time that an admitted Job may wait until a container of an attempt runs: for a node, a
-    quota, volumes, an image. Past it the evaluation ends as a fault of the infrastructure, with what it waited for.
+    quota, volumes, an image; or in a queue that does not exist or is stopped. Past it the evaluation ends as a fault of
+    the infrastructure, with what it waited for.
     Absent: it waits as long as the round lasts, and the result says for what."""
     stall_seconds: Annotated[int, Field(ge=60, le=604800)] | None = None
     """stallSeconds is the time without any progress after which a container that still runs counts as stalled: its Job
