@@ -273,6 +273,15 @@ class RoundPhase(StrEnum):
     SUSPENDED = "Suspended"
 
 
+class FetchControl(StatusModel):
+    """A model that is fetched again, to see whether fetching works: the fetch of another one gave up."""
+
+    model: Name
+    """model is the MinerModel."""
+    since: Time
+    """since is the time from which on a result of its fetch counts."""
+
+
 class EvalRoundStatus(StatusModel):
     """Progress and results of the round."""
 
@@ -298,6 +307,10 @@ class EvalRoundStatus(StatusModel):
     ] = []
     """results has one entry per model of the frozen set. The list is written as a whole, by the operator alone: managed
     fields of every entry would take as much room in etcd as the results."""
+    fetch_controls: Annotated[
+        list[FetchControl], Field(max_length=4, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = []
+    """fetchControls are the models that were fetched again, to see whether fetching works; the last one may still be."""
     leaderboard_digest: Digest | None = None
     """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
     archive: ArchiveStatus | None = None

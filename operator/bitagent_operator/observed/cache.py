@@ -248,6 +248,8 @@ class Cache:
             if before and after and (before.files != after.files or _files_kept(before) != _files_kept(after)):
                 # What is free on the volume, and which removals fail, decides whether other rounds keep their files.
                 yield from (Key(Kind.ROUND, r.meta.name) for r in self.rounds if r.status.finished_at is not None)
+            if before and after and before.fetch_controls != after.fetch_controls:
+                yield from (Key(Kind.MODEL, each.model) for each in after.fetch_controls[-1:])
             same_phase = change.before and change.after and _times(change.before) == _times(change.after)
             if before and after and same_phase:
                 known = {r.model: _needs_of(r) for r in before.results}

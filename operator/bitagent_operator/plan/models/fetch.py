@@ -159,6 +159,13 @@ def needed_fetch(
     if admitting:
         since, uid, commit = min(admitting, key=lambda found: found[:2])
         return StartFetch(short_hash(*identity, uid, "admitted"), since, 1, commit)
+    controls = [
+        (since, r.meta.uid, commit) for r in rounds for since, commit in _as_control(r, model) if result.at < since
+    ]
+    if controls:
+        since, uid, commit = max(controls, key=lambda found: found[:2])
+        need = short_hash(*identity, uid, "control", str(int(since.timestamp())))
+        return StartFetch(need, since, 1, commit, verify=True)
     missed = [
         (r.status.finished_at, r.meta.uid)
         for r in rounds
@@ -203,8 +210,10 @@ def found_again(model: ModelObject, commit: str, *, since: datetime) -> FetchRes
 
 
 def urgent(model: ModelObject, rounds: Iterable[RoundObject]) -> bool:
-    """Whether a round that has started waits for the model's files."""
-    return any(waiting_entry(each, model) is not None or _lost(each, model) for each in rounds)
+    """Whether a round that has started waits for the model's files, or for a control with them."""
+    return any(
+        waiting_entry(each, model) is not None or _lost(each, model) or _as_control(each, model) for each in rounds
+    )
 
 
 def _lost(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str]]:
@@ -219,6 +228,16 @@ def _lost(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str
         and r.finished_at is not None
         and r.commit is not None
     ]
+
+
+def _as_control(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str | None]]:
+    """Return since when a running round has the model fetched again as a control, and its commit there."""
+    if observed.status.finished_at is not None or observed.spec.suspend or not observed.status.fetch_controls:
+        return []
+    control = observed.status.fetch_controls[-1]
+    if control.model != model.meta.name:
+        return []
+    return [(control.since, r.commit) for r in observed.status.results if r.model == control.model]
 
 
 def _may_have_missed_files(observed: RoundObject, model: ModelObject) -> bool:

@@ -16,8 +16,9 @@ The first control is the largest model that has succeeded, because a machine can
 second is one without a miner, if the round has any: its operator registered it, and no miner can make it fail. The
 others are drawn, by the digest of the round's tasks, which cannot be known when models are registered.
 
-A fetch that gave up needs no experiment: all models are fetched by the same machines, and it was tried several times.
-It is the model's own trouble if another model was fetched meanwhile.
+A fetch that gave up needs no repetition: all models are fetched by the same machines, and it was tried several times.
+It is the model's own trouble if another model was fetched meanwhile, for whichever round. If none was, a model that has
+succeeded is fetched again as a control (see `fetch_controls`).
 """
 
 from __future__ import annotations
@@ -117,13 +118,13 @@ class Decision:
 def decide_fetch(reason: Reason, failed_at: datetime, fetched: Iterable[datetime]) -> Decision:
     """Return whose trouble a fetch was that gave up for one of FETCH_CAUSES at `failed_at`.
 
-    `fetched`: the times at which fetches of models began that have succeeded in the round. One that began beside or
-    after the first attempt of this one was made by the same machines, volume and hub.
+    `fetched`: the times at which fetches of other models began that have succeeded. One that began beside or after the
+    first attempt of this one was made by the same machines, volume and hub. Without one a control decides.
     """
     period = SLOW_FETCH_PERIOD if reason is Reason.DEADLINE_EXCEEDED else FETCH_PERIOD
     if any(at >= failed_at - period for at in fetched):
         return Decision(Step.OWN, "another model was fetched meanwhile")
-    return Decision(Step.SHARED, "no other model was fetched meanwhile, with which to compare it")
+    return Decision(Step.CONTROL)
 
 
 @dataclass(frozen=True)

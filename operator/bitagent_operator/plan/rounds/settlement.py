@@ -32,6 +32,7 @@ from bitagent_operator.plan.rounds.attribution import (
     decide,
     decide_fetch,
 )
+from bitagent_operator.plan.rounds.fetch_controls import decide_by_control, owner_of
 from bitagent_operator.plan.rounds.work import Slots, Work
 
 _PREFERRED_NODES = 16
@@ -123,8 +124,8 @@ def control_candidates(
     left = [result for result in results if result.state == ResultState.SUCCEEDED]
     parameters, chosen = _parameters(left, models), [r for r in begun if r.state == ResultState.SUCCEEDED]
     while len(chosen) < MAX_CONTROLS:
-        owners = {_owner(result) for result in chosen}
-        left = [result for result in left if _owner(result) not in owners]
+        owners = {owner_of(result) for result in chosen}
+        left = [result for result in left if owner_of(result) not in owners]
         if not left:
             break
         match len(chosen):
@@ -133,19 +134,14 @@ def control_candidates(
             case 1:
                 among = [result for result in left if not result.hotkey] or left
             case _:
-                drawn = min((_owner(result) for result in left), key=lambda owner: _lot(drawn_by, owner))
-                among = [result for result in left if _owner(result) == drawn]
+                drawn = min((owner_of(result) for result in left), key=lambda owner: _lot(drawn_by, owner))
+                among = [result for result in left if owner_of(result) == drawn]
         chosen.append(control_of(among, parameters))
     return chosen
 
 
 def _lot(drawn_by: str, owner: str) -> str:
     return hashlib.sha256(f"{drawn_by}\n{owner}".encode()).hexdigest()
-
-
-def _owner(result: ModelResult) -> str:
-    """Return whose model it is; one without a miner is its own."""
-    return f"hotkey {result.hotkey}" if result.hotkey else f"model {result.model}"
 
 
 def _parameters(entries: Iterable[ModelResult], models: Mapping[str, ModelObject]) -> dict[str, int]:
@@ -203,20 +199,29 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
 
 def _settle_fetches(this: Work, gave_up: Container[int]) -> None:
     """Decide about the models whose fetch gave up, once the others have ended."""
-    failed = [i for i, result in enumerate(this.results) if _fetch_gave_up(result)]
-    others = [result for i, result in enumerate(this.results) if i not in gave_up and not _fetch_gave_up(result)]
+    failed = [i for i, result in enumerate(this.results) if fetch_gave_up(result)]
+    others = [result for i, result in enumerate(this.results) if i not in gave_up and not fetch_gave_up(result)]
     if not failed or any(result.state not in FINAL_STATES for result in others):
         return
     known = [this.models.get(result.model) for result in others if result.state == ResultState.SUCCEEDED]
     fetched = [m.status.resolved.at for m in known if m is not None and m.status.resolved is not None]
+    fetched += [this.pass_.last_fetched] if this.pass_.last_fetched is not None else []
+    decisions: dict[int, Decision] = {}
     for i in failed:
         entry, model = this.results[i], this.models.get(this.results[i].model)
         found = fetch_result(model.status, generation=model.meta.generation) if model is not None else None
         failed_at = found.at if found is not None else this.pass_.now
-        this.results[i] = _decided(this, i, decide_fetch(entry.reason, failed_at, fetched))
+        decisions[i] = decide_fetch(entry.reason, failed_at, fetched)
+    open_ = [i for i, decision in decisions.items() if decision.step is Step.CONTROL]
+    by_control = decide_by_control(this, [this.results[i] for i in open_]) if open_ else None
+    for i, decision in decisions.items():
+        settled = decision if by_control is None or decision.step is not Step.CONTROL else by_control
+        if settled.step is not Step.WAIT:
+            this.results[i] = _decided(this, i, settled)
 
 
-def _fetch_gave_up(result: ModelResult) -> bool:
+def fetch_gave_up(result: ModelResult) -> bool:
+    """Whether the fetch of a model gave up for a cause that the model can have, and that is not decided."""
     return result.state == ResultState.PENDING and result.weights_digest is None and result.reason in FETCH_CAUSES
 
 

@@ -192,10 +192,10 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         pytest.param("OutOfMemory", [-29], Step.OWN, id="beside its attempts"),
         pytest.param("OutOfMemory", [5], Step.OWN, id="after them"),
         pytest.param("FilesChanged", [-500, -10], Step.OWN, id="one of several"),
-        pytest.param("OutOfMemory", [-31], Step.SHARED, id="before them"),
-        pytest.param("OutOfMemory", [], Step.SHARED, id="none"),
+        pytest.param("OutOfMemory", [-31], Step.CONTROL, id="before them"),
+        pytest.param("OutOfMemory", [], Step.CONTROL, id="none"),
         pytest.param("DeadlineExceeded", [-23 * 60], Step.OWN, id="beside attempts that took hours"),
-        pytest.param("DeadlineExceeded", [-25 * 60], Step.SHARED, id="before attempts that took hours"),
+        pytest.param("DeadlineExceeded", [-25 * 60], Step.CONTROL, id="before attempts that took hours"),
     ],
 )
 def test_whose_trouble_a_fetch_was(reason: str, minutes: list[int], step: Step) -> None:

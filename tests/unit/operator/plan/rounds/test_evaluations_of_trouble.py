@@ -440,7 +440,7 @@ def test_a_control_whose_result_was_lost_is_repeated(make: Make, plan: Plan) -> 
     ("reason", "peer_fetched_at", "state"),
     [
         pytest.param("OutOfMemory", 20, "Unscored", id="another was fetched meanwhile"),
-        pytest.param("OutOfMemory", -3600, "InfraFault", id="the others were fetched before"),
+        pytest.param("OutOfMemory", -3600, "Pending", id="the others were fetched before: a control decides"),
         pytest.param("HubUnavailable", 20, "InfraFault", id="the hub"),
     ],
 )
@@ -453,7 +453,7 @@ def test_a_fetch_that_gives_up(make: Make, plan: Plan, reason: str, peer_fetched
     good = make.admitted("good", weights="2") | {"state": "Succeeded", "score": "0.500000"}
     found = plan(make.started(*names, at=10, results={"good": good}), models)
     assert found.states["x"] == (state, reason)
-    assert found.status.phase == ("Complete" if state == "Unscored" else "Failed")
+    assert found.status.phase == {"Unscored": "Complete", "InfraFault": "Failed"}.get(state, "Running")
 
 
 def test_a_control_after_a_retry_is_asked_afresh(make: Make, plan: Plan) -> None:
@@ -469,14 +469,15 @@ def test_a_control_after_a_retry_is_asked_afresh(make: Make, plan: Plan) -> None
 def test_a_fetch_that_gave_up_by_the_infrastructure_fails_what_gave_up_on_a_gpu_too(make: Make, plan: Plan) -> None:
     """The round cannot complete, so nothing is repeated."""
     failure = {"attempt": 1, "reason": "OutOfMemory", "at": "2026-01-01T00:00:05Z", "nodes": ["n1"]}
+    owner = {"hotkey": make.hotkey("m")}  # of the same hotkey, so that it is no control
     results = {
         "a": make.admitted("a") | {"state": "Running", "reason": "OutOfMemory", "failures": [failure]},
-        "b": make.admitted("b", weights="2") | {"state": "Succeeded", "score": "0.500000", "node": "n1"},
+        "b": make.admitted("b", weights="2") | {"state": "Succeeded", "score": "0.500000", "node": "n1"} | owner,
     }
     models = [
         make.model("a", fetched=True, at=-7200),
-        make.model("b", fetched=True, at=-7200, weights="2"),
-        make.model("x", fetched="Crashed", at=30),
+        make.model("b", fetched=True, at=-7200, weights="2", hotkey="m"),
+        make.model("x", fetched="Crashed", at=30, hotkey="m"),
     ]
     found = plan(make.started("a", "b", "x", results=results), models)
     assert found.states["x"] == ("InfraFault", "Crashed")
