@@ -30,6 +30,7 @@ from bitagent_operator.manifests.rbac import validator_rules
 Obj = dict[str, Any]
 
 NETUID = 20
+ESCROW = Path(__file__).parents[3] / "local" / "escrow"
 SECONDS_PER_BLOCK = 0.25
 RBAC = "rbac.authorization.k8s.io/v1"
 NUMBERS = count(1)
@@ -77,6 +78,10 @@ class Chain:
     admin_port: int
 
     @property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
     def endpoint(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
 
@@ -112,12 +117,22 @@ def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
     """Start a chain with a validator that may set weights and four miners; arguments change the seed."""
     with ExitStack() as stack:
 
-        def start(*, permit: bool = True, stake: int = 10_000, **hyperparameters: Any) -> Chain:
+        def start(
+            *,
+            permit: bool = True,
+            stake: int = 10_000,
+            seeded: Obj | None = None,
+            owner: bool = False,
+            **hyperparameters: Any,
+        ) -> Chain:
             neurons = [{"hotkey": "//Validator", "stake": stake, "permit": permit}]
             neurons += [{"hotkey": f"//{name}"} for name in ("a", "b", "c", "d")]
+            neurons += [{"hotkey": "//Owner", "coldkey": "//Owner-cold"}] if owner else []
             rules = {"weights_rate_limit": 4, "min_allowed_weights": 1, **hyperparameters}
             seed = tmp_path / f"seed-{next(NUMBERS)}.json"
-            seed.write_text(json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules}))
+            seed.write_text(
+                json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules} | (seeded or {}))
+            )
             command = [sys.executable, "-m", "bitagent_local.chain", "serve", "--host", "127.0.0.1"]
             command += ["--port", "0", "--admin-port", "0", "--seed-file", str(seed)]
             command += ["--seconds-per-block", str(SECONDS_PER_BLOCK)]
@@ -200,8 +215,13 @@ class World:
         ]
         self.report(round_, condition="Complete", results=results)
 
-    def start(self, identity: str = "pod-1", *arguments: str, packages: Path | None = None) -> Program:
-        """Start a validator process; `packages` is a folder of further installed packages."""
+    def start(
+        self, identity: str = "pod-1", *arguments: str, packages: Path | None = None, escrow: bool = False
+    ) -> Program:
+        """Start a validator process; `packages` is a folder of further installed packages.
+
+        With `escrow` the chain gets the rows that the process seals, and reveals them.
+        """
         log = self.folder / f"{identity}-{len(self.processes)}.log"
         command = ["run", "--name", "val", "--namespace", self.namespace]
         command += ["--hotkey-file", str(self.folder / "hotkey"), "--identity", identity, "--log-format", "text"]
@@ -209,6 +229,8 @@ class World:
         environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
         if packages:
             environment["PYTHONPATH"] = str(packages)
+        if escrow:
+            environment |= {"PYTHONPATH": str(ESCROW), "BITAGENT_LOCAL_ESCROW": self.chain.admin}
         environment.pop("KUBERNETES_SERVICE_HOST", None)
         constants = {KUBECONFIG: str(self.kubeconfig)}
         process = Program(

@@ -104,6 +104,7 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
         assert subnet.weights == {}
         assert subnet.me is not None
         assert subnet.me.last_update == chain.settings()[0]["block"]
+        assert [commit.digest for commit in subnet.commits] == [result.commit], "told from another's by its bytes"
 
 
 @asynccontextmanager
