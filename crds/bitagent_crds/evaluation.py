@@ -344,11 +344,11 @@ class Workload(Model):
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
     queue_priority_class_name: ObjectName | None = None
-    """queuePriorityClassName is a WorkloadPriorityClass of Kueue: which Jobs the queue admits first, and preempts. Absent:
-    Kueue takes priorityClassName. Neither preemption nor waiting costs an attempt."""
+    """queuePriorityClassName is a WorkloadPriorityClass of Kueue: which Jobs the queue admits first, and preempts.
+    Absent: Kueue takes priorityClassName. Neither preemption nor waiting costs an attempt."""
     weight: Annotated[int, Field(ge=1, le=100)] = 1
-    """weight is the round's share of the Jobs that all rounds of the namespace may run at once (`evaluations.maxParallel`
-    of the operator), in proportion to those of the others; with a queue, the queue decides."""
+    """weight is the round's share of the Jobs that all rounds of the namespace may run at once, in proportion to the
+    weights of the others, if the operator has such a bound (`evaluations.maxParallel`). A queue decides by itself."""
     deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = DEADLINE_SECONDS
     """deadlineSeconds is the time that one attempt may take from when a node has accepted its pod: the pull of the
     image counts, and waiting for a GPU does not. An attempt that reaches it ends its Job."""

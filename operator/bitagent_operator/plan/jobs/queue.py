@@ -24,8 +24,8 @@ _NOT_INSTALLED = (
 )
 _NO_QUEUE = "there is no LocalQueue {queue} in this namespace; create it, and its Jobs continue by themselves"
 _NO_WORKLOAD = (
-    "waits in queue {queue}: Kueue has made no Workload of Job {job}; does Kueue run, does it manage this namespace, and "
-    "is there a priority class as the Job names it?"
+    "waits in queue {queue}: Kueue has made no Workload of Job {job}; does Kueue run, does it manage this namespace, "
+    "and is there a priority class as the Job names it?"
 )
 
 
