@@ -287,7 +287,7 @@ def _finished(pod: PodObject, now: datetime) -> datetime:
 
 
 def _active(job: JobObject, outcome: Active | Unseen, begun: ModelResult | None, spec: EvalRoundSpec) -> Update:
-    """Return the state of an evaluation whose Job has not ended: Running from its first container on, until suspended."""
+    """Return the state of an evaluation whose Job has not ended: Running while containers of it run, or may follow."""
     found = outcome if isinstance(outcome, Active) else Active()
     started = found.started or (begun is not None and begun.state == ResultState.RUNNING)
     # What is suspended does not run, whether or not it has; its pods are being removed.
