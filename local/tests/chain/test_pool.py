@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bitagent_local.chain.extrinsics import InvalidExtrinsic
 from bitagent_local.chain.keys import address
@@ -25,6 +27,18 @@ def test_a_future_nonce_is_parked_until_its_turn() -> None:
     chain.submit(_signed(chain, 0))
     assert chain.next_nonce(VALIDATOR) == 3
     assert [included.extrinsic.nonce for included in chain.produce()] == [0, 1, 2]
+
+
+@settings(max_examples=20)
+@given(order=st.permutations(range(5)), blocks=st.lists(st.booleans(), min_size=5, max_size=5))
+def test_nonces_are_included_once_and_in_order(order: list[int], blocks: list[bool]) -> None:
+    chain, seen = node(), []
+    for nonce, block in zip(order, blocks, strict=True):
+        chain.submit(_signed(chain, nonce))
+        if block:
+            seen += [included.extrinsic.nonce for included in chain.produce()]
+    seen += [included.extrinsic.nonce for included in chain.produce()]
+    assert (seen, len(chain.pool), chain.next_nonce(VALIDATOR)) == ([0, 1, 2, 3, 4], 0, 5)
 
 
 def test_the_same_bytes_and_the_same_nonce_are_taken_once() -> None:

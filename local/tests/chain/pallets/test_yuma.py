@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bitagent_local.chain.pallets.yuma import Input, counted, epoch, top, weighted_median
 
@@ -123,6 +125,28 @@ def test_weights_without_a_permit_do_not_count() -> None:
     result = epoch(subnet(permits=[True, False, False, False]))
     assert result.validator_trust == pytest.approx([1, 0, 0, 0])
     assert result.incentive == pytest.approx([0, 0, 0.75, 0.25])
+
+
+ROWS = st.lists(st.dictionaries(st.integers(0, 6), st.integers(0, 65535), max_size=6), min_size=6, max_size=6)
+
+
+@given(
+    stake=st.lists(st.integers(0, 10**15), min_size=6, max_size=6),
+    permits=st.lists(st.booleans(), min_size=6, max_size=6),
+    last_update=st.lists(st.integers(0, 100), min_size=6, max_size=6),
+    registered_at=st.lists(st.integers(0, 100), min_size=6, max_size=6),
+    weights=ROWS,
+    bonds=ROWS,
+    owner=st.none() | st.integers(0, 5),
+)
+def test_any_subnet_gets_shares(**fields: Any) -> None:
+    result = epoch(subnet(**fields, commit_blocks=[None] * 6))
+    for shares in (result.consensus, result.incentive, result.dividends, result.validator_trust, result.emission):
+        assert len(shares) == 6
+        assert all(-1e-9 <= share <= 1 + 1e-9 for share in shares)
+    for total in (sum(result.incentive), sum(result.dividends), sum(result.emission)):
+        assert total == pytest.approx(1) or total == pytest.approx(0)
+    assert sum(result.server_emission) + sum(result.validator_emission) == pytest.approx(sum(result.emission))
 
 
 MEDIANS: dict[str, tuple[list[float], list[float], float]] = {
