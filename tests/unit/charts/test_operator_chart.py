@@ -84,6 +84,10 @@ class TestPermissions:
     def test_are_what_the_operator_says_it_needs(self, default: Any) -> None:
         assert held(default.one("Role")["rules"]) == held(rbac.OPERATOR_RULES)
 
+    def test_of_volumes_come_with_their_mode(self, helm: Any) -> None:
+        rules = helm.render({"cache": {"mode": "VolumePerModel"}}).one("Role")["rules"]
+        assert held(rules) == held([*rbac.OPERATOR_RULES, *rbac.VOLUME_RULES])
+
     def test_hold_no_secret_no_wildcard_and_no_pod(self, default: Any) -> None:
         triples = held(default.one("Role")["rules"])
         assert [t for t in triples if "*" in t or t[1].startswith("secrets")] == []
@@ -122,6 +126,14 @@ class TestConfiguration:
         assert found.cache.max_bytes == 450_000_000_000
         claims = {c["metadata"]["name"] for c in default.all("PersistentVolumeClaim")}
         assert claims == {found.cache.claim_name, found.artifacts.claim_name}
+
+    @pytest.mark.parametrize("storage_class", [None, "", "fast"])
+    def test_a_volume_for_each_model(self, helm: Any, storage_class: str | None) -> None:
+        rendered = helm.render({"cache": {"mode": "VolumePerModel", "storageClassName": storage_class}})
+        found = configuration(rendered)
+        assert (found.cache.per_model, found.cache.storage_class_name) == (True, storage_class)
+        claims = {c["metadata"]["name"] for c in rendered.all("PersistentVolumeClaim")}
+        assert claims == {found.artifacts.claim_name}, "no shared one"
 
     def test_local_world(self, helm: Any, root: Path) -> None:
         found = configuration(helm.render(files=(root / LOCAL,)))

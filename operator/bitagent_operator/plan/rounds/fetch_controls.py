@@ -12,8 +12,11 @@ from bitagent_crds.evalround import FetchControl
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.models.fetch import fetch_result
-from bitagent_operator.plan.rounds.attribution import MAX_CONTROLS, Decision, Step
+from bitagent_operator.plan.rounds.attribution import Decision, Step
 from bitagent_operator.plan.rounds.work import Work
+
+MAX_FETCH_CONTROLS = 3
+"""Models of a round that are fetched again at most; each of another hotkey."""
 
 
 def decide_by_control(this: Work, failed: Iterable[ModelResult]) -> Decision:
@@ -32,7 +35,7 @@ def decide_by_control(this: Work, failed: Iterable[ModelResult]) -> Decision:
         if each.state == ResultState.SUCCEEDED and owner_of(each) not in owners and _usable(this.models.get(each.model))
     )
     candidate = min(candidates, key=lambda each: each.model, default=None)
-    if candidate is not None and len(controls) < MAX_CONTROLS:
+    if candidate is not None and len(controls) < MAX_FETCH_CONTROLS:
         this.fetch_controls = [*controls, FetchControl(model=candidate.model, since=this.pass_.now)]
         return Decision(Step.WAIT)
     if controls:

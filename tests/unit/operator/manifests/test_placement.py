@@ -122,3 +122,14 @@ def test_every_kind_of_job_is_placed(make: Make) -> None:
     config = make.config(jobs=JOBS)
     jobs = [c for c in Component if c is not Component.VALIDATOR]
     assert all(placed(config, component).pod["nodeSelector"] == POOL["nodeSelector"] for component in jobs)
+
+
+@pytest.mark.parametrize("kind", ["fetch", "task_set", "evaluation", "archive", "retention"])
+def test_one_selector_brings_all_jobs_to_the_node_of_a_volume(make: Make, build: Build, kind: str) -> None:
+    """What docs/operating.md says for artifacts without ReadWriteMany storage."""
+    jobs = {"nodeSelector": {"kubernetes.io/hostname": "gpu-1"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]}
+    if kind in ("archive", "retention"):
+        pod = placed(make.config(jobs=jobs), Component(kind)).pod
+    else:
+        pod = made(build, kind, jobs).pod
+    assert {name: pod[name] for name in jobs} == jobs

@@ -75,6 +75,20 @@ def test_what_a_control_decides(
         assert found.status.phase == "Complete"
 
 
+def test_no_more_than_three_are_fetched_again(make: Make, plan: Plan) -> None:
+    names = [f"m{n}" for n in range(5)]
+    results: dict[str, Any] = {
+        name: make.admitted(name, weights=str(n)) | {"state": "Succeeded", "score": "0.500000"}
+        for n, name in enumerate(names, start=2)
+    }
+    results["x"] = {"state": "Pending", "reason": "Crashed"}
+    begun = [{"model": name, "since": f"2026-01-01T00:01:0{n}Z"} for n, name in enumerate(names[:3])]
+    observed = make.started(*results, results=results, status={"fetchControls": begun})
+    failed = [make.model(name, fetched="Crashed", at=80, weights=str(n)) for n, name in enumerate(names, start=2)]
+    found = plan(observed, [*failed, make.model("x", fetched="Crashed", at=30)])
+    assert found.results["x"].state == "InfraFault"
+
+
 def test_after_controls_that_failed_the_infrastructure_is_at_fault(make: Make, plan: Plan) -> None:
     again = {"model": "c", "since": "2026-01-01T00:01:20Z"}
     failed = {"fetched": "Crashed", "at": 85}
