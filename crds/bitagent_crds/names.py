@@ -83,8 +83,10 @@ class Component(StrEnum):
     REWRITER = "rewriter"
     ARCHIVE = "archive"
     RETENTION = "retention"
-    MODEL = "model"
-    """The volume of one model; no pod."""
+
+
+MODEL_VOLUME = "model"
+"""Value of COMPONENT_LABEL on the claims of single models' volumes, which are no pods."""
 
 
 class Egress(StrEnum):

@@ -7,11 +7,19 @@ GPU and wait. So these pods carry the model's id as a label, and are placed wher
 
 from __future__ import annotations
 
-from bitagent_crds.names import BYTES_ANNOTATION, CACHE_LABEL, Component, cache_id, model_claim
+from bitagent_crds.names import (
+    BYTES_ANNOTATION,
+    CACHE_LABEL,
+    COMPONENT_LABEL,
+    MANAGED_BY_LABEL,
+    MODEL_VOLUME,
+    cache_id,
+    model_claim,
+)
 from bitagent_kube.objects import Obj
-from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import claim
+from bitagent_operator.naming import MANAGER
 from bitagent_operator.plan.interface import VolumePlan
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
@@ -54,7 +62,7 @@ def volume_claim(config: Config, plan: VolumePlan, owner: Obj) -> Obj:
         "metadata": {
             "name": model_claim(plan.id),
             "namespace": config.namespace,
-            "labels": naming.labels(Component.MODEL, {CACHE_LABEL: plan.id}),
+            "labels": {MANAGED_BY_LABEL: MANAGER, COMPONENT_LABEL: MODEL_VOLUME, CACHE_LABEL: plan.id},
             "annotations": {BYTES_ANNOTATION: str(plan.bytes)},
             "ownerReferences": [owner],
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitagent_crds.names import BYTES_ANNOTATION, CACHE_LABEL, COMPONENT_LABEL, Component
+from bitagent_crds.names import BYTES_ANNOTATION, CACHE_LABEL, COMPONENT_LABEL, MODEL_VOLUME
 from bitagent_kube.client import Client
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_kube.resources import CLAIMS
@@ -12,7 +12,7 @@ from bitagent_operator.plan.interface import ModelVolume
 
 async def list_volumes(client: Client) -> tuple[ModelVolume, ...]:
     """Return the claims of all models' volumes. Raises ApiError."""
-    claims = await client.list(CLAIMS, labels=f"{MANAGED_SELECTOR},{COMPONENT_LABEL}={Component.MODEL}")
+    claims = await client.list(CLAIMS, labels=f"{MANAGED_SELECTOR},{COMPONENT_LABEL}={MODEL_VOLUME}")
     return tuple(_volume(each) for each in claims if CACHE_LABEL in each["metadata"]["labels"])
 
 
