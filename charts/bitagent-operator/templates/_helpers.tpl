@@ -109,8 +109,8 @@ images:
 imagePullPolicy: {{ .Values.images.pullPolicy }}
 imagePullSecrets: {{ toJson .Values.images.pullSecrets }}
 cache:
-  mode: {{ .Values.cache.mode }}
-  {{- if eq .Values.cache.mode "Shared" }}
+  mode: {{ default "Shared" .Values.cache.mode }}
+  {{- if eq (default "Shared" .Values.cache.mode) "Shared" }}
   claimName: {{ include "operator.cacheClaim" . }}
   {{- else if kindIs "string" .Values.cache.storageClassName }}
   storageClassName: {{ quote .Values.cache.storageClassName }}
