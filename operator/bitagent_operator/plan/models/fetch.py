@@ -157,15 +157,15 @@ def needed_fetch(
         and refused_by_others(model, result, r.spec.admission)
     ]
     if admitting:
-        since, uid, commit = min(admitting, key=lambda found: found[:2])
-        return StartFetch(short_hash(*identity, uid, "admitted"), since, 1, commit)
+        since, uid, named = min(admitting, key=lambda found: found[:2])
+        return StartFetch(short_hash(*identity, uid, "admitted"), since, 1, named)
     controls = [
         (since, r.meta.uid, commit) for r in rounds for since, commit in _as_control(r, model) if result.at < since
     ]
     if controls:
-        since, uid, commit = max(controls, key=lambda found: found[:2])
+        since, uid, named = max(controls, key=lambda found: found[:2])
         need = short_hash(*identity, uid, "control", str(int(since.timestamp())))
-        return StartFetch(need, since, 1, commit, verify=True)
+        return StartFetch(need, since, 1, named, verify=True)
     missed = [
         (r.status.finished_at, r.meta.uid)
         for r in rounds
