@@ -51,7 +51,7 @@ class Operator:
         self.cache = Cache()
         every = config.relist_seconds
         self.watcher = Watcher(client, self.cache, self._enqueue, every=every, health=health, metrics=metrics)
-        self.queues = QueueWatch(client, self.cache, self._enqueue)
+        self.queues = QueueWatch(client, self.cache, self._enqueue, every=every)
 
     def _enqueue(self, keys: Iterable[Key]) -> None:
         if self._queue is not None:  # else this process stands by, and begins with all keys

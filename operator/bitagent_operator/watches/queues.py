@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from http import HTTPStatus
 
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
@@ -19,8 +20,8 @@ from bitagent_kube.retry import Backoff
 from bitagent_operator.observed.cache import Cache, Key
 from bitagent_operator.observed.queues import LocalQueue, QueueState, Workload
 
-UNUSED_SECONDS = 900.0
-"""Once nothing has waited in a queue for so long, the queues are no longer followed; passes come more often."""
+UNUSED_LISTS = 3.0
+"""Once nothing has waited in a queue in so many periods of full lists, the queues are no longer followed."""
 CHANGES_SECONDS = 1.0
 """Between two states that are passed on: Kueue writes what it has looked at in vain again and again."""
 SERVED_SECONDS = 60.0
@@ -30,10 +31,14 @@ log = logging.getLogger(__name__)
 
 
 class QueueWatch:
-    """Keeps `cache.queues` current while it is needed; `enqueue` receives the keys that a change concerns."""
+    """Keeps `cache.queues` current while it is needed; `enqueue` receives the keys that a change concerns.
 
-    def __init__(self, client: Client, cache: Cache, enqueue: Callable[[Iterable[Key]], None]) -> None:
+    `every`: seconds between full lists of the other kinds.
+    """
+
+    def __init__(self, client: Client, cache: Cache, enqueue: Callable[[Iterable[Key]], None], *, every: float) -> None:
         self._client, self._cache, self._enqueue = client, cache, enqueue
+        self._unused_seconds = UNUSED_LISTS * every
         self._needed = asyncio.Event()
 
     def need(self) -> None:
@@ -55,7 +60,7 @@ class QueueWatch:
         while True:
             self._needed.clear()
             try:
-                async with asyncio.timeout(UNUSED_SECONDS):
+                async with asyncio.timeout(self._unused_seconds):
                     await self._needed.wait()
             except TimeoutError:
                 return
@@ -69,7 +74,9 @@ class QueueWatch:
                 if served is not None:
                     await self._client.list(served[0])  # an informer only logs why it cannot
             except ApiError as error:
-                self._publish(QueueState(problem=f"the queues cannot be read: {error}"))
+                # What is known lasts longer than a trouble of the server, but not than the right to read it.
+                if not self._cache.queues.read or error.code == HTTPStatus.FORBIDDEN:
+                    self._publish(QueueState(problem=f"the queues cannot be read: {error}"))
             else:
                 if served is not None:
                     await self._inform(*served)

@@ -218,7 +218,7 @@ def _unfinished(
     started = any(pod.started is not None for pod in own)
     node = next(reversed(_nodes(own)), "")
     if job.suspended and job.queue and not job.suspended_by_round:
-        return _in_queue(job, own, pass_, start_timeout)
+        return _in_queue(job, own, pass_, last_reported, start_timeout)
     if job.suspended:
         text = f"Job {job.meta.name} is suspended; it runs once whatever suspended it resumes it"
         return Active(None if job.suspended_by_round else Problem(Reason.JOB_SUSPENDED, text), node, started)
@@ -244,10 +244,14 @@ def _unfinished(
 
 
 def _in_queue(
-    job: JobObject, own: Sequence[PodObject], pass_: Pass, start_timeout: timedelta | None
+    job: JobObject,
+    own: Sequence[PodObject],
+    pass_: Pass,
+    last_reported: Problem | None,
+    start_timeout: timedelta | None,
 ) -> Active | InfraFault:
     """Return the state of a Job that its queue has not admitted, or has preempted."""
-    problem = wait_in_queue(job, pass_)
+    problem = wait_in_queue(job, pass_, last_reported)
     problem = Problem(problem.reason, clip(problem.message, MESSAGE_LENGTH))
     since = unavailable_since(job, problem, pass_.queues)
     if start_timeout is not None and since is not None:

@@ -29,9 +29,14 @@ _NO_WORKLOAD = (
 )
 
 
-def wait_in_queue(job: JobObject, pass_: Pass) -> Problem:
-    """Return why the Job, which is suspended and has the label of a queue, is not admitted."""
+def wait_in_queue(job: JobObject, pass_: Pass, last_reported: Problem | None = None) -> Problem:
+    """Return why the Job, which is suspended and has the label of a queue, is not admitted.
+
+    `last_reported`: what was reported last; it holds until the queues are read, as after a restart.
+    """
     state, waits = pass_.queues, f"waits in queue {job.queue}"
+    if not state.read and not state.problem and last_reported is not None and last_reported.reason in REASONS:
+        return last_reported
     if not state.read:
         return Problem(Reason.WAITING_IN_QUEUE, f"{waits}; {state.problem}" if state.problem else waits)
     if not state.installed:
@@ -52,8 +57,8 @@ def wait_in_queue(job: JobObject, pass_: Pass) -> Problem:
 
 
 def unavailable_since(job: JobObject, problem: Problem, state: QueueState) -> datetime | None:
-    """Return since when the Job has had no queue that could admit it; None if it has one."""
-    if problem.reason not in TROUBLES:
+    """Return since when the Job has had no queue that could admit it; None if it has one, or that is not known."""
+    if problem.reason not in TROUBLES or not state.read:
         return None
     queue = state.queues.get(job.queue)
     since = queue.inactive.since if queue is not None and queue.inactive is not None else None

@@ -16,7 +16,6 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import LOCAL_QUEUES, ApiResource
 from bitagent_kube.watch import EventType, WatchEvent
 from bitagent_operator.observed.cache import Cache, Key, Kind
-from bitagent_operator.watches import queues as module
 from bitagent_operator.watches.queues import QueueWatch, read_queues
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class World:
         labels = {"bitagent.io/round": "r", QUEUE_LABEL: "gpus"}
         meta = make.meta("j", labels=labels, ownerReferences=[{"uid": "uid-r", "controller": True}])
         self.cache.put("Job", {"metadata": meta, "spec": {"suspend": True}})
-        self.watch = QueueWatch(cast(Client, server), self.cache, self.enqueue)
+        self.watch = QueueWatch(cast(Client, server), self.cache, self.enqueue, every=300)
 
     def enqueue(self, keys: Iterable[Key]) -> None:
         self.keys += keys
@@ -144,14 +143,27 @@ async def test_what_may_not_be_read_is_said_in_the_servers_words(make: Make) -> 
         assert not world.cache.queues.problem
 
 
+async def test_a_trouble_of_the_server_changes_nothing_that_is_known(make: Make) -> None:
+    server = Server()
+    async with following(World(make, server)) as world:
+        world.watch.need()
+        await world.until(lambda: world.cache.queues.read)
+        server.versions.add("v1beta2")
+        server.denied = ApiError(code=429, reason="TooManyRequests", message="storage is (re)initializing")
+        await asyncio.sleep(60)
+        assert (world.cache.queues.installed, world.cache.queues.problem) == (False, "")
+        server.denied = None
+        await world.until(lambda: world.cache.queues.installed)
+
+
 async def test_the_queues_are_left_alone_once_nothing_has_waited_for_long(make: Make) -> None:
     server = Server("v1beta2")
     async with following(World(make, server)) as world:
         world.watch.need()
         await world.until(lambda: world.cache.queues.read)
-        await asyncio.sleep(module.UNUSED_SECONDS / 2)
+        await asyncio.sleep(450)
         world.watch.need()
-        await asyncio.sleep(module.UNUSED_SECONDS - 30)
+        await asyncio.sleep(870)
         assert world.cache.queues.read, "a pass has asked for them meanwhile"
         await asyncio.sleep(60)
         assert not world.cache.queues.read

@@ -151,6 +151,19 @@ def test_what_nothing_can_admit_has_the_start_timeout(make: Make, reason: Reason
     assert isinstance(classify(job, (), EvaluateSummary, late), Active), "without the bound it waits"
 
 
+def test_what_was_reported_holds_until_the_queues_are_read(make: Make) -> None:
+    """As after a restart: no status is written twice, and a bound that has passed meanwhile ends nothing."""
+    reported, job = Problem(Reason.QUEUE_NOT_FOUND, "there is no LocalQueue gpu"), queued(make)
+    pass_ = make.pass_(now=1e6)
+    timeout = timedelta(seconds=10)
+    found = classify(job, (), EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
+    assert isinstance(found, Active) and found.problem == reported
+    there = replace(pass_, queues=known(job, QuotaReserved=WAITS))
+    found = classify(job, (), EvaluateSummary, there, last_reported=reported, start_timeout=timeout)
+    assert isinstance(found, Active) and found.problem is not None
+    assert found.problem.reason is Reason.WAITING_IN_QUEUE
+
+
 def test_waiting_for_quota_has_no_bound(make: Make) -> None:
     job = queued(make)
     pass_ = replace(make.pass_(now=1e6), queues=known(job, QuotaReserved=WAITS))
