@@ -500,7 +500,9 @@ def test_a_rollback_replaces_what_never_started(
     made = make.fetch("a", **job)
     pods = [make.pod(made, **pod)] if pod is not None else []
     pass_ = make.pass_(now=11, listed=[made])
-    found = model_plan.plan(make.model("a"), jobs=[made], pods=pods, rounds=[], pass_=pass_, templates={made.meta.uid: "new"})
+    found = model_plan.plan(
+        make.model("a"), jobs=[made], pods=pods, rounds=[], pass_=pass_, templates={made.meta.uid: "new"}
+    )
     assert [(d.uid, d.replaced) for d in found.delete] == ([(made.meta.uid, True)] if replaced else [])
     assert (EventReason.JOB_REPLACED in [e.reason for e in found.events]) == replaced
     assert found.fetch is None, "its name is free once it is gone"
