@@ -128,3 +128,30 @@ async def test_the_configuration_is_that_of_the_namespaces_operator(make: Make) 
 def test_kinds_have_the_names_of_kubectl() -> None:
     assert {KINDS[name] for name in ("er", "mm", "val")} == set(Kind)
     assert set(module.KINDS) >= {"evalrounds", "minermodel", "validators"}
+
+
+async def test_a_round_says_where_the_time_went_and_how_far_it_is(make: Make) -> None:
+    seconds = {"waiting": "9.000", "pulling": "3.000", "load": "20.000", "generate": "60.000", "score": "1.000"}
+    done = make.admitted("a") | {"state": "Succeeded", "score": "0.500000", "seconds": seconds | {"idle": "2.500"}}
+    progress = {
+        "phase": "Generating",
+        "done": 50,
+        "total": 200,
+        "tokensPerSecond": 123,
+        "idleSince": "2026-01-01T00:01:00Z",
+    }
+    runs = make.admitted("b", weights="2") | {"state": "Running", "reason": "Evaluating", "progress": progress}
+    gpus = {"held": 200, "generating": 60, "until": "2026-01-01T00:03:00Z"}
+    server = Readable(make)
+    status = {
+        "startedAt": "2026-01-01T00:00:00Z",
+        "taskSet": make.TASK_SET,
+        "results": [done, runs],
+        "gpuSeconds": gpus,
+    }
+    put(server, make.round_raw(status=status), "EvalRound")
+    lines = [" ".join(line.split()) for line in (await shown(make, server, ROUND)).splitlines()]
+    assert "model waiting pulling load generate score idle" in lines
+    assert "a 9.000 3.000 20.000 60.000 1.000 2.500" in lines
+    assert "b Generating 50 of 200 tasks, 123 tokens/s; no progress since 2026-01-01T00:01:00Z" in lines
+    assert "GPU time held: 200 s; generating, in what has a score: 60 s (30 %)" in lines

@@ -5,8 +5,9 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.names import Component
-from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.metrics.counters import PHASES, Metrics
 from bitagent_operator.plan.outcomes import Ended
 
 
@@ -31,6 +32,18 @@ def test_what_ended_is_counted_by_reason() -> None:
     text = generate_latest(metrics.registry).decode()
     assert 'bitagent_operator_work_ended_total{component="fetch",reason="Fetched"} 2.0' in text
     assert 'bitagent_operator_work_ended_total{component="evaluate",reason="OutOfMemory"} 1.0' in text
+
+
+def test_the_phases_of_evaluations_that_ended_are_counted() -> None:
+    metrics = Metrics()
+    seconds = PhaseSeconds(load="20.000", generate="60.000", score="0.500", waiting="7.000", idle="2.000")
+    metrics.count_ended([Ended(Component.EVALUATE, Reason.EVALUATED, seconds)])
+    text = generate_latest(metrics.registry).decode()
+    sums = {phase: f'bitagent_operator_evaluation_phase_seconds_sum{{phase="{phase}"}}' for phase in PHASES}
+    expected = {"waiting": 7.0, "pulling": 0.0, "load": 20.0, "generate": 60.0, "score": 0.5, "idle": 2.0}
+    for phase, total in expected.items():
+        assert f"{sums[phase]} {total}" in text
+    assert 'bitagent_operator_evaluation_phase_seconds_count{phase="pulling"} 0.0' in text
 
 
 def test_the_queue_of_the_present_term_is_shown() -> None:

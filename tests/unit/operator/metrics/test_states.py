@@ -70,3 +70,19 @@ def test_each_round_has_its_phase_and_start(make: Make) -> None:
         "bitagent_oldest_unfinished_round_age_seconds 90.0",
     ):
         assert line in text
+
+
+def test_gpu_time_and_progress_of_rounds(make: Make) -> None:
+    cache = Cache()
+    gpus = {"held": 200, "generating": 120, "until": "2026-01-01T00:00:00Z"}
+    estimate = {"percent": 25, "text": "25%", "at": "2026-01-01T00:00:00Z"}
+    cache.put("EvalRound", make.round_raw("r", status={"gpuSeconds": gpus, "estimate": estimate}))
+    cache.put("EvalRound", make.round_raw("s"))
+    text = scrape(cache, make)
+    for line in (
+        'bitagent_round_gpu_held_seconds{round="r"} 200.0',
+        'bitagent_round_gpu_generating_seconds{round="r"} 120.0',
+        'bitagent_round_done_ratio{round="r"} 0.25',
+    ):
+        assert line in text
+    assert 'seconds{round="s"}' not in text

@@ -39,7 +39,8 @@ def test_fetches(make: Make, before: bool | str, after: bool | str, expected: li
 
 def test_evaluations_and_task_sets_of_a_round(make: Make) -> None:
     running: Obj = {"state": "Running", "reason": "Evaluating", "attempts": 1}
-    over: Obj = {"state": "Succeeded", "reason": "Evaluated", "score": "0.500000", "attempts": 1}
+    seconds = {"load": "1.000", "generate": "2.000", "score": "0.100"}
+    over: Obj = {"state": "Succeeded", "reason": "Evaluated", "score": "0.500000", "attempts": 1, "seconds": seconds}
     before = status(make, {"model": "a"} | running, {"model": "b"} | over, {"model": "c"}, {"model": "d"} | running)
     after = status(
         make,
@@ -54,6 +55,8 @@ def test_evaluations_and_task_sets_of_a_round(make: Make) -> None:
         ("evaluate", "Evaluated"),
         ("evaluate", "NonFiniteWeights"),
     ]
+    times = [each.seconds and each.seconds.generate for each in outcomes.ended_of_round(before, after)]
+    assert times == [None, "2.000", None]
     assert list(outcomes.ended_of_round(after, after)) == []
 
 
