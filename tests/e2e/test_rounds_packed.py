@@ -12,8 +12,8 @@ from bitagent_local.demo.kubectl import wait_until
 
 pytestmark = pytest.mark.e2e
 
-MODELS = ["tiny-fc-1200", "tiny-fc-400", "bad-nan", "tiny-fc-600"]
-"""In the order of their evaluation."""
+MODELS = ["bad-nan", "tiny-fc-1200", "tiny-fc-400", "tiny-fc-600"]
+"""In the order of their evaluation: a round sorts its models by name."""
 KILLED = "tiny-fc-400"
 ALONE = "tiny-fc-600"
 TASKS = {

@@ -20,7 +20,7 @@ from bitagent_crds.names import (
     ATTEMPT_LABEL,
     KEY_LABEL,
     MODEL_MOUNT,
-    PACK_LABEL,
+    PACK_PREFIX,
     RESULTS_MOUNT,
     ROUND_LABEL,
     TASKS_MOUNT,
@@ -75,7 +75,7 @@ def pack_job(config: Config, observed: RoundObject, start: StartEvaluation, task
         mounts.append(mount("artifacts", results, sub_path=results_path(uid, each.key)))
     series = observed.status.series
     purpose = {ROUND_LABEL: observed.meta.name, KEY_LABEL: start.job_key, ATTEMPT_LABEL: str(start.attempt)}
-    places = {f"{PACK_LABEL}{each.key}": str(place) for place, each in enumerate(starts)}
+    places = {f"{PACK_PREFIX}{each.key}": str(place) for place, each in enumerate(starts)}
     parts = JobParts(
         name=naming.round_job_name(observed.meta.name, key=start.job_key, attempt=start.attempt, series=series),
         image=image,

@@ -23,7 +23,7 @@ from bitagent_crds.names import (
     COMPONENT_LABEL,
     CREATED_BLOCK_ANNOTATION,
     KEY_LABEL,
-    PACK_LABEL,
+    PACK_PREFIX,
     QUEUE_LABEL,
     REWRITER_LABEL,
     SERIES_LABEL,
@@ -238,8 +238,8 @@ class JobObject:
 
 def members_of(meta: ObjectMeta) -> tuple[str, ...]:
     """Return the keys of the evaluations of a Job of several, or of its pod, in their order."""
-    found = [(int(place), name) for name, place in meta.labels.items() if name.startswith(PACK_LABEL)]
-    return tuple(name.removeprefix(PACK_LABEL) for _, name in sorted(found))
+    found = [(int(place), name) for name, place in meta.labels.items() if name.startswith(PACK_PREFIX)]
+    return tuple(name.removeprefix(PACK_PREFIX) for _, name in sorted(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NOT_BEGUN, EXIT_OK, EXIT_PACK_LOST, EXIT_STOPPED
-from bitagent_crds.names import KEY_LABEL, PACK_LABEL
+from bitagent_crds.names import KEY_LABEL, PACK_PREFIX
 from bitagent_operator.observed.objects import Ended, JobObject, PodObject, Terminated, members_of
 
 _VERDICTS = frozenset({EXIT_OK, EXIT_MODEL_FAULT})
@@ -31,7 +31,7 @@ def parts(job: JobObject, pods: Iterable[PodObject]) -> list[tuple[JobObject, li
 
 def part_of(job: JobObject, pods: Iterable[PodObject], key: str) -> tuple[JobObject, list[PodObject]]:
     """Return the part of the pack that the evaluation `key` has, and of its pods."""
-    labels = {name: value for name, value in job.meta.labels.items() if not name.startswith(PACK_LABEL)}
+    labels = {name: value for name, value in job.meta.labels.items() if not name.startswith(PACK_PREFIX)}
     meta = replace(job.meta, labels=labels | {KEY_LABEL: key})
     views = [pod_of(pod, key) for pod in pods]
     ended = job.ended

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
-from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_LABEL, ROUND_LABEL, Component
+from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_PREFIX, ROUND_LABEL, Component
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, PodObject
 from bitagent_operator.plan.jobs.packs import open_keys, part_of, parts
@@ -21,7 +21,7 @@ RUNS = None
 
 def pack(make: Make, **more: Any) -> JobObject:
     purpose = {ROUND_LABEL: "r", KEY_LABEL: "p", ATTEMPT_LABEL: "1"}
-    places = {f"{PACK_LABEL}{key}": str(n) for n, key in enumerate(KEYS)}
+    places = {f"{PACK_PREFIX}{key}": str(n) for n, key in enumerate(KEYS)}
     return make.job("r-p", owner="uid-r", labels=naming.labels(Component.EVALUATE, purpose | places), **more)
 
 

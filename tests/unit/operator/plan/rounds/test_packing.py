@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
-from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_LABEL, ROUND_LABEL, Component, pack_key
+from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_PREFIX, ROUND_LABEL, Component, pack_key
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
 from bitagent_operator.plan.interface import Refusal
@@ -59,7 +59,7 @@ def pack(make: Make, names: str = "123", **more: Any) -> JobObject:
     """The Job of a pack of these models."""
     found = keys(make, names)
     purpose = {ROUND_LABEL: "r", KEY_LABEL: pack_key(found), ATTEMPT_LABEL: "1"}
-    purpose |= {f"{PACK_LABEL}{key}": str(n) for n, key in enumerate(found)}
+    purpose |= {f"{PACK_PREFIX}{key}": str(n) for n, key in enumerate(found)}
     name = naming.round_job_name("r", key=pack_key(found), attempt=1)
     return make.job(name, owner="uid-r", labels=naming.labels(Component.EVALUATE, purpose), **more)
 
