@@ -38,10 +38,15 @@ class RuntimeCall:
         return str(self._described["output"])
 
     def arguments(self) -> list[Any]:
-        """Return the decoded arguments, in order; all have types of a fixed size. Raises ValueError for others."""
+        """Return the decoded arguments, in order; all but a list at the end have types of a fixed size.
+
+        Raises ValueError if they do not decode.
+        """
         runtime, rest, values = self.view.runtime, self.params, list[Any]()
         for _, argument_type in self._described["inputs"]:
-            size = len(runtime.encode(argument_type, runtime.neutral(type_id(argument_type))))
+            number = type_id(argument_type)
+            of_any_size = "sequence" in runtime.types[number]["def"]
+            size = len(rest) if of_any_size else len(runtime.encode(argument_type, runtime.neutral(number)))
             values.append(runtime.decode(argument_type, rest[:size]))
             rest = rest[size:]
         return values

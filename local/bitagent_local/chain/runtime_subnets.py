@@ -74,15 +74,35 @@ def mechagraph(call: RuntimeCall) -> dict[str, Any] | None:
     subnet = Subnet(call.view, netuid)
     if not subnet.exists or mechanism >= subnet.mechanisms:
         return None
-    own = {
-        "netuid": storage_index(netuid, mechanism),
+    return _metagraph(call, subnet) | _of_mechanism(subnet, mechanism)
+
+
+@provides("SubnetInfoRuntimeApi_get_selective_metagraph")
+@provides("SubnetInfoRuntimeApi_get_selective_mechagraph")
+def selective_metagraph(call: RuntimeCall) -> dict[str, Any] | None:
+    """Return chosen parts of the subnet, by their position in the record; clients before SDK 11 read it so."""
+    arguments, runtime = call.arguments(), call.view.runtime
+    subnet, mechanism = Subnet(call.view, int(arguments[0])), int(arguments[1]) if len(arguments) == 3 else 0
+    if not subnet.exists:
+        return None
+    record = runtime.inner_type(call.output)
+    whole = _metagraph(call, subnet) | (_of_mechanism(subnet, mechanism) if mechanism else {})
+    whole["validators"] = [neuron.uid for neuron in subnet.neurons() if neuron.permit]
+    names = list(runtime.neutral(record))
+    chosen = {names[index] for index in map(int, arguments[-1]) if index < len(names)} | {"netuid"}
+    return runtime.record(record, **{name: value for name, value in whole.items() if name in chosen})
+
+
+def _of_mechanism(subnet: Subnet, mechanism: int) -> dict[str, Any]:
+    return {
+        "netuid": storage_index(subnet.netuid, mechanism),
         "last_update": [subnet.last_update(uid, mechanism=mechanism) for uid in range(subnet.size)],
         "incentives": _padded(subnet.of_mechanism("Incentive", mechanism), subnet.size),
     }
-    return _metagraph(call, subnet) | own
 
 
 def _metagraph(call: RuntimeCall, subnet: Subnet) -> dict[str, Any]:
+    """Return all members of the metagraph's record; the selective one has the same names."""
     runtime = call.view.runtime
     neurons = list(subnet.neurons())
     no_axon = runtime.neutral(_axon_type(call.view))

@@ -6,6 +6,9 @@ import pytest
 
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.node import ChainNode
+from bitagent_local.chain.peer import Peer
+from bitagent_local.chain.rpc import call
+from bitagent_local.chain.scale import from_hex, to_hex
 from bitagent_local.chain.seed import Neuron
 from bitagent_local.chain.testing import node, world
 
@@ -59,3 +62,19 @@ def test_a_full_subnet_of_the_owner_refuses_a_registration() -> None:
     chain = node(world(hyperparameters={"max_allowed_uids": 1}, neurons=[{"hotkey": "//A"}], owner_hotkey="//A"))
     with pytest.raises(ValueError, match="subnet 20 is full: 1 neurons"):
         chain.register(Neuron.model_validate({"hotkey": "//Late"}))
+
+
+def test_chosen_parts_of_the_metagraph() -> None:
+    """As clients before SDK 11 ask: by positions in the record."""
+    chain = node(world(hyperparameters={"mechanisms": 2}))
+    chain.produce()
+    name = "SubnetInfoRuntimeApi_get_selective_mechagraph"
+    described = chain.runtime.apis["SubnetInfoRuntimeApi"]["get_selective_mechagraph"]
+    names = list(chain.runtime.neutral(chain.runtime.inner_type(described["output"])))
+    positions = [names.index(part) for part in ("hotkeys", "last_update", "validators")]
+    asked = chain.runtime.encode(described["inputs"][2][1], positions)
+    answer = call(Peer(chain), "state_call", [name, to_hex(bytes([20, 0, 1]) + asked)])
+    found = chain.runtime.decode(described["output"], from_hex(answer))
+    assert found["netuid"] == 4096 + 20
+    assert found["hotkeys"][0] == address("//Validator")
+    assert (found["last_update"], found["validators"], found["tempo"]) == ([0, 0, 0, 0], [0], None)
