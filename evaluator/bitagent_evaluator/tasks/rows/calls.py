@@ -99,7 +99,7 @@ def _allowed_values(call: PlainCall, parameters: Mapping[str, Mapping[str, Any]]
     if any(argument not in properties for argument in call.arguments):
         raise RowSkipped(RowSkipReason.UNKNOWN_ARGUMENT)
     # An empty string among allowed values means that the argument may be omitted, so it cannot be a required value.
-    if any(call.arguments.get(argument, _OMITTED) == _OMITTED for argument in required):
+    if any(call.arguments.get(argument, _OMITTED) in (_OMITTED, None) for argument in required):
         raise RowSkipped(RowSkipReason.NO_ARGUMENT)
     if not all(_fits(value, properties[argument]) for argument, value in call.arguments.items()):
         raise RowSkipped(RowSkipReason.WRONG_TYPE)
@@ -123,14 +123,17 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Return whether a value, and the items of a list, are of the declared type. Null fits: it stands for none."""
+    """Return whether a value, with all items and members in it, is of the declared type. Null fits: it stands for none."""
     kind = schema.get("type")
     expected = _TYPES.get(kind) if isinstance(kind, str) else None
     if value is None or expected is None:
         return True
     if isinstance(value, bool) != (kind == "boolean") or not isinstance(value, expected):
         return False
-    items = schema.get("items")
+    items, properties = schema.get("items"), schema.get("properties")
+    if isinstance(value, dict) and isinstance(properties, Mapping):
+        described = ((member, properties.get(name)) for name, member in value.items())
+        return all(_fits(member, of) for member, of in described if isinstance(of, Mapping))
     return (
         not isinstance(value, list | tuple)
         or not isinstance(items, Mapping)

@@ -36,13 +36,29 @@ ROLES: Mapping[str, str] = {
 
 _MARK = re.compile(
     r"<\s{0,4}\|?/?\s{0,4}(?:tool|function)[\s_]{0,4}(?:calls?|code)(?![a-z])|<function=|\[TOOL_CALLS\]|<\|python_tag\|>"
-    r"|functools\s{0,4}\[|\"(?:tool_calls|function_call|arguments)\"\s{0,4}:",
-    re.IGNORECASE,
+    r"|functools\s{0,4}\[|\"(?:tool_calls|function_call|arguments|action_input|tool_name)\"\s{0,4}:"
+    r"|<arg_key>|invoke name=|<function name=|<｜tool▁|to=functions\.|<\|recipient\|>|^>>>\w|<start_function_call>"
+    r"|<\|python_start\|>|```tool_code|^[ \t*]{0,8}Action[ _]?Input[ \t*]{0,4}:|✿ARGS✿|<TOOLCALL>",
+    re.IGNORECASE | re.MULTILINE,
 )
 """What only a call has. Half a call has it too."""
 _BLOCK_START = re.compile(r"<\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
 _BLOCK_END = re.compile(r"<\s{0,4}/\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
-_SYNTAXES = tuple(AnswerSyntax(name) for name in ("FunctionTags", "MistralCalls", "ToolCalls", "JsonList", "Python"))
+_SYNTAXES = (
+    AnswerSyntax.ARGUMENT_TAGS,
+    AnswerSyntax.FUNCTION_TAGS,
+    AnswerSyntax.INVOKE_TAGS,
+    AnswerSyntax.MISTRAL_CALLS,
+    AnswerSyntax.NAMED_CALLS,
+    AnswerSyntax.GEMMA_CALLS,
+    AnswerSyntax.PYTHON_BLOCKS,
+    AnswerSyntax.REACT,
+    AnswerSyntax.TOOL_CALLS,
+    AnswerSyntax.JSON_LIST,
+    AnswerSyntax.PYTHON,
+)
+_TAGS = ("<function=", "<arg_key>", "invoke name=")
+"""Tags in a block, which its own readers do not know."""
 
 
 def parse_messages(data: Any) -> list[Any]:
@@ -159,7 +175,7 @@ def calls_in_text(
         return None
     _, *blocks = _BLOCK_START.split(text)
     blocks = [_BLOCK_END.split(block)[0].strip() for block in blocks]
-    if blocks and not any("<function=" in block for block in blocks):
+    if blocks and not any(tag in block for block in blocks for tag in _TAGS):
         return [call for block in blocks for call in _block_calls(block, parse_block)]
     try:
         found = parse_answer_calls(text, _SYNTAXES, functions)

@@ -20,6 +20,16 @@ CALL = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
 ASK = {"role": "user", "content": "Weather in Oslo?"}
 
 MARKED = {
+    "GLM's tags": "<tool_call>get_weather<arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_call>",
+    "invocation": '<invoke name="get_weather"><parameter name="city">Oslo</parameter></invoke>',
+    "ReAct": 'Thought: so.\nAction: get_weather\nAction Input: {"city": "Oslo"}',
+    "LangChain": '{"action": "get_weather", "action_input": {"city": "Oslo"}}',
+    "Command-R": '[{"tool_name": "get_weather", "parameters": {"city": "Oslo"}}]',
+    "FunctionGemma": "<start_function_call>call:get_weather{city:<escape>Oslo<escape>}<end_function_call>",
+    "OLMo": "<function_calls>\nget_weather(city='Oslo')\n</function_calls>",
+    "DeepSeek": '<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{"city": "Oslo"}<｜tool▁call▁end｜>',
+    "Kimi": '<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city": "Oslo"}<|tool_call_end|>',
+    "Functionary": '>>>get_weather\n{"city": "Oslo"}',
     "functioncall": f"<functioncall> {CALL}",
     "function_call": f"<function_call> {CALL} </function_call>",
     "tool_call": f"<tool_call>\n{CALL}\n</tool_call>",
@@ -44,6 +54,9 @@ def test_a_call_in_any_marks(text: str) -> None:
 
 
 UNREADABLE = {
+    "half of GLM's tags": "<arg_key>city</arg_key><arg_value>Oslo",
+    "half of DeepSeek's marks": '<｜tool▁calls▁begin｜>weather {"city": "Oslo"}',
+    "an input without an action": 'Action Input: {"city": "Oslo"}',
     "half a call": CALL[:-3],
     "half a block": f"<tool_call>{CALL[:-3]}",
     "a block of prose": "<functioncall> the weather",

@@ -145,6 +145,11 @@ def with_type(kind: str) -> dict[str, Any]:
     return {"name": "add", "parameters": {"a": {"type": kind}}}
 
 
+def with_members(members: dict[str, Any]) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"a": {"type": "object", "properties": members}}, "required": ["a"]}
+    return {"name": "add", "parameters": parameters}
+
+
 def deep(levels: int) -> Any:
     return json.loads("[" * levels + "]" * levels)
 
@@ -167,6 +172,20 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "no answer": (ROW | {"answers": None}, RowSkipReason.NO_ANSWER),
     "a blank answer": (ROW | {"answers": " "}, RowSkipReason.NO_ANSWER),
     "prose as an answer": (ROW | {"answers": "I cannot add."}, RowSkipReason.BAD_CALL),
+    "null for a required argument": (ROW | {"answers": [CALL | {"arguments": {"a": None}}]}, RowSkipReason.NO_ARGUMENT),
+    "a number as text inside an object": (
+        ROW
+        | {"tools": [with_members({"n": {"type": "integer"}})], "answers": [CALL | {"arguments": {"a": {"n": "1"}}}]},
+        RowSkipReason.WRONG_TYPE,
+    ),
+    "a text for a list inside an object": (
+        ROW
+        | {
+            "tools": [with_members({"n": {"type": "array", "items": {"type": "integer"}}})],
+            "answers": [CALL | {"arguments": {"a": {"n": [1, "x"]}}}],
+        },
+        RowSkipReason.WRONG_TYPE,
+    ),
     "a number as text": (ROW | {"answers": [CALL | {"arguments": {"a": "1"}}]}, RowSkipReason.WRONG_TYPE),
     "a truth value for a number": (ROW | {"answers": [CALL | {"arguments": {"a": True}}]}, RowSkipReason.WRONG_TYPE),
     "a number for a text": (ROW | {"tools": [with_type("str")]}, RowSkipReason.WRONG_TYPE),
