@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import Competition, Guard, Weights, WithoutResult
+from bitagent_crds.validator import Competition, Fill, Guard, Weights, WithoutResult
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay, PolicyError
@@ -102,7 +102,7 @@ def compute_weights(
         Row.planned(row, rounds) if row else None,
         pay=by_competition,
         failed=failed,
-        burn_problem=problem if asked or (rounds and not row) else "",
+        burn_problem=problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
         scored={name: sum(p.score is not None for p in by_competition.get(name, {}).values()) for name in known},
     )

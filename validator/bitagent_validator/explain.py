@@ -16,6 +16,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
+from bitagent_validator.chain.endpoints import secret_endpoints, shown
 from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.computed import compute_weights
 from bitagent_validator.objects import ValidatorObject, parse_round, parse_validator
@@ -110,14 +111,18 @@ async def explain(client: Client, name: str) -> list[Explanation]:
 
 async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
     problem = "spec.chain has no endpoint"
-    for endpoint in spec.chain.endpoints:
+    try:
+        endpoints = [*secret_endpoints(), *spec.chain.endpoints]
+    except ValueError as error:
+        raise ChainUnavailable(str(error)) from None
+    for endpoint in endpoints:
         try:
             async with connect(endpoint) as connection:
                 return await connection.subnet(spec.netuid, hotkey=hotkey, block=await connection.finalized())
         except ChainUnavailable as error:
             problem = str(error)
         except SubnetNotFound:
-            problem = f"{endpoint} has no subnet {spec.netuid}"
+            problem = f"{shown(endpoint)} has no subnet {spec.netuid}"
     raise ChainUnavailable(problem)
 
 

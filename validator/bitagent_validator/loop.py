@@ -26,7 +26,7 @@ from bitagent_validator.chain.facts import Account as AccountFacts
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competition import CompetitionController
 from bitagent_validator.computed import ComputedWeights, compute_weights
-from bitagent_validator.objects import ValidatorObject
+from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.policy.interface import Pay, by_reason
 from bitagent_validator.services import Services
 from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
@@ -48,6 +48,8 @@ ACCOUNT_SECONDS = 300.0
 """Time between two reads of what is only reported."""
 LOGGED_MAX = 20
 """Hotkeys of one reason in a log line."""
+END_SECONDS = 5.0
+"""Time limit of the last report: the process is ended soon after."""
 BLOCK_STATUS_SECONDS = 10.0
 """Minimum time between two status writes that differ in the block number only."""
 
@@ -129,6 +131,14 @@ class Loop:
         for setter in self._setters.values():
             await setter.stop()
 
+    async def report_suspended(self) -> None:
+        """Report that nothing is known any longer, if the Validator is suspended: no pod will correct what is said."""
+        async with self._troubles.contained("status", rest=False), asyncio.timeout(END_SECONDS):
+            obj = await self._services.client.get(VALIDATORS, self._name)
+            me = parse_validator(obj) if obj else None
+            if me is not None and me.spec is not None and me.spec.suspend:
+                await self._report(me, me.spec, self._follower.state)
+
     async def _pass(self) -> None:
         me = self._validators.objects.get(self._name)
         if me is None or me.spec is None or not self._services.rounds.synced:
@@ -198,6 +208,9 @@ class Loop:
             if not self._troubles.resting(part):
                 async with self._troubles.contained(part):
                     await self._competitions.record_scores(competition, subnet)
+        for gone in self._setters.keys() - set(_mechanisms(spec)):
+            await self._setters.pop(gone).stop()
+            self._weights.pop(gone, None)
         for mechanism in _mechanisms(spec):
             # Another attempt soon: a setting may be due.
             async with self._troubles.contained(f"weights {mechanism}", rest=False):

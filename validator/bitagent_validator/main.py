@@ -313,7 +313,7 @@ async def _run_with(
     )
     store = StateStore(client, me)
     events = ObjectEvents(EventRecorder(client, instance=settings.identity), me.reference)
-    turns = Turns(client, hotkey=account.hotkey, identity=settings.identity)
+    turns = Turns(client, hotkey=account.hotkey, identity=settings.identity, owner=me.reference)
 
     def setter_of(mechanism: int) -> WeightSetter:
         return WeightSetter(account, store, events, metrics, changed=wake.set, turns=turns, mechanism=mechanism)
@@ -335,6 +335,7 @@ async def _run_with(
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lease.release)
+        stack.push_async_callback(loop.report_suspended)
         stack.push_async_callback(loop.stop)
         async with asyncio.TaskGroup() as group:
             for each in (lease.keep(), validators.run(), rounds.run(), follower.run(), loop.run()):

@@ -14,15 +14,17 @@ from contextlib import asynccontextmanager, suppress
 from bitagent_crds.names import turn_lease
 from bitagent_kube.client import Client
 from bitagent_kube.lease import Lease, LeaseLost
+from bitagent_kube.objects import ObjectReference
 
 log = logging.getLogger(__name__)
 
 
 class Turns:
-    """The turns of one hotkey."""
+    """The turns of one hotkey. The Lease is deleted with the Validator that held it last, and made again when needed."""
 
-    def __init__(self, client: Client, *, hotkey: str, identity: str) -> None:
+    def __init__(self, client: Client, *, hotkey: str, identity: str, owner: ObjectReference) -> None:
         self._client = client
+        self._owner = owner
         self._name = turn_lease(hotkey)
         self._identity = identity
         self._lock = asyncio.Lock()
@@ -31,7 +33,7 @@ class Turns:
     async def turn(self) -> AsyncIterator[None]:
         """Wait for the turn, and hold it for a `with` block."""
         async with self._lock:
-            lease = Lease(self._client, name=self._name, identity=self._identity, owner=None)
+            lease = Lease(self._client, name=self._name, identity=self._identity, owner=self._owner)
             await lease.acquire(waiting=lambda holder: log.info("waiting for the turn: %s submits", holder))
             kept = asyncio.create_task(lease.keep())
             try:

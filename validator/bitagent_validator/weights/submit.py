@@ -236,7 +236,8 @@ async def _attempt(request: SubmissionRequest, signer: Announcing) -> Submission
     try:
         client = await subtensor
     except Exception as error:  # noqa: BLE001 - a node may answer anything; nothing was signed
-        return _refused(str(unavailable(f"cannot connect to {shown(request.endpoint)}", error)))
+        failure = unavailable(f"cannot connect to {shown(request.endpoint)}", error)
+        return _refused(str(failure), code="limited_by_node" if failure.retry_after is not None else "")
     try:
         signer.head = int(await client.block())
         if request.sealed and (skew := await _skew(client, signer.head)):

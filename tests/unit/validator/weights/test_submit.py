@@ -103,3 +103,69 @@ def _runs(pid: int) -> bool:
         return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("errors", "attempts", "outcome"),
+    [
+        pytest.param(["Stale", ""], 2, "Included", id="V8: another transaction took the nonce"),
+        pytest.param(["InvalidRevealRound", "Stale", ""], 3, "Included", id="the drand round is old, then the nonce"),
+        pytest.param(["Stale"] * 9, 4, "Refused", id="not without end"),
+        pytest.param(["PriorityTooLow", ""], 1, "Refused", id="the nonce is taken in the pool: the next block"),
+        pytest.param(["AlreadyImported", ""], 1, "Unknown", id="it may land"),
+    ],
+)
+async def test_what_is_signed_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: list[str], attempts: int, outcome: str
+) -> None:
+    key = SimpleNamespace(ss58_address="me", public_key=b"", crypto_type=1, sign=lambda _: b"")
+    signers = []
+
+    async def attempt(_: SubmissionRequest, signer: module.Announcing) -> module.SubmissionResult:
+        signers.append(signer)
+        signer.sign(b"")
+        if not (name := errors[len(signers) - 1]):
+            return module.SubmissionResult(outcome=SubmissionOutcome.INCLUDED)
+        return module._failed(bt.ChainError("no", name), signer)
+
+    monkeypatch.setattr(module, "load_hotkey", lambda _: key)
+    monkeypatch.setattr(module, "_attempt", attempt)
+    result = await module.sign_and_send(REQUEST)
+    assert (len(signers), result.outcome.value) == (attempts, outcome)
+
+
+@pytest.mark.parametrize(
+    ("lines", "signed", "commit", "certain"),
+    [
+        pytest.param("", None, "", True, id="nothing was signed"),
+        pytest.param('{"signed": 7, "commit": "0x1"}', 7, "0x1", False, id="signed at block 7"),
+    ],
+)
+async def test_what_a_killed_process_said_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, signed: int | None, commit: str, certain: bool
+) -> None:
+    child(f"import time; print({lines!r}, flush=True); time.sleep(60)", folder=tmp_path, monkeypatch=monkeypatch)
+    result = await submit(REQUEST, timeout_seconds=2)
+    assert result.outcome is SubmissionOutcome.TIMED_OUT
+    assert (result.signed, result.commit, result.certain) == (signed, commit, certain)
+
+
+def test_a_refusal_of_the_submission_itself_is_certain() -> None:
+    class Refused(Exception):
+        payload = {"error": {"code": -32005}}
+
+    def subscribe() -> None:
+        raise Refused
+
+    def submit_extrinsic(later: bool) -> None:
+        try:
+            if later:
+                raise Refused
+            subscribe()
+        except Refused as error:
+            raise bt.RpcPolicyError("limited") from error
+
+    for later in (False, True):
+        with pytest.raises(bt.RpcPolicyError) as raised:
+            submit_extrinsic(later)
+        assert module.refused_at_submission(raised.value) is not later
