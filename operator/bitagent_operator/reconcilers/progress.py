@@ -1,6 +1,6 @@
 """Progress of running evaluations, asked of their pods: read seldom, and never believed more than a hint.
 
-The process that answers also runs a stranger's model. So a request follows no redirect and takes no compression; the
+The process that answers also runs a miner's model. So a request follows no redirect and takes no compression; the
 answer is read up to a size, within a time; and whatever is not the document that was asked for is as none at all.
 """
 

@@ -128,7 +128,7 @@ def test_what_does_not_run_at_present_has_no_progress(make: Make, plan: Plan, re
 
 
 def test_a_pod_speaks_for_its_own_evaluation_alone(make: Make, plan: Plan) -> None:
-    """Its process runs a stranger's model: it could name the key of another."""
+    """Its process runs a miner's model: it could name the key of another."""
     other = make.evaluation(make.key("2"), started=1, active=1)
     pods = [
         make.serving_pod(make.evaluation(make.key("1"), started=1, active=1), name="p1", uid="p1", node="n"),
