@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Turns:
-    """The turns of one hotkey. The Lease is deleted with the Validator that held it last, and made again when needed."""
+    """The turns of one hotkey. Its Lease is deleted with the Validator that held it last, and made when needed."""
 
     def __init__(self, client: Client, *, hotkey: str, identity: str, owner: ObjectReference) -> None:
         self._client = client

@@ -35,7 +35,8 @@ def test_defaults_make_one_validator(helm: Any) -> None:
 def test_spec_passes_unchanged(helm: Any, root: Path) -> None:
     spec = yaml.safe_load((root / "examples/demo/validator.yaml").read_text())["spec"]
     made = helm.render({**spec, "name": "demo", "suspend": True}).one("Validator")["spec"]
-    weights = {"mode": "Set", "versionKey": 0, "timeoutSeconds": 120}
+    weights = {"mode": "Set", "versionKey": 0, "timeoutSeconds": 120, "fill": "Burn", "guard": {}}
+    weights["burn"] = {"percentage": 0, "target": "SubnetOwner"}
     assert made == {**spec, "suspend": True, "weights": weights}
 
 

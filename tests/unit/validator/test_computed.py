@@ -73,8 +73,8 @@ def test_a_policy_that_fails_stops_no_other(
     standings = {"y": scored("r-y", b=0.5)}
     found = compute_weights(two, standings=standings, subnet=owned, held={"x": {"a": 65535}})
     assert found.shares == pytest.approx({"a": 0.6, "b": 0.4})
-    told = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
-    assert (told.reason, told.current) == (Reason.POLICY_FAILED, False)
+    noted = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
+    assert (noted.reason, noted.current) == (Reason.POLICY_FAILED, False)
     none = compute_weights(two, standings=standings, subnet=owned)
     assert (none.row, bool(none.policy_problem)) == (None, True), "its part must not go to the others"
 
@@ -102,8 +102,8 @@ def test_what_cannot_be_burnt_is_said(competition: Callable[..., Competition], s
     spec = Weights.model_validate({"burn": {"percentage": 50}})
     found = compute_weights([competition()], standings={"fc": scored("r", a=0.5)}, subnet=subnet(), weights=spec)
     assert found.row == Row.planned({"a": 65535}, ("r",))
-    told = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
-    assert (told.reason, told.current) == (Reason.BURN_UNAVAILABLE, False)
+    noted = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
+    assert (noted.reason, noted.current) == (Reason.BURN_UNAVAILABLE, False)
 
 
 def computed(weights: Mapping[str, int], models: int) -> ComputedWeights:
