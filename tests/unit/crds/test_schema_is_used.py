@@ -46,7 +46,7 @@ def contract() -> list[type[BaseModel]]:
 def sources() -> set[str]:
     """The names in the programs: of attributes, and of arguments or members."""
     files = [path for package in PROGRAMS for path in (ROOT / package).rglob("*.py")]
-    files += (ROOT / "crds").rglob("memory.py")
+    files += [path for name in ("memory.py", "admission.py") for path in (ROOT / "crds").rglob(name)]
     text = "\n".join(path.read_text() for path in files)
     return set(re.findall(r"\.(\w+)", text)) | set(re.findall(r"\b(\w+)=", text)) | set(re.findall(r'"(\w+)"', text))
 
