@@ -16,6 +16,7 @@ from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.naming import MANAGED_SELECTOR
 from bitagent_operator.observed.cache import Cache, Key
 from bitagent_operator.reconcilers.context import Context
+from bitagent_operator.reconcilers.fetch_queue import Arrivals, Fetches
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
 from bitagent_operator.watches.queues import read_queues
 from bitagent_operator.watches.watch import WATCHED
@@ -114,7 +115,13 @@ def rehearsing_context(config: Config, client: Client, cache: Cache, recorded: R
     reading = ReadingClient(client, recorded)
     events = _Events(reading, recorded)
     return Context(
-        config=config, cache=cache, client=reading, events=events, metrics=Metrics(), enqueue=lambda _keys: None
+        config=config,
+        cache=cache,
+        client=reading,
+        events=events,
+        metrics=Metrics(),
+        enqueue=lambda _keys: None,
+        fetches=Fetches(arrivals=Arrivals(at_start=False)),
     )
 
 

@@ -83,8 +83,9 @@ class FetchQueue:
 class Arrivals:
     """Whose pass is awaited before slots are given: at first that of every model, and later of those that were held."""
 
-    def __init__(self) -> None:
-        self._seen: set[str] | None = set()
+    def __init__(self, *, at_start: bool = True) -> None:
+        """`at_start`: whether every model's pass is awaited first."""
+        self._seen: set[str] | None = set() if at_start else None
         """Models that have had a pass since the start; None once all have."""
         self._held: set[str] = set()
         self._held_now: set[str] = set()

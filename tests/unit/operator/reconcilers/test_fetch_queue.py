@@ -17,7 +17,7 @@ from bitagent_operator.config import Fetching
 from bitagent_operator.observed.objects import JobObject, ModelObject
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan, StartFetch
 from bitagent_operator.plan.models.fetch_slots import Turn, Turns, Waiting
-from bitagent_operator.reconcilers.fetch_queue import Fetches, FetchQueue, HubState
+from bitagent_operator.reconcilers.fetch_queue import Arrivals, Fetches, FetchQueue, HubState
 from bitagent_operator.reconcilers.reconcile import reconcile
 
 if TYPE_CHECKING:
@@ -221,6 +221,13 @@ def test_after_a_start_the_first_slots_go_in_turn(make: Make) -> None:
     assert passes.started == []
     passes.one("b3")
     assert passes.started == ["b3"]
+
+
+def test_a_rehearsal_of_one_pass_awaits_no_other(make: Make) -> None:
+    passes = Passes(make, "a", "b")
+    passes.fetches = Fetches(arrivals=Arrivals(at_start=False))
+    passes.one("b1")
+    assert passes.started == ["b1"]
 
 
 def test_after_a_pause_the_first_slots_go_in_turn(make: Make) -> None:
