@@ -42,7 +42,7 @@ def wait_in_queue(job: JobObject, pass_: Pass, last_reported: Problem | None = N
     if not state.installed:
         return Problem(Reason.QUEUE_NOT_FOUND, _NOT_INSTALLED.format(queue=job.queue))
     queue, workload = state.queues.get(job.queue), state.workloads.get(job.meta.uid)
-    settled = _suspended(job) + SILENT <= pass_.now
+    settled = _suspended(job) + SILENT <= pass_.now or (last_reported is not None and last_reported.reason in TROUBLES)
     if not settled and (queue is None or workload is None):
         # The queue may have been applied together with the round, and Kueue takes a moment.
         pass_.look_at(_suspended(job) + SILENT)

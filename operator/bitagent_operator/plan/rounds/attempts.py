@@ -29,6 +29,7 @@ from bitagent_operator.plan.jobs.outcome import (
     started_pods,
 )
 from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.jobs.stalls import with_stall
 from bitagent_operator.plan.rounds.attribution import Control, may_be_own
 
@@ -115,7 +116,8 @@ def evaluation_state(
         return GaveUp(Update.of(begun))
     if not jobs:
         return StartAttempt(1, packable=True)
-    job, reported = jobs[-1], Problem(begun.reason, begun.message) if begun is not None else None
+    last = begun or next((entry for entry in recorded if entry.reason in QUEUE_REASONS), None)
+    job, reported = jobs[-1], Problem(last.reason, last.message) if last is not None else None
     timeout, stalls = _start_timeout(spec), list(begun.stalls) if begun is not None else []
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
     if isinstance(outcome, Active) and not job.in_pack:  # a pack bounds the time of each of its evaluations itself

@@ -133,6 +133,8 @@ def test_a_queue_that_comes_with_its_round_is_not_called_missing(make: Make) -> 
     pass_ = replace(make.pass_(now=2), queues=QueueState(read=True))
     assert wait_in_queue(queued(make), pass_).reason is Reason.WAITING_IN_QUEUE
     assert pass_.next_look() == 3, "and then it is looked at again"
+    reported = Problem(Reason.QUEUE_NOT_FOUND, "Kueue is not installed")
+    assert wait_in_queue(queued(make), pass_, reported).reason is Reason.QUEUE_NOT_FOUND, "never back to less"
 
 
 @pytest.mark.parametrize("reason", [Reason.QUEUE_NOT_FOUND, Reason.QUEUE_UNAVAILABLE])

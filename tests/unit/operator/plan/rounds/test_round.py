@@ -159,6 +159,8 @@ def test_a_round_says_once_that_its_queue_admits_nothing(
     assert conditions.get("Stalled") == (("True", reason) if stalled else None)
     again = plan(make.started(*names, status=found.status.to_wire(), **queued), models, jobs=jobs, now=20, queues=state)
     assert [e for e in again.events if e.warning] == []
+    restarted = plan(make.started(*names, status=found.status.to_wire(), **queued), models, jobs=jobs, now=20)
+    assert restarted.states == found.states, "until the queues are read again"
     healed = QueueState(read=True, queues={"gpu": LocalQueue("gpu", "cq")})
     later = plan(
         make.started(*names, status=found.status.to_wire(), **queued), models, jobs=jobs, now=20, queues=healed
