@@ -10,7 +10,9 @@ fetch_step.py     the last fetch Job -> the state of the files, and its conditio
 fetch_slots.py    whose fetch may start
 hub.py            troubles of the hub, and the pause for all fetches
 resolution.py     what a branch stands for when a round fixes its models
+selectors.py      whose rules judge a model, before its files are fetched
 cache_room.py     what a fetch may remove from the model cache
+model_volumes.py  volumes of single models, which of them give way, with volume_step.py (the one that a fetch needs)
 round.py          an EvalRound; it names the modules of its steps
 round_start.py    the wait for models, and the frozen set
 admission.py      which models take part
@@ -26,6 +28,7 @@ copies.py         near copies among the models of a round
 disruptions.py    evictions, preemptions and lost nodes of one evaluation, and their bound
 attempts.py       one evaluation: its Jobs -> its state
 attribution.py    whose trouble a failed evaluation is: the model's own, or the infrastructure's
+fetch_controls.py  whose trouble a fetch is that gave up: a model is fetched again
 validator.py      the pod of a Validator
 readiness.py      Ready and Stalled, from the other conditions
 """

@@ -12,7 +12,7 @@ from tests.integration.operator.conftest import Exit, facts
 from bitagent_crds.jobs import FetchSummary, termination_message
 from bitagent_crds.names import cache_id, cached_model_path, model_claim
 from bitagent_operator.manifests.rbac import OPERATOR_RULES, VOLUME_RULES
-from bitagent_operator.plan.files.model_volumes import volume_bytes
+from bitagent_operator.plan.models.model_volumes import volume_bytes
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Obj, Outcomes, World

@@ -10,12 +10,12 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.names import cache_id
 from bitagent_operator.observed.objects import ModelObject
-from bitagent_operator.plan.files.model_volumes import make_room, volume_bytes
 from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.interface import LiveReads, ModelPlan, Pass, StartFetch, VolumePlan
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, unknown
 from bitagent_operator.plan.models.model import events
+from bitagent_operator.plan.models.model_volumes import make_room, volume_bytes
 
 
 def needs_volume(plan: ModelPlan) -> bool:
