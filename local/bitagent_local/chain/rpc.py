@@ -31,6 +31,21 @@ INVALID_PARAMS = -32602
 CLIENT_ERROR = 4003
 
 
+SUBSCRIPTIONS = (
+    "author_submitAndWatchExtrinsic",
+    "author_unwatchExtrinsic",
+    "chain_subscribeAllHeads",
+    "chain_subscribeFinalizedHeads",
+    "chain_subscribeNewHead",
+    "chain_subscribeNewHeads",
+    "chain_unsubscribeAllHeads",
+    "chain_unsubscribeFinalizedHeads",
+    "chain_unsubscribeNewHead",
+    "chain_unsubscribeNewHeads",
+)
+"""Methods that an endpoint answers by itself."""
+
+
 class RpcError(Exception):
     """An error answer."""
 
@@ -190,6 +205,12 @@ def keys_paged(node: Peer, params: Params) -> list[str]:
 def next_index(node: Peer, params: Params) -> int:
     """Return the nonce that an account must use next."""
     return node.chain.next_nonce(str(params[0]))
+
+
+@provides("rpc_methods")
+def methods(node: Peer, params: Params) -> dict[str, list[str]]:
+    """Return the names of all methods, those of subscriptions included."""
+    return {"methods": sorted([*METHODS, *SUBSCRIPTIONS])}
 
 
 @provides("system_health")

@@ -114,8 +114,9 @@ def _metagraph(call: RuntimeCall, subnet: Subnet) -> dict[str, Any]:
     stakes = [neuron.stake for neuron in neurons]
     alpha_low, alpha_high = subnet.get("AlphaValues")
     # Rank, trust and pruning score stay empty: the runtime no longer computes them.
+    record = runtime.inner_type(str(runtime.apis["SubnetInfoRuntimeApi"]["get_metagraph"]["output"]))
     return runtime.record(
-        runtime.inner_type(call.output),
+        record,
         **hyperparameters,
         **dict.fromkeys(("tao_stake", "collateral_locked", "collateral_min", "collateral_earned"), zeros),
         netuid=subnet.netuid,
@@ -149,6 +150,8 @@ def _metagraph(call: RuntimeCall, subnet: Subnet) -> dict[str, Any]:
         dividends=list(subnet.get("Dividends")),
         incentives=list(subnet.of_mechanism("Incentive", 0)),
         consensus=list(subnet.get("Consensus")),
+        tao_dividends_per_hotkey=[(neuron.hotkey, 0) for neuron in neurons],
+        alpha_dividends_per_hotkey=[(neuron.hotkey, 0) for neuron in neurons],
         alpha_stake=stakes,
         total_stake=stakes,
     )

@@ -12,6 +12,7 @@ import bittensor as bt
 import pytest
 import websockets
 
+from bitagent_local.chain.endpoint import HEAD_SUBSCRIPTIONS
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.readback import connected
 from bitagent_local.chain.scale import to_hex
@@ -189,6 +190,15 @@ async def test_a_wrong_clock_is_in_the_blocks() -> None:
         await _until(lambda: chain.server.node.blocks.head.number > head + 1)
         stamp = await client.query(bt.storage.Timestamp.Now, [])
         assert -905 < int(stamp) / 1000 - time.time() < -895
+
+
+async def test_all_methods_are_named() -> None:
+    """Clients before SDK 11 ask for the names before they sign."""
+    async with running() as chain:
+        names = (await _ask(chain.endpoint, "rpc_methods"))["result"]["methods"]
+        assert {"author_submitAndWatchExtrinsic", "state_call", *HEAD_SUBSCRIPTIONS} <= set(names)
+        for name in ("chain_getHead", "chain_subscribeNewHeads", "system_health"):
+            assert "error" not in await _ask(chain.endpoint, name)
 
 
 async def test_an_unknown_endpoint_is_named() -> None:
