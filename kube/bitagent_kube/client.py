@@ -58,7 +58,7 @@ log = logging.getLogger(__name__)
 
 
 class Listing(NamedTuple):
-    """A whole collection."""
+    """A collection, or a page of it."""
 
     items: list[Obj]
     """Items of built-in kinds have no `kind`."""
@@ -99,16 +99,26 @@ class Client:
 
     async def listing(self, resource: ApiResource, *, labels: str = "", fields: str = "") -> Listing:
         """Read the collection in pages; return the objects that match the selectors, without their managed fields."""
-        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
         items: list[Obj] = []
+        version = ""
+        async for page in self.pages(resource, labels=labels, fields=fields):
+            items += page.items
+            version = page.version
+        return Listing(items, version)
+
+    async def pages(self, resource: ApiResource, *, labels: str = "", fields: str = "") -> AsyncGenerator[Listing]:
+        """Yield the collection page by page, so that it need not be in memory as a whole."""
+        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = await self._call("GET", resource.path(self.namespace), query=query)
-            for item in page["items"] or ():
+            items: list[Obj] = page.pop("items") or []
+            for item in items:
                 item["metadata"].pop("managedFields", None)  # can be half of an object, and is never read
-                items.append(item)
+            yield Listing(items, page["metadata"].get("resourceVersion", ""))
+            del items
             token = page["metadata"].get("continue")
             if not token:
-                return Listing(items, page["metadata"].get("resourceVersion", ""))
+                return
             query["continue"] = token
 
     async def served(self, resource: ApiResource) -> bool:

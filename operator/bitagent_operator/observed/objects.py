@@ -38,6 +38,7 @@ from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.cache import said
 from bitagent_kube.conditions import parse_conditions
 from bitagent_kube.objects import Obj, ObjectMeta, parse_time
+from bitagent_operator.observed.compact import compact
 
 M = TypeVar("M", bound=Model)
 SpecT = TypeVar("SpecT", bound=Model)
@@ -66,7 +67,7 @@ class UnreadableError(ValueError):
 def _part(obj: Obj, name: str, kind: type[M]) -> M:
     """Read the spec or the status of an object. Raises UnreadableError."""
     try:
-        return kind.model_validate(obj.get(name) or {})
+        return compact(kind.model_validate(obj.get(name) or {}))
     except ValidationError as error:
         raise UnreadableError(f"{name}.{said(error)}") from error
 

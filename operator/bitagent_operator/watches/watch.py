@@ -152,15 +152,16 @@ class Watcher:
 
         `everything`: enqueue all its objects, not only what changed.
         """
-        served = True
+        served, changed = True, list[Key]()
         known = self._cache.begin_list(resource.kind)
         try:
-            served, objects = await self._objects(resource)
+            served = await self._read(resource, known, changed)
         except ApiError as error:
+            self._enqueue(self._ready(changed))
             self._report(resource, f"{resource.plural} cannot be listed, so nothing is done about them: {error}")
             return False
         else:
-            self._take_in(resource, objects, known, everything=everything)
+            self._listed_all(resource, changed, everything=everything)
             if served:
                 self._metrics.last_list.labels(resource.kind).set_to_current_time()
                 self._report(resource, "")
@@ -173,21 +174,31 @@ class Watcher:
             if len(self._tried) == len(WATCHED):
                 self.tried.set()
 
-    async def _objects(self, resource: ApiResource) -> tuple[bool, list[Obj]]:
-        """Return whether the kind is served, and its objects. Raises ApiError."""
+    async def _read(self, resource: ApiResource, known: frozenset[str], changed: list[Key]) -> bool:
+        """Read a full list into the cache; return whether the kind is served. Raises ApiError.
+
+        `changed` receives the keys that the changes concern, also those before an error. Each page is taken in as it
+        comes: the objects as the API server sends them are twice as large as what the cache keeps of them.
+        """
+        kind, listed = resource.kind, set[str]()
         try:
-            objects = await self._client.list(resource, labels=MANAGED_SELECTOR if WATCHED[resource] else "")
+            async for page in self._client.pages(resource, labels=MANAGED_SELECTOR if WATCHED[resource] else ""):
+                for obj in page.items:
+                    listed.add(obj["metadata"]["uid"])
+                    changed += self._cache.put(kind, obj)
         except ApiError as error:
             # An API server that starts may not know a kind yet. kopf trusts what is said about the kinds, so this does.
-            if error.not_found and not await self._client.served(resource):
-                return False, []
-            raise
-        return await self._client.served(resource), objects
+            if not error.not_found or await self._client.served(resource):
+                raise
+            changed += self._cache.replace(kind, (), known=known)
+            return False
+        served = await self._client.served(resource)
+        changed += self._cache.replace(kind, (), known=known - listed)
+        return served
 
-    def _take_in(self, resource: ApiResource, objects: list[Obj], known: frozenset[str], *, everything: bool) -> None:
-        """Put a full list into the cache; enqueue what changed or waited for it, or all objects of this kind, too."""
+    def _listed_all(self, resource: ApiResource, changed: list[Key], *, everything: bool) -> None:
+        """Enqueue what a full list has changed, and what waited for it, or all objects of this kind, too."""
         before = {kind for kind in Kind if self.known(kind)}
-        changed = self._cache.replace(resource.kind, objects, known=known)
         self._listed.add(resource.kind)
         self._health.beat()
         fresh = {kind for kind in Kind if self.known(kind)} - before

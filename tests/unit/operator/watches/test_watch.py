@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from bitagent_kube.client import Client
+from bitagent_kube.client import Client, Listing
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.resources import DEPLOYMENTS, JOBS, MODELS, PODS, ROUNDS, VALIDATORS, ApiResource
@@ -35,11 +35,13 @@ class Lists:
         self.errors: dict[str, ApiError] = {}
         self.unserved: set[str] = set()
 
-    async def list(self, resource: ApiResource, *, labels: str = "") -> list[dict[str, Any]]:
+    async def pages(self, resource: ApiResource, *, labels: str = "") -> AsyncGenerator[Listing]:
+        """Pages of one object; an error comes after them."""
         self.asked[resource.kind] = labels
+        for obj in self.objects.get(resource.kind, []):
+            yield Listing([obj], "1")
         if resource.kind in self.errors:
             raise self.errors[resource.kind]
-        return self.objects.get(resource.kind, [])
 
     async def served(self, resource: ApiResource) -> bool:
         return resource.kind not in self.unserved
@@ -306,3 +308,15 @@ async def test_a_bug_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_process_is_alive_before_its_first_list() -> None:
     health: Health = watch.list_health(300)
     assert (health.alive, health.ready) == (True, False)
+
+
+async def test_what_a_list_has_said_before_it_breaks_is_not_lost(make: Make) -> None:
+    lists = Lists(MinerModel=[make.model_raw("a"), make.model_raw("b")], EvalRound=[make.round_raw("r")])
+    world = World(lists)
+    await world.list_all()
+    world.keys.clear()
+    lists.objects["MinerModel"] = [make.model_raw("a")]
+    lists.errors["MinerModel"] = AWAY
+    assert not await world.watcher.relist(MODELS)
+    assert world.keys == [MODEL_A]
+    assert world.cache.model("b") is not None, "a list that is not complete deletes nothing"
