@@ -77,7 +77,7 @@ def compute_weights(
             by_competition[each.id] = pay(each, standings.get(each.id, Standings(None)), subnet.neurons)
         except PolicyError as error:
             failed[each.id] = str(error)
-        except Exception as error:  # noqa: BLE001 - one competition must not stop the others, whatever it meets
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one competition must not stop the others
             failed[each.id] = f"policy {each.policy} failed: {type(error).__name__}: {error}"
         if any(not (math.isfinite(p.share) and p.share >= 0) for p in by_competition.get(each.id, {}).values()):
             failed[each.id] = f"policy {each.policy} failed: a share is not a number from 0 to 1"

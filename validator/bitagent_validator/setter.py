@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import ValidatorSpec, Weights
+from bitagent_crds.validator import ChainRead, ValidatorSpec, Weights
 from bitagent_kube.errors import ApiError
 from bitagent_kube.events import ObjectEvents
 from bitagent_validator.chain.connection import ChainUnavailable, Connection
@@ -159,6 +159,8 @@ class WeightSetter:
         if decision.step is Step.SUBMIT and decision.row:
             if decision.reason is Reason.REVEAL_MISSED:
                 await self._count_missed(decision.message)
+            for sentence in changed_hands(self._store.state.accepted.get(self._mechanism), subnet):
+                await self._events.warning("SlotChangedHands", sentence)
             changed = await self._changed_since(spec, computed, subnet, connection)
             if changed is not None:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
@@ -211,6 +213,7 @@ class WeightSetter:
             netuid=spec.netuid,
             mechanism=self._mechanism,
             sealed=subnet.rules.commit_reveal,
+            finalized=spec.chain.read is ChainRead.FINALIZED,
             weights=pending.by_uid,
             version_key=sent_version_key(spec.weights, subnet.rules.version_key),
             era_blocks=ERA_BLOCKS,

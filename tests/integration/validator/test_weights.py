@@ -155,6 +155,19 @@ def test_a_held_row_waits_for_a_person(start_world: Start, eventually: Eventuall
     eventually(world.chain.weights, what="weights are on the chain")
 
 
+def test_the_best_block_may_be_read(start_world: Start, eventually: Eventually) -> None:
+    """V20: blocks go on, and none becomes final."""
+    world = start_world()
+    change = {"chain": {"endpoints": [world.chain.endpoint], "read": "Best"}}
+    world.plane.api.merge(world.at("validators", "val"), {"spec": change})
+    world.start()
+    round_ = world.wait_round()
+    world.chain.post("faults", stall_finality=True)
+    world.complete(round_, SCORES)
+    eventually(world.chain.weights, what="weights are in a block that is not final")
+    eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="they are recognised")
+
+
 def test_a_suspended_validator_claims_nothing(start_world: Start, eventually: Eventually) -> None:
     world = start_world()
     process = world.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,6 +63,7 @@ def test_a_competition_without_a_result(
         pytest.param(lambda *_: {"a": Pay(Standing.PAID, float("nan"))}, id="NaN"),
         pytest.param(lambda *_: {}["x"], id="KeyError"),
         pytest.param(lambda *_: 1 / 0, id="ZeroDivisionError"),
+        pytest.param(lambda *_: sys.exit(3), id="SystemExit"),
     ],
 )
 def test_a_policy_that_fails_stops_no_other(

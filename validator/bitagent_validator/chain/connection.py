@@ -85,11 +85,11 @@ class Connection:
 
     async def head(self) -> int:
         """Return the number of the best block, which may not be final."""
-        return int(await self._read("the best block", self._client.block()))
+        return await self._number("the best block", self._client.block())
 
     async def finalized(self) -> int:
         """Return the number of the last finalised block."""
-        return int(await self._read("the finalised block", self._client.finalized_block()))
+        return await self._number("the finalised block", self._client.finalized_block())
 
     async def head_age(self) -> float | None:
         """Return the age of the best block in seconds by this machine's clock; None on a chain without any block."""
@@ -153,15 +153,24 @@ class Connection:
 
     async def timestamp(self, block: int) -> datetime:
         """Return the time of a block, in UTC."""
-        stamp: datetime = await self._read(f"the time of block {block}", self._client.timestamp(block))
-        return stamp
+
+        async def read() -> datetime:
+            stamp = await self._client.timestamp(block)
+            if not isinstance(stamp, datetime):
+                raise TypeError("the time of a block is no time")
+            return stamp
+
+        return await self._read(f"the time of block {block}", read())
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         """Return `block-index` of the extrinsic that set the hotkey's weights in a block; only `block` if none did."""
         info = await self._read(f"block {block}", self._client.block_info(block))
-        for index, extrinsic in enumerate(info.extrinsics if info else []):
-            call = (extrinsic or {}).get("call") or {}
-            if (extrinsic or {}).get("address") == hotkey and "weights" in str(call.get("call_function", "")):
+        for index, extrinsic in enumerate(getattr(info, "extrinsics", None) or []):
+            # What cannot be read is not ours: the number is for people only.
+            found = extrinsic if isinstance(extrinsic, dict) else {}
+            call = found.get("call")
+            function = call.get("call_function", "") if isinstance(call, dict) else ""
+            if found.get("address") == hotkey and "weights" in str(function):
                 return f"{block}-{index:04d}"
         return str(block)
 
@@ -186,7 +195,7 @@ class Connection:
                 owner_hotkey=str(graph.owner_hotkey or ""),
                 owner_coldkey=str(graph.owner_coldkey or ""),
             )
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except Exception as error:
             message = f"{self.endpoint} describes subnet {netuid} in a way that this version cannot read"
             raise ChainUnavailable(f"{message}: {type(error).__name__} {error}") from error
         if (me := subnet.me) is None:
@@ -204,19 +213,23 @@ class Connection:
         try:
             free = int(balance["data"]["free"]) if balance else 0
             trust = int(trusts[me.uid]) / U16_MAX if trusts and len(trusts) > me.uid else 0.0
-        except (LookupError, TypeError, ValueError) as error:
+        except Exception as error:
             raise ChainUnavailable(f"{self.endpoint} describes an account in an unknown way: {error}") from error
         return Account(balance=free, trust=trust)
 
     async def version_key(self, netuid: int) -> int:
         """Return the subnet's version key at the best block."""
-        return int(
-            await self._read("the version key", self._client.query((PALLET, "WeightsVersionKey"), [netuid])) or 0
-        )
+        return await self._number("the version key", self._client.query((PALLET, "WeightsVersionKey"), [netuid]))
 
     async def owner(self, netuid: int) -> str:
         """Return the hotkey of the subnet's owner at the best block; empty if it has none."""
         return str(await self._read("the owner", self._client.query((PALLET, "SubnetOwnerHotkey"), [netuid])) or "")
+
+    async def _number(self, what: str, call: Awaitable[Any]) -> int:
+        async def read() -> int:
+            return int(await call or 0)
+
+        return await self._read(what, read())
 
     async def _read(self, what: str, call: Awaitable[T]) -> T:
         try:

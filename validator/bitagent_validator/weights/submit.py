@@ -59,6 +59,8 @@ class SubmissionRequest(_Message):
     """u16 by uid."""
     version_key: int
     mechanism: int = 0
+    finalized: bool = True
+    """Whether to wait until the block that includes the row is final."""
     sealed: bool = False
     """Whether the subnet takes sealed rows: the clock is compared with the chain's then."""
     era_blocks: int
@@ -248,7 +250,9 @@ async def _attempt(request: SubmissionRequest, signer: Announcing) -> Submission
             mechid=request.mechanism,
             version_key=request.version_key,
         )
-        outcome = await client.execute(intent, signer, period=request.era_blocks)
+        outcome = await client.execute(
+            intent, signer, period=request.era_blocks, wait_for_finalization=request.finalized
+        )
     except bt.ChainError as error:
         return _failed(error, signer)
     except bt.RpcPolicyError as error:

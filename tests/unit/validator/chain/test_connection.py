@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from bitagent_local.chain.blocks import STATES_KEPT
@@ -80,3 +82,51 @@ async def test_calls_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(ChainUnavailable, match="no answer in time"):
             await connection.subnet(20, hotkey=ME, block=1)
         chain.server.apply_faults(ChainFaultRequest(clear=True))
+
+
+async def test_what_is_read_before_a_setting_and_for_the_metrics() -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        block = await connection.finalized()
+        subnet = await connection.subnet(20, hotkey=ME, block=block, mechanisms=(0, 1))
+        assert subnet.me is not None
+        account = await connection.account(20, subnet.me)
+        assert (account.balance >= 0, 0 <= account.trust <= 1) == (True, True)
+        assert await connection.version_key(20) == subnet.rules.version_key
+        assert await connection.owner(20) == subnet.owner_hotkey
+        assert subnet.owner_coldkey
+        assert set(subnet.mechanisms) == {0, 1}
+        assert subnet.on(1).weights == {}
+
+
+async def test_the_age_of_the_newest_block() -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        chain.server.node.produce()
+        age = await connection.head_age()
+        assert age is not None
+        assert age < 60
+
+
+@pytest.mark.parametrize("error", [AttributeError("x"), KeyError("x"), TypeError("x"), RecursionError("x")])
+async def test_whatever_the_sdk_raises_means_that_the_chain_is_away(error: Exception) -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+
+        async def odd() -> None:
+            raise error
+
+        with pytest.raises(ChainUnavailable):
+            await connection._read("anything", odd())
+
+
+@pytest.mark.parametrize(
+    "extrinsics",
+    [None, [], [None], ["text"], [{"call": "x"}], [{"call": {"call_function": 3}, "address": ME}]],
+    ids=["none", "empty", "null", "text", "a call that is text", "a function that is a number"],
+)
+async def test_a_block_that_cannot_be_read_names_no_extrinsic(extrinsics: object) -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+
+        async def block_info(_: int) -> SimpleNamespace:
+            return SimpleNamespace(extrinsics=extrinsics)
+
+        connection._client = SimpleNamespace(block_info=block_info)
+        assert await connection.weights_extrinsic(5, hotkey=ME) == "5"
