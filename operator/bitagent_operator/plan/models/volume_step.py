@@ -13,7 +13,7 @@ from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.interface import LiveReads, ModelPlan, Pass, StartFetch, VolumePlan
 from bitagent_operator.plan.jobs.pods import Problem
-from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, unknown
+from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, failed, unknown
 from bitagent_operator.plan.models.model import events
 from bitagent_operator.plan.models.model_volumes import make_room, volume_bytes
 
@@ -55,12 +55,18 @@ def with_volume(
     largest = min((each for each in (limit, room.share_bytes) if each), default=0)
     if size > largest > 0:
         text = f"its volume of {size} bytes exceeds the {largest} bytes of volumes that one hotkey may have"
-        return _waiting(model, plan, Problem(Reason.CACHE_FULL, text), pass_)
+        return _refused(model, plan, Problem(Reason.TOO_LARGE, text), pass_)
     found = make_room(volumes, needed=size, limit=limit, room=room, busy=busy, used=used, now=pass_.now)
     if found.full:
         text = f"its volume of {size} bytes does not fit into {found.full}, beside those that are or were just in use"
         return _waiting(model, plan, Problem(Reason.CACHE_FULL, text), pass_)
     return replace(plan, volume=VolumePlan(name, size, found.delete))
+
+
+def _refused(model: ModelObject, plan: ModelPlan, problem: Problem, pass_: Pass) -> ModelPlan:
+    """Return the plan of a model that will never fit."""
+    status = failed(plan.status, model.meta.generation, pass_.now, problem, at=pass_.now)
+    return replace(plan, status=status, fetch=None, events=events(model.status, status))
 
 
 def _waiting(model: ModelObject, plan: ModelPlan, problem: Problem, pass_: Pass) -> ModelPlan:

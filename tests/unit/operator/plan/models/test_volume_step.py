@@ -105,21 +105,29 @@ def test_a_directory_that_has_changed_gets_another_volume(make: Make) -> None:
         pytest.param(None, 0, 0, "reads", id="the claims are listed first"),
         pytest.param([], 0, 0, "made", id="no limit"),
         pytest.param([], SIZE, 0, "made", id="it fits"),
-        pytest.param([], SIZE - 1, 0, "waits", id="too small"),
-        pytest.param([], 10 * SIZE, SIZE - 1, "waits", id="larger than its hotkey's share"),
+        pytest.param(["new"], SIZE, 0, "waits", id="no room"),
+        pytest.param([], SIZE - 1, 0, "refused", id="larger than all volumes together"),
+        pytest.param([], 10 * SIZE, SIZE - 1, "refused", id="larger than its hotkey's share"),
         pytest.param([ID], 1, 0, "made", id="it has one already"),
         pytest.param(["0" * 12], SIZE, 0, "evicts", id="another gives way"),
     ],
 )
 def test_what_its_volume_takes(make: Make, volumes: list[str] | None, limit: int, share: int, outcome: str) -> None:
     model, pass_ = make.model("a"), make.pass_(now=100_000, volume_per_model=True)
-    known = None if volumes is None else tuple(ModelVolume(i, f"c-{i}", "u", SIZE, make.at(0)) for i in volumes)
+    known = None
+    if volumes is not None:
+        ages = {"new": 99_000}
+        known = tuple(ModelVolume(i, f"c-{i}", "u", SIZE, make.at(ages.get(i, 0))) for i in volumes)
     pass_ = replace(pass_, live=replace(pass_.live, volumes=known))
     start = ModelPlan(status=model.status, fetch=StartFetch("n", make.T0, 1, COMMIT, size_bytes=1000))
     room = CacheRoom(share_bytes=share)
     found = with_volume(model, start, limit=limit, room=room, busy=frozenset(), used={}, pass_=pass_)
     if outcome == "reads":
         assert found.reads.volumes
+    elif outcome == "refused":
+        condition = find(found.status.conditions, ConditionType.FETCHED)
+        assert condition is not None
+        assert (found.fetch, condition.status, condition.reason) == (None, "False", Reason.TOO_LARGE)
     elif outcome == "waits":
         condition = find(found.status.conditions, ConditionType.FETCHED)
         assert condition is not None
