@@ -150,6 +150,16 @@ _CONTENTS: Mapping[bytes, str] = {
 """What a file with these first bytes is, and the remedy."""
 
 
+_PACKED: Mapping[bytes, str] = {
+    b"\x1f\x8b": "compressed with gzip",
+    b"PK\x03\x04": "a zip archive",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+}
+"""What a small file, which is a text, is by its first bytes."""
+
+
 def _reason(name: str) -> Reason:
     if weight_files([name]) or name == INDEX:
         return Reason.CORRUPT_WEIGHTS
@@ -167,6 +177,8 @@ def check_content(name: str, first: bytes, size: int) -> None:
     require(not pointer, reason, message)
     page = first[:64].lstrip().lower().startswith(_PAGES)
     require(not page, reason, f"{name} is a web page, not the file: download it again")
+    packed = next((what for magic, what in _PACKED.items() if first.startswith(magic)), None)
+    require(packed is None or bool(weight_files([name])), reason, f"{name} is {packed}; upload it uncompressed")
     if weight_files([name]):
         for magic, what in _CONTENTS.items():
             # A safetensors file of such a header length is possible; its first brace is what tells them apart.

@@ -123,7 +123,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    """Return whether a value, with all items and members in it, is of the declared type. Null fits: it stands for none."""
+    """Return whether a value, with what is in it, is of the declared type. Null fits: it stands for none."""
     kind = schema.get("type")
     expected = _TYPES.get(kind) if isinstance(kind, str) else None
     if value is None or expected is None:

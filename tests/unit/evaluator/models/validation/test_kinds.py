@@ -88,3 +88,18 @@ def test_file_that_is_something_else(name: str, first: bytes, reason: Reason) ->
 
 def test_header_whose_length_looks_like_a_magic_number_is_no_matter() -> None:
     check_content("model.safetensors", b"\x80\x02\x00\x00\x00\x00\x00\x00" + b'{"a"', 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [(b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "zip archive"), (b"\x28\xb5\x2f\xfd\x04", "zstd")],
+    ids=["gzip", "zip", "zstd"],
+)
+@pytest.mark.parametrize(
+    ("name", "reason"), [("tokenizer.json", Reason.BAD_TOKENIZER), ("config.json", Reason.BAD_CONFIG)]
+)
+def test_a_small_file_that_is_compressed_is_named(name: str, reason: Reason, first: bytes, said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        check_content(name, first, len(first))
+    assert refused.value.reason == reason
+    assert said in refused.value.message
