@@ -9,7 +9,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from datetime import timedelta
 
 from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube import logging as kube_logging
@@ -20,10 +19,10 @@ from bitagent_kube.health import Health
 from bitagent_operator.config import Config
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Cache, Key, Kind
-from bitagent_operator.plan.outcomes import end_events
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
+from bitagent_operator.runtime.late_events import late_events
 from bitagent_operator.runtime.leadership import end
 from bitagent_operator.runtime.queue import WorkQueue
 from bitagent_operator.watches.queues import QueueWatch
@@ -31,8 +30,6 @@ from bitagent_operator.watches.watch import Watcher
 
 DRAIN_SECONDS = 2.0
 """How long the end of a term waits for its last Events."""
-EVENTS_SINCE = timedelta(minutes=10)
-"""How old an end may be whose Events the process that recorded it may not have posted."""
 
 _RANK = {Kind.ROUND: 0, Kind.VALIDATOR: 1, Kind.MODEL: 2}
 """Rounds come first: at start thousands of models may be due at once."""
@@ -105,8 +102,11 @@ class Operator:
         metrics.follow_events(lambda: len(events))
         self._queue = queue
         self._enqueue(self.watcher.keys())
-        late_events(context)
-        working, posting = asyncio.create_task(queue.run()), asyncio.create_task(events.run())
+
+        async def post() -> None:
+            await asyncio.gather(events.run(), late_events(context))
+
+        working, posting = asyncio.create_task(queue.run()), asyncio.create_task(post())
         following, asking = asyncio.create_task(self.queues.run()), asyncio.create_task(progress.run())
         try:
             await asyncio.wait((working, posting, following, asking), return_when=asyncio.FIRST_COMPLETED)
@@ -125,14 +125,3 @@ class Operator:
 
 def _field(kind: Kind) -> str:
     return _FIELD[kind].rpartition("/")[2]
-
-
-def late_events(context: Context) -> None:
-    """Submit the Events about what ended lately: the process that recorded it may have been killed before it could."""
-    since = context.now() - EVENTS_SINCE
-    for kind, objects in ((Kind.ROUND, context.cache.rounds), (Kind.MODEL, context.cache.models)):
-        for observed in objects:
-            found = end_events(observed, since=since)
-            if found is not None:
-                key = Key(kind, observed.meta.name)
-                context.emit_events(key, observed.meta, found.messages, generation=found.generation)

@@ -90,7 +90,7 @@ def with_archive(
         status=new,
         archive=None if step.start is None else StartArchive(step.start, archive_uri(root, observed, finished)),
         delete=(*plan.delete, *deletions([*foreign, *step.obsolete])),
-        events=(*plan.events, *_events(observed.status, new)),
+        events=(*plan.events, *archive_events(observed.status, new)),
         requeue_after=min((wait for wait in waits if wait is not None), default=None),
     )
 
@@ -148,7 +148,7 @@ def _without(status: EvalRoundStatus) -> EvalRoundStatus:
     return changed(status, conditions=kept, archive=None)
 
 
-def _events(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[EventMessage, ...]:
+def archive_events(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[EventMessage, ...]:
     """Return the Event of an archive that is complete, or that fails for another reason than before."""
     before, after = find(old.conditions, ConditionType.ARCHIVED), find(new.conditions, ConditionType.ARCHIVED)
     if after is None or (before is not None and before.reason == after.reason):

@@ -13,7 +13,7 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +34,7 @@ from bitagent_crds.names import (
     SINCE_LABEL,
     Component,
 )
-from bitagent_kube.client import Client
+from bitagent_kube.client import Client, Listing
 from bitagent_kube.events import EventRecorder
 from bitagent_kube.objects import EventMessage, ObjectReference
 from bitagent_kube.resources import ApiResource
@@ -109,6 +109,9 @@ class Server:
     async def list(self, resource: ApiResource, *, labels: str = "", fields: str = "") -> list[Obj]:
         selected = dict(pair.split("=") for pair in labels.split(",") if pair).items()
         return [o for o in self.of(resource.kind) if selected <= o["metadata"].get("labels", {}).items()]
+
+    async def pages(self, resource: ApiResource, *, labels: str = "") -> AsyncGenerator[Listing]:
+        yield Listing(await self.list(resource, labels=labels), "1")
 
     async def get(self, resource: ApiResource, name: str) -> Obj | None:
         return self.objects.get((resource.kind, name))

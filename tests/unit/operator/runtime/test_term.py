@@ -19,7 +19,8 @@ from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.runtime import term as module
-from bitagent_operator.runtime.term import Operator, late_events
+from bitagent_operator.runtime.late_events import late_events
+from bitagent_operator.runtime.term import Operator
 from bitagent_operator.watches import watch
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ async def test_the_end_of_a_round_is_reported_by_the_next_process(make: Make, ag
     complete = make.condition("Complete", "True", "RoundComplete", at=-ago, message="2 of 2 models have a score")
     times = {"startedAt": "2025-12-31T00:00:00Z", "finishedAt": "2025-12-31T23:00:00Z"}
     put(server, make.round_raw("r", status={"conditions": [complete], "phase": "Complete", **times}), "EvalRound")
-    late_events(Reconciled(server).context)
+    await late_events(Reconciled(server).context)
     assert [reason for reason, _ in server.events] == told
 
 
