@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.evaluation import LossParameters
+from bitagent_crds.progress import PROGRESS_PORT, PROGRESS_PORT_NAME
 
 if TYPE_CHECKING:
     from tests.unit.operator.manifests.conftest import Build
@@ -121,3 +122,7 @@ def test_a_repetition_has_one_pod_and_prefers_nodes(build: Build) -> None:
     assert expression == {"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1", "n2"]}
     assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"], "it must run elsewhere, if need be"
     assert "affinity" not in build.evaluation().pod
+
+
+def test_it_names_the_port_of_its_progress(build: Build) -> None:
+    assert build.evaluation().container["ports"] == [{"name": PROGRESS_PORT_NAME, "containerPort": PROGRESS_PORT}]

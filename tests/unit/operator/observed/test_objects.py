@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.model_result import ModelResult, ResultState
-from bitagent_operator.observed.objects import DeploymentObject, JobObject, ValidatorObject, changed
+from bitagent_operator.observed.objects import DeploymentObject, JobObject, PodObject, ValidatorObject, changed
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -67,3 +67,17 @@ def test_what_is_read_of_a_jobs_metadata(
 def test_a_deployment_is_current(make: Make, status: dict[str, int] | None, current: bool) -> None:
     raw = {"metadata": make.meta("d"), "spec": {"replicas": 1}, "status": status}
     assert DeploymentObject.parse(raw).current is current
+
+
+def test_a_pod_has_the_time_of_its_binding_and_the_place_of_its_progress(make: Make) -> None:
+    bound = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:07Z"}
+    raw = {
+        "metadata": make.meta("p", labels={}),
+        "spec": {"containers": [{"ports": [{"containerPort": 1}, {"name": "progress", "containerPort": 8081}]}]},
+        "status": {"podIP": "10.0.0.9", "conditions": [bound]},
+    }
+    pod = PodObject.parse(raw)
+    assert (pod.scheduled, pod.address, pod.progress_port) == (make.at(7), "10.0.0.9", 8081)
+    bound |= {"status": "False"}
+    early = PodObject.parse(raw | {"spec": {}, "status": {"conditions": [bound]}})
+    assert (early.scheduled, early.address, early.progress_port) == (None, "", None)

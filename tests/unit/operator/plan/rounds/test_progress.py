@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_crds.model_result import ModelResult
+from bitagent_crds.names import PACK_PREFIX
 from bitagent_operator.observed.objects import RoundObject, changed
-from bitagent_operator.plan.rounds.progress import estimate
+from bitagent_operator.plan.rounds.progress import estimate, with_progress
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Obj, Plan
@@ -147,6 +149,29 @@ def test_a_pod_speaks_for_its_own_evaluation_alone(make: Make, plan: Plan) -> No
     assert found.results["a"].progress is not None and found.results["a"].progress.done == 10
 
 
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        pytest.param("2", {"b": 10}, id="one of its evaluations"),
+        pytest.param("3", {}, id="another one of the round"),
+        pytest.param(None, {}, id="none"),
+    ],
+)
+def test_a_pack_says_which_of_its_evaluations_it_is_at(
+    make: Make, plan: Plan, key: str | None, shown: dict[str, int]
+) -> None:
+    models = {"a": "1", "b": "2", "c": "3"}
+    results = {name: running(make, weights) | make.admitted(name, weights=weights) for name, weights in models.items()}
+    observed = make.started(*models, results=results)
+    labels = {f"{PACK_PREFIX}{make.key(weights)}": str(place) for place, weights in enumerate(("1", "2"))}
+    pod = make.serving_pod(make.evaluation("pack"), node="n")
+    pod = replace(pod, meta=replace(pod.meta, labels=pod.meta.labels | labels))
+    said = {pod.meta.uid: make.said(done=10, key=make.key(key) if key is not None else None)}
+    pass_ = replace(make.pass_(now=100), progress=said)
+    found = with_progress(observed, observed.status, [pod], pass_)
+    assert {r.model: r.progress.done for r in found.results if r.progress is not None} == shown
+
+
 BEGUN = "2026-01-01T00:00:00Z"
 
 
@@ -215,8 +240,6 @@ def test_an_evaluation_that_ends_has_the_seconds_of_all_phases(make: Make, plan:
     # Containers begin a second before they end here: give the second one its real length.
     terminated = good.terminated
     assert terminated is not None
-    from dataclasses import replace
-
     good = replace(good, started=make.at(50), terminated=replace(terminated, started=make.at(50)))
     found = world.step(150, pods=[failed, good])
     said = found.results["a"].seconds
