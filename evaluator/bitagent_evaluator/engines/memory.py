@@ -81,7 +81,8 @@ def _one_sequence(plan: EnginePlan, step_tokens: int) -> int:
 
     A layer with a sliding window keeps those of the window and of one step (vLLM's SlidingWindowSpec).
     """
-    config, length, layers = plan.config, plan.arguments["max_model_len"], plan.config["num_hidden_layers"]
+    config, length = plan.config, int(plan.arguments["max_model_len"])
+    layers = int(config["num_hidden_layers"])
     windows = layer_windows(config)
     full = cache_bytes_per_sequence(config, plan.dtype, length)
     windowed = cache_bytes_per_sequence(config, plan.dtype, min(length, windows.window + step_tokens))

@@ -11,12 +11,10 @@ f⏎{"a": 1}                                                               GLM-4
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls, named_call
 from bitagent_evaluator.parsing.json import TOOL_SPACE, find_json_values
-from bitagent_evaluator.parsing.typed_values import names_of
 
 CALL_MARKS = frozenset(
     {
@@ -84,15 +82,13 @@ def parse_mistral_calls(text: str) -> Calls:
     return _calls(text, starts)
 
 
-def parse_named_calls(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+def parse_named_calls(text: str) -> Calls:
     """Parse the calls of DeepSeek, Kimi K2, gpt-oss, Functionary and GLM-4. Raises AnswerError.
 
-    GLM-4 has no marks: the answer is a name alone on its line and one JSON object, and is read only if the name is that
-    of one of `functions`. Raises AnswerError also if one call of several cannot be read.
+    GLM-4 has no marks: the answer is a name alone on its line and one JSON object, and nothing else. Raises
+    AnswerError also if one call of several cannot be read.
     """
     plain = _PLAIN.match(text)
-    if plain is not None and plain[1] not in names_of(functions):
-        plain = None
     if plain is not None and f"\n{_NEXT_OF_FUNCTIONARY}" in text:  # The prompt ends with the mark of the first call.
         text = _NEXT_OF_FUNCTIONARY + text.lstrip()
     for marked in _MARKED:

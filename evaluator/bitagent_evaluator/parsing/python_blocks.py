@@ -9,12 +9,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping, Sequence
-from typing import Any
 
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
 from bitagent_evaluator.parsing.python import parse_python
-from bitagent_evaluator.parsing.typed_values import names_of
 
 MAX_LINES = 256
 _MARKS = (
@@ -24,16 +21,17 @@ _MARKS = (
 )
 _FENCE = re.compile(r"```(?:tool_code|tool_call|python|py)[ \t]{0,8}\n")
 _FENCE_END = "```"
+_CALL = re.compile(r"[\s\[]{0,16}(?:print\()?[A-Za-z_][\w.]{0,255}\(")
 _API = "default_api."
 """The name space in which Gemma and Gemini show functions."""
 _PRINT = re.compile(r"print\((.*)\)", re.DOTALL)
 
 
-def parse_python_blocks(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
+def parse_python_blocks(text: str) -> Calls:
     """Parse Python calls in blocks. Raises AnswerError, also if one of several cannot be read.
 
-    Only a mark says that Python is a call. In a fence, or in lines without a mark, every function must be one of
-    `functions`, since a model may also write a program for the user to read.
+    Whether a function is described decides nothing: otherwise one text were a call where its function is offered, and
+    none where it was removed. A fence, or lines without a mark, are an answer only if there is nothing but calls.
     """
     for start, end in _MARKS:
         if start in text:
@@ -41,22 +39,15 @@ def parse_python_blocks(text: str, functions: Sequence[Mapping[str, Any]] = ()) 
             return [call for block in blocks for call in _calls(block)]
     fences = _FENCE.split(text)[1:]
     blocks = [fence.partition(_FENCE_END)[0] for fence in fences] or [text]
-    names = names_of(functions)
-    if not names or not all(_begins_with_a_call(block, names) for block in blocks):
-        raise AnswerError("no block of Python that calls the functions")
+    if not all(_CALL.match(block) for block in blocks):
+        raise AnswerError("no block of Python that begins with a call")
     try:
         found = [call for block in blocks for call in _calls(block)]
     except AnswerError as error:  # A program, which need not be an answer.
         raise AnswerError(str(error), position=error.position) from None
-    others = [name for call in found for name in call if name not in names]
-    if others or not found:
-        raise AnswerError(f"Python that calls {(others or ['nothing'])[0][:80]}, which is not one of the functions")
+    if not found:
+        raise AnswerError("a block of Python without calls")
     return found
-
-
-def _begins_with_a_call(block: str, names: Container[str]) -> bool:
-    before, bracket, _ = block.strip().removeprefix("print(").lstrip("[ \n").partition("(")
-    return bool(bracket) and before.strip().removeprefix(_API) in names
 
 
 def _calls(block: str) -> Calls:

@@ -81,8 +81,6 @@ _WITH_FUNCTIONS: Mapping[AnswerSyntax, Callable[[str, Sequence[Mapping[str, Any]
     AnswerSyntax.FUNCTION_TAGS: parse_function_tags,
     AnswerSyntax.ARGUMENT_TAGS: parse_argument_tags,
     AnswerSyntax.INVOKE_TAGS: parse_invoke_tags,
-    AnswerSyntax.NAMED_CALLS: parse_named_calls,
-    AnswerSyntax.PYTHON_BLOCKS: parse_python_blocks,
     AnswerSyntax.REACT: parse_react,
 }
 """The parsers that take the descriptions of the functions as well."""

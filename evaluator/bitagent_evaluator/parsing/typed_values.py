@@ -14,11 +14,6 @@ _WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
 """Values as Python writes them."""
 
 
-def names_of(functions: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the names of described functions."""
-    return frozenset(name for function in functions if isinstance(name := function.get("name"), str))
-
-
 def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the type of each parameter of a function, as far as it is described in `functions` (BFCL's form)."""
     described = next((function for function in functions if function.get("name") == name), {})

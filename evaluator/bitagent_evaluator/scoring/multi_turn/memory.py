@@ -158,7 +158,7 @@ def _class(name: str) -> Any:
     if MEMORY_SYSTEMS[name] is MemoryBackend.VECTOR:
         from bitagent_evaluator.scoring.multi_turn.vectors import substitutes
 
-        known |= substitutes()
+        known |= {module: dict(members) for module, members in substitutes().items()}
     with _substituted(known):
         return getattr(_private_copy(CLASS_FILE_PATH_MAPPING[name]), name)
 

@@ -167,7 +167,8 @@ NO_CALLS = {
     "Command-R answers itself": 'Action: ```json\n[{"tool_name": "directly_answer", "parameters": {}}]\n```',
     "Functionary to the user": ">>>all\nI cannot.",
     "gpt-oss to the user": "<|channel|>final<|message|>I cannot.",
-    "a heading before an object": 'Result\n{"city": "Oslo"}',
+    "a heading of two words before an object": 'The result\n{"city": "Oslo"}',
+    "an object with prose after it": 'f\n{"city": "Oslo"}\nThat is it.',
     "a program for the user": "```python\nimport os\nprint(os.getcwd())\n```",
     "a program that begins with a function": "```python\nf(city='Oslo')\nx = 1\n```",
     "prose about an action": "Action: you should call f.\nThen see.",
@@ -182,6 +183,14 @@ NO_CALLS = {
 def test_no_call_is_read(text: str) -> None:
     answer = parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS)
     assert (answer.calls, answer.unreadable) == (None, Unreadable.SYNTAX)
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_what_is_a_call_is_one_whatever_functions_are_offered(text: str) -> None:
+    """Otherwise one text were right for a task, and for its twin without the function."""
+    for functions in ([], [PLACE]):
+        calls = parse_answer(text, ChatTemplate.syntaxes, functions=functions).calls
+        assert calls and [list(call) for call in calls] == [["f"]]
 
 
 def test_only_formats_of_a_models_template_read_them() -> None:
