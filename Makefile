@@ -47,8 +47,9 @@ test-e2e: env toolchain bytecode ## Run everything on a real kubelet, with real 
 test-ecosystem: env toolchain bytecode ## Run the operator with real Kueue, which is built first (minutes, once)
 	$(PY) -m pytest tests/ecosystem -x
 
-fuzz: env toolchain bytecode ## Run the property tests on new examples, ROUNDS times (5)
+fuzz: env toolchain bytecode ## Run the property tests on new examples, ROUNDS times (5), and the long tests of the operator
 	for round in $$(seq $(or $(ROUNDS),5)); do HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/unit local/tests -m hypothesis -n 2 -q || exit 1; done
+	HYPOTHESIS_PROFILE=fuzz $(PY) -m pytest tests/integration/operator/test_random_objects.py tests/integration/operator/test_crash_points.py -n 4 -q
 
 lint: env ## Check style, types, import rules and generated files
 	.venv/bin/ruff check .
