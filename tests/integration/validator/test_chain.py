@@ -74,6 +74,17 @@ async def test_what_is_certainly_refused(
     assert running.weights() == {}
 
 
+async def test_rows_that_are_signed_at_once_all_land(
+    start_chain: Start, request_for: Callable[..., SubmissionRequest]
+) -> None:
+    """V8: as of three subnets, whose validators do not take turns."""
+    chain = start_chain(mechanisms=3)
+    requests = [request_for(chain, mechanism=mechanism) for mechanism in range(3)]
+    results = await asyncio.gather(*(submit(request, timeout_seconds=60) for request in requests))
+    assert {result.outcome for result in results} == {SubmissionOutcome.INCLUDED}
+    assert sorted(setting["args"]["mecid"] for setting in chain.settings()) == [0, 1, 2]
+
+
 async def test_rate_limit_is_certain(start_chain: Start, request_for: Callable[..., SubmissionRequest]) -> None:
     chain = start_chain(weights_rate_limit=1000)
     assert (await submit(request_for(chain), timeout_seconds=60)).outcome is SubmissionOutcome.INCLUDED

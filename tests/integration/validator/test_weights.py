@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,31 @@ def test_a_row_that_the_subnet_takes(
     if "burn" in weights:
         assert row[OWNER] / sum(row.values()) == pytest.approx(0.8, abs=1e-4)
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="it is reported")
+
+
+def test_what_people_may_ask(start_world: Start, eventually: Eventually) -> None:
+    world = start_world(chain={"owner": True})
+    world.start()
+    round_ = world.wait_round()
+    world.complete(round_, SCORES)
+    eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="weights are set")
+
+    def ask(*verbs: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bitagent_validator.main", *verbs, "--name", "val"]
+        environment = os.environ | {"KUBECONFIG": str(world.kubeconfig)}
+        environment.pop("KUBERNETES_SERVICE_HOST", None)
+        command += ["--namespace", world.namespace]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    history = ask("weights", "history")
+    assert history.returncode == 0, history.stderr
+    (line,) = history.stdout.splitlines()[1:]
+    assert round_["metadata"]["name"] in line
+    assert " set " in line
+    doctor = ask("doctor")
+    bad = [each for each in doctor.stdout.splitlines() if each.startswith("PROBLEM")]
+    assert ["only one endpoint" in each for each in bad] == [True], doctor.stdout + doctor.stderr
+    assert doctor.returncode == 1
 
 
 def test_what_is_not_set_is_said(start_world: Start, eventually: Eventually) -> None:
