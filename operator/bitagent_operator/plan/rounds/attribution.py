@@ -177,6 +177,10 @@ def _without_good_control(peers: Peers) -> Decision:
         return Decision(Step.CONTROL)
     if any(control.succeeded is None for control in peers.controls):
         return Decision(Step.WAIT)
+    if len(failed) > MAX_IN_TURN:
+        names = clip(", ".join(control.model for control in failed), BECAUSE_LENGTH // 2)
+        text = f"the controls {names} failed too, although they had succeeded before: {failed[-1].message}"
+        return Decision(Step.SHARED, clip(text, BECAUSE_LENGTH))
     found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in failed]
     return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // max(1, len(found)) - 2) for text in found))
 
