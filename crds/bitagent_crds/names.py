@@ -27,6 +27,16 @@ REWRITER_LABEL = "bitagent.io/rewriter"
 """Name of the Validator whose rewriter a task-set pod may connect to; on an EvalRound that a person makes, too."""
 COMPETITION_LABEL = "bitagent.io/competition"
 """Id of the competition that an EvalRound belongs to."""
+DISCOVERY_MANAGER = "bitagent-discovery"
+"""Field manager of MinerModels that a validator makes of commitments, and their value of MANAGED_BY_LABEL."""
+HOTKEY_LABEL = "bitagent.io/hotkey"
+"""Hotkey whose commitment a MinerModel was made from."""
+UID_LABEL = "bitagent.io/uid"
+"""Number of that hotkey's slot on the subnet."""
+COMMITTED_BLOCK_ANNOTATION = "bitagent.io/committed-block"
+"""Block of the commitment that a MinerModel was made from, as it was first seen."""
+LABEL_KEYS_ANNOTATION = "bitagent.io/label-keys"
+"""Short hash of the keys of the labels that such a MinerModel was given."""
 EPOCH_LABEL = "bitagent.io/epoch"
 """Number of the epoch that an EvalRound belongs to."""
 EPOCH_BLOCK_ANNOTATION = "bitagent.io/epoch-block"
@@ -192,6 +202,14 @@ def turn_lease(hotkey: str) -> str:
 def state_config_map(validator: str, competition: str = "") -> str:
     """Return the name of the ConfigMap with a validator's rows, or with what it knows of one competition."""
     return "-".join(part for part in (validator, "scores", competition) if part)
+
+
+def discovered_model(validator: str, hotkey: str, *content: str) -> str:
+    """Return the name of the MinerModel that a validator makes of a hotkey's commitment to this content.
+
+    It has at most 24 + 1 + 8 + 1 + 12 bytes. Other content of the same hotkey has another name.
+    """
+    return f"{validator}-{hotkey[:8].lower()}-{short_hash(hotkey, *content, digits=12)}"
 
 
 def leaderboard_config_map(round_name: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field
 from bitagent_crds.alterations import Alterations
 from bitagent_crds.conditions import Conditions
 from bitagent_crds.defaults import given
+from bitagent_crds.discovery import Discovery, DiscoveryStatus
 from bitagent_crds.evalround import EvalRoundTemplate
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
@@ -284,6 +285,8 @@ class ValidatorSpec(Model):
     """weights defines whether and how weights are set."""
     rewriter: Rewriter | None = None
     """rewriter is the language model that rewords the questions of rounds whose `rewrite` names no url."""
+    discovery: Discovery | None = None
+    """discovery turns what miners submit on the chain into MinerModels; absent: the validator makes none."""
     rounds_without_permit: bool = False
     """roundsWithoutPermit starts rounds also while the hotkey is not registered or may not set weights; otherwise no
     GPU works for weights that cannot be set. Rounds of modes DryRun and Off need no permit."""
@@ -379,6 +382,8 @@ class ValidatorStatus(StatusModel):
     first."""
     rewriter: RewriterStatus | None = None
     """rewriter is the model of `spec.rewriter`; written by the operator."""
+    discovery: DiscoveryStatus | None = None
+    """discovery is what `spec.discovery` found; absent without it."""
     conditions: Conditions = []
     """conditions are Ready, Stalled, Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent and,
     with `spec.rewriter`, RewriterReady."""

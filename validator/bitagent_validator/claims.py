@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bitagent_crds.model_result import ModelResult
@@ -64,8 +64,13 @@ def refused_claims(
     *,
     submissions: Mapping[str, Submission],
     commitments: Mapping[str, Commitment],
+    first_seen: Collection[str] = frozenset(),
 ) -> dict[str, str]:
-    """Return why the chain contradicts the claims of models, by model; `commitments` are by hotkey."""
+    """Return why the chain contradicts the claims of models, by model; `commitments` are by hotkey.
+
+    `first_seen` are models that discovery made of commitments: their block is that of the first sight, and the same
+    content committed again moves the chain's.
+    """
     refused: dict[str, str] = {}
     for result in results:
         submission = submissions.get(result.model)
@@ -79,7 +84,7 @@ def refused_claims(
             commit = f"@{named.commit[:12]}" if named.commit else ""
             since = "" if commitment.block is None else f" at block {commitment.block}"
             text = f"the chain has {named.repo[:60]}{commit}{since}"
-        elif commitment.block is not None and commitment.block > submission.block:
+        elif result.model not in first_seen and commitment.block is not None and commitment.block > submission.block:
             text = f"claims block {submission.block}; its commitment is of block {commitment.block}"
         else:
             continue

@@ -26,6 +26,7 @@ from bitagent_validator.chain.facts import Account as AccountFacts
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competition import CompetitionController
 from bitagent_validator.computed import ComputedWeights, compute_weights
+from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.policy.interface import Pay, by_reason
 from bitagent_validator.services import Services
@@ -72,6 +73,7 @@ class Loop:
         follower: Follower,
         setter_of: Callable[[int], WeightSetter],
         competitions: CompetitionController,
+        discovery: DiscoveryController,
         health: Health,
         wake: asyncio.Event,
     ) -> None:
@@ -85,6 +87,7 @@ class Loop:
         self._setters: dict[int, WeightSetter] = {}
         """By mechanism."""
         self._competitions = competitions
+        self._discovery = discovery
         self._health = health
         self._wake = wake
         self._troubles = Troubles(services.metrics, beat=health.beat, ends=(SpecChanged, HotkeyChanged))
@@ -217,6 +220,12 @@ class Loop:
                 await self._weigh(mechanism, me, spec, chain)
         blocked = rounds_obstacle(spec, subnet)
         away: list[ChainUnavailable] = []
+        if not self._troubles.resting("discovery"):
+            try:
+                async with self._troubles.contained("discovery"):
+                    await self._discovery.reconcile(me, subnet, connection=chain.connection)
+            except ChainUnavailable as error:
+                away.append(error)
         for competition in spec.competitions:
             part = f"competition {competition.id}, rounds"
             if self._troubles.resting(part):
@@ -311,6 +320,7 @@ class Loop:
             shares=_merged(spec, {m: each.shares for m, (each, _) in self._weights.items()}),
             pay={name: pays for each in computed for name, pays in each.pay.items()},
             accepted=max(state.accepted.values(), key=lambda row: row.block, default=None),
+            discovery=self._discovery.status if spec.discovery else None,
             suspended=spec.suspend,
             troubles=self._troubles.text,
         )
@@ -321,7 +331,7 @@ class Loop:
         body = status.to_wire()
         if not self._rounds and not self._weights:
             # Just started, and nothing was read yet: the report of the previous process stays until then.
-            kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "lastWeights")
+            kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "discovery", "lastWeights")
             body |= {k: me.status[k] for k in kept if k in me.status}
         now = asyncio.get_running_loop().time()
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):
@@ -415,7 +425,7 @@ def _mechanisms(spec: ValidatorSpec) -> list[int]:
 
 def _parts(spec: ValidatorSpec) -> set[str]:
     """Return the names of all parts of a pass."""
-    found = {"state", "status", "account"} | {f"weights {mechanism}" for mechanism in _mechanisms(spec)}
+    found = {"state", "status", "account", "discovery"} | {f"weights {mechanism}" for mechanism in _mechanisms(spec)}
     return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in ("results", "rounds")}
 
 

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitagent_crds.names import VALIDATOR_LABEL, hotkey_lease
+from bitagent_crds.names import DISCOVERY_MANAGER, VALIDATOR_LABEL, hotkey_lease
 from bitagent_crds.validator import ChainRead, ValidatorSpec
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import Client, connect
@@ -28,6 +28,7 @@ from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, RedactedLogs, secret_endpoints
 from bitagent_validator.chain.follower import Follower
 from bitagent_validator.competition import CompetitionController
+from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.doctor import examine
 from bitagent_validator.explain import Explanation, as_history, as_json, as_table, explain, settings_of
 from bitagent_validator.leaderboards import LeaderboardPublisher
@@ -265,15 +266,23 @@ async def run(settings: Settings) -> None:
     async with (
         serve(health, metrics.registry, health_port=settings.health_port, metrics_port=settings.metrics_port),
         connect(namespace=settings.namespace, field_manager=MANAGER) as client,
+        connect(namespace=settings.namespace, field_manager=DISCOVERY_MANAGER) as discoverer,
     ):
         try:
-            await _run_with(settings, client, account, health, metrics, seed_key=seed_key)
+            await _run_with(settings, client, account, health, metrics, seed_key=seed_key, discoverer=discoverer)
         except asyncio.CancelledError:
             log.info("stopped")
 
 
 async def _run_with(
-    settings: Settings, client: Client, account: Account, health: Health, metrics: Metrics, *, seed_key: bytes
+    settings: Settings,
+    client: Client,
+    account: Account,
+    health: Health,
+    metrics: Metrics,
+    *,
+    seed_key: bytes,
+    discoverer: Client,
 ) -> None:
     me = await _read_validator(settings, client)
     if me.spec is None:
@@ -330,6 +339,7 @@ async def _run_with(
         follower=follower,
         setter_of=setter_of,
         competitions=CompetitionController(services, uid=me.uid, secrets=secrets, leaderboards=leaderboards),
+        discovery=DiscoveryController(services, discoverer),
         health=health,
         wake=wake,
     )

@@ -59,6 +59,10 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640),
             registry=self.registry,
         )
+        self.discovered_models = gauge("discovered_models", "MinerModels that the subnet's commitments call for")
+        self.ignored_commitments = gauge(
+            "ignored_commitments", "Registered hotkeys whose commitment has no MinerModel", ["reason"]
+        )
         self.passes = counter("passes", "Passes of the loop by outcome", ["outcome"])
         for outcome in ("Revealed", "Missed"):  # an increase from nothing to 1 is none for Prometheus
             self.reveals.labels(outcome)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from bitagent_crds.names import DISCOVERY_MANAGER, MANAGED_BY_LABEL
 from bitagent_crds.seeds import SeedFrom, secret_digest
 from bitagent_crds.validator import Competition
-from bitagent_kube.resources import ROUNDS
+from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import CommitmentsUnreadable, Connection
 from bitagent_validator.claims import refused_claims
 from bitagent_validator.objects import Round
@@ -80,6 +81,10 @@ class SeedPublisher:
             await services.events.warning("ClaimsNotChecked", f"{round_.name}: {error}; commitBlocks are believed")
             return
         refused = refused_claims(round_.results, submissions=submissions, commitments=commitments)
+        if refused:
+            found = await services.client.list(MODELS, labels=f"{MANAGED_BY_LABEL}={DISCOVERY_MANAGER}")
+            seen = frozenset(obj["metadata"]["name"] for obj in found)
+            refused = refused_claims(round_.results, submissions=submissions, commitments=commitments, first_seen=seen)
         state = services.store.state
         if not refused or state.refused.get(round_.key) == refused:
             return

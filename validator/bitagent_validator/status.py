@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.discovery import DiscoveryStatus
 from bitagent_crds.validator import CurrentRound, HotkeyWeight, LastWeights, RefusedClaim, UnpaidHotkey, ValidatorStatus
 from bitagent_kube.conditions import ConditionValue, clip, parse_conditions, update_conditions
 from bitagent_validator.chain.facts import Subnet
@@ -60,6 +61,8 @@ class StatusInputs:
     pay: Mapping[str, Mapping[str, Pay]] = field(default_factory=dict)
     """By competition and hotkey: what each hotkey with a model earns, and why."""
     suspended: bool = False
+    discovery: DiscoveryStatus | None = None
+    """What discovery found; None without it."""
     troubles: str = ""
     """Which parts of the last pass failed, and why."""
 
@@ -95,6 +98,7 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
         last_weights=_last_weights(inputs.accepted),
         weights=[HotkeyWeight(hotkey=h, weight=f"{share:.6f}") for h, share in _largest_first(inputs.shares)],
         unpaid=_unpaid(inputs.pay),
+        discovery=inputs.discovery,
         conditions=update_conditions(
             values, previous=parse_conditions(previous), generation=inputs.generation, now=now
         ),

@@ -23,14 +23,21 @@ def rule(group: str, resources: list[str], verbs: list[str], names: list[str] | 
 
 
 def validator_rules(
-    name: str | None, *, competitions: Iterable[str] = (), netuid: int = 0, hotkey: str | None = None
+    name: str | None,
+    *,
+    competitions: Iterable[str] = (),
+    netuid: int = 0,
+    hotkey: str | None = None,
+    discovers: bool = False,
 ) -> list[Rule]:
     """Return the rules of a validator pod; `name` limits it to its own status, ConfigMaps and Leases.
 
     Any other ConfigMap could be the operator's configuration, which names the images that Jobs run, and another Lease
     is the operator's own. A name cannot limit `create`. Before the pod has reported its hotkey, it may take no Lease.
+    `discovers` says whether it makes MinerModels of commitments, whose names are not known before.
     None as the name does not limit anything: those are the rules that the operator itself must hold.
     """
+    writes = discovers or name is None
     own = [name] if name is not None else None
     state = [state_config_map(name), *(state_config_map(name, c) for c in competitions)] if name is not None else None
     leases = [rule("coordination.k8s.io", ["leases"], ["create"])]
@@ -39,7 +46,7 @@ def validator_rules(
         leases.append(rule("coordination.k8s.io", ["leases"], ["get", "patch", "update"], names))
     return [
         rule(GROUP, ["evalrounds"], ["get", "list", "watch", "create", "patch", "delete"]),
-        rule(GROUP, ["minermodels"], ["get", "list", "watch"]),
+        rule(GROUP, ["minermodels"], ["get", "list", "watch", *(["create", "patch", "delete"] if writes else [])]),
         rule(GROUP, ["validators"], ["get", "list", "watch"], own),
         rule(GROUP, ["validators/status"], ["get", "patch"], own),
         rule("", ["configmaps"], ["create"]),

@@ -45,12 +45,15 @@ def test_any_text_may_be_committed(text: str) -> None:
     named_model(text)
 
 
-def refused(text: str, *, block: int | None = 5, claimed: int | None = 5, **result: Any) -> dict[str, str]:
+def refused(
+    text: str, *, block: int | None = 5, claimed: int | None = 5, seen: bool = False, **result: Any
+) -> dict[str, str]:
     fields = {"model": "m", "commit": COMMIT, "repo": "acme/tiny"} | result
     return refused_claims(
         [ModelResult.model_validate(fields)],
         submissions={"m": Submission(hotkey="h", block=claimed)},
         commitments={"h": Commitment(text, block)},
+        first_seen={"m"} if seen else set(),
     )
 
 
@@ -62,6 +65,8 @@ def refused(text: str, *, block: int | None = 5, claimed: int | None = 5, **resu
         pytest.param(f"acme/tiny@{COMMIT}", {}, False, id="and its commit"),
         pytest.param("acme/tiny", {"block": 4}, False, id="committed earlier than claimed"),
         pytest.param("acme/tiny", {"block": 6}, True, id="committed later than claimed"),
+        pytest.param("acme/tiny", {"block": 6, "seen": True}, False, id="the same committed again after discovery"),
+        pytest.param("acme/other", {"block": 6, "seen": True}, True, id="another one committed after discovery"),
         pytest.param("acme/tiny", {"block": None}, False, id="revealed: the chain has forgotten the block"),
         pytest.param("acme/other", {"block": None}, True, id="revealed, another repository"),
         pytest.param("acme/other", {}, True, id="another repository"),

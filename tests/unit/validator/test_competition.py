@@ -38,14 +38,19 @@ class Server:
         self.owners = {"m1": HOTKEY}
         self.claims: dict[str, int] = {}
         """commitBlocks by model."""
+        self.discovered: list[str] = []
+        """Models that discovery made."""
         self.refusal: ApiError | None = None
 
     async def get(self, resource: ApiResource, name: str) -> dict[str, Any] | None:
         assert resource is ROUNDS
         return self.rounds.get(name)
 
-    async def list(self, resource: ApiResource) -> list[dict[str, Any]]:
+    async def list(self, resource: ApiResource, *, labels: str = "") -> list[dict[str, Any]]:
         assert resource is MODELS
+        if labels:
+            assert labels == "app.kubernetes.io/managed-by=bitagent-discovery"
+            return [{"metadata": {"name": name}} for name in self.discovered]
         source = {"huggingFace": {"repo": "a/b"}}
         specs: dict[str, dict[str, Any]] = {
             name: {"source": source, "miner": {"hotkey": hotkey}} for name, hotkey in self.owners.items()
@@ -627,6 +632,18 @@ async def test_a_model_whose_claim_the_chain_contradicts_earns_nothing(
     stage.report("val-fc-10", condition="Complete")
     await stage.record([competition()], subnet)
     assert set(stage.store.state.scored["fc"].scores) == (set() if refused else {HOTKEY})
+
+
+@pytest.mark.parametrize(("discovered", "refused"), [(["m1"], False), (["m2"], True)])
+async def test_a_commitment_set_again_keeps_the_block_that_discovery_saw(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet], discovered: list[str], refused: bool
+) -> None:
+    stage.server.claims, stage.server.discovered = {"m1": 900}, discovered
+    stage.chain.commitments_by_hotkey = {HOTKEY: Commitment("a/b", 950)}
+    await stage.reconcile(competition(), 1000)
+    fixed(stage)
+    status = await step(stage, competition(), subnet, 1025)
+    assert set(status.refused) == ({"m1"} if refused else set())
 
 
 async def test_without_claims_the_chain_is_not_asked(

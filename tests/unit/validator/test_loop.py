@@ -91,6 +91,9 @@ class Stage:
     async def reconcile(self, _: Any, competition: Competition, **__: Any) -> CompetitionStatus:
         return CompetitionStatus(RoundPlan(competition.id, None, None))
 
+    async def discover(self, *_: Any, **__: Any) -> None:
+        pass
+
     async def standings(self, competition: Competition, *, block: int) -> Standings:
         return Standings(self.state.scored.get(competition.id), entrants=self.entrants)
 
@@ -108,6 +111,7 @@ class Stage:
             follower=self.follower,  # type: ignore[arg-type]
             setter_of=lambda _: self,  # type: ignore[arg-type, return-value]
             competitions=self,  # type: ignore[arg-type]
+            discovery=SimpleNamespace(reconcile=self.discover, status=None),  # type: ignore[arg-type]
             health=loop_health(),
             wake=asyncio.Event(),
         )

@@ -17,6 +17,7 @@ import bittensor as bt
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.endpoints import redact, seconds_to_wait, shown
 from bitagent_validator.chain.facts import Account, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
+from bitagent_validator.chain.published import Published, published
 
 T = TypeVar("T")
 
@@ -145,6 +146,23 @@ class Connection:
             try:
                 found = await view.subnets.commitments(netuid)
                 return {str(hotkey): _commitment(each) for hotkey, each in found.items()}
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                message = f"{self.endpoint} has commitments on subnet {netuid} that this version cannot read"
+                raise CommitmentsUnreadable(f"{message}: {type(error).__name__} {error}") from error
+
+        return await self._read(f"the commitments of subnet {netuid}", read())
+
+    async def published(self, netuid: int, *, block: int) -> dict[str, Published | None]:
+        """Return the commitments on a subnet at a block as bytes, by hotkey; None for one of an unknown form.
+
+        Raises CommitmentsUnreadable if the SDK cannot read them, or if the chain has none at all.
+        """
+        view = await self._read(f"block {block}", self._client.at(block))
+
+        async def read() -> dict[str, Published | None]:
+            try:
+                found = await view.subnets.commitments(netuid)
+                return {str(hotkey): _published(each) for hotkey, each in found.items()}
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 message = f"{self.endpoint} has commitments on subnet {netuid} that this version cannot read"
                 raise CommitmentsUnreadable(f"{message}: {type(error).__name__} {error}") from error
@@ -327,6 +345,13 @@ def _commitment(found: Any) -> Commitment:
     # The chain forgets the block of a sealed commitment once that is revealed; the SDK then gives the block of that.
     block = None if found.status == "revealed" else int(found.block)
     return Commitment(text=str(found.value or ""), block=block)
+
+
+def _published(found: Any) -> Published | None:
+    try:
+        return published(found)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _rules(raw: dict[str, Any], *, stake_threshold: int) -> Rules:

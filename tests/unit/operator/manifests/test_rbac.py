@@ -15,7 +15,7 @@ def test_the_operator_holds_what_it_grants() -> None:
     }
     given = {
         (g, r, v)
-        for rule in validator_rules("v")
+        for rule in validator_rules("v", discovers=True)
         for g in rule["apiGroups"]
         for r in rule["resources"]
         for v in rule["verbs"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bitagent_crds.names import hotkey_lease, turn_lease
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.observed.objects import ValidatorObject
@@ -58,6 +60,20 @@ def test_a_validator_takes_no_lease_but_those_of_its_hotkey(make: Make) -> None:
     hotkey = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
     own = [hotkey_lease(validator.spec.netuid, hotkey), turn_lease(hotkey)]
     assert verbs(replace(validator, hotkey=hotkey)) == {"create": None, "get": own, "patch": own, "update": own}
+
+
+@pytest.mark.parametrize(
+    ("discovery", "writes"),
+    [
+        pytest.param({}, False, id="absent"),
+        pytest.param({"discovery": {}}, False, id="without a source"),
+        pytest.param({"discovery": {"commitments": {}}}, True, id="commitments"),
+    ],
+)
+def test_models_are_written_by_a_validator_that_discovers_them(make: Make, discovery: Obj, writes: bool) -> None:
+    (rule,) = (r for r in built(make, **discovery)["Role"]["rules"] if "minermodels" in r["resources"])
+    reads = ["get", "list", "watch"]
+    assert rule["verbs"] == ([*reads, "create", "patch", "delete"] if writes else reads)
 
 
 def test_endpoints_of_a_secret_are_mounted(make: Make) -> None:

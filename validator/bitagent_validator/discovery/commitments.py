@@ -1,0 +1,129 @@
+"""Commitments that name a model: a function for each form, from bytes to a submission or a fault. Pure.
+
+Anyone may commit anything, so nothing here raises whatever the bytes are, and no message repeats them. Where both
+understand a text, `claims.named_model` understands the same model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from bitagent_crds.discovery import CommitmentFault, CommitmentFormat
+from bitagent_crds.fields import Repo, Revision
+
+SIZE_MAX = 384
+"""Bytes of a commitment: three fields of 128."""
+RESERVED_OWNER = "volume"
+"""Owner in the model cache under which the models of volumes are."""
+DEFAULT_REVISION = "main"
+MISSING = "None"
+"""What the finetuning subnets write for a part that is not given."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = TypeAdapter[str](Repo)
+_REVISION = TypeAdapter[str](Revision)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The model that a commitment names."""
+
+    repo: str
+    revision: str
+    """A commit of 40 digits; or a branch or tag, where these are allowed."""
+    competition: str | None = None
+    """The competition that it names; None if it names none."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a commit."""
+        return _COMMIT.fullmatch(self.revision) is not None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a commitment gives no submission."""
+
+    reason: CommitmentFault
+    message: str
+
+
+Parsed = Submission | Fault
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a form found, unchecked."""
+
+    repo: str
+    revision: str = ""
+    competition: str | None = None
+
+
+def parse(content: bytes, *, formats: Collection[CommitmentFormat], allow_branches: bool) -> Parsed:
+    """Return the submission in a commitment's bytes, or why there is none."""
+    if len(content) > SIZE_MAX:
+        return Fault(CommitmentFault.OVERSIZED, f"{len(content)} bytes, of which at most {SIZE_MAX} are read")
+    try:
+        text = content.decode().strip()
+    except UnicodeDecodeError:
+        return Fault(CommitmentFault.MALFORMED, "the bytes are no text")
+    if not text:
+        return Fault(CommitmentFault.MALFORMED, "there is no text")
+    for form, read in _FORMS.items():
+        if form in formats and (parts := read(text)) is not None:
+            return _checked(parts, allow_branches=allow_branches)
+    return Fault(CommitmentFault.MALFORMED, f"in none of the forms {', '.join(sorted(formats))}")
+
+
+def fields(text: str) -> _Parts | None:
+    """Read `namespace:name:commit:hash:competition`; the hash is not read, its rule is the subnet's own."""
+    parts = text.split(":")
+    if not 3 <= len(parts) <= 5 or text.startswith("{"):
+        return None
+    competition = parts[4] if len(parts) == 5 and parts[4] not in ("", MISSING) else None
+    return _Parts(f"{parts[0]}/{parts[1]}", "" if parts[2] == MISSING else parts[2], competition)
+
+
+def repository(text: str) -> _Parts | None:
+    """Read `namespace/name@commit`."""
+    repo, _, revision = text.partition("@")
+    return _Parts(repo, revision) if repo.count("/") == 1 and ":" not in text and not text.startswith("{") else None
+
+
+def json_object(text: str) -> _Parts | None:
+    """Read a JSON object with `model` and `revision`; its other members are not read."""
+    if not text.startswith("{"):
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    repo, revision = (content.get("model"), content.get("revision", "")) if isinstance(content, dict) else (None, None)
+    return _Parts(repo, revision) if isinstance(repo, str) and isinstance(revision, str) else None
+
+
+_FORMS: Mapping[CommitmentFormat, Callable[[str], _Parts | None]] = {
+    CommitmentFormat.JSON: json_object,
+    CommitmentFormat.FIELDS: fields,
+    CommitmentFormat.REPOSITORY: repository,
+}
+
+
+def _checked(parts: _Parts, *, allow_branches: bool) -> Parsed:
+    try:
+        repo = _REPO.validate_python(parts.repo)
+        revision = _REVISION.validate_python(parts.revision or DEFAULT_REVISION)
+    except ValidationError:
+        return Fault(CommitmentFault.MALFORMED, "the repository or its revision has no valid name")
+    if repo.partition("/")[0] == RESERVED_OWNER:
+        return Fault(CommitmentFault.MALFORMED, f"the owner {RESERVED_OWNER} stands for models of volumes")
+    found = Submission(repo, revision, parts.competition)
+    if not found.pinned and not allow_branches:
+        return Fault(CommitmentFault.NOT_A_COMMIT, "it names no commit of 40 digits in small letters")
+    return found

@@ -1,0 +1,174 @@
+"""Discovery on the API server: read the chain now and then, and carry out the plan, a bounded number of writes at once.
+
+MinerModels without discovery's labels are neither read nor changed. What is remembered is in the objects themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+
+from bitagent_crds.discovery import (
+    IGNORED_MAX,
+    CommitmentDiscovery,
+    CommitmentFault,
+    DiscoveryStatus,
+    IgnoredCommitment,
+)
+from bitagent_crds.names import DISCOVERY_MANAGER, MANAGED_BY_LABEL, VALIDATOR_LABEL
+from bitagent_kube.client import Client
+from bitagent_kube.errors import ApiError
+from bitagent_kube.resources import MODELS
+from bitagent_validator.chain.connection import Connection
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.published import Published
+from bitagent_validator.discovery.commitments import Fault
+from bitagent_validator.discovery.plan import (
+    Desired,
+    DiscoveryPlan,
+    Existing,
+    existing_of,
+    manifest,
+    plan_discovery,
+)
+from bitagent_validator.objects import RoundPhase, ValidatorObject
+from bitagent_validator.services import Services
+
+log = logging.getLogger(__name__)
+
+READ_BLOCKS = 5
+"""Blocks between two reads of the commitments: public endpoints limit the requests of one address."""
+READ_SECONDS = 3.0
+"""The same in seconds, on chains with fast blocks."""
+WRITES_MAX = 20
+"""Writes of one pass; the others follow with the next one."""
+FAILURES_MAX = 3
+"""Failures of the API server after which the pass ends."""
+_OF_THE_OBJECT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Answers that concern one object: the others are written all the same."""
+
+
+class DiscoveryController:
+    """The MinerModels that one Validator makes of commitments. `writer` is a client with discovery's field manager."""
+
+    def __init__(self, services: Services, writer: Client) -> None:
+        self._services = services
+        self._writer = writer
+        self.status: DiscoveryStatus | None = None
+        """What is reported; None before the first pass, and without discovery."""
+        self._published: Mapping[str, Published | None] = {}
+        self._read_at: float | None = None
+        self._unfinished = False
+        """Whether there is something to do before the chain is read again."""
+
+    async def reconcile(self, me: ValidatorObject, subnet: Subnet, *, connection: Connection) -> None:
+        """Bring the MinerModels in line with the commitments of a subnet's hotkeys, if that is due.
+
+        Raises ChainUnavailable and CommitmentsUnreadable; and ApiError if the API server fails for more than single
+        objects.
+        """
+        settings = me.spec.discovery.commitments if me.spec is not None and me.spec.discovery is not None else None
+        if me.spec is None or settings is None:
+            self._forget()
+            return
+        now = asyncio.get_running_loop().time()
+        pause = max(READ_SECONDS, READ_BLOCKS * connection.block_seconds)
+        due = self._read_at is None or now - self._read_at >= pause
+        if not due and not self._unfinished:
+            return
+        if due:
+            self._published = await connection.published(subnet.netuid, block=subnet.block)
+            self._read_at = now
+        self._unfinished = True
+        plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
+        refused: dict[str, Fault] = {}
+        try:
+            left = await self._carry_out(plan, settings, me, refused)
+        finally:
+            self._report(plan, refused)
+        self._unfinished = bool(left or plan.superseded)
+
+    async def _plan(
+        self, validator: str, settings: CommitmentDiscovery, subnet: Subnet, *, competitions: Collection[str]
+    ) -> DiscoveryPlan:
+        running = (r for r in self._services.rounds.objects.values() if r.phase is RoundPhase.UNFINISHED)
+        needed = {result.model for round_ in running for result in round_.results}
+        labels = f"{MANAGED_BY_LABEL}={DISCOVERY_MANAGER},{VALIDATOR_LABEL}={validator}"
+        found = await self._writer.list(MODELS, labels=labels)
+        return plan_discovery(
+            settings,
+            validator=validator,
+            competitions=competitions,
+            uids={hotkey: neuron.uid for hotkey, neuron in subnet.neurons.items()},
+            published=self._published,
+            existing=[existing_of(obj) for obj in found],
+            needed=needed,
+        )
+
+    async def _carry_out(
+        self, plan: DiscoveryPlan, settings: CommitmentDiscovery, me: ValidatorObject, refused: dict[str, Fault]
+    ) -> int:
+        """Delete and write; return how much is left. What concerns one object alone is added to `refused`.
+
+        Raises ApiError after the pass if the API server failed otherwise.
+        """
+        steps: list[Existing | Desired] = [*plan.delete, *plan.write]
+        errors: list[ApiError] = []
+        for step in steps[:WRITES_MAX]:
+            try:
+                if isinstance(step, Existing):
+                    await self._writer.delete(MODELS, step.name, uid=step.uid)
+                    log.info("%s is deleted: its hotkey %s has no such commitment any longer", step.name, step.hotkey)
+                else:
+                    await self._write(step, settings, me, exists=step.name in plan.known)
+            except ApiError as error:
+                log.warning("%s: %s", step.name, error)
+                if isinstance(step, Desired) and error.code in _OF_THE_OBJECT:
+                    refused[step.hotkey] = Fault(CommitmentFault.NOT_WRITTEN, f"{step.name}: {error.reason}"[:128])
+                    continue
+                errors.append(error)
+                if len(errors) == FAILURES_MAX:
+                    break
+        if errors:
+            raise errors[0]
+        return len(steps[WRITES_MAX:])
+
+    async def _write(
+        self, desired: Desired, settings: CommitmentDiscovery, me: ValidatorObject, *, exists: bool
+    ) -> None:
+        body = manifest(desired, settings, validator=me.name)
+        named = {"name": desired.name, "namespace": me.namespace, "ownerReferences": [me.reference.as_owner()]}
+        body["metadata"] |= named
+        if not exists and await self._writer.get(MODELS, desired.name) is not None:
+            raise ApiError(
+                code=HTTPStatus.CONFLICT, reason="AlreadyExists", message="a MinerModel of this name is another's"
+            )
+        await self._writer.apply(body)
+        log.info("%s is written: %s@%s", desired.name, desired.submission.repo, desired.submission.revision)
+
+    def _report(self, plan: DiscoveryPlan, refused: Mapping[str, Fault]) -> None:
+        ignored = {**plan.ignored, **refused}
+        self.status = DiscoveryStatus(
+            models=len(plan.models),
+            ignored_count=len(ignored),
+            ignored=[
+                IgnoredCommitment(hotkey=hotkey, reason=fault.reason, message=fault.message[:128])
+                for hotkey, fault in sorted(ignored.items())[:IGNORED_MAX]
+            ],
+        )
+        self._measure(len(plan.models), Counter(fault.reason.value for fault in ignored.values()))
+
+    def _measure(self, models: int, ignored: Mapping[str, int]) -> None:
+        metrics = self._services.metrics
+        metrics.discovered_models.set(models)
+        metrics.ignored_commitments.clear()
+        for reason, count in ignored.items():
+            metrics.ignored_commitments.labels(reason).set(count)
+
+    def _forget(self) -> None:
+        if self.status is not None:
+            self._measure(0, {})
+        self.status, self._published, self._read_at, self._unfinished = None, {}, None, False

@@ -1,0 +1,200 @@
+"""The plan of discovery: which MinerModels to write and to delete, by the chain and by those that exist. Pure.
+
+One model for each registered hotkey: the chain holds one commitment for each, the last one. Other content of a hotkey
+is another submission with another name, and the block at which it was first seen stays with its object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bitagent_crds.discovery import CommitmentDiscovery, CommitmentFault
+from bitagent_crds.names import (
+    COMMITTED_BLOCK_ANNOTATION,
+    COMPETITION_LABEL,
+    DISCOVERY_MANAGER,
+    HOTKEY_LABEL,
+    LABEL_KEYS_ANNOTATION,
+    MANAGED_BY_LABEL,
+    UID_LABEL,
+    VALIDATOR_LABEL,
+    discovered_model,
+    short_hash,
+)
+from bitagent_crds.schema import API_VERSION
+from bitagent_kube.objects import Obj
+from bitagent_validator.chain.published import Published
+from bitagent_validator.discovery.commitments import Fault, Parsed, Submission, parse
+
+BLOCK_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A MinerModel that discovery has made for this Validator."""
+
+    name: str
+    uid: str
+    hotkey: str
+    block: int | None = None
+    """The block of the first sight; None if its annotation is not a number."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    label_keys: str = ""
+    """`_keys_of` the labels that were written last."""
+    source: Mapping[str, object] = field(default_factory=dict)
+    miner: Mapping[str, object] = field(default_factory=dict)
+
+
+def existing_of(obj: Obj) -> Existing:
+    """Parse a MinerModel that carries discovery's labels."""
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    source = (spec.get("source") or {}).get("huggingFace") or {}
+    block = str(annotations.get(COMMITTED_BLOCK_ANNOTATION, ""))
+    return Existing(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        hotkey=str(labels.get(HOTKEY_LABEL, "")),
+        block=int(block) if block.isascii() and block.isdecimal() and len(block) <= BLOCK_DIGITS else None,
+        labels=labels,
+        label_keys=str(annotations.get(LABEL_KEYS_ANNOTATION, "")),
+        source={name: source[name] for name in ("repo", "revision") if name in source},
+        miner=spec.get("miner") or {},
+    )
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A MinerModel that is to exist."""
+
+    name: str
+    hotkey: str
+    uid: int
+    block: int
+    submission: Submission
+
+
+@dataclass(frozen=True)
+class DiscoveryPlan:
+    """What to do about a subnet's commitments."""
+
+    models: tuple[Desired, ...] = ()
+    """All that are to exist, those committed to first first."""
+    write: tuple[Desired, ...] = ()
+    """Those of them that do not exist, or differ."""
+    delete: tuple[Existing, ...] = ()
+    superseded: tuple[Existing, ...] = ()
+    """Those to be deleted once no running round needs them."""
+    ignored: Mapping[str, Fault] = field(default_factory=dict)
+    """By hotkey."""
+    known: frozenset[str] = frozenset()
+    """Names of those that exist."""
+
+
+def plan_discovery(
+    settings: CommitmentDiscovery,
+    *,
+    validator: str,
+    competitions: Collection[str],
+    uids: Mapping[str, int],
+    published: Mapping[str, Published | None],
+    existing: Iterable[Existing],
+    needed: Collection[str],
+) -> DiscoveryPlan:
+    """Return what to do.
+
+    `uids` has the registered hotkeys, `published` the commitments by hotkey, and `needed` the names of the models in
+    running rounds: of a registered hotkey these stay until the round ends. A hotkey without a slot keeps none.
+    """
+    by_name = {each.name: each for each in existing}
+    found: list[Desired] = []
+    ignored: dict[str, Fault] = {}
+    for hotkey in sorted(uids.keys() & published.keys()):
+        commitment = published[hotkey]
+        parsed = _parsed(commitment, settings, competitions)
+        if isinstance(parsed, Fault) or commitment is None:
+            ignored[hotkey] = parsed if isinstance(parsed, Fault) else _UNREADABLE
+            continue
+        name = _name(validator, hotkey, parsed)
+        seen = by_name[name].block if name in by_name else None
+        block = commitment.block if seen is None else min(seen, commitment.block)
+        found.append(Desired(name, hotkey, uids[hotkey], block, parsed))
+    found.sort(key=lambda each: (each.block, each.hotkey))
+    models, others = found[: settings.maximum_models], found[settings.maximum_models :]
+    text = f"{settings.maximum_models} hotkeys have committed before it: raise maximumModels"
+    ignored |= {each.hotkey: Fault(CommitmentFault.OVER_LIMIT, text) for each in others}
+    names = {each.name for each in models}
+    surplus = [each for name, each in sorted(by_name.items()) if name not in names]
+    stay = [each for each in surplus if each.name in needed and each.hotkey in uids]
+    return DiscoveryPlan(
+        models=tuple(models),
+        write=tuple(each for each in models if _differs(by_name.get(each.name), each, settings, validator)),
+        delete=tuple(each for each in surplus if each not in stay),
+        superseded=tuple(stay),
+        ignored=ignored,
+        known=frozenset(by_name),
+    )
+
+
+def manifest(desired: Desired, settings: CommitmentDiscovery, *, validator: str) -> Obj:
+    """Return the fields of a MinerModel that discovery owns, without those that name the object."""
+    submission = desired.submission
+    labels = {
+        **settings.labels,
+        MANAGED_BY_LABEL: DISCOVERY_MANAGER,
+        VALIDATOR_LABEL: validator,
+        HOTKEY_LABEL: desired.hotkey,
+        UID_LABEL: str(desired.uid),
+    }
+    if submission.competition is not None:
+        labels[COMPETITION_LABEL] = submission.competition
+    annotations = {COMMITTED_BLOCK_ANNOTATION: str(desired.block), LABEL_KEYS_ANNOTATION: _keys_of(labels)}
+    miner: Obj = {"hotkey": desired.hotkey}
+    if submission.pinned:
+        miner["commitBlock"] = desired.block
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MinerModel",
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": {"source": {"huggingFace": {"repo": submission.repo, "revision": submission.revision}}, "miner": miner},
+    }
+
+
+_UNREADABLE = Fault(CommitmentFault.MALFORMED, "its fields have a form that this version does not know")
+
+
+def _parsed(commitment: Published | None, settings: CommitmentDiscovery, competitions: Collection[str]) -> Parsed:
+    if commitment is None:
+        return _UNREADABLE
+    if commitment.sealed:
+        return Fault(CommitmentFault.SEALED, "it is timelocked, and not open")
+    if commitment.big:
+        return Fault(CommitmentFault.OVERSIZED, "it has a field for large data, which is not read")
+    parsed = parse(commitment.content, formats=settings.formats, allow_branches=settings.allow_branches)
+    if isinstance(parsed, Submission) and parsed.competition not in (None, *competitions):
+        return Fault(
+            CommitmentFault.UNKNOWN_COMPETITION, f"the competitions are {', '.join(sorted(competitions))}"[:128]
+        )
+    return parsed
+
+
+def _name(validator: str, hotkey: str, submission: Submission) -> str:
+    return discovered_model(validator, hotkey, submission.repo, submission.revision, submission.competition or "")
+
+
+def _keys_of(labels: Mapping[str, str]) -> str:
+    return short_hash(*sorted(labels))
+
+
+def _differs(found: Existing | None, desired: Desired, settings: CommitmentDiscovery, validator: str) -> bool:
+    """Whether a MinerModel is to be written. Labels that others have added are left alone.
+
+    The keys of what was written last show a label that the spec has no longer: applying again removes it.
+    """
+    if found is None or found.block != desired.block:
+        return True
+    body = manifest(desired, settings, validator=validator)
+    labels, spec = body["metadata"]["labels"], body["spec"]
+    same = found.labels.items() >= labels.items() and found.label_keys == _keys_of(labels)
+    return not (same and found.source == spec["source"]["huggingFace"] and found.miner == spec["miner"])
