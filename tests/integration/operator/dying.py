@@ -31,5 +31,5 @@ def main(arguments: list[str]) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    Client._send = counted  # type: ignore[method-assign]
+    Client._send = counted  # type: ignore[assignment,method-assign]
     return operator(arguments)

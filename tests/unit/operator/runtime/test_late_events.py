@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,7 +93,7 @@ class Posted:
             raise self.events
         return self.events
 
-    def emit_events(self, _key: object, _meta: object, messages: list[EventMessage], **_: object) -> None:
+    def emit_events(self, _key: object, _meta: object, messages: Iterable[EventMessage], **_: object) -> None:
         self.submitted += [str(message.reason) for message in messages]
 
 
