@@ -310,7 +310,7 @@ class EvalRoundStatus(StatusModel):
     fetch_controls: Annotated[
         list[FetchControl], Field(max_length=4, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = []
-    """fetchControls are the models that were fetched again, to see whether fetching works; the last one may still be."""
+    """fetchControls are the models that were fetched again, to see whether fetching works; the last may still run."""
     leaderboard_digest: Digest | None = None
     """leaderboardDigest is the SHA-256 of the final ranking; set when the round completes."""
     archive: ArchiveStatus | None = None

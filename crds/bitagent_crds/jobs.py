@@ -412,7 +412,7 @@ def exit_code(reason: Reason) -> int:
 
 OPERATOR_KEYS = "OPERATOR_KEYS"
 """Environment variable with the indices of the sources whose key is the operator's own, with commas between them: if
-the hub does not accept it, that is not the round's fault. It is no member of the document, which an evaluator of an
+the hub does not accept it, that is not the round's fault. It is not a member of the document, which an evaluator of an
 earlier version that a round has frozen would refuse."""
 
 

@@ -123,7 +123,7 @@ def token_of(config: Config, model: ModelObject) -> JobSecretKey | None:
 
 
 def fetch_templates(config: Config, model: ModelObject, jobs: Iterable[JobObject]) -> dict[str, str]:
-    """Return the digests of the pods that those of the model's fetch Jobs that have not ended would have now, by uid."""
+    """Return, by uid, the digests of the pods that the unfinished fetch Jobs of the model would have now."""
     return {job.meta.uid: _template(config, model, job) for job in jobs if job.ended is None}
 
 

@@ -33,7 +33,9 @@ def test_members_are_in_camel_case_and_have_defaults() -> None:
     [
         pytest.param(GOOD + "extra: 1", "extra: Extra inputs", id="unknown"),
         pytest.param(GOOD.replace("claimName: models, ", ""), "mode Shared needs claimName", id="no cache"),
-        pytest.param(GOOD.replace("claimName: models", "mode: Other"), "cache.mode: Input should be", id="mode of the cache"),
+        pytest.param(
+            GOOD.replace("claimName: models", "mode: Other"), "cache.mode: Input should be", id="mode of the cache"
+        ),
         pytest.param(GOOD.replace("claimName: artifacts", ""), "artifacts.claimName: Field required", id="missing"),
         pytest.param("a: [", "not YAML", id="not YAML"),
         pytest.param("", "bad configuration", id="empty"),

@@ -175,7 +175,7 @@ class Connection:
         async def read() -> datetime:
             stamp = await self._client.timestamp(block)
             if not isinstance(stamp, datetime):
-                raise TypeError("the time of a block is no time")
+                raise TypeError("the time of a block is not a time")
             return stamp
 
         return await self._read(f"the time of block {block}", read())

@@ -6,7 +6,6 @@
     descriptions descriptions of functions and parameters: what they keep, how they are replaced
     acceptance   whether a rewording is accepted
     values       the values and numbers that a rewording must keep
-    embedding    sentence embeddings, for similarity in meaning
 
 Requests to an endpoint are `bitagent_evaluator.engines.openai`, cached responses
 `bitagent_evaluator.alterations.rewrite_cache`.

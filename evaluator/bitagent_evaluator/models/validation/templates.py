@@ -137,7 +137,7 @@ def _from_value(file: str, value: object) -> dict[str, Template]:
 
 
 def _malformed(file: str, value: object) -> list[str]:
-    """Return what in a member `chat_template` is no template, in words."""
+    """Return what in a member `chat_template` is not a template, in words."""
     if value is None or isinstance(value, str):
         return []
     if isinstance(value, dict):

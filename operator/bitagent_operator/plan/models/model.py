@@ -277,7 +277,7 @@ def events(old: MinerModelStatus, new: MinerModelStatus, *, waits: bool = False)
     """Return the Events that report a change of the Fetched condition.
 
     `waits`: whether the fetch only waits, for its turn, for the hub or for room: nothing has failed, and a message with
-    another time is no news.
+    another time is not news.
     """
     before, after = find(old.conditions, ConditionType.FETCHED), find(new.conditions, ConditionType.FETCHED)
     if after is None or (before is not None and before.status == after.status and before.message == after.message):

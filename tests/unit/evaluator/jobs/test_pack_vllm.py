@@ -72,4 +72,8 @@ def test_results_are_those_of_an_evaluation_alone(tmp_path: Path, models: Path) 
         )
         assert without_times(one) == without_times(other)
         message = EvaluateSummary.model_validate_json(end.message)
-        assert (message.score, message.result_digest, message.answer_sketch) == (one.score, one.result_digest, one.answer_sketch)
+        assert (message.score, message.result_digest, message.answer_sketch) == (
+            one.score,
+            one.result_digest,
+            one.answer_sketch,
+        )
