@@ -14,6 +14,8 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_kube.errors import ApiError
+from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
 from bitagent_validator.chain.facts import RAO, Account, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.loop import Loop
@@ -40,6 +42,9 @@ class Stage:
     state: State = field(default_factory=State)
     entrants: frozenset[str] = frozenset()
     unreadable: str = ""
+    undiscovered: Exception | None = None
+    """What discovery raises."""
+    reconciled: list[str] = field(default_factory=list)
     genesis: str = "0xours"
     applied: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
     steps: int = 0
@@ -89,10 +94,12 @@ class Stage:
         pass
 
     async def reconcile(self, _: Any, competition: Competition, **__: Any) -> CompetitionStatus:
+        self.reconciled.append(competition.id)
         return CompetitionStatus(RoundPlan(competition.id, None, None))
 
     async def discover(self, *_: Any, **__: Any) -> None:
-        pass
+        if self.undiscovered:
+            raise self.undiscovered
 
     async def standings(self, competition: Competition, *, block: int) -> Standings:
         return Standings(self.state.scored.get(competition.id), entrants=self.entrants)
@@ -164,6 +171,21 @@ async def test_nothing_is_done_on_another_chain(stage: Make, spec: Make) -> None
     assert condition(status, "ChainConnected")[:2] == ("False", "WrongChain")
     assert "ws://chain is another chain" in status["message"]
     assert "ws://chain is another chain" in on.unusable[0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(ApiError(code=403, reason="Forbidden", message="no rights"), id="no rights"),
+        pytest.param(CommitmentsUnreadable("an unknown form"), id="unreadable"),
+        pytest.param(ChainUnavailable("no answer"), id="the node does not answer"),
+    ],
+)
+async def test_discovery_that_fails_stops_no_weights_and_no_rounds(stage: Make, spec: Make, error: Exception) -> None:
+    on = stage(undiscovered=error)
+    status = await on.one_pass(spec(discovery={"commitments": {}}))
+    assert condition(status, "PassComplete")[:2] == ("False", "PartFailed")
+    assert (on.steps, on.reconciled) == (1, ["fc"])
 
 
 async def test_an_unreadable_state_is_reported(stage: Make, spec: Make) -> None:

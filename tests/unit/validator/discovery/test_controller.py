@@ -1,0 +1,244 @@
+"""The writes of discovery: bounded, contained one by one, and none where nothing has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bitagent_crds.discovery import IGNORED_MAX, CommitmentFault
+from bitagent_crds.validator import ValidatorSpec
+from bitagent_kube.errors import ApiError
+from bitagent_kube.objects import Obj
+from bitagent_local.chain.keys import address
+from bitagent_validator.chain.published import Published
+from bitagent_validator.discovery import controller as module
+from bitagent_validator.discovery.controller import DiscoveryController
+from bitagent_validator.metrics import Metrics
+from bitagent_validator.objects import RoundPhase, ValidatorObject
+
+Make = Callable[..., Any]
+COMMIT, OTHER = "c" * 40, "d" * 40
+
+
+class Server:
+    """MinerModels by name; `refusals` are raised by the writes of a name."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Obj] = {}
+        self.refusals: dict[str, ApiError] = {}
+        self.down: ApiError | None = None
+        self.writes: list[str] = []
+
+    async def list(self, _: Any, *, labels: str) -> list[Obj]:
+        selected = dict(part.split("=") for part in labels.split(","))
+        return [o for o in self.objects.values() if o["metadata"].get("labels", {}).items() >= selected.items()]
+
+    async def get(self, _: Any, name: str) -> Obj | None:
+        return self.objects.get(name)
+
+    async def apply(self, obj: Obj) -> Obj:
+        name = obj["metadata"]["name"]
+        self._write(name, obj["spec"]["source"]["huggingFace"]["repo"])
+        self.objects[name] = {**obj, "metadata": {**obj["metadata"], "uid": f"uid-{name}"}}
+        return self.objects[name]
+
+    async def delete(self, _: Any, name: str, *, uid: str) -> None:
+        assert self.objects[name]["metadata"]["uid"] == uid
+        self._write(name, "")
+        del self.objects[name]
+
+    def _write(self, name: str, repo: str) -> None:
+        self.writes.append(name)
+        if self.down or repo in self.refusals:
+            raise self.down or self.refusals[repo]
+
+    def repos(self) -> set[str]:
+        return {o["spec"]["source"]["huggingFace"]["repo"] for o in self.objects.values()}
+
+
+class Stage:
+    def __init__(self, subnet: Make, neuron: Make, competition: Make) -> None:
+        self.server, self.metrics = Server(), Metrics()
+        self.rounds: dict[str, Any] = {}
+        self.published: dict[str, Published | None] = {}
+        self.registered: set[str] = set()
+        self.reads = 0
+        self._make = (subnet, neuron, competition)
+        self.start()
+
+    def start(self) -> None:
+        services: Any = SimpleNamespace(metrics=self.metrics, rounds=SimpleNamespace(objects=self.rounds))
+        self.discovery = DiscoveryController(services, self.server)  # type: ignore[arg-type]
+
+    def commit(self, name: str, text: str | None = None, block: int = 10) -> str:
+        hotkey = address(f"//{name}")
+        self.registered.add(hotkey)
+        self.published[hotkey] = Published(block, (text or f"{name}/model@{COMMIT}").encode())
+        return hotkey
+
+    async def one_pass(self, *, due: bool = True, **spec: Any) -> None:
+        subnet, neuron, competition = self._make
+        wire = {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://chain"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+            "discovery": {"commitments": {}},
+        }
+        parsed = ValidatorSpec.model_validate(wire | spec)
+        me = ValidatorObject("val", "ns", "u", 1, parsed, {})
+        if due:
+            self.discovery._read_at = None
+        neurons = {hotkey: neuron(hotkey, uid=uid) for uid, hotkey in enumerate(sorted(self.registered))}
+        connection: Any = SimpleNamespace(block_seconds=12.0, published=self.read)
+        await self.discovery.reconcile(me, subnet(neurons=neurons), connection=connection)
+
+    async def read(self, netuid: int, *, block: int) -> dict[str, Published | None]:
+        assert (netuid, block) == (20, 1000)
+        self.reads += 1
+        return dict(self.published)
+
+    def reasons(self) -> dict[str, str]:
+        assert self.discovery.status is not None
+        return {each.hotkey: each.reason for each in self.discovery.status.ignored}
+
+
+@pytest.fixture
+def stage(subnet: Make, neuron: Make, competition: Make) -> Stage:
+    return Stage(subnet, neuron, competition)
+
+
+@pytest.mark.parametrize("spec", [{"discovery": None}, {"discovery": {}}], ids=["absent", "no source"])
+async def test_off_reads_and_writes_nothing(stage: Stage, spec: dict[str, Any]) -> None:
+    stage.commit("a")
+    await stage.one_pass(**spec)
+    assert (stage.reads, stage.server.writes, stage.discovery.status) == (0, [], None)
+
+
+async def test_models_are_owned_by_the_validator_and_reported(stage: Stage) -> None:
+    stage.commit("a")
+    bad = stage.commit("b", "gm")
+    await stage.one_pass()
+    ((obj,), status) = stage.server.objects.values(), stage.discovery.status
+    assert obj["metadata"]["ownerReferences"][0]["uid"] == "u"
+    assert status is not None
+    assert (status.models, status.ignored_count, stage.reasons()) == (1, 1, {bad: CommitmentFault.MALFORMED})
+    sample = stage.metrics.registry.get_sample_value
+    assert sample("bitagent_validator_discovered_models") == 1
+    assert sample("bitagent_validator_ignored_commitments", {"reason": "Malformed"}) == 1
+
+
+async def test_a_restart_writes_nothing_and_keeps_the_block(stage: Stage) -> None:
+    stage.commit("a", block=10)
+    await stage.one_pass()
+    stage.commit("a", block=500)
+    stage.start()
+    await stage.one_pass()
+    assert len(stage.server.writes) == 1
+    assert [o["spec"]["miner"]["commitBlock"] for o in stage.server.objects.values()] == [10]
+
+
+async def test_the_chain_is_read_now_and_then(stage: Stage) -> None:
+    stage.commit("a")
+    await stage.one_pass()
+    await stage.one_pass(due=False)
+    assert stage.reads == 1
+
+
+async def test_writes_of_a_pass_are_bounded_and_the_rest_follows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WRITES_MAX", 2)
+    for name in "abcde":
+        stage.commit(name)
+    seen = []
+    for _ in range(4):
+        await stage.one_pass(due=not seen)
+        seen.append(len(stage.server.objects))
+    assert (seen, stage.reads) == ([2, 4, 5, 5], 1)
+
+
+@pytest.mark.parametrize("code", [400, 409, 422])
+async def test_a_model_that_is_refused_stops_no_other(stage: Stage, code: int) -> None:
+    hotkey = stage.commit("a", block=1)
+    stage.commit("b", block=2)
+    stage.server.refusals["a/model"] = ApiError(code=code, reason="Invalid", message="no")
+    await stage.one_pass()
+    assert stage.server.repos() == {"b/model"}
+    assert stage.reasons() == {hotkey: CommitmentFault.NOT_WRITTEN}
+
+
+async def test_a_failing_server_ends_the_pass_and_is_raised(stage: Stage) -> None:
+    for name in "abcdef":
+        stage.commit(name)
+    stage.server.down = ApiError(code=503, reason="Unavailable", message="away")
+    with pytest.raises(ApiError, match="away"):
+        await stage.one_pass()
+    assert len(stage.server.writes) == module.FAILURES_MAX
+    assert stage.discovery.status is not None
+    stage.server.down = None
+    await stage.one_pass(due=False)
+    assert len(stage.server.objects) == 6, "tried again before the chain is read again"
+
+
+async def test_one_failure_of_the_server_stops_no_other(stage: Stage) -> None:
+    for name in "abc":
+        stage.commit(name)
+    stage.server.refusals["a/model"] = ApiError(code=500, reason="InternalError", message="a hook")
+    with pytest.raises(ApiError, match="a hook"):
+        await stage.one_pass()
+    assert stage.server.repos() == {"b/model", "c/model"}
+
+
+async def test_models_of_others_are_left_alone(stage: Stage) -> None:
+    hotkey = stage.commit("a")
+    await stage.one_pass()
+    ((name, obj),) = stage.server.objects.items()
+    obj["metadata"]["labels"] = {"from": "git"}
+    stage.server.objects["hand"] = {"metadata": {"name": "hand", "uid": "h"}, "spec": {"source": {}}}
+    stage.server.writes.clear()
+    await stage.one_pass()
+    assert (stage.server.writes, stage.reasons()) == ([], {hotkey: CommitmentFault.NOT_WRITTEN})
+    stage.registered.clear()
+    await stage.one_pass()
+    assert set(stage.server.objects) == {name, "hand"}
+
+
+async def test_what_a_round_needed_goes_as_soon_as_it_has_ended(stage: Stage) -> None:
+    stage.commit("a")
+    await stage.one_pass()
+    (old,) = stage.server.objects
+    result = SimpleNamespace(model=old)
+    stage.rounds["val-fc-1"] = SimpleNamespace(phase=RoundPhase.UNFINISHED, results=(result,))
+    stage.commit("a", f"a/other@{OTHER}")
+    await stage.one_pass()
+    assert stage.server.repos() == {"a/model", "a/other"}
+    stage.rounds["val-fc-1"].phase = RoundPhase.COMPLETE
+    await stage.one_pass(due=False)
+    assert (stage.server.repos(), stage.reads) == ({"a/other"}, 2)
+
+
+async def test_the_report_is_bounded(stage: Stage) -> None:
+    for number in range(IGNORED_MAX + 3):
+        stage.commit(f"n{number}", "gm")
+    await stage.one_pass()
+    status = stage.discovery.status
+    assert status is not None
+    assert (len(status.ignored), status.ignored_count) == (IGNORED_MAX, IGNORED_MAX + 3)
+
+
+async def test_a_chain_that_fails_is_asked_again_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.commit("a")
+
+    async def fail(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(0)
+        raise LookupError("unreadable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "read", fail)
+        with pytest.raises(LookupError):
+            await stage.one_pass()
+    await stage.one_pass(due=False)
+    assert stage.server.repos() == {"a/model"}
