@@ -260,7 +260,8 @@ def start_world(
         running = start_chain(**(chain or {}))
         namespace = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{next(NUMBERS)}"
         plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-        kubeconfig = _kubeconfig_of_a_pod(plane, namespace, tmp_path / f"{namespace}.json")
+        config = tmp_path / f"{namespace}.json"
+        kubeconfig = _kubeconfig_of_a_pod(plane, namespace, config, discovers="discovery" in spec)
         world = World(plane, running, namespace, tmp_path, kubeconfig)
         worlds.append(world)
         (tmp_path / "hotkey").write_bytes(keys.keyfile("//Validator"))
@@ -301,11 +302,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path) -> Path:
+def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path, *, discovers: bool) -> Path:
     """The rights that the operator gives a validator's pod, and no others."""
     core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/{RBAC}/namespaces/{namespace}"
     metadata = {"metadata": {"name": "pod"}}
-    rules = validator_rules("val", competitions=["fc"], netuid=NETUID, hotkey=keys.address("//Validator"))
+    hotkey = keys.address("//Validator")
+    rules = validator_rules("val", competitions=["fc"], netuid=NETUID, hotkey=hotkey, discovers=discovers)
     plane.api.create(f"{core}/serviceaccounts", metadata)
     plane.api.create(f"{rbac}/roles", metadata | {"rules": rules})
     subject = {"kind": "ServiceAccount", "name": "pod", "namespace": namespace}

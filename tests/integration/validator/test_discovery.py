@@ -1,0 +1,112 @@
+"""MinerModels of commitments: from the chain to the API server, through restarts and changes of who is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bitagent_local.chain import keys
+
+pytestmark = pytest.mark.integration
+
+COMMIT, OTHER = "c" * 40, "d" * 40
+DISCOVERED = "app.kubernetes.io/managed-by"
+
+
+def models(world: Any) -> dict[str, dict[str, Any]]:
+    """The MinerModels that discovery made, by repository."""
+    items = world.plane.api.get(world.at("minermodels"))["items"]
+    made = [i for i in items if i["metadata"].get("labels", {}).get(DISCOVERED) == "bitagent-discovery"]
+    return {i["spec"]["source"]["huggingFace"]["repo"]: i for i in made}
+
+
+def version(model: dict[str, Any]) -> tuple[str, str]:
+    return model["metadata"]["uid"], model["metadata"]["resourceVersion"]
+
+
+def commit(world: Any, name: str, text: str) -> None:
+    world.chain.post("neurons", hotkey=f"//{name}", commitment=text)
+
+
+def test_commitments_become_models_and_go_with_their_hotkeys(
+    start_world: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """Three hotkeys commit, one of them nonsense; the pod restarts; one commits to another model; one loses its slot."""
+    world = start_world(discovery={"commitments": {"labels": {"submitted": "chain"}}}, weights={"mode": "Off"})
+    by_hand = {i["metadata"]["name"]: version(i) for i in world.plane.api.get(world.at("minermodels"))["items"]}
+    commit(world, "a", f"a:tools:{COMMIT}:hash:fc")
+    commit(world, "b", "\x00 gm {")
+    commit(world, "c", f"c/tools@{COMMIT}")
+    process = world.start()
+
+    eventually(lambda: set(models(world)) == {"a/tools", "c/tools"}, what="two models are discovered")
+    first = models(world)["a/tools"]
+    assert (
+        first["metadata"]["labels"].items()
+        >= {
+            "submitted": "chain",
+            "bitagent.io/validator": "val",
+            "bitagent.io/competition": "fc",
+            "bitagent.io/hotkey": keys.address("//a"),
+            "bitagent.io/uid": "1",
+        }.items()
+    )
+    block = first["spec"]["miner"]["commitBlock"]
+    assert first["spec"]["miner"]["hotkey"] == keys.address("//a")
+    assert block > 0
+    assert {m["manager"] for m in first["metadata"]["managedFields"]} == {"bitagent-discovery"}
+    assert first["metadata"]["ownerReferences"][0]["uid"] == world.validator()["metadata"]["uid"]
+    status = eventually(lambda: world.validator()["status"]["discovery"], what="discovery is reported")
+    assert (status["models"], status["ignoredCount"]) == (2, 1)
+    assert [(i["hotkey"], i["reason"]) for i in status["ignored"]] == [(keys.address("//b"), "Malformed")]
+
+    world.stop(process)
+    written = {repo: version(model) for repo, model in models(world).items()}
+    commit(world, "a", f"a:tools:{COMMIT}:hash:fc")
+    commit(world, "b", f'{{"model": "b/tools", "revision": "{COMMIT}"}}')
+    world.start("pod-2")
+    eventually(lambda: "b/tools" in models(world), what="a commitment that was corrected is discovered")
+    found = models(world)
+    assert {repo: version(found[repo]) for repo in written} == written, "the same content again writes nothing"
+    assert found["a/tools"]["spec"]["miner"]["commitBlock"] == block, "the block of the first sight"
+    assert found["b/tools"]["spec"]["miner"]["commitBlock"] > block
+    eventually(
+        lambda: world.validator()["status"]["discovery"] == {"models": 3, "ignoredCount": 0, "ignored": []},
+        what="the report follows",
+    )
+
+    commit(world, "a", f"a:better:{OTHER}:hash:fc")
+    eventually(lambda: set(models(world)) == {"a/better", "b/tools", "c/tools"}, what="the submission is replaced")
+    better = models(world)["a/better"]
+    assert better["metadata"]["name"] != first["metadata"]["name"]
+    assert better["spec"]["miner"]["commitBlock"] > block
+
+    world.chain.post("replace", hotkey="//c", by={"hotkey": "//new"})
+    eventually(lambda: set(models(world)) == {"a/better", "b/tools"}, what="a lost slot has no model")
+    commit(world, "new", f"new/tools@{COMMIT}")
+    eventually(lambda: "new/tools" in models(world), what="the new holder's own commitment is discovered")
+    heir = models(world)["new/tools"]
+    assert heir["metadata"]["labels"]["bitagent.io/uid"] == "3", "the slot that c had"
+    assert heir["spec"]["miner"]["hotkey"] == keys.address("//new")
+
+    now = {i["metadata"]["name"]: version(i) for i in world.plane.api.get(world.at("minermodels"))["items"]}
+    assert {name: now[name] for name in by_hand} == by_hand, "models from elsewhere are left alone"
+
+
+def test_without_discovery_a_validator_has_no_right_to_write_models(
+    start_world: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    world = start_world(weights={"mode": "Off"})
+    commit(world, "a", f"a/tools@{COMMIT}")
+    world.start()
+    eventually(lambda: world.condition("PassComplete")[0] == "True", what="a whole pass")
+    path = world.at("validators", "val")
+    world.plane.api.merge(path, {"spec": {"discovery": {"commitments": {}}}})
+    eventually(
+        lambda: world.condition("PassComplete") == ("False", "PartFailed"), what="the lack of rights is reported"
+    )
+    assert "minermodels" in str(world.validator()["status"]["conditions"])
+    assert models(world) == {}
+    world.wait_round()
