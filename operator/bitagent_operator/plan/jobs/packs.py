@@ -11,11 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NOT_BEGUN, EXIT_OK, EXIT_PACK_LOST, EXIT_STOPPED
+from bitagent_crds.conditions import Reason
+from bitagent_crds.jobs import (
+    EXIT_MODEL_FAULT,
+    EXIT_NOT_BEGUN,
+    EXIT_OK,
+    EXIT_PACK_LOST,
+    EXIT_STOPPED,
+    exit_code,
+)
 from bitagent_crds.names import KEY_LABEL, PACK_PREFIX
 from bitagent_operator.observed.objects import Ended, JobObject, PodObject, Terminated, members_of
 
 _VERDICTS = frozenset({EXIT_OK, EXIT_MODEL_FAULT})
+_OUTCOMES = frozenset({*map(exit_code, Reason), EXIT_PACK_LOST, EXIT_NOT_BEGUN})
+"""Exit codes of a container that waits, if nothing else ends it."""
 _ENDED = frozenset({"Succeeded", "Failed"})
 ENDED_IN_PACK = "EndedInPack"
 """Reason of the end of one evaluation's part."""
@@ -42,7 +52,7 @@ def part_of(job: JobObject, pods: Iterable[PodObject], key: str) -> tuple[JobObj
 
 def pod_of(pod: PodObject, key: str) -> PodObject:
     """Return the pod as the evaluation `key` sees it: its container is the one that ends as the evaluation did."""
-    ends = {end.key: end.terminated for end in pod.ends}
+    ends = {end.key: end.terminated for end in pod.ends if _counts(pod, end.terminated)}
     before = members_of(pod.meta)
     before = before[: before.index(key)] if key in before else ()
     ahead = sum(other not in ends for other in before) if pod.started is not None else 0
@@ -53,6 +63,15 @@ def pod_of(pod: PodObject, key: str) -> PodObject:
     elif key not in ends and pod.terminated is not None and pod.terminated.exit_code not in _VERDICTS:
         end = pod.terminated  # the container that waits for the outcome has not noticed, or it never ran
     return replace(pod, phase=phase, terminated=end, ahead=ahead, ends=())
+
+
+def _counts(pod: PodObject, end: Terminated) -> bool:
+    """Whether the end of a container that waits is that of its evaluation.
+
+    One that is killed or cannot start knows nothing of it: the evaluation runs on, and writes to its directory, until
+    the engine's container has ended.
+    """
+    return end.exit_code in _OUTCOMES or pod.terminated is not None or pod.phase in _ENDED
 
 
 def _own_end(pod: PodObject, end: Terminated | None) -> Terminated | None:

@@ -28,7 +28,7 @@ from bitagent_operator.plan.jobs.outcome import (
     classify,
     started_pods,
 )
-from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.jobs.stalls import with_stall
 from bitagent_operator.plan.rounds.attribution import Control, may_be_own
@@ -142,9 +142,17 @@ def evaluation_state(
     more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
     if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
         return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
-    turned = any(pod.ahead == 0 for pod in pods if pod.meta.owner_uid == job.meta.uid)
-    if isinstance(outcome, InfraFault) and job.in_pack and more and not (_is_late(outcome) and turned):
-        return StartAttempt(job.attempt + 1, failures, packable=outcome.reason is Reason.PACK_ENDED)
+    disrupted = len(disruptions) > spec.workload.max_disruptions
+    if isinstance(outcome, InfraFault) and job.in_pack and not disrupted:
+        own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.ahead == 0]
+        # Whose turn never came has not had an attempt of its own: that of another model must not be its last.
+        again = more or (not own and job.attempt < naming.MAX_ATTEMPTS)
+        # A pack's pod may reach its deadline by what came before; each has a time of its own, which is final.
+        late = _is_late(outcome) and any(pod.reason != DEADLINE_EXCEEDED for pod in own)
+        if again and not late:
+            left = spec.workload.max_attempts - (job.attempt - before) > 1  # the last one is never shared
+            packable = outcome.reason is Reason.PACK_ENDED and left
+            return StartAttempt(job.attempt + 1, failures, packable=packable)
     attempts = _attempts(
         jobs, [pod for pod in pods if pod.ahead == 0], begun, failures, at_least=isinstance(outcome, Done | ModelFault)
     )

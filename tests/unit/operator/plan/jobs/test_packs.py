@@ -56,6 +56,8 @@ def pod(make: Make, job: JobObject, *codes: int | None, engine: int | None = Non
             id="stopped",
         ),
         pytest.param((RUNS, RUNS, RUNS), 128, [(128, 0), (128, 0), (128, 0)], id="it never ran"),
+        pytest.param((137, RUNS, RUNS), None, [(None, 0), (None, 1), (None, 2)], id="a container that waits is killed"),
+        pytest.param((137, 0, 0), 0, [(137, 0), (0, 0), (0, 0)], id="killed, and the engine has ended"),
         pytest.param((0, EXIT_PACK_LOST, RUNS), 78, [(0, 0), (EXIT_PACK_LOST, 0), (None, 0)], id="never a verdict"),
     ],
 )
@@ -73,6 +75,7 @@ def test_how_each_has_ended(
         pytest.param((RUNS, RUNS, RUNS), None, {}, "abc", id="none has ended"),
         pytest.param((0, 78, RUNS), None, {}, "c", id="with verdicts"),
         pytest.param((1, 75, RUNS), None, {}, "c", id="with failures"),
+        pytest.param((137, 128, RUNS), None, {}, "abc", id="containers that wait are killed or cannot start"),
         pytest.param((0, EXIT_STOPPED, EXIT_NOT_BEGUN), EXIT_STOPPED, {}, "bc", id="another pod follows"),
         pytest.param((1, RUNS, RUNS), None, {"deleted": 30}, "abc", id="its pod is being deleted"),
     ],

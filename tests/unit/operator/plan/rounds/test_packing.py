@@ -57,10 +57,10 @@ def keys(make: Make, names: str = "123") -> list[str]:
 
 def pack(make: Make, names: str = "123", **more: Any) -> JobObject:
     """The Job of a pack of these models."""
-    found = keys(make, names)
-    purpose = {ROUND_LABEL: "r", KEY_LABEL: pack_key(found), ATTEMPT_LABEL: "1"}
+    found, attempt = keys(make, names), more.pop("attempt", 1)
+    purpose = {ROUND_LABEL: "r", KEY_LABEL: pack_key(found), ATTEMPT_LABEL: str(attempt)}
     purpose |= {f"{PACK_PREFIX}{key}": str(n) for n, key in enumerate(found)}
-    name = naming.round_job_name("r", key=pack_key(found), attempt=1)
+    name = naming.round_job_name("r", key=pack_key(found), attempt=attempt)
     return make.job(name, owner="uid-r", labels=naming.labels(Component.EVALUATE, purpose), **more)
 
 
@@ -185,10 +185,9 @@ def test_an_engine_container_that_dies(make: Make, plan: Plan, engine: int, why:
     assert [(e.entry.model, e.attempt, e.others) for e in found.evaluate] == [("2", 2, ()), ("3", 2, ())]
     once = make.started("1", "2", "3", workload={"maxAttempts": 1}, **PACKING)
     last = plan(once, models(make), jobs=[job], pods=pods)
-    assert states(last)["2"] == ("InfraFault", reason)
-    assert states(last)["3"] == ("InfraFault", "PackEnded")
-    assert all(last.results[name].score is None for name in "23")
-    assert [last.results[name].attempts for name in "23"] == [1, 0]
+    assert states(last)["2"] == ("Running", reason)  # it gave up; the last one's evaluation is waited for
+    assert last.results["2"].score is None
+    assert (starts(last), last.results["3"].attempts) == ([["3"]], 0)
 
 
 def test_those_whose_turn_never_came_share_a_job_again(make: Make, plan: Plan) -> None:
@@ -198,6 +197,68 @@ def test_those_whose_turn_never_came_share_a_job_again(make: Make, plan: Plan) -
     found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
     assert starts(found) == [["1"], ["2", "3"]]
     assert {e.attempt for e in found.evaluate} == {2}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "most", "expected"),
+    [
+        pytest.param(1, 3, [["2", "3"]], id="the second of three"),
+        pytest.param(2, 3, [["2"], ["3"]], id="the last of three is never shared"),
+        pytest.param(1, 1, [["2"], ["3"]], id="the only one was another model's"),
+        pytest.param(9, 3, [], id="no name is left"),
+    ],
+)
+def test_models_that_end_their_packs_take_no_attempt_of_others(
+    make: Make, plan: Plan, attempt: int, most: int, expected: list[list[str]]
+) -> None:
+    """A miner with as many models as there are attempts could else keep others from being evaluated."""
+    job = pack(make, started=1, ended="Failed", reason="BackoffLimitExceeded", attempt=attempt)
+    ends = ((EXIT_PACK_LOST, ""), (EXIT_NOT_BEGUN, NOT_BEGUN), (EXIT_NOT_BEGUN, NOT_BEGUN))
+    pods = [pod(make, job, *ends, engine=137, why="OOMKilled", phase="Failed")]
+    observed = make.started("1", "2", "3", workload={"maxAttempts": most}, **PACKING)
+    found = plan(observed, models(make), jobs=[job], pods=pods)
+    assert [start for start in starts(found) if start != ["1"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "again"),
+    [pytest.param("DeadlineExceeded", [["2"], ["3"]], id="the pod's"), pytest.param("", [["3"]], id="its own")],
+)
+def test_the_deadline_of_the_pod_is_not_that_of_a_model(make: Make, plan: Plan, reason: str, again: Any) -> None:
+    """Those before it may have taken all of their time, and the image its own."""
+    job = pack(make, started=1)
+    end = (EXIT_STOPPED, make.evaluate_fault("Stopped")) if reason else (1, make.evaluate_fault("DeadlineExceeded"))
+    log = make.evaluate_fault("Stopped")
+    ends = ((0, make.scored()), end, (EXIT_NOT_BEGUN, NOT_BEGUN))
+    pods = [
+        pod(
+            make, job, *ends, engine=EXIT_STOPPED if reason else 137, log=log, phase="Failed", status={"reason": reason}
+        )
+    ]
+    observed = make.started("1", "2", "3", **PACKING)
+    assert starts(plan(observed, models(make), jobs=[job], pods=pods)) == again
+
+
+def test_a_container_that_waits_and_is_killed_starts_no_second_writer(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    pods = [pod(make, job, (137, ""), None, None)]
+    found = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=pods)
+    assert (found.evaluate, states(found)["1"]) == ((), ("Running", "Evaluating"))
+    ended = [pod(make, job, (137, ""), (0, make.scored()), (0, make.scored()), engine=1, phase="Failed")]
+    after = plan(make.started("1", "2", "3", **PACKING), models(make), jobs=[job], pods=ended)
+    assert starts(after) == [["1"]]
+
+
+def test_no_job_is_made_for_what_is_disrupted_too_often(make: Make, plan: Plan) -> None:
+    job = pack(make, started=1)
+    times = [f"2026-01-01T00:00:0{n}Z" for n in range(2)]
+    known = {
+        n: make.admitted(n, weights=n) | {"state": "Running", "reason": "Evaluating", "disruptions": times}
+        for n in "123"
+    }
+    observed = make.started("1", "2", "3", results=known, workload={"maxDisruptions": 1}, **PACKING)
+    found = plan(observed, models(make), jobs=[job], pods=[pod(make, job, None, None, None)])
+    assert (found.evaluate, states(found)["1"]) == ((), ("InfraFault", "Evicted"))
 
 
 def test_a_status_of_the_engine_that_comes_late_is_waited_for(make: Make, plan: Plan) -> None:
