@@ -149,6 +149,7 @@ def test_operator_grants_a_validator_its_role_and_nothing_beyond(installed: Clus
         return installed.kubectl("create", "--dry-run=server", "--filename=-", f"--as={ACCOUNT}", stdin=made)
 
     create(role(*validator_rules("v")))
+    create(role(*validator_rules("v", discovers=True)))
     create(role(*validator_rules("v", competitions=["fc"], netuid=20, hotkey="5CnxbRk7DKntFz5E8za9NxFmP253fShW")))
     with pytest.raises(AssertionError, match="attempting to grant RBAC permissions not currently held"):
         create(role({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}))
