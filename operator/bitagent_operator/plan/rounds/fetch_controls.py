@@ -1,11 +1,13 @@
 """Controls for fetches that gave up: a model that has succeeded is fetched again, and its files are hashed.
 
 If that works, so do hub, machines and volume, and what gave up is the model's own trouble. A control of the same hotkey
-proves nothing, because a miner can make its own repository fail; so a second one is of yet another hotkey.
+proves nothing, because a miner can make its own repository fail; so a second one is of yet another hotkey. Those without
+a miner come first, and hotkeys are drawn by the task set: the names of models would let a miner choose the controls.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from bitagent_crds.evalround import FetchControl
@@ -34,13 +36,21 @@ def decide_by_control(this: Work, failed: Iterable[ModelResult]) -> Decision:
         for each in this.results
         if each.state == ResultState.SUCCEEDED and owner_of(each) not in owners and _usable(this.models.get(each.model))
     )
-    candidate = min(candidates, key=lambda each: each.model, default=None)
+    task_set = this.observed.status.task_set
+    drawn = task_set.digest if task_set is not None else ""
+    candidate = min(candidates, key=lambda each: _order(each, drawn_by=drawn), default=None)
     if candidate is not None and len(controls) < MAX_FETCH_CONTROLS:
         this.fetch_controls = [*controls, FetchControl(model=candidate.model, since=this.pass_.now)]
         return Decision(Step.WAIT)
     if controls:
         return Decision(Step.SHARED, f"so did fetches of {', '.join(sorted(tried))}, which had been fetched before")
     return Decision(Step.SHARED, "no other model was fetched meanwhile, with which to compare it")
+
+
+def _order(result: ModelResult, *, drawn_by: str) -> tuple[bool, str, str]:
+    """Return the place of a candidate, the same in every pass."""
+    drawn = hashlib.sha256(f"{drawn_by}\n{owner_of(result)}".encode()).hexdigest() if result.hotkey else ""
+    return bool(result.hotkey), drawn, result.model
 
 
 def _outcome(this: Work, control: FetchControl) -> Decision | None:

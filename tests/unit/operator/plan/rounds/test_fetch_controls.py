@@ -45,6 +45,7 @@ def models(make: Make, **changes: dict[str, Any]) -> list[ModelObject]:
     [
         pytest.param({}, "b", id="the first by name"),
         pytest.param({"b": "m", "x": "m"}, "c", id="never of the same hotkey"),
+        pytest.param({"b": "m"}, "c", id="one without a miner first"),
         pytest.param({"b": "m", "c": "m", "x": "m"}, None, id="all are of one hotkey"),
     ],
 )
@@ -52,6 +53,18 @@ def test_which_model_is_fetched_again(make: Make, plan: Plan, of: dict[str, str]
     found = plan(started(make, of=of), models(make, **{name: {"hotkey": hotkey} for name, hotkey in of.items()}))
     assert [c.model for c in found.status.fetch_controls] == ([control] if control else [])
     assert found.states["x"] == ("Pending" if control else "InfraFault", "Crashed")
+
+
+def test_a_miner_cannot_choose_the_controls_by_the_names_of_its_models(make: Make, plan: Plan) -> None:
+    chosen = set()
+    for number in range(16):
+        observed = started(make, of={"b": "m", "c": "n"})
+        assert observed.status.task_set is not None
+        other = observed.status.task_set.model_copy(update={"digest": make.digest(f"{number:x}")})
+        observed = replace(observed, status=observed.status.model_copy(update={"task_set": other}))
+        found = plan(observed, models(make, b={"hotkey": "m"}, c={"hotkey": "n"}))
+        chosen |= {control.model for control in found.status.fetch_controls}
+    assert chosen == {"b", "c"}
 
 
 @pytest.mark.parametrize(
