@@ -191,12 +191,33 @@ class Announcing:
         return {"signed": self.head, "commit": self.commit} if self.signed else {}
 
 
+class _Rules:
+    """The chain as the SDK reads it before it signs, with the smallest row as the chain reckons it.
+
+    The SDK compares with MinAllowedWeights alone, and so refuses each row on a subnet that has fewer hotkeys than that.
+    """
+
+    def __init__(self, substrate: Any) -> None:
+        self._substrate = substrate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._substrate, name)
+
+    async def query(self, pallet: str, item: str, params: Any = None, **options: Any) -> Any:
+        """Query storage."""
+        found = await self._substrate.query(pallet, item, params, **options)
+        if item != "MinAllowedWeights":
+            return found
+        hotkeys = await self._substrate.query(pallet, "SubnetworkN", params, **options)
+        return found if hotkeys is None else min(int(found or 0), int(hotkeys))
+
+
 class _Weights(bt.SetWeights):  # type: ignore[misc]
     """The SDK's intent, which also says to the signer what it is about to sign."""
 
     async def build(self, substrate: Any, wallet: Any) -> Any:
         """Build the call."""
-        built = await super().build(substrate, wallet)
+        built = await super().build(_Rules(substrate), wallet)
         call = getattr(built, "call", built)
         if isinstance(wallet, Announcing):
             # The SDK returns the bare call for rows that are not sealed.

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import bittensor as bt
 import pytest
@@ -169,3 +170,29 @@ def test_a_refusal_of_the_submission_itself_is_certain() -> None:
         with pytest.raises(bt.RpcPolicyError) as raised:
             submit_extrinsic(later)
         assert module.refused_at_submission(raised.value) is not later
+
+
+@pytest.mark.parametrize(
+    ("least", "hotkeys", "expected"),
+    [
+        pytest.param(64, 5, 5, id="fewer hotkeys than the smallest row"),
+        pytest.param(4, 5, 4, id="more"),
+        pytest.param(None, 5, 0, id="no minimum"),
+        pytest.param(4, None, 4, id="a chain that counts no hotkeys"),
+    ],
+)
+async def test_the_smallest_row_is_the_chains(least: int | None, hotkeys: int | None, expected: int) -> None:
+    """The SDK refuses each row on a subnet with fewer hotkeys than MinAllowedWeights; the chain takes it."""
+    stored = {"MinAllowedWeights": least, "SubnetworkN": hotkeys, "Tempo": 360}
+
+    class Substrate:
+        spec = 1
+
+        async def query(self, pallet: str, item: str, params: Any = None, *, block_hash: str | None = None) -> Any:
+            assert (pallet, params, block_hash) == ("SubtensorModule", [20], "0x")
+            return stored[item]
+
+    rules = module._Rules(Substrate())
+    assert await rules.query("SubtensorModule", "MinAllowedWeights", [20], block_hash="0x") == expected
+    assert await rules.query("SubtensorModule", "Tempo", [20], block_hash="0x") == 360
+    assert rules.spec == 1
