@@ -24,7 +24,7 @@ from bitagent_validator.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state import Reveal, Row, Setting, State, StateStore
 from bitagent_validator.turns import Turns
-from bitagent_validator.weights.fill import change_between
+from bitagent_validator.weights.fill import burn_target, change_between
 from bitagent_validator.weights.plan import (
     Decision,
     Obstacle,
@@ -122,6 +122,8 @@ class WeightSetter:
             policy_problem=computed.policy_problem,
             held=guard_obstacle(spec.weights.guard, computed, progress.accepted, accepts=accepts),
             skew=skew,
+            fill=spec.weights.fill,
+            target=burn_target(spec.weights.burn, subnet)[0],
         )
         return with_notes(decision, computed)
 

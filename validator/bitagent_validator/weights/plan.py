@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import WeightsMode
+from bitagent_crds.validator import Fill, WeightsMode
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
 from bitagent_validator.state import Reveal, Row
-from bitagent_validator.weights.fill import exempt, smallest_row
+from bitagent_validator.weights.fill import exempt, filled_row, smallest_row
 from bitagent_validator.weights.vector import U16_MAX, fits, same_values, same_weights
 
 REFRESHES_PER_CUTOFF = 5
@@ -88,12 +88,15 @@ def plan_weights(
     policy_problem: str = "",
     held: Obstacle | None = None,
     skew: float | None = None,
+    fill: Fill = Fill.BURN,
+    target: str = "",
 ) -> Decision:
     """Return the next step.
 
     `planned` is None if no hotkey is to be paid, or if a policy could not be applied; `policy_problem` then says why.
     `any_round` says whether any round was ever complete; fixed shares need none. `held` says why the planned row is
-    not to be set. `skew` is by how many seconds the clock differs from the chain's, None while it fits.
+    not to be set. `skew` is by how many seconds the clock differs from the chain's, None while it fits. `fill` and the
+    `target` of burning say how the last row is filled if hotkeys of it have lost their slots.
     """
     if mode is WeightsMode.OFF:
         return _wait(Reason.WEIGHTS_OFF, "weights.mode is Off: none are computed")
@@ -116,12 +119,14 @@ def plan_weights(
         return _wait(Reason.NOT_REGISTERED, f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}")
     if obstacle or planned is None or subnet.me is None:
         found = obstacle or Obstacle(Reason.WEIGHTS_PENDING, "nothing is known")
-        return _keep_last(found, subnet, mode=mode, version_key=version_key, progress=progress, skew=skew)
+        last = still_registered(progress.accepted, subnet, fill=fill, target=target) if progress.accepted else None
+        return _keep_last(found, last, subnet, mode=mode, version_key=version_key, progress=progress, skew=skew)
     return _compare(planned, subnet, subnet.me, version_key=version_key, progress=progress, skew=skew)
 
 
 def _keep_last(
     why: Obstacle,
+    last: Row | None,
     subnet: Subnet,
     *,
     mode: WeightsMode,
@@ -130,7 +135,6 @@ def _keep_last(
     skew: float | None,
 ) -> Decision:
     """Return the decision while there is no new row: the last good one is set again before it expires."""
-    last = still_registered(progress.accepted, subnet) if progress.accepted else None
     if mode is not WeightsMode.SET or last is None or subnet.me is None:
         return _wait(why.reason, why.message)
     if subnet.block - subnet.me.last_update < refresh_blocks(subnet):
@@ -144,10 +148,19 @@ def _keep_last(
     return _wait(why.reason, f"{why.message}; to set the last weights again: {again.message}")
 
 
-def still_registered(row: Row, subnet: Subnet) -> Row | None:
-    """Return a row as a planned one, without hotkeys that have lost their slot; None if none is left."""
+def still_registered(row: Row, subnet: Subnet, *, fill: Fill = Fill.BURN, target: str = "") -> Row | None:
+    """Return a row as a planned one, without hotkeys that have lost their slot; None if none is left.
+
+    The rest is scaled as the chain stores it, and filled if it is now too short.
+    """
     kept = {hotkey: weight for hotkey, weight in row.weights.items() if hotkey in subnet.neurons}
-    return Row.planned(kept, row.rounds) if kept else None
+    if not kept:
+        return None
+    if len(kept) < len(row.weights):
+        total = sum(kept.values())
+        shares = {hotkey: weight / total for hotkey, weight in kept.items()}
+        kept = filled_row(shares, fill=fill, target=target, subnet=subnet)
+    return Row.planned(kept, row.rounds)
 
 
 def refresh_blocks(subnet: Subnet) -> int:

@@ -592,6 +592,24 @@ def test_the_last_good_row_is_set_again_before_it_expires(
         assert decision.row.weights == OTHER
 
 
+@pytest.mark.parametrize(
+    ("rules", "row"),
+    [
+        pytest.param({}, {"a": 65535}, id="scaled as the chain stores it, so that it is recognised"),
+        pytest.param({"min_weights": 2}, {"a": 65535, "me": 1}, id="filled, as it is too short now"),
+    ],
+)
+def test_the_last_row_without_a_hotkey_that_lost_its_slot(subnet: Make, rules: Any, row: Any) -> None:
+    last = accepted(800, Row.planned(OTHER, ("val-fc-6",)))
+    full = subnet(me={"last_update": 800}, block=1900, **rules)
+    left = {h: n for h, n in full.neurons.items() if h != "b"}
+    now = replace(full, neurons=left, weights={"a": 100, "uid 2": 65535}, uid_weights={1: 100, 2: 65535})
+    decision = plan(now, planned=None, progress=SubmissionProgress(accepted=last))
+    assert (decision.step, decision.reason) == (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT)
+    assert decision.row
+    assert decision.row.weights == row
+
+
 @given(
     block=st.integers(1, 3000),
     last_update=st.integers(0, 1000),
