@@ -70,10 +70,12 @@ async def reconcile(context: Context, key: Key) -> float | None:
         unreadable = context.cache.unreadable(key)
         if unreadable is None:
             return await _RECONCILERS[key.kind](context, key)
+        _leave_shares(context, key)
         if not unreadable.meta.deleting:
             await report_invalid(context, key, unreadable.meta, unreadable.content, unreadable.error)
         return None
     except Unplannable as error:
+        _leave_shares(context, key)
         return await report_unplannable(context, key, error)
     finally:
         if key.kind == Kind.MODEL:
@@ -151,7 +153,7 @@ async def _round(context: Context, key: Key) -> float | None:
     def make(live: LiveReadResults) -> Planned[RoundObject, RoundPlan] | None:
         observed, bound = context.cache.rounds.get(key), context.config.evaluations.max_parallel
         if observed is None or observed.meta.deleting:
-            context.enqueue(context.shares.leave(key.name, context.cache, bound=bound, now=context.now()))
+            _leave_shares(context, key)
             return None
         models = (context.cache.model(result.model) for result in observed.status.results)
         validator = _validator_of(context, observed)
@@ -182,6 +184,13 @@ async def _round(context: Context, key: Key) -> float | None:
         return Planned(observed, plan, made)
 
     return await _plan_and_carry_out(context, key, make)
+
+
+def _leave_shares(context: Context, key: Key) -> None:
+    """Let a round that is not planned ask for no slots, and enqueue the rounds that may start more now."""
+    if key.kind == Kind.ROUND:
+        bound = context.config.evaluations.max_parallel
+        context.enqueue(context.shares.leave(key.name, context.cache, bound=bound, now=context.now()))
 
 
 def _last_fetched(context: Context, observed: RoundObject) -> datetime | None:

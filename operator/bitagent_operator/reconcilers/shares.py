@@ -25,11 +25,16 @@ class Shares:
     _claims: dict[str, Claim] = field(default_factory=dict)
     _turns: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     """Room and, of a round that holds nothing, place, as of the last change."""
+    _left: set[str] = field(default_factory=set)
+    """Rounds that have no passes any more while their Jobs or pods still hold slots."""
 
     def of(self, observed: RoundObject, cache: Cache, *, bound: int, now: datetime) -> Share | None:
         """Return what a round sees of the slots; None if they do not concern it."""
         if not bound or not _shares(observed):
             return None
+        for name in self._left - {observed.meta.name}:
+            # Time alone may end what they hold, as on a lost node, and no pass of their own sees that.
+            self._recount(name, cache, now)
         for other in cache.rounds:
             if other.meta.name not in self._claims and _shares(other):
                 self._claims[other.meta.name] = _held(other, cache, now)
@@ -39,20 +44,31 @@ class Shares:
     def settle(self, observed: RoundObject, share: Share, plan: RoundPlan, *, now: datetime) -> list[Key]:
         """Record what a plan leaves to its round; return the other rounds that may start more or have another place."""
         held = share.own.holds if plan.held is None else plan.held
+        self._left.discard(observed.meta.name)
         claim = replace(share.own, holds=held + len(plan.evaluate), waits=plan.waits_for_slots)
         self._claims[observed.meta.name] = replace(claim, served=now) if plan.evaluate else claim
         return self._called(share.bound, but=observed.meta.name)
 
     def leave(self, name: str, cache: Cache, *, bound: int, now: datetime) -> list[Key]:
-        """Record that a round is gone; what its Jobs still hold counts. Return the rounds that may start more."""
-        claim = self._claims.pop(name, None)
-        if claim is None:
+        """Record that a round is gone or cannot be planned; what its Jobs still hold counts.
+
+        Return the rounds that may start more.
+        """
+        if name not in self._claims:
             return []
+        self._recount(name, cache, now)
+        return self._called(bound, but=name)
+
+    def _recount(self, name: str, cache: Cache, now: datetime) -> None:
+        """Count what a round that asks for nothing holds; forget it if that is nothing."""
         key = Key(Kind.ROUND, name)
         holds = _holding(cache.jobs.of(key), cache.pods.of(key), now)
-        if holds:
-            self._claims[name] = replace(claim, holds=holds, waits=0)
-        return self._called(bound, but=name)
+        if holds and name in self._claims:
+            self._claims[name] = replace(self._claims[name], holds=holds, waits=0)
+            self._left.add(name)
+        else:
+            self._claims.pop(name, None)
+            self._left.discard(name)
 
     def _called(self, bound: int, *, but: str) -> list[Key]:
         before, claims = self._turns, list(self._claims.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.operator.reconcilers.test_reconcile import Operator, Server
 from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.errors import ApiError
 from bitagent_operator.observed.cache import Key, Kind
+from bitagent_operator.plan.interface import RoundPlan
 from bitagent_operator.reconcilers import reconcile as reconciler
 from bitagent_operator.reconcilers.reconcile import reconcile
 
@@ -183,6 +185,42 @@ async def test_an_error_in_planning_is_told_and_the_rest_goes_on(
     operator.enqueue([Key(Kind(kind), "a")])
     await settle(operator, server)
     assert server.condition(kind, "a", "Stalled") == {}
+
+
+@pytest.mark.parametrize("trouble", ["unplannable", "unreadable"])
+async def test_a_round_that_is_not_planned_asks_for_no_slots(
+    make: Make, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Refusing(make)
+    for name in ("a", "b"):
+        put(server, make.round_raw(name), "EvalRound")
+    operator = Operator(server)
+    config = make.config(evaluations={"maxParallel": 1})
+    operator.context = replace(operator.context, config=config)
+    shares, now = operator.context.shares, server.now()
+
+    def room(name: str) -> int:
+        observed = operator.cache.rounds.get(Key(Kind.ROUND, name))
+        assert observed is not None
+        share = shares.of(observed, operator.cache, bound=1, now=now)
+        assert share is not None
+        plan = RoundPlan(status=observed.status, held=0, waits_for_slots=8)
+        shares.settle(observed, share, plan, now=now)
+        return share.room(holds=0, waits=8)
+
+    assert (room("a"), room("b")) == (1, 0)
+    if trouble == "unreadable":
+        operator.enqueue(operator.cache.put("EvalRound", make.round_raw("a", **BAD_KEY)))
+    else:
+
+        def broken(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("nobody foresaw this")
+
+        monkeypatch.setattr(reconciler, "plan_round", broken)
+    operator.queue = {}
+    await reconcile(operator.context, Key(Kind.ROUND, "a"))
+    assert Key(Kind.ROUND, "b") in operator.queue, "it may start now"
+    assert room("b") == 1
 
 
 def running_round(make: Make, server: Server) -> None:

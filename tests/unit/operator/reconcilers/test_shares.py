@@ -12,6 +12,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.interface import RoundPlan, StartEvaluation
+from bitagent_operator.plan.rounds.holders import GONE_AFTER
 from bitagent_operator.reconcilers.shares import Shares
 
 if TYPE_CHECKING:
@@ -125,6 +126,24 @@ def test_a_round_that_is_deleted_holds_what_its_jobs_hold(make: Make) -> None:
         world.cache.drop("Job", job.meta.uid)
     assert leave() == ["b"]
     assert leave() == [], "it is forgotten"
+
+
+def test_pods_on_a_lost_node_hold_the_slots_of_a_deleted_round_for_a_time(make: Make) -> None:
+    """Nothing happens to them any more, so no pass of that round would see that they are taken for gone."""
+    world = World(make)
+    a, b = world.round("a"), world.round("b")
+    labels = naming.labels(Component.EVALUATE, {ROUND_LABEL: "a", KEY_LABEL: "k"})
+    meta = make.meta("a-pod", labels=labels) | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    meta["ownerReferences"] = [
+        {"uid": "gone", "controller": True, "kind": "Job", "name": "a-0", "apiVersion": "batch/v1"}
+    ]
+    world.cache.put("Pod", {"metadata": meta, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}})
+    world.pass_(a, held=1, wants=0)
+    world.cache.drop("EvalRound", a.meta.uid)
+    assert world.shares.leave("a", world.cache, bound=4, now=make.at(10)) == []
+    assert world.pass_(b, held=0, wants=8)[0] == 3
+    later = world.shares.of(b, world.cache, bound=4, now=make.at(0) + GONE_AFTER)
+    assert later is not None and later.room(holds=0, waits=8) == 4
 
 
 def test_a_weight_may_change(make: Make) -> None:
