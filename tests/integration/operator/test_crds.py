@@ -101,6 +101,12 @@ BAD = [
     ),
     pytest.param(
         "Validator",
+        VALIDATOR | {"discovery": {"commitments": {"labels": {"bitagent.io/hotkey": "x"}}}},
+        "are the validator's own",
+        id="a label that discovery itself gives",
+    ),
+    pytest.param(
+        "Validator",
         VALIDATOR | {"competitions": [COMPETITION | {"policy": "flat"}]},
         "should match",
         id="policy",

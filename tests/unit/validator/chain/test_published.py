@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from bitagent_local.chain.keys import address
+from bitagent_local.chain.pallets.commitments import store
+from bitagent_local.chain.subnet import MutableSubnet
 from bitagent_local.chain.testing import running
 from bitagent_validator.chain.connection import connect
 from bitagent_validator.chain.published import Published, published
@@ -60,6 +62,27 @@ def test_what_can_be_read(commitment: SimpleNamespace, expected: Published) -> N
 def test_an_unknown_form(commitment: SimpleNamespace) -> None:
     with pytest.raises((AttributeError, TypeError, ValueError)):
         published(commitment)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param([raw(b"a/"), raw(b"b\xff")], {"content": b"a/b\xff"}, id="plain"),
+        pytest.param(["None", {"Sha256": "0x" + "11" * 32}, raw(b"a")], {"content": b"a"}, id="beside a hash"),
+        pytest.param([{"BigRaw": "0x" + b"a/b".hex()}], {"big": True}, id="large"),
+        pytest.param(
+            [{"TimelockEncrypted": {"encrypted": "0x616263", "reveal_round": 5 * 10**7}}], {"sealed": True}, id="sealed"
+        ),
+    ],
+)
+async def test_fields_as_the_sdk_reads_them_from_a_chain(fields: list[Any], expected: dict[str, Any]) -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        node, miner = chain.server.node, address("//Miner")
+        store(MutableSubnet(node.storage, 20), miner, {"fields": fields}, block=7)
+        node.produce()
+        node.finalize()
+        found = await connection.published(20, block=node.blocks.head.number)
+        assert found[miner] == Published(7, **expected)
 
 
 async def test_one_of_an_unknown_form_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
