@@ -20,6 +20,9 @@ from bitagent_operator.plan.models.model_volumes import busy_ids, last_used
 from bitagent_operator.plan.models.volume_step import with_volume
 from bitagent_operator.reconcilers.context import Context
 
+OWNER_TRIES = 4
+"""How often a pass tries to become an owner of a claim that changes meanwhile."""
+
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +75,23 @@ async def prepare_volume(context: Context, key: Key, plan: VolumePlan, job: Obj)
 
 
 async def _ensure(client: Client, claim: Obj, owner: Obj) -> None:
-    """Create the claim, or become an owner of the one that is there. Raises ApiError."""
+    """Create the claim, or become an owner of the one that is there. Raises ApiError.
+
+    Other models of the commit become owners at the same time, and Kubernetes binds the claim meanwhile.
+    """
+    for _ in range(OWNER_TRIES - 1):
+        try:
+            await _create_or_own(client, claim, owner)
+        except ApiError as error:
+            if not error.conflict or error.reason == "AlreadyExists":
+                raise
+        else:
+            return
+    await _create_or_own(client, claim, owner)
+
+
+async def _create_or_own(client: Client, claim: Obj, owner: Obj) -> None:
+    """Try once. Raises ApiError: a conflict of another reason than AlreadyExists may pass at once."""
     found, created = await client.create_or_get(claim)
     if created:
         return
@@ -86,4 +105,5 @@ async def _ensure(client: Client, claim: Obj, owner: Obj) -> None:
     owners = metadata.get("ownerReferences") or []
     if all(each["uid"] != owner["uid"] for each in owners):
         change = {"resourceVersion": metadata["resourceVersion"], "ownerReferences": [*owners, owner]}
-        await client.merge(CLAIMS, metadata["name"], {"metadata": change})
+        if await client.merge(CLAIMS, metadata["name"], {"metadata": change}) is None:
+            raise ApiError(code=HTTPStatus.CONFLICT, reason="Conflict", message="it was deleted meanwhile")
