@@ -26,6 +26,7 @@ from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.jobs import EvaluateSummary, PackJob, PackSummary, document, exit_code, outcome_message
 from bitagent_evaluator.jobs.pack_outcomes import Outcome, OutcomeWriter
 from bitagent_evaluator.jobs.runner import Stopped
+from bitagent_evaluator.support.processes import kill_session
 
 ENGINE = (sys.executable, "-m", "bitagent_evaluator.cli.pack_engine")
 """Command of the engine's process, without its options."""
@@ -240,7 +241,6 @@ class _Engine:
         self.kill()
 
     def kill(self) -> None:
-        """End it and its children; nothing if they have ended."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """End it and its children, also those with a process group of their own; nothing if they have ended."""
+        kill_session(self.process.pid)
         self.process.wait()

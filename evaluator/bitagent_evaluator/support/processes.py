@@ -1,10 +1,13 @@
-"""A pure function of many items, computed by several processes at once."""
+"""Processes: a pure function of many items, computed by several at once, and the end of a whole session of them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -66,3 +69,30 @@ def _result(child: int, reader: int) -> bytes | None:
         data = pipe.read()
     _, status = os.waitpid(child, 0)
     return data if status == 0 else None
+
+
+def kill_session(session: int) -> None:
+    """Kill all processes of the session that `session` leads, whatever group they are in; nothing if there are none."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+    killed: set[int] = set()
+    while left := _of_session(session) - killed:  # again: one may have started another meanwhile
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= left
+
+
+def _of_session(session: int) -> set[int]:
+    """Return the processes of a session that have not ended."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, _, _, own, *_ = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except (OSError, ValueError):
+            continue  # it has ended
+        if int(own) == session and state not in ("Z", "X"):
+            found.add(int(entry.name))
+    return found

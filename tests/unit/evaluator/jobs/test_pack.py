@@ -25,7 +25,7 @@ from bitagent_evaluator.jobs import pack as module
 from bitagent_evaluator.jobs.pack_outcomes import Outcome, wait_for_outcome
 
 ENGINE = """
-import argparse, json, os, signal, sys, time
+import argparse, json, os, pathlib, signal, subprocess, sys, time
 parser = argparse.ArgumentParser()
 parser.add_argument("--first", type=int)
 parser.add_argument("--reports", type=int)
@@ -43,6 +43,10 @@ for number in range(options.first, len(job["members"])):
     if how == "dies":
         sys.stderr.write("a stack trace\\n")
         os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "leaves-a-sandbox":
+        child = subprocess.Popen(["sleep", "600"], process_group=0)
+        pathlib.Path(job["outcomesDir"] + "/sandbox").write_text(str(child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
     if how == "exits":
         sys.exit(3)
     if how in ("hangs", "is-stopped"):
@@ -120,6 +124,14 @@ def test_a_model_that_takes_too_long_ends_and_the_next_one_begins(tmp_path: Path
     module.handle(pack(tmp_path, "hangs", "scores", seconds=2), engine=COMMAND)
     assert [ended(tmp_path, n) for n in range(2)] == [(EXIT_INFRASTRUCTURE, Reason.DEADLINE_EXCEEDED), GOOD]
     assert engines(tmp_path) == [0, 1]
+
+
+def test_a_process_that_is_killed_leaves_no_sandbox_beside_the_next_model(tmp_path: Path) -> None:
+    """Sandboxes have process groups of their own; the memory and cores of one are the next model's."""
+    module.handle(pack(tmp_path, "leaves-a-sandbox", "scores"), engine=COMMAND)
+    assert [ended(tmp_path, n) for n in range(2)] == [(EXIT_INFRASTRUCTURE, Reason.CRASHED), GOOD]
+    stat = Path("/proc") / (tmp_path / "sandbox").read_text() / "stat"
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
 def test_a_process_that_does_not_continue_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
