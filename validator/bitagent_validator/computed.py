@@ -40,6 +40,8 @@ class ComputedWeights:
     """Why nothing can be burnt, although that was asked for."""
     owner: str = ""
     """The hotkey that burnt weights go to as the subnet's owner: it is compared with the chain before it is set."""
+    paying: frozenset[str] = frozenset()
+    """The competitions whose part of the weights is paid, held or burnt; that of the others goes to these."""
     scored: Mapping[str, int] = field(default_factory=dict)
     """By competition that pays by results: number of models with a score that counts."""
 
@@ -94,7 +96,8 @@ def compute_weights(
     rounds = tuple(standing.scored.round for standing in known.values() if standing.scored)
     row: dict[str, int] = {}
     if combined or rounds:
-        row = filled_row(combined, fill=weights.fill, target=target, subnet=subnet)
+        percentage = weights.burn.percentage
+        row = filled_row(combined, fill=weights.fill, target=target, subnet=subnet, percentage=percentage)
     asked = weights.burn.percentage or any(part.without is WithoutResult.BURN for part in parts.values())
     total = sum(row.values())
     return ComputedWeights(
@@ -104,19 +107,23 @@ def compute_weights(
         failed=failed,
         burn_problem=problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
+        paying=frozenset(name for name, shares in effective.items() if shares),
         scored={name: sum(p.score is not None for p in by_competition.get(name, {}).values()) for name in known},
     )
 
 
 def accepted_as(row: Row) -> str:
-    """Return the value of the annotation that lets a held row pass."""
-    return ",".join(row.rounds) or "fixed"
+    """Return the value of the annotation that lets a held row pass: one that rests on no round is named by its hash."""
+    return ",".join(row.rounds) or f"fixed-{row.digest.rpartition(':')[2][:12]}"
 
 
-def guard_obstacle(guard: Guard, computed: ComputedWeights, accepted: Row | None, *, accepts: str) -> Obstacle | None:
+def guard_obstacle(
+    guard: Guard, computed: ComputedWeights, last: Mapping[str, int], *, accepts: str
+) -> Obstacle | None:
     """Return why a row is held for a person; None if it is not.
 
-    `accepts` is the annotation with which a person lets the row of these rounds pass.
+    `last` are the weights set last, by hotkey. `accepts` is the annotation with which a person lets the row of these
+    rounds pass.
     """
     row = computed.row
     if row is None or accepts == accepted_as(row):
@@ -126,7 +133,7 @@ def guard_obstacle(guard: Guard, computed: ComputedWeights, accepted: Row | None
     few = {name: count for name, count in computed.scored.items() if least is not None and count < least}
     found += [f"competition {name} has {count} models with a score, fewer than {least}" for name, count in few.items()]
     limit = guard.maximum_change_percent
-    change = 100 * change_between(accepted.weights, row.weights) if accepted else 0.0
+    change = 100 * change_between(last, row.weights)
     if limit is not None and change > limit:
         found.append(f"{change:.0f} % of the weights would go to other hotkeys, more than {limit} %")
     if not found:

@@ -6,7 +6,7 @@ It reads what the validator's pod reads, and changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from bitagent_crds.names import VALIDATOR_LABEL
@@ -105,7 +105,8 @@ async def explain(client: Client, name: str) -> list[Explanation]:
         computed = compute_weights(own, standings=known, subnet=subnet, weights=spec.weights, held=store.state.held)
         if problem := computed.policy_problem or "; ".join(computed.failed.values()):
             raise PolicyError(problem)
-        lines += explanations(own, computed.pay, subnet.neurons, burnt=spec.weights.burn.percentage / 100)
+        burnt = spec.weights.burn.percentage / 100 if computed.owner else 0.0
+        lines += explanations(own, computed.pay, subnet.neurons, burnt=burnt, paying=computed.paying)
     return lines
 
 
@@ -132,12 +133,13 @@ def explanations(
     neurons: Mapping[str, Neuron],
     *,
     burnt: float = 0.0,
+    paying: Collection[str] = (),
 ) -> list[Explanation]:
     """Return the lines of one mechanism's competitions, in each the largest share and then the best score first.
 
-    `burnt` is the part of all weights that is burnt.
+    `burnt` is the part of all weights that is burnt. The part of competitions that are not `paying` goes to the others.
     """
-    paying = sum(c.reward_share for c in competitions if any(each.share for each in pay[c.id].values()))
+    total = sum(c.reward_share for c in competitions if c.id in paying)
     found = []
     for competition in competitions:
         pays = pay[competition.id]
@@ -151,7 +153,7 @@ def explanations(
                 score=each.score,
                 rank=None if each.score is None else scores.index(each.score) + 1,
                 share=each.share,
-                weight=each.share * competition.reward_share / paying * (1 - burnt) if paying else 0.0,
+                weight=each.share * competition.reward_share / total * (1 - burnt) if total else 0.0,
             )
             for hotkey, each in pays.items()
         ]

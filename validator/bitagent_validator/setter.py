@@ -120,7 +120,13 @@ class WeightSetter:
             subnet=subnet,
             progress=progress,
             policy_problem=computed.policy_problem,
-            held=guard_obstacle(spec.weights.guard, computed, progress.accepted, accepts=accepts),
+            held=guard_obstacle(
+                spec.weights.guard,
+                computed,
+                # Without a record, as after the loss of the ConfigMap, the chain's row is the last one.
+                progress.accepted.weights if progress.accepted else subnet.weights,
+                accepts=accepts,
+            ),
             skew=skew,
             fill=spec.weights.fill,
             target=burn_target(spec.weights.burn, subnet)[0],
@@ -163,21 +169,22 @@ class WeightSetter:
                 await self._count_missed(decision.message)
             for sentence in changed_hands(self._store.state.accepted.get(self._mechanism), subnet):
                 await self._events.warning("SlotChangedHands", sentence)
-            changed = await self._changed_since(spec, computed, subnet, connection)
+            key = max(subnet.rules.version_key, await connection.version_key(spec.netuid))
+            changed = await self._changed_since(spec, computed, subnet, connection, key=key)
             if changed is not None:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
-            await self._submit(spec, decision.row, subnet, url=connection.url)
+            sent = sent_version_key(spec.weights, key)
+            await self._submit(spec, decision.row, subnet, url=connection.url, version_key=sent)
             decision = replace(decision, step=Step.WAIT)
         return decision
 
     async def _changed_since(
-        self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet, connection: Connection
+        self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet, connection: Connection, *, key: int
     ) -> Obstacle | None:
-        """Return what the newest block has changed of what decided: the version key, or whose weights are burnt.
+        """Return what the newest block has changed of what decided: the version `key`, or whose weights are burnt.
 
         Either makes the setting wait for the next look at the subnet.
         """
-        key = await connection.version_key(spec.netuid)
         if sent_version_key(spec.weights, key) < key:
             return Obstacle(Reason.VERSION_KEY_TOO_LOW, f"the subnet requires version key {key} since this block")
         if computed.owner and computed.owner == subnet.owner_hotkey:
@@ -193,7 +200,7 @@ class WeightSetter:
             await asyncio.wait({self._task})
             self._task = None
 
-    async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str) -> None:
+    async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str, version_key: int) -> None:
         uids = {hotkey: subnet.neurons[hotkey].uid for hotkey in planned.weights}
         pending = planned.as_pending(
             since=subnet.block, account=self._account.on(subnet.netuid), uids=uids, epoch=subnet.epoch
@@ -217,7 +224,7 @@ class WeightSetter:
             sealed=subnet.rules.commit_reveal,
             finalized=spec.chain.read is ChainRead.FINALIZED,
             weights=pending.by_uid,
-            version_key=sent_version_key(spec.weights, subnet.rules.version_key),
+            version_key=version_key,
             era_blocks=ERA_BLOCKS,
         )
         log.info("submitting %s for %d hotkeys", pending.source, pending.hotkeys)

@@ -87,6 +87,12 @@ def test_a_policy_that_fails_stops_no_other(
         pytest.param({}, {"fc": scored("r")}, {"own": 65535}, id="V2: no score, burnt"),
         pytest.param({"fill": "None"}, {"fc": scored("r")}, None, id="no score, nothing set"),
         pytest.param({"fill": "Equal"}, {"fc": scored("r")}, dict.fromkeys(("a", "b", "own"), 65535), id="equal"),
+        pytest.param(
+            {"fill": "Equal", "burn": {"percentage": 80}},
+            {"fc": scored("r")},
+            {"a": 5041, "b": 5041, "own": 65535},
+            id="no score, all equal, and four fifths are burnt beside its share",
+        ),
         pytest.param({}, {}, None, id="no round yet: nothing is burnt for it"),
         pytest.param({"burn": {"percentage": 50}}, {"fc": scored("r", a=0.5)}, {"a": 65535, "own": 65535}, id="half"),
     ],
@@ -130,7 +136,7 @@ BEFORE = BEFORE.as_accepted(block=2, at=datetime(2026, 1, 1, tzinfo=UTC), extrin
     ],
 )
 def test_a_row_is_held(guard: Any, found: ComputedWeights, accepts: str, held: bool) -> None:
-    obstacle = guard_obstacle(Guard.model_validate(guard), found, BEFORE, accepts=accepts)
+    obstacle = guard_obstacle(Guard.model_validate(guard), found, BEFORE.weights, accepts=accepts)
     assert (obstacle is not None) is held
     if obstacle:
         assert obstacle.reason is Reason.GUARD_HELD
@@ -139,8 +145,13 @@ def test_a_row_is_held(guard: Any, found: ComputedWeights, accepts: str, held: b
 
 def test_a_first_row_changes_nothing() -> None:
     guard = Guard(maximum_change_percent=1)
-    assert guard_obstacle(guard, computed({"a": 1}, 9), None, accepts="") is None
-    assert accepted_as(Row.planned({"a": 1}, ())) == "fixed"
+    assert guard_obstacle(guard, computed({"a": 1}, 9), {}, accepts="") is None
+
+
+def test_a_row_of_fixed_shares_is_accepted_once() -> None:
+    one, other = (accepted_as(Row.planned({hotkey: 1}, ())) for hotkey in "ab")
+    assert one.startswith("fixed-")
+    assert one != other, "an annotation that stays accepts no later row"
 
 
 @pytest.mark.parametrize(

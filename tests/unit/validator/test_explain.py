@@ -34,7 +34,7 @@ def test_lines_are_ranked_within_a_competition(competition: Make, neuron: Make) 
         },
         "y": {"a": Pay(Standing.REJECTED)},
     }
-    lines = explanations(both, pay, {h: neuron(h, uid=uid) for uid, h in enumerate("abc")})
+    lines = explanations(both, pay, {h: neuron(h, uid=uid) for uid, h in enumerate("abc")}, paying={"x"})
     assert [(e.competition, e.hotkey, e.uid, e.rank, e.weight) for e in lines] == [
         ("x", "a", 0, 1, 0.75),
         ("x", "b", 1, 3, 0.25),
@@ -47,6 +47,43 @@ def test_lines_are_ranked_within_a_competition(competition: Make, neuron: Make) 
         "x            1     0.800000  0.750000  0.750000  Paid           0    a",
     ]
     assert [json.loads(line)["standing"] for line in as_json(lines).splitlines()][-1] == "Rejected"
+
+
+@pytest.mark.parametrize(
+    ("without", "owner", "percentage", "weight"),
+    [
+        pytest.param("Redistribute", True, 0, 1.0, id="the other's part is paid as well"),
+        pytest.param("Burn", True, 0, 0.4, id="the other's part is burnt"),
+        pytest.param("Burn", False, 0, 1.0, id="nothing can be burnt"),
+        pytest.param("Redistribute", True, 50, 0.5, id="half is burnt"),
+        pytest.param("Redistribute", False, 50, 1.0, id="half would be, but cannot"),
+    ],
+)
+@pytest.mark.usefixtures("chain")
+async def test_the_weight_is_what_is_set(
+    server: Make,
+    competition: Make,
+    subnet: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    without: str,
+    owner: bool,
+    percentage: int,
+    weight: float,
+) -> None:
+    on = server(["ws://two"], rewardShare=40)
+    on.rounds = []
+    spec = on.objects[VALIDATORS]["spec"]
+    spec["competitions"].append(competition(id="other", rewardShare=60, withoutResult=without).to_wire())
+    spec["weights"] = {"burn": {"percentage": percentage}}
+    facts = subnet(block=750, owner_hotkey="b" if owner else "")
+
+    async def read(*_: Any, **__: Any) -> Subnet:
+        return facts
+
+    monkeypatch.setattr(module, "_subnet", read)
+    (line,) = await explain(on, "val")
+    assert (line.hotkey, line.share, line.weight) == ("a", 1.0, pytest.approx(weight))
 
 
 class Server:

@@ -524,3 +524,23 @@ async def test_turns_are_taken_one_by_one(stage: Stage, subnet: Make) -> None:
     await stage.step(subnet())
     await asyncio.sleep(0.01)
     assert held == ["taken", "given back"]
+
+
+@pytest.mark.parametrize("up_to", [0, 9])
+async def test_the_newest_version_key_is_followed(stage: Stage, subnet: Make, up_to: int) -> None:
+    """A sealed row with the key of the block that was read would be dropped at its reveal, an epoch later."""
+    stage.spec = with_weights(stage.spec, version_key=3, follow_version_key_up_to=up_to)
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    stage.connection.key = 4
+    await stage.step(subnet(version_key=3))
+    assert [request.version_key for request in stage.requests] == ([4] if up_to else [])
+
+
+async def test_without_a_record_the_guard_compares_with_the_chain(stage: Stage, subnet: Make) -> None:
+    stage.spec = with_weights(stage.spec, guard={"maximumChangePercent": 20})
+    decision = await stage.step(subnet(weights={"a": 1, "b": 65535}))
+    assert (decision.reason, stage.requests) == (Reason.GUARD_HELD, [])
+
+
+def with_weights(spec: ValidatorSpec, **changes: Any) -> ValidatorSpec:
+    return spec.model_copy(update={"weights": Weights.model_validate(changes)})

@@ -76,13 +76,17 @@ def needed(subnet: Subnet) -> int:
     return max(smallest_row(subnet), min(for_limit, len(subnet.neurons)), 1)
 
 
-def filled_row(shares: Mapping[str, float], *, fill: Fill, target: str, subnet: Subnet) -> dict[str, int]:
+def filled_row(
+    shares: Mapping[str, float], *, fill: Fill, target: str, subnet: Subnet, percentage: int = 0
+) -> dict[str, int]:
     """Return the u16 weights of these shares, filled as asked if the subnet would not take them; empty if none.
 
-    A row whose only weight is for oneself is exempt from the subnet's limits.
+    A row whose only weight is for oneself is exempt from the subnet's limits. `percentage` is burnt also if no hotkey
+    is paid; shares that are given are after burning.
     """
     if not shares:
         shares = _without_any(fill=fill, target=target, subnet=subnet)
+        shares = with_burn(shares, percentage=percentage, target=target)
     if shares.keys() == {subnet.hotkey}:
         return {subnet.hotkey: U16_MAX}
     weights = quantize(shares, rules=subnet.rules)
