@@ -292,7 +292,8 @@ class Loop:
         now = asyncio.get_running_loop().time()
         old = self._subnet
         pause = max(FACTS_SECONDS, FACTS_BLOCKS * chain.connection.block_seconds)
-        if old and (old.block == chain.block or (not urgent and now - self._read_at < pause)):
+        known = old is not None and (old.me is None or old.mechanisms.keys() >= set(_mechanisms(spec)))
+        if old and known and (old.block == chain.block or (not urgent and now - self._read_at < pause)):
             return old
         try:
             self._subnet = await chain.connection.subnet(

@@ -48,6 +48,7 @@ async def standby_reports(
                 if owner:
                     await client.write_status(VALIDATORS, me.name, standby_status(me, account, owner, holders["now"]))
             except ApiError as error:
+                holders["now"] = ""  # The next look at the Lease reports again.
                 log.warning("who acts for the hotkey cannot be reported: %s", error)
 
     task = asyncio.create_task(report())

@@ -18,6 +18,10 @@ from bitagent_kube.objects import ObjectReference
 
 log = logging.getLogger(__name__)
 
+WAIT_SECONDS = 120.0
+"""How long to wait for the turn. Then the row is sent without it: a Lease that cannot be had must not cost the weights,
+and two transactions at once cost at most one that is signed again."""
+
 
 class Turns:
     """The turns of one hotkey. Its Lease is deleted with the Validator that held it last, and made when needed."""
@@ -34,7 +38,13 @@ class Turns:
         """Wait for the turn, and hold it for a `with` block."""
         async with self._lock:
             lease = Lease(self._client, name=self._name, identity=self._identity, owner=self._owner)
-            await lease.acquire(waiting=lambda holder: log.info("waiting for the turn: %s submits", holder))
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await lease.acquire(waiting=lambda holder: log.info("waiting for the turn: %s submits", holder))
+            except TimeoutError:
+                log.warning("no turn within %g s: the row is sent without it", WAIT_SECONDS)
+                yield
+                return
             kept = asyncio.create_task(lease.keep())
             try:
                 yield

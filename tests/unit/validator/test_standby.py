@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.setter import Account
@@ -51,6 +52,23 @@ async def test_who_acts_is_reported(owner: dict[str, str], reports: int) -> None
         (weights,) = (c for c in status["conditions"] if c["type"] == "WeightsCurrent")
         assert (weights["status"], weights["reason"]) == ("False", "StandingBy")
         assert "Validator val (pod pod-1)" in status["message"]
+
+
+async def test_a_report_that_failed_is_made_again() -> None:
+    server: Any = Server({"name": "val", "uid": "another"})
+    get, answers = server.get, iter([False, True, True])
+
+    async def sometimes(*args: Any) -> Any:
+        if not next(answers):
+            raise ApiError(code=503, reason="ServiceUnavailable", message="away")
+        return await get(*args)
+
+    server.get = sometimes
+    async with standby_reports(server, ME, ACCOUNT, lease="lease") as held_by:
+        for _ in range(3):
+            held_by("pod-1")
+            await asyncio.sleep(0.01)
+    assert len(server.written) == 1
 
 
 @pytest.mark.parametrize("lease", [None, {"metadata": {}}, {"metadata": {"ownerReferences": None}}])

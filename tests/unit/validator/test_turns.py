@@ -61,6 +61,17 @@ async def test_rows_of_several_mechanisms_take_turns(turns: Turns) -> None:
     ]
 
 
+async def test_a_turn_that_cannot_be_had_costs_no_weights(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def acquire(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Lease, "acquire", acquire)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    async with asyncio.timeout(5), turns.turn():
+        Lease.log.append("submits")
+    assert Lease.log == ["submits"]
+
+
 @pytest.mark.parametrize("lost", [False, True])
 async def test_a_turn_ends_with_what_it_is_for(turns: Turns, monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
     monkeypatch.setattr(Lease, "lost", lost)

@@ -17,7 +17,7 @@ import bittensor as bt
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.endpoints import redact, seconds_to_wait, shown
 from bitagent_validator.chain.facts import Account, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
-from bitagent_validator.chain.published import Published, published
+from bitagent_validator.chain.published import Published, all_published
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ DEFAULT_TEMPO = 360
 MECHANISM_STRIDE = 4096
 """Storage of mechanism m of subnet n has the index m * 4096 + n."""
 PALLET = "SubtensorModule"
+COMMITMENTS = "Commitments"
 U16_MAX = 65535
 
 
@@ -135,34 +136,25 @@ class Connection:
         return await self._read(f"block {block}", _block_hash(self._client, block))
 
     async def commitments(self, netuid: int, *, block: int) -> dict[str, Commitment]:
-        """Return the commitments on a subnet at a block, by hotkey.
+        """Return the commitments on a subnet at a block as text, by hotkey, without those of an unknown form.
 
         The node must still have the state of that block, which most nodes keep for 256 blocks. Raises
-        CommitmentsUnreadable if there is one that this version cannot read, or if the chain has none at all.
+        CommitmentsUnreadable if the chain has no commitments at all.
         """
-        view = await self._read(f"block {block}", self._client.at(block))
-
-        async def read() -> dict[str, Commitment]:
-            try:
-                found = await view.subnets.commitments(netuid)
-                return {str(hotkey): _commitment(each) for hotkey, each in found.items()}
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                message = f"{self.endpoint} has commitments on subnet {netuid} that this version cannot read"
-                raise CommitmentsUnreadable(f"{message}: {type(error).__name__} {error}") from error
-
-        return await self._read(f"the commitments of subnet {netuid}", read())
+        found = await self.published(netuid, block=block)
+        return {hotkey: _commitment(each) for hotkey, each in found.items() if each is not None}
 
     async def published(self, netuid: int, *, block: int) -> dict[str, Published | None]:
-        """Return the commitments on a subnet at a block as bytes, by hotkey; None for one of an unknown form.
-
-        Raises CommitmentsUnreadable if the SDK cannot read them, or if the chain has none at all.
-        """
+        """Return the same as bytes; None for a commitment of an unknown form. Raises CommitmentsUnreadable."""
         view = await self._read(f"block {block}", self._client.at(block))
 
         async def read() -> dict[str, Published | None]:
             try:
-                found = await view.subnets.commitments(netuid)
-                return {str(hotkey): _published(each) for hotkey, each in found.items()}
+                records, reveals = await _gather(
+                    view.query_map((COMMITMENTS, "CommitmentOf"), [netuid]),
+                    view.query_map((COMMITMENTS, "RevealedCommitments"), [netuid]),
+                )
+                return all_published(records, reveals)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 message = f"{self.endpoint} has commitments on subnet {netuid} that this version cannot read"
                 raise CommitmentsUnreadable(f"{message}: {type(error).__name__} {error}") from error
@@ -220,8 +212,8 @@ class Connection:
             return subnet
         found = {each: await self._read("the weights", _mechanism(view, subnet, me, each)) for each in mechanisms}
         if subnet.rules.commit_reveal:
-            epoch = await self._read("the epoch", view.query((PALLET, "SubnetEpochIndex"), [netuid]))
-            subnet = replace(subnet, epoch=int(epoch or 0))
+            epoch = await self._number("the epoch", view.query((PALLET, "SubnetEpochIndex"), [netuid]))
+            subnet = replace(subnet, epoch=epoch)
         return replace(subnet, mechanisms=found).on(min(mechanisms, default=0))
 
     async def account(self, netuid: int, me: Neuron) -> Account:
@@ -341,17 +333,9 @@ def commit_digest(content: Any) -> str:
     return "0x" + hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
-def _commitment(found: Any) -> Commitment:
-    # The chain forgets the block of a sealed commitment once that is revealed; the SDK then gives the block of that.
-    block = None if found.status == "revealed" else int(found.block)
-    return Commitment(text=str(found.value or ""), block=block)
-
-
-def _published(found: Any) -> Published | None:
-    try:
-        return published(found)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return None
+def _commitment(found: Published) -> Commitment:
+    # The chain forgets the block of a sealed commitment once that is revealed.
+    return Commitment(text=found.content.decode(errors="replace"), block=None if found.revealed else found.block)
 
 
 def _rules(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
