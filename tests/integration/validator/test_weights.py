@@ -33,6 +33,13 @@ Eventually = Callable[..., Any]
         pytest.param(
             {"owner": True, "min_allowed_weights": 4}, {}, SCORES, ["a", "b", "c", "Owner"], id="V1: a short row"
         ),
+        pytest.param(
+            {"owner": True, "min_allowed_weights": 64},
+            {},
+            SCORES,
+            ["a", "b", "c", "d", "Owner", "Validator"],
+            id="fewer hotkeys than the smallest row",
+        ),
         pytest.param({"owner": True}, {"burn": {"percentage": 80}}, SCORES, ["a", "b", "Owner"], id="burning"),
     ],
 )
