@@ -55,13 +55,13 @@ async def test_commitments_are_those_of_the_block() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, AttributeError])
-async def test_a_commitment_of_an_unknown_form_is_no_fault_of_the_chain(
+async def test_commitments_of_an_unknown_form_are_no_fault_of_the_chain(
     monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def unknown(found: object) -> None:
+    def unknown(*found: object) -> None:
         raise error(found)
 
-    monkeypatch.setattr(module, "_commitment", unknown)
+    monkeypatch.setattr(module, "all_published", unknown)
     async with running() as chain, connect(chain.endpoint) as connection:
         with pytest.raises(CommitmentsUnreadable, match="subnet 20"):
             await connection.commitments(20, block=await connection.finalized())
