@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,6 +85,8 @@ class WeightSetter:
         """The digest of the sealed commit whose loss was counted last."""
         self._task: asyncio.Task[SubmissionResult] | None = None
         self._extrinsic = ""
+        self._paid: Mapping[str, Mapping[str, int]] | None = None
+        """By competition: the shares behind the row that this process submitted last; None after its end."""
         self._expires: int | None = None
         self._failure: SubmissionFailure | None = None
         self._failures = 0
@@ -175,6 +177,7 @@ class WeightSetter:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
             sent = sent_version_key(spec.weights, key)
             await self._submit(spec, decision.row, subnet, url=connection.url, version_key=sent)
+            self._paid = _behind(decision.row, computed)
             decision = replace(decision, step=Step.WAIT)
         return decision
 
@@ -327,6 +330,9 @@ class WeightSetter:
         block = subnet.me.last_update
         extrinsic, at = await self._inclusion(block, age=subnet.block - block, connection=connection)
         sealed = subnet.rules.commit_reveal
+        found = next((each.digest for each in subnet.commits if each.block == block), "")
+        # A process that was killed as it sent the row did not say its hash.
+        pending = pending.model_copy(update={"commit": pending.commit or found})
         accepted = pending.as_accepted(
             block=block, at=at, extrinsic=extrinsic, reveal=Reveal.PENDING if sealed else Reveal.OPEN
         )
@@ -344,9 +350,10 @@ class WeightSetter:
             reveal=accepted.reveal,
         )
         state = state.with_setting(setting)
-        held = {**state.held, **{name: dict(shares) for name, shares in computed.paid.items()}}
+        paid = _behind(accepted, computed) if self._paid is None else self._paid
+        held = {**state.held, **{name: dict(shares) for name, shares in paid.items()}}
         await self._save(state.model_copy(update={"held": held}))
-        self._failure, self._failures, self._expires = None, 0, None
+        self._failure, self._failures, self._expires, self._paid = None, 0, None, None
         self._metrics.submissions.labels("Confirmed").inc()
         text = f"{accepted.source} for {accepted.hotkeys} hotkeys are on the chain: extrinsic {extrinsic}"
         if sealed:
@@ -381,6 +388,11 @@ def _result_of(task: asyncio.Task[SubmissionResult]) -> SubmissionResult:
         return task.result()
     message = f"{type(error).__name__}: {error}"
     return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message=message, signed=0)
+
+
+def _behind(row: Row, computed: ComputedWeights) -> Mapping[str, Mapping[str, int]]:
+    """Return the shares by competition behind a row: none if it is not the one computed now, but the last good one."""
+    return computed.paid if computed.row and computed.row.digest == row.digest else {}
 
 
 def sent_version_key(weights: Weights, subnets: int) -> int:

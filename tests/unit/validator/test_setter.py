@@ -14,6 +14,7 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import ResultState
+from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
 from bitagent_kube.errors import ApiError
 from bitagent_validator import setter as module
@@ -22,6 +23,7 @@ from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.computed import ComputedWeights, compute_weights
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
+from bitagent_validator.policy.interface import Pay
 from bitagent_validator.setter import ERA_BLOCKS, Account, WeightSetter
 from bitagent_validator.state import HotkeyScore, Reveal, RoundResult, Row, RowState, ScoredRound, State
 from bitagent_validator.weights.plan import Decision
@@ -544,3 +546,61 @@ async def test_without_a_record_the_guard_compares_with_the_chain(stage: Stage, 
 
 def with_weights(spec: ValidatorSpec, **changes: Any) -> ValidatorSpec:
     return spec.model_copy(update={"weights": Weights.model_validate(changes)})
+
+
+HELD = {"fc": {"b": 65535}}
+
+
+@pytest.mark.parametrize(
+    ("restart", "later", "held"),
+    [
+        pytest.param(False, False, {"fc": {"a": 65535}}, id="the row is set"),
+        pytest.param(False, True, {"fc": {"a": 65535}}, id="the shares have changed since"),
+        pytest.param(True, False, {"fc": {"a": 65535}}, id="set by the process before"),
+        pytest.param(True, True, HELD, id="set by the process before, and the shares have changed since"),
+    ],
+)
+async def test_what_is_held_was_paid(stage: Stage, subnet: Make, restart: bool, later: bool, held: Any) -> None:
+    stage.store.state = stage.store.state.model_copy(update={"held": HELD})
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    one = ComputedWeights({"a": 1.0}, Row.planned({"a": 65535}, ("r",)), pay=paying("a"))
+    other = ComputedWeights({"b": 1.0}, Row.planned({"b": 65535}, ("s",)), pay=paying("c"))
+    await stage.step(subnet(), one)
+    if restart:
+        stage.start()
+    await stage.step(subnet(block=1003, weights={"a": 65535}, me={"last_update": 1001}), other if later else one)
+    assert stage.store.state.accepted[0].weights == {"a": 65535}
+    assert stage.store.state.held == held
+
+
+async def test_what_the_guard_held_is_not_called_paid(stage: Stage, subnet: Make) -> None:
+    """The last row is set again meanwhile; its end says nothing about the shares that wait for a person."""
+    stage.spec = with_weights(stage.spec, guard={"maximumChangePercent": 20})
+    last = Row.planned({"b": 65535}, ("r",)).as_pending(since=99, account="20/me", uids={"b": 2})
+    last = last.as_accepted(block=100, at=datetime(2026, 1, 1, tzinfo=UTC), extrinsic="x")
+    stage.store.state = stage.store.state.model_copy(update={"held": HELD, "accepted": {0: last}})
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    computed = ComputedWeights({"a": 1.0}, Row.planned({"a": 65535}, ("s",)), pay=paying("a"))
+    await stage.step(subnet(block=1900, weights={"b": 65535}, me={"last_update": 100}), computed)
+    assert [request.weights for request in stage.requests] == [{2: 65535}]
+    await stage.step(subnet(block=1903, weights={"b": 65535}, me={"last_update": 1901}), computed)
+    assert stage.store.state.accepted[0].block == 1901
+    assert stage.store.state.held == HELD
+
+
+async def test_a_sealed_row_of_a_killed_process_is_known_by_its_block(stage: Stage, subnet: Make) -> None:
+    """It said no hash. Without one, the row would be given up while the chain still holds it sealed."""
+    stage.hold, stage.results = asyncio.Event(), [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(commit_reveal=True))
+    stage.start()
+    sealed = Commit(epoch=8, block=1001, digest="0xab", reveal_round=1)
+    facts = {"commit_reveal": True, "me": {"last_update": 1001}, "commits": (sealed,)}
+    await stage.step(subnet(block=1003, epoch=8, **facts))
+    assert (stage.store.state.accepted[0].commit, stage.store.state.accepted[0].reveal) == ("0xab", Reveal.PENDING)
+    decision = await stage.step(subnet(block=1200, epoch=9, **facts))
+    assert decision.reason is Reason.REVEAL_PENDING
+    stage.hold.set()
+
+
+def paying(hotkey: str) -> dict[str, dict[str, Pay]]:
+    return {"fc": {hotkey: Pay(Standing.PAID, 1.0)}}
