@@ -76,7 +76,9 @@ def plan(
     `jobs` are all of the round, those of earlier series and those that are being deleted too.
     """
     jobs = [j for j in jobs if j.key and j.key != naming.TASKS_KEY]
-    by_key, parts_of = _by_key(jobs, by_owner(pods), series=observed.status.series)
+    twins = _twins(jobs, series=observed.status.series)
+    only = [j for j in jobs if j.meta.uid not in twins]
+    by_key, parts_of = _by_key(only, by_owner(pods), series=observed.status.series)
     this = Work(observed, models, by_key, pods, pass_, list(entries))
     found: dict[int, tuple[str, State]] = {}
     for members in _groups(entries, models, pass_):
@@ -122,7 +124,7 @@ def plan(
     settle(this, {i: (key, state) for i, (key, state) in found.items() if isinstance(state, GaveUp)}, controls, slots)
     needed = {key for key, _ in found.values()} | controls.keys
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
-    obsolete = tuple(j for j in unfinished if needed.isdisjoint(j.members or (j.key,)))
+    obsolete = tuple(j for j in unfinished if j.meta.uid in twins or needed.isdisjoint(j.members or (j.key,)))
     fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
     return Evaluations(
         this.results,
@@ -133,6 +135,24 @@ def plan(
         held=len(held),
         waits=slots.waits,
     )
+
+
+def _twins(jobs: Iterable[JobObject], *, series: int) -> frozenset[str]:
+    """Return the uids of Jobs of a series that repeat an attempt at an evaluation that an earlier Job makes.
+
+    The name of a pack follows from what was ready. So if the answer to its creation was lost and more is ready by then,
+    the next one has another name, and the API server has no reason to refuse it.
+    """
+    begun: set[tuple[str, int]] = set()
+    twins = set()
+    own = (job for job in jobs if job.series == series)
+    for job in sorted(own, key=lambda j: (j.meta.deleting, j.meta.created, j.meta.name)):
+        attempts = {(key, job.attempt) for key in job.members or (job.key,)}
+        if begun.isdisjoint(attempts):
+            begun |= attempts
+        else:
+            twins.add(job.meta.uid)
+    return frozenset(twins)
 
 
 def _by_key(

@@ -337,6 +337,21 @@ def test_what_somebody_deletes_is_packed_again_once_it_is_gone(make: Make, plan:
     assert starts(plan(observed, models(make))) == [["1", "2", "3"]]
 
 
+@pytest.mark.parametrize("first", [0, 1], ids=["seen first", "seen last"])
+def test_a_pack_whose_creation_was_not_answered_is_not_made_twice(make: Make, plan: Plan, first: int) -> None:
+    """More is ready by the next try, so that its name is another one: the later Job goes."""
+    job, twin = pack(make, "12"), pack(make, "123", creationTimestamp="2026-01-01T00:00:20Z")
+    blocked = (1, make.evaluate_fault("InfrastructureFault"))
+    pods = [pod(make, job, (0, make.scored()), None, name="a"), pod(make, twin, blocked, None, None, name="b")]
+    jobs, observed = [job, twin] if first == 0 else [twin, job], make.started("1", "2", "3", **PACKING)
+    found = plan(observed, models(make), jobs=jobs, pods=pods)
+    assert ([d.uid for d in found.delete], found.evaluate) == ([twin.meta.uid], ())
+    assert states(found) == {
+        "1": ("Succeeded", "Evaluated"), "2": ("Running", "Evaluating"), "3": ("Pending", "WaitingForSlot"),
+    }  # fmt: skip
+    assert starts(plan(observed, models(make), jobs=[job], pods=pods[:1])) == [["3"]]
+
+
 def test_a_model_at_fault_is_not_the_pods_problem(make: Make) -> None:
     job = pack(make)
     ends = [(0, make.scored()), (78, make.evaluate_fault("NonFiniteWeights")), (0, make.scored())]
