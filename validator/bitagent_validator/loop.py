@@ -76,6 +76,8 @@ class Loop:
         discovery: DiscoveryController,
         health: Health,
         wake: asyncio.Event,
+        secret: Callable[[], list[str]] = list,
+        secret_used: list[str] | None = None,
     ) -> None:
         self._account = account
         self._started_with = spec
@@ -90,6 +92,10 @@ class Loop:
         self._discovery = discovery
         self._health = health
         self._wake = wake
+        self._secret = secret
+        """Reads the endpoints in the Secret; raises ValueError if it cannot be read."""
+        self._secret_used = secret_used if secret_used is not None else []
+        """Those in use."""
         self._troubles = Troubles(services.metrics, beat=health.beat, ends=(SpecChanged, HotkeyChanged))
         self._subnet: Subnet | None = None
         self._subnet_missing = False
@@ -153,6 +159,9 @@ class Loop:
             # From then on no weights may be set, not even by a submission in progress, also while the chain is away.
             await self.stop()
         self._troubles.forget(_parts(me.spec))
+        async with self._troubles.contained("endpoints", rest=False):
+            if self._secret() != self._secret_used:
+                raise SpecChanged("the Secret of spec.chain.endpointsSecretRef was changed")
         chain = self._follower.state
         self._state_problem = ""
         async with self._troubles.contained("state", rest=False):
@@ -426,7 +435,9 @@ def _mechanisms(spec: ValidatorSpec) -> list[int]:
 
 def _parts(spec: ValidatorSpec) -> set[str]:
     """Return the names of all parts of a pass."""
-    found = {"state", "status", "account", "discovery"} | {f"weights {mechanism}" for mechanism in _mechanisms(spec)}
+    found = {"state", "status", "account", "discovery", "endpoints"} | {
+        f"weights {mechanism}" for mechanism in _mechanisms(spec)
+    }
     return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in ("results", "rounds")}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitagent_crds.names import DISCOVERY_MANAGER, VALIDATOR_LABEL, hotkey_lease
-from bitagent_crds.validator import ChainRead, ValidatorSpec
+from bitagent_crds.validator import ChainRead
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import Client, connect
 from bitagent_kube.errors import ApiError
@@ -313,8 +313,9 @@ async def _run_with(
     rounds = Informer[Round](
         client, ROUNDS, parse=parse_round, changed=wake.set, labels=f"{VALIDATOR_LABEL}={settings.name}"
     )
+    secret = endpoints_in_secret(settings)
     follower = Follower(
-        endpoints_of(me.spec, settings),
+        [*secret, *me.spec.chain.endpoints],
         changed=wake.set,
         stall_seconds=settings.stall_seconds,
         finalized=me.spec.chain.read is ChainRead.FINALIZED,
@@ -342,6 +343,8 @@ async def _run_with(
         discovery=DiscoveryController(services, discoverer),
         health=health,
         wake=wake,
+        secret=lambda: secret_endpoints(settings.endpoints_file),
+        secret_used=secret,
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lease.release)
@@ -360,15 +363,16 @@ async def _read_validator(settings: Settings, client: Client) -> ValidatorObject
     return parse_validator(obj)
 
 
-def endpoints_of(spec: ValidatorSpec, settings: Settings) -> list[str]:
-    """Return the endpoints in the order in which they are tried, those of the Secret first.
+def endpoints_in_secret(settings: Settings) -> list[str]:
+    """Return the endpoints in the Secret; none if it cannot be read, which the loop reports.
 
-    Raises ApiError if the Secret is mounted and cannot be read.
+    Those of the spec remain then.
     """
     try:
-        return [*secret_endpoints(settings.endpoints_file), *spec.chain.endpoints]
+        return secret_endpoints(settings.endpoints_file)
     except ValueError as error:
-        raise ApiError(code=0, reason="Invalid", message=str(error)) from None
+        log.error("%s", error)
+        return []
 
 
 if __name__ == "__main__":

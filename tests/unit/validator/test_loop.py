@@ -18,7 +18,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
 from bitagent_validator.chain.facts import RAO, Account, MechanismFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
-from bitagent_validator.loop import Loop
+from bitagent_validator.loop import Loop, SpecChanged
 from bitagent_validator.main import loop_health
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
@@ -42,6 +42,7 @@ class Stage:
     state: State = field(default_factory=State)
     entrants: frozenset[str] = frozenset()
     unreadable: str = ""
+    secret: Callable[[], list[str]] = list
     undiscovered: Exception | None = None
     """What discovery raises."""
     reconciled: list[str] = field(default_factory=list)
@@ -121,11 +122,16 @@ class Stage:
             discovery=SimpleNamespace(reconcile=self.discover, status=None),  # type: ignore[arg-type]
             health=loop_health(),
             wake=asyncio.Event(),
+            secret=self.secret,
+            secret_used=["ws://secret"] if self.secret is not list else [],
         )
         loop._setters[0] = self  # type: ignore[assignment]
         task = asyncio.create_task(loop.run())
         try:
-            return await asyncio.wait_for(self.applied, 60)
+            await asyncio.wait({task, self.applied}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+            if not self.applied.done():
+                await task
+            return self.applied.result()
         finally:
             task.cancel()
 
@@ -156,6 +162,25 @@ def stage(subnet: Make, neuron: Make) -> Callable[..., Stage]:
 def condition(status: dict[str, Any], kind: str) -> tuple[str, str, str]:
     (found,) = (c for c in status["conditions"] if c["type"] == kind)
     return found["status"], found["reason"], found["message"]
+
+
+async def test_a_secret_that_cannot_be_read_stops_nothing_and_is_reported(stage: Make, spec: Make) -> None:
+    def unreadable() -> list[str]:
+        raise ValueError("the Secret should have one websocket address a line")
+
+    on = stage(secret=unreadable)
+    status = await on.one_pass(spec())
+    assert on.steps == 1
+    found = condition(status, "PassComplete")
+    assert found[:2] == ("False", "PartFailed")
+    assert "one websocket address a line" in found[2]
+
+
+async def test_a_secret_with_other_endpoints_ends_the_process(stage: Make, spec: Make) -> None:
+    """As after the rotation of a provider's key: the next process reads them."""
+    with pytest.raises(SpecChanged):
+        await stage(secret=lambda: ["ws://other"]).one_pass(spec())
+    assert (await stage(secret=lambda: ["ws://secret"]).one_pass(spec()))["conditions"]
 
 
 async def test_the_first_chain_is_recorded(stage: Make, spec: Make) -> None:
