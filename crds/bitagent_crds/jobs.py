@@ -444,9 +444,14 @@ _IN_FILES_ONLY = {"task_set_digest", "resumed", "unanswered", "device", "hardwar
 """Members of an EvaluateSummary that no plan reads; the results' summary.json has them."""
 
 
+OTHERS_CONTAINERS = 4
+"""Containers that others may add to a pack's pod, such as a mesh and an agent for secrets, each with its init
+container: the kubelet cuts what is longer than a share, and what is cut is no summary."""
+
+
 def pack_messages_bytes(members: int) -> int:
-    """Return the longest termination message of a pack's containers; two more may be added to the pod by others."""
-    return min(TERMINATION_MESSAGE_BYTES, POD_MESSAGES_BYTES // (members + 3))
+    """Return the longest termination message of a pack's containers, beside the engine's and those of others."""
+    return min(TERMINATION_MESSAGE_BYTES, POD_MESSAGES_BYTES // (members + 1 + OTHERS_CONTAINERS))
 
 
 def outcome_message(summary: EvaluateSummary, limit: int) -> str | None:
