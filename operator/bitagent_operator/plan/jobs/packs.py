@@ -55,11 +55,14 @@ def pod_of(pod: PodObject, key: str) -> PodObject:
     ends = {end.key: end.terminated for end in pod.ends if _counts(pod, end.terminated)}
     before = members_of(pod.meta)
     before = before[: before.index(key)] if key in before else ()
-    ahead = sum(other not in ends for other in before) if pod.started is not None else 0
+    waiting = [other for other in before if other not in ends or ends[other].exit_code not in _OUTCOMES]
+    ahead = len(waiting) if pod.started is not None else 0
     end, phase = _own_end(pod, ends.get(key)), pod.phase
     if end is not None:
         phase = "Succeeded" if end.exit_code == EXIT_OK else "Failed"
-        ahead = max(1, ahead) if ends[key].exit_code == EXIT_NOT_BEGUN else 0
+        code = ends[key].exit_code
+        # With the whole pod also those containers are killed whose evaluation had not begun.
+        ahead = max(1, ahead) if code == EXIT_NOT_BEGUN else ahead if code not in _OUTCOMES else 0
     elif key not in ends and pod.terminated is not None and pod.terminated.exit_code not in _VERDICTS:
         end = pod.terminated  # the container that waits for the outcome has not noticed, or it never ran
     return replace(pod, phase=phase, terminated=end, ahead=ahead, ends=())

@@ -29,7 +29,8 @@ def pod(make: Make, job: JobObject, *codes: int | None, engine: int | None = Non
     def state(code: int | None) -> dict[str, Any]:
         if code is None:
             return {"running": {"startedAt": "2026-01-01T00:00:01Z"}}
-        return {"terminated": {"exitCode": code, "finishedAt": "2026-01-01T00:00:30Z"}}
+        started = {} if code == 128 else {"startedAt": "2026-01-01T00:00:01Z"}  # 128: it could not
+        return {"terminated": {"exitCode": code, "finishedAt": "2026-01-01T00:00:30Z"} | started}
 
     found = [{"name": "evaluate", "state": state(engine)}]
     found += [{"name": outcome_container(key), "state": state(c)} for key, c in zip(KEYS, codes, strict=True)]
@@ -58,6 +59,7 @@ def pod(make: Make, job: JobObject, *codes: int | None, engine: int | None = Non
         pytest.param((RUNS, RUNS, RUNS), 128, [(128, 0), (128, 0), (128, 0)], id="it never ran"),
         pytest.param((137, RUNS, RUNS), None, [(None, 0), (None, 1), (None, 2)], id="a container that waits is killed"),
         pytest.param((137, 0, 0), 0, [(137, 0), (0, 0), (0, 0)], id="killed, and the engine has ended"),
+        pytest.param((0, 137, 137), 137, [(0, 0), (137, 0), (137, 1)], id="the whole pod is killed"),
         pytest.param((0, EXIT_PACK_LOST, RUNS), 78, [(0, 0), (EXIT_PACK_LOST, 0), (None, 0)], id="never a verdict"),
     ],
 )
