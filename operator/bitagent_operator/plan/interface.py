@@ -55,6 +55,8 @@ class ModelVolume:
     """Size that it asks for."""
     created: datetime
     deleting: bool = False
+    lost: bool = False
+    """Whether what it was bound to is gone."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class VolumePlan:
     bytes: int
     """Size of its claim, if it has none yet."""
     delete: tuple[ModelVolume, ...] = ()
-    """Claims to delete, to make room."""
+    """Claims to delete, to make room, or because their volume is gone."""
 
 
 @dataclass(frozen=True)

@@ -20,4 +20,5 @@ def _volume(obj: Obj) -> ModelVolume:
     meta = ObjectMeta.parse(obj)
     written = (obj["metadata"].get("annotations") or {}).get(BYTES_ANNOTATION, "")
     size = int(written) if written.isdecimal() else 0
-    return ModelVolume(meta.labels[CACHE_LABEL], meta.name, meta.uid, size, meta.created, meta.deleting)
+    lost = (obj.get("status") or {}).get("phase") == "Lost"
+    return ModelVolume(meta.labels[CACHE_LABEL], meta.name, meta.uid, size, meta.created, meta.deleting, lost)

@@ -63,7 +63,8 @@ async def prepare_volume(context: Context, key: Key, plan: VolumePlan, job: Obj)
     name = claim["metadata"]["name"]
     try:
         for each in plan.delete:
-            log.info("PersistentVolumeClaim %s is deleted, to make room", each.name)
+            why = "its volume is gone" if each.lost else "to make room"
+            log.info("PersistentVolumeClaim %s is deleted: %s", each.name, why)
             await context.client.delete(CLAIMS, each.name, uid=each.uid)
         await _ensure(context.client, claim, shared)
     except ApiError as error:

@@ -50,8 +50,8 @@ def with_volume(
     if volumes is None:
         return ModelPlan(status=model.status, reads=LiveReads(volumes=True))
     name, size = volume_of(model, start), volume_bytes(start.size_bytes)
-    if any(each.id == name for each in volumes):
-        return replace(plan, volume=VolumePlan(name, size))
+    if own := [each for each in volumes if each.id == name]:
+        return replace(plan, volume=VolumePlan(name, size, tuple(each for each in own if each.lost)))
     largest = min((each for each in (limit, room.share_bytes) if each), default=0)
     if size > largest > 0:
         text = f"its volume of {size} bytes exceeds the {largest} bytes of volumes that one hotkey may have"

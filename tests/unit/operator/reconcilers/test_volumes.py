@@ -14,6 +14,7 @@ from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.plan.interface import ModelVolume, VolumePlan
 from bitagent_operator.reconcilers.context import Context
+from bitagent_operator.reconcilers.volume_list import list_volumes
 from bitagent_operator.reconcilers.volumes import prepare_volume
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Claims:
         name = obj["metadata"]["name"]
         if name in self.claims:
             return self.claims[name], False
-        self.claims[name] = obj | {"metadata": obj["metadata"] | {"resourceVersion": "1"}}
+        self.claims[name] = obj | {"metadata": obj["metadata"] | {"resourceVersion": "1", "uid": "made"}}
         return self.claims[name], True
 
     async def merge(self, _resource: Any, name: str, change: Obj) -> Obj | None:
@@ -116,3 +117,13 @@ async def test_models_of_one_commit_share_it(
 )
 async def test_a_claim_that_cannot_be_used_is_a_refusal(make: Make, more: Obj) -> None:
     assert await prepare(make, Claims(make, claim(make, **more))) == (True, ["uid-b"], Reason.JOB_REFUSED)
+
+
+async def test_a_claim_whose_volume_is_gone_is_made_again(make: Make) -> None:
+    claims = Claims(make, claim(make) | {"status": {"phase": "Lost"}})
+    (found,) = await list_volumes(cast(Client, claims))
+    assert found.lost
+    assert await prepare(make, claims, found) == (False, ["uid-a"], None)
+    assert claims.deleted == [found.name]
+    (found,) = await list_volumes(cast(Client, claims))
+    assert not found.lost

@@ -99,6 +99,17 @@ def test_a_directory_that_has_changed_gets_another_volume(make: Make) -> None:
     assert (again.fetch.facts_only, again.fetch.commit) == (True, None)
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_claim_whose_volume_is_gone_is_made_again(make: Make, lost: bool) -> None:
+    model, pass_ = make.model("a"), make.pass_(now=100_000, volume_per_model=True)
+    own = ModelVolume(ID, "c", "u", SIZE, make.at(0), lost=lost)
+    pass_ = replace(pass_, live=replace(pass_.live, volumes=(own, replace(own, id="other", lost=True))))
+    start = ModelPlan(status=model.status, fetch=StartFetch("n", make.T0, 1, COMMIT, size_bytes=1000))
+    found = with_volume(model, start, limit=0, room=CacheRoom(), busy=frozenset({ID}), used={}, pass_=pass_)
+    assert found.volume is not None
+    assert found.volume.delete == ((own,) if lost else ())
+
+
 @pytest.mark.parametrize(
     ("volumes", "limit", "share", "outcome"),
     [
