@@ -11,10 +11,11 @@ from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.evaluation import STALL_SECONDS
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import Failure, ModelResult, PhaseSeconds, ResultState
+from bitagent_crds.names import CACHE_LABEL, model_claim
 from bitagent_crds.ranking import MODEL_FAULT_SCORE
 from bitagent_kube.conditions import clip
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, changed
+from bitagent_operator.observed.objects import JobObject, PodObject, Unschedulable, changed
 from bitagent_operator.plan.interface import Pass
 from bitagent_operator.plan.jobs.disruptions import disrupted_too_often, disruption_times
 from bitagent_operator.plan.jobs.outcome import (
@@ -175,6 +176,10 @@ def evaluation_state(
             if not (spec.suspend or job.suspended) and (ahead := _ahead(job, pods)):
                 text = f"in a pack, after {ahead} other model{'s' if ahead > 1 else ''}"
                 update = Update(ResultState.PENDING, Reason.WAITING_IN_PACK, text)
+            if not spec.suspend and (without := _without_claim(job, pods)) is not None:
+                text = f"the claim of its files is gone, which are fetched again: {without.message}"
+                text = clip(text, MESSAGE_LENGTH)
+                update = replace(update, reason=Reason.MODEL_FILES_MISSING, message=text, finished_at=without.since)
     update = replace(
         update,
         attempts=attempts,
@@ -188,6 +193,21 @@ def evaluation_state(
     if failures and failures[-1].attempt == job.attempt:
         return GaveUp(replace(update, node=None))
     return update
+
+
+def _without_claim(job: JobObject, pods: Iterable[PodObject]) -> Unschedulable | None:
+    """Return why the Job's last pod is on no node, if that is because the claim of the model's own volume is gone.
+
+    Somebody has deleted it or what it was bound to, or it went with its MinerModel. A fetch makes it again.
+    """
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
+    last = max(own, key=lambda pod: (pod.meta.created, pod.meta.name), default=None)
+    if CACHE_LABEL not in job.meta.labels or last is None or last.node or last.unschedulable is None:
+        return None
+    claim = f'persistentvolumeclaim "{model_claim(job.meta.labels[CACHE_LABEL])}" '
+    words = last.unschedulable.message
+    gone = any(claim + why in words for why in ("not found", "bound to non-existent persistentvolume"))
+    return last.unschedulable if gone else None
 
 
 def _is_late(outcome: InfraFault) -> bool:

@@ -41,6 +41,9 @@ from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
 from bitagent_operator.plan.rounds.work import Slots, Work
 
 _NEVER = datetime.fromtimestamp(0, UTC)
+_LOST_FOR_GOOD = Update(
+    ResultState.REJECTED, Reason.MODEL_DELETED, "the cache has lost its files, and its MinerModel was deleted meanwhile"
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ def plan(
     for i in sorted(found, key=lambda i: _retry_at(waits[i])):
         key, state = found[i]
         match state:
+            case Update(state=ResultState.PENDING | ResultState.RUNNING, reason=Reason.MODEL_FILES_MISSING) if (
+                _is_deleted(this, entries[i].model)
+            ):
+                updates[i] = _LOST_FOR_GOOD
             case Update():
                 updates[i] = state
             case GaveUp():
@@ -333,6 +340,8 @@ def _wait(
         return waiting(Reason.WAITING_FOR_MODEL)
     if (since := attempt.files_missing_since) is not None:
         model = this.models.get(entry.model)
+        if _is_deleted(this, entry.model):
+            return _LOST_FOR_GOOD
         if model is not None and origin(model.spec.source) != entry.repo:
             text = "the cache has lost its files, and its MinerModel names another source by now"
             return Update(ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
@@ -351,6 +360,16 @@ def _wait(
             return infra_fault(refusal.reason, refusal.message, this.pass_.now)
         return waiting(refusal.reason, clip(refusal.message, MESSAGE_LENGTH))
     return None
+
+
+def _is_deleted(this: Work, name: str) -> bool:
+    """Whether there is no MinerModel of that name, so that nothing fetches its files again."""
+    if name in this.models:
+        return False
+    if this.pass_.may_exist(name):
+        this.pass_.requests.models.add(name)
+        return False
+    return name not in this.pass_.live.unreadable
 
 
 def _duplicate(entry: ModelResult, owner: str, now: datetime) -> ModelResult:

@@ -1,8 +1,9 @@
 """Controls for fetches that gave up: a model that has succeeded is fetched again, and its files are hashed.
 
 If that works, so do hub, machines and volume, and what gave up is the model's own trouble. A control of the same hotkey
-proves nothing, because a miner can make its own repository fail; so a second one is of yet another hotkey. Those without
-a miner come first, and hotkeys are drawn by the task set: the names of models would let a miner choose the controls.
+proves nothing, because a miner can make its own repository fail; so a second one is of yet another hotkey. Models
+without a miner come first, and hotkeys are drawn by the task set: names of models would let a miner choose the
+controls.
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_crds.names import CACHE_LABEL, model_claim
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, Unschedulable
 from bitagent_operator.plan.models import model as model_plan
 
 if TYPE_CHECKING:
@@ -113,3 +115,73 @@ def test_a_namesake_from_another_source_is_not_what_was_lost(make: Make, plan: P
     model = make.model("a", raw_spec=source, fetched=True, at=LOST - 1)
     found = model_plan.plan(model, jobs=[], pods=[], rounds=[round_of(make, plan)], pass_=make.pass_(now=LOST + 10))
     assert found.fetch is None
+
+
+@pytest.mark.parametrize(
+    ("gone", "state"),
+    [
+        pytest.param(["a"], ("Rejected", "ModelDeleted"), id="for sure"),
+        pytest.param([], ("Pending", "ModelFilesMissing"), id="perhaps: it is read"),
+    ],
+)
+def test_nothing_fetches_the_files_of_a_model_that_is_deleted(
+    make: Make, plan: Plan, gone: list[str], state: tuple[str, str]
+) -> None:
+    job, pod = missed(make)
+    found = plan(round_of(make, plan), [], jobs=[job], pods=[pod], gone=gone)
+    assert found.states["a"] == state
+    assert (found.reads.models == frozenset({"a"})) == (not gone)
+
+
+CLAIM = model_claim("0123456789ab")
+
+
+def without_claim(make: Make, words: str) -> tuple[JobObject, PodObject]:
+    """An evaluation whose pod no node accepts, by these words."""
+    job = make.evaluation(make.key("1"))
+    job = replace(job, meta=replace(job.meta, labels={**job.meta.labels, CACHE_LABEL: "0123456789ab"}))
+    pod = make.pod(job, unschedulable=LOST)
+    return job, replace(pod, unschedulable=Unschedulable(make.at(LOST), words))
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        pytest.param(f'persistentvolumeclaim "{CLAIM}" not found', "ModelFilesMissing", id="deleted"),
+        pytest.param(
+            f'persistentvolumeclaim "{CLAIM}" bound to non-existent persistentvolume "pv"',
+            "ModelFilesMissing",
+            id="lost",
+        ),
+        pytest.param('persistentvolumeclaim "artifacts" not found', "WaitingForNode", id="another claim"),
+        pytest.param("no GPUs", "WaitingForNode", id="another cause"),
+    ],
+)
+def test_a_claim_that_is_gone_is_fetched_into_again(make: Make, plan: Plan, words: str, reason: str) -> None:
+    """The pod that waits for it starts then by itself."""
+    job, pod = without_claim(make, f"0/3 nodes are available: {words}. preemption: no")
+    model = make.model("a", fetched=True, at=LOST - 1)
+    found = plan(make.started("a", results={"a": make.admitted("a")}), [model], jobs=[job], pods=[pod])
+    assert (found.states["a"], found.delete) == (("Pending", reason), ())
+    observed = make.round(status=found.status.to_wire())
+    pass_ = make.pass_(now=100, volume_per_model=True, cache_is_bounded=True)
+    fetch = model_plan.plan(model, jobs=[], pods=[], rounds=[observed], pass_=pass_).fetch
+    assert (fetch is not None) == (reason == "ModelFilesMissing")
+    again = make.model("a", fetched=True, at=LOST)
+    assert model_plan.plan(again, jobs=[], pods=[], rounds=[observed], pass_=pass_).fetch is None
+
+
+def test_a_claim_that_went_with_its_model_ends_the_evaluation(make: Make, plan: Plan) -> None:
+    job, pod = without_claim(make, f'0/3 nodes are available: persistentvolumeclaim "{CLAIM}" not found.')
+    observed = make.started("a", results={"a": make.admitted("a")})
+    found = plan(observed, [], jobs=[job], pods=[pod], gone=["a"])
+    assert found.states["a"] == ("Rejected", "ModelDeleted")
+    ended = plan(make.round(status=found.status.to_wire()), [], jobs=[job], pods=[pod], gone=["a"])
+    assert [each.name for each in (*found.delete, *ended.delete)] == [job.meta.name]
+
+
+def test_what_is_decided_stays_when_its_model_is_deleted(make: Make, plan: Plan) -> None:
+    decided = {"state": "InfraFault", "reason": "ModelFilesMissing", "finishedAt": "2026-01-01T00:00:50Z"}
+    results = {"a": make.admitted("a") | decided, "b": make.admitted("b", weights="2")}
+    found = plan(make.started("a", "b", results=results), [make.model("b", fetched=True, weights="2")], gone=["a"])
+    assert found.states["a"] == ("InfraFault", "ModelFilesMissing")
