@@ -112,6 +112,7 @@ class WeightSetter:
             accepted=accepted if accepted and accepted.account == account else None,
             in_flight=self._task is not None,
             expires=self._expires,
+            included=_block_of(self._extrinsic),
             failure=self._failure,
         )
         decision = plan_weights(
@@ -388,6 +389,12 @@ def _result_of(task: asyncio.Task[SubmissionResult]) -> SubmissionResult:
         return task.result()
     message = f"{type(error).__name__}: {error}"
     return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message=message, signed=0)
+
+
+def _block_of(extrinsic: str) -> int | None:
+    """Return the block of an extrinsic, `block-index`; None if there is none."""
+    block = extrinsic.partition("-")[0]
+    return int(block) if block.isdecimal() else None
 
 
 def _behind(row: Row, computed: ComputedWeights) -> Mapping[str, Mapping[str, int]]:

@@ -604,3 +604,21 @@ async def test_a_sealed_row_of_a_killed_process_is_known_by_its_block(stage: Sta
 
 def paying(hotkey: str) -> dict[str, dict[str, Pay]]:
     return {"fc": {hotkey: Pay(Standing.PAID, 1.0)}}
+
+
+@pytest.mark.parametrize(("extrinsic", "reason"), [("1001-0002", Reason.REVEAL_MISSED), ("", Reason.FOREIGN_WEIGHTS)])
+async def test_a_sealed_row_that_was_dropped_before_it_was_seen_is_no_other_process(
+    stage: Stage, subnet: Make, extrinsic: str, reason: Reason
+) -> None:
+    """It was sent at the end of an epoch, and is neither sealed nor readable at the next look."""
+    landed = SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic=extrinsic, signed=1000, commit="0x1")
+    stage.results = [landed]
+    await stage.step(subnet(commit_reveal=True, epoch=7))
+    decision = await stage.step(subnet(block=1003, commit_reveal=True, epoch=9, me={"last_update": 1001}))
+    if extrinsic:
+        assert decision.reason is Reason.RATE_LIMITED
+        assert "the chain did not apply" in decision.message
+        stage.results = [landed]
+        decision = await stage.step(subnet(block=1101, commit_reveal=True, epoch=9, me={"last_update": 1001}))
+        assert len(stage.requests) == 2
+    assert decision.reason is reason

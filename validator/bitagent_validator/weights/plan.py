@@ -66,6 +66,8 @@ class SubmissionProgress:
     """The submitting process is running."""
     expires: int | None = None
     """The block after which the pending row's transaction can no longer enter the chain; None if not known yet."""
+    included: int | None = None
+    """The block that includes the pending row, as the submitting process said; None if it did not."""
     failure: SubmissionFailure | None = None
 
 
@@ -177,7 +179,9 @@ def _settle(pending: Row, subnet: Subnet, progress: SubmissionProgress) -> Decis
     me = subnet.me
     # The chain counts a registration as an update, too, but it sets no weights.
     newer = me is not None and me.last_update > max(pending.since, me.registered_at)
-    if me and newer and _may_be_on_chain(pending, subnet):
+    # A sealed row may have been dropped at its reveal already, and is then seen nowhere.
+    included = me is not None and me.last_update == progress.included
+    if me and newer and (included or _may_be_on_chain(pending, subnet)):
         return Decision(
             Step.CONFIRM, True, Reason.WEIGHTS_SET, f"the chain holds the weights since block {me.last_update}"
         )
