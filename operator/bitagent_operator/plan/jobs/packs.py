@@ -22,6 +22,7 @@ from bitagent_crds.jobs import (
 )
 from bitagent_crds.names import KEY_LABEL, PACK_PREFIX
 from bitagent_operator.observed.objects import Ended, JobObject, PodObject, Terminated, members_of
+from bitagent_operator.plan.jobs.pods import stopped
 
 _VERDICTS = frozenset({EXIT_OK, EXIT_MODEL_FAULT})
 _OUTCOMES = frozenset({*map(exit_code, Reason), EXIT_PACK_LOST, EXIT_NOT_BEGUN})
@@ -39,14 +40,15 @@ def parts(job: JobObject, pods: Iterable[PodObject]) -> list[tuple[JobObject, li
     return [part_of(job, own, key) for key in job.members]
 
 
-def part_of(job: JobObject, pods: Iterable[PodObject], key: str) -> tuple[JobObject, list[PodObject]]:
+def part_of(job: JobObject, pods: Sequence[PodObject], key: str) -> tuple[JobObject, list[PodObject]]:
     """Return the part of the pack that the evaluation `key` has, and of its pods."""
     labels = {name: value for name, value in job.meta.labels.items() if not name.startswith(PACK_PREFIX)}
     meta = replace(job.meta, labels=labels | {KEY_LABEL: key})
     views = [pod_of(pod, key) for pod in pods]
     ended = job.ended
     if ended is None:
-        ended = next((found for view in views if (found := _end(view)) is not None), None)
+        own = (view for pod, view in zip(pods, views, strict=True) if not stopped(pod))  # else another pod follows
+        ended = next((found for view in own if (found := _end(view)) is not None), None)
     return replace(job, meta=meta, ended=ended, failed=0, in_pack=True), views
 
 

@@ -131,7 +131,14 @@ def plan(
     settle(this, {i: (key, state) for i, (key, state) in found.items() if isinstance(state, GaveUp)}, controls, slots)
     needed = {key for key, _ in found.values()} | controls.keys
     unfinished = tuple(j for j in jobs if j.ended is None and not j.meta.deleting)
-    obsolete = tuple(j for j in unfinished if j.meta.uid in twins or needed.isdisjoint(j.members or (j.key,)))
+    owned = by_owner(pods)
+    obsolete = tuple(
+        j
+        for j in unfinished
+        if j.meta.uid in twins
+        or needed.isdisjoint(j.members or (j.key,))
+        or _repeats(j, by_key, owned.get(j.meta.uid, ()))
+    )
     fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
     return Evaluations(
         this.results,
@@ -160,6 +167,15 @@ def _twins(jobs: Iterable[JobObject], *, series: int) -> frozenset[str]:
         else:
             twins.add(job.meta.uid)
     return frozenset(twins)
+
+
+def _repeats(pack: JobObject, jobs: Mapping[str, Sequence[JobObject]], pods: Sequence[PodObject]) -> bool:
+    """Whether a pack's next pod, after one that was ended from outside, evaluates again what a later Job does.
+
+    Two pods would write to one directory. The rest of the pack is put into another one.
+    """
+    later = {key for key in pack.members if any(job.attempt > pack.attempt for job in jobs.get(key, ()))}
+    return bool(later) and not later.isdisjoint(open_keys(pack, pods))
 
 
 def _by_key(

@@ -79,6 +79,9 @@ def test_how_each_has_ended(
         pytest.param((1, 75, RUNS), None, {}, "c", id="with failures"),
         pytest.param((137, 128, RUNS), None, {}, "abc", id="containers that wait are killed or cannot start"),
         pytest.param((0, EXIT_STOPPED, EXIT_NOT_BEGUN), EXIT_STOPPED, {}, "bc", id="another pod follows"),
+        pytest.param(
+            (1, EXIT_STOPPED, EXIT_NOT_BEGUN), EXIT_STOPPED, {}, "abc", id="the next pod begins with the first"
+        ),
         pytest.param((1, RUNS, RUNS), None, {"deleted": 30}, "abc", id="its pod is being deleted"),
     ],
 )

@@ -337,6 +337,30 @@ def test_what_somebody_deletes_is_packed_again_once_it_is_gone(make: Make, plan:
     assert starts(plan(observed, models(make))) == [["1", "2", "3"]]
 
 
+@pytest.mark.parametrize(
+    ("engine", "status", "gone"),
+    [
+        pytest.param(None, {}, False, id="its first pod runs"),
+        pytest.param(EXIT_STOPPED, {}, True, id="a successor of one that was stopped"),
+        pytest.param(137, {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}, True, id="evicted"),
+    ],
+)
+def test_a_successor_of_its_pod_repeats_nothing_that_a_later_job_does(
+    make: Make, plan: Plan, engine: int | None, status: Obj, gone: bool
+) -> None:
+    job, alone = pack(make, started=1), make.evaluation(make.key("1"), attempt=2, started=40)
+    ends = ((1, make.evaluate_fault("Crashed")), None, None)
+    phase = "Running" if engine is None else "Failed"
+    running = {"phase": "Running", "containerStatuses": [{"state": {"running": {"startedAt": "2026-01-01T00:00:50Z"}}}]}
+    pods = [make.pod(alone, status=running, name="alone")]
+    pods.append(pod(make, job, *ends, engine=engine, phase=phase, status=status, name="first"))
+    if gone:
+        pods.append(pod(make, job, None, None, None, name="second", created=50))
+    observed = make.started("1", "2", "3", **PACKING)
+    found = plan(observed, models(make), jobs=[job, alone], pods=pods)
+    assert [d.uid for d in found.delete] == ([job.meta.uid] if gone else [])
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["seen first", "seen last"])
 def test_a_pack_whose_creation_was_not_answered_is_not_made_twice(make: Make, plan: Plan, first: int) -> None:
     """More is ready by the next try, so that its name is another one: the later Job goes."""
