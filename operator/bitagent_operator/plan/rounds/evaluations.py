@@ -35,7 +35,7 @@ from bitagent_operator.plan.rounds.attempts import (
     infra_fault,
 )
 from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders
-from bitagent_operator.plan.rounds.packing import family_of, packs
+from bitagent_operator.plan.rounds.packing import family_of, packs, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
 from bitagent_operator.plan.rounds.work import Slots, Work
@@ -79,7 +79,7 @@ def plan(
     `jobs` are all of the round, those of earlier series and those that are being deleted too.
     """
     jobs = [j for j in jobs if j.key and j.key != naming.TASKS_KEY]
-    twins = _twins(jobs, series=observed.status.series)
+    twins = twins_of(jobs, series=observed.status.series)
     only = [j for j in jobs if j.meta.uid not in twins]
     by_key, parts_of = _by_key(only, by_owner(pods), series=observed.status.series)
     this = Work(observed, models, by_key, pods, pass_, list(entries))
@@ -137,7 +137,7 @@ def plan(
         for j in unfinished
         if j.meta.uid in twins
         or needed.isdisjoint(j.members or (j.key,))
-        or _repeats(j, by_key, owned.get(j.meta.uid, ()))
+        or repeats(j, by_key, owned.get(j.meta.uid, ()))
     )
     fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
     return Evaluations(
@@ -149,33 +149,6 @@ def plan(
         held=len(held),
         waits=slots.waits,
     )
-
-
-def _twins(jobs: Iterable[JobObject], *, series: int) -> frozenset[str]:
-    """Return the uids of Jobs of a series that repeat an attempt at an evaluation that an earlier Job makes.
-
-    The name of a pack follows from what was ready. So if the answer to its creation was lost and more is ready by then,
-    the next one has another name, and the API server has no reason to refuse it.
-    """
-    begun: set[tuple[str, int]] = set()
-    twins = set()
-    own = (job for job in jobs if job.series == series)
-    for job in sorted(own, key=lambda j: (j.meta.deleting, j.meta.created, j.meta.name)):
-        attempts = {(key, job.attempt) for key in job.members or (job.key,)}
-        if begun.isdisjoint(attempts):
-            begun |= attempts
-        else:
-            twins.add(job.meta.uid)
-    return frozenset(twins)
-
-
-def _repeats(pack: JobObject, jobs: Mapping[str, Sequence[JobObject]], pods: Sequence[PodObject]) -> bool:
-    """Whether a pack's next pod, after one that was ended from outside, evaluates again what a later Job does.
-
-    Two pods would write to one directory. The rest of the pack is put into another one.
-    """
-    later = {key for key in pack.members if any(job.attempt > pack.attempt for job in jobs.get(key, ()))}
-    return bool(later) and not later.isdisjoint(open_keys(pack, pods))
 
 
 def _by_key(

@@ -1,19 +1,21 @@
 """Which evaluations share a Job: those that are ready now and whose weights fit one engine (`spec.packing`).
 
 Nothing waits for others: a pack is made of what is ready when a slot is free. An evaluation that has failed by itself
-is never packed again, and neither are repetitions and controls, which decide whose trouble a failure is.
+is never packed again, and neither are repetitions and controls, which decide whose trouble a failure is. No evaluation
+is in two Jobs at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.evaluation import PackingMode
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.model_result import ModelResult
-from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
+from bitagent_operator.plan.jobs.packs import open_keys
 
 _T = TypeVar("_T")
 
@@ -54,3 +56,30 @@ def _split(members: list[_T], most: int) -> list[list[_T]]:
     sizes = [len(members) // count + (n < len(members) % count) for n in range(count)]
     starts = [sum(sizes[:n]) for n in range(count)]
     return [members[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
+def twins_of(jobs: Iterable[JobObject], *, series: int) -> frozenset[str]:
+    """Return the uids of Jobs of a series that repeat an attempt at an evaluation that an earlier Job makes.
+
+    The name of a pack follows from what was ready. So if the answer to its creation was lost and more is ready by then,
+    the next one has another name, and the API server has no reason to refuse it.
+    """
+    begun: set[tuple[str, int]] = set()
+    twins = set()
+    own = (job for job in jobs if job.series == series)
+    for job in sorted(own, key=lambda j: (j.meta.deleting, j.meta.created, j.meta.name)):
+        attempts = {(key, job.attempt) for key in job.members or (job.key,)}
+        if begun.isdisjoint(attempts):
+            begun |= attempts
+        else:
+            twins.add(job.meta.uid)
+    return frozenset(twins)
+
+
+def repeats(pack: JobObject, jobs: Mapping[str, Sequence[JobObject]], pods: Sequence[PodObject]) -> bool:
+    """Whether a pack's next pod, after one that was ended from outside, evaluates again what a later Job does.
+
+    Two pods would write to one directory. The rest of the pack is put into another one.
+    """
+    later = {key for key in pack.members if any(job.attempt > pack.attempt for job in jobs.get(key, ()))}
+    return bool(later) and not later.isdisjoint(open_keys(pack, pods))
