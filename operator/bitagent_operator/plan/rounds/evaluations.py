@@ -137,7 +137,7 @@ def plan(
         for j in unfinished
         if j.meta.uid in twins
         or needed.isdisjoint(j.members or (j.key,))
-        or repeats(j, by_key, owned.get(j.meta.uid, ()))
+        or repeats_later_job(j, by_key, owned.get(j.meta.uid, ()))
     )
     fetch_controls = observed.status.fetch_controls if this.fetch_controls is None else this.fetch_controls
     return Evaluations(

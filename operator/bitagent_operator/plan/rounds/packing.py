@@ -76,7 +76,7 @@ def twins_of(jobs: Iterable[JobObject], *, series: int) -> frozenset[str]:
     return frozenset(twins)
 
 
-def repeats(pack: JobObject, jobs: Mapping[str, Sequence[JobObject]], pods: Sequence[PodObject]) -> bool:
+def repeats_later_job(pack: JobObject, jobs: Mapping[str, Sequence[JobObject]], pods: Sequence[PodObject]) -> bool:
     """Whether a pack's next pod, after one that was ended from outside, evaluates again what a later Job does.
 
     Two pods would write to one directory. The rest of the pack is put into another one.
