@@ -35,7 +35,7 @@ from bitagent_operator.plan.rounds.attempts import (
     infra_fault,
 )
 from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders
-from bitagent_operator.plan.rounds.packing import family_of, packs, twins_of
+from bitagent_operator.plan.rounds.packing import family_of, packs, repeats_later_job, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
 from bitagent_operator.plan.rounds.work import Slots, Work
