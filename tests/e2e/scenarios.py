@@ -126,8 +126,10 @@ def next_epoch(cluster: Cluster) -> NextEpoch:
 
     block = wait_until(last_weights, seconds=SECONDS, what=f"weights of {name}")["block"]
     wait_until(lambda: cluster.chain_state()["block"] > block + 10 or None, seconds=SECONDS, what="10 more blocks")
-    extrinsics = cluster.chain_state()["extrinsics"]
-    settings = [x for x in extrinsics if "set_mechanism_weights" in json.dumps(x) and x["block"] > before]
+    rows = [x for x in cluster.chain_state()["extrinsics"] if "set_mechanism_weights" in json.dumps(x)]
+    (last,) = (x["args"] for x in rows if x["block"] == block)
+    # The row of the round before may have been set again meanwhile, before the activity cutoff.
+    settings = [x for x in rows if x["args"] == last and before < x["block"] <= block + 10]
     return NextEpoch(done, jobs, operator_kills, validator_kills, settings)
 
 
