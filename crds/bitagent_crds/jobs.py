@@ -446,7 +446,7 @@ _IN_FILES_ONLY = {"task_set_digest", "resumed", "unanswered", "device", "hardwar
 
 OTHERS_CONTAINERS = 4
 """Containers that others may add to a pack's pod, such as a mesh and an agent for secrets, each with its init
-container: the kubelet cuts what is longer than a share, and what is cut is no summary."""
+container: the kubelet cuts what is longer than a share, and a summary that is cut cannot be read."""
 
 
 def pack_messages_bytes(members: int) -> int:
