@@ -343,7 +343,7 @@ class Workload(Model):
     """parallelism is the maximum number of unfinished evaluation Jobs, when no queue limits them."""
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
-    queue_priority_class_name: ObjectName | None = None
+    queue_priority_class_name: Name | None = None
     """queuePriorityClassName is a WorkloadPriorityClass of Kueue: which Jobs the queue admits first, and preempts.
     Absent: Kueue takes priorityClassName. Neither preemption nor waiting costs an attempt."""
     weight: Annotated[int, Field(ge=1, le=100)] = 1
