@@ -25,11 +25,11 @@ from bitagent_evaluator.models.preflight import check_directory
 from bitagent_evaluator.models.similarity import similarity_sketch
 from bitagent_operator.plan.rounds.copies import Candidate, near_copies
 from bitagent_validator.chain.facts import Neuron
+from bitagent_validator.competitions.scores import record
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.policy.registry import pay
-from bitagent_validator.scores import record
 from bitagent_validator.state import Submission
 
 Build = Callable[[str], Path]

@@ -27,24 +27,24 @@ from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, RedactedLogs, secret_endpoints
 from bitagent_validator.chain.follower import Follower
-from bitagent_validator.competition import CompetitionController
+from bitagent_validator.competitions.competition import CompetitionController
+from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
+from bitagent_validator.competitions.rounds import MANAGER
+from bitagent_validator.competitions.seed_secrets import SEEDS_DIR, SeedSecrets
 from bitagent_validator.discovery.controller import DiscoveryController
-from bitagent_validator.doctor import examine
-from bitagent_validator.explain import Explanation, as_history, as_json, as_table, explain, settings_of
-from bitagent_validator.leaderboards import LeaderboardPublisher
-from bitagent_validator.loop import Loop, SpecChanged
+from bitagent_validator.explanation.doctor import examine
+from bitagent_validator.explanation.explain import Explanation, as_history, as_json, as_table, explain, settings_of
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
 from bitagent_validator.policy.interface import PolicyError
 from bitagent_validator.policy.replay import ReplayError, replay, write
-from bitagent_validator.rounds import MANAGER
-from bitagent_validator.seed_secrets import SEEDS_DIR, SeedSecrets
+from bitagent_validator.running.loop import Loop, SpecChanged
+from bitagent_validator.running.standby import standby_reports
 from bitagent_validator.services import Services
-from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
-from bitagent_validator.standby import standby_reports
 from bitagent_validator.state import StateStore, StateUnreadable
-from bitagent_validator.turns import Turns
 from bitagent_validator.wallet import DEFAULT_FILE, WalletError, load_hotkey, load_seed_key
+from bitagent_validator.weights.setter import Account, HotkeyChanged, WeightSetter
+from bitagent_validator.weights.turns import Turns
 
 HEARTBEAT_SECONDS = 300.0
 """The pod is restarted after this time without a part of a pass. Each part ends sooner, by its own time limit."""

@@ -28,7 +28,7 @@ from bitagent_operator.observed.objects import ValidatorObject
 WALLET_MOUNT = "/etc/bitagent/wallet"
 HOTKEY_FILE = "hotkey"
 SEEDS_MOUNT = "/etc/bitagent/seeds"
-"""Where the validator looks for these keys (`bitagent_validator.seed_secrets`)."""
+"""Where the validator looks for these keys (`bitagent_validator.competitions.seed_secrets`)."""
 SPEC_HASH = "bitagent.io/spec-hash"
 """Pod annotation that changes when the pod must be replaced: a hash of chain, subnet and the Secrets' names."""
 ENDPOINTS_MOUNT = "/etc/bitagent/endpoints"

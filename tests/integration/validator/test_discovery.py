@@ -33,7 +33,7 @@ def commit(world: Any, name: str, text: str) -> None:
 def test_commitments_become_models_and_go_with_their_hotkeys(
     start_world: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """Three hotkeys commit, one of them nonsense; the pod restarts; one commits to another model; one loses its slot."""
+    """Three hotkeys commit, one of them nonsense; a restart; one commits to another model; one loses its slot."""
     world = start_world(discovery={"commitments": {"labels": {"submitted": "chain"}}}, weights={"mode": "Off"})
     by_hand = {i["metadata"]["name"]: version(i) for i in world.plane.api.get(world.at("minermodels"))["items"]}
     commit(world, "a", f"a:tools:{COMMIT}:hash:fc")

@@ -1,5 +1,8 @@
 """Weights: from shares to weights on the chain.
 
+    setter   compare with the chain, submit
+    computed from all competitions to one row, and why it is held
+    turns    one transaction of the hotkey at a time
     vector   shares to u16 weights by hotkey
     fill     burning, and rows that are too short
     plan     whether to submit them now

@@ -11,7 +11,7 @@ from bitagent_crds.names import hotkey_lease, turn_lease
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.observed.objects import ValidatorObject
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE as SECRET_ENDPOINTS
-from bitagent_validator.seed_secrets import SEEDS_DIR
+from bitagent_validator.competitions.seed_secrets import SEEDS_DIR
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

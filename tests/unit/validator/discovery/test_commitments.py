@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bitagent_crds.discovery import CommitmentFault, CommitmentFormat
 from bitagent_crds.minermodel import MinerModelSpec
-from bitagent_validator.claims import named_model
+from bitagent_validator.competitions.claims import named_model
 from bitagent_validator.discovery.commitments import SIZE_MAX, Fault, Parsed, Submission, parse
 
 COMMIT = "0123456789" * 4

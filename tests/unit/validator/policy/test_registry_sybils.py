@@ -19,11 +19,11 @@ from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import BuiltinPolicy, Standing
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron
+from bitagent_validator.competitions.scores import record
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.policy.registry import pay
-from bitagent_validator.scores import record
 from bitagent_validator.state import Submission
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "policies.md"

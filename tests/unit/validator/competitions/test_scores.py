@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition
+from bitagent_validator.competitions.scores import as_frozen, counting, entrants, in_order, participants, record
 from bitagent_validator.objects import Round, RoundPhase, parse_round
-from bitagent_validator.scores import as_frozen, counting, entrants, in_order, participants, record
 from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, Submission
 
 SUBMISSIONS = {

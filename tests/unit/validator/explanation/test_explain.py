@@ -13,10 +13,10 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import CONFIG_MAPS, ROUNDS, VALIDATORS, ApiResource
-from bitagent_validator import explain as module
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.explain import as_json, as_table, explain, explanations
+from bitagent_validator.explanation import explain as module
+from bitagent_validator.explanation.explain import as_json, as_table, explain, explanations
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.state import KEY, HotkeyScore, RoundResult, ScoredRound, State, Submission
 

@@ -24,18 +24,18 @@ from bitagent_validator.chain.connection import ChainUnavailable, Connection, Su
 from bitagent_validator.chain.facts import RAO, Subnet
 from bitagent_validator.chain.facts import Account as AccountFacts
 from bitagent_validator.chain.follower import Down, Follower, Up
-from bitagent_validator.competition import CompetitionController
-from bitagent_validator.computed import ComputedWeights, compute_weights
+from bitagent_validator.competitions.competition import CompetitionController, CompetitionStatus
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.policy.interface import Pay, by_reason
+from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
-from bitagent_validator.setter import Account, HotkeyChanged, WeightSetter
 from bitagent_validator.state import StateUnreadable
-from bitagent_validator.status import CompetitionStatus, StatusInputs, compute_status
 from bitagent_validator.troubles import Troubles
 from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision, Step, permit_problem
+from bitagent_validator.weights.setter import Account, HotkeyChanged, WeightSetter
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.policies import Standing
 from bitagent_crds.seeds import SeedFrom
 from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.competitions.rounds import Epoch, RoundPlan
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.rounds import Epoch, RoundPlan
+from bitagent_validator.running.status import UNPAID_MAX, CompetitionStatus, StatusInputs, compute_status
 from bitagent_validator.state import Row
-from bitagent_validator.status import UNPAID_MAX, CompetitionStatus, StatusInputs, compute_status
 from bitagent_validator.weights.plan import Decision, Step
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

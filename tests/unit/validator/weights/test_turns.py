@@ -11,8 +11,8 @@ import pytest
 from bitagent_crds.names import turn_lease
 from bitagent_kube.lease import LeaseLost
 from bitagent_kube.objects import ObjectReference
-from bitagent_validator import turns as module
-from bitagent_validator.turns import Turns
+from bitagent_validator.weights import turns as module
+from bitagent_validator.weights.turns import Turns
 
 HOTKEY = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
 

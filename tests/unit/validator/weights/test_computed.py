@@ -14,14 +14,14 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, Guard, Weights
-from bitagent_validator import computed as module
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.computed import ComputedWeights, accepted_as, compute_weights, guard_obstacle
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.setter import sent_version_key, with_notes
 from bitagent_validator.state import HotkeyScore, RoundResult, Row, ScoredRound
+from bitagent_validator.weights import computed as module
+from bitagent_validator.weights.computed import ComputedWeights, accepted_as, compute_weights, guard_obstacle
 from bitagent_validator.weights.plan import Decision, Step
+from bitagent_validator.weights.setter import sent_version_key, with_notes
 
 Make = Callable[..., Any]
 

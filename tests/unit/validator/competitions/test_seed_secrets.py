@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.validator import Competition
-from bitagent_validator.seed_secrets import SecretUnavailable, SeedSecrets
+from bitagent_validator.competitions.seed_secrets import SecretUnavailable, SeedSecrets
 
 Make = Callable[..., Competition]
 

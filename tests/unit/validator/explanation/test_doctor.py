@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.doctor import Look, findings
+from bitagent_validator.explanation.doctor import Look, findings
 
 Make = Callable[..., Any]
 

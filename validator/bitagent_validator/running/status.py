@@ -12,9 +12,9 @@ from bitagent_crds.discovery import DiscoveryStatus
 from bitagent_crds.validator import CurrentRound, HotkeyWeight, LastWeights, RefusedClaim, UnpaidHotkey, ValidatorStatus
 from bitagent_kube.conditions import ConditionValue, clip, parse_conditions, update_conditions
 from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.rounds import RoundPlan
 from bitagent_validator.state import Row
 from bitagent_validator.weights.plan import Decision, permit_problem
 
@@ -25,19 +25,6 @@ REFUSED_MAX = 16
 """Maximum number of refused claims in the status."""
 UNPAID_MAX = 256
 """Maximum number of hotkeys that earn nothing in the status."""
-
-
-@dataclass(frozen=True)
-class CompetitionStatus:
-    """The rounds of one competition."""
-
-    plan: RoundPlan
-    problem: str = ""
-    """Why the round of the present epoch could not be created, or its seed not be published."""
-    reason: Reason = Reason.PENDING
-    """The reason of that problem."""
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Why the chain contradicts a model's commitBlock in the latest round, by MinerModel."""
 
 
 @dataclass(frozen=True)

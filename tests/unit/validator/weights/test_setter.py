@@ -17,16 +17,16 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
 from bitagent_kube.errors import ApiError
-from bitagent_validator import setter as module
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Commit, Subnet
-from bitagent_validator.computed import ComputedWeights, compute_weights
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.setter import ERA_BLOCKS, Account, WeightSetter
 from bitagent_validator.state import HotkeyScore, Reveal, RoundResult, Row, RowState, ScoredRound, State
+from bitagent_validator.weights import setter as module
+from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision
+from bitagent_validator.weights.setter import ERA_BLOCKS, Account, WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
 WEIGHTS = {"a": 65535, "b": 30000}

@@ -20,10 +20,9 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.events import ObjectEvents
 from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state import Reveal, Row, Setting, State, StateStore
-from bitagent_validator.turns import Turns
+from bitagent_validator.weights.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.weights.fill import burn_target, change_between
 from bitagent_validator.weights.plan import (
     Decision,
@@ -36,6 +35,7 @@ from bitagent_validator.weights.plan import (
 )
 from bitagent_validator.weights.reasons import meaning
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult, submit
+from bitagent_validator.weights.turns import Turns
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from bitagent_kube.informer import Informer
 from bitagent_kube.resources import MODELS, ROUNDS, ApiResource
 from bitagent_validator.chain.connection import CommitmentsUnreadable
 from bitagent_validator.chain.facts import Commitment, Subnet
-from bitagent_validator.competition import CompetitionController
+from bitagent_validator.competitions.competition import CompetitionController
+from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round
-from bitagent_validator.seed_secrets import SeedSecrets
 from bitagent_validator.services import Services
 from bitagent_validator.state import State
 

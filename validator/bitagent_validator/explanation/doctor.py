@@ -15,11 +15,11 @@ from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound
 from bitagent_validator.chain.endpoints import secret_endpoints, shown
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import AHEAD_BLOCKS, SKEW_SECONDS
-from bitagent_validator.explain import validator_of
-from bitagent_validator.setter import sent_version_key
+from bitagent_validator.explanation.explain import validator_of
 from bitagent_validator.wallet import WalletError, load_hotkey
 from bitagent_validator.weights.fill import burn_target
 from bitagent_validator.weights.plan import permit_problem, refresh_blocks
+from bitagent_validator.weights.setter import sent_version_key
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from bitagent_crds.schema import API_VERSION
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
+from bitagent_validator.competitions.rounds import MANAGER
 from bitagent_validator.objects import Round
-from bitagent_validator.rounds import MANAGER
 from bitagent_validator.wallet import WalletError, signed_by
 
 log = logging.getLogger(__name__)

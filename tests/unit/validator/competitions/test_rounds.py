@@ -13,8 +13,16 @@ from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.names import round_name
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Competition, Schedule
+from bitagent_validator.competitions.rounds import (
+    Epoch,
+    bound_of,
+    epoch_at,
+    freeze_blocks,
+    plan_rounds,
+    round_manifest,
+    seed_block,
+)
 from bitagent_validator.objects import Round, RoundPhase
-from bitagent_validator.rounds import Epoch, bound_of, epoch_at, freeze_blocks, plan_rounds, round_manifest, seed_block
 
 UNFINISHED, COMPLETE, FAILED = RoundPhase.UNFINISHED, RoundPhase.COMPLETE, RoundPhase.FAILED
 Make = Callable[..., Competition]

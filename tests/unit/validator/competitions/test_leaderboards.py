@@ -11,7 +11,7 @@ from bittensor.sp_core import Keypair, serialized_keypair_to_keyfile_data
 
 from bitagent_crds.leaderboard import SignedLeaderboard, signed_text
 from bitagent_kube.errors import ApiError
-from bitagent_validator.leaderboards import LeaderboardPublisher
+from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
 from bitagent_validator.objects import Round, parse_round
 
 KEY = Keypair.create_from_uri("//Test")

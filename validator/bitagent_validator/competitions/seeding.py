@@ -9,9 +9,9 @@ from bitagent_crds.seeds import SeedFrom, secret_digest
 from bitagent_crds.validator import Competition
 from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import CommitmentsUnreadable, Connection
-from bitagent_validator.claims import refused_claims
+from bitagent_validator.competitions.claims import refused_claims
+from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.objects import Round
-from bitagent_validator.seed_secrets import SeedSecrets
 from bitagent_validator.services import Services
 
 log = logging.getLogger(__name__)

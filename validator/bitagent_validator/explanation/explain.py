@@ -18,11 +18,11 @@ from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.endpoints import secret_endpoints, shown
 from bitagent_validator.chain.facts import Neuron, Subnet
-from bitagent_validator.computed import compute_weights
+from bitagent_validator.competitions.scores import running_round, standings
 from bitagent_validator.objects import ValidatorObject, parse_round, parse_validator
 from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.scores import running_round, standings
 from bitagent_validator.state import Reveal, Setting, StateStore
+from bitagent_validator.weights.computed import compute_weights
 
 
 @dataclass(frozen=True)

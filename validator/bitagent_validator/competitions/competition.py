@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -16,11 +17,9 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.leaderboards import LeaderboardPublisher
-from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
-from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
-from bitagent_validator.scores import (
+from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
+from bitagent_validator.competitions.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
+from bitagent_validator.competitions.scores import (
     Submissions,
     as_frozen,
     frozen_submission,
@@ -30,13 +29,27 @@ from bitagent_validator.scores import (
     running_round,
     standings,
 )
-from bitagent_validator.seed_secrets import SecretUnavailable, SeedSecrets
-from bitagent_validator.seeding import SeedPublisher
+from bitagent_validator.competitions.seed_secrets import SecretUnavailable, SeedSecrets
+from bitagent_validator.competitions.seeding import SeedPublisher
+from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
+from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.services import Services
 from bitagent_validator.state import State, Submission
-from bitagent_validator.status import CompetitionStatus
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CompetitionStatus:
+    """The rounds of one competition."""
+
+    plan: RoundPlan
+    problem: str = ""
+    """Why the round of the present epoch could not be created, or its seed not be published."""
+    reason: Reason = Reason.PENDING
+    """The reason of that problem."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why the chain contradicts a model's commitBlock in the latest round, by MinerModel."""
 
 
 class CompetitionController:

@@ -18,16 +18,16 @@ from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
 from bitagent_validator.chain.facts import RAO, Account, MechanismFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
-from bitagent_validator.loop import Loop, SpecChanged
+from bitagent_validator.competitions.competition import CompetitionStatus
+from bitagent_validator.competitions.rounds import RoundPlan
 from bitagent_validator.main import loop_health
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.rounds import RoundPlan
-from bitagent_validator.setter import Account as Hotkey
+from bitagent_validator.running.loop import Loop, SpecChanged
 from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, StateUnreadable
-from bitagent_validator.status import CompetitionStatus
 from bitagent_validator.weights.plan import Decision, Step
+from bitagent_validator.weights.setter import Account as Hotkey
 
 HOTKEY = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 MINER = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
@@ -291,7 +291,7 @@ async def test_who_is_left_out_is_reported(
         scores={MINER: HotkeyScore(registered_at=10, results=results)},
     )
     on = stage(state=State(scored={"fc": scored}), entrants=frozenset({HOTKEY}))
-    with caplog.at_level("INFO", logger="bitagent_validator.loop"):
+    with caplog.at_level("INFO", logger="bitagent_validator.running.loop"):
         status = await on.one_pass(spec())
     assert status["unpaid"] == [
         {"competition": "fc", "hotkey": MINER, "reason": "Rejected"},

@@ -1,0 +1,5 @@
+"""Answers for people.
+
+doctor   what keeps a Validator from setting weights
+explain  what each hotkey would earn now, and what was set
+"""

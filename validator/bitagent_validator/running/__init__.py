@@ -1,0 +1,6 @@
+"""The process at work.
+
+loop     one pass, and when it runs
+standby  what a process reports that waits for another Validator of the same hotkey
+status   the Validator's status
+"""
