@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EvaluateSummary
+from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_STOPPED, EvaluateSummary
 from bitagent_crds.results import ResultsManifest
 
 pytestmark = pytest.mark.engine
@@ -87,7 +87,7 @@ def test_skill_is_the_known_one_and_a_killed_job_ends_the_same(tmp_path: Path, m
     kept = answers(torn)
     with (torn / "out" / "responses.jsonl").open("ab") as file:
         file.write(b'{"id":"torn')
-    assert stop_in_the_middle(command, torn, signal.SIGTERM) in (EXIT_INFRASTRUCTURE, EXIT_OK)
+    assert stop_in_the_middle(command, torn, signal.SIGTERM) in (EXIT_STOPPED, EXIT_OK)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_OK, done.stderr[-3000:]
     assert summary_of(torn).resumed >= kept

@@ -82,7 +82,20 @@ def test_every_format_reads_python_calls_first_and_knows_its_syntaxes(name: Prom
 ACCEPTED = {
     "Bfcl": ["Python"],
     "BitAgent": ["Python"],
-    "ChatTemplate": ["Python", "ToolCallBlocks", "FunctionTags", "MistralCalls", "ToolCalls", "JsonList"],
+    "ChatTemplate": [
+        "Python",
+        "ArgumentTags",
+        "ToolCallBlocks",
+        "FunctionTags",
+        "InvokeTags",
+        "MistralCalls",
+        "NamedCalls",
+        "GemmaCalls",
+        "PythonBlocks",
+        "ReAct",
+        "ToolCalls",
+        "JsonList",
+    ],
     "Hammer": ["Python", "JsonList"],
     **{name: ["Python", "FunctionParams", "ReWoo"] for name in RAW},
 }
