@@ -38,8 +38,9 @@ def test_a_pack_is_many_evaluations_in_one_job(cluster: Cluster, demo_round: dic
     results = cluster.results_dir(cluster.round("packed")) / "results"
 
     def turn_of_the_killed() -> bool:
-        key = result(cluster.round("packed"), KILLED).get("key")
-        return key is not None and lines(results / key / "responses.jsonl") > 0
+        found = cluster.round("packed").get("status", {}).get("results", ())
+        keys = [r["key"] for r in found if r["model"] == KILLED and "key" in r]
+        return any(lines(results / key / "responses.jsonl") > 0 for key in keys)
 
     wait_until(lambda: turn_of_the_killed() or None, seconds=SECONDS, what="answers of the second model", pace=0.05)
     killed = cluster.kill("bitagent_evaluator.cli.pack_engine", pods=pods)
