@@ -46,19 +46,22 @@ def base(shape: dict[str, int], random: torch.Generator) -> Tensors:
     """Return random weights of a Qwen2 model of this shape."""
     hidden, inner = shape["hidden_size"], shape["intermediate_size"]
     keys = hidden // shape["num_attention_heads"] * shape["num_key_value_heads"]
-    found: Tensors = {"model.embed_tokens.weight": (256, hidden), "model.norm.weight": (hidden,)}  # type: ignore[dict-item]
+    sizes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (256, hidden),
+        "model.norm.weight": (hidden,),
+    }
     for layer in range(shape["layers"]):
         name = f"model.layers.{layer}."
         for part, rows in (("q", hidden), ("k", keys), ("v", keys)):
-            found[f"{name}self_attn.{part}_proj.weight"] = (rows, hidden)  # type: ignore[assignment]
-            found[f"{name}self_attn.{part}_proj.bias"] = (rows,)  # type: ignore[assignment]
-        found[f"{name}self_attn.o_proj.weight"] = (hidden, hidden)  # type: ignore[assignment]
-        found[f"{name}mlp.gate_proj.weight"] = found[f"{name}mlp.up_proj.weight"] = (inner, hidden)  # type: ignore[assignment]
-        found[f"{name}mlp.down_proj.weight"] = (hidden, inner)  # type: ignore[assignment]
-        found[f"{name}input_layernorm.weight"] = found[f"{name}post_attention_layernorm.weight"] = (hidden,)  # type: ignore[assignment]
+            sizes[f"{name}self_attn.{part}_proj.weight"] = (rows, hidden)
+            sizes[f"{name}self_attn.{part}_proj.bias"] = (rows,)
+        sizes[f"{name}self_attn.o_proj.weight"] = (hidden, hidden)
+        sizes[f"{name}mlp.gate_proj.weight"] = sizes[f"{name}mlp.up_proj.weight"] = (inner, hidden)
+        sizes[f"{name}mlp.down_proj.weight"] = (hidden, inner)
+        sizes[f"{name}input_layernorm.weight"] = sizes[f"{name}post_attention_layernorm.weight"] = (hidden,)
     return {
         name: torch.ones(size) if "norm" in name else torch.randn(size, generator=random) * SPREAD
-        for name, size in found.items()
+        for name, size in sizes.items()
     }
 
 

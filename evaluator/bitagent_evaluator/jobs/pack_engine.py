@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def run(
         board.start_model(member.key)
         began = None if number == first else time.monotonic()
         later = [Path(other.job.model_dir) for other in job.members[number + 1 : number + 2]]
-        turn = TurnBackend(backend, lambda later=later: ahead.begin(later))  # type: ignore[misc]
+        turn = TurnBackend(backend, partial(ahead.begin, later))
 
         def end(summary: EvaluateSummary, number: int = number) -> None:
             report({"end": number, "summary": summary.model_dump(mode="json", by_alias=True, exclude_none=True)})

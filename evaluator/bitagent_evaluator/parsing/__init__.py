@@ -2,8 +2,10 @@
 
     answer        ParsedAnswer and ParsedResponse, which scorers are given
     syntaxes      the accepted syntaxes by name, and the order in which they are tried
-    python, json, yaml, rewoo, tree_sitter
-                  one parser per syntax
+    python, python_blocks, json, yaml, tags, named_calls, gemma, react, rewoo, tree_sitter
+                  the parsers of the syntaxes
+    typed_values  values that a syntax writes as text, by the descriptions of the functions
+    thinking      thoughts that are not part of the answer
     variations    the formats of calls in BFCL's format sensitivity
     calls         the form of calls, and the error of reading an answer
     render        calls as text again, for the official checkers
@@ -22,9 +24,16 @@ from bitagent_evaluator.parsing.answer import (
     parse_response,
 )
 from bitagent_evaluator.parsing.calls import AnswerError, Calls, is_call_list
-from bitagent_evaluator.parsing.syntaxes import MAX_CHARACTERS, AnswerSyntax, parse_bfcl, parse_calls
+from bitagent_evaluator.parsing.syntaxes import (
+    FORMS_OF_TEMPLATES,
+    MAX_CHARACTERS,
+    AnswerSyntax,
+    parse_bfcl,
+    parse_calls,
+)
 
 __all__ = [
+    "FORMS_OF_TEMPLATES",
     "MAX_CHARACTERS",
     "AnswerError",
     "AnswerSyntax",

@@ -60,6 +60,20 @@ class AnswerSyntax(StrEnum):
     """The steps of a reWOO plan: `#E1 = f[a=1]`, `:evidence1: = f(a=1)`."""
 
 
+FORMS_OF_TEMPLATES = (
+    AnswerSyntax.FUNCTION_TAGS,
+    AnswerSyntax.INVOKE_TAGS,
+    AnswerSyntax.MISTRAL_CALLS,
+    AnswerSyntax.NAMED_CALLS,
+    AnswerSyntax.GEMMA_CALLS,
+    AnswerSyntax.PYTHON_BLOCKS,
+    AnswerSyntax.REACT,
+    AnswerSyntax.TOOL_CALLS,
+    AnswerSyntax.JSON_LIST,
+)
+"""Forms in which chat templates write calls, in the order in which they are tried; `<arg_key>` and `<tool_call>` come
+before them."""
+
 SYNTAXES: Mapping[AnswerSyntax, Callable[[str], Calls]] = {
     AnswerSyntax.PYTHON: parse_python,
     AnswerSyntax.JSON_LIST: parse_json_list,

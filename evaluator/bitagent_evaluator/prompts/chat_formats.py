@@ -22,7 +22,7 @@ from bfcl_eval.constants import default_prompts
 from bfcl_eval.constants.type_mappings import GORILLA_TO_OPENAPI
 
 from bitagent_crds.task_set import Language, PromptVariation, Task
-from bitagent_evaluator.parsing import AnswerSyntax
+from bitagent_evaluator.parsing import FORMS_OF_TEMPLATES, AnswerSyntax
 from bitagent_evaluator.prompts.base import ChatPrompt, asks_for_calls, with_system_prompt
 from bitagent_evaluator.prompts.variations import variation_prompt
 
@@ -199,15 +199,7 @@ class ChatTemplate:
         AnswerSyntax.PYTHON,
         AnswerSyntax.ARGUMENT_TAGS,
         AnswerSyntax.TOOL_CALL_BLOCKS,
-        AnswerSyntax.FUNCTION_TAGS,
-        AnswerSyntax.INVOKE_TAGS,
-        AnswerSyntax.MISTRAL_CALLS,
-        AnswerSyntax.NAMED_CALLS,
-        AnswerSyntax.GEMMA_CALLS,
-        AnswerSyntax.PYTHON_BLOCKS,
-        AnswerSyntax.REACT,
-        AnswerSyntax.TOOL_CALLS,
-        AnswerSyntax.JSON_LIST,
+        *FORMS_OF_TEMPLATES,
     )
     uses_template = True
     stop_tokens = ()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bitagent_evaluator.parsing import AnswerError, AnswerSyntax
+from bitagent_evaluator.parsing import FORMS_OF_TEMPLATES, AnswerError, AnswerSyntax
 from bitagent_evaluator.parsing import parse_calls as parse_answer_calls
 from bitagent_evaluator.parsing.thinking import strip_thinking
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
@@ -44,19 +44,7 @@ _MARK = re.compile(
 """What only a call has. Half a call has it too."""
 _BLOCK_START = re.compile(r"<\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
 _BLOCK_END = re.compile(r"<\s{0,4}/\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
-_SYNTAXES = (
-    AnswerSyntax.ARGUMENT_TAGS,
-    AnswerSyntax.FUNCTION_TAGS,
-    AnswerSyntax.INVOKE_TAGS,
-    AnswerSyntax.MISTRAL_CALLS,
-    AnswerSyntax.NAMED_CALLS,
-    AnswerSyntax.GEMMA_CALLS,
-    AnswerSyntax.PYTHON_BLOCKS,
-    AnswerSyntax.REACT,
-    AnswerSyntax.TOOL_CALLS,
-    AnswerSyntax.JSON_LIST,
-    AnswerSyntax.PYTHON,
-)
+_SYNTAXES = (AnswerSyntax.ARGUMENT_TAGS, *FORMS_OF_TEMPLATES, AnswerSyntax.PYTHON)
 _TAGS = ("<function=", "<arg_key>", "invoke name=")
 """Tags in a block, which its own readers do not know."""
 
