@@ -91,7 +91,7 @@ env: ## Create .venv from the locks
 	@scripts/env.sh
 
 bytecode: env
-	@$(PY) -m compileall -q crds kube evaluator/bitagent_evaluator operator validator local/bitagent_local
+	@$(PY) -m compileall -q crds kube wire evaluator/bitagent_evaluator operator validator miner leaderboard cli local/bitagent_local
 
 toolchain: ## Install the Debian packages and build the local Kubernetes binary, where missing
 	@$(WORLD) toolchain

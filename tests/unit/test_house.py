@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {name: ROOT / name / f"bitagent_{name}" for name in ("crds", "kube", "evaluator", "operator", "validator")}
+PACKAGES = {
+    name: ROOT / name / f"bitagent_{name}"
+    for name in ("crds", "kube", "wire", "evaluator", "operator", "validator", "miner", "leaderboard", "cli")
+}
 OTHER_TESTS = {"test_hostile_inputs", "test_old_results", "test_packaging", "test_properties", "test_process"}
 """Tests of more than one module."""
 GUIDES = [

@@ -1,0 +1,1 @@
+"""The public page: competitions, rankings, models and weights, read from the cluster."""

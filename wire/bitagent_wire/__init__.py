@@ -1,0 +1,1 @@
+"""Messages between validators and miners: two signed HTTP protocols and the messages of BitAgent."""
