@@ -175,6 +175,8 @@ class Placement(Section):
     """core/v1 Tolerations."""
     affinity: dict[str, Any] = {}
     """core/v1 Affinity."""
+    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
+    """core/v1 TopologySpreadConstraints."""
     labels: dict[str, str] = {}
     """Labels of the Job and its pods, beside our own."""
     annotations: dict[str, str] = {}
@@ -183,41 +185,46 @@ class Placement(Section):
     runtime_class_name: str = ""
 
 
-class JobPods(PodSize, Placement):
-    """Jobs of one kind: what its placement leaves empty is that of all Jobs; labels and annotations add up."""
+class Additions(Section):
+    """What containers have beside what they need."""
+
+    env: tuple[dict[str, Any], ...] = ()
+    """core/v1 EnvVars."""
+    env_from: tuple[dict[str, Any], ...] = ()
+    """core/v1 EnvFromSources."""
+    volumes: tuple[dict[str, Any], ...] = ()
+    """core/v1 Volumes."""
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    """core/v1 VolumeMounts."""
+
+
+class JobPods(PodSize, Placement, Additions):
+    """Jobs of one kind: what its placement leaves empty is that of all Jobs; labels, annotations and the rest add up."""
 
     queue_name: str = ""
     """LocalQueue of Kueue: these Jobs are created suspended, with the queue's label; empty: none."""
 
 
-class EvaluatePods(Placement):
+class EvaluatePods(Placement, Additions):
     """Evaluation Jobs. A round's `workload` comes before all of it."""
 
     cpu_limit: str = ""
     """CPU limit, which a quota may require; empty: none. It must not be below a round's `workload.resources.cpu`."""
 
 
-class JobSettings(Placement):
-    """Settings of the pods of Jobs; `env`, `volumes` and `volume_mounts` are added to all of them."""
+class JobSettings(Placement, Additions):
+    """Settings of the pods of all Jobs, and of each kind."""
 
-    env: tuple[dict[str, Any], ...] = ()
-    """core/v1 EnvVars."""
-    volumes: tuple[dict[str, Any], ...] = ()
-    """core/v1 Volumes."""
-    volume_mounts: tuple[dict[str, Any], ...] = ()
-    """core/v1 VolumeMounts."""
     fetch: JobPods = JobPods()
     task_set: JobPods = JobPods()
     evaluate: EvaluatePods = EvaluatePods()
     archive: JobPods = JobPods()
 
 
-class ValidatorSettings(Placement):
+class ValidatorSettings(Placement, Additions):
     """Settings of the pod that sets weights."""
 
     resources: PodSize = PodSize(cpu="100m", memory="512Mi")
-    env: tuple[dict[str, Any], ...] = ()
-    """core/v1 EnvVars."""
 
 
 class Config(Section):

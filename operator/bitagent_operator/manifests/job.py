@@ -199,6 +199,7 @@ def _deadline(seconds: int | None) -> Obj:
 
 
 def _pod(config: Config, parts: JobParts) -> Obj:
+    settings = placed(config, parts.component)
     spec: dict[str, Any] = {
         **_deadline(parts.attempt_seconds),
         "automountServiceAccountToken": False,
@@ -208,7 +209,8 @@ def _pod(config: Config, parts: JobParts) -> Obj:
                 "image": parts.image or config.images.evaluator,
                 "imagePullPolicy": config.image_pull_policy,
                 "command": ["bitagent-eval", "job"],
-                "env": [*ENVIRONMENT, *parts.env, *config.jobs.env],
+                "env": [*ENVIRONMENT, *parts.env, *settings.env],
+                **settings.container,
                 **({"ports": list(parts.ports)} if parts.ports else {}),
                 "resources": parts.resources,
                 "securityContext": SECURITY,
@@ -218,7 +220,7 @@ def _pod(config: Config, parts: JobParts) -> Obj:
                     mount("job", JOB_FILE.rpartition("/")[0], read_only=True),
                     mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
                     *parts.mounts,
-                    *config.jobs.volume_mounts,
+                    *settings.mounts,
                 ],
             },
             *parts.containers,
@@ -226,9 +228,9 @@ def _pod(config: Config, parts: JobParts) -> Obj:
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "securityContext": pod_security(config),
-        "volumes": [_document_volume(), temporary(parts.resources), *parts.volumes, *config.jobs.volumes],
+        "volumes": [_document_volume(), temporary(parts.resources), *parts.volumes, *settings.volumes],
     }
-    members = placed(config, parts.component).pod | parts.scheduling
+    members = settings.pod | parts.scheduling
     members = with_pods_beside(with_preferred_nodes(members, list(parts.preferred_nodes)), parts.beside)
     return spec | pull_secrets(config) | members
 

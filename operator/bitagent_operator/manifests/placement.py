@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bitagent_crds.evaluation import Workload
 from bitagent_crds.names import QUEUE_LABEL, QUEUE_PRIORITY_LABEL, Component
 from bitagent_kube.objects import Obj
-from bitagent_operator.config import Config, JobPods, Placement
+from bitagent_operator.config import Config, EvaluatePods, JobPods, Placement
 
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -24,6 +24,16 @@ class Placed:
     """Queue of the Job, which is created suspended; empty: none."""
     pod: Obj = field(default_factory=dict)
     """Members of the pod's spec."""
+    env: tuple[Obj, ...] = ()
+    """Variables of the container, after its own."""
+    env_from: tuple[Obj, ...] = ()
+    volumes: tuple[Obj, ...] = ()
+    mounts: tuple[Obj, ...] = ()
+
+    @property
+    def container(self) -> Obj:
+        """Members of the container that exist only with these settings."""
+        return {"envFrom": list(self.env_from)} if self.env_from else {}
 
     @property
     def job_labels(self) -> dict[str, str]:
@@ -48,13 +58,17 @@ def placed(config: Config, component: Component) -> Placed:
         Component.EVALUATE: jobs.evaluate,
         Component.ARCHIVE: jobs.archive,
         Component.RETENTION: jobs.archive,
-    }.get(component, Placement())
+    }.get(component, EvaluatePods())
     queue = own.queue_name if isinstance(own, JobPods) else ""
     return Placed(
         labels={**jobs.labels, **own.labels},
         annotations={**jobs.annotations, **own.annotations},
         queue=queue,
         pod=pod_members(jobs) | pod_members(own),
+        env=(*jobs.env, *own.env),
+        env_from=(*jobs.env_from, *own.env_from),
+        volumes=(*jobs.volumes, *own.volumes),
+        mounts=(*jobs.volume_mounts, *own.volume_mounts),
     )
 
 
@@ -64,6 +78,7 @@ def pod_members(placement: Placement) -> Obj:
         "affinity": dict(placement.affinity),
         "nodeSelector": dict(placement.node_selector),
         "tolerations": [dict(each) for each in placement.tolerations],
+        "topologySpreadConstraints": [dict(each) for each in placement.topology_spread_constraints],
         "priorityClassName": placement.priority_class_name,
         "runtimeClassName": placement.runtime_class_name,
     }

@@ -146,7 +146,7 @@ def _policy(metadata: Obj, spec: Obj) -> Obj:
 
 
 def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
-    size = spec.resources
+    size, settings = spec.resources, _placed(config, spec)
     gpus = {size.gpu_resource_name or config.gpu_resource_name: str(size.gpus)} if size.gpus else {}
     amounts = {"memory": size.memory, "ephemeral-storage": size.ephemeral_storage} | gpus
     container: Obj = {
@@ -154,7 +154,8 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "image": config.images.evaluator,
         "imagePullPolicy": config.image_pull_policy,
         "command": ["bitagent-eval", "serve", MODEL_MOUNT, *_options(spec.engine, commit, gpus=size.gpus)],
-        "env": [*ENVIRONMENT, {"name": "HF_HUB_OFFLINE", "value": "1"}, *config.jobs.env],
+        "env": [*ENVIRONMENT, {"name": "HF_HUB_OFFLINE", "value": "1"}, *settings.env],
+        **settings.container,
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": {
             "httpGet": {"path": "/health", "port": "http"},
@@ -179,7 +180,7 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
             mount("cache", MODEL_MOUNT, sub_path=model_directory(spec, commit), read_only=True),
             mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
             mount("shm", "/dev/shm"),  # noqa: S108 - the pod's own
-            *config.jobs.volume_mounts,
+            *settings.mounts,
         ],
     }
     pod: Obj = {
@@ -192,7 +193,7 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
             cache_volume(config, model_directory(spec, commit), read_only=True),
             {"name": "tmp", "emptyDir": {"sizeLimit": size.ephemeral_storage}},
             {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
-            *config.jobs.volumes,
+            *settings.volumes,
         ],
     }
     scheduling: Obj = {
@@ -202,7 +203,7 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "priorityClassName": spec.priority_class_name,
     }
     own = {name: value for name, value in scheduling.items() if value}
-    members = _placed(config, spec).pod | own
+    members = settings.pod | own
     return pod | pull_secrets(config) | with_pods_beside(members, same_node(config, model_directory(spec, commit)))
 
 

@@ -110,6 +110,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
         "imagePullPolicy": config.image_pull_policy,
         "command": command,
         "env": [*ENVIRONMENT, *config.validator.env],
+        **({"envFrom": list(config.validator.env_from)} if config.validator.env_from else {}),
         "ports": [{"name": "health", "containerPort": HEALTH_PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
         "livenessProbe": _probe("/healthz", periodSeconds=20, failureThreshold=6, timeoutSeconds=5),
         "readinessProbe": _probe("/readyz", periodSeconds=5, timeoutSeconds=5),
@@ -119,6 +120,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
         "volumeMounts": [
             mount("wallet", WALLET_MOUNT, read_only=True),
             mount("tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
+            *config.validator.volume_mounts,
         ],
     }
     seeds = [
@@ -143,6 +145,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
                 *([{"name": "endpoints", "secret": _secret_file(endpoints, ENDPOINTS_FILE)}] if endpoints else []),
                 *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
                 temporary(container["resources"]),
+                *config.validator.volumes,
             ],
         }
         | pull_secrets(config)

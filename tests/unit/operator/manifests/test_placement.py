@@ -18,7 +18,18 @@ POOL = {"nodeSelector": {"pool": "cpu"}, "tolerations": [{"key": "pool", "operat
 CARRIED = {"labels": {"team": "a"}, "annotations": {"cost": "1"}}
 CLASSES = {"priorityClassName": "low", "runtimeClassName": "sandboxed"}
 ZONE = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
-JOBS = {**POOL, **CARRIED, **CLASSES, "affinity": ZONE}
+SPREAD = [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+JOBS = {**POOL, **CARRIED, **CLASSES, "affinity": ZONE, "topologySpreadConstraints": SPREAD}
+
+
+def additions(name: str) -> dict[str, Any]:
+    """Settings of a container, each named after its section."""
+    return {
+        "env": [{"name": name.upper(), "value": "1"}],
+        "envFrom": [{"configMapRef": {"name": name}}],
+        "volumes": [{"name": name, "configMap": {"name": name}}],
+        "volumeMounts": [{"name": name, "mountPath": f"/etc/{name}"}],
+    }
 
 
 def made(build: Build, kind: str, jobs: dict[str, Any], **spec: Any) -> BuiltJob:
@@ -31,7 +42,8 @@ def made(build: Build, kind: str, jobs: dict[str, Any], **spec: Any) -> BuiltJob
 @pytest.mark.parametrize("kind", ["fetch", "task_set", "evaluation"])
 def test_settings_of_all_jobs_reach_each_kind(build: Build, kind: str) -> None:
     job = made(build, kind, JOBS)
-    assert {name: job.pod[name] for name in (*POOL, *CLASSES, "affinity")} == POOL | CLASSES | {"affinity": ZONE}
+    placed_members = {name: job.pod[name] for name in (*POOL, *CLASSES, "affinity", "topologySpreadConstraints")}
+    assert placed_members == POOL | CLASSES | {"affinity": ZONE, "topologySpreadConstraints": SPREAD}
     for meta in (job.raw["metadata"], job.raw["spec"]["template"]["metadata"]):
         assert meta["labels"]["team"] == "a"
         assert meta["annotations"]["cost"] == "1"
@@ -47,8 +59,30 @@ def test_a_kind_has_settings_of_its_own(build: Build, kind: str, section: str) -
     assert other.pod["nodeSelector"] == POOL["nodeSelector"]
 
 
+@pytest.mark.parametrize(("kind", "section"), [("fetch", "fetch"), ("task_set", "taskSet"), ("evaluation", "evaluate")])
+def test_additions_of_a_kind_follow_those_of_all_jobs(build: Build, kind: str, section: str) -> None:
+    settings = additions("all") | {section: additions("own"), "archive": additions("other")}
+    job = made(build, kind, settings)
+    assert list(job.environment)[-2:] == ["ALL", "OWN"], "the later of two variables of one name counts"
+    assert [each["configMapRef"]["name"] for each in job.container["envFrom"]] == ["all", "own"]
+    assert [each["name"] for each in job.pod["volumes"]][-2:] == ["all", "own"]
+    assert [each["name"] for each in job.container["volumeMounts"]][-2:] == ["all", "own"]
+
+
+def test_additions_of_a_validators_pod(make: Make) -> None:
+    config = make.config(validator=additions("own"), jobs=additions("jobs"))
+    *_, deployment = validator_objects(config, make.validator())
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (container["env"][-1], container["envFrom"]) == (additions("own")["env"][0], additions("own")["envFrom"])
+    assert (pod["volumes"][-1]["name"], container["volumeMounts"][-1]["name"]) == ("own", "own")
+    assert "JOBS" not in {each["name"] for each in container["env"]}, "it is no Job"
+
+
 def test_without_settings_a_pod_has_none(any_job: BuiltJob) -> None:
-    assert not {"nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"} & set(any_job.pod)
+    members = {"nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName"}
+    assert not (members | {"topologySpreadConstraints"}) & set(any_job.pod)
+    assert "envFrom" not in any_job.container, "and Jobs of an earlier version have the same digest"
 
 
 def test_a_rounds_workload_comes_first(build: Build) -> None:
