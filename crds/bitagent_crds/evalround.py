@@ -111,6 +111,9 @@ def _never_changes(field: str, why: str = "") -> Schema:
     return cel(rule, message, reason="FieldValueForbidden")
 
 
+_TASKS_ONLY_STAYS = rules(
+    cel("self == oldSelf", "tasksOnly is immutable; create a new EvalRound instead", reason="FieldValueForbidden")
+)
 _SPEC_RULES = rules(
     _GENERATE_BEFORE_DEADLINE,
     _RETRY_GROWS,
@@ -163,6 +166,10 @@ class EvalRoundSpec(EvalRoundTemplate):
 
     tasks: Tasks
     """tasks defines the task set."""
+    tasks_only: Annotated[bool, Field(json_schema_extra=_TASKS_ONLY_STAYS)] = False
+    """tasksOnly builds the task set and evaluates no model: the round is complete with `status.taskSet`, and `models`
+    is not looked at. A Validator makes such rounds for the tasks that it asks miners online. They are not archived, and
+    the files of the newest one of a competition stay."""
     suspend: bool = False
     """suspend creates no new Jobs and suspends running ones; set to false to resume."""
     retry: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

@@ -39,6 +39,8 @@ LABEL_KEYS_ANNOTATION = "bitagent.io/label-keys"
 """Short hash of the keys of the labels that such a MinerModel was given."""
 EPOCH_LABEL = "bitagent.io/epoch"
 """Number of the epoch that an EvalRound belongs to."""
+ONLINE_LABEL = "bitagent.io/online"
+"""Number of the period for which an EvalRound only builds the tasks that miners are asked online."""
 EPOCH_BLOCK_ANNOTATION = "bitagent.io/epoch-block"
 """First block of that epoch."""
 CREATED_BLOCK_ANNOTATION = "bitagent.io/created-block"
@@ -121,6 +123,7 @@ SOURCES_MOUNT = "/sources"
 VOLUME_MOUNT = "/volume"
 ROUND_MOUNT = "/round"
 ROUNDS_MOUNT = "/rounds"
+ARTIFACTS_MOUNT = "/artifacts"
 ROUNDS_FOLDER = "rounds"
 """Folder of all rounds of the artifact volume."""
 LEADERBOARD_MOUNT = "/leaderboard"
@@ -141,6 +144,15 @@ def round_name(validator: str, competition: str, epoch: int) -> str:
     It has at most 24 + 1 + 16 + 1 + 6 bytes: epochs count from block 0, so six digits last for centuries.
     """
     return f"{validator}-{competition}-{epoch}"
+
+
+def pool_name(validator: str, competition: str, period: int) -> str:
+    """Return the name of the EvalRound that builds the tasks which are asked online in a period; it is deterministic.
+
+    It has at most 24 + 1 + 16 + 1 + 6 bytes: five hex digits are enough for a million periods. The last part of no
+    other round's name begins with `o`.
+    """
+    return f"{validator}-{competition}-o{period:x}"
 
 
 def evaluation_key(model: str, *, prompt_format: str, engine: str) -> str:

@@ -33,7 +33,7 @@ def admissions_for(
 
 def _judges(observed: RoundObject, model: ModelObject) -> bool:
     """Whether the round has the model and has not admitted it yet, or may freeze it in its set."""
-    if observed.meta.deleting or observed.status.finished_at is not None:
+    if observed.meta.deleting or observed.spec.tasks_only or observed.status.finished_at is not None:
         return False
     if observed.status.begun is None:
         return _selects(observed.spec.models, model)
