@@ -14,7 +14,7 @@ from bitagent_crds.names import COMPONENT_LABEL, Component
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
 from bitagent_operator.plan.interface import RoundPlan
-from bitagent_operator.plan.rounds.holders import holders
+from bitagent_operator.plan.rounds.holders import by_owner, holders, leaves_slot_at
 from bitagent_operator.plan.shares import Claim, Share, in_turn, rooms
 
 
@@ -101,4 +101,8 @@ def _held(observed: RoundObject, cache: Cache, now: datetime) -> Claim:
 
 def _holding(jobs: Sequence[JobObject], pods: Sequence[PodObject], now: datetime) -> int:
     own = [job for job in jobs if job.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
-    return len(holders(own, [pod for pod in pods if pod.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE], now))
+    pods = [pod for pod in pods if pod.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
+    owned = by_owner(pods)
+    times = {job.meta.uid: leaves_slot_at(job, owned.get(job.meta.uid, ())) for job in own}
+    left = {uid for uid, due in times.items() if due is not None and due <= now}
+    return len(holders(own, pods, now).keys() - left)

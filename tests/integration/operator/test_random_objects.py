@@ -43,7 +43,7 @@ READY_MODELS = ["ready-1", "ready-2.5"]
 """Models that half of the rounds select, so that these run."""
 OTHER_WAYS: dict[str, Any] = {
     "cache": {"mode": "VolumePerModel"},
-    "evaluations": {"maxParallel": 100},
+    "evaluations": {"maxParallel": 2},
     "archive": {"url": "s3://bucket/x", "secretName": "s3"},
 }
 """Configuration of the operator in every other test."""
@@ -228,6 +228,7 @@ def test_whatever_is_stored_ends_or_says_what_it_waits_for(world: World, outcome
     world.api.merge(world.path("roles", "operator"), {"rules": [*OPERATOR_RULES, *VOLUME_RULES]})
     world.kubelet.script = script(outcomes)
     world.constants["bitagent_operator.plan.rounds.start:MODELS_WAIT"] = timedelta(seconds=2)
+    world.constants["bitagent_operator.plan.rounds.holders:LEAVES_SLOT_AFTER"] = timedelta(seconds=2)
     world.start_operator(BITAGENT_DEBUG="1")
     origin = Random().randrange(2**32) if FUZZ else number
     random = Random(origin)

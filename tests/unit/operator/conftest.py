@@ -36,6 +36,7 @@ from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
 from bitagent_operator.observed.queues import QueueState
 from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, RoundPlan, Settings
 from bitagent_operator.plan.rounds.round import plan as plan_round
+from bitagent_operator.plan.shares import Share
 
 Obj = dict[str, Any]
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -388,11 +389,17 @@ def plan(make: Make) -> Plan:
         refusals: Mapping[str, Refusal] | None = None,
         queues: QueueState | None = None,
         progress: Mapping[str, PodProgress] | None = None,
+        share: Share | None = None,
+        events: Mapping[str, LastEvent | None] | None = None,
     ) -> Planned:
         models, jobs = list(models), list(jobs)
         candidates = models if selected else None
-        pass_ = make.pass_(now=now, listed=jobs if sure else (), missing=gone, candidates=candidates, image=image)
-        pass_ = replace(pass_, refusals=refusals or {}, queues=queues or QueueState(), progress=progress or {})
+        pass_ = make.pass_(
+            now=now, listed=jobs if sure else (), missing=gone, candidates=candidates, events=events, image=image
+        )
+        pass_ = replace(
+            pass_, refusals=refusals or {}, queues=queues or QueueState(), progress=progress or {}, share=share
+        )
         found = plan_round(
             observed, models={model.meta.name: model for model in models}, jobs=jobs, pods=list(pods), pass_=pass_
         )

@@ -34,7 +34,7 @@ from bitagent_operator.plan.rounds.attempts import (
     evaluation_state,
     infra_fault,
 )
-from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders
+from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders, leaves_slot_at
 from bitagent_operator.plan.rounds.packing import family_of, packs, repeats_later_job, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
@@ -57,7 +57,7 @@ class Evaluations:
     obsolete: tuple[JobObject, ...]
     """Unfinished Jobs whose result is not needed any longer."""
     held: int = 0
-    """Jobs that hold GPUs."""
+    """Jobs that hold shared slots."""
     waits: int = 0
     """Further ones that could start, if there were slots."""
     fetch_controls: tuple[FetchControl, ...] = ()
@@ -99,9 +99,9 @@ def plan(
     repeats = {key for key, state in found.values() if isinstance(state, GaveUp)}
     this.busy = frozenset(key for keys in held.values() for key in keys if key in starts or key in repeats)
     waits = {i: _known_refusal(this, key, state) for i, (key, state) in found.items()}
-    slots = Slots.of(
-        observed.spec.workload, len(held), [w for w in waits.values() if w is not None], pass_.now, pass_.share
-    )
+    refusals = [w for w in waits.values() if w is not None]
+    left = _left(this, jobs, held)
+    slots = Slots.of(observed.spec.workload, len(held), refusals, pass_.now, pass_.share, left=left)
     updates: dict[int, Update] = {}
     ready: list[_Ready] = []
     # First what was never refused, then what has waited longest.
@@ -146,7 +146,7 @@ def plan(
         unfinished,
         obsolete,
         fetch_controls=tuple(fetch_controls),
-        held=len(held),
+        held=len(held) - left,
         waits=slots.waits,
     )
 
@@ -205,6 +205,18 @@ def _held(this: Work, jobs: Iterable[JobObject], starts: Mapping[str, int]) -> d
         )
     }
     return {uid: keys for uid, keys in held.items() if uid not in lost}
+
+
+def _left(this: Work, jobs: Iterable[JobObject], held: Mapping[str, frozenset[str]]) -> int:
+    """Return how many of the Jobs that hold GPUs have left their slots to other rounds, if rounds share slots."""
+    if this.pass_.share is None:
+        return 0
+    owned = by_owner(this.pods)
+    times = [leaves_slot_at(job, owned.get(job.meta.uid, ())) for job in jobs if job.meta.uid in held]
+    for due in times:
+        if due is not None:
+            this.pass_.look_at(due)
+    return sum(due is not None and due <= this.pass_.now for due in times)
 
 
 def _lingers(job: JobObject, pods: Sequence[PodObject], pass_: Pass) -> bool:

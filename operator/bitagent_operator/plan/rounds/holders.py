@@ -28,6 +28,8 @@ END_GRACE = timedelta(seconds=5)
 `ttlSecondsAfterFinished`."""
 GONE_AFTER = timedelta(minutes=10)
 """Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
+LEAVES_SLOT_AFTER = timedelta(seconds=60)
+"""Time without any pod after which a Job leaves its slot to the other rounds: its pods are refused."""
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _ENDED = frozenset({"Succeeded", "Failed"})
 _VERDICTS = (EXIT_OK, EXIT_MODEL_FAULT)
@@ -56,6 +58,16 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
             meta = left[0].meta
             found[uid] = frozenset(members_of(meta) or (meta.labels.get(KEY_LABEL, ""),))
     return found
+
+
+def leaves_slot_at(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
+    """Return when the Job leaves its slot to other rounds unless it gets a pod; None if it has one. `pods`: its own.
+
+    It stays one of its round's own Jobs, so that a round whose pods are refused creates no more of them.
+    """
+    if pods or job.suspended:
+        return None
+    return (job.started or job.meta.created) + LEAVES_SLOT_AFTER
 
 
 def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:

@@ -19,6 +19,7 @@ _REFUSED_AT_ONCE = 16
 
 
 _SHARED = "waits for the round's share of the evaluation Jobs that all rounds run at once (evaluations.maxParallel)"
+_WITHOUT_PODS = "waits until the Jobs of this round that have no pods get them; until then other rounds use its share"
 
 
 @dataclass
@@ -47,13 +48,23 @@ class Slots:
         refusals: Iterable[Refusal],
         now: datetime,
         share: Share | None = None,
+        *,
+        left: int = 0,
     ) -> Slots:
-        """Return the slots of a round with so many Jobs; `share`: what all rounds share."""
+        """Return the slots of a round with `running` Jobs; `share`: what all rounds share.
+
+        `left`: Jobs among them that have left their slots to other rounds, since they have no pods. While there are
+        such Jobs, others of the round would wait for pods as well.
+        """
         refused = sum(r.retry_at is not None and r.retry_at > now for r in refusals)
         if workload.queue_name is not None:
             return cls(None if refused < _REFUSED_AT_ONCE else 0, refused)
         own = max(0, workload.parallelism - running - refused)
-        free = own if share is None else min(own, share.room(holds=running, waits=own))
+        if share is None:
+            return cls(own, refused, own=own)
+        if left:
+            return cls(0, refused, _WITHOUT_PODS)
+        free = min(own, share.room(holds=running, waits=own))
         return cls(free, refused, _SHARED if free < own else "", own=own)
 
     def hold(self) -> None:

@@ -12,7 +12,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.interface import RoundPlan, StartEvaluation
-from bitagent_operator.plan.rounds.holders import GONE_AFTER
+from bitagent_operator.plan.rounds.holders import GONE_AFTER, LEAVES_SLOT_AFTER
 from bitagent_operator.reconcilers.shares import Shares
 
 if TYPE_CHECKING:
@@ -144,6 +144,19 @@ def test_pods_on_a_lost_node_hold_the_slots_of_a_deleted_round_for_a_time(make: 
     assert world.pass_(b, held=0, wants=8)[0] == 3
     later = world.shares.of(b, world.cache, bound=4, now=make.at(0) + GONE_AFTER)
     assert later is not None and later.room(holds=0, waits=8) == 4
+
+
+def test_jobs_whose_pods_are_refused_leave_their_slots_after_a_time(make: Make) -> None:
+    world = World(make)
+    world.round("a", jobs=4)
+    b = world.round("b")
+    late = LEAVES_SLOT_AFTER.total_seconds()
+    rooms = []
+    for now in (late - 1, late):
+        share = replace(world.shares, _claims={}).of(b, world.cache, bound=4, now=make.at(now))
+        assert share is not None
+        rooms.append(share.room(holds=0, waits=8))
+    assert rooms == [0, 4]
 
 
 def test_a_weight_may_change(make: Make) -> None:

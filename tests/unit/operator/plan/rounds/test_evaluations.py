@@ -13,6 +13,7 @@ from bitagent_crds.model_result import ModelResult
 from bitagent_operator.plan.identity import not_admitted
 from bitagent_operator.plan.rounds.attempts import Update
 from bitagent_operator.plan.rounds.round import BATCH
+from bitagent_operator.plan.shares import Claim, Share
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan
@@ -28,6 +29,41 @@ def test_slots_bound_what_runs(make: Make, plan: Plan) -> None:
     assert plan(observed, models, jobs=running, pods=[make.pod(job) for job in running]).evaluate == ()
     pods = [make.pod(running[0], code=0, message=make.scored()), make.pod(running[1])]
     assert [e.entry.model for e in plan(observed, models, jobs=running, pods=pods).evaluate] == ["m2"]
+
+
+@pytest.mark.parametrize(
+    ("now", "pod", "shares", "left"),
+    [
+        pytest.param(59, None, True, (2, 0, True), id="its pods may still come"),
+        pytest.param(60, None, True, (1, 0, False), id="its pods are refused: its slot is for other rounds"),
+        pytest.param(60, {"waiting": ("ContainerCreating", "")}, True, (2, 0, False), id="it has a pod"),
+        pytest.param(60, None, False, (2, 1, False), id="no shared slots"),
+    ],
+)
+def test_a_job_without_pods_leaves_its_shared_slot(
+    make: Make,
+    plan: Plan,
+    now: float,
+    pod: dict[str, Any] | None,
+    shares: bool,
+    left: tuple[int, int, bool],
+) -> None:
+    models = [make.model(f"m{i}", fetched=True, weights=str(i)) for i in range(3)]
+    jobs = [make.evaluation(make.key("0"), started=0), make.evaluation(make.key("1"), started=0)]
+    pods = [make.pod(jobs[0]), *([make.pod(jobs[1], **pod)] if pod is not None else [])]
+    share = Share(2, Claim("r", 1, 0, 0, make.at(0))) if shares else None
+    observed = make.started(*(m.meta.name for m in models), workload={"parallelism": 3})
+    found = plan(
+        observed,
+        models,
+        jobs=jobs,
+        pods=pods,
+        now=now,
+        share=share,
+        events=dict.fromkeys(each.meta.uid for each in (*jobs, *pods)),
+    )
+    assert (found.held, len(found.evaluate), found.requeue_after == 1.0) == left
+    assert found.waits_for_slots == (1 if left[0] == 2 and shares else 0)
 
 
 def test_a_queue_gets_all_at_once_in_batches(make: Make, plan: Plan) -> None:
