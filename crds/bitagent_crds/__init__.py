@@ -20,6 +20,8 @@
     defaults.py                                  which defaults the API server writes into objects
     generate.py, reference.py                    CustomResourceDefinitions and docs/reference.md from the models
     logs.py, printable.py                        format of log lines; texts that may be shown
+    advice.py, status_rows.py                    what to do about a reason; rows of a status for a terminal
+    permissions.py                               rules of the operator's Role and of a validator's
 
 Only `generate` reads or writes files. Nothing here imports kopf, vLLM or bittensor.
 """

@@ -8,6 +8,7 @@
     retry        which requests are repeated, and after how long
     watch        events of a watch
     client       verbs, server-side apply, status writes, watch
+    cluster      requests of a person: any path, logs, commands in pods
     cache        objects in memory, by resourceVersion
     informer     list and watch into a cache
     conditions   status conditions and their transition times

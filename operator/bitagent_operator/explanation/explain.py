@@ -6,12 +6,14 @@ it cannot know: which fetches wait for a turn, and when a Job that was refused i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bitagent_crds.advice import advice_rows
 from bitagent_crds.names import ATTEMPT_LABEL, COMPONENT_LABEL
 from bitagent_crds.printable import escape_unprintable
+from bitagent_crds.status_rows import columns, condition_rows, gpu_text, model_rows, progress_rows, seconds_rows
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
@@ -133,12 +135,9 @@ def render(explanation: Explanation) -> str:
 def _lines(e: Explanation) -> Iterator[str]:
     state = e.status.get("phase") or e.status.get("progress") or ""
     yield f"{e.key} in namespace {e.namespace}" + (f": {state}" if state else "")
-    conditions = e.status.get("conditions") or []
-    yield from _table(
-        "conditions", ([c.get("type"), c.get("status"), c.get("reason"), c.get("message")] for c in conditions)
-    )
-    results = e.status.get("results") or []
-    yield from _table("models", ([r.get("model"), r.get("state"), r.get("reason"), _why(r)] for r in results))
+    yield from _table("conditions", condition_rows(e.status))
+    yield from _table("models", model_rows(e.status))
+    yield from _table("what to do", advice_rows(e.status))
     yield from _times(e.status)
     if e.jobs:
         yield "  Jobs and pods"
@@ -155,44 +154,19 @@ def _lines(e: Explanation) -> Iterator[str]:
         yield f"    and look again after {e.next_pass.next_look:.0f} s"
 
 
-_PHASES = ("waiting", "pulling", "load", "generate", "score", "idle")
-
-
 def _times(status: Obj) -> Iterator[str]:
     """Yield where the time of a round's evaluations went, and how far those are that run."""
-    results = status.get("results") or []
-    running = [(r["model"], r["progress"]) for r in results if r.get("progress")]
-    yield from _table("progress", ([model, said.get("phase"), _progress(said)] for model, said in running))
-    timed = [(r["model"], r["seconds"]) for r in results if r.get("seconds")]
-    rows = [[model, *(seconds.get(phase, "") for phase in _PHASES)] for model, seconds in timed]
-    yield from _table("seconds", [["model", *_PHASES], *rows] if rows else [])
-    if gpus := status.get("gpuSeconds"):
-        held, generating = gpus.get("held", 0), gpus.get("generating", 0)
-        share = f" ({100 * generating / held:.0f} %)" if held else ""
-        yield f"  GPU time held: {held} s; generating, in what has a score: {generating} s{share}"
+    yield from _table("progress", progress_rows(status))
+    yield from _table("seconds", seconds_rows(status))
+    if text := gpu_text(status):
+        yield f"  {text}"
 
 
-def _progress(said: Mapping[str, Any]) -> str:
-    text = f"{said.get('done', 0)} of {said.get('total', 0)} tasks, {said.get('tokensPerSecond', 0)} tokens/s"
-    return f"{text}; no progress since {said['idleSince']}" if said.get("idleSince") else text
-
-
-def _why(result: Mapping[str, Any]) -> str:
-    score = f"score {result['score']}, rank {result.get('rank')}" if result.get("score") is not None else ""
-    of = f"of {result['duplicateOf']}" if result.get("duplicateOf") else ""
-    return "; ".join(text for text in (score, of, str(result.get("message") or "")) if text)
-
-
-def _table(title: str, rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield a title and rows in columns, the last one as long as it is; nothing without rows."""
-    cells = [[" ".join(str(cell or "").split()) for cell in row] for row in rows]
-    if not cells:
-        return
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]) - 1)]
-    yield f"  {title}"
-    for row in cells:
-        head = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        yield f"    {head}  {row[-1]}".rstrip()
+def _table(title: str, rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """Yield a title and rows in columns; nothing without rows."""
+    if rows:
+        yield f"  {title}"
+    yield from (f"    {line}" for line in columns(rows))
 
 
 def _steps(e: Explanation) -> Iterator[str]:
