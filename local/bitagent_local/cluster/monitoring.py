@@ -1,17 +1,14 @@
-"""Prometheus, its promtool, and Alertmanager, for tests: Debian's packages, unpacked beside the other tools.
-
-They are not installed: on a machine with an init system the packages would start services.
-"""
+"""Prometheus, its promtool, and Alertmanager, for tests: Debian's packages, unpacked beside the other tools."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
-from bitagent_local.cluster.host import ClusterError, cache_root, exclusive
+from bitagent_local.cluster.host import cache_root, exclusive
+from bitagent_local.cluster.packages import unpack_packages
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager")
@@ -48,19 +45,7 @@ def alertmanager(*arguments: str) -> list[str]:
 
 def _unpack(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        work = Path(name)
-        if _download(work).returncode != 0:  # On a new machine the package lists are missing or old.
-            subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=False)
-            if (done := _download(work)).returncode != 0:
-                raise ClusterError(f"`apt-get download {' '.join(PACKAGES)}` failed:\n{done.stderr[-1500:]}")
-        for package in work.glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", str(package), str(work / "files")], check=True)
+        unpacked = unpack_packages(PACKAGES, work=Path(name))
         shutil.rmtree(folder, ignore_errors=True)
-        unpacked = work / "files"
         os.rename(unpacked / TEMPLATES.relative_to("/"), unpacked / "usr" / "bin" / "templates")
         os.rename(unpacked / "usr" / "bin", folder)
-
-
-def _download(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = ["apt-get", "download", "-q", *PACKAGES]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

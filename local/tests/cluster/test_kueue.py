@@ -1,4 +1,4 @@
-"""Kueue is built once for a checkout and a compiler."""
+"""Kueue's program and chart are of one module."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bitagent_local.cluster import kueue
-from bitagent_local.cluster.kueue import MODULE, ensure_kueue
+from bitagent_local.cluster.kueue import MODULE, PACKAGE, ensure_kueue
 
 
 def test_the_module_names_one_release() -> None:
@@ -15,22 +15,15 @@ def test_the_module_names_one_release() -> None:
     assert (MODULE / "go.sum").exists()
 
 
-def test_it_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[Path] = []
+def test_program_and_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path, tuple[str, ...]]] = []
 
-    def build(go: Path, folder: Path) -> None:
-        built.append(folder)
-        folder.mkdir()
-        (folder / "kueue").touch()
+    def ensure(module: Path, *packages: str) -> Path:
+        asked.append((module, packages))
+        return tmp_path / "built"
 
-    monkeypatch.setattr(kueue, "_build", build)
-    monkeypatch.setattr(kueue, "cache_root", lambda: tmp_path)
+    monkeypatch.setattr(kueue, "ensure_programs", ensure)
     monkeypatch.setattr(kueue, "kueue_module", lambda: tmp_path / "module")
-    version = "go1.26"
-    monkeypatch.setattr(kueue, "ensure_go", lambda: (Path("go"), version))
-    first = ensure_kueue()
-    assert ensure_kueue() == first
-    assert (first.manager.exists(), len(built)) == (True, 1)
-    assert first.chart == tmp_path / "module/charts/kueue"
-    version = "go1.27"
-    assert ensure_kueue().manager != first.manager, "another compiler, another build"
+    built = ensure_kueue()
+    assert (built.manager, built.chart) == (tmp_path / "built/kueue", tmp_path / "module/charts/kueue")
+    assert asked == [(MODULE, (PACKAGE,))]

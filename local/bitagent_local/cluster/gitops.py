@@ -1,0 +1,82 @@
+"""Flux and Argo CD, built from the Go modules `local/flux` and `local/argocd`, and what Argo CD needs besides.
+
+Only the tests with other projects' programs need them (`make test-ecosystem`): on two cores the builds take seven and
+nine minutes. The Lua interpreter is the one that Argo CD contains, and takes seconds; unit tests of health scripts
+need it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitagent_local.cluster.go_programs import ensure_programs, module_folder
+from bitagent_local.cluster.host import SOURCES, cache_root, exclusive
+from bitagent_local.cluster.packages import unpack_packages
+
+FLUX = SOURCES / "flux"
+ARGOCD = SOURCES / "argocd"
+FLUX_CONTROLLERS = ("source-controller", "kustomize-controller")
+REDIS_PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
+LIBRARIES = "x86_64-linux-gnu"
+
+
+@dataclass(frozen=True)
+class Flux:
+    """One build of Flux's controllers."""
+
+    folder: Path
+    """The programs, by the controllers' names."""
+    crds: tuple[Path, ...]
+    """Folders with their CustomResourceDefinitions, in Go's module cache."""
+
+
+@dataclass(frozen=True)
+class ArgoCd:
+    """One build of Argo CD."""
+
+    program: Path
+    """All parts in one; $ARGOCD_BINARY_NAME selects one."""
+    crds: Path
+    """A kustomization of its CustomResourceDefinitions, in Go's module cache."""
+    redis: Path
+    """A folder with `bin/redis-server` and its libraries."""
+
+    @property
+    def redis_server(self) -> list[str]:
+        """The command that runs redis-server with its libraries, without arguments."""
+        return ["env", f"LD_LIBRARY_PATH={self.redis / 'lib' / LIBRARIES}", str(self.redis / "bin" / "redis-server")]
+
+
+def ensure_flux() -> Flux:
+    """Return the build of this checkout, building it first if the cache has none of its key. Raises ClusterError."""
+    paths = [f"github.com/fluxcd/{name}" for name in FLUX_CONTROLLERS]
+    folder = ensure_programs(FLUX, *paths)
+    return Flux(folder, tuple(module_folder(FLUX, path) / "config/crd/bases" for path in paths))
+
+
+def ensure_argocd() -> ArgoCd:
+    """Return the build of this checkout, building it first if the cache has none of its key. Raises ClusterError."""
+    path = "github.com/argoproj/argo-cd/v3"
+    program = ensure_programs(ARGOCD, f"{path}/cmd") / "cmd"
+    return ArgoCd(program, module_folder(ARGOCD, path) / "manifests/crds", ensure_redis())
+
+
+def ensure_redis() -> Path:
+    """Return the folder with Debian's redis-server, after unpacking it if it is missing. Raises ClusterError."""
+    folder = cache_root() / "redis"
+    with exclusive(cache_root() / "redis.lock"):
+        if not (folder / "bin" / "redis-server").exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+                unpacked = unpack_packages(REDIS_PACKAGES, work=Path(name))
+                shutil.rmtree(folder, ignore_errors=True)
+                os.rename(unpacked / "usr", folder)
+    return folder
+
+
+def ensure_lua() -> Path:
+    """Return Argo CD's Lua interpreter as a program, building it first if it is missing. Raises ClusterError."""
+    return ensure_programs(ARGOCD, "github.com/yuin/gopher-lua/cmd/glua") / "glua"
