@@ -78,6 +78,11 @@ class ConditionType(StrEnum):
         "No waiting helps: the object cannot be read or planned, or has failed for good; absent while all is well.",
     )
     WEIGHTS_CURRENT = "WeightsCurrent", "Validator", "The weights on the chain are those of the last complete rounds."
+    ONLINE_CURRENT = (
+        "OnlineCurrent",
+        "Validator",
+        "Miners were asked when they were due, and their answers scored; absent without `competitions[].online`.",
+    )
     PASS_COMPLETE = (
         "PassComplete",
         "Validator",
@@ -597,6 +602,24 @@ class Reason(StrEnum):
         "PartFailed",
         Fault.INFRASTRUCTURE,
         "Parts of the last pass failed, and the others were carried out; the message names them.",
+    )
+    ONLINE_STEP_DONE = "OnlineStepDone", Fault.NONE, "The last step of each competition's online evaluation counted."
+    ONLINE_STEP_PENDING = "OnlineStepPending", Fault.NONE, "The first step of online evaluation has not ended."
+    POOL_PENDING = "PoolPending", Fault.NONE, "The first task set of online evaluation is being built."
+    POOL_UNAVAILABLE = (
+        "PoolUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The task set of online evaluation could not be built or read; miners keep their means, and weights are set.",
+    )
+    EXAMINER_UNAVAILABLE = (
+        "ExaminerUnavailable",
+        Fault.INFRASTRUCTURE,
+        "The examiner in the validator's pod gives no tasks or scores; miners keep their means, and weights are set.",
+    )
+    NO_MINER_ANSWERED = (
+        "NoMinerAnswered",
+        Fault.INFRASTRUCTURE,
+        "No asked miner could be reached, so the step does not count: the pod's own network may be the cause.",
     )
     CHAIN_BEHIND = (
         "ChainBehind",

@@ -22,18 +22,17 @@ class CommitmentFormat(StrEnum):
     """A JSON object with `model` and `revision`."""
 
 
+_OWN_LABELS = cel(
+    "!has(self.labels) || self.labels.all(key, !key.startsWith('bitagent.io/') && "
+    "key != 'app.kubernetes.io/managed-by')",
+    "labels of bitagent.io/ and app.kubernetes.io/managed-by are the validator's own: choose other keys",
+)
+
+
 class CommitmentDiscovery(Model):
     """Models by the commitments of the subnet's hotkeys."""
 
-    model_config = {
-        "json_schema_extra": rules(
-            cel(
-                "!has(self.labels) || self.labels.all(key, !key.startsWith('bitagent.io/') && "
-                "key != 'app.kubernetes.io/managed-by')",
-                "labels of bitagent.io/ and app.kubernetes.io/managed-by are the validator's own: choose other keys",
-            )
-        )
-    }
+    model_config = {"json_schema_extra": rules(_OWN_LABELS)}
 
     formats: Annotated[list[CommitmentFormat], Field(min_length=1, max_length=3)] = list(CommitmentFormat)
     """formats are the forms of commitments that are read: Fields, Repository, Json."""
@@ -46,15 +45,33 @@ class CommitmentDiscovery(Model):
     """maximumModels is the largest number of MinerModels; those committed to first are taken."""
 
 
+class AxonDiscovery(Model):
+    """Models by what the miners' axons answer to GetHFModelName."""
+
+    model_config = {"json_schema_extra": rules(_OWN_LABELS)}
+
+    every_blocks: Annotated[int, Field(ge=1, le=100000)] = 300
+    """everyBlocks is the number of blocks between two times that each axon is asked."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=120)] = 15
+    """timeoutSeconds is the time that an axon has for its answer."""
+    labels: Labels = {}
+    """labels are given to each MinerModel, beside those of the validator and the hotkey."""
+    maximum_models: Annotated[int, Field(ge=1, le=1024)] = 256
+    """maximumModels is the largest number of MinerModels; those seen first are taken."""
+
+
 class Discovery(Model):
     """The sources of submissions."""
 
     commitments: CommitmentDiscovery | None = None
     """commitments makes a MinerModel of each registered hotkey's commitment that names a model."""
+    axons: AxonDiscovery | None = None
+    """axons makes a MinerModel of what each registered hotkey's axon answers, unless the hotkey has a commitment that
+    `commitments` takes."""
 
 
 class CommitmentFault(StrEnum):
-    """Why a registered hotkey's commitment has no MinerModel."""
+    """Why a registered hotkey's commitment, or the answer of its axon, has no MinerModel."""
 
     MALFORMED = "Malformed"
     """It is in none of the forms that are read."""
@@ -70,18 +87,22 @@ class CommitmentFault(StrEnum):
     """There are `maximumModels` earlier ones."""
     NOT_WRITTEN = "NotWritten"
     """The API server refused its MinerModel."""
+    NO_ANSWER = "NoAnswer"
+    """Its axon gave no answer that can be read."""
+    PRIVATE_ADDRESS = "PrivateAddress"
+    """Its axon has an address that is not public, which is never asked."""
 
 
 class IgnoredCommitment(StatusModel):
-    """A commitment without a MinerModel."""
+    """A commitment, or an axon, without a MinerModel."""
 
     hotkey: Hotkey
-    """hotkey is the account that committed."""
+    """hotkey is the account that committed, or that serves the axon."""
     reason: Annotated[CommitmentFault, Open()]
-    """reason is Malformed, Oversized, Sealed, NotACommit, UnknownCompetition, OverLimit or NotWritten; a later version
-    may have more of them."""
+    """reason is Malformed, Oversized, Sealed, NotACommit, UnknownCompetition, OverLimit, NotWritten, NoAnswer or
+    PrivateAddress; a later version may have more of them."""
     message: ShortText = ""
-    """message says more, without the words of the commitment."""
+    """message says more, without the words of the miner."""
 
 
 IGNORED_MAX = 64
@@ -91,9 +112,9 @@ class DiscoveryStatus(StatusModel):
     """What discovery found."""
 
     models: Count = 0
-    """models is the number of MinerModels of commitments that hold."""
+    """models is the number of MinerModels of commitments and axons that hold."""
     ignored_count: Count = 0
-    """ignoredCount is the number of registered hotkeys whose commitment has no MinerModel."""
+    """ignoredCount is the number of registered hotkeys whose commitment or axon has no MinerModel."""
     ignored: Annotated[
         list[IgnoredCommitment], Field(max_length=IGNORED_MAX, json_schema_extra=map_list("hotkey"))
     ] = []

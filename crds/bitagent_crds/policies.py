@@ -23,8 +23,8 @@ class BuiltinPolicy(StrEnum):
     """Built-in rules by which scores become weights."""
 
     BITAGENT = "BitAgent"
-    """exp(5 x) of the score above what the best constant answer earns, normalised; newly registered hotkeys share a
-    bounded part, each at most the median."""
+    """exp(5 x) of the score above what the best constant answer earns, normalised; with `online` the score is half of
+    rounds and half of online answers; newly registered hotkeys share a bounded part, each at most the median."""
     WIN_RATE = "WinRate"
     """Pairwise wins by the losses of batches, with an advantage for the earlier commit; a softmax of the win rates,
     averaged over rounds."""
@@ -83,6 +83,9 @@ class BitAgentParameters(_RankedParameters):
     newcomer_percent: Annotated[int, Field(ge=0, le=20)] = 2
     """newcomerPercent is the largest part, in percent, that all newcomers together earn before their first round has
     ended; 0 pays none."""
+    online_percent: Percent = 50
+    """onlinePercent is the part, in percent, of the score that comes from `online`, where the competition has it; the
+    rest is the score of the last complete rounds."""
 
 
 class WinRateParameters(_RankedParameters):

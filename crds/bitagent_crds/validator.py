@@ -14,6 +14,7 @@ from bitagent_crds.discovery import Discovery, DiscoveryStatus
 from bitagent_crds.evalround import EvalRoundTemplate
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.fields import Count, Digest, Hotkey, Name, SecretKey, ShortText, Text, Time
+from bitagent_crds.online import Online, OnlineStatus
 from bitagent_crds.policies import (
     BuiltinPolicy,
     Duplicates,
@@ -137,6 +138,15 @@ _COMPETITION_RULES = rules(
         f"{given('round.evaluation.scorer', BuiltinScorer.BFCL)} == '{BuiltinScorer.LOSS}'",
         "policy WinRate compares losses: set round.evaluation.scorer to Loss",
     ),
+    cel(
+        f"!has(self.online) || {given('round.evaluation.scorer', BuiltinScorer.BFCL)} != '{BuiltinScorer.LOSS}'",
+        "online judges answers: it needs another round.evaluation.scorer than Loss",
+    ),
+    cel(
+        f"!has(self.online) || !({_POLICY} in "
+        f"[{', '.join(repr(str(p)) for p in BuiltinPolicy if p is not BuiltinPolicy.BITAGENT)}])",
+        "online is paid by policy BitAgent, or by one of a package: remove online, or name such a policy",
+    ),
 )
 
 
@@ -184,6 +194,9 @@ class Competition(Model):
     the competitions of one mechanism are relative to each other."""
     history_limit: Annotated[int, Field(ge=1, le=100)] = 5
     """historyLimit is the number of finished rounds of this competition to keep; older ones are deleted."""
+    online: Online | None = None
+    """online asks miners a fresh task now and then, and pays their answers beside their models; absent: miners are not
+    asked."""
 
 
 class WeightsMode(StrEnum):
@@ -384,9 +397,11 @@ class ValidatorStatus(StatusModel):
     """rewriter is the model of `spec.rewriter`; written by the operator."""
     discovery: DiscoveryStatus | None = None
     """discovery is what `spec.discovery` found; absent without it."""
+    online: Annotated[list[OnlineStatus], Field(max_length=8, json_schema_extra=map_list("competition"))] = []
+    """online has the online evaluation of each competition that asks for it."""
     conditions: Conditions = []
-    """conditions are Ready, Stalled, Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent and,
-    with `spec.rewriter`, RewriterReady."""
+    """conditions are Ready, Stalled, Deployed, ChainConnected, Registered, Permitted, RoundCurrent, WeightsCurrent,
+    PassComplete and, with `spec.rewriter`, RewriterReady, with `competitions[].online`, OnlineCurrent."""
     message: Text = ""
     """message is a human-readable sentence on what the validator is doing."""
 

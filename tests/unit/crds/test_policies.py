@@ -45,7 +45,13 @@ def test_parameters_that_are_not_given_are_not_stored() -> None:
 def test_defaults() -> None:
     parameters = competition(policyParameters={"bitAgent": {}, "winRate": {}, "winnerTakesAll": {}}).to_wire()
     assert parameters["policyParameters"] == {
-        "bitAgent": {"steepness": 5, "winnerPercent": 0, "newcomerPercent": 2, "validatorStake": 4096},
+        "bitAgent": {
+            "steepness": 5,
+            "winnerPercent": 0,
+            "newcomerPercent": 2,
+            "onlinePercent": 50,
+            "validatorStake": 4096,
+        },
         "winRate": {
             "advantagePercent": 1,
             "temperaturePercent": 8,
