@@ -10,13 +10,12 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
+from bitagent_operator.metrics.durations import PHASES, phase_seconds
 from bitagent_operator.observed.cache import Kind
 from bitagent_operator.plan.outcomes import Ended
 
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 _PHASE_BUCKETS = (1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 7200.0, 28800.0)
-PHASES = ("waiting", "pulling", "load", "generate", "score", "idle")
-"""Phases of an evaluation, as `results[].seconds` names them."""
 
 
 class Metrics:
@@ -105,9 +104,8 @@ class Metrics:
         """Count work whose end was just recorded."""
         for each in ended:
             self.ended.labels(each.component, each.reason).inc()
-            for phase in PHASES if each.seconds is not None else ():
-                if (seconds := getattr(each.seconds, phase)) is not None:
-                    self.phases.labels(phase).observe(float(seconds))
+            for phase, seconds in phase_seconds(each.seconds).items() if each.seconds is not None else ():
+                self.phases.labels(phase).observe(seconds)
 
     def follow_queue(
         self, *, length: Callable[[], int], oldest_seconds: Callable[[], float], backing_off: Callable[[], int]

@@ -13,6 +13,7 @@ from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, 
 from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import FINAL_STATES, ResultState
 from bitagent_kube.conditions import find
+from bitagent_operator.metrics.durations import durations
 from bitagent_operator.observed.cache import Cache, Kind
 from bitagent_operator.observed.objects import ModelObject, RoundObject
 from bitagent_operator.plan.models.fetch import fetch_result
@@ -68,6 +69,7 @@ class StateCollector(Collector):
         yield phase_of
         yield started
         yield from _gpu_time(rounds)
+        yield from durations(rounds)
         oldest = GaugeMetricFamily(
             "bitagent_oldest_unfinished_round_age_seconds",
             "Time since the oldest EvalRound was created that has not ended; 0 if all have.",

@@ -7,7 +7,8 @@ from prometheus_client import generate_latest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.names import Component
-from bitagent_operator.metrics.counters import PHASES, Metrics
+from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.metrics.durations import PHASES
 from bitagent_operator.plan.outcomes import Ended
 
 

@@ -1,0 +1,72 @@
+"""Where the time of rounds went, by phase and by model: read from their results when they are scraped."""
+
+from __future__ import annotations
+
+from collections import Counter as Count
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from prometheus_client.core import GaugeMetricFamily
+
+from bitagent_crds.model_result import ModelResult, PhaseSeconds
+from bitagent_operator.observed.objects import RoundObject
+
+PHASES = ("waiting", "pulling", "load", "generate", "score", "idle")
+"""Phases of an evaluation, as `results[].seconds` names them."""
+
+MODELS_OF_A_ROUND = 50
+"""Models of a round that have series of their own, those first that took longest: a round has up to 1,000."""
+
+FINISHED_ROUNDS = 4
+"""Finished rounds whose models have series of their own, the latest; unfinished rounds have them in any case."""
+
+
+def durations(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
+    """Yield the time of evaluations by round and phase, and by round, model and phase."""
+    by_phase = GaugeMetricFamily(
+        "bitagent_round_evaluation_seconds",
+        "Time of the evaluations of each EvalRound by phase, all its models together, by name.",
+        labels=["round", "phase"],
+    )
+    by_model = GaugeMetricFamily(
+        "bitagent_round_model_evaluation_seconds",
+        f"Time of an evaluation by phase, by round and model: of unfinished rounds and the latest {FINISHED_ROUNDS}, "
+        f"the {MODELS_OF_A_ROUND} models of each that took longest.",
+        labels=["round", "model", "phase"],
+    )
+    detailed = {each.meta.uid for each in _detailed(rounds)}
+    for each in rounds:
+        name, timed = each.meta.name, list(_timed(each.status.results))
+        total: Count[str] = Count()
+        for _, phases in timed:
+            total.update(phases)
+        for phase, seconds in total.items():
+            by_phase.add_metric([name, phase], seconds)
+        if each.meta.uid in detailed:
+            longest = sorted(timed, key=lambda item: (-sum(item[1].values()), item[0]))[:MODELS_OF_A_ROUND]
+            for model, phases in longest:
+                for phase, seconds in phases.items():
+                    by_model.add_metric([name, model, phase], seconds)
+    yield from (by_phase, by_model)
+
+
+def _timed(results: Iterable[ModelResult]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield each model that was evaluated itself, with its seconds by phase; a duplicate repeats its owner's."""
+    for result in results:
+        if result.seconds is not None and result.duplicate_of is None:
+            yield result.model, phase_seconds(result.seconds)
+
+
+def phase_seconds(seconds: PhaseSeconds) -> dict[str, float]:
+    """Return the duration of each phase that is known."""
+    known = {phase: getattr(seconds, phase) for phase in PHASES}
+    return {phase: float(value) for phase, value in known.items() if value is not None}
+
+
+def _detailed(rounds: Sequence[RoundObject]) -> list[RoundObject]:
+    def end(each: RoundObject) -> tuple[datetime, str]:
+        assert each.status.finished_at is not None
+        return each.status.finished_at, each.meta.name
+
+    finished = sorted((r for r in rounds if r.status.finished_at is not None), key=end)
+    return [r for r in rounds if r.status.finished_at is None] + finished[-FINISHED_ROUNDS:]
