@@ -156,6 +156,7 @@ class World:
     namespace: str
     folder: Path
     kubeconfig: Path
+    hotkey_file: Path
     processes: list[Program] = field(default_factory=list)
 
     def at(self, plural: str, name: str = "", group: str = f"apis/{API_VERSION}") -> str:
@@ -222,9 +223,9 @@ class World:
 
         With `escrow` the chain gets the rows that the process seals, and reveals them.
         """
-        log = self.folder / f"{identity}-{len(self.processes)}.log"
+        log = self.folder / f"{self.hotkey_file.name}-{identity}-{len(self.processes)}.log"
         command = ["run", "--name", "val", "--namespace", self.namespace]
-        command += ["--hotkey-file", str(self.folder / "hotkey"), "--identity", identity, "--log-format", "text"]
+        command += ["--hotkey-file", str(self.hotkey_file), "--identity", identity, "--log-format", "text"]
         command += ["--health-port", "0", "--metrics-port", "0", *arguments]
         environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
         if packages:
@@ -253,18 +254,30 @@ class World:
 def start_world(
     plane: ControlPlane, start_chain: Callable[..., Chain], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., World]]:
-    """Make a world: a chain, MinerModels of four miners and a Validator; arguments change the Validator's spec."""
+    """Make a world: a chain, MinerModels of four miners and a Validator; arguments change the Validator's spec.
+
+    With `beside`, another world, it is another Validator on the same chain, whose hotkey is `uri`.
+    """
     worlds: list[World] = []
 
-    def start(*, every_blocks: int = 1000, weights: Obj | None = None, chain: Obj | None = None, **spec: Any) -> World:
-        running = start_chain(**(chain or {}))
+    def start(
+        *,
+        every_blocks: int = 1000,
+        weights: Obj | None = None,
+        chain: Obj | None = None,
+        beside: World | None = None,
+        uri: str = "//Validator",
+        **spec: Any,
+    ) -> World:
+        running = beside.chain if beside else start_chain(**(chain or {}))
         namespace = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{next(NUMBERS)}"
         plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         config = tmp_path / f"{namespace}.json"
-        kubeconfig = _kubeconfig_of_a_pod(plane, namespace, config, discovers="discovery" in spec)
-        world = World(plane, running, namespace, tmp_path, kubeconfig)
+        kubeconfig = _kubeconfig_of_a_pod(plane, namespace, config, uri=uri, discovers="discovery" in spec)
+        hotkey_file = tmp_path / ("hotkey" if beside is None else f"hotkey-{namespace}")
+        world = World(plane, running, namespace, tmp_path, kubeconfig, hotkey_file)
         worlds.append(world)
-        (tmp_path / "hotkey").write_bytes(keys.keyfile("//Validator"))
+        hotkey_file.write_bytes(keys.keyfile(uri))
         for name in ("a", "b", "c", "d"):
             source = {"huggingFace": {"repo": f"{name}/model"}}
             miner = {"hotkey": keys.address(f"//{name}")}
@@ -302,11 +315,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path, *, discovers: bool) -> Path:
+def _kubeconfig_of_a_pod(plane: ControlPlane, namespace: str, path: Path, *, uri: str, discovers: bool) -> Path:
     """The rights that the operator gives a validator's pod, and no others."""
     core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/{RBAC}/namespaces/{namespace}"
     metadata = {"metadata": {"name": "pod"}}
-    hotkey = keys.address("//Validator")
+    hotkey = keys.address(uri)
     rules = validator_rules("val", competitions=["fc"], netuid=NETUID, hotkey=hotkey, discovers=discovers)
     plane.api.create(f"{core}/serviceaccounts", metadata)
     plane.api.create(f"{rbac}/roles", metadata | {"rules": rules})
