@@ -7,7 +7,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo demo-altered demo-down demo-status demo-world test test-unit test-local test-integration test-e2e test-ecosystem fuzz lint \
-  format crds formats metrics lock locks-check images env bytecode toolchain clean
+  format crds formats metrics decisions docs lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,8 @@ lint: env ## Check style, types, import rules and generated files
 	$(PY) charts/sync.py --check
 	$(PY) -m bitagent_evaluator.formats_page . --check
 	$(PY) scripts/metrics_page.py . --check
+	$(PY) scripts/decisions_page.py . --check
+	$(MAKE) --no-print-directory docs
 	scripts/lock.sh --check
 
 format: env ## Format the code and sort imports
@@ -77,6 +79,12 @@ metrics: env ## Write docs/metrics.md from the registries of operator and valida
 
 formats: env ## Write docs/formats.md from the code that reads models, rows and answers
 	$(PY) -m bitagent_evaluator.formats_page .
+
+decisions: env ## Write the list of decisions
+	$(PY) scripts/decisions_page.py .
+
+docs: env ## Build the documents as a site in build/site, and check their links
+	.venv/bin/mkdocs build --quiet --clean
 
 lock: ## Resolve pyproject.toml and export requirements/*.txt
 	scripts/lock.sh
