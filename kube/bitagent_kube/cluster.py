@@ -20,10 +20,11 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 
-from bitagent_kube.client import JSON, Client
+from bitagent_kube.client import APPLY, JSON, Client
 from bitagent_kube.credentials import SERVICE_ACCOUNT_FOLDER, load_configuration
 from bitagent_kube.errors import ApiError, error_of_answer, no_answer
 from bitagent_kube.objects import Obj
+from bitagent_kube.resources import resource_of
 
 FIRST_ANSWER_SECONDS = 10.0
 EXEC_PROTOCOL = "v4.channel.k8s.io"
@@ -117,7 +118,8 @@ class ClusterClient(Client):
 
     async def items(self, path: str, *, labels: str = "", fields: str = "") -> list[Obj]:
         """Return all objects of a collection at a path, without their managed fields."""
-        query, found = {"limit": "500", "labelSelector": labels, "fieldSelector": fields}, []
+        query = {"limit": "500", "labelSelector": labels, "fieldSelector": fields}
+        found: list[Obj] = []
         while True:
             page = await self._call("GET", path, query=query)
             found += page.get("items") or []
@@ -132,6 +134,12 @@ class ClusterClient(Client):
     async def post(self, path: str, obj: Obj) -> Obj:
         """Create an object at a path, such as a review of rights; return the answer."""
         return await self._call("POST", path, obj, query=self._write)
+
+    async def apply_unforced(self, obj: Obj, *, dry_run: bool = False) -> Obj:
+        """Apply an object server-side; raise a conflict if another manager has set one of its fields differently."""
+        resource, query = resource_of(obj["apiVersion"], obj["kind"]), dict(self._write)
+        path = resource.path(self.namespace, obj["metadata"]["name"])
+        return await self._call("PATCH", path, obj, content=APPLY, query=query | ({"dryRun": "All"} if dry_run else {}))
 
     async def lines(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[bytes]:
         """Yield the lines of a text, such as a container's log, until its end."""
