@@ -56,15 +56,48 @@ def spec_of(crd: Path) -> Schema:
     return strict(version["schema"]["openAPIV3Schema"]["properties"]["spec"])
 
 
+def changes_of(spec: Schema) -> Schema:
+    """Return the schema of what one of several Validators changes of their common spec: members may be left out.
+
+    A competition needs its id, by which it has a base. null removes a member; what then is missing the API server says.
+    """
+    competitions = spec["properties"]["competitions"]
+    relaxed = {**_optional(competitions["items"]), "required": ["id"]}
+    changes = _optional({**spec, "properties": {k: v for k, v in spec["properties"].items() if k != "competitions"}})
+    changes["properties"]["competitions"] = {**competitions, "items": relaxed}
+    return changes
+
+
+def _optional(schema: Schema) -> Schema:
+    """Return the schema of an object with members that may be left out or null, and so on in those that are objects."""
+    kept = {key: value for key, value in schema.items() if key not in ("required", "minProperties", "oneOf", "anyOf")}
+    if "properties" in kept:
+        kept["properties"] = {
+            name: _nullable(_optional(member)) if member.get("type") == "object" else _nullable(member)
+            for name, member in kept["properties"].items()
+        }
+    return kept
+
+
+def _nullable(schema: Schema) -> Schema:
+    if not isinstance(schema.get("type"), str):
+        return {"anyOf": [{"type": "null"}, schema]}
+    values = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **values}
+
+
 def validator_values(validator: Schema, model: Schema) -> Schema:
-    """Return the schema of the validator chart's values: name and spec of the Validator, its models and task files."""
+    """Return the schema of the validator chart's values: the Validator's spec, several of them, models, task files."""
     object_name = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
     labels = {"type": "object", "additionalProperties": {"type": "string"}}
+    changes = changes_of(validator)
+    changes["properties"] |= {"labels": labels, "annotations": labels}
     properties = {
         "global": {"type": "object", "description": "Helm's own, for charts that contain this one."},
         "name": {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 24},
         **validator["properties"],
         "labels": labels,
+        "annotations": labels,
         "models": {
             "type": "array",
             "items": {
@@ -79,6 +112,12 @@ def validator_values(validator: Schema, model: Schema) -> Schema:
             "propertyNames": {"pattern": "^[-._a-zA-Z0-9]+$"},
             "additionalProperties": {"type": "string"},
         },
+        "validators": {
+            "type": "object",
+            "propertyNames": {"pattern": object_name["pattern"], "maxLength": 24},
+            "additionalProperties": _nullable(changes),
+        },
+        "extraObjects": {"type": "array", "items": {"type": ["object", "string"]}},
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -71,7 +71,9 @@ def test_replicas(helm: Any, replicas: int) -> None:
 
 
 def test_metrics_of_a_pod_that_is_not_ready_can_be_read(default: Any) -> None:
-    assert default.one("Service")["spec"]["publishNotReadyAddresses"]
+    services = [s["spec"] for s in default.all("Service")]
+    assert len(services) == 2
+    assert all(s["publishNotReadyAddresses"] for s in services)
 
 
 def held(rules: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
@@ -453,7 +455,19 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"networkPolicy": {"hub": [{"ports": []}]}}, "/networkPolicy/hub/0"),
         ({"networkPolicy": {"web": [{"to": []}]}}, "/networkPolicy/web/0/to"),
         ({"networkPolicy": {"rewriter": [{"ports": []}]}}, "/networkPolicy/rewriter/0"),
-        ({"serviceAccount": {"create": False}}, "'create' not allowed"),
+        ({"serviceAccount": {"automount": False}}, "'automount' not allowed"),
+        ({"global": {"imageRegistry": "https://mirror"}}, "/global/imageRegistry"),
+        ({"images": {"digests": {"operator": "sha256:1"}}}, "/images/digests/operator"),
+        ({"proxy": {"https": "proxy:3128"}}, "/proxy/https"),
+        ({"proxy": {"noProxy": ["a,b"]}}, "/proxy/noProxy/0"),
+        ({"caBundle": {"key": "a/b"}}, "/caBundle/key"),
+        ({"networkPolicy": {"proxy": [{"ports": []}]}}, "/networkPolicy/proxy/0"),
+        ({"jobs": {"fetch": {"env": [{"value": "1"}]}}}, "/jobs/fetch/env/0"),
+        ({"jobs": {"topologySpreadConstraints": [{"maxSkew": 1}]}}, "/jobs/topologySpreadConstraints/0"),
+        ({"operator": {"podDisruptionBudget": {"minAvailable": "half"}}}, "/operator/podDisruptionBudget"),
+        ({"metrics": {"serviceMonitor": {"scrapeTimeout": "long"}}}, "/metrics/serviceMonitor/scrapeTimeout"),
+        ({"fullnameOverride": "1"}, "/fullnameOverride"),
+        ({"extraObjects": {"kind": "Secret"}}, "/extraObjects"),
         ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
         ({"crds": {"enabled": True}}, "'enabled' not allowed"),
         ({"validator": {"resources": {"gpu": 1}}}, "/validator/resources"),

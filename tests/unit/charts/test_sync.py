@@ -27,9 +27,9 @@ def test_generated_files_follow_from_their_sources(sync: ModuleType, capsys: pyt
     assert sync.main(["--check"]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("chart", ["bitagent-operator", "bitagent-validator"])
-def test_values_are_short(root: Path, chart: str) -> None:
-    assert len((root / "charts" / chart / "values.yaml").read_text().splitlines()) < 300
+@pytest.mark.parametrize(("chart", "lines"), [("bitagent-operator", 500), ("bitagent-validator", 150)])
+def test_values_are_short(root: Path, chart: str, lines: int) -> None:
+    assert len((root / "charts" / chart / "values.yaml").read_text().splitlines()) < lines
 
 
 def test_strict_schema_refuses_unknown_members_at_every_level(sync: ModuleType) -> None:
