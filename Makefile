@@ -62,6 +62,7 @@ lint: env ## Check style, types, import rules and generated files
 	$(PY) charts/sync.py --check
 	$(PY) -m bitagent_evaluator.formats_page . --check
 	$(PY) scripts/metrics_page.py . --check
+	$(PY) charts/dashboards.py --check
 	$(PY) scripts/decisions_page.py . --check
 	$(MAKE) --no-print-directory docs
 	scripts/lock.sh --check
@@ -76,6 +77,9 @@ crds: env ## Write the CustomResourceDefinitions and docs/reference.md from the 
 
 metrics: env ## Write docs/metrics.md from the registries of operator and validator
 	$(PY) scripts/metrics_page.py .
+
+dashboards: env ## Write the dashboards of the operator's chart from charts/dashboards.py
+	$(PY) charts/dashboards.py
 
 formats: env ## Write docs/formats.md from the code that reads models, rows and answers
 	$(PY) -m bitagent_evaluator.formats_page .

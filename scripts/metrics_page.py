@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 
 from bitagent_operator.metrics.counters import Metrics as OperatorMetrics
 from bitagent_operator.metrics.states import StateCollector
@@ -39,16 +39,28 @@ def render() -> str:
     """Return the page."""
     text = _INTRODUCTION
     for part, (note, registry) in registries().items():
-        text += f"\n## Of the {part}\n\n{note}\n\n| name | type | meaning |\n|---|---|---|\n"
-        text += "".join(f"| `{name}` | {kind} | {meaning} |\n" for name, kind, meaning in _rows(registry))
+        text += f"\n## Of the {part}\n\n{note}\n\n| name | type | labels | meaning |\n|---|---|---|---|\n"
+        for name, kind, labels, meaning in _rows(registry):
+            text += f"| `{name}` | {kind} | {', '.join(labels)} | {meaning} |\n"
     return text
 
 
-def _rows(registry: CollectorRegistry) -> Iterator[tuple[str, str, str]]:
+def families(registry: CollectorRegistry) -> Iterator[tuple[Metric, tuple[str, ...]]]:
+    """Yield each family, by name, with the names of its labels."""
+    found: list[tuple[Metric, tuple[str, ...]]] = []
+    for collector in registry._collector_to_names:  # labels are not public, and a family without series has none
+        for family in collector.collect():
+            declared = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", None) or ()
+            shown = [label for sample in family.samples for label in sample.labels if label != "le"]
+            found.append((family, tuple(dict.fromkeys([*declared, *shown]))))
+    yield from sorted(found, key=lambda each: each[0].name)
+
+
+def _rows(registry: CollectorRegistry) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     suffix = {"counter": "_total", "info": "_info"}
-    for family in sorted(registry.collect(), key=lambda family: family.name):
+    for family, labels in families(registry):
         meaning = family.documentation.rstrip(".") + "."
-        yield f"{family.name}{suffix.get(family.type, '')}", family.type, meaning
+        yield f"{family.name}{suffix.get(family.type, '')}", family.type, labels, meaning
 
 
 def main(argv: list[str] | None = None) -> int:
