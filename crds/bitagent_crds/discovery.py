@@ -89,7 +89,7 @@ class CommitmentFault(StrEnum):
     """The API server refused its MinerModel."""
     NO_ANSWER = "NoAnswer"
     """Its axon gave no answer that can be read."""
-    PRIVATE_ADDRESS = "PrivateAddress"
+    ADDRESS_REFUSED = "AddressRefused"
     """Its axon has an address that is not public, which is never asked."""
 
 
@@ -100,7 +100,7 @@ class IgnoredCommitment(StatusModel):
     """hotkey is the account that committed, or that serves the axon."""
     reason: Annotated[CommitmentFault, Open()]
     """reason is Malformed, Oversized, Sealed, NotACommit, UnknownCompetition, OverLimit, NotWritten, NoAnswer or
-    PrivateAddress; a later version may have more of them."""
+    AddressRefused; a later version may have more of them."""
     message: ShortText = ""
     """message says more, without the words of the miner."""
 

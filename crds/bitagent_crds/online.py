@@ -61,22 +61,42 @@ class OnlineOutcome(StrEnum):
     """It has answered, and the answer is scored."""
     NOT_SERVING = "NotServing"
     """It serves no axon on the chain; it scores 0."""
-    PRIVATE_ADDRESS = "PrivateAddress"
+    ADDRESS_REFUSED = "AddressRefused"
     """Its axon has an address that is not public, which is never asked; it scores 0."""
     UNREACHABLE = "Unreachable"
     """No connection to its axon could be made, or it broke; it scores 0."""
-    TIMED_OUT = "TimedOut"
+    TIMEOUT = "Timeout"
     """Its answer was not complete in time; it scores 0."""
     REFUSED = "Refused"
-    """It refused the request; it scores 0."""
+    """It does not answer this validator (403); it scores 0."""
+    UNAUTHORISED = "Unauthorised"
+    """It did not accept the signature (401); it scores 0."""
+    RATE_LIMITED = "RateLimited"
+    """It limits the number of requests (429); it scores 0."""
+    BUSY = "Busy"
+    """It was too busy, or reached a limit of its own (408, 503); it scores 0."""
+    UNSUPPORTED = "Unsupported"
+    """It does not know the message (404, 405); it scores 0."""
+    REDIRECTED = "Redirected"
+    """It answered with a redirect, which is not followed; it scores 0."""
+    FAILED = "Failed"
+    """It answered with another status than 200; it scores 0."""
+    WRONG_TYPE = "WrongType"
+    """Its answer is not JSON of the right form; it scores 0."""
     TOO_LARGE = "TooLarge"
     """Its answer is larger than `maximumBytes`; it scores 0."""
-    UNREADABLE = "Unreadable"
-    """Its answer is no message of this kind, or not signed by its hotkey; it scores 0."""
+    BAD_SIGNATURE = "BadSignature"
+    """Its answer is signed, and not by its hotkey; it scores 0."""
+    REPLAYED = "Replayed"
+    """Its answer is one to another request; it scores 0."""
+    BROKEN = "Broken"
+    """What it sent is not HTTP; it scores 0."""
+    UNSUITED_KEY = "UnsuitedKey"
+    """It speaks the old wire, which does not know this validator's kind of key: its mean stays."""
     TOO_COSTLY = "TooCostly"
     """Its answer needs more time or memory to judge than an answer may take; it scores 0."""
     NOT_SCORED = "NotScored"
-    """The examiner gave no score; the miner's mean stays."""
+    """The examiner gave no score; its mean stays."""
 
 
 class LeftOutReason(StrEnum):
@@ -105,12 +125,13 @@ class OnlineResult(StatusModel):
     hotkey: Hotkey
     """hotkey is the account."""
     outcome: Annotated[OnlineOutcome, Open()]
-    """outcome is Scored, NotServing, PrivateAddress, Unreachable, TimedOut, Refused, TooLarge, Unreadable, TooCostly or
-    NotScored; a later version may have more of them."""
-    score: Score
-    """score is that of this step, from 0 to 1."""
-    mean: Score
-    """mean is the miner's moving average after it."""
+    """outcome is Scored; NotServing or AddressRefused, if it was not asked; what came of asking it, such as Timeout or
+    TooLarge; TooCostly, if its answer could not be judged within limits; NotScored, if the examiner failed. A later
+    version may have more of them."""
+    score: Score | None = None
+    """score is that of this step, from 0 to 1; absent if it has none."""
+    mean: Score | None = None
+    """mean is its moving average after it; absent if it has none."""
     message: ShortText = ""
     """message says more, without the miner's words."""
 

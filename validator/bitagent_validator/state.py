@@ -4,14 +4,15 @@ It is a ConfigMap of the Validator, `<name>-scores`, with the rows, and one for 
 `<name>-scores-<competition>`, all owned by it. Results are copied from an EvalRound as soon as it is complete, so that
 deleting the round loses nothing; if a ConfigMap is lost, they are copied again from the rounds that still exist.
 
-No ConfigMap grows beyond what the API server takes: one holds the results of five rounds, of registered hotkeys only,
-and the submissions of two rounds. resourceVersion is an optimistic lock: of two writers, the one with the older version
-fails and reads the document again.
+No ConfigMap grows beyond what the API server takes: one holds the results of five rounds and an average of online
+scores, of registered hotkeys only, and the submissions of two rounds. resourceVersion is an optimistic lock: of two
+writers, the one with the older version fails and reads the document again.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -105,6 +106,47 @@ class ScoredRound(_Document):
     def baseline(self, rounds_ago: int = 0) -> float:
         """Return the score of the best constant answer in the last round, or in an earlier one."""
         return self.baselines[-1 - rounds_ago] if rounds_ago < len(self.baselines) else 0.0
+
+
+class OnlineMean(_Document):
+    """The moving average of one hotkey's online scores, under one registration; stored as the list of its fields."""
+
+    registered_at: int
+    """The block of the hotkey's registration."""
+    mean: Annotated[float, Field(ge=0, le=1)]
+    count: Annotated[int, Field(ge=1)]
+    """Number of steps that it was in."""
+    block: int
+    """The block of the last of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return dict(zip(cls.model_fields, value, strict=True)) if isinstance(value, list) else value
+
+    @model_serializer(mode="plain")
+    def _as_list(self) -> list[Any]:
+        return [self.registered_at, self.mean, self.count, self.block]
+
+
+class OnlineState(_Document):
+    """Online evaluation of one competition, after its last step that counted."""
+
+    block: int
+    """The block of that step."""
+    pool: str = ""
+    """The EvalRound of the task set that it used."""
+    baseline: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Score of the best constant answer to the tasks of that pool; 0 if none is known."""
+    means: dict[str, OnlineMean] = {}
+    """By hotkey: those that are registered."""
+
+    def mean(self, hotkey: str, *, registered_at: int) -> float:
+        """Return a hotkey's average; that at which it begins, the median, if it was in no step since it registered."""
+        known = self.means.get(hotkey)
+        if known is not None and known.registered_at == registered_at:
+            return known.mean
+        return statistics.median(each.mean for each in self.means.values()) if self.means else 0.0
 
 
 class Submission(_Document):
@@ -309,6 +351,13 @@ class CompetitionState(_Document):
     refused: dict[str, dict[str, str]] = {}
     tried: tuple[str, ...] = ()
     held: dict[str, int] = {}
+    online: OnlineState | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_online(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what no competition has that asks no miners: earlier versions can read the document then."""
+        stored: dict[str, Any] = handler(self)
+        return stored if self.online is not None else {k: v for k, v in stored.items() if k != "online"}
 
 
 _EMPTY = frozenset({CompetitionState().model_dump_json()})
@@ -332,6 +381,8 @@ class State(_Document):
     """By competition: hotkeys with a model in a round that failed since the last complete one."""
     held: dict[str, dict[str, int]] = {}
     """By competition: the shares, in units of 1/65535, of the hotkeys that it paid in the last accepted row."""
+    online: dict[str, OnlineState] = {}
+    """By competition: those that ask miners."""
     pending: dict[Mechanism, Annotated[Row, _in_state(RowState.PENDING)]] = {}
     """By mechanism."""
     accepted: dict[Mechanism, Annotated[Row, _in_state(RowState.ACCEPTED)]] = {}
@@ -373,13 +424,14 @@ class State(_Document):
             refused={key: value for key, value in self.refused.items() if _competition_of(key) == competition},
             tried=self.tried.get(competition, ()),
             held=self.held.get(competition, {}),
+            online=self.online.get(competition),
         )
 
     @property
     def competitions(self) -> frozenset[str]:
         """The competitions of which something is known."""
         keys = {_competition_of(key) for key in self.owners.keys() | self.refused.keys()}
-        return frozenset(self.scored.keys() | self.tried.keys() | self.held.keys() | keys)
+        return frozenset(self.scored.keys() | self.tried.keys() | self.held.keys() | self.online.keys() | keys)
 
     @classmethod
     def joined(cls, rows: Rows, competitions: Mapping[str, CompetitionState]) -> State:
@@ -394,6 +446,7 @@ class State(_Document):
             refused={key: value for each in competitions.values() for key, value in each.refused.items()},
             tried={name: each.tried for name, each in competitions.items() if each.tried},
             held={name: each.held for name, each in competitions.items() if each.held},
+            online={name: each.online for name, each in competitions.items() if each.online},
         )
 
 

@@ -67,3 +67,17 @@ def test_what_does_not_break_it(before: Facts, after: Facts) -> None:
 def test_a_field_that_goes_is_named_once_with_all_that_is_in_it() -> None:
     promised = {"K.spec": OBJECT, "K.spec.a": OBJECT, "K.spec.a.b": TEXT}
     assert broken(promised, {"K.spec": OBJECT}) == ["K.spec.a: removed"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "good"),
+    [
+        pytest.param("!has(self.added) || self.added > self.a", True, id="of a new member"),
+        pytest.param("!has(self.a) || self.a > 1", False, id="of a member that was promised"),
+        pytest.param("self.a > 1 || !has(self.added)", False, id="not only of it"),
+    ],
+)
+def test_a_rule_about_a_new_member_alone_does_not_break_it(rule: str, good: bool) -> None:
+    promised = {"K.spec": OBJECT, "K.spec.a": TEXT}
+    now = {**promised, "K.spec": OBJECT | {"rules": ["self.a", rule]}, "K.spec.added": TEXT}
+    assert (broken(promised, now) == []) is good

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ import bittensor as bt
 
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.endpoints import redact, seconds_to_wait, shown
-from bitagent_validator.chain.facts import Account, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
+from bitagent_validator.chain.facts import Account, Axon, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
 from bitagent_validator.chain.published import Published, all_published
 
 T = TypeVar("T")
@@ -194,7 +195,8 @@ class Connection:
         if graph is None:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
         try:
-            neurons = {n.hotkey: _neuron(n) for n in graph.neurons}
+            axons = list(graph.raw.get("axons") or [])
+            neurons = {n.hotkey: _neuron(n, axons[n.uid] if n.uid < len(axons) else None) for n in graph.neurons}
             subnet = Subnet(
                 netuid=netuid,
                 block=block,
@@ -294,7 +296,17 @@ async def _gather(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, A
     return one, two
 
 
-def _neuron(neuron: Any) -> Neuron:
+def axon_of(record: Any) -> Axon | None:
+    """Return an axon as the chain has it; None if nothing is served, or if it is no address."""
+    try:
+        number, port, kind = int(record["ip"]), int(record["port"]), int(record["ip_type"])
+        address = ipaddress.IPv6Address(number) if kind == 6 else ipaddress.IPv4Address(number)
+        return Axon(str(address), port, int(record["protocol"])) if number and 0 < port < 65536 else None
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def _neuron(neuron: Any, axon: Any) -> Neuron:
     return Neuron(
         uid=int(neuron.uid),
         hotkey=str(neuron.hotkey),
@@ -304,6 +316,7 @@ def _neuron(neuron: Any) -> Neuron:
         last_update=int(neuron.last_update),
         coldkey=str(neuron.coldkey or ""),
         dividends=float(neuron.dividends or 0),
+        axon=axon_of(axon),
     )
 
 

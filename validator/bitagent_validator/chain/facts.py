@@ -13,6 +13,17 @@ WeightsByHotkey = Mapping[str, int]
 
 
 @dataclass(frozen=True)
+class Axon:
+    """Where a hotkey says that it serves. Anyone may write any address on the chain."""
+
+    address: str
+    """A literal IPv4 or IPv6 address."""
+    port: int
+    protocol: int
+    """What it says to speak; see `bitagent_wire`."""
+
+
+@dataclass(frozen=True)
 class Neuron:
     """One registered hotkey."""
 
@@ -29,6 +40,8 @@ class Neuron:
     coldkey: str = ""
     dividends: float = 0.0
     """From 0 to 1."""
+    axon: Axon | None = None
+    """None if it serves nothing."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def standings(
         if block >= running.block + competition.schedule.every_blocks:
             # A round that does not end must not pay newcomers for as long as it runs.
             tried |= entering
-    return Standings(state.scored.get(competition.id), entrants=entering, tried=tried)
+    online = state.online.get(competition.id) if competition.online is not None else None
+    return Standings(state.scored.get(competition.id), entrants=entering, tried=tried, online=online)
 
 
 def participants(round_: Round, *, submissions: Submissions, neurons: Mapping[str, Neuron]) -> frozenset[str]:

@@ -35,7 +35,11 @@ class Explanation:
     """None if it has no slot."""
     standing: Standing
     score: float | None
-    """The mean over the last rounds; None if it has none that counts."""
+    """The mean over the last rounds, with that of online answers where these count; None if it has none."""
+    rounds: float | None
+    """Of it, what comes from rounds; None if online answers do not count."""
+    online: float | None
+    """Of it, what comes from online answers."""
     rank: int | None
     """Among the scores of the competition, 1 is the best; equal scores share a rank."""
     share: float
@@ -151,6 +155,8 @@ def explanations(
                 uid=neurons[hotkey].uid if hotkey in neurons else None,
                 standing=each.standing,
                 score=each.score,
+                rounds=each.rounds,
+                online=each.online,
                 rank=None if each.score is None else scores.index(each.score) + 1,
                 share=each.share,
                 weight=each.share * competition.reward_share / total * (1 - burnt) if total else 0.0,
@@ -161,12 +167,18 @@ def explanations(
     return found
 
 
-COLUMNS = ("competition", "rank", "score", "share", "weight", "why", "uid", "hotkey")
+COLUMNS = ("competition", "rank", "score", "rounds", "online", "share", "weight", "why", "uid", "hotkey")
+ONLINE_COLUMNS = ("rounds", "online")
+"""Columns that are left out if online answers count nowhere."""
 
 
 def as_table(lines: Iterable[Explanation]) -> str:
     """Return the lines as a table for a terminal."""
-    return _table([COLUMNS, *(_cells(line) for line in lines)])
+    found = list(lines)
+    asked = any(line.online is not None for line in found)
+    rows = [COLUMNS, *(_cells(line) for line in found)]
+    shown = [at for at, name in enumerate(COLUMNS) if asked or name not in ONLINE_COLUMNS]
+    return _table([tuple(row[at] for at in shown) for row in rows])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -179,6 +191,8 @@ def _cells(line: Explanation) -> tuple[str, ...]:
         line.competition,
         "" if line.rank is None else str(line.rank),
         "" if line.score is None else f"{line.score:.6f}",
+        "" if line.rounds is None else f"{line.rounds:.6f}",
+        "" if line.online is None else f"{line.online:.6f}",
         f"{line.share:.6f}",
         f"{line.weight:.6f}",
         line.standing.value,

@@ -1,4 +1,7 @@
-"""The BitAgent policy, its offline half: exp(k x) of a hotkey's score, less exp(k b) of the baseline b, normalised.
+"""The BitAgent policy: exp(k x) of a hotkey's score, less exp(k b) of the baseline b, normalised.
+
+The score is mixed from the last complete rounds and, where the competition asks miners online, the moving average of
+their answers, half and half unless `onlinePercent` says otherwise; see `eligibility`, which mixes both.
 
 Subtracting the baseline's part makes the pay begin at 0 there: many hotkeys that score a little above the best constant
 answer earn little together. The best model may have a part of its own (`winnerPercent`). Newcomers start at the median,

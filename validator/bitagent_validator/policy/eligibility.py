@@ -10,6 +10,9 @@ mean over the last rounds:
   forward, it is paid by the mean as it was at the last score, which must be at most two rounds ago: failing on purpose
   is worth two rounds. No score counts later than `rounds` + 1 rounds after its own.
 
+Where online answers count, its score is mixed from that mean and the moving average of these answers, and so is the
+baseline. Answers alone pay no hotkey: one endpoint can answer for any number of them, and copies of models are found.
+
 Newcomers are hotkeys that registered since the last complete round began, have a model in the running round, and were
 in no finished round yet. docs/policies.md has the consequences as tables.
 """
@@ -18,13 +21,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.interface import Candidate
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound
+from bitagent_validator.state import HotkeyScore, OnlineState, RoundResult, ScoredRound
 
 CARRIED_ROUNDS = 2
 """For how many rounds after it a score is carried forward."""
@@ -40,6 +43,8 @@ class Standings:
     """Hotkeys with a model under evaluation in the running round."""
     tried: frozenset[str] = frozenset()
     """Hotkeys with a model in a round that failed since the last complete one."""
+    online: OnlineState | None = None
+    """Its online evaluation; None if it has none, or no step of it counted yet."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Terms:
     validator_stake: int = 4096
     """In tokens. A permit holder with more is a validator, not a miner; the default is from the BitAgent subnet's
     code."""
+    online_percent: int = 0
+    """The part of the score that comes from online answers."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Eligibility:
     newcomers: frozenset[str] = frozenset()
     excluded: Mapping[str, Standing] = field(default_factory=dict)
     """Hotkeys with a model that are neither candidates nor newcomers."""
+    baseline: float = 0.0
+    """The score above which all candidates are."""
 
 
 def is_validator(neuron: Neuron, *, stake: int) -> bool:
@@ -76,6 +85,11 @@ def assess(given: Standings, neurons: Mapping[str, Neuron], terms: Terms) -> Eli
     newcomers: set[str] = set()
     excluded: dict[str, Standing] = {}
     known = given.scored.scores if given.scored else {}
+    online = given.online if given.online and given.online.means else None
+    part = terms.online_percent / 100 if online else 0.0
+    baseline = given.scored.baseline() if given.scored else 0.0
+    if online:
+        baseline = mixed(baseline, online.baseline, part=part)
     for hotkey in sorted(known.keys() | given.entrants):
         neuron = neurons.get(hotkey)
         if neuron is None:
@@ -86,7 +100,11 @@ def assess(given: Standings, neurons: Mapping[str, Neuron], terms: Terms) -> Eli
             excluded[hotkey] = Standing.AWAITS_SCORE
         elif hotkey in known:
             found = _candidate(known[hotkey], given.scored, neuron, terms)
-            if isinstance(found, Candidate):
+            if isinstance(found, Candidate) and online and part:
+                found = _with_online(found, online.mean(hotkey, registered_at=neuron.registered_at), part=part)
+            if isinstance(found, Candidate) and found.score <= baseline:
+                excluded[hotkey] = Standing.AT_BASELINE
+            elif isinstance(found, Candidate):
                 candidates[hotkey] = found
             else:
                 excluded[hotkey] = found
@@ -94,7 +112,16 @@ def assess(given: Standings, neurons: Mapping[str, Neuron], terms: Terms) -> Eli
             newcomers.add(hotkey)
         else:
             excluded[hotkey] = Standing.AWAITS_SCORE
-    return Eligibility(candidates, frozenset(newcomers), excluded)
+    return Eligibility(candidates, frozenset(newcomers), excluded, baseline)
+
+
+def mixed(rounds: float, online: float, *, part: float) -> float:
+    """Return the mean of a score of rounds and one of online answers; `part` is that of the latter."""
+    return (1 - part) * rounds + part * online
+
+
+def _with_online(candidate: Candidate, mean: float, *, part: float) -> Candidate:
+    return replace(candidate, score=mixed(candidate.score, mean, part=part), rounds=candidate.score, online=mean)
 
 
 _WITHOUT_SCORE = {

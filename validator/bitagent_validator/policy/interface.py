@@ -14,13 +14,17 @@ class Candidate:
     """A hotkey that a policy may pay: registered, no validator, and better than the best constant answer."""
 
     score: float
-    """Mean score over the last rounds, from 0 to 1; see `eligibility`."""
+    """Mean score over the last rounds, with that of online answers where these count; see `eligibility`."""
     block: int | None = None
     """The block of the commitment of its model; None if it has none."""
     win_rates: tuple[float | None, ...] = ()
     """Win rate in each of the last rounds, the last one at the end; None for a round in which it did not play."""
     carried: bool = False
     """Whether its model has no score this round, and those before are carried forward."""
+    rounds: float | None = None
+    """The part of the score that comes from rounds, from 0 to 1, where online answers count as well."""
+    online: float | None = None
+    """The moving average of its online answers, from 0 to 1; None if they do not count."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class PolicyInput:
     scores: Mapping[str, Candidate]
     """By hotkey."""
     baseline: float = 0.0
-    """Score of the best constant answer in the last complete round; every candidate's score is above it."""
+    """Score of the best constant answer, mixed as the candidates' scores are; each of these is above it."""
     newcomers: frozenset[str] = frozenset()
     """Hotkeys that registered since that round began, whose first round is running. No other policy but one that has a
     bounded part for them should pay them."""
@@ -55,7 +59,11 @@ class Pay:
     share: float = 0.0
     """Share of the competition's weights, from 0 to 1."""
     score: float | None = None
-    """The score that counts, if it has one: the mean over the last rounds."""
+    """The score that counts, if it has one: the mean over the last rounds, with online answers where these count."""
+    rounds: float | None = None
+    """Of it, what comes from rounds; None if online answers do not count."""
+    online: float | None = None
+    """Of it, what comes from online answers."""
 
 
 def by_reason(pays: Mapping[str, Pay]) -> dict[Standing, list[str]]:

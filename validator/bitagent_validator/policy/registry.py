@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping
 
 from bitagent_crds.plugins import BrokenPlugin, PluginGroup, UnknownName, load
-from bitagent_crds.policies import BuiltinPolicy, PolicyParameters, Standing
+from bitagent_crds.policies import BitAgentParameters, BuiltinPolicy, PolicyParameters, Standing
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.policy import bitagent, fixed, win_rate, winner_takes_all
 from bitagent_validator.policy.eligibility import Standings, Terms, assess
-from bitagent_validator.policy.interface import Pay, PolicyError, PolicyFunction, PolicyInput
+from bitagent_validator.policy.interface import Candidate, Pay, PolicyError, PolicyFunction, PolicyInput
 
 BUILT_IN: Mapping[str, PolicyFunction] = {
     BuiltinPolicy.BITAGENT: bitagent.shares,
@@ -58,7 +58,14 @@ def terms_of(competition: Competition) -> Terms:
         unscored=competition.unscored,
         duplicates=competition.duplicates,
         validator_stake=ranked.validator_stake if ranked else default.validator_stake,
+        online_percent=_online_percent(competition, parameters),
     )
+
+
+def _online_percent(competition: Competition, parameters: PolicyParameters) -> int:
+    if competition.online is None or competition.policy != BuiltinPolicy.BITAGENT:
+        return 0
+    return (parameters.bit_agent or BitAgentParameters()).online_percent
 
 
 def pay(competition: Competition, given: Standings, neurons: Mapping[str, Neuron]) -> dict[str, Pay]:
@@ -74,7 +81,7 @@ def pay(competition: Competition, given: Standings, neurons: Mapping[str, Neuron
     if given.scored is not None or competition.policy in WITHOUT_ROUNDS:
         policy_input = PolicyInput(
             scores=found.candidates,
-            baseline=given.scored.baseline() if given.scored else 0.0,
+            baseline=found.baseline,
             newcomers=found.newcomers,
             rounds=competition.smoothing.rounds,
             parameters=competition.policy_parameters or PolicyParameters(),
@@ -82,17 +89,21 @@ def pay(competition: Competition, given: Standings, neurons: Mapping[str, Neuron
         shares = apply_policy(competition.policy, policy_input, neurons)
     result = {hotkey: Pay(standing) for hotkey, standing in found.excluded.items()}
     result |= {hotkey: Pay(Standing.AWAITS_SCORE) for hotkey in found.newcomers}
-    result |= {
-        hotkey: Pay(Standing.NOT_CHOSEN, score=candidate.score) for hotkey, candidate in found.candidates.items()
-    }
+    result |= {hotkey: _pay(Standing.NOT_CHOSEN, 0.0, candidate) for hotkey, candidate in found.candidates.items()}
     for hotkey, share in shares.items():
         candidate = found.candidates.get(hotkey)
         if hotkey in found.newcomers:
             standing = Standing.NEWCOMER
         else:
             standing = Standing.CARRIED_FORWARD if candidate and candidate.carried else Standing.PAID
-        result[hotkey] = Pay(standing, share, score=candidate.score if candidate else None)
+        result[hotkey] = _pay(standing, share, candidate)
     return dict(sorted(result.items()))
+
+
+def _pay(standing: Standing, share: float, candidate: Candidate | None) -> Pay:
+    if candidate is None:
+        return Pay(standing, share)
+    return Pay(standing, share, score=candidate.score, rounds=candidate.rounds, online=candidate.online)
 
 
 def apply_policy(name: str, given: PolicyInput, neurons: Mapping[str, Neuron]) -> Mapping[str, float]:

@@ -162,6 +162,7 @@ def test_manifest_of_a_round(competition: Make) -> None:
         **template,
         "tasks": {**template["tasks"], "seedFrom": seed_from.to_wire()},
         "activeDeadlineSeconds": 86400,
+        "tasksOnly": False,
         "suspend": False,
         "retry": 0,
     }

@@ -49,6 +49,15 @@ def test_lines_are_ranked_within_a_competition(competition: Make, neuron: Make) 
     assert [json.loads(line)["standing"] for line in as_json(lines).splitlines()][-1] == "Rejected"
 
 
+def test_what_comes_from_rounds_and_from_answers_is_shown(competition: Make, neuron: Make) -> None:
+    pay = {"x": {"a": Pay(Standing.PAID, 1.0, score=0.6, rounds=0.8, online=0.4)}}
+    lines = explanations([competition(id="x")], pay, {"a": neuron("a")}, paying={"x"})
+    assert as_table(lines).splitlines() == [
+        "competition  rank  score     rounds    online    share     weight    why   uid  hotkey",
+        "x            1     0.600000  0.800000  0.400000  1.000000  1.000000  Paid  1    a",
+    ]
+
+
 @pytest.mark.parametrize(
     ("without", "owner", "percentage", "weight"),
     [

@@ -14,7 +14,7 @@ from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.eligibility import Standings, Terms, assess
 from bitagent_validator.policy.interface import Candidate
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound
+from bitagent_validator.state import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
 
 BLOCK = 100
 none = Candidate(0.0)
@@ -192,3 +192,54 @@ def test_a_hotkey_whose_first_round_gave_no_score_is_no_newcomer(
 def test_a_hotkey_without_a_model_is_not_mentioned(neuron: Callable[..., Neuron]) -> None:
     result = assess(Standings(scored({"a": history(0.5)})), {h: neuron(h, registered_at=150) for h in "xyz"}, Terms())
     assert (result.newcomers, set(result.excluded)) == (set(), {"a"})
+
+
+def online(baseline: float = 0.0, **means: float) -> OnlineState:
+    found = {h: OnlineMean(registered_at=10, mean=mean, count=1, block=9) for h, mean in means.items()}
+    return OnlineState(block=9, baseline=baseline, means=found)
+
+
+@pytest.mark.parametrize(
+    ("percent", "state", "expected"),
+    [
+        pytest.param(50, online(a=0.2), 0.5, id="half and half"),
+        pytest.param(25, online(a=0.4), 0.7, id="a quarter"),
+        pytest.param(100, online(a=0.3), 0.3, id="answers alone"),
+        pytest.param(0, online(a=0.2), 0.8, id="no part"),
+        pytest.param(50, online(b=0.2, c=0.6, d=0.4), 0.6, id="not asked yet: the median"),
+        pytest.param(50, online(), 0.8, id="before the first step"),
+        pytest.param(50, None, 0.8, id="no online evaluation"),
+        pytest.param(50, online(0.9, a=0.1), Standing.AT_BASELINE, id="below the baseline of both"),
+    ],
+)
+def test_online_answers_are_a_part_of_the_score(
+    neuron: Callable[..., Neuron], percent: int, state: OnlineState | None, expected: float | Standing
+) -> None:
+    given = Standings(scored({"a": history(0.8)}, 0.2), online=state)
+    found = assess(given, {"a": neuron("a")}, Terms(online_percent=percent))
+    if isinstance(expected, Standing):
+        assert found.excluded == {"a": expected}
+        assert found.baseline == pytest.approx(0.55)
+        return
+    assert found.candidates["a"].score == pytest.approx(expected)
+    counted = bool(state and state.means and percent)
+    assert (found.candidates["a"].online is not None, found.candidates["a"].rounds) == (
+        counted,
+        0.8 if counted else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "standing"),
+    [
+        pytest.param(0.1, Standing.AT_BASELINE, id="a model at the baseline"),
+        pytest.param(COPY, Standing.DUPLICATE, id="a copy"),
+        pytest.param(REJECTED, Standing.REJECTED, id="a rejected model"),
+        pytest.param(None, Standing.NOT_IN_ROUND, id="no model"),
+    ],
+)
+def test_answers_alone_pay_no_hotkey(neuron: Callable[..., Neuron], last: Given, standing: Standing) -> None:
+    """One endpoint may answer for many hotkeys."""
+    given = Standings(scored({"a": history(0.8, last)}, 0.2), online=online(a=1.0))
+    found = assess(given, {"a": neuron("a")}, Terms(online_percent=50))
+    assert (found.candidates, found.excluded) == ({}, {"a": standing})

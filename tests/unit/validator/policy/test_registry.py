@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.policy import bitagent, registry
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Candidate, Pay, PolicyError, PolicyInput
-from bitagent_validator.policy.registry import BUILT_IN, apply_policy, find_policy, pay
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound
+from bitagent_validator.policy.registry import BUILT_IN, apply_policy, find_policy, pay, terms_of
+from bitagent_validator.state import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
 
 GIVEN = PolicyInput({h: Candidate(score) for h, score in (("a", 0.9), ("b", 0.1), ("c", 0.05))})
 SUCCEEDED, UNSCORED = ResultState.SUCCEEDED, ResultState.UNSCORED
@@ -184,3 +185,35 @@ def test_shares_that_are_no_distribution_are_refused(
 def test_a_policy_may_pay_no_hotkey(monkeypatch: pytest.MonkeyPatch, neurons: dict[str, Neuron]) -> None:
     monkeypatch.setattr(registry, "BUILT_IN", {"Theirs": lambda _, __: {}})
     assert apply_policy("Theirs", GIVEN, neurons) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "percent"),
+    [
+        pytest.param({}, 0, id="no online evaluation"),
+        pytest.param({"online": {}}, 50, id="the default"),
+        pytest.param({"online": {}, "policyParameters": {"bitAgent": {"onlinePercent": 20}}}, 20, id="a parameter"),
+        pytest.param({"online": {}, "policy": "EqualShares"}, 0, id="a package decides by itself"),
+    ],
+)
+def test_the_part_of_online_answers(
+    competition: Callable[..., Competition], changes: dict[str, Any], percent: int
+) -> None:
+    assert terms_of(competition(**changes)).online_percent == percent
+
+
+def test_online_answers_change_shares_and_are_reported(
+    competition: Callable[..., Competition], neurons: dict[str, Neuron]
+) -> None:
+    """Two equal models: the one that answers better earns more, by exp(5 x) less the baseline's part."""
+    means = {h: OnlineMean(registered_at=10, mean=mean, count=1, block=9) for h, mean in (("a", 0.9), ("b", 0.3))}
+    given = standings(
+        {h: known((SUCCEEDED, 0.8)) for h in "ab"}, online=OnlineState(block=9, baseline=0.1, means=means)
+    )
+    found = pay(competition(online={}), given, neurons)
+    assert {h: (each.rounds, each.online) for h, each in found.items()} == {"a": (0.8, 0.9), "b": (0.8, 0.3)}
+    assert {h: each.score for h, each in found.items()} == {"a": pytest.approx(0.85), "b": pytest.approx(0.55)}
+    raised = {h: math.exp(5 * x) - math.exp(5 * 0.15) for h, x in (("a", 0.85), ("b", 0.55))}
+    assert found["a"].share == pytest.approx(raised["a"] / sum(raised.values()))
+    alone = pay(competition(), given, neurons)
+    assert alone["a"].share == pytest.approx(0.5)
