@@ -1,0 +1,103 @@
+"""The three kinds by list and watch, as boards. Nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitagent_kube.client import Client
+from bitagent_kube.informer import Informer
+from bitagent_kube.resources import MODELS, ROUNDS, VALIDATORS
+from bitagent_leaderboard.model.board import Board, Measures
+from bitagent_leaderboard.model.objects import Round, Submission, ValidatorView
+from bitagent_leaderboard.model.reading import RoundReader, read_model, read_validator
+from bitagent_leaderboard.source.manifests import due, read_round
+
+SETTLE_SECONDS = 0.2
+"""Changes within this time become one board."""
+BEAT_SECONDS = 20.0
+"""Time after which the work is reported to proceed, also without a change."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What is called with what was found."""
+
+    show: Callable[[Board], None]
+    ready: Callable[[], None]
+    """Called once all kinds were listed."""
+    beat: Callable[[], None]
+    """Called while the work proceeds."""
+    manifests: Callable[[dict[str, int]], None]
+    """Called with the number of manifests by outcome, after those of a round were looked for."""
+
+
+class Watch:
+    """Follows the three kinds in a namespace, and reads manifests of rounds that complete."""
+
+    def __init__(self, client: Client, callbacks: Callbacks, *, artifacts: Path | None = None) -> None:
+        self._callbacks, self._artifacts = callbacks, artifacts
+        self._changed = asyncio.Event()
+        self._reader = RoundReader()
+        wake = self._changed.set
+        self._models = Informer[Submission](client, MODELS, parse=read_model, changed=wake)
+        self._rounds = Informer[Round](client, ROUNDS, parse=self._reader, changed=wake)
+        self._validators = Informer[ValidatorView](client, VALIDATORS, parse=read_validator, changed=wake)
+        self._measures: dict[str, Measures] = {}
+        self._revisions = itertools.count(1)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in (self._models, self._rounds, self._validators):
+                tasks.create_task(informer.run())
+            tasks.create_task(self._boards())
+
+    async def _boards(self) -> None:
+        while True:
+            self._callbacks.beat()
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(SETTLE_SECONDS)  # a burst becomes one board
+            self._changed.clear()
+            if not all(each.synced for each in (self._models, self._rounds, self._validators)):
+                continue
+            board = self._board()
+            self._reader.forget(frozenset(each.uid for each in board.rounds.values()))
+            self._callbacks.show(board)
+            self._callbacks.ready()
+            await self._read_manifests(board)
+
+    def _board(self) -> Board:
+        return Board(
+            revision=next(self._revisions),
+            models=dict(self._models.objects),
+            rounds=dict(self._rounds.objects),
+            validators=dict(self._validators.objects),
+            measures=dict(self._measures),
+        )
+
+    async def _read_manifests(self, board: Board) -> None:
+        """Read the manifests of one round, in a thread; the next one follows with the next board."""
+        if self._artifacts is None:
+            return
+        kept = {each.uid for each in due(board, {})}
+        self._measures = {uid: found for uid, found in self._measures.items() if uid in kept}
+        rounds = due(board, {uid: found.version for uid, found in self._measures.items()})
+        if not rounds:
+            return
+        found, counts = await asyncio.to_thread(read_round, self._artifacts, rounds[0])
+        self._callbacks.manifests(counts)
+        # What was read once stays when the volume has it no longer: scores of a complete round do not change.
+        before = board.measures_of(rounds[0]).by_key
+        self._measures[rounds[0].uid] = Measures(rounds[0].version, {**before, **found})
+        self._changed.set()
