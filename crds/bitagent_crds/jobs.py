@@ -19,7 +19,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_se
 
 from bitagent_crds.conditions import AnyReason, Fault, Reason
 from bitagent_crds.evalround import Admission
-from bitagent_crds.evaluation import MAX_PACK, Evaluation, RunSpec
+from bitagent_crds.evaluation import MAX_PACK, MAX_SHARDS, Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
@@ -202,6 +202,8 @@ class EvaluateJob(Model):
     """Absolute path of the results; answers of an earlier attempt there are reused."""
     memory_limits: MemoryLimits | None = None
     """What the round admits, to decide whose fault a lack of memory is; None: no limits."""
+    shards: Annotated[int, Field(ge=2, le=MAX_SHARDS)] | None = None
+    """Number of pods that share the tasks; each has its index from the environment. None: one pod asks them all."""
     run: RunSpec
     """What is run; commit and weights digest are required, and tasks.jsonl must have its task-set digest."""
 
@@ -246,12 +248,13 @@ class EvaluateSummary(StatusModel):
     """Outcome of an EvaluateJob."""
 
     reason: AnyReason
-    """Evaluated, or a fault of the model or the infrastructure."""
+    """Evaluated, ShardEvaluated, or a fault of the model or the infrastructure."""
     message: str = ""
     score: Score | None = None
     """Present when evaluated; "0.000000" for a model's fault."""
     passed: Count = 0
     total: Count = 0
+    """Number of tasks; of a shard, that of its answers."""
     loss: Loss | None = None
     """Mean loss of all samples, with scorer Loss."""
     batch_losses: Annotated[list[Loss], Field(max_length=32)] | None = None
@@ -362,6 +365,9 @@ class RetentionJob(Model):
     """Digest of its archive; None: there is none."""
     require_archive: bool = False
     """Whether files without an archive are never removed."""
+    tasks_only: bool = False
+    """Whether the round has built a task set and nothing else: it is never archived, and its removal needs no
+    archive."""
     remove: bool = False
     """Whether the round's files are removed."""
     known: list[ShortText] | None = None

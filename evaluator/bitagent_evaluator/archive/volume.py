@@ -38,6 +38,8 @@ class FinishedRecord(BaseModel):
     namespace: str
     archive: Digest | None = None
     """Digest of its archive's index; None: it has none."""
+    needs_archive: bool = True
+    """Whether it stays until it is archived, where rounds are; not if it only built a task set."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def sweep(root: Path, *, known: frozenset[str], namespace: str, require_archive:
         if folder.name in known or folder.is_symlink() or not folder.is_dir() or not _UID.fullmatch(folder.name):
             continue
         record = read_record(root, folder.name)
-        saved = record is not None and record.archive is not None and not _written_since(folder)
+        saved = record is not None and _is_saved(record, folder)
         if record is None or record.namespace != namespace or (require_archive and not saved):
             unrecorded += 1
         elif time.time() - (folder / RECORD).stat().st_mtime >= QUIET_SECONDS:
@@ -105,6 +107,11 @@ def sweep(root: Path, *, known: frozenset[str], namespace: str, require_archive:
             removed += 1
             _log.info("removed the files of the round %s, which does not exist any more", folder.name)
     return Swept(removed, unrecorded)
+
+
+def _is_saved(record: FinishedRecord, folder: Path) -> bool:
+    """Whether the files may go where rounds are archived. Raises OSError."""
+    return not record.needs_archive or (record.archive is not None and not _written_since(folder))
 
 
 def _written_since(folder: Path) -> bool:

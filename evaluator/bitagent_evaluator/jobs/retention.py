@@ -27,8 +27,9 @@ def handle(job: RetentionJob) -> RetentionSummary:
 def _act(job: RetentionJob, root: Path) -> str | None:
     """Record or remove the round's files, and those of rounds that do not exist; None if its own may not be removed."""
     if not job.remove:
-        write_record(root, job.round_uid, FinishedRecord(namespace=job.namespace, archive=job.archive))
-    elif job.require_archive and not _is_archived(root, job.round_uid):
+        record = FinishedRecord(namespace=job.namespace, archive=job.archive, needs_archive=not job.tasks_only)
+        write_record(root, job.round_uid, record)
+    elif job.require_archive and not job.tasks_only and not _is_archived(root, job.round_uid):
         return None
     else:
         remove(root, job.round_uid)

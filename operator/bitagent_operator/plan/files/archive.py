@@ -69,7 +69,8 @@ def with_archive(
     jobs = [job for job in jobs if not job.meta.deleting]
     own = [job for job in jobs if job.meta.owner_uid == observed.meta.uid]
     status, root, finished = plan.status, pass_.settings.archive_uri, observed.status.finished_at
-    if not root or status.finished_at is None:
+    # Tasks that are asked online stay secret: an archive may be public.
+    if not root or status.finished_at is None or observed.spec.tasks_only:
         return replace(plan, status=_without(status), delete=(*plan.delete, *deletions(jobs)))
     if finished is None or status.finished_at != finished:
         announced = _with_condition(status, observed, Step(Reason.ARCHIVING), pass_.now)

@@ -4,6 +4,9 @@ After each end of a round a Job records it on the volume, measures the free spac
 that do not exist any more. Another Job removes a round's own files once a rule says so: its age, newer rounds of its
 Validator, or too little free space, the oldest round first. Where there is an archive, nothing is removed that is not
 in it. Every round has a folder of its own, so that no other round needs its files.
+
+Rounds that only build tasks are never archived. They are counted by competition and apart from others, and the newest
+one that a competition of a Validator has built stays whatever the rules are: its tasks are being asked.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from datetime import datetime, timedelta
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.evalround import EvalRoundStatus, FilesStatus
 from bitagent_crds.jobs import RetentionSummary
-from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, VALIDATOR_LABEL, Component
+from bitagent_crds.names import COMPETITION_LABEL, COMPONENT_LABEL, KEY_LABEL, VALIDATOR_LABEL, Component
 from bitagent_kube.conditions import Conditions, find
 from bitagent_kube.objects import EventMessage, ObjectMeta
 from bitagent_operator import naming
@@ -59,6 +62,10 @@ class FinishedFiles:
     """Whether its files may be removed at all: they are archived, or there is no archive."""
     failing: bool = False
     """Whether their removal was tried and has failed."""
+    pool: str | None = None
+    """Of a round that only builds tasks the competition that asks them; None for any other round."""
+    built: bool = True
+    """Whether it has a task set."""
 
     @property
     def removed(self) -> bool:
@@ -92,8 +99,10 @@ def files_of(observed: RoundObject, *, archive: bool, jobs: Iterable[JobObject] 
         observed.meta.labels.get(VALIDATOR_LABEL, ""),
         status.finished_at,
         status.files if current else None,
-        saved=not archive or archived,
+        saved=not archive or archived or observed.spec.tasks_only,
         failing=removal_fails(job for job in jobs if job.meta.owner_uid == observed.meta.uid),
+        pool=observed.meta.labels.get(COMPETITION_LABEL, "") if observed.spec.tasks_only else None,
+        built=status.task_set is not None,
     )
 
 
@@ -110,11 +119,11 @@ def rule_for(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: Reten
 
     `rounds` are those of all finished rounds of the namespace.
     """
-    if not mine.removable:
+    newer = _newer(mine, rounds)
+    if not mine.removable or _is_asked(mine, newer):
         return ""
     if policy.ttl is not None and now >= mine.finished + policy.ttl:
         return f"retention.ttlSeconds is over since {mine.finished + policy.ttl:%Y-%m-%d %H:%M} UTC"
-    newer = _newer(mine, rounds)
     if policy.rounds_per_validator is not None and mine.validator and len(newer) >= policy.rounds_per_validator:
         return f"{len(newer)} newer rounds of {mine.validator} have finished (retention.roundsPerValidator)"
     if too_little_space(rounds, policy) is not None and mine in _due_for_space(rounds):
@@ -123,9 +132,18 @@ def rule_for(mine: FinishedFiles, rounds: Sequence[FinishedFiles], policy: Reten
 
 
 def _newer(mine: FinishedFiles, rounds: Iterable[FinishedFiles]) -> list[FinishedFiles]:
-    """Return the finished rounds of the same Validator, or of persons, that are newer."""
-    same = (other for other in rounds if other.validator == mine.validator)
-    return [other for other in same if (other.finished, other.round) > (mine.finished, mine.round)]
+    """Return the finished rounds of the same Validator, or of persons, that are newer.
+
+    Of one that only builds tasks these are such rounds of its competition that have built them.
+    """
+    same = (other for other in rounds if (other.validator, other.pool) == (mine.validator, mine.pool))
+    newer = (other for other in same if (other.finished, other.round) > (mine.finished, mine.round))
+    return [other for other in newer if other.pool is None or other.built]
+
+
+def _is_asked(mine: FinishedFiles, newer: Sequence[FinishedFiles]) -> bool:
+    """Whether a Validator asks the tasks of this round."""
+    return mine.pool is not None and bool(mine.validator) and not newer
 
 
 def too_little_space(rounds: Iterable[FinishedFiles], policy: RetentionPolicy) -> FinishedFiles | None:

@@ -60,13 +60,18 @@ def completed(
     models: Mapping[str, ModelObject],
     now: datetime,
 ) -> EvalRoundStatus:
-    """Return the status of a round whose models all have their verdict, with ranks and near copies."""
+    """Return the status of a round whose models all have their verdict, with ranks and near copies.
+
+    One that only builds tasks has no leaderboard.
+    """
     count = new.task_set.count if new.task_set is not None else 0
     ranked = stored_whole(with_ranks(flagged(new.results, models, clock=observed.clock, tasks=count)))
     scored = sum(r.state in (ResultState.SUCCEEDED, ResultState.MODEL_FAULT) for r in ranked)
     if new.task_set is None:
         conditions.set(ConditionType.TASKS_READY, _NO, Reason.ROUND_COMPLETE, "not needed: no model was admitted")
     text = f"{scored} of {len(ranked)} models have a score" + _unscored(ranked)
+    if observed.spec.tasks_only:
+        text = f"{count} tasks are built; no model is evaluated (spec.tasksOnly)"
     conditions.set(ConditionType.RUNNING, _NO, Reason.ROUND_COMPLETE, "")
     conditions.set(ConditionType.COMPLETE, _YES, Reason.ROUND_COMPLETE, text)
     return changed(
@@ -74,7 +79,7 @@ def completed(
         results=ranked,
         phase=RoundPhase.COMPLETE,
         finished_at=now,
-        leaderboard_digest=leaderboard_digest(ranked),
+        leaderboard_digest=None if observed.spec.tasks_only else leaderboard_digest(ranked),
         conditions=conditions.all(),
     )
 

@@ -66,7 +66,9 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
         new = changed(new, results=[], started_at=None, phase=RoundPhase.PENDING)
     new = changed(new, active_since=pass_.now if active_since(observed, pass_.now) else None)
     text = f"retry {spec.retry}: {len(again)} of {len(old.results)} models are evaluated again"
-    if new.started_at is None:
+    if observed.spec.tasks_only:
+        text = f"retry {spec.retry}: the task set is built again"
+    elif new.started_at is None:
         text = f"retry {spec.retry}: the models are selected again"
     elif task_set is None:
         text += ", and the task set is built again"

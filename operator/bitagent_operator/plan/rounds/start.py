@@ -3,6 +3,8 @@
 A round waits for what is about to come: models that it selects and that this version cannot read, for as long as that
 takes, and models that do not exist, for MODELS_WAIT. A round with `tasks.seedFrom` does not wait for the latter: its
 Validator creates one in every epoch, and a set that is frozen late may come after its seed.
+
+A round with `tasksOnly` has an empty set, and looks at no model.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ def plan_start(observed: RoundObject, pass_: Pass) -> RoundPlan:
     if observed.spec.suspend:
         text = "suspended before it started; set spec.suspend to false to start it"
         return RoundPlan(status=_before(observed, Reason.ROUND_SUSPENDED, text, pass_))
+    if observed.spec.tasks_only:
+        new = round_status.started(observed, [], TaskSetProgress(), left_out=0, pass_=pass_)
+        return RoundPlan(status=new, events=events(observed.status, new))
     if pass_.live.candidates is None:
         return RoundPlan(status=observed.status, reads=LiveReads(candidates=observed.spec.models))
     if unreadable := admission.unreadable(observed.spec.models, pass_.live.unreadable):

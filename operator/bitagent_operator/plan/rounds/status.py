@@ -56,7 +56,7 @@ def started(
 ) -> EvalRoundStatus:
     """Return the status with the frozen set.
 
-    A set without a MinerModel fails the round: its leaderboard could only be empty.
+    A set without a MinerModel fails the round, unless it builds tasks only: its leaderboard could only be empty.
     """
     now = pass_.now
     new = changed(
@@ -68,7 +68,7 @@ def started(
         results=[_stamped(r, now) for r in results],
         counts=changed(observed.status.counts, left_out=left_out),
     )
-    if any(r.reason is not Reason.MODEL_NOT_FOUND for r in results):
+    if observed.spec.tasks_only or any(r.reason is not Reason.MODEL_NOT_FOUND for r in results):
         return _running(observed, new, tasks, now)
     text = "no MinerModel matches spec.models"
     if results:
@@ -107,7 +107,8 @@ def updated(
         conditions.set(ConditionType.TASKS_READY, _NO, tasks.reason, tasks.message)
         text = f"the task set could not be built: {tasks.message}"
         return derived(observed, failed(new, conditions, reason=reason, message=text, now=now))
-    if any(r.state not in FINAL_STATES for r in new.results):
+    builds = observed.spec.tasks_only and new.task_set is None
+    if builds or any(r.state not in FINAL_STATES for r in new.results):
         if not overdue(observed, now):
             return _running(observed, new, tasks, now, shared)
         reason, text = failed_by_deadline(observed, new)
@@ -152,6 +153,8 @@ def _running(
     _tasks_ready(conditions, new, tasks)
     phase = RoundPhase.RUNNING if counts.running or counts.succeeded or counts.model_faults else RoundPhase.PREPARING
     text = f"{_final(counts)} of {counts.selected} models have their verdict"
+    if observed.spec.tasks_only:
+        text = "the task set is not built; no model is evaluated (spec.tasksOnly)"
     gave_up = [r for r in new.results if r.state == ResultState.RUNNING and r.failures]
     if gave_up:
         text += f"; {len(gave_up)} gave up, and are tried again and compared with a control when the others have ended"
@@ -161,7 +164,8 @@ def _running(
         conditions.set(ConditionType.COMPLETE, _NO, Reason.ROUND_SUSPENDED, text)
     else:
         running = _YES if counts.running else _NO
-        reason = Reason.ROUND_RUNNING if counts.running else _most_common_wait(new.results)
+        waits = Reason.WAITING_FOR_TASKS if observed.spec.tasks_only else _most_common_wait(new.results)
+        reason = Reason.ROUND_RUNNING if counts.running else waits
         said = _running_text(new.results, counts)
         conditions.set(ConditionType.RUNNING, running, reason, f"{said}; {shared}" if shared else said)
         conditions.set(ConditionType.COMPLETE, _NO, Reason.ROUND_RUNNING, text)

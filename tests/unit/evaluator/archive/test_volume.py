@@ -54,6 +54,7 @@ OTHER = FinishedRecord(namespace="another", archive=DIGEST)
         pytest.param(MINE, False, True, id="finished"),
         pytest.param(MINE, True, False, id="not archived"),
         pytest.param(ARCHIVED, True, True, id="archived"),
+        pytest.param(FinishedRecord(namespace="ns", needs_archive=False), True, True, id="never archived"),
         pytest.param(OTHER, False, False, id="of another namespace"),
         pytest.param(None, False, False, id="without a record"),
     ],

@@ -49,6 +49,13 @@ def test_removes_nothing_that_is_not_archived_where_there_is_an_archive(root: Pa
     assert exit_code(Reason.RETENTION_FAILED) == EXIT_INFRASTRUCTURE
 
 
+def test_a_task_set_alone_is_removed_without_an_archive(root: Path) -> None:
+    run(root, tasksOnly=True)
+    assert read_record(root, "u") == FinishedRecord(namespace="ns", needs_archive=False)
+    assert run(root, remove=True, requireArchive=True, tasksOnly=True).reason is Reason.FILES_REMOVED
+    assert not (root / "u").exists()
+
+
 def test_a_removal_is_repeated(root: Path) -> None:
     write_record(root, "u", FinishedRecord(namespace="ns", archive=DIGEST))
     for _ in range(2):

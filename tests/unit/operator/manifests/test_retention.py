@@ -19,9 +19,11 @@ Obj = dict[str, Any]
 DIGEST = "sha256:" + "d" * 64
 
 
-def made(make: Make, key: str = naming.SWEEP_KEY, known: tuple[str, ...] = ("u",), **config: Any) -> Obj:
+def made(
+    make: Make, key: str = naming.SWEEP_KEY, known: tuple[str, ...] = ("u",), *, tasks_only: bool = False, **config: Any
+) -> Obj:
     archive = {"uri": "s3://bucket/x", "digest": DIGEST, "at": "2026-01-01T00:02:00Z"}
-    observed = make.round(status={"finishedAt": "2026-01-01T00:01:40Z", "archive": archive})
+    observed = make.round(tasksOnly=tasks_only, status={"finishedAt": "2026-01-01T00:01:40Z", "archive": archive})
     return retention_job(make.config(**config), observed, StartRetention(key, 2), known)
 
 
@@ -43,6 +45,11 @@ def test_what_it_does(make: Make, key: str, remove: bool) -> None:
 def test_with_an_archive_only_what_it_holds_is_removed(make: Make) -> None:
     assert document(made(make)).require_archive is False
     assert document(made(make, archive={"url": "s3://bucket/x", "secretName": "s"})).require_archive is True
+
+
+@pytest.mark.parametrize("tasks_only", [False, True])
+def test_a_task_set_alone_needs_no_archive(make: Make, tasks_only: bool) -> None:
+    assert document(made(make, tasks_only=tasks_only)).tasks_only is tasks_only
 
 
 def test_more_rounds_than_a_document_holds_are_not_swept(make: Make) -> None:

@@ -79,6 +79,9 @@ def test_any_round_runs(name: str, model_name: str, spec: Obj, model_spec: Obj) 
         raw["status"] = plan.status.to_wire()
         if "taskSet" not in raw["status"] and "startedAt" in raw["status"]:
             raw["status"]["taskSet"] = MAKE.TASK_SET
+    if observed.spec.tasks_only:
+        assert (plan.status.phase, plan.status.results) == ("Complete", [])
+        return
     result = next(r for r in plan.status.results if r.model == model_name)
     assert plan.evaluate or result.state in FINAL_STATES or result.reason in ("FreezingModels", "WaitingForModel")
 

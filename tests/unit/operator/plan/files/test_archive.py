@@ -312,3 +312,9 @@ def test_the_end_of_the_plan_is_kept(make: Make) -> None:
 def test_archive_jobs_are_known_by_their_component(make: Make) -> None:
     assert is_archive_job(archive_job(make))
     assert not is_archive_job(make.evaluation("0123456789ab"))
+
+
+def test_tasks_that_are_asked_online_are_never_archived(make: Make) -> None:
+    observed = make.round(status=STATUS, tasksOnly=True)
+    found = planned(make, observed)
+    assert (found.archive, condition(found)) == (None, None)

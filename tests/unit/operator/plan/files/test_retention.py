@@ -11,7 +11,15 @@ import pytest
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import FilesStatus
 from bitagent_crds.jobs import RetentionSummary, termination_message
-from bitagent_crds.names import ATTEMPT_LABEL, FINISHED_LABEL, KEY_LABEL, ROUND_LABEL, VALIDATOR_LABEL, Component
+from bitagent_crds.names import (
+    ATTEMPT_LABEL,
+    COMPETITION_LABEL,
+    FINISHED_LABEL,
+    KEY_LABEL,
+    ROUND_LABEL,
+    VALIDATOR_LABEL,
+    Component,
+)
 from bitagent_kube.conditions import find
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import JobObject, RoundObject
@@ -41,6 +49,8 @@ def files(
     removed: bool = False,
     saved: bool = True,
     failing: bool = False,
+    pool: str | None = None,
+    built: bool = True,
 ) -> FinishedFiles:
     """A round that finished at that second; `free`: what it measured one second later."""
     finished = T0 + timedelta(seconds=at)
@@ -48,13 +58,15 @@ def files(
     measured = FilesStatus(free_bytes=free, checked_at=checked, removed_at=checked if removed else None) if (
         free is not None
     ) else None  # fmt: skip
-    return FinishedFiles(name, validator, finished, measured, saved, failing)
+    return FinishedFiles(name, validator, finished, measured, saved, failing, pool, built)
 
 
 TTL = RetentionPolicy(ttl=timedelta(seconds=100))
 COUNT = RetentionPolicy(rounds_per_validator=2)
 FLOOR = RetentionPolicy(min_free_bytes=100)
 A, B, C = files("a", 0), files("b", 10), files("c", 20)
+P, Q, R = (files(name, at, pool="main") for name, at in (("p", 0), ("q", 10), ("r", 20)))
+UNBUILT = files("q", 10, pool="main", built=False)
 SHORT = files("c", 20, free=LITTLE)
 
 
@@ -87,6 +99,13 @@ SHORT = files("c", 20, free=LITTLE)
         pytest.param(
             FLOOR, [files("a", 0, validator="w"), B, SHORT], 200, "b", id="also if it is the oldest of all"
         ),
+        pytest.param(TTL, [P, Q], 10**6, "p", id="tasks that are asked stay"),
+        pytest.param(TTL, [P, files("q", 10, pool="other")], 10**6, "", id="those of another competition, too"),
+        pytest.param(TTL, [P, UNBUILT], 10**6, "", id="until newer ones are built"),
+        pytest.param(TTL, [files("p", 0, pool="", validator="")], 10**6, "p", id="a person's do not"),
+        pytest.param(COUNT, [A, B, P, Q], 200, "", id="they do not count as rounds"),
+        pytest.param(COUNT, [P, Q, R, A], 200, "p", id="they have a limit of their own"),
+        pytest.param(FLOOR, [P, A, B, SHORT], 200, "a", id="nor do they make room"),
     ],
 )  # fmt: skip
 def test_whose_files_are_removed(
@@ -118,6 +137,7 @@ def test_which_removals_fail(make: Make, key: str, attempt: int, ended: str, *, 
 END = 100.0
 STATUS = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:01:40Z", "phase": "Complete"}
 DIGEST = "sha256:" + "d" * 64
+TASK_SET = {"digest": DIGEST, "count": 5, "uri": "pvc://artifacts/rounds/u/tasks"}
 ARCHIVE = {"uri": "s3://bucket/x", "digest": DIGEST, "at": "2026-01-01T00:02:00Z"}
 POLICY = RetentionPolicy(ttl=timedelta(seconds=1000), min_free_bytes=100)
 
@@ -134,6 +154,15 @@ def job(make: Make, key: str, attempt: int = 1, **more: Any) -> JobObject:
     purpose |= {FINISHED_LABEL: str(int(make.at(END).timestamp()))}
     name = naming.round_job_name("r", key=key, attempt=attempt)
     return make.job(name, owner="uid-r", labels=naming.labels(Component.RETENTION, purpose), **more)
+
+
+@pytest.mark.parametrize("tasks_only", [False, True], ids=["round", "tasks only"])
+def test_tasks_that_are_asked_need_no_archive(make: Make, tasks_only: bool) -> None:
+    raw = make.round_raw(status=STATUS | {"taskSet": TASK_SET}, tasksOnly=tasks_only)
+    raw["metadata"]["labels"] = {COMPETITION_LABEL: "main", VALIDATOR_LABEL: "v"}
+    found = files_of(RoundObject.parse(raw), archive=True)
+    assert found is not None
+    assert (found.saved, found.pool, found.built) == (tasks_only, "main" if tasks_only else None, True)
 
 
 def done(reason: str, free: int | None, message: str = "") -> str:
