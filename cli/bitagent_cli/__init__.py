@@ -5,6 +5,7 @@
     completion    candidates of a word, and the scripts of the shells
     page          docs/commands.md, which follows from the parser
     connection    the cluster, by the options
+    configuration  the operator's, as far as it can be read
     verbs/        one module for each verb: reads, calls the others, prints
     output/       tables, JSON and YAML, colours, texts of others without control characters
     objects/      rows of models, rounds and leaderboards; a submission as a MinerModel

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
+from bitagent_cli.configuration import configuration
 from bitagent_cli.connection import Failure
 from bitagent_cli.explanation.pods import pod_row
 from bitagent_cli.files.choice import Place
@@ -21,27 +20,18 @@ from bitagent_cli.output.terminal import Terminal
 from bitagent_kube.cluster import ClusterClient, CommandFailed
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj, ObjectReference
-from bitagent_kube.resources import CONFIG_MAPS, PODS, ROUNDS
+from bitagent_kube.resources import PODS, ROUNDS
 
-OPERATOR = "app.kubernetes.io/name=bitagent-operator"
 _ENDED = frozenset({"Succeeded", "Failed"})
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"})
 
 
-async def configuration(client: ClusterClient) -> Obj:
-    """Return the configuration of the namespace's operator; an empty one if there is none, or it cannot be read."""
+async def _settings(client: ClusterClient) -> PodSettings:
+    """Return the settings of the namespace's operator, or usual ones if they cannot be read."""
     try:
-        found = await client.list(CONFIG_MAPS, labels=OPERATOR)
+        return settings_of(await configuration(client) or {})
     except ApiError:
-        return {}
-    for each in found:
-        if text := (each.get("data") or {}).get("config.yaml"):
-            try:
-                config = yaml.safe_load(text)
-            except yaml.YAMLError:
-                return {}
-            return config if isinstance(config, dict) else {}
-    return {}
+        return settings_of({})
 
 
 @asynccontextmanager
@@ -49,7 +39,7 @@ async def reader(
     client: ClusterClient, obj: Obj, place: Place, terminal: Terminal, *, image: str = "", seconds: float
 ) -> AsyncIterator[str]:
     """Make a pod that can read a round's files, and yield its name. Raises Failure and ApiError."""
-    settings = settings_of(await configuration(client))
+    settings = await _settings(client)
     used = image or str((obj.get("status") or {}).get("image") or "") or settings.image
     if not used:
         raise Failure("no image is known for the pod that reads: give one with --image")

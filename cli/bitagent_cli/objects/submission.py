@@ -15,6 +15,7 @@ from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj
 
 NAME_BYTES = 52
+DEFAULT_REVISION = "main"
 
 
 class SubmissionError(Exception):
@@ -47,7 +48,8 @@ def model_name(repo: str) -> str:
 def manifest(asked: Submission, *, namespace: str) -> Obj:
     """Return the MinerModel. Raises SubmissionError."""
     repo, _, revision = asked.repo.partition("@")
-    hub = {"repo": repo} | ({"revision": revision} if revision else {})
+    # Written out, so that a revision which somebody else has set is a conflict and not kept in silence.
+    hub = {"repo": repo, "revision": revision or DEFAULT_REVISION}
     spec: dict[str, Any] = {"source": {"huggingFace": hub}}
     if asked.hotkey is not None:
         spec["miner"] = {"hotkey": asked.hotkey}
