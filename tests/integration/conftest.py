@@ -36,9 +36,11 @@ preload("bitagent_operator.__main__", "bitagent_validator.main")
 class Scheduling(LoadScopeScheduling):
     """Any process takes any test, but those that share a release or its namespace, file by file."""
 
+    TOGETHER = ("releases", "examples", "definition_upgrade", "every_option", "storage_notes")
+
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.endswith(("charts/test_releases.py", "charts/test_examples.py")) else nodeid
+        return file if file.endswith(tuple(f"charts/test_{name}.py" for name in self.TOGETHER)) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
