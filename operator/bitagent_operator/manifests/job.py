@@ -21,7 +21,7 @@ from bitagent_crds.names import TEMPLATE_ANNOTATION, Component, short_hash
 from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_operator.config import Config, PodSize
-from bitagent_operator.manifests.placement import placed, with_pods_beside, with_preferred_nodes
+from bitagent_operator.manifests.placement import placed, unique, with_pods_beside, with_preferred_nodes
 
 ENVIRONMENT: tuple[Obj, ...] = (
     {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the root file system is read-only
@@ -111,6 +111,8 @@ class JobParts:
     """Time of the whole Job, from when its controller starts it: waiting counts."""
     attempt_seconds: int | None = None
     """Time of one pod, from when a node has accepted it: waiting for a node does not count."""
+    shards: int | None = None
+    """Pods that share the work, each with an index and `max_attempts` of its own; None: one pod does it."""
     later: bool = False
     """Whether EXIT_LATER ends the Job at once: the operator makes the next one when that may help."""
     image: str = ""
@@ -149,9 +151,7 @@ def job(config: Config, parts: JobParts) -> Obj:
         },
         "spec": {
             **_deadline(parts.deadline_seconds),
-            "backoffLimit": parts.max_attempts - 1,
-            "completions": 1,
-            "parallelism": 1,
+            **_completions(parts.shards, retries=parts.max_attempts - 1),
             "podReplacementPolicy": "Failed",  # two pods must never write to the same directory
             "podFailurePolicy": {
                 "rules": [  # the first that matches counts: what a disruption ends says nothing about the model
@@ -189,6 +189,19 @@ def job(config: Config, parts: JobParts) -> Obj:
     }
 
 
+def _completions(shards: int | None, *, retries: int) -> Obj:
+    """Return how many pods must succeed, and how often one may fail: a shard that gives up ends the Job."""
+    if shards is None:
+        return {"backoffLimit": retries, "completions": 1, "parallelism": 1}
+    return {
+        "backoffLimitPerIndex": retries,
+        "completionMode": "Indexed",
+        "completions": shards,
+        "maxFailedIndexes": 0,
+        "parallelism": shards,
+    }
+
+
 def digest_of_pod(pod: Obj) -> str:
     """Return the short digest of a pod's spec, by which a Job is compared with the one that would be made now."""
     return short_hash(json.dumps(pod, sort_keys=True), digits=16)
@@ -209,7 +222,7 @@ def _pod(config: Config, parts: JobParts) -> Obj:
                 "image": parts.image or config.images.evaluator,
                 "imagePullPolicy": config.image_pull_policy,
                 "command": ["bitagent-eval", "job"],
-                "env": [*ENVIRONMENT, *parts.env, *settings.env],
+                "env": list(unique("name", ENVIRONMENT, parts.env, settings.env)),
                 **settings.container,
                 **({"ports": list(parts.ports)} if parts.ports else {}),
                 "resources": parts.resources,

@@ -65,11 +65,19 @@ def placed(config: Config, component: Component) -> Placed:
         annotations={**jobs.annotations, **own.annotations},
         queue=queue,
         pod=pod_members(jobs) | pod_members(own),
-        env=(*jobs.env, *own.env),
+        env=unique("name", jobs.env, own.env),
         env_from=(*jobs.env_from, *own.env_from),
-        volumes=(*jobs.volumes, *own.volumes),
-        mounts=(*jobs.volume_mounts, *own.volume_mounts),
+        volumes=unique("name", jobs.volumes, own.volumes),
+        mounts=unique("mountPath", jobs.volume_mounts, own.volume_mounts),
     )
+
+
+def unique(key: str, *lists: Sequence[Obj]) -> tuple[Obj, ...]:
+    """Return the members of all lists; of several with one key, which a server refuses, the last, in the first place."""
+    found: dict[object, Obj] = {}
+    for members in lists:
+        found |= {member.get(key): member for member in members}
+    return tuple(found.values())
 
 
 def pod_members(placement: Placement) -> Obj:

@@ -34,7 +34,7 @@ from bitagent_operator.manifests.job import (
     pull_secrets,
 )
 from bitagent_operator.manifests.model_volume import cache_volume, same_node, volume_labels
-from bitagent_operator.manifests.placement import Placed, placed, with_pods_beside
+from bitagent_operator.manifests.placement import Placed, placed, unique, with_pods_beside
 from bitagent_operator.observed.objects import ModelObject, ValidatorObject
 from bitagent_operator.plan.interface import StartFetch
 
@@ -154,7 +154,7 @@ def _pod(config: Config, spec: Rewriter, commit: str) -> Obj:
         "image": config.images.evaluator,
         "imagePullPolicy": config.image_pull_policy,
         "command": ["bitagent-eval", "serve", MODEL_MOUNT, *_options(spec.engine, commit, gpus=size.gpus)],
-        "env": [*ENVIRONMENT, {"name": "HF_HUB_OFFLINE", "value": "1"}, *settings.env],
+        "env": list(unique("name", ENVIRONMENT, [{"name": "HF_HUB_OFFLINE", "value": "1"}], settings.env)),
         **settings.container,
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": {

@@ -21,7 +21,7 @@ from bitagent_operator.manifests.job import (
     temporary,
     without_gpu,
 )
-from bitagent_operator.manifests.placement import pod_members
+from bitagent_operator.manifests.placement import pod_members, unique
 from bitagent_operator.manifests.rbac import validator_rules
 from bitagent_operator.observed.objects import ValidatorObject
 
@@ -109,7 +109,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
         "image": config.images.validator,
         "imagePullPolicy": config.image_pull_policy,
         "command": command,
-        "env": [*ENVIRONMENT, *config.validator.env],
+        "env": list(unique("name", ENVIRONMENT, config.validator.env)),
         **({"envFrom": list(config.validator.env_from)} if config.validator.env_from else {}),
         "ports": [{"name": "health", "containerPort": HEALTH_PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
         "livenessProbe": _probe("/healthz", periodSeconds=20, failureThreshold=6, timeoutSeconds=5),

@@ -69,6 +69,19 @@ def test_additions_of_a_kind_follow_those_of_all_jobs(build: Build, kind: str, s
     assert [each["name"] for each in job.container["volumeMounts"]][-2:] == ["all", "own"]
 
 
+@pytest.mark.parametrize("kind", ["fetch", "task_set", "evaluation"])
+def test_a_name_that_is_set_twice_is_there_once(build: Build, kind: str) -> None:
+    """The API server takes no list of variables, volumes or mounts in which a key is there twice."""
+    section = {"fetch": "fetch", "task_set": "taskSet", "evaluation": "evaluate"}[kind]
+    own = additions("all") | {"env": [{"name": "ALL", "value": "own"}, {"name": "HOME", "value": "/elsewhere"}]}
+    job = made(build, kind, additions("all") | {section: own})
+    env = [(each["name"], each.get("value")) for each in job.container["env"]]
+    assert env.count(("ALL", "own")) == 1 and ("ALL", "1") not in env
+    assert [value for name, value in env if name == "HOME"] == ["/elsewhere"], "of the last"
+    assert [each["name"] for each in job.pod["volumes"]].count("all") == 1
+    assert [each["name"] for each in job.container["volumeMounts"]].count("all") == 1
+
+
 def test_additions_of_a_validators_pod(make: Make) -> None:
     config = make.config(validator=additions("own"), jobs=additions("jobs"))
     *_, deployment = validator_objects(config, make.validator())
