@@ -8,7 +8,8 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     running/      one pass, and when it runs; the status
     weights/      shares to a row, whether to submit it now, and its way onto the chain
     competitions/ rounds of a competition, from their epochs and seeds to scores
-    discovery/    MinerModels from the subnet's commitments
+    discovery/    MinerModels from the subnet's commitments and the miners' axons
+    online/       fresh tasks for miners, and averages of their scores
     policy/       scores to shares, and why a hotkey earns nothing
     services      the API server and the records of one Validator
     troubles      parts of a pass fail apart

@@ -36,6 +36,9 @@ from bitagent_validator.explanation.doctor import examine
 from bitagent_validator.explanation.explain import Explanation, as_history, as_json, as_table, explain, settings_of
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
+from bitagent_validator.online.controller import OnlineController
+from bitagent_validator.online.examiner import SOCKET, Examiner
+from bitagent_validator.online.transcripts import DIRECTORY, Transcripts
 from bitagent_validator.policy.interface import PolicyError
 from bitagent_validator.policy.replay import ReplayError, replay, write
 from bitagent_validator.running.loop import Loop, SpecChanged
@@ -66,6 +69,10 @@ class Settings:
     """Where the Secrets of `tasks.secretRef` are, one file for each competition."""
     endpoints_file: Path = ENDPOINTS_FILE
     """Where the Secret of `chain.endpointsSecretRef` is."""
+    transcripts_dir: Path = DIRECTORY
+    """Where transcripts of online evaluation are written."""
+    examiner_socket: Path = SOCKET
+    """The socket of the examiner, which gives tasks and scores."""
     health_port: int = 8080
     metrics_port: int = 9090
     stall_seconds: float | None = None
@@ -98,6 +105,18 @@ def arguments() -> argparse.ArgumentParser:
         type=Path,
         default=ENDPOINTS_FILE,
         help="file of chain.endpointsSecretRef, one endpoint a line (default %(default)s)",
+    )
+    run_.add_argument(
+        "--transcripts-dir",
+        type=Path,
+        default=DIRECTORY,
+        help="folder of the transcripts of online evaluation (default %(default)s)",
+    )
+    run_.add_argument(
+        "--examiner-socket",
+        type=Path,
+        default=SOCKET,
+        help="socket of the examiner, which gives tasks and scores (default %(default)s)",
     )
     run_.add_argument(
         "--identity", default=socket.gethostname(), help="name of this process in the Lease (default: the pod's name)"
@@ -172,6 +191,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         identity=options.identity,
         seeds_dir=options.seeds_dir,
         endpoints_file=options.endpoints_file,
+        transcripts_dir=options.transcripts_dir,
+        examiner_socket=options.examiner_socket,
         health_port=options.health_port,
         metrics_port=options.metrics_port,
         stall_seconds=options.stall_seconds,
@@ -331,6 +352,15 @@ async def _run_with(
     services = Services(client, rounds, store, events, metrics)
     secrets = SeedSecrets(seed_key, validator_uid=me.uid, netuid=me.spec.netuid, directory=settings.seeds_dir)
     leaderboards = LeaderboardPublisher(client, hotkey_file=settings.hotkey_file, validator=settings.name)
+    online = OnlineController(
+        services,
+        account=account,
+        uid=me.uid,
+        secrets=secrets,
+        transcripts=Transcripts(settings.transcripts_dir, dropped=metrics.transcripts_dropped.inc),
+        changed=wake.set,
+        examiner=lambda: Examiner(settings.examiner_socket),
+    )
     loop = Loop(
         account=account,
         spec=me.spec,
@@ -341,6 +371,7 @@ async def _run_with(
         setter_of=setter_of,
         competitions=CompetitionController(services, uid=me.uid, secrets=secrets, leaderboards=leaderboards),
         discovery=DiscoveryController(services, discoverer),
+        online=online,
         health=health,
         wake=wake,
         secret=lambda: secret_endpoints(settings.endpoints_file),
@@ -350,6 +381,7 @@ async def _run_with(
         stack.push_async_callback(lease.release)
         stack.push_async_callback(loop.report_suspended)
         stack.push_async_callback(loop.stop)
+        stack.push_async_callback(online.close)
         async with asyncio.TaskGroup() as group:
             for each in (lease.keep(), validators.run(), rounds.run(), follower.run(), loop.run()):
                 group.create_task(each)

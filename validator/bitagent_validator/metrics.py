@@ -63,6 +63,25 @@ class Metrics:
         self.ignored_commitments = gauge(
             "ignored_commitments", "Registered hotkeys whose commitment has no MinerModel", ["reason"]
         )
+        self.online_steps = counter(
+            "online_steps", "Steps of online evaluation: Counted, or why not wholly", ["competition", "outcome"]
+        )
+        self.online_answers = counter(
+            "online_answers", "Miners of such steps by what became of them", ["competition", "outcome"]
+        )
+        self.online_answer_seconds = Histogram(
+            "bitagent_validator_online_answer_seconds",
+            "Time from a question to the end of a miner's answer",
+            buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120),
+            registry=self.registry,
+        )
+        self.online_step_block = gauge("online_step_block", "Block of the last step that counted", ["competition"])
+        self.online_miners = gauge("online_miners", "Hotkeys with an average of online scores", ["competition"])
+        self.online_left_out = gauge(
+            "online_left_out", "Registered hotkeys that are never asked", ["competition", "reason"]
+        )
+        self.transcripts_dropped = counter("transcripts_dropped", "Transcripts of steps that were not written")
+        self.axon_answers = counter("axon_answers", "Axons asked for their model, by what came of it", ["outcome"])
         self.passes = counter("passes", "Passes of the loop by outcome", ["outcome"])
         for outcome in ("Revealed", "Missed"):  # an increase from nothing to 1 is none for Prometheus
             self.reveals.labels(outcome)

@@ -12,7 +12,7 @@ from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.leaderboard import Leaderboard, leaderboard_of
 from bitagent_crds.model_result import ModelResult
-from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL
+from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL, ONLINE_LABEL
 from bitagent_crds.schema import API_VERSION, is_later
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Validator, ValidatorSpec
@@ -71,6 +71,14 @@ class Round:
     """The public leaderboard; None if the round is not complete."""
     unarchived: bool = False
     """Whether the operator has an archive that does not hold its files yet."""
+    tasks_only: bool = False
+    """Whether it only builds tasks, which are asked online: it is no round of the competition."""
+    period: int | None = None
+    """The period of such a one; None for any other round, and if its label is not a number."""
+    task_set_digest: str = ""
+    """Digest of its tasks; empty before they are built."""
+    failure: str = ""
+    """Why it has failed, in the operator's words."""
     readable: bool = True
     """Whether the object conforms to this version's EvalRound, and has no result in a state of a later one."""
 
@@ -111,6 +119,10 @@ def parse_round(obj: Obj) -> Round:
         progress=status.progress if status else "",
         leaderboard=_leaderboard(metadata, content),
         unarchived=_is_unarchived(status),
+        tasks_only=ONLINE_LABEL in labels or (content is not None and content.spec.tasks_only),
+        period=_number(labels[ONLINE_LABEL]) if ONLINE_LABEL in labels else None,
+        task_set_digest=status.task_set.digest if status and status.task_set else "",
+        failure=failed.message if status and (failed := find(status.conditions, ConditionType.FAILED)) else "",
         readable=content is not None,
     )
 

@@ -6,6 +6,7 @@ within the messages of libraries.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -21,6 +22,14 @@ RETRY_AFTER_DEFAULT = 30.0
 """The wait for an endpoint that limits requests without a number."""
 ENDPOINTS_FILE = Path("/etc/bitagent/endpoints/endpoints")
 """Where the operator mounts the Secret of `spec.chain.endpointsSecretRef`."""
+_PUBLIC_CHAINS = frozenset(
+    {
+        "0x2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03",
+        "0x8f9cf856bf558a14440e75569c9e58594757048d7b3a84b5d25f6bd978263105",
+    }
+)
+"""Hashes of block 0 of Bittensor's main network and its test network."""
+_LOCAL_NAMES = (".svc", ".cluster.local", ".localhost")
 _MAX_BYTES = 16 * 1024
 _MAX_ENDPOINTS = 8
 
@@ -33,6 +42,20 @@ def shown(url: str) -> str:
     except ValueError:
         return "an address that cannot be read"
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
+
+
+def of_local_chain(url: str, *, genesis: str) -> bool:
+    """Return whether an endpoint is of a chain of this machine or cluster, whose miners may have private addresses.
+
+    A node of a public chain is not, wherever it is.
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    if genesis.lower() in _PUBLIC_CHAINS or not host:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith(_LOCAL_NAMES)
 
 
 def redact(text: str) -> str:

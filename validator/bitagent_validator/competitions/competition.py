@@ -208,7 +208,7 @@ class CompetitionController:
     def _rounds_of(self, competition: str) -> list[Round]:
         rounds = self._services.rounds.objects.values()
         # Rounds of an earlier Validator of this name, perhaps on another chain, are ignored.
-        mine = (r for r in rounds if r.competition == competition and r.owner == self._uid)
+        mine = (r for r in rounds if r.competition == competition and r.owner == self._uid and not r.tasks_only)
         return sorted(mine, key=lambda r: r.block)
 
     async def _create(

@@ -47,6 +47,16 @@ class SeedSecrets:
             return _mac(self._shared_key(competition), parts)
         return _mac(self.own_key, [*parts, self.validator_uid])
 
+    def pool_seed(self, competition: Competition, *, period: int, genesis: str) -> str:
+        """Return the seed, 64 hex digits, of the tasks that are asked online in a period.
+
+        No round has it, and nothing that rounds publish tells it. Raises SecretUnavailable as `secret` does.
+        """
+        parts: list[str | int] = ["bitagent pool 1", genesis, self.netuid, competition.id, period]
+        if competition.round.tasks.secret_ref is not None:
+            return _mac(self._shared_key(competition), parts)
+        return _mac(self.own_key, [*parts, self.validator_uid])
+
     def _shared_key(self, competition: Competition) -> bytes:
         path = self.directory / competition.id
         try:

@@ -94,7 +94,8 @@ async def explain(client: Client, name: str) -> list[Explanation]:
     me, spec = await validator_of(client, name)
     store = StateStore(client, me)
     await store.load(competition.id for competition in spec.competitions)
-    rounds = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
+    found = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
+    rounds = [each for each in found if not each.tasks_only]
     subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""))
     known = {}
     for competition in spec.competitions:

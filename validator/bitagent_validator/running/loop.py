@@ -27,6 +27,7 @@ from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competitions.competition import CompetitionController, CompetitionStatus
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
+from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.policy.interface import Pay, by_reason
 from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
@@ -74,6 +75,7 @@ class Loop:
         setter_of: Callable[[int], WeightSetter],
         competitions: CompetitionController,
         discovery: DiscoveryController,
+        online: OnlineController,
         health: Health,
         wake: asyncio.Event,
         secret: Callable[[], list[str]] = list,
@@ -90,6 +92,7 @@ class Loop:
         """By mechanism."""
         self._competitions = competitions
         self._discovery = discovery
+        self._online = online
         self._health = health
         self._wake = wake
         self._secret = secret
@@ -236,6 +239,11 @@ class Loop:
             except ChainUnavailable as error:
                 away.append(error)
         for competition in spec.competitions:
+            part = f"competition {competition.id}, online"
+            if not self._troubles.resting(part):
+                async with self._troubles.contained(part):
+                    await self._online.reconcile(me, competition, subnet, connection=chain.connection, blocked=blocked)
+        for competition in spec.competitions:
             part = f"competition {competition.id}, rounds"
             if self._troubles.resting(part):
                 continue
@@ -331,6 +339,8 @@ class Loop:
             pay={name: pays for each in computed for name, pays in each.pay.items()},
             accepted=max(state.accepted.values(), key=lambda row: row.block, default=None),
             discovery=self._discovery.status if spec.discovery else None,
+            online=self._online.status(spec.competitions),
+            online_condition=self._online.condition(spec.competitions),
             suspended=spec.suspend,
             troubles=self._troubles.text,
         )
@@ -341,7 +351,7 @@ class Loop:
         body = status.to_wire()
         if not self._rounds and not self._weights:
             # Just started, and nothing was read yet: the report of the previous process stays until then.
-            kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "discovery", "lastWeights")
+            kept = ("uid", "currentRounds", "rounds", "weights", "unpaid", "discovery", "online", "lastWeights")
             body |= {k: me.status[k] for k in kept if k in me.status}
         now = asyncio.get_running_loop().time()
         if body == written or (_without_block(body) == _without_block(written) and now - at < BLOCK_STATUS_SECONDS):
@@ -438,7 +448,8 @@ def _parts(spec: ValidatorSpec) -> set[str]:
     found = {"state", "status", "account", "discovery", "endpoints"} | {
         f"weights {mechanism}" for mechanism in _mechanisms(spec)
     }
-    return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in ("results", "rounds")}
+    parts = ("results", "rounds", "online")
+    return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in parts}
 
 
 def _merged(spec: ValidatorSpec, shares: Mapping[int, Mapping[str, float]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.discovery import DiscoveryStatus
+from bitagent_crds.online import OnlineStatus
 from bitagent_crds.validator import CurrentRound, HotkeyWeight, LastWeights, RefusedClaim, UnpaidHotkey, ValidatorStatus
 from bitagent_kube.conditions import ConditionValue, clip, parse_conditions, update_conditions
 from bitagent_validator.chain.facts import Subnet
@@ -50,6 +51,10 @@ class StatusInputs:
     suspended: bool = False
     discovery: DiscoveryStatus | None = None
     """What discovery found; None without it."""
+    online: Sequence[OnlineStatus] = ()
+    """Online evaluation of each competition that asks for it."""
+    online_condition: ConditionValue | None = None
+    """None if no competition asks miners."""
     troubles: str = ""
     """Which parts of the last pass failed, and why."""
 
@@ -57,6 +62,8 @@ class StatusInputs:
 def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]], now: datetime) -> ValidatorStatus:
     """Return the status without the operator's condition; `previous` are the conditions on the API server."""
     values = [_chain(inputs), *_account(inputs), _rounds(inputs.competitions), _weights(inputs)]
+    if inputs.online_condition is not None:
+        values.append(inputs.online_condition)
     values = [_unknown(each, inputs) for each in values]
     if inputs.troubles:
         values.append(_value(ConditionType.PASS_COMPLETE, False, Reason.PART_FAILED, inputs.troubles))
@@ -86,6 +93,7 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
         weights=[HotkeyWeight(hotkey=h, weight=f"{share:.6f}") for h, share in _largest_first(inputs.shares)],
         unpaid=_unpaid(inputs.pay),
         discovery=inputs.discovery,
+        online=list(inputs.online),
         conditions=update_conditions(
             values, previous=parse_conditions(previous), generation=inputs.generation, now=now
         ),
@@ -131,7 +139,12 @@ def _value(kind: ConditionType, value: bool | None, reason: Reason, message: str
 
 def _unknown(value: ConditionValue, inputs: StatusInputs) -> ConditionValue:
     """Return a condition as Unknown if it is about a chain that is not read now: what was true may have changed."""
-    frozen = (ConditionType.REGISTERED, ConditionType.PERMITTED, ConditionType.WEIGHTS_CURRENT)
+    frozen = (
+        ConditionType.REGISTERED,
+        ConditionType.PERMITTED,
+        ConditionType.WEIGHTS_CURRENT,
+        ConditionType.ONLINE_CURRENT,
+    )
     if value.type not in frozen or value.status is ConditionStatus.UNKNOWN:
         return value
     if inputs.suspended:
