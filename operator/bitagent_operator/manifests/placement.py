@@ -73,7 +73,7 @@ def placed(config: Config, component: Component) -> Placed:
 
 
 def unique(key: str, *lists: Sequence[Obj]) -> tuple[Obj, ...]:
-    """Return the members of all lists; of several with one key, which a server refuses, the last, in the first place."""
+    """Return the members of all lists; of several with one key, which a server refuses, the last."""
     found: dict[object, Obj] = {}
     for members in lists:
         found |= {member.get(key): member for member in members}
