@@ -321,6 +321,11 @@ class Reason(StrEnum):
     )
     EVALUATING = "Evaluating", Fault.NONE, "A container of the evaluation runs."
     EVALUATED = "Evaluated", Fault.NONE, "The model was evaluated and has a score."
+    SHARD_EVALUATED = (
+        "ShardEvaluated",
+        Fault.NONE,
+        "A pod has asked its shard of the tasks; the last pod to end scores the answers of all (`workload.shards`).",
+    )
     NOT_EVALUATED = (
         "NotEvaluated",
         Fault.NONE,

@@ -82,6 +82,7 @@ _FROZEN = ["models", "evaluation", "admission", "ttlSecondsAfterFinished"]
 """Fields that never change; those of `tasks` have rules of their own."""
 _FROZEN_OF_WORKLOAD = {
     "queueName": "Jobs of this round are in that queue, or in none",
+    "shards": "each of them has the time that a model may generate",
     "resources.gpus": "the number of GPUs can change answers",
     "resources.gpuResourceName": "the kind of GPU can change answers",
 }

@@ -334,6 +334,10 @@ STALL_SECONDS = 900
 """Bound without stallSeconds: longer than the evaluator's own, which sees an engine that hangs and names it first."""
 
 
+MAX_SHARDS = 64
+"""Most pods that share the tasks of one model."""
+
+
 class Workload(Model):
     """How evaluation Jobs run."""
 
@@ -341,6 +345,11 @@ class Workload(Model):
     """resources of one evaluation pod."""
     parallelism: Annotated[int, Field(ge=1, le=1024)] = 8
     """parallelism is the maximum number of unfinished evaluation Jobs, when no queue limits them."""
+    shards: Annotated[int, Field(ge=2, le=MAX_SHARDS)] | None = None
+    """shards is the number of pods that share the tasks of one model, each with its own resources: for task sets that
+    would take one pod too long. The result is that of one pod. Bounds of time and maxAttempts are for each shard;
+    parallelism and weight count Jobs, whatever their shards.
+    Absent: one pod. Models in shards are not packed."""
     queue_name: Name | None = None
     """queueName is a LocalQueue of Kueue: all Jobs are created at once, suspended and with the queue's label."""
     queue_priority_class_name: Name | None = None

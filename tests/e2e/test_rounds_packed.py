@@ -1,4 +1,4 @@
-"""A pack on a real kubelet: one Job for models of one architecture, of which each ends in its own container."""
+"""Packs and shards on a real kubelet: one Job for several models, and one model in several pods of one Job."""
 
 from __future__ import annotations
 
@@ -64,3 +64,20 @@ def test_a_pack_is_many_evaluations_in_one_job(cluster: Cluster, demo_round: dic
     ends = {c["name"]: c["state"]["terminated"]["exitCode"] for c in pod["status"]["containerStatuses"]}
     expected = {"tiny-fc-1200": 0, KILLED: 1, "bad-nan": 78, ALONE: 0}
     assert {name: ends[outcome_container(keys[name])] for name in MODELS} == expected
+
+
+def test_shards_have_the_result_of_one_pod(cluster: Cluster, demo_round: dict[str, Any]) -> None:
+    """Of a pack too: how a model's tasks are run decides nothing."""
+    made = round_with("sharded", [ALONE])
+    made["spec"]["workload"]["shards"] = 2
+    cluster.apply(made, round_with("whole", [ALONE]))
+    sharded, whole = (result(cluster.wait_round(name), ALONE) for name in ("sharded", "whole"))
+    assert {k: sharded[k] for k in ("state", "score", "resultDigest")} == {
+        k: whole[k] for k in ("state", "score", "resultDigest")
+    }
+    (job,) = cluster.evaluate_jobs("sharded")
+    assert (job["spec"]["completionMode"], job["status"]["succeeded"]) == ("Indexed", 2)
+    results = cluster.results_dir(cluster.round("sharded")) / "results" / sharded["key"]
+    answers = [lines(results / "shards" / f"{index}-of-2" / "responses.jsonl") for index in (0, 1)]
+    assert (answers, lines(results / "responses.jsonl")) == ([200, 200], 400)
+    assert sharded["attempts"] == 1

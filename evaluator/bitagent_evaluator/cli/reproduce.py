@@ -18,6 +18,7 @@ from bitagent_evaluator.cli.run_models import default_cache
 from bitagent_evaluator.cli.task_spec import SpecError, parse_file_options
 from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.reproduce import (
     CannotReproduce,
     TaskSetInputs,
@@ -25,7 +26,7 @@ from bitagent_evaluator.evaluation.reproduce import (
     reproduce_model,
     reproduce_tasks,
 )
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.reports.reproduction import Reproduction, compare_repetition
 from bitagent_evaluator.reports.results import FaultResult, Results, ResultsError, read_outcome, read_results
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault

@@ -50,8 +50,9 @@ from bitagent_evaluator.cli.run_several import (
 from bitagent_evaluator.cli.score import diagnosis_view, evaluation_view
 from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated, fault_summary, summary_of, write_summary
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.models.digests import directory_model_digest, weights_digest
 from bitagent_evaluator.sandbox.protocol import Refused
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault, ReasonedError

@@ -11,7 +11,7 @@ from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.rewriter import SERVED_MODEL
 from bitagent_evaluator.cli.process import fail
 from bitagent_evaluator.engines.server import server_command, server_environment
-from bitagent_evaluator.evaluation.run import checked_model
+from bitagent_evaluator.evaluation.prepared import checked_model
 from bitagent_evaluator.models.validation.files import weight_files
 from bitagent_evaluator.support.faults import ModelFault
 

@@ -95,6 +95,16 @@ class Started(BaseModel):
     generate_seconds: float = 0.0
     """Seconds of generating in all attempts so far."""
 
+    def with_those_of(self, other: Started) -> Started:
+        """Return what generated the answers of both: the devices of either, and the seconds of both together."""
+        return Started(
+            devices=list(dict.fromkeys((*self.devices, *other.devices))),
+            arguments=self.arguments or other.arguments,
+            packages=self.packages or other.packages,
+            load_seconds=round(self.load_seconds + other.load_seconds, 3),
+            generate_seconds=round(self.generate_seconds + other.generate_seconds, 3),
+        )
+
     def seconds(self, *, load: float, score: float) -> PhaseSeconds:
         """Return the seconds of each phase; those of loading are `load` if no attempt generated answers."""
         return PhaseSeconds(
@@ -136,6 +146,28 @@ class Journal:
         self._write_run()
         self._sink = self._path.open("ab")
         self._pace, self._run_pace = Pace(_SYNC_SECONDS), Pace(_SYNC_SECONDS)
+
+    @staticmethod
+    def read(directory: Path, key: RunKey) -> tuple[Started, list[Response]] | None:
+        """Return what a journal that is not open holds; None if there is none, or if its answers have another key."""
+        before = _read_run(directory / RUN)
+        if before.get("key") != key.to_json():
+            return None
+        path = directory / RESPONSES
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        found = {response.id: response for line in reversed(lines) if (response := _response(line)) is not None}
+        return Started.model_validate(before.get("started", {})), list(found.values())
+
+    @property
+    def directory(self) -> Path:
+        """Its directory."""
+        return self._directory
+
+    def adopt(self, started: Started, responses: Sequence[Response]) -> None:
+        """Take the answers of other journals with the same key in, and what generated them."""
+        self.started = started
+        self.append([response for response in responses if response.id not in self.responses])
+        self._write_run()
 
     def __enter__(self) -> Self:
         return self

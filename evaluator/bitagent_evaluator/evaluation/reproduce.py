@@ -19,7 +19,7 @@ from bitagent_crds.names import cached_model_path
 from bitagent_crds.results import ResultsManifest
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Tasks
-from bitagent_evaluator.evaluation.run import MAX_MODEL_BYTES, Evaluation
+from bitagent_evaluator.evaluation.prepared import MAX_MODEL_BYTES, Evaluation
 from bitagent_evaluator.models.cache import ModelCache
 from bitagent_evaluator.models.digests import directory_model_digest, weight_files_digest, weights_digest
 from bitagent_evaluator.models.fetch import fetch

@@ -15,8 +15,10 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import TERMINATION_LOG, EvaluateJob, EvaluateSummary, HardwareFacts, MemoryLimits, exit_code
 from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import fault_summary, summary_of, write_summary
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate, evaluate_shard
+from bitagent_evaluator.evaluation.shards import Shard
 from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.jobs.runner import report
 from bitagent_evaluator.models.cache import RECORD, CacheRecord, missing_files
@@ -26,6 +28,8 @@ from bitagent_evaluator.support.progress import Progress, ProgressBoard
 from bitagent_evaluator.tasks.files import TaskSetError, read_task_set
 
 CONFIG = "config.json"
+SHARD_INDEX = "JOB_COMPLETION_INDEX"
+"""Environment variable of the pods of an Indexed Job: which of its shards a pod is, from 0."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +70,8 @@ def evaluate_model(
     """
     summary = _evaluate(job, backend, progress, end_stalled, began)
     summary = summary.model_copy(update={"hardware": backend.hardware_facts()})
+    if summary.reason is Reason.SHARD_EVALUATED:
+        return summary  # the result is written by the last shard
     try:
         write_summary(Path(job.out_dir), summary)
     except OSError as error:
@@ -84,14 +90,32 @@ def _evaluate(
         end_stalled(EvaluateSummary(reason=Reason.ENGINE_STALLED, message=cause, hardware=backend.hardware_facts()))
 
     try:
-        evaluated = evaluate(replace(_evaluation(job), on_stall=on_stall, began=began), backend, progress)
+        evaluation = replace(_evaluation(job), on_stall=on_stall, began=began)
+        if job.shards is None:
+            return summary_of(evaluate(evaluation, backend, progress))
+        shard = _shard(job.shards)
+        outcome = evaluate_shard(evaluation, shard, backend, progress)
     except ModelFault as fault:
         if damage := _damage(Path(job.model_dir)):
             return EvaluateSummary(reason=Reason.MODEL_FILES_MISSING, message=f"{damage} ({fault})")
         return fault_summary(fault, task_set_digest=job.run.task_set_digest)
     except InfrastructureFault as fault:
         return EvaluateSummary(reason=fault.reason, message=fault.message)
-    return summary_of(evaluated)
+    if isinstance(outcome, int):
+        text = f"shard {shard.index + 1} of {shard.count} has {outcome} answers; others have not ended"
+        digest = job.run.task_set_digest
+        return EvaluateSummary(reason=Reason.SHARD_EVALUATED, message=text, total=outcome, task_set_digest=digest)
+    return summary_of(outcome)
+
+
+def _shard(count: int) -> Shard:
+    """Return which shard this pod is. Raises InfrastructureFault if it has no index below `count`."""
+    index = os.environ.get(SHARD_INDEX, "")
+    if not index.isdecimal() or int(index) >= count:
+        raise InfrastructureFault(
+            Reason.INFRASTRUCTURE_FAULT, f"{SHARD_INDEX} is {index!r}, no index of {count} shards"
+        )
+    return Shard(int(index), count)
 
 
 def _evaluation(job: EvaluateJob) -> Evaluation:

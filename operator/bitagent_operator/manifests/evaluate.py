@@ -49,6 +49,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         task_set_dir=TASKS_MOUNT,
         out_dir=RESULTS_MOUNT,
         memory_limits=limits_of(spec.admission),
+        shards=spec.workload.shards,
     )
     parts = JobParts(
         name=naming.round_job_name(
@@ -72,6 +73,7 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
         resources=resources_of(config, spec.workload),
         attempt_seconds=spec.workload.deadline_seconds,
         max_attempts=start.pods or spec.workload.max_attempts,
+        shards=spec.workload.shards,
         later=True,
         volumes=(
             cache_volume(config, directory),

@@ -185,6 +185,8 @@ class JobObject:
     """Since when it is suspended, as its controller says."""
     in_pack: bool = False
     """Whether this is the part that one evaluation has in a Job of several (`plan.jobs.packs`)."""
+    pods: int = 1
+    """Pods that must succeed: the shards of its work."""
 
     @property
     def series(self) -> int:
@@ -234,6 +236,7 @@ class JobObject:
             suspended_by_round=SUSPENDED_ANNOTATION in (obj["metadata"].get("annotations") or {}),
             template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
             suspended_at=suspended_at,
+            pods=obj["spec"].get("completions") or 1,
         )
 
 

@@ -174,6 +174,7 @@ class Make:
         started: float | None = None,
         ending: str = "",
         template: str = "",
+        shards: int = 1,
         **meta: Any,
     ) -> JobObject:
         """A Job owned by the uid `owner`; `ended`: Complete or Failed; `template`: digest of its pod's spec.
@@ -191,7 +192,8 @@ class Make:
             status.setdefault("conditions", []).append({"type": "FailureTarget", "status": "True", "reason": ending})
         annotations = {TEMPLATE_ANNOTATION: template} if template else {}
         made = self.meta(name, ownerReferences=reference, labels=labels or {}, annotations=annotations, **meta)
-        return JobObject.parse({"metadata": made, "spec": {"suspend": suspended}, "status": status})
+        spec = {"suspend": suspended, "completions": shards}
+        return JobObject.parse({"metadata": made, "spec": spec, "status": status})
 
     def digest(self, weights: str) -> str:
         """Digest of the weights of `make.model(..., weights=weights)`."""

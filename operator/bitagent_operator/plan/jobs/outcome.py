@@ -53,6 +53,8 @@ MESSAGE_LENGTH = 512
 _BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
 """Reasons without a fault that say that no container has started."""
 
+_ENDED = frozenset({"Succeeded", "Failed"})
+
 S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary, RetentionSummary)
 
 
@@ -129,7 +131,7 @@ def classify(
     `last_reported`: last reported state of the Job; pods are deleted with it at its deadline. `start_timeout`: time
     that it may wait until a container of an attempt runs; None: any.
     """
-    own = sorted((p for p in pods if p.meta.owner_uid == job.meta.uid), key=lambda p: (p.meta.created, p.meta.name))
+    own = _in_order(job, pods)
     for pod in reversed(own):
         found = _final(pod, kind)
         if found is not None:
@@ -139,7 +141,8 @@ def classify(
         return _late(late, own, last_reported, pass_)
     ended = job.ended
     if ended is None:
-        stuck = overdue(own[-1], kind, pass_) if own else None
+        last = own if job.pods > 1 else own[-1:]
+        stuck = next((found for pod in last if (found := overdue(pod, kind, pass_)) is not None), None)
         if stuck is None:
             return _unfinished(job, own, kind, pass_, last_reported, start_timeout)
         ended = job.ending
@@ -149,6 +152,19 @@ def classify(
         pass_.requests.pods_of_jobs.add(job.meta.uid)
         return Unseen()
     return _ended(job, own, ended, kind, pass_, last_reported)
+
+
+def _in_order(job: JobObject, pods: Iterable[PodObject]) -> list[PodObject]:
+    """Return the Job's own pods, the one that says most of its state last: the youngest, of one pod at a time.
+
+    Of several at a time, a pod that runs, else one that waits to.
+    """
+
+    def key(pod: PodObject) -> tuple[int, datetime, str]:
+        ended, runs = pod.phase in _ENDED, pod.started is not None
+        return 0 if job.pods == 1 or ended else 1 + runs, pod.meta.created, pod.meta.name
+
+    return sorted((pod for pod in pods if pod.meta.owner_uid == job.meta.uid), key=key)
 
 
 def _ended(
@@ -269,7 +285,8 @@ def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:
 
 
 def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:
-    """Return what a pod that ended with exit code 0 or 78 found; None for any other pod.
+    """Return what a pod that ended with exit code 0 or 78 found; None for any other pod, and for one that has done its
+    shard while others have not.
 
     The exit code 78 of a pod that was ended from outside is not believed: what broke then may be what ended it.
     """
@@ -277,7 +294,8 @@ def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:
         return None
     summary = _summary(pod.terminated.message, kind)
     if pod.terminated.exit_code == EXIT_OK:
-        return Done(summary, pod) if summary is not None else None
+        whole = summary is not None and summary.reason is not Reason.SHARD_EVALUATED
+        return Done(summary, pod) if summary is not None and whole else None
     if interrupted(pod):
         return None
     if summary is not None:

@@ -25,7 +25,10 @@ def without_pod(job: JobObject, pass_: Pass) -> Problem:
 
 def waits_since(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
     """Return since when no container of the Job runs; None if one does. `pods` are its own."""
-    if any(pod.started is not None and pod.phase != "Failed" for pod in pods):
+    waits = any(pod.started is None for pod in pods)  # a shard that has ended does not run for the others
+    if any(
+        pod.started is not None and pod.phase != "Failed" and not (waits and pod.phase == "Succeeded") for pod in pods
+    ):
         return None
     ends = [pod.terminated.finished for pod in pods if pod.terminated is not None and pod.terminated.finished]
     return max([job.started or job.meta.created, *ends])

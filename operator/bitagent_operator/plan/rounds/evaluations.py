@@ -275,7 +275,8 @@ def _packed(this: Work, ready: Sequence[_Ready]) -> list[list[_Ready]]:
     spec = this.observed.spec
 
     def family(each: _Ready) -> tuple[str, int] | None:
-        may = each.attempt.packable and not this.pass_.settings.volume_per_model  # one pod, one node
+        alone = this.pass_.settings.volume_per_model or spec.workload.shards is not None  # one pod, one node
+        may = each.attempt.packable and not alone
         name = family_of(each.entry, this.models.get(each.entry.model), spec) if may else None
         return (name, each.attempt.number) if name is not None else None
 

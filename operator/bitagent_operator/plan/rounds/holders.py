@@ -32,7 +32,6 @@ LEAVES_SLOT_AFTER = timedelta(seconds=60)
 """Time without any pod after which a Job leaves its slot to the other rounds: its pods are refused."""
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _ENDED = frozenset({"Succeeded", "Failed"})
-_VERDICTS = (EXIT_OK, EXIT_MODEL_FAULT)
 
 
 def given_up(meta: ObjectMeta, now: datetime) -> bool:
@@ -50,7 +49,7 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
     known = set()
     for job in jobs:
         known.add(job.meta.uid)
-        if job.ended is None and not given_up(job.meta, now) and not _done(by_job.get(job.meta.uid, ())):
+        if job.ended is None and not given_up(job.meta, now) and not _done(job, by_job.get(job.meta.uid, ())):
             found[job.meta.uid] = open_keys(job, by_job.get(job.meta.uid, ()))
     for uid, own in by_job.items():
         left = [p for p in own if p.phase not in _ENDED and p.node and not given_up(p.meta, now)]
@@ -78,9 +77,10 @@ def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
     return found
 
 
-def _done(pods: Sequence[PodObject]) -> bool:
-    """Whether all pods of a Job have ended, and one with a verdict, so that no other follows."""
-    verdict = any(p.terminated is not None and p.terminated.exit_code in _VERDICTS for p in pods)
+def _done(job: JobObject, pods: Sequence[PodObject]) -> bool:
+    """Whether all pods of a Job have ended, and so many with a verdict that no other follows."""
+    codes = [p.terminated.exit_code for p in pods if p.terminated is not None]
+    verdict = EXIT_MODEL_FAULT in codes or codes.count(EXIT_OK) >= job.pods
     return verdict and all(p.phase in _ENDED for p in pods)
 
 
@@ -100,7 +100,7 @@ def to_release(
     ends by itself.
     """
     by_job, due, waits = by_owner(pods), [], []
-    left = [j for j in jobs if j.ended is None and not j.meta.deleting and not _done(by_job.get(j.meta.uid, ()))]
+    left = [j for j in jobs if j.ended is None and not j.meta.deleting and not _done(j, by_job.get(j.meta.uid, ()))]
     recorded = _Recorded.of(status, jobs) if left else None
     for job in left:
         since = status.finished_at or (recorded.settled_at(job) if recorded is not None else None)

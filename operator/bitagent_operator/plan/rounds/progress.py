@@ -6,11 +6,16 @@ Durations follow from the times of pods and from the summaries of evaluations al
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from pydantic import ValidationError
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundStatus, GpuSeconds, RoundEstimate
+from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, PhaseSeconds, ResultProgress, ResultState
 from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, Component
 from bitagent_operator.observed.objects import PodObject, RoundObject, changed, members_of
@@ -43,13 +48,16 @@ def timed(observed: RoundObject, results: Sequence[ModelResult], pods: Iterable[
         old = before.get(result.model)
         ended = result.state in EVALUATED and (old is None or old.state not in EVALUATED)
         own = by_key.get(result.key or "", []) if ended else []
-        return changed(result, seconds=_phases(result, own)) if own else result
+        return changed(result, seconds=_phases(result, own, observed.spec.workload.shards or 1)) if own else result
 
     return [one(result) for result in results]
 
 
-def _phases(result: ModelResult, pods: Sequence[PodObject]) -> PhaseSeconds:
-    """Return the phases of an evaluation that has ended, by its summary and by the pods that are left."""
+def _phases(result: ModelResult, pods: Sequence[PodObject], shards: int) -> PhaseSeconds:
+    """Return the phases of an evaluation that has ended, by its summary and by the pods that are left.
+
+    Those of pods that ran at once add up, but for the waiting.
+    """
     known = result.seconds or PhaseSeconds(load=_NONE, generate=_NONE, score=_NONE)
     ends = [pod.terminated.finished for pod in pods if pod.terminated is not None and pod.terminated.finished]
     last = max(ends, default=None) or result.finished_at
@@ -63,7 +71,7 @@ def _phases(result: ModelResult, pods: Sequence[PodObject]) -> PhaseSeconds:
     named = sum(float(each) for each in (known.load, known.generate, known.score))
     return changed(
         known,
-        waiting=f"{max(0.0, span - held):.3f}",
+        waiting=f"{max(0.0, span - held / shards):.3f}",
         pulling=f"{pulling:.3f}",
         idle=f"{max(0.0, held - pulling - named):.3f}",
     )
@@ -117,8 +125,11 @@ def _by_key(
     """Return what the processes say, by the keys of their evaluations."""
     keys = {r.key for r in new.results if r.key and _runs(r)}
     found: dict[str, PodProgress] = {}
+    ended: Counter[str] = Counter()
     for pod in _evaluating(pods):
         said = progress.get(pod.meta.uid)
+        if pod.terminated is not None:
+            ended[pod.meta.labels.get(KEY_LABEL, "")] += _answers(pod)
         if said is None or pod.terminated is not None:
             continue
         # A pack says which of its evaluations it is at; any other pod speaks for its own alone.
@@ -126,8 +137,41 @@ def _by_key(
         if members:
             key = said.document.key if said.document.key in members else ""
         if key in keys:
-            found[key] = said
-    return found
+            found[key] = _together(found[key], said) if key in found else said
+    return {key: _after(said, ended[key]) for key, said in found.items()}
+
+
+def _answers(pod: PodObject) -> int:
+    """Return the answers of a pod that has done its shard of an evaluation; 0 of any other."""
+    try:
+        summary = EvaluateSummary.model_validate_json(pod.terminated.message) if pod.terminated is not None else None
+    except ValidationError:
+        return 0
+    return summary.total if summary is not None and summary.reason is Reason.SHARD_EVALUATED else 0
+
+
+def _after(said: PodProgress, answers: int) -> PodProgress:
+    """Return the progress with the answers of shards that have ended."""
+    document = said.document
+    if not answers or not document.total:
+        return said
+    more = {"done": document.done + answers, "total": document.total + answers}
+    return replace(said, document=document.model_copy(update=more))
+
+
+def _together(one: PodProgress, other: PodProgress) -> PodProgress:
+    """Return the progress of two shards of one evaluation: in the phase of the one that is behind."""
+    behind, ahead = sorted((one, other), key=lambda said: said.document.done)
+    more = {
+        name: getattr(one.document, name) + getattr(other.document, name)
+        for name in ("done", "total", "tokens", "tokens_per_second")
+    }
+    return PodProgress(
+        read_at=min(one.read_at, other.read_at),
+        advanced_at=max(one.advanced_at, other.advanced_at),
+        document=behind.document.model_copy(update=more),
+        mute=behind.mute and ahead.mute,
+    )
 
 
 def _shown(result: ModelResult, said: PodProgress | None, now: datetime) -> ModelResult:

@@ -22,9 +22,10 @@ from bitagent_evaluator.cli import reproduce
 from bitagent_evaluator.cli.run_options import read_first_tasks
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.reproduce import reproduce_evaluation
 from bitagent_evaluator.evaluation.results import fault_summary, write_summary
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.models import hub as huggingface
 from bitagent_evaluator.models.digests import directory_model_digest, weight_files_digest, weights_digest
 from bitagent_evaluator.models.hub import HubRepository

@@ -18,8 +18,8 @@ import pytest
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_USAGE
 from bitagent_evaluator.cli import run, run_models
 from bitagent_evaluator.cli.run_models import NoModel, default_cache, given_model
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.evaluation.run import Evaluation
 from bitagent_evaluator.support.http_resource import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:

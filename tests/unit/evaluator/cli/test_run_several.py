@@ -28,8 +28,8 @@ from bitagent_evaluator.cli.run_several import (
     ranked,
     result_directories,
 )
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.evaluation.run import Evaluation
 from bitagent_evaluator.scoring import Aggregate
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 

@@ -24,7 +24,7 @@ from bitagent_evaluator.engines import vllm as vllm_engine
 from bitagent_evaluator.engines.base import CompletionRequest
 from bitagent_evaluator.engines.plan import plan_engine
 from bitagent_evaluator.engines.vllm import VllmBackend
-from bitagent_evaluator.evaluation.run import checked_model
+from bitagent_evaluator.evaluation.prepared import checked_model
 
 MAX_TOKENS = 48
 STOP = 2

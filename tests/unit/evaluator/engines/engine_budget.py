@@ -19,7 +19,7 @@ from bitagent_evaluator.engines.plan import plan_engine
 from bitagent_evaluator.engines.vllm import VllmBackend, VllmEngine
 from bitagent_evaluator.evaluation.budget import Budget, Meter
 from bitagent_evaluator.evaluation.metered import metered
-from bitagent_evaluator.evaluation.run import checked_model
+from bitagent_evaluator.evaluation.prepared import checked_model
 from bitagent_evaluator.evaluation.thinking_engine import ThinkingEngine, with_thought_limits
 from bitagent_evaluator.evaluation.thoughts import ThoughtFinder, ThoughtLimits
 

@@ -19,7 +19,7 @@ from bitagent_evaluator.engines.memory import (
     required_memory,
 )
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware, plan_engine
-from bitagent_evaluator.evaluation.run import checked_model
+from bitagent_evaluator.evaluation.prepared import checked_model
 from bitagent_evaluator.models.checkpoint import model_tensors
 from bitagent_evaluator.models.validation.weights import Tensor
 from bitagent_evaluator.support.faults import InfrastructureFault

@@ -16,7 +16,7 @@ from bitagent_evaluator.engines.memory import DeviceMemory
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware, plan_engine
 from bitagent_evaluator.engines.swap import Footprint, SwapFailed, incompatibility
 from bitagent_evaluator.engines.vllm import VllmBackend
-from bitagent_evaluator.evaluation.run import checked_model
+from bitagent_evaluator.evaluation.prepared import checked_model
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 
 

@@ -4,165 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.evaluator.evaluation.pretended import (
+    ANSWERS,
+    Killed,
+    PretendedBackend,
+    Recorded,
+    changed,
+    files,
+    run,
+    task,
+)
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.evaluation import BuiltinScorer, RunSpec, ScorerName
+from bitagent_crds.evaluation import BuiltinScorer, ScorerName
 from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.results import NoteKind, Response, ResultsManifest
 from bitagent_crds.sketches import AnswerSketch
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine
-from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.findings import FindingKind
 from bitagent_evaluator.evaluation.journal import RESPONSES
-from bitagent_evaluator.evaluation.results import Evaluated, summary_of
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.prepared import Evaluation
+from bitagent_evaluator.evaluation.results import summary_of
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.evaluation.timeline import read_timeline
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 from bitagent_evaluator.scoring import score
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
-
-ANSWERS = {"right": "add(a=1, b=2)", "wrong": "add(a=1, b=3)"}
-FUNCTION = {
-    "name": "add",
-    "description": "Add two integers",
-    "parameters": {
-        "type": "dict",
-        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-        "required": ["a", "b"],
-    },
-}
-
-
-def task(number: int, text: str = "Add 1 and 2.") -> Task:
-    return Task(
-        id=f"t{number}",
-        source="test",
-        category="even" if number % 2 == 0 else "odd",
-        messages=[{"role": "user", "content": f"{number}: {text}"}],
-        functions=[FUNCTION],
-        ground_truth=[{"add": {"a": [1], "b": [2]}}],
-    )
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@dataclass
-class PretendedEngine:
-    """Answer `right` to even tasks and `wrong` to odd ones, two a step, last prompts first; may be killed midway."""
-
-    vocabulary: dict[str, list[int]]
-    dies_after: int | None
-    device: str = "pretended"
-    packages: dict[str, str] = field(default_factory=lambda: {"pretended": "1"})
-    asked: list[CompletionRequest] = field(default_factory=list)
-
-    def generate(self, prompts: Sequence[CompletionRequest], stop_ids: Sequence[int]) -> Iterator[list[Completion]]:
-        assert list(stop_ids) == [2]
-        self.asked = list(prompts)
-        finished = 0
-        for start in range(len(prompts), 0, -2):
-            step = []
-            for prompt in prompts[max(0, start - 2) : start]:
-                ids = self.vocabulary["right" if int(prompt.key[1:]) % 2 == 0 else "wrong"]
-                step.append(Completion(prompt.key, ids, len(ids) + 1, "stop"))
-            if self.dies_after is not None and finished >= self.dies_after:
-                raise Killed
-            finished += len(step)
-            yield step
-
-
-@dataclass
-class PretendedBackend:
-    """Starts pretended engines."""
-
-    models: Path
-    dies_after: int | None = None
-    identity: str = "pretended 1"
-    device: str = "pretended"
-    engines: list[PretendedEngine] = field(default_factory=list)
-    plans: list[EnginePlan] = field(default_factory=list)
-
-    def prepare(self, model_dir: Path) -> None:
-        del model_dir
-
-    def hardware(self) -> Hardware:
-        return Hardware(0, self.device)
-
-    @contextmanager
-    def start(self, model_dir: Path, plan: EnginePlan) -> Iterator[Engine]:
-        tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(model_dir / "tokenizer.json"))
-        vocabulary = {name: tokenizer.encode(text, add_special_tokens=False).ids for name, text in ANSWERS.items()}
-        engine = PretendedEngine(vocabulary, self.dies_after, self.device)
-        self.engines.append(engine)
-        self.plans.append(plan)
-        yield engine
-
-
-@dataclass
-class Recorded:
-    """A progress display that remembers."""
-
-    phases: list[EvaluationPhase | None] = field(default_factory=list)
-    counts: list[tuple[int, int]] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    steps: int = 0
-
-    def start_phase(self, name: str, phase: EvaluationPhase | None = None) -> None:
-        self.phases.append(phase)
-
-    def update(self, done: int, total: int, tokens: int = 0) -> None:
-        self.counts.append((done, total))
-        self.tokens.append(tokens)
-
-    def step(self) -> None:
-        self.steps += 1
-
-
-@pytest.fixture
-def evaluation(models: Path, tmp_path: Path) -> Evaluation:
-    return Evaluation(
-        run=RunSpec(
-            repo="acme/tiny",
-            commit="a" * 40,
-            weights_digest="sha256:" + "1" * 64,
-            task_set_digest="sha256:" + "2" * 64,
-            prompt_format=BuiltinPromptFormat.AUTO,
-            max_tokens=32,
-            engine=EngineChoices(),
-        ),
-        model_dir=models / "tiny-fc-1200",
-        tasks=[task(number) for number in range(10)],
-        out_dir=tmp_path / "out",
-    )
-
-
-def changed(evaluation: Evaluation, **changes: Any) -> Evaluation:
-    """The evaluation with other fields, or with other fields of its run."""
-    of_run = {name: value for name, value in changes.items() if name in RunSpec.model_fields}
-    own = {name: value for name, value in changes.items() if name not in of_run}
-    return replace(evaluation, run=evaluation.run.model_copy(update=of_run), **own)
-
-
-def run(evaluation: Evaluation, models: Path, **backend: Any) -> tuple[Evaluated, PretendedBackend]:
-    pretended = PretendedBackend(models, **backend)
-    return evaluate(evaluation, pretended, Recorded()), pretended
-
-
-def files(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in (RESPONSES, "verdicts.jsonl", "manifest.json")}
 
 
 def test_results_say_what_happened(evaluation: Evaluation, models: Path) -> None:
@@ -377,7 +251,7 @@ def test_a_sandbox_that_is_lost_may_be_the_models_own_trouble(
     def lose(directory: Path) -> bool:
         raise SandboxUnavailable("the sandbox ended with -9 before it answered")
 
-    monkeypatch.setattr("bitagent_evaluator.evaluation.run.checked_model", lose)
+    monkeypatch.setattr("bitagent_evaluator.evaluation.prepared.checked_model", lose)
     with pytest.raises(InfrastructureFault) as caught:
         run(evaluation, models)
     assert caught.value.reason is Reason.CRASHED

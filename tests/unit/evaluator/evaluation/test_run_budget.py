@@ -21,8 +21,9 @@ from bitagent_crds.task_set import Expects, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation import run as module
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated, summary_of
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.evaluation.watchdog import Watchdog
 from bitagent_evaluator.reports.results import read_results
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault

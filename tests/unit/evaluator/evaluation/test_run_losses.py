@@ -21,8 +21,9 @@ from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.engines.losses import STEP_TOKENS, Passage, PassageLoss
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.progress import LogProgress
 from bitagent_evaluator.tasks.files import encode_tasks

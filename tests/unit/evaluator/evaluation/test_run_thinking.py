@@ -19,8 +19,9 @@ from bitagent_crds.task_set import Conversation, Expects, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES, RUN
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import MANIFEST, VERDICTS
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.support.progress import LogProgress
 
 TEMPLATE = (

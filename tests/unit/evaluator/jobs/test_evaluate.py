@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from bitagent_crds.conditions import Reason
+from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.evaluation import BuiltinScorer, LossParameters, RunSpec
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import (
@@ -29,8 +29,9 @@ from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.progress import PROGRESS_PATH, ProgressDocument
 from bitagent_crds.tasks import Tasks
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.evaluation.run import Evaluation
+from bitagent_evaluator.evaluation.shards import Shard
 from bitagent_evaluator.jobs import evaluate as module
 from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.models.cache import RECORD, CacheRecord
@@ -311,3 +312,32 @@ def test_its_progress_is_served_while_it_evaluates(job: EvaluateJob, monkeypatch
     monkeypatch.setattr(module, "serving", on_a_free_port)
     module.handle(job)
     assert ProgressDocument.model_validate_json(said[0]).done == 3
+
+
+@pytest.mark.parametrize(
+    ("index", "end", "reason"),
+    [
+        pytest.param("1", 7, Reason.SHARD_EVALUATED, id="others have not ended"),
+        pytest.param("0", DONE, Reason.EVALUATED, id="the last one"),
+        pytest.param("", DONE, Reason.INFRASTRUCTURE_FAULT, id="no index"),
+        pytest.param("2", DONE, Reason.INFRASTRUCTURE_FAULT, id="an index beyond the shards"),
+    ],
+)
+def test_shards(
+    job: EvaluateJob, monkeypatch: pytest.MonkeyPatch, index: str, end: Evaluated | int, reason: Reason
+) -> None:
+    """Only the last one writes a summary beside the results."""
+    asked: list[Shard] = []
+
+    def evaluate_shard(_: Evaluation, shard: Shard, *__: object) -> Evaluated | int:
+        asked.append(shard)
+        return end
+
+    monkeypatch.setattr(module, "evaluate_shard", evaluate_shard)
+    monkeypatch.setenv(module.SHARD_INDEX, index)
+    summary = module.handle(job.model_copy(update={"shards": 2}))
+    assert summary.reason is reason
+    if reason.fault is Fault.NONE:
+        assert (asked, exit_code(summary.reason)) == ([Shard(int(index), 2)], EXIT_OK)
+    assert (Path(job.out_dir) / "summary.json").exists() is (reason is not Reason.SHARD_EVALUATED)
+    assert (summary.total, summary.score is None) == (7 if end == 7 else summary.total, end == 7 or not asked)

@@ -126,3 +126,14 @@ def test_a_repetition_has_one_pod_and_prefers_nodes(build: Build) -> None:
 
 def test_it_names_the_port_of_its_progress(build: Build) -> None:
     assert build.evaluation().container["ports"] == [{"name": PROGRESS_PORT_NAME, "containerPort": PROGRESS_PORT}]
+
+
+def test_shards_are_pods_of_one_job(build: Build) -> None:
+    workload = {"shards": 4, "maxAttempts": 3, "resources": {"gpus": 1}}
+    job = build.evaluation(workload=workload)
+    spec = job.raw["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 4, 4)
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"], "backoffLimit" in spec) == (2, 0, False)
+    assert (job.document.shards, job.container["resources"]["limits"]["nvidia.com/gpu"]) == (4, "1")
+    alone = build.evaluation()
+    assert (alone.document.shards, alone.raw["spec"]["backoffLimit"]) == (None, 2)

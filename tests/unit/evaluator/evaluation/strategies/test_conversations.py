@@ -20,8 +20,9 @@ from bitagent_crds.task_set import Expects, Memory, MemoryBackend, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES
+from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.evaluation.run import Evaluation, evaluate
+from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.evaluation.strategies.conversations import LONG_TURN_TOKENS, TURN_TOKENS
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.prompts import prompt_format

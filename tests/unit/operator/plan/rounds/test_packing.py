@@ -94,6 +94,7 @@ def starts(found: Any) -> list[list[str]]:
         pytest.param({"packing": {"mode": "PerModel"}}, [["1"], ["2"], ["3"]], id="a Job for each"),
         pytest.param({}, [["1"], ["2"], ["3"]], id="nothing said"),
         pytest.param(PACKING | {"workload": {"resources": {"gpus": 2}}}, [["1"], ["2"], ["3"]], id="several GPUs"),
+        pytest.param(PACKING | {"workload": {"shards": 2}}, [["1"], ["2"], ["3"]], id="shards"),
         pytest.param(PACKING | {"workload": {"parallelism": 1}}, [["1", "2", "3"]], id="one slot"),
         pytest.param(PACKING | {"workload": {"queueName": "q"}}, [["1", "2", "3"]], id="a queue"),
         pytest.param({**PACKING, "suspend": True}, [], id="suspended"),
