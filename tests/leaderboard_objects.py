@@ -211,7 +211,7 @@ def demo(folder: Path | None = None) -> list[Obj]:
     rounds = []
     for epoch in range(3):
         drift = [
-            round(each + 0.03 * ((number * 7 + epoch * 5) % 5 - 2) / 2, 6) for number, each in enumerate(strengths)
+            round(each + 0.02 * ((number + 1) * (epoch + 2) * 3 % 5 - 2), 6) for number, each in enumerate(strengths)
         ]
         order = sorted(range(len(drift)), key=lambda number: -drift[number])
         results = [scored(number, drift[number], rank) for rank, number in enumerate(order, 1)]

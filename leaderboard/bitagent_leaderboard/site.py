@@ -79,11 +79,12 @@ class Site:
     """All documents of one board."""
 
     def __init__(self, board: Board, settings: Settings, cache: StandingsCache | None = None) -> None:
-        kept = cache or StandingsCache()
-        self.board, self._settings = board, settings
-        self._standing = lambda round_: kept.of(board, round_)
+        self.board, self._settings, self._kept = board, settings, cache or StandingsCache()
         self._pages = Pages(board, settings, self._standing)
         self._api = Api(self._pages)
+
+    def _standing(self, round_: Round) -> Standings:
+        return self._kept.of(self.board, round_)
 
     def paths(self) -> Iterator[str]:
         """Yield the paths of all documents."""

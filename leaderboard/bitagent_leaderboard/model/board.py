@@ -59,13 +59,15 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Board:
-    """Rounds, models and validators by name, and the manifests of rounds by their uid."""
+    """Rounds, models and validators by name, and the manifests of rounds by their uid; see `board`."""
 
     revision: int = 0
     models: Mapping[str, Submission] = field(default_factory=dict)
     rounds: Mapping[str, Round] = field(default_factory=dict)
     validators: Mapping[str, ValidatorView] = field(default_factory=dict)
     measures: Mapping[str, Measures] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
+    """Secrets of rounds that are not shown at all."""
 
     @cached_property
     def newest(self) -> tuple[Round, ...]:
@@ -97,7 +99,8 @@ class Board:
     @cached_property
     def open_secrets(self) -> frozenset[str]:
         """What the tasks of rounds follow from that are not complete."""
-        return frozenset(secret for each in self.rounds.values() if not each.complete for secret in each.secrets)
+        unfinished = (each for each in self.rounds.values() if not each.complete)
+        return self.withheld.union(*(each.secrets for each in unfinished))
 
     def tasks_are_public(self, round_: Round) -> bool:
         """Whether the tasks of a round may be known: it is complete, and no other round asks the same."""
@@ -142,6 +145,25 @@ class Board:
                 return each.round.name, value, each.result.rank, each.round.at
         past = self.forgotten(name)
         return (past[0].round, past[0].score, past[0].rank, past[0].at) if past else None
+
+
+def board(
+    *,
+    revision: int,
+    models: Mapping[str, Submission],
+    rounds: Mapping[str, Round],
+    validators: Mapping[str, ValidatorView],
+    measures: Mapping[str, Measures] | None = None,
+) -> Board:
+    """Return the board of these objects. Rounds whose tasks are asked online are not shown: they rank no one."""
+    return Board(
+        revision=revision,
+        models=models,
+        rounds={name: each for name, each in rounds.items() if not each.asked_online},
+        validators=validators,
+        measures=measures or {},
+        withheld=frozenset().union(*(each.secrets for each in rounds.values() if each.asked_online)),
+    )
 
 
 def changes(before: Board, after: Board) -> list[str]:

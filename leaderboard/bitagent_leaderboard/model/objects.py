@@ -94,6 +94,8 @@ class Round:
     results: tuple[Result, ...] = ()
     """In the order of the ranking; models without a rank follow by name."""
     by_model: Mapping[str, Result] = field(default_factory=dict, compare=False)
+    asked_online: bool = False
+    """Whether it only builds tasks that miners are asked online: they are secret for as long as it exists."""
     secrets: frozenset[str] = frozenset()
     """Digests of what its tasks follow from, by which it is found that another round has the same; never shown."""
     baseline: str | None = None

@@ -2,7 +2,8 @@
 
 This is the one door: what is left out here is on no page, in no feed and in no export. Of a round that is not complete
 that is all that would help a miner or a copier of weights: seed, digests, scores, repositories and commits. A failed
-round counts as not complete, because it may be taken up again with the same tasks. Of every object it is what is of the
+round counts as not complete, because it may be taken up again with the same tasks; and so does a round that only builds
+tasks, which miners are asked afterwards. Of every object it is what is of the
 cluster: messages, which may quote a model's own words, a task or an address; nodes, volumes, endpoints, Secrets; and
 how alike near copies are, by which a copier would know how much to change.
 """
@@ -79,7 +80,7 @@ class RoundReader:
         status = dict(obj.get("status") or {})
         entries: list[Obj] = status.pop("results", None) or []
         content = EvalRound.model_validate({"spec": obj["spec"], "status": status})
-        phase = _phase(content.status)
+        phase = Phase.WAITING if content.spec.tasks_only else _phase(content.status)
         complete = phase is Phase.COMPLETE
         results = self._results(meta.uid, entries, complete=complete)
         return _round(meta, content, phase, results)
@@ -131,6 +132,7 @@ def _round(meta: ObjectMeta, content: EvalRound, phase: Phase, results: list[Res
         counts=counts,
         results=tuple(results),
         by_model={result.model: result for result in results},
+        asked_online=spec.tasks_only,
         secrets=_secrets(spec.tasks),
         baseline=told.baseline if told is not None else None,
         seed=_seed(spec.tasks) if complete else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bitagent_kube.cache import said
 from bitagent_kube.objects import Obj
-from bitagent_leaderboard.model.board import Board, Measures
+from bitagent_leaderboard.model.board import Board, Measures, board
 from bitagent_leaderboard.model.reading import RoundReader, read_model, read_validator
 from bitagent_leaderboard.source.manifests import due, read_round
 
@@ -40,7 +41,7 @@ def board_of(objects: Iterable[Obj]) -> Board:
     by_kind: dict[str, list[Obj]] = {}
     for obj in objects:
         by_kind.setdefault(str(obj.get("kind")), []).append(obj)
-    return Board(
+    return board(
         revision=1,
         models=_read(by_kind.get("MinerModel", ()), read_model),
         rounds=_read(by_kind.get("EvalRound", ()), RoundReader()),
@@ -58,7 +59,7 @@ def _read(objects: Iterable[Obj], read: Callable[[Obj], T]) -> dict[str, T]:
     return found
 
 
-def with_manifests(board: Board, folder: Path) -> Board:
+def with_manifests(found: Board, folder: Path) -> Board:
     """Return the board with the manifests of its newest rounds."""
-    measures = {each.uid: Measures(each.version, read_round(folder, each)[0]) for each in due(board, {})}
-    return Board(board.revision + 1, board.models, board.rounds, board.validators, measures)
+    measures = {each.uid: Measures(each.version, read_round(folder, each)[0]) for each in due(found, {})}
+    return replace(found, revision=found.revision + 1, measures=measures)

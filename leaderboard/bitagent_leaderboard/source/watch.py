@@ -12,7 +12,7 @@ from pathlib import Path
 from bitagent_kube.client import Client
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import MODELS, ROUNDS, VALIDATORS
-from bitagent_leaderboard.model.board import Board, Measures
+from bitagent_leaderboard.model.board import Board, Measures, board
 from bitagent_leaderboard.model.objects import Round, Submission, ValidatorView
 from bitagent_leaderboard.model.reading import RoundReader, read_model, read_validator
 from bitagent_leaderboard.source.manifests import due, read_round
@@ -71,14 +71,14 @@ class Watch:
             self._changed.clear()
             if not all(each.synced for each in (self._models, self._rounds, self._validators)):
                 continue
-            board = self._board()
-            self._reader.forget(frozenset(each.uid for each in board.rounds.values()))
-            self._callbacks.show(board)
+            found = self._board()
+            self._reader.forget(frozenset(each.uid for each in self._rounds.objects.values()))
+            self._callbacks.show(found)
             self._callbacks.ready()
-            await self._read_manifests(board)
+            await self._read_manifests(found)
 
     def _board(self) -> Board:
-        return Board(
+        return board(
             revision=next(self._revisions),
             models=dict(self._models.objects),
             rounds=dict(self._rounds.objects),
@@ -86,18 +86,18 @@ class Watch:
             measures=dict(self._measures),
         )
 
-    async def _read_manifests(self, board: Board) -> None:
+    async def _read_manifests(self, current: Board) -> None:
         """Read the manifests of one round, in a thread; the next one follows with the next board."""
         if self._artifacts is None:
             return
-        kept = {each.uid for each in due(board, {})}
+        kept = {each.uid for each in due(current, {})}
         self._measures = {uid: found for uid, found in self._measures.items() if uid in kept}
-        rounds = due(board, {uid: found.version for uid, found in self._measures.items()})
+        rounds = due(current, {uid: found.version for uid, found in self._measures.items()})
         if not rounds:
             return
-        found, counts = await asyncio.to_thread(read_round, self._artifacts, rounds[0])
+        read, counts = await asyncio.to_thread(read_round, self._artifacts, rounds[0])
         self._callbacks.manifests(counts)
         # What was read once stays when the volume has it no longer: scores of a complete round do not change.
-        before = board.measures_of(rounds[0]).by_key
-        self._measures[rounds[0].uid] = Measures(rounds[0].version, {**before, **found})
+        before = current.measures_of(rounds[0]).by_key
+        self._measures[rounds[0].uid] = Measures(rounds[0].version, {**before, **read})
         self._changed.set()
