@@ -14,6 +14,7 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     services      the API server and the records of one Validator
     troubles      parts of a pass fail apart
     state         what outlives this pod: results of rounds, and rows of weights
+    questions     signed questions to many miners at once
     chain/        the only code that reads the chain
     objects       the API server's objects as plain data
     wallet, metrics

@@ -31,6 +31,7 @@ from bitagent_validator.competitions.competition import CompetitionController
 from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
 from bitagent_validator.competitions.rounds import MANAGER
 from bitagent_validator.competitions.seed_secrets import SEEDS_DIR, SeedSecrets
+from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.explanation.doctor import examine
 from bitagent_validator.explanation.explain import Explanation, as_history, as_json, as_table, explain, settings_of
@@ -352,6 +353,7 @@ async def _run_with(
     services = Services(client, rounds, store, events, metrics)
     secrets = SeedSecrets(seed_key, validator_uid=me.uid, netuid=me.spec.netuid, directory=settings.seeds_dir)
     leaderboards = LeaderboardPublisher(client, hotkey_file=settings.hotkey_file, validator=settings.name)
+    axons = AxonReader(account, metrics, changed=wake.set)
     online = OnlineController(
         services,
         account=account,
@@ -370,7 +372,7 @@ async def _run_with(
         follower=follower,
         setter_of=setter_of,
         competitions=CompetitionController(services, uid=me.uid, secrets=secrets, leaderboards=leaderboards),
-        discovery=DiscoveryController(services, discoverer),
+        discovery=DiscoveryController(services, discoverer, axons),
         online=online,
         health=health,
         wake=wake,
@@ -382,6 +384,7 @@ async def _run_with(
         stack.push_async_callback(loop.report_suspended)
         stack.push_async_callback(loop.stop)
         stack.push_async_callback(online.close)
+        stack.push_async_callback(axons.close)
         async with asyncio.TaskGroup() as group:
             for each in (lease.keep(), validators.run(), rounds.run(), follower.run(), loop.run()):
                 group.create_task(each)

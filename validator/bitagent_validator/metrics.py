@@ -59,9 +59,9 @@ class Metrics:
             buckets=(1, 2, 5, 10, 20, 40, 80, 160, 320, 640),
             registry=self.registry,
         )
-        self.discovered_models = gauge("discovered_models", "MinerModels that the subnet's commitments call for")
+        self.discovered_models = gauge("discovered_models", "MinerModels that commitments and axons call for")
         self.ignored_commitments = gauge(
-            "ignored_commitments", "Registered hotkeys whose commitment has no MinerModel", ["reason"]
+            "ignored_commitments", "Registered hotkeys whose commitment or axon has no MinerModel", ["reason"]
         )
         self.online_steps = counter(
             "online_steps", "Steps of online evaluation: Counted, or why not wholly", ["competition", "outcome"]

@@ -58,7 +58,8 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
             competitions=[competition.id for competition in validator.spec.competitions],
             netuid=validator.spec.netuid,
             hotkey=validator.hotkey,
-            discovers=(found := validator.spec.discovery) is not None and found.commitments is not None,
+            discovers=(found := validator.spec.discovery) is not None
+            and (found.commitments is not None or found.axons is not None),
         ),
     }
     binding = {

@@ -81,6 +81,15 @@ def parse(content: bytes, *, formats: Collection[CommitmentFormat], allow_branch
     return Fault(CommitmentFault.MALFORMED, f"in none of the forms {', '.join(sorted(formats))}")
 
 
+def parse_name(text: str) -> Parsed:
+    """Return the submission that a miner's axon names: `namespace/name` or `namespace/name@revision`."""
+    text = text.strip()
+    parts = repository(text) if len(text) <= SIZE_MAX else None
+    if parts is None:
+        return Fault(CommitmentFault.MALFORMED, "it names no repository, as namespace/name or namespace/name@revision")
+    return _checked(parts, allow_branches=True)
+
+
 def fields(text: str) -> _Parts | None:
     """Read `namespace:name:commit:hash:competition`; the hash is not read, its rule is the subnet's own."""
     parts = text.split(":")

@@ -1,4 +1,4 @@
-"""Discovery on the API server: read the chain now and then, and carry out the plan, a bounded number of writes at once.
+"""Discovery on the API server: read chain and axons now and then, and carry out the plan, a bounded number of writes.
 
 MinerModels without discovery's labels are neither read nor changed. What is remembered is in the objects themselves.
 """
@@ -13,8 +13,8 @@ from http import HTTPStatus
 
 from bitagent_crds.discovery import (
     IGNORED_MAX,
-    CommitmentDiscovery,
     CommitmentFault,
+    Discovery,
     DiscoveryStatus,
     IgnoredCommitment,
 )
@@ -25,6 +25,7 @@ from bitagent_kube.resources import MODELS
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.published import Published
+from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.commitments import Fault
 from bitagent_validator.discovery.plan import (
     Desired,
@@ -52,11 +53,12 @@ _OF_THE_OBJECT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROC
 
 
 class DiscoveryController:
-    """The MinerModels that one Validator makes of commitments. `writer` is a client with discovery's field manager."""
+    """The MinerModels that one Validator makes of submissions. `writer` is a client with discovery's field manager."""
 
-    def __init__(self, services: Services, writer: Client) -> None:
+    def __init__(self, services: Services, writer: Client, axons: AxonReader) -> None:
         self._services = services
         self._writer = writer
+        self._axons = axons
         self.status: DiscoveryStatus | None = None
         """What is reported; None before the first pass, and without discovery."""
         self._published: Mapping[str, Published | None] = {}
@@ -65,22 +67,26 @@ class DiscoveryController:
         """Whether there is something to do before the chain is read again."""
 
     async def reconcile(self, me: ValidatorObject, subnet: Subnet, *, connection: Connection) -> None:
-        """Bring the MinerModels in line with the commitments of a subnet's hotkeys, if that is due.
+        """Bring the MinerModels in line with what a subnet's hotkeys have submitted, if that is due.
 
         Raises ChainUnavailable and CommitmentsUnreadable; and ApiError if the API server fails for more than single
         objects.
         """
-        settings = me.spec.discovery.commitments if me.spec is not None and me.spec.discovery is not None else None
-        if me.spec is None or settings is None:
-            self._forget()
+        settings = me.spec.discovery if me.spec is not None else None
+        if me.spec is None or settings is None or (settings.commitments is None and settings.axons is None):
+            await self._forget()
             return
         now = asyncio.get_running_loop().time()
         pause = max(READ_SECONDS, READ_BLOCKS * connection.block_seconds)
         due = self._read_at is None or now - self._read_at >= pause
-        if not due and not self._unfinished:
+        answered = False
+        if settings.axons is not None:
+            answered = self._axons.reconcile(subnet, settings.axons, connection=connection)
+        if not due and not answered and not self._unfinished:
             return
         if due:
-            self._published = await connection.published(subnet.netuid, block=subnet.block)
+            off = settings.commitments is None
+            self._published = {} if off else await connection.published(subnet.netuid, block=subnet.block)
             self._read_at = now
         self._unfinished = True
         plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
@@ -92,7 +98,7 @@ class DiscoveryController:
         self._unfinished = bool(left or plan.superseded)
 
     async def _plan(
-        self, validator: str, settings: CommitmentDiscovery, subnet: Subnet, *, competitions: Collection[str]
+        self, validator: str, settings: Discovery, subnet: Subnet, *, competitions: Collection[str]
     ) -> DiscoveryPlan:
         running = (r for r in self._services.rounds.objects.values() if r.phase is RoundPhase.UNFINISHED)
         needed = {result.model for round_ in running for result in round_.results}
@@ -106,10 +112,12 @@ class DiscoveryController:
             published=self._published,
             existing=[existing_of(obj) for obj in found],
             needed=needed,
+            answers={hotkey: each.parsed for hotkey, each in self._axons.answers.items()},
+            block=subnet.block,
         )
 
     async def _carry_out(
-        self, plan: DiscoveryPlan, settings: CommitmentDiscovery, me: ValidatorObject, refused: dict[str, Fault]
+        self, plan: DiscoveryPlan, settings: Discovery, me: ValidatorObject, refused: dict[str, Fault]
     ) -> int:
         """Delete and write; return how much is left. What concerns one object alone is added to `refused`.
 
@@ -121,7 +129,7 @@ class DiscoveryController:
             try:
                 if isinstance(step, Existing):
                     await self._writer.delete(MODELS, step.name, uid=step.uid)
-                    log.info("%s is deleted: its hotkey %s has no such commitment any longer", step.name, step.hotkey)
+                    log.info("%s is deleted: its hotkey %s does not submit it any longer", step.name, step.hotkey)
                 else:
                     await self._write(step, settings, me, exists=step.name in plan.known)
             except ApiError as error:
@@ -136,9 +144,7 @@ class DiscoveryController:
             raise errors[0]
         return len(steps[WRITES_MAX:])
 
-    async def _write(
-        self, desired: Desired, settings: CommitmentDiscovery, me: ValidatorObject, *, exists: bool
-    ) -> None:
+    async def _write(self, desired: Desired, settings: Discovery, me: ValidatorObject, *, exists: bool) -> None:
         body = manifest(desired, settings, validator=me.name)
         named = {"name": desired.name, "namespace": me.namespace, "ownerReferences": [me.reference.as_owner()]}
         body["metadata"] |= named
@@ -152,14 +158,14 @@ class DiscoveryController:
     def _report(self, plan: DiscoveryPlan, refused: Mapping[str, Fault]) -> None:
         ignored = {**plan.ignored, **refused}
         self.status = DiscoveryStatus(
-            models=len(plan.models),
+            models=len(plan.models) + plan.stay,
             ignored_count=len(ignored),
             ignored=[
                 IgnoredCommitment(hotkey=hotkey, reason=fault.reason, message=fault.message[:128])
                 for hotkey, fault in sorted(ignored.items())[:IGNORED_MAX]
             ],
         )
-        self._measure(len(plan.models), Counter(fault.reason.value for fault in ignored.values()))
+        self._measure(len(plan.models) + plan.stay, Counter(fault.reason.value for fault in ignored.values()))
 
     def _measure(self, models: int, ignored: Mapping[str, int]) -> None:
         metrics = self._services.metrics
@@ -168,7 +174,8 @@ class DiscoveryController:
         for reason, count in ignored.items():
             metrics.ignored_commitments.labels(reason).set(count)
 
-    def _forget(self) -> None:
+    async def _forget(self) -> None:
+        await self._axons.close()
         if self.status is not None:
             self._measure(0, {})
         self.status, self._published, self._read_at, self._unfinished = None, {}, None, False

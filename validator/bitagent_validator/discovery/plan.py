@@ -1,15 +1,15 @@
-"""The plan of discovery: which MinerModels to write and to delete, by the chain and by those that exist. Pure.
+"""The plan of discovery: which MinerModels to write and to delete, by what was found and by those that exist. Pure.
 
-One model for each registered hotkey: the chain holds one commitment for each, the last one. Other content of a hotkey
-is another submission with another name, and the block at which it was first seen stays with its object.
+One model for each registered hotkey: that of its commitment on the chain, or else what its axon answers. Other content
+of a hotkey is another submission with another name, and the block at which it was first seen stays with its object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bitagent_crds.discovery import CommitmentDiscovery, CommitmentFault
+from bitagent_crds.discovery import AxonDiscovery, CommitmentDiscovery, CommitmentFault, Discovery
 from bitagent_crds.names import (
     COMMITTED_BLOCK_ANNOTATION,
     COMPETITION_LABEL,
@@ -17,6 +17,8 @@ from bitagent_crds.names import (
     HOTKEY_LABEL,
     LABEL_KEYS_ANNOTATION,
     MANAGED_BY_LABEL,
+    SUBMITTED_BY_AXON,
+    SUBMITTED_BY_LABEL,
     UID_LABEL,
     VALIDATOR_LABEL,
     discovered_model,
@@ -42,6 +44,10 @@ class Existing:
     labels: Mapping[str, str] = field(default_factory=dict)
     label_keys: str = ""
     """`_keys_of` the labels that were written last."""
+    axon: bool = False
+    """Whether it was made of what the hotkey's axon has answered, and not of a commitment."""
+    commit: str = ""
+    """The commit that its revision stands for, as the operator has found it; empty before."""
     source: Mapping[str, object] = field(default_factory=dict)
     miner: Mapping[str, object] = field(default_factory=dict)
 
@@ -59,6 +65,8 @@ def existing_of(obj: Obj) -> Existing:
         block=int(block) if block.isascii() and block.isdecimal() and len(block) <= BLOCK_DIGITS else None,
         labels=labels,
         label_keys=str(annotations.get(LABEL_KEYS_ANNOTATION, "")),
+        axon=labels.get(SUBMITTED_BY_LABEL) == SUBMITTED_BY_AXON,
+        commit=str(((obj.get("status") or {}).get("resolved") or {}).get("commit", "")),
         source={name: source[name] for name in ("repo", "revision") if name in source},
         miner=spec.get("miner") or {},
     )
@@ -73,11 +81,13 @@ class Desired:
     uid: int
     block: int
     submission: Submission
+    axon: bool = False
+    """Whether it is made of what the hotkey's axon has answered."""
 
 
 @dataclass(frozen=True)
 class DiscoveryPlan:
-    """What to do about a subnet's commitments."""
+    """What to do about a subnet's commitments and axons."""
 
     models: tuple[Desired, ...] = ()
     """All that are to exist, those committed to first first."""
@@ -90,10 +100,12 @@ class DiscoveryPlan:
     """By hotkey."""
     known: frozenset[str] = frozenset()
     """Names of those that exist."""
+    stay: int = 0
+    """Number of those that exist and stay, although nothing in this plan calls for them."""
 
 
 def plan_discovery(
-    settings: CommitmentDiscovery,
+    settings: Discovery,
     *,
     validator: str,
     competitions: Collection[str],
@@ -101,15 +113,55 @@ def plan_discovery(
     published: Mapping[str, Published | None],
     existing: Iterable[Existing],
     needed: Collection[str],
+    answers: Mapping[str, Parsed] | None = None,
+    block: int = 0,
 ) -> DiscoveryPlan:
     """Return what to do.
 
-    `uids` has the registered hotkeys, `published` the commitments by hotkey, and `needed` the names of the models in
-    running rounds: of a registered hotkey these stay until the round ends. A hotkey without a slot keeps none.
+    `uids` has the registered hotkeys, `published` the commitments by hotkey, `answers` what their axons have answered
+    up to `block`, and `needed` the names of the models in running rounds: of a registered hotkey these stay until the
+    round ends. A hotkey without a slot keeps none. The models of a source that is off are left alone.
     """
-    by_name = {each.name: each for each in existing}
+    by_name = {each.name: each for each in existing if _is_on(settings, axon=each.axon)}
+    models, ignored = _of_commitments(settings.commitments, validator, competitions, uids, published, by_name)
+    committed = {each.hotkey for each in models}
+    others = {hotkey: parsed for hotkey, parsed in (answers or {}).items() if hotkey not in committed}
+    found, faults, kept = _of_axons(settings.axons, validator, uids, others, by_name, block)
+    models += found
+    ignored |= {hotkey: fault for hotkey, fault in faults.items() if hotkey not in committed | ignored.keys()}
+    names = {each.name for each in models}
+    rest = [each for name, each in sorted(by_name.items()) if name not in names]
+    kept_names = {each.name for each in kept if each.hotkey not in committed}
+    surplus = [each for each in rest if each.name not in kept_names]
+    stay = [each for each in surplus if each.name in needed and each.hotkey in uids]
+    return DiscoveryPlan(
+        models=tuple(models),
+        write=tuple(each for each in models if _differs(by_name.get(each.name), each, settings, validator)),
+        delete=tuple(each for each in surplus if each not in stay),
+        superseded=tuple(stay),
+        ignored=ignored,
+        known=frozenset(by_name),
+        stay=len(kept_names),
+    )
+
+
+def _is_on(settings: Discovery, *, axon: bool) -> bool:
+    return (settings.axons if axon else settings.commitments) is not None
+
+
+def _of_commitments(
+    settings: CommitmentDiscovery | None,
+    validator: str,
+    competitions: Collection[str],
+    uids: Mapping[str, int],
+    published: Mapping[str, Published | None],
+    by_name: Mapping[str, Existing],
+) -> tuple[list[Desired], dict[str, Fault]]:
+    """Return the models of commitments, those committed to first first, and why others have none."""
     found: list[Desired] = []
     ignored: dict[str, Fault] = {}
+    if settings is None:
+        return found, ignored
     for hotkey in sorted(uids.keys() & published.keys()):
         commitment = published[hotkey]
         parsed = _parsed(commitment, settings, competitions)
@@ -124,24 +176,60 @@ def plan_discovery(
     models, others = found[: settings.maximum_models], found[settings.maximum_models :]
     text = f"{settings.maximum_models} hotkeys have committed before it: raise maximumModels"
     ignored |= {each.hotkey: Fault(CommitmentFault.OVER_LIMIT, text) for each in others}
-    names = {each.name for each in models}
-    surplus = [each for name, each in sorted(by_name.items()) if name not in names]
-    stay = [each for each in surplus if each.name in needed and each.hotkey in uids]
-    return DiscoveryPlan(
-        models=tuple(models),
-        write=tuple(each for each in models if _differs(by_name.get(each.name), each, settings, validator)),
-        delete=tuple(each for each in surplus if each not in stay),
-        superseded=tuple(stay),
-        ignored=ignored,
-        known=frozenset(by_name),
-    )
+    return models, ignored
 
 
-def manifest(desired: Desired, settings: CommitmentDiscovery, *, validator: str) -> Obj:
+def _of_axons(
+    settings: AxonDiscovery | None,
+    validator: str,
+    uids: Mapping[str, int],
+    answers: Mapping[str, Parsed],
+    by_name: Mapping[str, Existing],
+    now: int,
+) -> tuple[list[Desired], dict[str, Fault], list[Existing]]:
+    """Return the models of answers, those seen first first, why others have none, and the models that stay.
+
+    A model stays while its registered hotkey's axon names no other. A branch is pinned to the commit that the operator
+    has found when the name was first seen: what is pushed later is submitted by another revision.
+    """
+    found: list[Desired] = []
+    if settings is None:
+        return found, {}, []
+    ignored: dict[str, Fault] = {}
+    mine: dict[str, Existing] = {e.hotkey: e for e in by_name.values() if e.axon and e.hotkey in uids}
+    for hotkey in sorted(uids.keys() & answers.keys()):
+        parsed = answers[hotkey]
+        if isinstance(parsed, Fault):
+            ignored |= {} if hotkey in mine else {hotkey: parsed}
+            continue
+        name = discovered_model(validator, hotkey, parsed.repo, parsed.revision, SUBMITTED_BY_AXON)
+        known = by_name.get(name)
+        seen = now if known is None or known.block is None else known.block
+        found.append(Desired(name, hotkey, uids[hotkey], seen, _pinned(parsed, known), axon=True))
+    named = {each.hotkey for each in found}
+    kept = [each for hotkey, each in sorted(mine.items()) if hotkey not in named]
+    found.sort(key=lambda each: (each.block, each.hotkey))
+    room = max(0, settings.maximum_models - len(kept))
+    text = f"{settings.maximum_models} hotkeys were seen before it: raise maximumModels"
+    ignored |= {each.hotkey: Fault(CommitmentFault.OVER_LIMIT, text) for each in found[room:]}
+    return found[:room], ignored, kept
+
+
+def _pinned(submission: Submission, known: Existing | None) -> Submission:
+    """Return the submission with the commit that its object has, or that the operator has found for it."""
+    if known is None or submission.pinned:
+        return submission
+    present = replace(submission, revision=str(known.source.get("revision", "")))
+    found = replace(submission, revision=known.commit)
+    return present if present.pinned else found if found.pinned else submission
+
+
+def manifest(desired: Desired, settings: Discovery, *, validator: str) -> Obj:
     """Return the fields of a MinerModel that discovery owns, without those that name the object."""
     submission = desired.submission
+    source = settings.axons if desired.axon else settings.commitments
     labels = {
-        **settings.labels,
+        **(source.labels if source is not None else {}),
         MANAGED_BY_LABEL: DISCOVERY_MANAGER,
         VALIDATOR_LABEL: validator,
         HOTKEY_LABEL: desired.hotkey,
@@ -149,6 +237,8 @@ def manifest(desired: Desired, settings: CommitmentDiscovery, *, validator: str)
     }
     if submission.competition is not None:
         labels[COMPETITION_LABEL] = submission.competition
+    if desired.axon:
+        labels[SUBMITTED_BY_LABEL] = SUBMITTED_BY_AXON
     annotations = {COMMITTED_BLOCK_ANNOTATION: str(desired.block), LABEL_KEYS_ANNOTATION: _keys_of(labels)}
     miner: Obj = {"hotkey": desired.hotkey}
     if submission.pinned:
@@ -187,7 +277,7 @@ def _keys_of(labels: Mapping[str, str]) -> str:
     return short_hash(*sorted(labels))
 
 
-def _differs(found: Existing | None, desired: Desired, settings: CommitmentDiscovery, validator: str) -> bool:
+def _differs(found: Existing | None, desired: Desired, settings: Discovery, validator: str) -> bool:
     """Whether a MinerModel is to be written. Labels that others have added are left alone.
 
     The keys of what was written last show a label that the spec has no longer: applying again removes it.

@@ -38,11 +38,11 @@ from bitagent_validator.objects import Round, ValidatorObject
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.means import recorded
 from bitagent_validator.online.pool import PoolPlan, plan_pools, pool_manifest, pool_of
-from bitagent_validator.online.questions import Questioner, open_questioner
 from bitagent_validator.online.sample import draw, step_seed, task_seed
 from bitagent_validator.online.step import StepPlan, StepReport, UsablePool, run_step, scores_of
 from bitagent_validator.online.transcripts import Transcripts, transcript
 from bitagent_validator.policy.registry import terms_of
+from bitagent_validator.questions import Questioner, open_questioner
 from bitagent_validator.services import Services
 from bitagent_validator.wallet import WalletError, load_hotkey
 from bitagent_validator.weights.setter import Account

@@ -17,8 +17,8 @@ from bitagent_crds.online import Online, OnlineOutcome
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.online.examiner import Examiner, ExaminerLost, ExaminerRefused
 from bitagent_validator.online.feedback import feedback
-from bitagent_validator.online.questions import Questioner, address_of
 from bitagent_validator.online.sample import Sample
+from bitagent_validator.questions import Questioner, address_of
 from bitagent_validator.state import OnlineState
 from bitagent_wire.messages import ChatMessage, QueryResult, QueryTask, Role, Tool, ToolArgument
 from bitagent_wire.outcomes import Answer, Outcome

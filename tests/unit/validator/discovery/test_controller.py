@@ -16,6 +16,8 @@ from bitagent_kube.objects import Obj
 from bitagent_local.chain.keys import address
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery import controller as module
+from bitagent_validator.discovery.axons import Answered
+from bitagent_validator.discovery.commitments import Submission
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import RoundPhase, ValidatorObject
@@ -60,6 +62,21 @@ class Server:
         return {o["spec"]["source"]["huggingFace"]["repo"] for o in self.objects.values()}
 
 
+class Axons:
+    """Answers that have come; `new` says so once."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answered] = {}
+        self.new = self.closed = False
+
+    def reconcile(self, *_: Any, **__: Any) -> bool:
+        new, self.new = self.new, False
+        return new
+
+    async def close(self) -> None:
+        self.closed = True
+
+
 class Stage:
     def __init__(self, subnet: Make, neuron: Make, competition: Make) -> None:
         self.server, self.metrics = Server(), Metrics()
@@ -72,7 +89,8 @@ class Stage:
 
     def start(self) -> None:
         services: Any = SimpleNamespace(metrics=self.metrics, rounds=SimpleNamespace(objects=self.rounds))
-        self.discovery = DiscoveryController(services, self.server)  # type: ignore[arg-type]
+        self.axons = Axons()
+        self.discovery = DiscoveryController(services, self.server, self.axons)  # type: ignore[arg-type]
 
     def commit(self, name: str, text: str | None = None, block: int = 10) -> str:
         hotkey = address(f"//{name}")
@@ -242,3 +260,18 @@ async def test_a_chain_that_fails_is_asked_again_at_once(stage: Stage, monkeypat
             await stage.one_pass()
     await stage.one_pass(due=False)
     assert stage.server.repos() == {"a/model"}
+
+
+async def test_answers_of_axons_become_models_as_soon_as_they_come(stage: Stage) -> None:
+    hotkey = address("//a")
+    stage.registered.add(hotkey)
+    await stage.one_pass(discovery={"axons": {}})
+    assert (stage.reads, stage.server.objects) == (0, {})
+    stage.axons.answers[hotkey] = Answered(900, Submission("a/model", "main"), registered_at=10)
+    stage.axons.new = True
+    await stage.one_pass(due=False, discovery={"axons": {}})
+    assert stage.server.repos() == {"a/model"}
+    assert stage.discovery.status is not None
+    assert (stage.discovery.status.models, stage.discovery.status.ignored_count) == (1, 0)
+    await stage.one_pass(discovery=None)
+    assert stage.axons.closed

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.discovery import CommitmentDiscovery, CommitmentFault
+from bitagent_crds.discovery import CommitmentFault, Discovery
 from bitagent_crds.minermodel import MinerModelSpec
 from bitagent_kube.objects import Obj
 from bitagent_validator.chain.published import Published
+from bitagent_validator.discovery.commitments import parse_name
 from bitagent_validator.discovery.plan import DiscoveryPlan, existing_of, manifest, plan_discovery
 
 A = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
@@ -28,7 +29,7 @@ def says(text: str, block: int = 100) -> Published:
 TINY, SMALL = says(f"acme/tiny@{COMMIT}"), says(f"acme/small@{OTHER}", 200)
 
 
-def stored(plan: DiscoveryPlan, settings: CommitmentDiscovery) -> list[Obj]:
+def stored(plan: DiscoveryPlan, settings: Discovery) -> list[Obj]:
     """The objects after the plan's writes, as the API server has them."""
     found = []
     for each in plan.models:
@@ -44,9 +45,12 @@ def planned(
     objects: list[Obj] = [],  # noqa: B006 - read only
     uids: Mapping[str, int] | None = None,
     needed: set[str] | None = None,
+    answers: Mapping[str, str] | None = None,
+    block: int = 0,
+    axons: Obj | None = None,
     **settings: Any,
 ) -> tuple[DiscoveryPlan, list[Obj]]:
-    chosen = CommitmentDiscovery.model_validate(settings)
+    chosen = Discovery.model_validate({"commitments": settings} if axons is None else axons)
     plan = plan_discovery(
         chosen,
         validator="val",
@@ -55,6 +59,8 @@ def planned(
         published=published,
         existing=[existing_of(obj) for obj in objects],
         needed=needed or set(),
+        answers={hotkey: parse_name(text) for hotkey, text in (answers or {}).items()},
+        block=block,
     )
     return plan, stored(plan, chosen)
 
@@ -204,3 +210,96 @@ def test_one_model_for_each_hotkey_and_nothing_to_do_afterwards(chains: list[Any
         objects = after
         again, _ = planned(published, objects=objects, maximumModels=limit)
         assert (again.write, again.delete, again.models) == ((), (), plan.models)
+
+
+AXONS: Obj = {"axons": {"labels": {"team": "y"}}}
+BOTH: Obj = {"axons": {}, "commitments": {}}
+
+
+def resolved(obj: Obj, commit: str) -> Obj:
+    """The object after the operator has found what its revision stands for."""
+    return {**obj, "status": {"resolved": {"commit": commit}}}
+
+
+def test_an_answer_becomes_a_model_that_is_pinned_when_its_commit_is_known() -> None:
+    plan, (obj,) = planned({}, answers={A: "acme/tiny"}, block=500, axons=AXONS)
+    assert plan.write == plan.models
+    assert obj["metadata"]["labels"] == {
+        "team": "y",
+        "app.kubernetes.io/managed-by": "bitagent-discovery",
+        "bitagent.io/validator": "val",
+        "bitagent.io/submitted-by": "axon",
+        "bitagent.io/hotkey": A,
+        "bitagent.io/uid": "1",
+    }
+    assert obj["spec"]["source"]["huggingFace"] == {"repo": "acme/tiny", "revision": "main"}
+    assert "commitBlock" not in obj["spec"]["miner"]
+
+    again, (pinned,) = planned({}, objects=[resolved(obj, COMMIT)], answers={A: "acme/tiny"}, block=800, axons=AXONS)
+    assert [each.name for each in again.write] == [obj["metadata"]["name"]]
+    assert pinned["spec"] == {
+        "source": {"huggingFace": {"repo": "acme/tiny", "revision": COMMIT}},
+        "miner": {"hotkey": A, "commitBlock": 500},
+    }, "the block of the first sight"
+    MinerModelSpec.model_validate(pinned["spec"])
+
+    moved = resolved(pinned, OTHER)
+    last, _ = planned({}, objects=[moved], answers={A: "acme/tiny"}, block=900, axons=AXONS)
+    assert (last.write, last.delete) == ((), ()), "what is pushed to the branch later changes nothing"
+
+
+def test_an_answer_with_a_commit_is_pinned_at_once() -> None:
+    _, (obj,) = planned({}, answers={A: f"acme/tiny@{COMMIT}"}, block=500, axons=AXONS)
+    assert obj["spec"]["source"]["huggingFace"]["revision"] == COMMIT
+    assert obj["spec"]["miner"]["commitBlock"] == 500
+
+
+@pytest.mark.parametrize(
+    ("answer", "stays"),
+    [
+        pytest.param(None, True, id="not asked yet"),
+        pytest.param("", True, id="nothing"),
+        pytest.param("no repository", True, id="nonsense"),
+        pytest.param("acme/tiny", True, id="the same"),
+        pytest.param("acme/other", False, id="another model"),
+        pytest.param("acme/tiny@v2", False, id="another revision"),
+    ],
+)
+def test_a_model_stays_until_its_axon_names_another(answer: str | None, stays: bool) -> None:
+    _, objects = planned({}, answers={A: "acme/tiny"}, axons=AXONS)
+    answers = {} if answer is None else {A: answer}
+    plan, _ = planned({}, objects=objects, answers=answers, axons=AXONS)
+    assert [each.name for each in plan.delete] == ([] if stays else [objects[0]["metadata"]["name"]])
+    assert len(plan.models) + plan.stay == 1
+    assert plan.ignored == {}
+
+
+def test_a_hotkey_without_a_slot_keeps_no_model() -> None:
+    _, objects = planned({}, answers={A: "acme/tiny"}, axons=AXONS)
+    plan, _ = planned({}, objects=objects, uids={B: 2}, answers={A: "acme/tiny"}, axons=AXONS)
+    assert [each.name for each in plan.delete] == [objects[0]["metadata"]["name"]]
+
+
+def test_a_commitment_goes_before_an_answer() -> None:
+    _, objects = planned({}, answers={A: "acme/tiny", B: "b/tiny"}, axons=BOTH)
+    plan, _ = planned({A: SMALL}, objects=objects, answers={A: "acme/tiny", B: "b/tiny"}, axons=BOTH)
+    assert [(each.hotkey, each.axon) for each in plan.models] == [(A, False), (B, True)]
+    assert [each.hotkey for each in plan.delete] == [A]
+    faulty, _ = planned({A: says("gm")}, answers={A: "acme/tiny"}, axons=BOTH)
+    assert [(each.hotkey, each.axon) for each in faulty.models] == [(A, True)]
+
+
+@pytest.mark.parametrize("off", [{"commitments": {}}, {"axons": {}}], ids=["axons", "commitments"])
+def test_models_of_a_source_that_is_off_are_left_alone(off: Obj) -> None:
+    _, objects = planned({A: SMALL}, answers={B: "b/tiny"}, axons=BOTH)
+    plan, _ = planned({}, objects=objects, answers={}, axons=off)
+    assert [each.hotkey for each in plan.delete] == ([A] if "commitments" in off else [])
+
+
+def test_answers_beyond_the_limit_are_ignored() -> None:
+    """Those seen first stay, also while they are not asked."""
+    limited: Obj = {"axons": {"maximumModels": 1}}
+    _, objects = planned({}, answers={B: "b/tiny"}, block=5, axons=limited)
+    plan, _ = planned({}, objects=objects, answers={A: "a/tiny"}, block=6, axons=limited)
+    assert (plan.models, plan.stay) == ((), 1)
+    assert {hotkey: fault.reason for hotkey, fault in plan.ignored.items()} == {A: CommitmentFault.OVER_LIMIT}

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.conditions import Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.model_result import ResultState
+from bitagent_crds.online import OnlineStatus
 from bitagent_crds.validator import Competition, ValidatorSpec
+from bitagent_kube.conditions import ConditionValue
 from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
 from bitagent_validator.chain.facts import RAO, Account, MechanismFacts, Subnet
@@ -45,6 +47,12 @@ class Stage:
     secret: Callable[[], list[str]] = list
     undiscovered: Exception | None = None
     """What discovery raises."""
+    unasked: Exception | None = None
+    """What online evaluation raises."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """The competitions that online evaluation was asked for, and why nothing was to be begun."""
+    online_status: list[OnlineStatus] = field(default_factory=list)
+    online_condition: ConditionValue | None = None
     reconciled: list[str] = field(default_factory=list)
     genesis: str = "0xours"
     applied: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
@@ -102,6 +110,12 @@ class Stage:
         if self.undiscovered:
             raise self.undiscovered
 
+    async def ask(self, _: Any, competition: Competition, subnet: Subnet, *, connection: Any, blocked: str) -> None:
+        assert (subnet, connection) == (self.subnet, self.follower.state.connection)
+        self.asked.append((competition.id, blocked))
+        if self.unasked:
+            raise self.unasked
+
     async def standings(self, competition: Competition, *, block: int) -> Standings:
         return Standings(self.state.scored.get(competition.id), entrants=self.entrants)
 
@@ -120,6 +134,9 @@ class Stage:
             setter_of=lambda _: self,  # type: ignore[arg-type, return-value]
             competitions=self,  # type: ignore[arg-type]
             discovery=SimpleNamespace(reconcile=self.discover, status=None),  # type: ignore[arg-type]
+            online=SimpleNamespace(  # type: ignore[arg-type]
+                reconcile=self.ask, status=lambda _: self.online_status, condition=lambda _: self.online_condition
+            ),
             health=loop_health(),
             wake=asyncio.Event(),
             secret=self.secret,
@@ -211,6 +228,28 @@ async def test_discovery_that_fails_stops_no_weights_and_no_rounds(stage: Make, 
     status = await on.one_pass(spec(discovery={"commitments": {}}))
     assert condition(status, "PassComplete")[:2] == ("False", "PartFailed")
     assert (on.steps, on.reconciled) == (1, ["fc"])
+
+
+async def test_online_evaluation_that_fails_stops_no_weights_and_no_rounds(stage: Make, spec: Make) -> None:
+    on = stage(unasked=RuntimeError("the examiner is gone"))
+    status = await on.one_pass(spec())
+    assert condition(status, "PassComplete")[:2] == ("False", "PartFailed")
+    assert (on.steps, on.reconciled, on.asked) == (1, ["fc"], [("fc", "")])
+
+
+async def test_without_a_permit_no_miner_is_asked(stage: Make, spec: Make, neuron: Make) -> None:
+    on = stage()
+    on.subnet = replace(on.subnet, neurons={HOTKEY: neuron(HOTKEY, permit=False)})
+    await on.one_pass(spec())
+    assert on.asked[0][1]
+
+
+async def test_online_evaluation_is_reported(stage: Make, spec: Make) -> None:
+    found = ConditionValue(ConditionType.ONLINE_CURRENT, ConditionStatus.TRUE, Reason.ONLINE_STEP_DONE, "8 of 10")
+    on = stage(online_status=[OnlineStatus(competition="fc", block=975)], online_condition=found)
+    status = await on.one_pass(spec())
+    assert condition(status, "OnlineCurrent") == ("True", "OnlineStepDone", "8 of 10")
+    assert [(each["competition"], each["block"]) for each in status["online"]] == [("fc", 975)]
 
 
 async def test_an_unreadable_state_is_reported(stage: Make, spec: Make) -> None:
