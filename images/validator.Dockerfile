@@ -20,6 +20,7 @@ FROM dependencies AS code
 COPY pyproject.toml ./
 COPY crds/bitagent_crds crds/bitagent_crds
 COPY kube/bitagent_kube kube/bitagent_kube
+COPY wire/bitagent_wire wire/bitagent_wire
 COPY validator/bitagent_validator validator/bitagent_validator
 # The build backend requires the readme to exist; the image does not need its text.
 RUN touch README.md \
