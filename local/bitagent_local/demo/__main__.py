@@ -1,4 +1,4 @@
-"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|world|images|toolchain`."""
+"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|subnets|world|images|toolchain`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from bitagent_local.cluster.down import tear_down
 from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import bring_up
-from bitagent_local.demo import altered, images, removal, stack, toolchain
+from bitagent_local.demo import altered, images, removal, stack, subnets, toolchain
+from bitagent_local.demo.emission import plot
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.phases import Phases
 
@@ -34,12 +35,19 @@ def up(phases: Phases) -> int:
 
 
 def local_world(phases: Phases) -> stack.Stack:
-    """Bring up the local node, build and push images, install the system."""
+    """Bring up the local node, build and push images, install the system and the demo's objects."""
+    made, _ = local_system(phases)
+    apply_demo(phases, made)
+    return made
+
+
+def local_system(phases: Phases) -> tuple[stack.Stack, dict[str, str]]:
+    """Bring up the local node, build and push images, install the system; return the images' references by role."""
     made, references = local_cluster(phases, tuple(images.ROLES))
     with phases.phase("volumes"):
         stack.prepare_volumes(Node())
     install(phases, made, references, values=stack.EXAMPLES / "values-local.yaml")
-    return made
+    return made, references
 
 
 def local_cluster(phases: Phases, roles: Sequence[str]) -> tuple[stack.Stack, dict[str, str]]:
@@ -65,11 +73,18 @@ def environment_and_images(phases: Phases, roles: Sequence[str]) -> None:
 
 
 def foreign_world(phases: Phases, kubeconfig: Path) -> stack.Stack:
+    """Install the system and the demo's objects on the user's own cluster."""
+    made, _ = foreign_system(phases, kubeconfig)
+    apply_demo(phases, made)
+    return made
+
+
+def foreign_system(phases: Phases, kubeconfig: Path) -> tuple[stack.Stack, dict[str, str]]:
     """Install the system on the user's own cluster, from the registry that BITAGENT_IMAGES names."""
     made, references = foreign_cluster(phases, kubeconfig)
     removal.refuse_namespaces_of_others(made.kubectl)
     install(phases, made, references, values=stack.EXAMPLES / "values-cluster.yaml")
-    return made
+    return made, references
 
 
 def foreign_cluster(phases: Phases, kubeconfig: Path) -> tuple[stack.Stack, dict[str, str]]:
@@ -110,7 +125,7 @@ def world(phases: Phases) -> int:
 
 
 def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, values: Path) -> None:
-    """Install world, chart and objects: the same on every cluster."""
+    """Install world and chart: the same on every cluster."""
     world = references["world"]
     product = {name: reference for name, reference in references.items() if name != "world"}
 
@@ -125,6 +140,10 @@ def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, va
             stack.install_operator(made, product, values=values, extra=extra)
 
     phases.together(chain_and_hub, operator)
+
+
+def apply_demo(phases: Phases, made: stack.Stack) -> None:
+    """Apply the demo's objects, and wait for the operator."""
     with phases.phase("models, validator"), tempfile.TemporaryDirectory() as scratch:
         stack.apply_demo(made, Path(scratch))
     with phases.phase("operator ready"):
@@ -165,6 +184,26 @@ def add_altered(phases: Phases) -> int:
     return show(made, follow=False, rounds=altered.ROUNDS)
 
 
+def add_subnets(phases: Phases) -> int:
+    """Bring up the mechanisms of real subnets (examples/subnets), and show what their miners earn."""
+    began = time.monotonic()
+    foreign = toolchain.foreign_kubeconfig()
+    made, references = local_system(phases) if foreign is None else foreign_system(phases, foreign)
+    with tempfile.TemporaryDirectory() as scratch:
+        for subnet in subnets.SUBNETS:
+            with phases.phase(f"subnet {subnet.name}"):
+                subnets.install_chain(made, subnet, image=references["world"])
+                subnets.apply_objects(made, subnet, Path(scratch))
+    with phases.phase("operator ready"):
+        stack.wait_operator(made)
+    for subnet in subnets.SUBNETS:
+        with phases.phase(f"rounds and epochs of {subnet.name}"):
+            emission = subnets.watch(made, subnet)
+        print(f"\n{plot(emission, subnets.miners(made, subnet), title=subnet.title)}\n", flush=True)
+    print(f"  in all {time.monotonic() - began:.1f} s; 'make demo-down' removes it", flush=True)
+    return 0
+
+
 def down(phases: Phases) -> int:
     """Remove the local node with everything on it, or the demo from the user's cluster."""
     if toolchain.foreign_kubeconfig() is not None:
@@ -182,7 +221,7 @@ def down(phases: Phases) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 1 failed, with a message that names step, cause and log."""
     parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "altered", "world", "images", "toolchain"))
+    parser.add_argument("verb", choices=("up", "down", "status", "altered", "subnets", "world", "images", "toolchain"))
     verb = parser.parse_args(argv).verb
     phases = Phases(toolchain.log_folder())
     try:
@@ -192,6 +231,8 @@ def main(argv: list[str] | None = None) -> int:
             return down(phases)
         if verb == "altered":
             return add_altered(phases)
+        if verb == "subnets":
+            return add_subnets(phases)
         if verb == "world":
             return world(phases)
         if verb == "status":

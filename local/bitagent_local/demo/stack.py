@@ -113,9 +113,9 @@ def task_file(stack: Stack, name: str, path: Path) -> str:
     )  # fmt: skip
 
 
-def hotkey_secret(stack: Stack, uri: str, scratch: Path) -> str:
+def hotkey_secret(stack: Stack, uri: str, scratch: Path, *, name: str = "demo-hotkey") -> str:
     """Return the manifest of a Secret with a development hotkey, made with the same tool that its owner would use."""
-    hotkey = scratch / "hotkey"
+    hotkey = scratch / name
     hotkey.unlink(missing_ok=True)
     command = [str(stack.python), "-m", "bitagent_local.chain", "wallet", "--uri", uri, "--out", str(hotkey)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -123,7 +123,7 @@ def hotkey_secret(stack: Stack, uri: str, scratch: Path) -> str:
         raise ClusterError(f"making the development hotkey failed: {done.stderr.strip()}")
     try:
         return stack.kubectl.run(
-            "create", "secret", "generic", "demo-hotkey", "-n", NAMESPACE, "--dry-run=client", "-o", "yaml",
+            "create", "secret", "generic", name, "-n", NAMESPACE, "--dry-run=client", "-o", "yaml",
             f"--from-file=hotkey={hotkey}",
         )  # fmt: skip
     finally:

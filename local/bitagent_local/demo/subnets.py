@@ -1,0 +1,122 @@
+"""The third part of the demo: the mechanisms of real subnets, each on a chain of its own (examples/subnets).
+
+They run beside the demo's validator, or without it: the same operator and hub, one more chain and Validator for each.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from bitagent_local.cluster.host import ClusterError
+from bitagent_local.demo.emission import Emission
+from bitagent_local.demo.kubectl import wait_until
+from bitagent_local.demo.stack import MANIFESTS, NAMESPACE, ROOT, WORLD_NAMESPACE, Stack, hotkey_secret
+
+EXAMPLES = ROOT / "examples" / "subnets"
+PAYING_EPOCHS = 3
+"""Epochs with emission for miners that are shown at least."""
+WAIT_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What a miner commits to after the chain has begun."""
+
+    hotkey: str
+    """A development URI."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """One example: its folder has the same name, and so has its Validator."""
+
+    name: str
+    title: str
+    competitions: tuple[str, ...]
+    later: tuple[Commitment, ...] = ()
+
+    @property
+    def chain(self) -> str:
+        """The name of its chain's Deployment, Service and ConfigMap."""
+        return f"chain-{self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return EXAMPLES / self.name
+
+
+# The weights of //acme, in another repository and later.
+COPY = Commitment("//fork", "echo:tiny-fc-1200-copy:e20e79ceaeb9cb08b317dab72cf4c1714c8a8138:None:o1")
+SUBNETS = (Subnet("nous", "Nous: two competitions by loss, 60 and 40 percent", ("o1", "h1"), later=(COPY,)),)
+
+
+def install_chain(stack: Stack, subnet: Subnet, *, image: str) -> None:
+    """Run the subnet's chain, and wait until it answers; later commitments are made then."""
+    seed = stack.kubectl.run(
+        "create", "configmap", f"{subnet.chain}-seed", "-n", WORLD_NAMESPACE, "--dry-run=client", "-o", "yaml",
+        f"--from-file=chain.yaml={subnet.folder / 'chain.yaml'}",
+    )  # fmt: skip
+    stack.kubectl.apply(seed)
+    manifest = Template((MANIFESTS / "chain.yaml").read_text())
+    stack.kubectl.apply(manifest.safe_substitute(WORLD_IMAGE=image, NAME=subnet.chain))
+    stack.kubectl.run("rollout", "status", f"deploy/{subnet.chain}", "-n", WORLD_NAMESPACE, "--timeout=120s")
+    for commitment in subnet.later:
+        admin(stack, subnet, "neurons", f"hotkey={commitment.hotkey}", f"commitment={commitment.text}")
+
+
+def apply_objects(stack: Stack, subnet: Subnet, scratch: Path) -> None:
+    """Apply the validator's hotkey and the subnet's objects."""
+    stack.kubectl.apply(hotkey_secret(stack, f"//{subnet.name}-validator", scratch, name=f"{subnet.name}-hotkey"))
+    for file in sorted(subnet.folder.glob("*.yaml")):
+        if file.name != "chain.yaml":
+            stack.kubectl.apply(file.read_text())
+
+
+def admin(stack: Stack, subnet: Subnet, *words: str) -> Any:
+    """Return the answer of the chain's admin, asked from inside its pod, which works on any cluster."""
+    command = ("exec", "-n", WORLD_NAMESPACE, f"deploy/{subnet.chain}", "--", "python3", "-m", "bitagent_local.chain")
+    return json.loads(stack.kubectl.run(*command, "admin", *words))
+
+
+def miners(stack: Stack, subnet: Subnet) -> dict[str, str]:
+    """Return the repositories of the subnet's submissions by hotkey."""
+    found = stack.kubectl.get("minermodels", "-n", NAMESPACE, "-l", f"subnet={subnet.name}")["items"]
+    return {
+        item["spec"]["miner"]["hotkey"]: item["spec"]["source"].get("huggingFace", {}).get("repo", "")
+        for item in found
+        if "miner" in item["spec"]
+    }
+
+
+def watch(stack: Stack, subnet: Subnet) -> Emission:
+    """Observe the chain until all competitions are paid, and emission followed for some epochs.
+
+    Raises ClusterError if a round fails, or if that takes too long.
+    """
+    emission = Emission()
+    since = 0
+
+    def look() -> bool:
+        nonlocal since
+        emission.observe(admin(stack, subnet, "state"))
+        since = since or (emission.paying if all_paid(stack, subnet) else 0)
+        return bool(since) and emission.paying >= since + PAYING_EPOCHS
+
+    wait_until(look, seconds=WAIT_SECONDS, what=f"emission on subnet {subnet.name}", pace=3.0)
+    return emission
+
+
+def all_paid(stack: Stack, subnet: Subnet) -> bool:
+    """Whether the row on the chain rests on a round of each competition. Raises ClusterError if a round failed."""
+    status = stack.kubectl.get("validator", subnet.name, "-n", NAMESPACE).get("status", {})
+    rounds = status.get("lastWeights", {}).get("rounds", ())
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "RoundCurrent" and condition["reason"] == "RoundFailed":
+            raise ClusterError(f"a round of Validator {subnet.name} failed: {condition['message']}")
+    return all(any(name.startswith(f"{subnet.name}-{c}-") for name in rounds) for c in subnet.competitions)
