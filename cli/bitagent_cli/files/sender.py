@@ -6,6 +6,7 @@ folders: no link is followed, and neither links nor devices nor pipes are sent.
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import sys
@@ -15,7 +16,10 @@ from typing import BinaryIO
 
 def send(root: str, paths: list[str], out: BinaryIO) -> None:
     """Write the archive; a path that does not exist is left out."""
-    with tarfile.open(fileobj=out, mode="w|gz", compresslevel=1, format=tarfile.PAX_FORMAT) as archive:
+    with (
+        gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+    ):
         for path in paths:
             top = os.path.join(root, path)
             for folder, folders, names, handle in os.fwalk(top, follow_symlinks=False):

@@ -253,5 +253,3 @@ def reader_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
     path = tmp_path / "reader.kubeconfig"
     path.write_text(json.dumps(config))
     return path
-
-
