@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -183,6 +184,79 @@ def test_validator_chart_installs_and_goes(installed: Cluster) -> None:
         installed.kubectl("get", "validators,configmaps", "--selector=app.kubernetes.io/instance=mine", "--output=name")
         == ""
     )
+
+
+SOURCE = {"jsonl": {"configMap": {"name": "mine-tasks", "key": "tasks.jsonl"}}}
+COMPETITION = {
+    "id": "own",
+    "rewardShare": 100,
+    "schedule": {"everyBlocks": 100},
+    "round": {"models": {"matchLabels": {}}, "tasks": {"count": 1, "sources": [SOURCE]}},
+}
+
+
+def test_an_upgrade_without_the_file_keeps_the_tasks(installed: Cluster) -> None:
+    values = f"--set-json=competitions={json.dumps([COMPETITION])}"
+    other = r"taskFiles.other\.jsonl=more"
+    notes = installed.helm("install", "mine", VALIDATOR, values).partition("NOTES:")[2]
+    assert "! Secret bitagent-hotkey with the hotkey of mine does not exist" in notes
+    assert "! A competition names tasks.jsonl of ConfigMap mine-tasks, which does not exist" in notes
+
+    def tasks() -> dict[str, str]:
+        found = json.loads(installed.kubectl("get", "configmap", "mine-tasks", "--output=json"))
+        data: dict[str, str] = found["data"]
+        return data
+
+    notes = installed.helm("upgrade", "mine", VALIDATOR, values, r"--set=taskFiles.tasks\.jsonl=one", f"--set={other}")
+    assert "ConfigMap mine-tasks" not in notes
+    assert tasks() == {"tasks.jsonl": "one", "other.jsonl": "more"}
+    notes = installed.helm("upgrade", "mine", VALIDATOR, values, "--reset-values")
+    assert "! tasks.jsonl of ConfigMap mine-tasks is kept" in notes
+    assert tasks() == {"tasks.jsonl": "one"}, "what no competition names is gone"
+    installed.helm("upgrade", "mine", VALIDATOR, values, "--reset-values")
+    assert tasks() == {"tasks.jsonl": "one"}, "the second time, too"
+
+    installed.kubectl("create", "secret", "generic", "bitagent-hotkey", "--from-literal=wrong=x")
+    notes = installed.helm("upgrade", "mine", VALIDATOR, values)
+    assert "! Secret bitagent-hotkey has no key hotkey" in notes
+    installed.helm("upgrade", "mine", VALIDATOR, "--reset-values")
+    found = installed.kubectl("get", "configmaps", "--selector=app.kubernetes.io/instance=mine", "--output=name")
+    assert found == "", "no source names it any more"
+    installed.helm("uninstall", "mine")
+    installed.kubectl("delete", "secret", "bitagent-hotkey")
+
+
+def test_a_config_map_of_somebody_else_is_left_alone(installed: Cluster) -> None:
+    installed.kubectl("create", "configmap", "mine-tasks", "--from-literal=tasks.jsonl=theirs")
+    values = f"--set-json=competitions={json.dumps([COMPETITION])}"
+    notes = installed.helm("install", "mine", VALIDATOR, values).partition("NOTES:")[2]
+    assert "mine-tasks" not in notes, "it is there"
+    installed.helm("uninstall", "mine")
+    found = json.loads(installed.kubectl("get", "configmap", "mine-tasks", "--output=json"))
+    assert found["data"] == {"tasks.jsonl": "theirs"}
+    installed.kubectl("delete", "configmap", "mine-tasks")
+
+
+def test_notes_name_what_is_missing(installed: Cluster) -> None:
+    values = (
+        "--set=crds.install=false,archive.url=s3://bucket/x,archive.secretName=s3,caBundle.configMap=authorities",
+        "--set=images.pullSecrets={pull},hub.tokenSecretRef.name=bitagent-job-hub,hub.tokenSecretRef.key=t",
+        "--set=proxy.https=http://proxy:3128",
+    )
+    notes = installed.helm("upgrade", "bitagent-operator", OPERATOR, "--dry-run=server", *values)
+    missing = set(re.findall(r"^! (Secret|ConfigMap) (\S+) \((\S+)\)", notes, re.MULTILINE))
+    assert missing == {
+        ("Secret", "pull", "images.pullSecrets"),
+        ("Secret", "s3", "archive.secretName"),
+        ("Secret", "bitagent-job-hub", "hub.tokenSecretRef"),
+        ("ConfigMap", "authorities", "caBundle.configMap"),
+    }
+    assert "! There is a proxy, and networkPolicy.proxy is empty" in notes
+    assert "has no definition" not in notes
+    installed.kubectl("create", "secret", "generic", "s3")
+    notes = installed.helm("upgrade", "bitagent-operator", OPERATOR, "--dry-run=server", *values)
+    assert "archive.secretName" not in notes
+    installed.kubectl("delete", "secret", "s3")
 
 
 def test_upgrade_brings_new_definitions_and_uninstall_leaves_only_them(installed: Cluster, tmp_path: Path) -> None:

@@ -69,6 +69,109 @@ def test_too_long_a_name_says_what_to_do(helm: Any) -> None:
     assert "set `name`" in helm.refusal({}, release="a-release-name-of-26-bytes")
 
 
+def hotkey(name: str, **more: Any) -> dict[str, Any]:
+    return {"wallet": {"hotkeySecretRef": {"name": name}}, **more}
+
+
+class TestFleet:
+    def specs(self, helm: Any, validators: dict[str, Any], **common: Any) -> dict[str, Any]:
+        made = helm.render({**common, "validators": validators}, release="fleet").all("Validator")
+        for each in made:
+            Validator.model_validate({"spec": each["spec"]})
+        return {each["metadata"]["name"]: each["spec"] for each in made}
+
+    def test_each_has_the_common_spec_and_what_differs(self, helm: Any) -> None:
+        changes = {"a": hotkey("one"), "b": hotkey("two", netuid=21, suspend=True, weights={"mode": "DryRun"})}
+        found = self.specs(helm, changes, weights={"versionKey": 7})
+        assert list(found) == ["a", "b"]
+        assert found["a"]["wallet"]["hotkeySecretRef"] == {"name": "one", "key": "hotkey"}
+        assert (found["a"]["netuid"], found["b"]["netuid"], found["b"]["suspend"]) == (20, 21, True)
+        assert [found[n]["weights"]["mode"] for n in "ab"] == ["Set", "DryRun"]
+        assert [found[n]["weights"]["versionKey"] for n in "ab"] == [7, 7]
+        assert found["a"]["competitions"] == found["b"]["competitions"]
+
+    def test_a_value_that_is_false_or_null_changes_something(self, helm: Any) -> None:
+        changes = {"a": hotkey("one", suspend=False, weights={"burn": None, "guard": None})}
+        found = self.specs(helm, changes, suspend=True)["a"]
+        assert found["suspend"] is False
+        assert not {"burn", "guard"} & set(found["weights"])
+
+    def test_competitions_are_merged_by_id(self, helm: Any) -> None:
+        own = [{"id": "tools", "rewardShare": 60, "round": {"tasks": {"count": 5}}}, {**COMPETITION, "rewardShare": 40}]
+        found = self.specs(helm, {"a": hotkey("one", competitions=own), "b": hotkey("two")})
+        tools, other = found["a"]["competitions"]
+        (common,) = found["b"]["competitions"]
+        assert (tools["rewardShare"], tools["round"]["tasks"]["count"]) == (60, 5)
+        assert (common["rewardShare"], common["round"]["tasks"]["count"]) == (100, 1000), "the common one is as it was"
+        assert tools["round"]["tasks"]["sources"] == common["round"]["tasks"]["sources"]
+        assert other == {**COMPETITION, "rewardShare": 40}
+
+    def test_labels_and_annotations_add_up(self, helm: Any) -> None:
+        marks = {"labels": {"x": "1", "y": "1"}, "annotations": {"x": "1"}}
+        own = {"labels": {"y": "2"}, "annotations": {"z": "2"}}
+        made = helm.render({**marks, "validators": {"a": hotkey("one", **own)}}).one("Validator")["metadata"]
+        assert {k: v for k, v in made["labels"].items() if "/" not in k} == {"x": "1", "y": "2"}
+        assert made["annotations"] == {"x": "1", "z": "2"}
+
+    def test_null_leaves_one_out(self, helm: Any) -> None:
+        assert list(self.specs(helm, {"a": hotkey("one"), "b": None})) == ["a"]
+
+    @pytest.mark.parametrize(
+        ("changes", "refused"),
+        [
+            ({"b": hotkey("one")}, True),
+            ({"b": {}, "c": {}}, True),
+            ({"b": hotkey("one", netuid=21)}, False),
+            ({"b": hotkey("two")}, False),
+        ],
+        ids=["one Secret", "the default", "another subnet", "another Secret"],
+    )
+    def test_one_hotkey_on_one_subnet_is_refused(self, helm: Any, changes: dict[str, Any], refused: bool) -> None:
+        values = {"validators": {"a": hotkey("one"), **changes}}
+        if refused:
+            assert "have one hotkey" in helm.refusal(values)
+        else:
+            assert len(helm.render(values).all("Validator")) == 2
+
+    @pytest.mark.parametrize(
+        ("validator", "where"),
+        [
+            ({"netuids": 1}, "'netuids' not allowed"),
+            ({"weights": {"mode": "set"}}, "/validators/a/weights/mode"),
+            ({"competitions": [{"rewardShare": 1}]}, "/validators/a/competitions/0"),
+            ({"competitions": [{"id": "tools", "rounds": {}}]}, "'rounds' not allowed"),
+            ({"competitions": [{"id": "tools", "round": {"task": {}}}]}, "'task' not allowed"),
+        ],
+        ids=lambda v: v if isinstance(v, str) else "",
+    )
+    def test_schema_refuses(self, helm: Any, validator: dict[str, Any], where: str) -> None:
+        assert where in helm.refusal({"validators": {"a": validator}})
+
+    def test_the_example(self, helm: Any, root: Path) -> None:
+        example = root / "examples/fleet"
+        rendered = helm.render(release="fleet", files=(example / "values.yaml",))
+        made = {v["metadata"]["name"]: v["spec"] for v in rendered.all("Validator")}
+        secrets = {spec["wallet"]["hotkeySecretRef"]["name"] for spec in made.values()}
+        seeds = {c["round"]["tasks"]["secretRef"]["name"] for spec in made.values() for c in spec["competitions"]}
+        assert len(secrets) == len(made) == 3
+        documents = yaml.safe_load_all((example / "secrets/external-secrets.yaml").read_text())
+        assert {d["spec"]["target"]["name"] for d in documents} == secrets | seeds
+        shares = [sum(c["rewardShare"] for c in spec["competitions"]) for spec in made.values()]
+        assert shares == [100, 100, 100]
+        tasks = rendered.one("ConfigMap")
+        named = {
+            (s["jsonl"]["configMap"]["name"], s["jsonl"]["configMap"]["key"])
+            for spec in made.values() for c in spec["competitions"]
+            for s in c["round"]["tasks"]["sources"] if "jsonl" in s
+        }  # fmt: skip
+        assert named == {(tasks["metadata"]["name"], key) for key in tasks["data"]}
+
+
+def test_extra_objects(helm: Any) -> None:
+    made = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "{{ .Release.Name }}-more"}}
+    assert helm.render({"extraObjects": [made]}, release="mine").one("Secret", "mine-more")
+
+
 COMPETITION: dict[str, Any] = {
     "id": "a",
     "schedule": {"everyBlocks": 10},
