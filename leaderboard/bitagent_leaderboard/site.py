@@ -163,7 +163,7 @@ class Site:
 
     def _is_asked(self, round_: Round) -> bool:
         """Whether the document is public by which anyone can ask the same."""
-        return self._settings.with_tasks and round_.document is not None and self.board.tasks_are_public(round_)
+        return round_.document is not None and self._pages.public(round_)
 
     def _model(self, path: str) -> Source | None:
         for pattern, kind, render in ((_MODEL, HTML, self._pages.model), (_BADGE, SVG, partial(badge, self.board))):

@@ -35,7 +35,7 @@ class Api:
 
     def round(self, round_: Round) -> str:
         """Return a round with its results."""
-        public = self._board.tasks_are_public(round_)
+        public = self._pages.public(round_)
         return schemas.RoundDocument(
             round=_summary(round_),
             why=_why(round_.outcome),

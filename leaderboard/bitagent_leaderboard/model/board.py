@@ -72,7 +72,7 @@ class Board:
     @cached_property
     def newest(self) -> tuple[Round, ...]:
         """All rounds, the newest first."""
-        return tuple(sorted(self.rounds.values(), key=lambda each: (each.at, each.name), reverse=True))
+        return tuple(sorted(self.rounds.values(), key=lambda each: (each.created, each.name), reverse=True))
 
     @cached_property
     def competitions(self) -> tuple[Competition, ...]:

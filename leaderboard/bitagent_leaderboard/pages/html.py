@@ -100,7 +100,7 @@ class Pages:
         standings = self.standing(round_)
         rows = page_of(standings.rows, number)
         ranked = [row for row in rows if row.result.rank is not None]
-        archive, public = self.archive(round_), self.board.tasks_are_public(round_)
+        archive, public = self.archive(round_), self.public(round_)
         commands = {row.result.model: self.command(round_, row.result) for row in ranked}
         return self._render(
             round_path(round_.name, number),
@@ -114,7 +114,7 @@ class Pages:
             commands={name: command for name, command in commands.items() if command is not None},
             archive=archive,
             public=public,
-            document=public and round_.document is not None and self.settings.with_tasks,
+            document=public and round_.document is not None,
             number=number,
             last=pages(len(standings.rows)),
         )
@@ -176,6 +176,10 @@ class Pages:
         """Return what is shown in place of a document that does not exist."""
         return self._render(path, "", "missing")
 
+    def public(self, round_: Round) -> bool:
+        """Whether it may be shown from what the tasks of a round were drawn."""
+        return self.settings.with_tasks and self.board.tasks_are_public(round_)
+
     def archive(self, round_: Round) -> str | None:
         """Return the public address of a round's archive; None while its tasks may not be known."""
         archives = self.settings.archives
@@ -183,8 +187,9 @@ class Pages:
 
     def command(self, round_: Round, result: Result) -> Command | None:
         """Return the command that repeats a score."""
-        public = self.settings.with_tasks and self.board.tasks_are_public(round_)
-        return reproduction(round_, result, archive=self.archive(round_), public=public, site=self.settings.site)
+        return reproduction(
+            round_, result, archive=self.archive(round_), public=self.public(round_), site=self.settings.site
+        )
 
     def _weights_of(self, hotkey: str | None) -> list[tuple[str, str]]:
         """Return the weights of a hotkey by Validator."""

@@ -36,7 +36,7 @@ class Serving:
 
     def __init__(self, settings: Settings, metrics: Metrics, *, base: str = "", readers: int = 1000) -> None:
         """`base` is the path below which the page lies, such as `/board`, if a proxy leaves it in the address."""
-        self._settings, self._metrics, self._base = settings, metrics, base.rstrip("/")
+        self._settings, self.metrics, self._base = settings, metrics, base.rstrip("/")
         self.streams = Streams(readers)
         self.documents = DocumentCache()
         self._standings = StandingsCache()
@@ -52,9 +52,9 @@ class Serving:
         """Serve another board from now on, and say to readers what has changed."""
         names = changes(self.board, board)
         self._site = Site(board, self._settings, self._standings)
-        self._metrics.changes.inc(len(names))
+        self.metrics.changes.inc(len(names))
         if names:
-            self._metrics.last_change.set_to_current_time()
+            self.metrics.last_change.set_to_current_time()
             self.streams.announce(names)
 
     def application(self) -> web.Application:
@@ -88,7 +88,7 @@ class Serving:
                 return self._answer(web.Response(status=308, headers=location), "redirect")
             return self._missing(path)
         finally:
-            self._metrics.seconds.observe(time.perf_counter() - began)
+            self.metrics.seconds.observe(time.perf_counter() - began)
 
     def _found(self, request: web.Request, path: str, source: Source) -> web.Response:
         document = self.documents.get(path, source)
@@ -112,7 +112,7 @@ class Serving:
     def _answer(self, response: web.Response, label: str) -> web.Response:
         for name, value in HEADERS.items():
             response.headers[name] = value
-        self._metrics.requests.labels(label, response.status).inc()
+        self.metrics.requests.labels(label, response.status).inc()
         return response
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -125,7 +125,7 @@ class Serving:
             headers=HEADERS
             | {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
-        self._metrics.requests.labels("events", 200).inc()
+        self.metrics.requests.labels("events", 200).inc()
         try:
             await response.prepare(request)
             await response.write(_RETRY.encode())

@@ -1,0 +1,136 @@
+"""The handlers over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+
+from bitagent_leaderboard.model.board import Board
+from bitagent_leaderboard.pages.render import Settings
+from bitagent_leaderboard.serving.app import Serving
+from bitagent_leaderboard.serving.metrics import Metrics
+from bitagent_leaderboard.source.documents import board_of
+from tests import leaderboard_objects as objects
+
+Client = TestClient[Request, Application]
+
+
+@pytest.fixture
+def serving(demo: Board) -> Serving:
+    made = Serving(Settings(live=True), Metrics(), readers=2)
+    made.show(demo)
+    return made
+
+
+@pytest.fixture
+async def client(serving: Serving) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(serving.application())) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html"),
+        ("/index.html", "text/html"),
+        ("/rounds/demo-tools-2/", "text/html"),
+        ("/rounds/demo-tools-2/index.html", "text/html"),
+        ("/static/board.js", "text/javascript"),
+        ("/static/board.css", "text/css"),
+        ("/api/v1/rounds/demo-tools-2.json", "application/json"),
+        ("/api/v1/rounds/demo-tools-2.csv", "text/csv"),
+        ("/feed.atom", "application/atom+xml"),
+        ("/badges/model-0.svg", "image/svg+xml"),
+    ],
+)
+async def test_documents(client: Client, path: str, kind: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status, answer.content_type) == (200, kind)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    again = await client.get(path, headers={"If-None-Match": f'"x", W/{answer.headers["ETag"]}'})
+    assert (again.status, await again.read(), again.headers["ETag"]) == (304, b"", answer.headers["ETag"])
+    head = await client.head(path)
+    assert (head.status, await head.read()) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/none", "/rounds/none/", "/rounds/%2e%2e/x", "/%00", "/rounds/" + "x" * 300])
+async def test_no_document(client: Client, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status in (404, 414)
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_only_reading(client: Client) -> None:
+    assert (await client.post("/")).status == 405
+
+
+@pytest.mark.parametrize("path", ["/rounds/demo-tools-2", "/models/model-0", "/validators/demo"])
+async def test_a_folder_without_its_slash(client: Client, path: str) -> None:
+    answer = await client.get(path, allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (308, path.rpartition("/")[2] + "/")
+
+
+async def test_compression(client: Client) -> None:
+    plain = await client.get("/", headers={"Accept-Encoding": "identity"})
+    packed = await client.get("/", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert await plain.read() == await packed.read()
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("path", "shared"),
+    [("/api/v1/board.json", True), ("/badges/model-0.svg", True), ("/", False), ("/rounds/demo-tools-2/", False)],
+)
+async def test_data_is_for_other_pages_too(client: Client, path: str, shared: bool) -> None:
+    assert ((await client.get(path)).headers.get("Access-Control-Allow-Origin") == "*") is shared
+
+
+async def test_a_change_is_announced_and_served(client: Client, serving: Serving, demo: Board) -> None:
+    before = (await client.get("/api/v1/rounds.json")).headers["ETag"]
+    async with client.get("/events") as events:
+        assert events.content_type == "text/event-stream"
+        assert await events.content.readline() == b"retry: 5000\n"
+        await events.content.readline()
+        serving.show(board_of([objects.round_("fresh", [])]))
+        assert await events.content.readline() == b"event: change\n"
+        names = json.loads((await events.content.readline()).removeprefix(b"data: "))["names"]
+    assert "rounds/fresh" in names
+    assert "rounds/demo-tools-2" in names
+    after = await client.get("/api/v1/rounds.json", headers={"If-None-Match": before})
+    assert (after.status, [each["name"] for each in (await after.json())["rounds"]]) == (200, ["fresh"])
+
+
+async def test_readers_are_bounded(client: Client, serving: Serving) -> None:
+    async with client.get("/events") as one, client.get("/events") as two:
+        assert (one.status, two.status) == (200, 200)
+        assert (await client.get("/events")).status == 503
+    assert len(serving.streams) <= 2
+
+
+async def test_below_a_path(demo: Board) -> None:
+    serving = Serving(Settings(), Metrics(), base="/board")
+    serving.show(demo)
+    async with TestClient(TestServer(serving.application())) as client:
+        assert (await client.get("/board/rounds/demo-tools-2/")).status == 200
+        answer = await client.get("/board", allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (308, "/board/")
+        assert (await client.get("/")).status == 404
+
+
+async def test_metrics(client: Client, serving: Serving) -> None:
+    await client.get("/")
+    await client.get("/none")
+    registry = serving.metrics.registry
+    assert registry.get_sample_value("bitagent_leaderboard_requests_total", {"document": "lists", "code": "200"}) == 1
+    assert registry.get_sample_value("bitagent_leaderboard_requests_total", {"document": "missing", "code": "404"}) == 1
+    assert registry.get_sample_value("bitagent_leaderboard_request_seconds_count") == 2
+    assert (registry.get_sample_value("bitagent_leaderboard_changes_total") or 0) > 10
+    assert (registry.get_sample_value("bitagent_leaderboard_last_change_timestamp_seconds") or 0) > 1e9
