@@ -28,7 +28,7 @@ from bitagent_crds.generate import KINDS, render
 from bitagent_local.cluster.api import Api, ApiError
 from bitagent_local.cluster.control_plane import control_plane
 from bitagent_operator.observed.objects import ModelObject
-from bitagent_operator.plan.interface import Pass, Settings
+from bitagent_operator.plan.inputs import Pass, Settings
 from bitagent_operator.plan.models.model import plan
 from bitagent_operator.plan.readiness import with_readiness
 

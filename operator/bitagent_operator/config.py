@@ -199,7 +199,7 @@ class Additions(Section):
 
 
 class JobPods(PodSize, Placement, Additions):
-    """Jobs of one kind: what its placement leaves empty is that of all Jobs; labels, annotations and the rest add up."""
+    """Jobs of one kind: what its placement leaves empty is that of all Jobs; labels and the rest add up."""
 
     queue_name: str = ""
     """LocalQueue of Kueue: these Jobs are created suspended, with the queue's label; empty: none."""

@@ -120,8 +120,8 @@ def test_words_are_plain() -> None:
         *(ROOT / "benchmarks").glob("*.py"),
         *(ROOT / "charts").glob("*/values.yaml"),
         *(ROOT / "charts").glob("*/README.md"),
-        *(ROOT / "charts").glob("*/templates/*"),
-        *(ROOT / "examples").glob("*/*"),
+        *(ROOT / "charts").glob("*/templates/**/*.*"),
+        *(ROOT / "examples").glob("**/*.*"),
     ]
     found = {
         f"{path.relative_to(ROOT)}: {match.group()}"

@@ -21,8 +21,8 @@ from bitagent_kube.resources import CONFIG_MAPS, MODELS, ROUNDS, VALIDATORS
 from bitagent_operator.config import Config, ConfigError, parse
 from bitagent_operator.explanation.rehearsal import Recorded, read_all, rehearse, rehearsing_context
 from bitagent_operator.observed.cache import Cache, Key, Kind
-from bitagent_operator.observed.objects import JobObject, PodObject
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.pods import pod_problem
 
 KINDS: Mapping[str, Kind] = {

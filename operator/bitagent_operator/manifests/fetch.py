@@ -28,7 +28,8 @@ from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
 from bitagent_operator.manifests.model_volume import cache_volume, same_node, volume_labels
-from bitagent_operator.observed.objects import JobObject, ModelObject
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.interface import StartFetch
 

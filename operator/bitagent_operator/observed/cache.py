@@ -21,15 +21,9 @@ from bitagent_crds.names import MODEL_LABEL, ROUND_LABEL, VALIDATOR_LABEL
 from bitagent_kube.cache import Change, ObjectCache, Unreadable
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import Obj, ObjectMeta
-from bitagent_operator.observed.objects import (
-    DeploymentObject,
-    JobObject,
-    ModelObject,
-    PodObject,
-    RoundObject,
-    ValidatorObject,
-)
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.observed.queues import QueueState
+from bitagent_operator.observed.workloads import DeploymentObject, JobObject, PodObject
 
 
 class Kind(StrEnum):

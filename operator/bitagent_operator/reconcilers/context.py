@@ -24,15 +24,8 @@ from bitagent_operator.naming import MANAGED_SELECTOR
 from bitagent_operator.observed.applied import Memory
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import ModelObject
-from bitagent_operator.plan.interface import (
-    NO_RESULTS,
-    EventReason,
-    LiveReadResults,
-    LiveReads,
-    Pass,
-    RetentionPolicy,
-    Settings,
-)
+from bitagent_operator.plan.inputs import NO_RESULTS, LiveReadResults, LiveReads, Pass, RetentionPolicy, Settings
+from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
 from bitagent_operator.reconcilers.progress import ProgressReader

@@ -15,7 +15,8 @@ from datetime import datetime
 from bitagent_crds.conditions import Reason
 from bitagent_crds.names import COMPONENT_LABEL, FACTS_LABEL, MODEL_LABEL, RESOLVE_LABEL, Component
 from bitagent_operator.config import Fetching
-from bitagent_operator.observed.objects import JobObject, ModelObject
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan
 from bitagent_operator.plan.models.fetch_slots import SHOWN_PLACES, Turn, Turns, Waiting, in_turn
 from bitagent_operator.plan.models.hub import HubPause, pause_after

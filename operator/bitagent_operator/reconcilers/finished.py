@@ -8,10 +8,12 @@ from dataclasses import replace
 from bitagent_kube.objects import Obj
 from bitagent_operator.manifests.archive import archive_job
 from bitagent_operator.manifests.retention import retention_job
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.files.archive import is_archive_job, is_archived, with_archive
 from bitagent_operator.plan.files.retention import FinishedFiles, files_of, is_retention_job, with_retention
-from bitagent_operator.plan.interface import Pass, RoundPlan
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import RoundPlan
 from bitagent_operator.reconcilers.context import Context
 
 

@@ -12,7 +12,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import CORE_EVENTS
-from bitagent_operator.plan.interface import EVENTS_AGAIN, LastEvent
+from bitagent_operator.plan.inputs import EVENTS_AGAIN, LastEvent
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from bitagent_crds.names import ROUND_LABEL
 from bitagent_crds.progress import PROGRESS_BYTES, PROGRESS_PATH, ProgressDocument
 from bitagent_operator.observed.cache import Key, Kind
-from bitagent_operator.observed.objects import PodObject
-from bitagent_operator.plan.interface import PodProgress
+from bitagent_operator.observed.workloads import PodObject
+from bitagent_operator.plan.inputs import PodProgress
 
 POLL_SECONDS = 10.0
 """Time between two looks at a pod."""

@@ -27,15 +27,8 @@ from bitagent_operator.observed.objects import ModelObject, RoundObject, Validat
 from bitagent_operator.plan import outcomes
 from bitagent_operator.plan.files.repeated import is_after_the_end
 from bitagent_operator.plan.files.retention import is_removing
-from bitagent_operator.plan.interface import (
-    NO_RESULTS,
-    JobDeletion,
-    JobSuspension,
-    LiveReadResults,
-    ModelPlan,
-    RoundPlan,
-    StartFetch,
-)
+from bitagent_operator.plan.inputs import NO_RESULTS, LiveReadResults
+from bitagent_operator.plan.interface import JobDeletion, JobSuspension, ModelPlan, RoundPlan, StartFetch
 from bitagent_operator.plan.models.fetch import urgent
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.models.model import plan as plan_model

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from bitagent_crds.conditions import Reason
 from bitagent_kube.errors import ApiError
 from bitagent_operator.observed.cache import Key
-from bitagent_operator.plan.interface import Refusal
+from bitagent_operator.plan.inputs import Refusal
 
 LONGEST_DELAY = timedelta(seconds=60)
 """Longest wait between two tries of one Job; the first wait is two seconds, each further one twice as long."""

@@ -19,7 +19,8 @@ from bitagent_operator.manifests.fetch import fetch_templates
 from bitagent_operator.manifests.rewriter import CALLERS, rewriter_fetch_job, rewriter_objects
 from bitagent_operator.observed.cache import Key
 from bitagent_operator.observed.objects import ValidatorObject
-from bitagent_operator.plan.interface import NO_RESULTS, JobDeletion, ModelPlan
+from bitagent_operator.plan.inputs import NO_RESULTS
+from bitagent_operator.plan.interface import JobDeletion, ModelPlan
 from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.validators.rewriter import (

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from bitagent_crds.names import COMPONENT_LABEL, Component
 from bitagent_operator.observed.cache import Cache, Key, Kind
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.interface import RoundPlan
 from bitagent_operator.plan.rounds.holders import by_owner, holders, leaves_slot_at
 from bitagent_operator.plan.shares import Claim, Share, in_turn, rooms

@@ -14,7 +14,8 @@ from bitagent_operator import naming
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.observed.applied import MountFailures, still_current
 from bitagent_operator.observed.cache import Key
-from bitagent_operator.observed.objects import PodObject, ValidatorObject
+from bitagent_operator.observed.objects import ValidatorObject
+from bitagent_operator.observed.workloads import PodObject
 from bitagent_operator.plan.interface import ValidatorPlan
 from bitagent_operator.plan.readiness import of_validator
 from bitagent_operator.plan.validators.rewriter import rewriter_events

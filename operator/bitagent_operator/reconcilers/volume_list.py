@@ -7,7 +7,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.objects import Obj, ObjectMeta
 from bitagent_kube.resources import CLAIMS
 from bitagent_operator.naming import MANAGED_SELECTOR
-from bitagent_operator.plan.interface import ModelVolume
+from bitagent_operator.plan.inputs import ModelVolume
 
 
 async def list_volumes(client: Client) -> tuple[ModelVolume, ...]:

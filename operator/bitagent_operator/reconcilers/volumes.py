@@ -15,7 +15,8 @@ from bitagent_operator.manifests.model_volume import volume_claim
 from bitagent_operator.observed.cache import Key
 from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.files.cache_room import room_for
-from bitagent_operator.plan.interface import EventReason, ModelPlan, Pass, VolumePlan
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason, ModelPlan, VolumePlan
 from bitagent_operator.plan.models.model_volumes import busy_ids, last_used
 from bitagent_operator.plan.models.volume_step import with_volume
 from bitagent_operator.reconcilers.context import Context

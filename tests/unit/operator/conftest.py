@@ -32,9 +32,11 @@ from bitagent_crds.progress import ProgressDocument
 from bitagent_crds.seeds import secret_digest
 from bitagent_operator import naming
 from bitagent_operator.config import Config
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
 from bitagent_operator.observed.queues import QueueState
-from bitagent_operator.plan.interface import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, RoundPlan, Settings
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, Settings
+from bitagent_operator.plan.interface import RoundPlan
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.plan.shares import Share
 

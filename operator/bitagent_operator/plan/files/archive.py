@@ -17,9 +17,11 @@ from bitagent_crds.names import COMPONENT_LABEL, VALIDATOR_LABEL, Component
 from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.files.repeated import Step, Work, deletions, next_step
-from bitagent_operator.plan.interface import EventReason, Pass, RoundPlan, StartArchive
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason, RoundPlan, StartArchive
 from bitagent_operator.plan.jobs.pods import Problem
 
 SETTLE = timedelta(minutes=5)

@@ -16,8 +16,10 @@ from bitagent_crds.jobs import ArchiveSummary, RetentionSummary
 from bitagent_crds.names import COMPONENT_LABEL, FINISHED_LABEL, KEY_LABEL, Component
 from bitagent_kube.conditions import clip
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
-from bitagent_operator.plan.interface import JobDeletion, Pass
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import JobDeletion
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,
     Active,

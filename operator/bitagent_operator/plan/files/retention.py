@@ -22,10 +22,12 @@ from bitagent_crds.names import COMPETITION_LABEL, COMPONENT_LABEL, KEY_LABEL, V
 from bitagent_kube.conditions import Conditions, find
 from bitagent_kube.objects import EventMessage, ObjectMeta
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.files.archive import is_archived
 from bitagent_operator.plan.files.repeated import Step, Work, deletions, next_step
-from bitagent_operator.plan.interface import EventReason, Pass, RetentionPolicy, RoundPlan, StartRetention
+from bitagent_operator.plan.inputs import Pass, RetentionPolicy
+from bitagent_operator.plan.interface import EventReason, RoundPlan, StartRetention
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.rounds.end import is_to_be_retried
 

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from bitagent_crds.conditions import Reason
 from bitagent_kube.conditions import clip
-from bitagent_operator.observed.objects import JobObject, PodObject
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH, InfraFault
 from bitagent_operator.plan.jobs.pods import Problem, disruption_of, pod_problem
 

@@ -33,8 +33,8 @@ from bitagent_crds.jobs import (
 )
 from bitagent_crds.schema import Model
 from bitagent_kube.conditions import clip
-from bitagent_operator.observed.objects import Ended, JobObject, PodObject
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.observed.workloads import Ended, JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.pods import (
     DEADLINE_EXCEEDED,
     Problem,
@@ -141,8 +141,8 @@ def classify(
         return _late(late, own, last_reported, pass_)
     ended = job.ended
     if ended is None:
-        last = own if job.pods > 1 else own[-1:]
-        stuck = next((found for pod in last if (found := overdue(pod, kind, pass_)) is not None), None)
+        at_once = own if job.pods > 1 else own[-1:]
+        stuck = next((over for pod in at_once if (over := overdue(pod, kind, pass_)) is not None), None)
         if stuck is None:
             return _unfinished(job, own, kind, pass_, last_reported, start_timeout)
         ended = job.ending

@@ -21,7 +21,7 @@ from bitagent_crds.jobs import (
     exit_code,
 )
 from bitagent_crds.names import KEY_LABEL, PACK_PREFIX
-from bitagent_operator.observed.objects import Ended, JobObject, PodObject, Terminated, members_of
+from bitagent_operator.observed.workloads import Ended, JobObject, PodObject, Terminated, members_of
 from bitagent_operator.plan.jobs.pods import stopped
 
 _VERDICTS = frozenset({EXIT_OK, EXIT_MODEL_FAULT})

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.jobs import EXIT_OK, EXIT_STOPPED
 from bitagent_crds.schema import Model, is_later
-from bitagent_operator.observed.objects import InitContainer, PodObject, Terminated
-from bitagent_operator.plan.interface import SILENT, LastEvent, Pass
+from bitagent_operator.observed.workloads import InitContainer, PodObject, Terminated
+from bitagent_operator.plan.inputs import SILENT, LastEvent, Pass
 
 LOG_LENGTH = 400
 """How much of the end of a log a message may quote, in characters."""

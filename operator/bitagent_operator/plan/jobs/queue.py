@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
-from bitagent_operator.observed.objects import JobObject
 from bitagent_operator.observed.queues import LocalQueue, QueueCondition, QueueState, Workload
-from bitagent_operator.plan.interface import SILENT, Pass
+from bitagent_operator.observed.workloads import JobObject
+from bitagent_operator.plan.inputs import SILENT, Pass
 from bitagent_operator.plan.jobs.pods import Problem
 
 TROUBLES = frozenset({Reason.QUEUE_NOT_FOUND, Reason.QUEUE_UNAVAILABLE})

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Fault, Reason
-from bitagent_operator.observed.objects import JobObject, PodObject
-from bitagent_operator.plan.interface import SILENT, Pass
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import SILENT, Pass
 from bitagent_operator.plan.jobs.pods import STARTS, Problem
 
 

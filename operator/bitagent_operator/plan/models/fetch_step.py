@@ -13,9 +13,11 @@ from bitagent_crds.minermodel import Inspection, MinerModelStatus, ModelFacts, R
 from bitagent_crds.names import CACHE_LABEL, COMMIT_LABEL, FACTS_LABEL, NEED_LABEL, VERIFY_LABEL, short_hash
 from bitagent_crds.schema import is_later
 from bitagent_kube.conditions import Conditions, find
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, changed
+from bitagent_operator.observed.objects import ModelObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import origin
-from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import HubTrouble, StartFetch
 from bitagent_operator.plan.jobs.outcome import (
     Active,
     Done,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchSummary
-from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.interface import HubTrouble
 from bitagent_operator.plan.jobs.outcome import Active, InfraFault, Outcome
 

@@ -26,9 +26,11 @@ from bitagent_crds.names import (
 from bitagent_kube.conditions import Conditions, find, holds
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import replaced
-from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, Pass, Refusal, StartFetch
+from bitagent_operator.plan.inputs import Pass, Refusal
+from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, StartFetch
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.names import CACHE_LABEL, cache_id
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import ModelObject, RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import cached_directory, source_directory
-from bitagent_operator.plan.interface import ModelVolume
+from bitagent_operator.plan.inputs import ModelVolume
 
 FRESH = timedelta(hours=1)
 """A model used more recently than this is not removed before it was evaluated: a round may be about to mount it."""

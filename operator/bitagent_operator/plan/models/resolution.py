@@ -16,9 +16,11 @@ from bitagent_crds.minermodel import MinerModelStatus, Resolution
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.names import NEED_LABEL, SINCE_LABEL, short_hash
 from bitagent_kube.conditions import find
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import origin
-from bitagent_operator.plan.interface import HubTrouble, Pass, StartFetch
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import HubTrouble, StartFetch
 from bitagent_operator.plan.jobs.outcome import Active, Done, InfraFault, Lost, ModelFault, Unseen, classify
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import RECENT, named_commit

@@ -11,7 +11,8 @@ from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.names import cache_id
 from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.identity import source_directory
-from bitagent_operator.plan.interface import LiveReads, ModelPlan, Pass, StartFetch, VolumePlan
+from bitagent_operator.plan.inputs import LiveReads, Pass
+from bitagent_operator.plan.interface import ModelPlan, StartFetch, VolumePlan
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, failed, unknown
 from bitagent_operator.plan.models.model import events

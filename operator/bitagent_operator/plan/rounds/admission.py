@@ -24,7 +24,7 @@ from bitagent_crds.seeds import SeedFrom
 from bitagent_kube.conditions import clip, find
 from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
 from bitagent_operator.plan.identity import fixed, frozen, not_admitted, of_files, origin, replaced, submitted
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.models.fetch import (
     RECENT,

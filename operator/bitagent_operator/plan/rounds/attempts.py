@@ -15,8 +15,9 @@ from bitagent_crds.names import CACHE_LABEL, model_claim
 from bitagent_crds.ranking import MODEL_FAULT_SCORE
 from bitagent_kube.conditions import clip
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, Unschedulable, changed
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.observed.objects import changed
+from bitagent_operator.observed.workloads import JobObject, PodObject, Unschedulable
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.disruptions import disrupted_too_often, disruption_times
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,

@@ -19,9 +19,11 @@ from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.names import COMPONENT_LABEL, Component, pack_key
 from bitagent_kube.conditions import clip
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import origin, replaced
-from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
+from bitagent_operator.plan.inputs import Pass, Refusal
+from bitagent_operator.plan.interface import StartEvaluation
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.jobs.packs import open_keys, parts
 from bitagent_operator.plan.jobs.pods import LINGERING

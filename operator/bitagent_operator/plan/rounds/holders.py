@@ -18,7 +18,7 @@ from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.naming import TASKS_KEY
-from bitagent_operator.observed.objects import JobObject, PodObject, members_of
+from bitagent_operator.observed.workloads import JobObject, PodObject, members_of
 from bitagent_operator.plan.jobs.packs import open_keys
 from bitagent_operator.plan.jobs.stalls import was_ended_for_stall
 from bitagent_operator.plan.rounds.attempts import EVALUATED

@@ -14,7 +14,8 @@ from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.evaluation import PackingMode
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.model_result import ModelResult
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.jobs.packs import open_keys
 
 _T = TypeVar("_T")

@@ -18,8 +18,9 @@ from bitagent_crds.evalround import EvalRoundStatus, GpuSeconds, RoundEstimate
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, PhaseSeconds, ResultProgress, ResultState
 from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL, Component
-from bitagent_operator.observed.objects import PodObject, RoundObject, changed, members_of
-from bitagent_operator.plan.interface import Pass, PodProgress
+from bitagent_operator.observed.objects import RoundObject, changed
+from bitagent_operator.observed.workloads import PodObject, members_of
+from bitagent_operator.plan.inputs import Pass, PodProgress
 from bitagent_operator.plan.rounds.attempts import EVALUATED
 
 WRITE_SECONDS = 10

@@ -14,8 +14,10 @@ from bitagent_crds.evalround import EvalRoundStatus, RoundPhase
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_kube.conditions import Conditions
 from bitagent_kube.objects import EventMessage
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject, changed
-from bitagent_operator.plan.interface import EventReason, Pass
+from bitagent_operator.observed.objects import RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.plan.jobs.pods import pod_problem
 from bitagent_operator.plan.rounds.attempts import EVALUATED, Update
 from bitagent_operator.plan.rounds.end import active_since, is_to_be_retried

@@ -25,15 +25,10 @@ from datetime import timedelta
 
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, changed
-from bitagent_operator.plan.interface import (
-    EventReason,
-    JobDeletion,
-    JobSuspension,
-    Pass,
-    RoundPlan,
-    StartEvaluation,
-)
+from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason, JobDeletion, JobSuspension, RoundPlan, StartEvaluation
 from bitagent_operator.plan.rounds import admission, evaluations, progress, task_set
 from bitagent_operator.plan.rounds import end as round_end
 from bitagent_operator.plan.rounds import status as round_status

@@ -17,7 +17,8 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundStatus, RoundPhase
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_operator.observed.objects import RoundObject, changed
-from bitagent_operator.plan.interface import EventReason, LiveReads, Pass, RoundPlan
+from bitagent_operator.plan.inputs import LiveReads, Pass
+from bitagent_operator.plan.interface import EventReason, RoundPlan
 from bitagent_operator.plan.rounds import admission, task_set
 from bitagent_operator.plan.rounds import status as round_status
 from bitagent_operator.plan.rounds.end import NAMED

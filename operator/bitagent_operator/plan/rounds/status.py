@@ -12,7 +12,7 @@ from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.names import round_path
 from bitagent_kube.conditions import Conditions, clip
 from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.rounds.end import (
     active_since,

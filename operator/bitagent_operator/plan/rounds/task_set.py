@@ -14,8 +14,9 @@ from bitagent_crds.names import KEY_LABEL, task_set_path
 from bitagent_crds.seeds import SeedError, SeedFrom
 from bitagent_kube.conditions import clip, find
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
-from bitagent_operator.plan.interface import Pass
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,
     Active,

@@ -10,8 +10,10 @@ from bitagent_crds.evalround import FetchControl
 from bitagent_crds.evaluation import Workload
 from bitagent_crds.model_result import ModelResult
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
-from bitagent_operator.plan.interface import Pass, Refusal, StartEvaluation
+from bitagent_operator.observed.objects import ModelObject, RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Pass, Refusal
+from bitagent_operator.plan.interface import StartEvaluation
 from bitagent_operator.plan.shares import Share
 
 _REFUSED_AT_ONCE = 16

@@ -18,9 +18,11 @@ from bitagent_crds.rewriter import Rewriter, RewriterStatus
 from bitagent_kube.conditions import ConditionValue, find
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import DeploymentObject, ModelObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.workloads import DeploymentObject, PodObject
 from bitagent_operator.plan.identity import origin
-from bitagent_operator.plan.interface import EventReason, Pass
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.plan.jobs.pods import Problem, next_unschedulable, pod_problem, waiting
 
 _OF_FILES = (ConditionType.RESOLVED, ConditionType.SAFE, ConditionType.FETCHED)

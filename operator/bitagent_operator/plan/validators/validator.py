@@ -8,8 +8,10 @@ from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, 
 from bitagent_kube.conditions import ConditionValue, find, update_conditions
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.applied import FIRST_READ, pause_before_read
-from bitagent_operator.observed.objects import DeploymentObject, PodObject, ValidatorObject
-from bitagent_operator.plan.interface import EventReason, Pass, ValidatorPlan
+from bitagent_operator.observed.objects import ValidatorObject
+from bitagent_operator.observed.workloads import DeploymentObject, PodObject
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import EventReason, ValidatorPlan
 from bitagent_operator.plan.jobs.pods import Problem, next_unschedulable, pod_problem
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bitagent_crds.jobs import CacheRoom
 from bitagent_operator.manifests.fetch import fetch_templates
-from bitagent_operator.observed.objects import JobObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.files.cache_room import MAX_IDS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bitagent_crds.names import MANAGED_BY_LABEL
-from bitagent_operator.observed.objects import PodObject
+from bitagent_operator.observed.workloads import PodObject
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.model_result import ModelResult, ResultState
-from bitagent_operator.observed.objects import DeploymentObject, JobObject, PodObject, ValidatorObject, changed
+from bitagent_operator.observed.objects import ValidatorObject, changed
+from bitagent_operator.observed.workloads import DeploymentObject, JobObject, PodObject
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

@@ -12,7 +12,7 @@ from tests.unit.operator.reconcilers.test_reconcile import Operator
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
 from bitagent_operator.observed.cache import Key, Kind
-from bitagent_operator.plan.interface import NO_RESULTS, LiveReads
+from bitagent_operator.plan.inputs import NO_RESULTS, LiveReads
 from bitagent_operator.reconcilers.context import REQUESTS_IN_FLIGHT, Context
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.names import VALIDATOR_LABEL, Component
 from bitagent_operator import naming
 from bitagent_operator.config import Fetching
-from bitagent_operator.observed.objects import JobObject, ModelObject
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.interface import HubTrouble, ModelPlan, StartFetch
 from bitagent_operator.plan.models.fetch_slots import Turn, Turns, Waiting
 from bitagent_operator.reconcilers.fetch_queue import Arrivals, Fetches, FetchQueue, HubState

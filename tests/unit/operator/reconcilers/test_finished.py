@@ -15,7 +15,8 @@ from bitagent_operator import naming
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.files.repeated import PARALLEL
-from bitagent_operator.plan.interface import RetentionPolicy, RoundPlan
+from bitagent_operator.plan.inputs import RetentionPolicy
+from bitagent_operator.plan.interface import RoundPlan
 from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.reconcilers.reconcile import reconcile
 

@@ -10,7 +10,7 @@ import pytest
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
-from bitagent_operator.plan.interface import EVENTS_AGAIN, LastEvent
+from bitagent_operator.plan.inputs import EVENTS_AGAIN, LastEvent
 from bitagent_operator.reconcilers.object_events import LastEvents
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

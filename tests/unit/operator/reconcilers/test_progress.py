@@ -13,7 +13,7 @@ import pytest
 
 from bitagent_crds.progress import PROGRESS_BYTES, EvaluationPhase
 from bitagent_operator.observed.cache import Key, Kind
-from bitagent_operator.observed.objects import PodObject
+from bitagent_operator.observed.workloads import PodObject
 from bitagent_operator.reconcilers.progress import NotTheDocument, Outcome, ProgressReader, parsed, read
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -12,7 +12,8 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Cache, Key, Kind
-from bitagent_operator.plan.interface import ModelVolume, VolumePlan
+from bitagent_operator.plan.inputs import ModelVolume
+from bitagent_operator.plan.interface import VolumePlan
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.volume_list import list_volumes
 from bitagent_operator.reconcilers.volumes import prepare_volume

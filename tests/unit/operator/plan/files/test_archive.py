@@ -13,10 +13,12 @@ from bitagent_crds.jobs import ArchiveSummary, termination_message
 from bitagent_crds.names import ATTEMPT_LABEL, FINISHED_LABEL, KEY_LABEL, ROUND_LABEL, VALIDATOR_LABEL, Component
 from bitagent_kube.conditions import find
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.files.archive import is_archive_job, with_archive
 from bitagent_operator.plan.files.repeated import LONGEST_WAIT, PARALLEL, wait_after
-from bitagent_operator.plan.interface import EventReason, Refusal, RoundPlan
+from bitagent_operator.plan.inputs import Refusal
+from bitagent_operator.plan.interface import EventReason, RoundPlan
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

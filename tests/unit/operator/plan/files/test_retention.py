@@ -22,7 +22,8 @@ from bitagent_crds.names import (
 )
 from bitagent_kube.conditions import find
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.files.retention import (
     FinishedFiles,
     files_of,
@@ -31,7 +32,8 @@ from bitagent_operator.plan.files.retention import (
     rule_for,
     with_retention,
 )
-from bitagent_operator.plan.interface import EventReason, RetentionPolicy, RoundPlan, StartRetention
+from bitagent_operator.plan.inputs import RetentionPolicy
+from bitagent_operator.plan.interface import EventReason, RoundPlan, StartRetention
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make

@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateSummary
-from bitagent_operator.plan.interface import LastEvent
+from bitagent_operator.plan.inputs import LastEvent
 from bitagent_operator.plan.jobs.outcome import (
     Active,
     Done,

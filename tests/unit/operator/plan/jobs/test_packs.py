@@ -9,7 +9,7 @@ import pytest
 from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
 from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_PREFIX, ROUND_LABEL, Component
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, PodObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.jobs.packs import open_keys, part_of, parts
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import EvaluateSummary
-from bitagent_operator.plan.interface import MAX_EVENT_READS, LastEvent
+from bitagent_operator.plan.inputs import MAX_EVENT_READS, LastEvent
 from bitagent_operator.plan.jobs.pods import (
     STARTS,
     disruption_of,

@@ -11,8 +11,8 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.names import QUEUE_LABEL
-from bitagent_operator.observed.objects import JobObject
 from bitagent_operator.observed.queues import LocalQueue, QueueCondition, QueueState, Workload
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.jobs.outcome import Active, InfraFault, classify
 from bitagent_operator.plan.jobs.pods import Problem, disruption_of, stopped
 from bitagent_operator.plan.jobs.queue import wait_in_queue

@@ -11,7 +11,8 @@ import pytest
 
 from bitagent_crds.conditions import Condition, Reason
 from bitagent_crds.jobs import FetchSummary, termination_message
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+from bitagent_operator.observed.objects import ModelObject, RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.interface import EventReason, ModelPlan
 from bitagent_operator.plan.models import model as model_plan
 from bitagent_operator.plan.models.fetch_slots import Turn, Turns

@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.names import CACHE_LABEL, cache_id, cached_model_path
-from bitagent_operator.plan.interface import ModelVolume
+from bitagent_operator.plan.inputs import ModelVolume
 from bitagent_operator.plan.models.model_volumes import busy_ids, last_used, make_room, volume_bytes
 
 if TYPE_CHECKING:

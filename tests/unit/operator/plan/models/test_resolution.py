@@ -12,7 +12,8 @@ from bitagent_operator.plan.models.resolution import ResolutionStep, resolve, re
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
 
-    from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject
+    from bitagent_operator.observed.objects import ModelObject, RoundObject
+    from bitagent_operator.observed.workloads import JobObject, PodObject
 
 START = 100.0
 

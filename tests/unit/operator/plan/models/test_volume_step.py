@@ -11,8 +11,10 @@ from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.jobs import CacheRoom, FetchSummary, termination_message
 from bitagent_crds.names import CACHE_LABEL, FACTS_LABEL, cache_id, cached_model_path
 from bitagent_kube.conditions import find
-from bitagent_operator.observed.objects import JobObject, ModelObject
-from bitagent_operator.plan.interface import ModelPlan, ModelVolume, StartFetch
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject
+from bitagent_operator.plan.inputs import ModelVolume
+from bitagent_operator.plan.interface import ModelPlan, StartFetch
 from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.models.model_volumes import volume_bytes
 from bitagent_operator.plan.models.volume_step import needs_volume, with_volume

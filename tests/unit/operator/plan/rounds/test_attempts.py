@@ -13,7 +13,7 @@ from bitagent_operator.plan.rounds.attribution import Control
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
 
-    from bitagent_operator.plan.interface import Pass
+    from bitagent_operator.plan.inputs import Pass
 
 SCORED = '{"reason": "Evaluated", "score": "0.500000"}'
 STARTED = "2026-01-01T00:00:01Z"

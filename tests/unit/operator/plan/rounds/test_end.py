@@ -9,12 +9,12 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_operator import naming
-from bitagent_operator.plan.interface import Refusal
+from bitagent_operator.plan.inputs import Refusal
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Obj, Plan
 
-    from bitagent_operator.observed.objects import JobObject, PodObject
+    from bitagent_operator.observed.workloads import JobObject, PodObject
 
 SINCE = {"activeSince": "2026-01-01T00:00:00Z"}
 BOUND = 3600

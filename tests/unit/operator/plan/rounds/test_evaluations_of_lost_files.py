@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.names import CACHE_LABEL, model_claim
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject, RoundObject, Unschedulable
+from bitagent_operator.observed.objects import ModelObject, RoundObject
+from bitagent_operator.observed.workloads import JobObject, PodObject, Unschedulable
 from bitagent_operator.plan.models import model as model_plan
 
 if TYPE_CHECKING:

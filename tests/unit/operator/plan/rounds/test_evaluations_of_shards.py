@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import EvaluateSummary, termination_message
-from bitagent_operator.plan.interface import PodProgress
+from bitagent_operator.plan.inputs import PodProgress
 from bitagent_operator.plan.rounds.holders import holders
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan, Planned
 
-    from bitagent_operator.observed.objects import JobObject, PodObject
+    from bitagent_operator.observed.workloads import JobObject, PodObject
 
 SHARDS = {"shards": 3, "parallelism": 2}
 

@@ -18,7 +18,7 @@ from bitagent_operator.plan.rounds.settlement import control_candidates
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan, Planned
 
-    from bitagent_operator.observed.objects import JobObject, PodObject
+    from bitagent_operator.observed.workloads import JobObject, PodObject
     from bitagent_operator.plan.interface import StartEvaluation
 
 Behaviour = Callable[[int, int], str]

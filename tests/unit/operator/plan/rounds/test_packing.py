@@ -11,8 +11,9 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
 from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_PREFIX, ROUND_LABEL, Component, pack_key
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, ModelObject, PodObject
-from bitagent_operator.plan.interface import Refusal
+from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject, PodObject
+from bitagent_operator.plan.inputs import Refusal
 from bitagent_operator.plan.jobs.pods import pod_problem
 from bitagent_operator.plan.rounds.packing import packs
 

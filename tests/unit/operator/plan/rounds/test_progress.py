@@ -15,7 +15,7 @@ from bitagent_operator.plan.rounds.progress import estimate, with_progress
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Obj, Plan
 
-    from bitagent_operator.observed.objects import JobObject, PodObject
+    from bitagent_operator.observed.workloads import JobObject, PodObject
 
 
 def running(make: Make, weights: str = "1", **more: Any) -> Obj:

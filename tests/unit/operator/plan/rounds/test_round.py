@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.names import QUEUE_LABEL
-from bitagent_operator.observed.objects import JobObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.observed.queues import LocalQueue, QueueCondition, QueueState
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.interface import JobSuspension
 from bitagent_operator.plan.readiness import with_readiness
 

@@ -11,7 +11,8 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import TaskSetSummary, termination_message
 from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, ROUND_LABEL, VALIDATOR_LABEL, Component
 from bitagent_operator import naming
-from bitagent_operator.observed.objects import JobObject, RoundObject
+from bitagent_operator.observed.objects import RoundObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.rounds.round import plan as plan_round
 
 if TYPE_CHECKING:

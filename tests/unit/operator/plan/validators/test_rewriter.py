@@ -10,7 +10,8 @@ import pytest
 from bitagent_crds.conditions import Reason
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.names import REWRITER_LABEL, VALIDATOR_LABEL
-from bitagent_operator.observed.objects import DeploymentObject, PodObject, RoundObject, ValidatorObject
+from bitagent_operator.observed.objects import RoundObject, ValidatorObject
+from bitagent_operator.observed.workloads import DeploymentObject, PodObject
 from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.validators.rewriter import (
     as_model,

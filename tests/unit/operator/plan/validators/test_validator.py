@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.observed.objects import DeploymentObject, PodObject
+from bitagent_operator.observed.workloads import DeploymentObject, PodObject
 from bitagent_operator.plan.interface import ValidatorPlan
 from bitagent_operator.plan.validators.validator import plan
 

@@ -1,0 +1,304 @@
+"""Observed Jobs, pods and Deployments: frozen, with only what decisions need.
+
+`parse` functions take an object as the API server sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bitagent_crds.jobs import outcome_container
+from bitagent_crds.names import (
+    ATTEMPT_LABEL,
+    COMPONENT_LABEL,
+    KEY_LABEL,
+    PACK_PREFIX,
+    QUEUE_LABEL,
+    SERIES_LABEL,
+    SUSPENDED_ANNOTATION,
+    TEMPLATE_ANNOTATION,
+)
+from bitagent_crds.progress import PROGRESS_PORT_NAME
+from bitagent_kube.objects import Obj, ObjectMeta, parse_time
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a Job."""
+
+    complete: bool
+    """Whether it completed; else it failed."""
+    reason: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobObject:
+    """A Job."""
+
+    meta: ObjectMeta
+    suspended: bool
+    failed: int
+    """Pods that failed."""
+    active: int
+    """Pods that are pending or running."""
+    started: datetime | None
+    ended: Ended | None
+    ending: Ended | None = None
+    """The failure that is decided and waits for its pods to end (`FailureTarget`)."""
+    suspended_by_round: bool = False
+    """Whether the operator has suspended it with its round, and nothing else has."""
+    template: str = ""
+    """Digest of its pod's spec when it was made; empty if an earlier version made it."""
+    suspended_at: datetime | None = None
+    """Since when it is suspended, as its controller says."""
+    in_pack: bool = False
+    """Whether this is the part that one evaluation has in a Job of several (`plan.jobs.packs`)."""
+    pods: int = 1
+    """Pods that must succeed: the shards of its work."""
+
+    @property
+    def series(self) -> int:
+        """Series of its round's Jobs that it belongs to."""
+        return int(self.meta.labels.get(SERIES_LABEL, "0"))
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt at the same work, from 1."""
+        return int(self.meta.labels.get(ATTEMPT_LABEL, "1"))
+
+    @property
+    def key(self) -> str:
+        """The work it does: `tasks`, an evaluation key, or empty."""
+        return self.meta.labels.get(KEY_LABEL, "")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The evaluations that it does one after the other, in this order; empty for a Job of one."""
+        return members_of(self.meta)
+
+    @property
+    def queue(self) -> str:
+        """The queue of Kueue that admits it; empty: none."""
+        return self.meta.labels.get(QUEUE_LABEL, "")
+
+    @classmethod
+    def parse(cls, obj: Obj) -> JobObject:
+        """Parse a batch/v1 Job."""
+        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        ended, ending, suspended_at = None, None, None
+        for c in status.get("conditions") or ():
+            if c["type"] == "Suspended" and c["status"] == "True":
+                suspended_at = parse_time(c.get("lastTransitionTime"))
+            if c["type"] in ("Complete", "Failed", "FailureTarget") and c["status"] == "True":
+                at = parse_time(c.get("lastTransitionTime")) or meta.created
+                end = Ended(c["type"] == "Complete", c.get("reason", ""), c.get("message", ""), at)
+                ended, ending = (ended, end) if c["type"] == "FailureTarget" else (end, ending)
+        return cls(
+            meta=meta,
+            suspended=bool(obj["spec"].get("suspend", False)),
+            failed=status.get("failed", 0),
+            active=status.get("active", 0),
+            started=parse_time(status.get("startTime")),
+            ended=ended,
+            ending=ending,
+            suspended_by_round=SUSPENDED_ANNOTATION in (obj["metadata"].get("annotations") or {}),
+            template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
+            suspended_at=suspended_at,
+            pods=obj["spec"].get("completions") or 1,
+        )
+
+
+def members_of(meta: ObjectMeta) -> tuple[str, ...]:
+    """Return the keys of the evaluations of a Job of several, or of its pod, in their order."""
+    found = [(int(place), name) for name, place in meta.labels.items() if name.startswith(PACK_PREFIX)]
+    return tuple(name.removeprefix(PACK_PREFIX) for _, name in sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """The end of a container."""
+
+    exit_code: int
+    reason: str
+    message: str
+    started: datetime | None
+    finished: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unschedulable:
+    """The scheduler's report that no node fits a pod."""
+
+    since: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitContainer:
+    """An init container that keeps the pod's own container from starting; only others add them."""
+
+    name: str
+    reason: str
+    """Why it waits or failed; empty while it runs."""
+    message: str
+    failed: bool
+    """Whether it has ended with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEnd:
+    """The end of the container that ends as one evaluation of a pack did."""
+
+    key: str
+    terminated: Terminated
+
+
+@dataclass(frozen=True, slots=True)
+class PodObject:
+    """A pod of the operator. Only its own container counts, not those that an admission webhook adds to it."""
+
+    meta: ObjectMeta
+    phase: str
+    reason: str
+    """Why the pod as a whole failed, such as Evicted."""
+    message: str
+    disruption: str
+    """Why the pod was removed from its node (preempted, drained, the node was lost), empty if it was not."""
+    disrupted: datetime | None
+    """When that was decided."""
+    started: datetime | None
+    """When the container started."""
+    waiting_reason: str
+    """Why the container is not running yet."""
+    waiting_message: str
+    terminated: Terminated | None
+    unschedulable: Unschedulable | None
+    gates: tuple[str, ...]
+    """Names of its scheduling gates."""
+    init: InitContainer | None
+    """The first init container that is not done."""
+    ready: bool
+    node: str
+    """The node that it was bound to; empty before that."""
+    scheduled: datetime | None = None
+    """When it was bound to its node."""
+    address: str = ""
+    """Its IP address; empty before it has one."""
+    progress_port: int | None = None
+    """Port at which it serves its progress; None: it serves none."""
+    ends: tuple[MemberEnd, ...] = ()
+    """Of a pack: the ends of its evaluations, as far as they have ended."""
+    ahead: int = 0
+    """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
+
+    @classmethod
+    def parse(cls, obj: Obj) -> PodObject:
+        """Parse a core/v1 Pod."""
+        meta, status, spec = ObjectMeta.parse(obj), obj.get("status") or {}, obj.get("spec") or {}
+        containers = status.get("containerStatuses") or [{}]
+        named = (c for c in containers if c.get("name") == meta.labels.get(COMPONENT_LABEL))
+        state = next(named, containers[0]).get("state") or {}
+        waiting, running, ended = state.get("waiting") or {}, state.get("running") or {}, state.get("terminated")
+        conditions = {c["type"]: c for c in status.get("conditions") or ()}
+        scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
+        disruption = conditions.get("DisruptionTarget", {})
+        unschedulable, terminated = None, None
+        if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+            since = parse_time(scheduled.get("lastTransitionTime")) or meta.created
+            unschedulable = Unschedulable(since, scheduled.get("message", ""))
+        if ended is not None:
+            terminated = _terminated(ended)
+        return cls(
+            meta=meta,
+            phase=status.get("phase", ""),
+            reason=status.get("reason", ""),
+            message=status.get("message", ""),
+            disruption=_reason_and_message(disruption) if disruption.get("status") == "True" else "",
+            disrupted=parse_time(disruption.get("lastTransitionTime")) if disruption.get("status") == "True" else None,
+            started=parse_time(running.get("startedAt")) or (terminated.started if terminated else None),
+            waiting_reason=waiting.get("reason", ""),
+            waiting_message=waiting.get("message", ""),
+            terminated=terminated,
+            unschedulable=unschedulable,
+            gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
+            init=_unfinished(status.get("initContainerStatuses") or ()),
+            ready=ready.get("status") == "True",
+            node=spec.get("nodeName") or "",
+            scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+            address=status.get("podIP") or "",
+            ends=tuple(_ends(meta, containers)),
+            progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
+        )
+
+
+def _ports(spec: Obj) -> Iterator[Obj]:
+    for container in spec.get("containers") or ():
+        yield from container.get("ports") or ()
+
+
+def _terminated(state: Obj) -> Terminated:
+    return Terminated(
+        exit_code=state["exitCode"],
+        reason=state.get("reason", ""),
+        message=state.get("message", ""),
+        started=parse_time(state.get("startedAt")),
+        finished=parse_time(state.get("finishedAt")),
+    )
+
+
+def _ends(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberEnd]:
+    """Yield the ends of the evaluations of a pack's pod."""
+    keys = {outcome_container(key): key for key in members_of(meta)}
+    for container in containers:
+        ended = (container.get("state") or {}).get("terminated")
+        if ended is not None and container.get("name") in keys:
+            yield MemberEnd(keys[container["name"]], _terminated(ended))
+
+
+def _unfinished(containers: Iterable[Obj]) -> InitContainer | None:
+    """Return the first init container that is not done. One that runs beside the others is done once it has started."""
+    for container in containers:
+        state = container.get("state") or {}
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if (ended is not None and ended["exitCode"] == 0) or ("running" in state and container.get("started")):
+            continue
+        found = waiting or ended or {}
+        reason = str(found.get("reason", ""))
+        if ended is not None:
+            reason = f"exit code {ended['exitCode']}" + (f" ({reason})" if reason else "")
+        return InitContainer(container["name"], reason, str(found.get("message", "")), ended is not None)
+    return None
+
+
+def _reason_and_message(condition: Obj) -> str:
+    return ": ".join(t for t in (condition.get("reason"), condition.get("message")) if t) or "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentObject:
+    """A Deployment."""
+
+    meta: ObjectMeta
+    replicas: int
+    """`spec.replicas`."""
+    available: int
+    """`status.availableReplicas`."""
+    current: bool
+    """Whether the status describes the present spec."""
+    failure: str = ""
+    """Why its pods cannot be created, in the API server's words."""
+
+    @classmethod
+    def parse(cls, obj: Obj) -> DeploymentObject:
+        """Parse an apps/v1 Deployment."""
+        meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        current = status.get("observedGeneration", 0) >= meta.generation
+        updated = status.get("updatedReplicas", 0) >= obj["spec"].get("replicas", 1)
+        failed = (c for c in status.get("conditions") or () if c["type"] == "ReplicaFailure" and c["status"] == "True")
+        failure = next((str(c.get("message", "")) for c in failed), "")
+        available = status.get("availableReplicas", 0)
+        return cls(meta, obj["spec"].get("replicas", 1), available, current and updated, failure)
