@@ -160,6 +160,9 @@ class ExaminerReason(StrEnum):
     """The scorer does not exist, is broken, or judges no answers of miners, as Loss."""
     ANSWER_TOO_COSTLY = "AnswerTooCostly"
     """Reading or judging the answer needs more time or memory than it may take. The miner's doing: it scores 0."""
+    ANSWER_BREAKS_SCORER = "AnswerBreaksScorer"
+    """The scorer fails on the answer by an error of its own. The miner scores 0 all the same: otherwise such an answer
+    would be better than a wrong one."""
     SCORER_LOST = "ScorerLost"
     """The process that scores was killed, or did not start or get to run; the answer has no score."""
     BUSY = "Busy"
@@ -170,7 +173,7 @@ class ExaminerReason(StrEnum):
     @property
     def by_answer(self) -> bool:
         """Whether the answer is the cause, so that it scores 0; otherwise there is no score."""
-        return self is ExaminerReason.ANSWER_TOO_COSTLY
+        return self in (ExaminerReason.ANSWER_TOO_COSTLY, ExaminerReason.ANSWER_BREAKS_SCORER)
 
 
 def _known_reason(value: Any) -> Any:

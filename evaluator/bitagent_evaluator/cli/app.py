@@ -29,6 +29,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "leaderboard": ("bitagent_evaluator.cli.leaderboard", "verify a round's public leaderboard"),
     "report": ("bitagent_evaluator.cli.report", "write results as one HTML page"),
     "serve": ("bitagent_evaluator.cli.serve", "serve a model that rewords questions (used in pods)"),
+    "examiner": (
+        "bitagent_evaluator.cli.examiner",
+        "draw a validator's online tasks and score the answers (used in pods)",
+    ),
     "job": ("bitagent_evaluator.cli.job", "do what a Job document says (used in pods)"),
     "outcome": ("bitagent_evaluator.cli.outcome", "end as one model of a pack did (used in pods)"),
 }
