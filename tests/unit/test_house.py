@@ -7,14 +7,17 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
     name: ROOT / name / f"bitagent_{name}"
     for name in ("crds", "kube", "wire", "evaluator", "operator", "validator", "miner", "leaderboard", "cli")
 }
+IMAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "images" / "images.yaml").read_text())
 OTHER_TESTS = {"test_hostile_inputs", "test_old_results", "test_packaging", "test_properties", "test_process"}
 """Tests of more than one module."""
 GUIDES = [
@@ -130,3 +133,28 @@ def test_words_are_plain() -> None:
         for match in WORDS.finditer(path.read_text())
     }
     assert not found
+
+
+def _imported_packages(package: str) -> set[str]:
+    """Return the project's packages that a package imports, through others too."""
+    found, left = set(), {package}
+    while left:
+        current = left.pop()
+        found.add(current)
+        text = "\n".join(path.read_text() for path in PACKAGES[current].rglob("*.py"))
+        left |= {name for name in re.findall(r"(?:from|import) bitagent_([a-z]+)", text) if name in PACKAGES} - found
+    return found
+
+
+@pytest.mark.parametrize(
+    "image", yaml.safe_load((ROOT / "images" / "images.yaml").read_text()).items(), ids=lambda pair: pair[0]
+)
+def test_images_have_the_packages_that_theirs_import(image: tuple[str, dict[str, Any]]) -> None:
+    """In the files that the image is built from, in its Dockerfile, and in what reaches the builder at all."""
+    _, recipe = image
+    own = {name for name in PACKAGES if f"{name}/bitagent_{name}" in recipe["context"]}
+    needed = {each for name in own for each in _imported_packages(name)}
+    assert own == needed
+    dockerfile, ignored = (ROOT / recipe["dockerfile"]).read_text(), (ROOT / ".dockerignore").read_text()
+    for name in own:
+        assert f"{name}/bitagent_{name}" in dockerfile and f"!{name}/bitagent_{name}\n" in ignored
