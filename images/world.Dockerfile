@@ -1,4 +1,5 @@
-# The simulated chain (bitagent_local.chain) and the model hub (bitagent_local.hub), for demo and tests.
+# The simulated chain (bitagent_local.chain), the model hub (bitagent_local.hub) and an endpoint for miners
+# (bitagent_local.endpoint), for demo and tests.
 # The first two stages are those of the validator's image, line for line, so that a builder finds them in its cache.
 ARG BASE=docker.io/library/python:3.11-slim
 
@@ -20,6 +21,7 @@ FROM dependencies AS code
 COPY local/bitagent_local/__init__.py /opt/world/bitagent_local/
 COPY local/bitagent_local/chain /opt/world/bitagent_local/chain
 COPY local/bitagent_local/hub /opt/world/bitagent_local/hub
+COPY local/bitagent_local/endpoint /opt/world/bitagent_local/endpoint
 COPY local/bitagent_local/models/__init__.py local/bitagent_local/models/damage.py \
      local/bitagent_local/models/safetensors_header.py /opt/world/bitagent_local/models/
 COPY local/models /opt/world/models

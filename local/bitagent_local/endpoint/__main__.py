@@ -1,0 +1,90 @@
+"""`python -m bitagent_local.endpoint --tasks FILE`: serve /v1/chat/completions and /healthz until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from bitagent_local.endpoint.answers import Answers, UnknownModel, completion, known_answers
+
+LARGEST = 1 << 20
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    timeout = 30
+
+    def __init__(self, known: Answers, *rest: Any) -> None:
+        self._known = known
+        super().__init__(*rest)
+
+    def do_GET(self) -> None:
+        """Say that the process lives."""
+        self._reply(HTTPStatus.OK if self.path == "/healthz" else HTTPStatus.NOT_FOUND, {})
+
+    def do_POST(self) -> None:
+        """Complete a chat."""
+        size = self.headers.get("Content-Length", "")
+        if self.path != "/v1/chat/completions":
+            self._reply(HTTPStatus.NOT_FOUND, {"error": {"message": "only /v1/chat/completions is served"}})
+            return
+        if not size.isdecimal() or int(size) > LARGEST:
+            self._reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": {"message": f"at most {LARGEST} bytes"}})
+            return
+        try:
+            self._reply(HTTPStatus.OK, completion(self._known, json.loads(self.rfile.read(int(size)))))
+        except UnknownModel as error:
+            self._reply(HTTPStatus.NOT_FOUND, {"error": {"message": str(error)}})
+        except ValueError as error:
+            self._reply(HTTPStatus.BAD_REQUEST, {"error": {"message": str(error)}})
+
+    def log_message(self, *_: Any) -> None:
+        """Log no requests."""
+
+    def _reply(self, status: HTTPStatus, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def server(known: Answers, host: str, port: int) -> ThreadingHTTPServer:
+    """Return a server that is bound."""
+    return ThreadingHTTPServer((host, port), partial(Handler, known))
+
+
+def main() -> int:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m bitagent_local.endpoint", description=__doc__)
+    parser.add_argument("--tasks", type=Path, required=True, help="file of tasks, as of a JSONL source")
+    parser.add_argument("--host", default="0.0.0.0")
+    parser.add_argument("--port", type=int, default=8000, help="default %(default)s")
+    options = parser.parse_args()
+    with options.tasks.open(encoding="utf-8") as lines:
+        known = known_answers(lines)
+    served = server(known, options.host, options.port)
+
+    def stop(*_: object) -> None:
+        Thread(target=served.shutdown).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    print(f"{len(known)} questions on port {served.server_port}", file=sys.stderr, flush=True)
+    served.serve_forever()
+    served.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
