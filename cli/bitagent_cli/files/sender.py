@@ -22,6 +22,8 @@ def send(root: str, paths: list[str], out: BinaryIO) -> None:
     ):
         for path in paths:
             top = os.path.join(root, path)
+            if not os.path.isdir(top):
+                continue
             for folder, folders, names, handle in os.fwalk(top, follow_symlinks=False):
                 folders.sort()
                 for name in sorted(names):
