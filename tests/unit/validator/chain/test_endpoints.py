@@ -8,12 +8,15 @@ from pathlib import Path
 
 import bittensor as bt
 import pytest
+from bittensor.settings import FINNEY_GENESIS_HASH
 
 from bitagent_crds.conditions import Reason
+from bitagent_validator.chain import endpoints
 from bitagent_validator.chain.connection import unavailable
 from bitagent_validator.chain.endpoints import (
     RedactedLogs,
     Rotation,
+    of_local_chain,
     redact,
     seconds_to_wait,
     secret_endpoints,
@@ -102,3 +105,28 @@ def test_endpoints_of_a_secret(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one websocket address") as raised:
         secret_endpoints(file)
     assert "KEY" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "genesis", "local"),
+    [
+        ("ws://127.0.0.1:9944", "0xours", True),
+        ("ws://[::1]:9944", "0xours", True),
+        ("ws://10.0.0.7:9944/path", "0xours", True),
+        ("ws://chain:9944", "0xours", True),
+        ("ws://chain.bitagent.svc:9944", "0xours", True),
+        ("ws://chain.bitagent.svc.cluster.local:9944", "0xours", True),
+        ("wss://entrypoint-finney.opentensor.ai:443", "0xours", False),
+        ("ws://203.0.113.9:9944", "0xours", True),
+        ("ws://8.8.8.8:9944", "0xours", False),
+        ("ws://127.0.0.1:9944", "0x2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03", False),
+        ("ws://", "0xours", False),
+    ],
+)
+def test_which_chain_is_local(url: str, genesis: str, local: bool) -> None:
+    """A private node of a public chain is not."""
+    assert of_local_chain(url, genesis=genesis) is local
+
+
+def test_the_main_network_is_the_sdks() -> None:
+    assert FINNEY_GENESIS_HASH.lower() in endpoints._PUBLIC_CHAINS

@@ -65,3 +65,31 @@ def test_a_shared_key_that_cannot_be_used(competition: Make, tmp_path: Path, con
         (tmp_path / "fc").write_bytes(content)
     with pytest.raises(SecretUnavailable, match="competition fc"):
         secrets(directory=tmp_path).secret(shared(competition), block=7, genesis="0x1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"period": 8}, id="another period"),
+        pytest.param({"genesis": "0x2"}, id="another chain"),
+        pytest.param({"id": "other"}, id="another competition"),
+        pytest.param({"key": b"other"}, id="another hotkey"),
+        pytest.param({"netuid": 21}, id="another subnet"),
+        pytest.param({"validator_uid": "u2"}, id="another Validator of this hotkey"),
+    ],
+)
+def test_any_other_pool_has_another_seed(competition: Make, changes: dict[str, Any]) -> None:
+    def of(*, id: str = "fc", period: int = 7, genesis: str = "0x1", **of_pod: Any) -> str:  # noqa: A002 - as in the spec
+        return secrets(**of_pod).pool_seed(competition(id=id), period=period, genesis=genesis)
+
+    assert of(**changes) != of() == of()
+    assert of() != secrets().secret(competition(), block=7, genesis="0x1"), "that of a round is published"
+
+
+def test_validators_that_share_a_key_have_the_same_pools(competition: Make, tmp_path: Path) -> None:
+    (tmp_path / "fc").write_bytes(b"s" * 32)
+    first = secrets(directory=tmp_path).pool_seed(shared(competition), period=7, genesis="0x1")
+    second = secrets(b"another", validator_uid="u2", directory=tmp_path)
+    assert second.pool_seed(shared(competition), period=7, genesis="0x1") == first
+    with pytest.raises(SecretUnavailable):
+        secrets().pool_seed(shared(competition), period=7, genesis="0x1")

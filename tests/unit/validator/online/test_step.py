@@ -151,7 +151,7 @@ async def test_an_answer_that_cannot_be_judged(run: Make, answer: str, outcome: 
 
 
 async def test_an_examiner_that_ends_with_every_answer_costs_no_miner_anything(run: Make) -> None:
-    report, _, fake = await run({hotkey: "crash" for hotkey in "abcde"})
+    report, _, fake = await run(dict.fromkeys("abcde", "crash"))
     assert set(scores(report).values()) == {None}
     assert report.reason is Reason.EXAMINER_UNAVAILABLE
     assert len(fake.scores) == 2 * module.LOST_MAX, "the others are not tried"
