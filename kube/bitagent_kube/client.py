@@ -106,9 +106,11 @@ class Client:
             version = page.version
         return Listing(items, version)
 
-    async def pages(self, resource: ApiResource, *, labels: str = "", fields: str = "") -> AsyncGenerator[Listing]:
+    async def pages(
+        self, resource: ApiResource, *, labels: str = "", fields: str = "", size: int = PAGE
+    ) -> AsyncGenerator[Listing]:
         """Yield the collection page by page, so that it need not be in memory as a whole."""
-        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {"limit": str(size), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = await self._call("GET", resource.path(self.namespace), query=query)
             items: list[Obj] = page.pop("items") or []

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 class Informer(Generic[T]):
     """Recent state of the objects of one kind. The absence of an object proves nothing: it may be too new.
 
-    `parse` reads one object (see `ObjectCache`); `changed` is called after every change.
+    `parse` reads one object (see `ObjectCache`); `changed` is called after every change. With `page_size` a list is taken
+    in by pages of so many objects, so that large ones are not in memory together.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Informer(Generic[T]):
         labels: str = "",
         fields: str = "",
         backoff: Backoff | None = None,
+        page_size: int | None = None,
     ) -> None:
-        self._client, self._resource = client, resource
+        self._client, self._resource, self._page_size = client, resource, page_size
         self._labels, self._fields = labels, fields
         self._changed = changed
         self._cache = ObjectCache(resource.kind, parse)
@@ -93,11 +95,27 @@ class Informer(Generic[T]):
 
     async def _list(self) -> None:
         known = self._cache.begin_list()
-        listing = await self._client.listing(self._resource, labels=self._labels, fields=self._fields)
-        self._cache.replace(listing.items, known=known)
-        self._version = listing.version
+        if self._page_size is None:
+            listing = await self._client.listing(self._resource, labels=self._labels, fields=self._fields)
+            self._cache.replace(listing.items, known=known)
+            self._version = listing.version
+        else:
+            self._version = await self._list_pages(known, self._page_size)
         self._synced = True
         self._changed()
+
+    async def _list_pages(self, known: frozenset[str], size: int) -> str:
+        """Take in the collection page by page; return the version to watch it from."""
+        listed, version = set[str](), ""
+        pages = self._client.pages(self._resource, labels=self._labels, fields=self._fields, size=size)
+        async with aclosing(pages):
+            async for page in pages:
+                for obj in page.items:
+                    listed.add(obj["metadata"]["uid"])
+                    self._cache.put(obj)
+                version = page.version
+        self._cache.replace((), known=known - listed)
+        return version
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time

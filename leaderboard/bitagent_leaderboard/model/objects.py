@@ -93,6 +93,8 @@ class Round:
     """Models by state."""
     results: tuple[Result, ...] = ()
     """In the order of the ranking; models without a rank follow by name."""
+    ranked: tuple[Result, ...] = ()
+    """Those of the results with a rank."""
     by_model: Mapping[str, Result] = field(default_factory=dict, compare=False)
     asked_online: bool = False
     """Whether it only builds tasks that miners are asked online: they are secret for as long as it exists."""
@@ -118,11 +120,6 @@ class Round:
     def at(self) -> datetime:
         """Time by which rounds are put in order: of the end, or of the creation."""
         return self.finished or self.created
-
-    @property
-    def ranked(self) -> tuple[Result, ...]:
-        """Results with a rank, the best first."""
-        return tuple(result for result in self.results if result.rank is not None)
 
     @property
     def measures_loss(self) -> bool:

@@ -131,6 +131,7 @@ def _round(meta: ObjectMeta, content: EvalRound, phase: Phase, results: list[Res
         selected=len(results),
         counts=counts,
         results=tuple(results),
+        ranked=tuple(result for result in results if result.rank is not None),
         by_model={result.model: result for result in results},
         asked_online=spec.tasks_only,
         secrets=_secrets(spec.tasks),

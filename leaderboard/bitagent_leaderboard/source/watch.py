@@ -19,6 +19,8 @@ from bitagent_leaderboard.source.manifests import due, read_round
 
 SETTLE_SECONDS = 0.2
 """Changes within this time become one board."""
+PAGE_SIZE = 10
+"""Rounds of one answer to a list; each may have more than a megabyte."""
 BEAT_SECONDS = 20.0
 """Time after which the work is reported to proceed, also without a change."""
 
@@ -47,7 +49,7 @@ class Watch:
         self._reader = RoundReader()
         wake = self._changed.set
         self._models = Informer[Submission](client, MODELS, parse=read_model, changed=wake)
-        self._rounds = Informer[Round](client, ROUNDS, parse=self._reader, changed=wake)
+        self._rounds = Informer[Round](client, ROUNDS, parse=self._reader, changed=wake, page_size=PAGE_SIZE)
         self._validators = Informer[ValidatorView](client, VALIDATORS, parse=read_validator, changed=wake)
         self._measures: dict[str, Measures] = {}
         self._revisions = itertools.count(1)

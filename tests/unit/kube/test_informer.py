@@ -50,6 +50,11 @@ class Script:
         assert isinstance(turn, Listing), "a list was not expected here"
         return turn
 
+    async def pages(self, resource: object, *, labels: str, fields: str, size: int) -> AsyncGenerator[Listing, None]:
+        listing = await self.listing(resource, labels=labels, fields=fields)
+        for first in range(0, len(listing.items), size):
+            yield Listing(listing.items[first : first + size], listing.version)
+
     async def watch(
         self, resource: object, *, version: str, labels: str, fields: str
     ) -> AsyncGenerator[WatchEvent, None]:
@@ -88,7 +93,7 @@ class Pauses(Backoff):
 class Followed:
     """An informer that has worked through a script."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, page_size: int | None = None) -> None:
         self.script, self.changes, self.pauses = script, 0, Pauses()
         self.informer: Informer[int] = Informer(
             script,  # type: ignore[arg-type]
@@ -97,6 +102,7 @@ class Followed:
             changed=self._changed,
             labels="x=y",
             backoff=self.pauses,
+            page_size=page_size,
         )
 
     def _changed(self) -> None:
@@ -125,6 +131,18 @@ async def test_events_follow_the_list() -> None:
     followed = await follow(Listing([obj("a", 1), obj("c")], "7"), events)
     assert (followed.informer.objects, followed.changes) == ({"a": 3, "b": 2}, 4)
     assert followed.script.asked[:2] == ["list", "7"]
+
+
+async def test_a_list_by_pages_takes_in_and_drops_the_same() -> None:
+    script = Script(
+        Listing([obj(name, 1) for name in "abc"], "7"),
+        [error(410)],
+        Listing([obj("c", 3, version=8), obj("d", 4)], "9"),
+        [event("MODIFIED", "d", 5, version=10)],
+    )
+    followed = Followed(script, page_size=2)
+    await followed.run()
+    assert (followed.informer.objects, script.asked) == ({"c": 3, "d": 5}, ["list", "7", "list", "9"])
 
 
 async def test_a_watch_that_ends_is_resumed_where_it_was() -> None:

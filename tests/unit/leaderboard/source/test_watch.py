@@ -27,6 +27,10 @@ class Server:
     async def listing(self, resource: Any, **_: str) -> Listing:
         return Listing([each for each in self.objects if each["kind"] == resource.kind], "10")
 
+    async def pages(self, resource: Any, **_: Any) -> AsyncGenerator[Listing, None]:
+        for each in self.objects:
+            yield Listing([each] if each["kind"] == resource.kind else [], "10")
+
     async def watch(self, resource: Any, **_: str) -> AsyncGenerator[WatchEvent, None]:
         if resource.kind != "EvalRound":
             await asyncio.Event().wait()
