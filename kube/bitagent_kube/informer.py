@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 class Informer(Generic[T]):
     """Recent state of the objects of one kind. The absence of an object proves nothing: it may be too new.
 
-    `parse` reads one object (see `ObjectCache`); `changed` is called after every change. With `page_size` a list is taken
-    in by pages of so many objects, so that large ones are not in memory together.
+    `parse` reads one object (see `ObjectCache`); `changed` is called after every change. With `page_size` a list is
+    taken in by pages of so many objects, so that large ones are not in memory together.
     """
 
     def __init__(
