@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from bitagent_local.cluster.host import ClusterError
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import require_root
 from bitagent_local.images.base import ensure_base
-from bitagent_local.images.build import build_image, build_unless_pushed, ensure_image
+from bitagent_local.images.build import archive_image, build_image, build_unless_pushed, ensure_image
 from bitagent_local.images.store import Store
 
 
@@ -32,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("names", nargs="+", metavar="NAME")
         command.add_argument("--quiet", action="store_true", help="show a build's output only if it fails")
         command.set_defaults(run=_images, make=run)
+    command = commands.add_parser("archive", help="write an image as an OCI archive, building it if it has changed")
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("target", type=Path, metavar="FILE")
+    command.add_argument("tag", metavar="TAG", help="name of the image in the archive, such as bitagent/operator:0.1.0")
+    command.set_defaults(run=_archive)
     options = parser.parse_args(arguments)
     try:
         require_root()
@@ -44,6 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _base(_options: argparse.Namespace) -> None:
     print(ensure_base(Store(Node().cache)))
+
+
+def _archive(options: argparse.Namespace) -> None:
+    from bitagent_local.images.catalogue import spec_of  # Needs PyYAML; the other commands do not.
+
+    print(archive_image(Node(), spec_of(options.name), options.target, tag=options.tag))
 
 
 def _images(options: argparse.Namespace) -> None:

@@ -76,6 +76,17 @@ def push_image(node: Node, name: str) -> None:
     Store(node.cache).run("push", "--quiet", "--tls-verify=false", *compression, name, enter=node.enter)
 
 
+def archive_image(node: Node, spec: ImageSpec, target: Path, *, tag: str) -> str:
+    """Write an image as an OCI archive under another name, building it first if the store lacks it. Needs root.
+
+    Raises ClusterError if the build fails.
+    """
+    name = build_image(node, spec)
+    target.unlink(missing_ok=True)  # buildah adds to an archive that exists
+    Store(node.cache).run("push", "--quiet", name, f"oci-archive:{target}:{tag}")
+    return name
+
+
 def run_in_image(node: Node, reference: str, command: Sequence[str]) -> str:
     """Run a command in an image of the store, as the image's user, and return its output. Needs root, but no node.
 
