@@ -46,9 +46,12 @@ class Examiner:
     """Why it gives no task, by the uid of the pool's round."""
     raw: bytes | None = None
     """What it answers to anything; None: what it should."""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the first request."""
 
     def reply(self, request: ExaminerRequest) -> ExaminerReply | None:
         """Return the answer; None if the connection ends."""
+        self.asked.set()
         if request.task is not None:
             return self._task(request.task)
         if request.score is not None:

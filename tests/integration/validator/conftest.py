@@ -177,8 +177,13 @@ class World:
 
     def rounds(self) -> list[Obj]:
         """EvalRounds, oldest epoch first."""
-        items = self.plane.api.get(self.at("evalrounds"))["items"]
+        items = [r for r in self.plane.api.get(self.at("evalrounds"))["items"] if not r["spec"].get("tasksOnly")]
         return sorted(items, key=lambda r: int(r["metadata"]["labels"]["bitagent.io/epoch"]))
+
+    def pools(self) -> list[Obj]:
+        """EvalRounds that only build tasks, oldest period first."""
+        items = [r for r in self.plane.api.get(self.at("evalrounds"))["items"] if r["spec"].get("tasksOnly")]
+        return sorted(items, key=lambda r: int(r["metadata"]["labels"]["bitagent.io/online"]))
 
     def wait_round(self, number: int = 1) -> Obj:
         rounds = eventually(lambda: r if len(r := self.rounds()) >= number else None, what=f"round {number} is created")

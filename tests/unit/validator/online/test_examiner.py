@@ -78,8 +78,7 @@ async def test_a_request_that_is_cancelled_leaves_no_reply_behind(tmp_path: Path
     async with listening(tmp_path / "s", fake):
         client = Examiner(tmp_path / "s")
         asking = asyncio.create_task(client.task(POOL, seed="s"))
-        while not fake.tasks:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(fake.asked.wait(), 60)
         asking.cancel()
         await asyncio.wait([asking])
         assert client._streams is None
