@@ -26,7 +26,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 CRDS = ROOT / "charts/bitagent-operator/files/crds"
 """The CustomResourceDefinitions; `python -m bitagent_crds.generate` writes them, and has to run first."""
-CHARTS = (ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator")
+CHARTS = tuple(ROOT / "charts" / name for name in ("bitagent-operator", "bitagent-validator", "bitagent-miner"))
 ALERTS = ROOT / "charts/bitagent-operator/files/alerts.yaml"
 ALERTS_PAGE = ROOT / "docs/alerts.md"
 VALIDATOR_SCHEMA = ROOT / "charts/bitagent-validator/values.schema.json"
