@@ -7,7 +7,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo demo-altered demo-subnets demo-down demo-status demo-world test test-unit test-local test-integration test-e2e test-ecosystem fuzz lint \
-  format crds formats metrics decisions docs lock locks-check images env bytecode toolchain clean
+  release commands format crds formats metrics decisions docs lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,7 @@ lint: env ## Check style, types, import rules and generated files
 	$(PY) charts/sync.py --check
 	$(PY) -m bitagent_evaluator.formats_page . --check
 	$(PY) scripts/metrics_page.py . --check
+	$(PY) -m bitagent_cli.page . --check
 	$(PY) charts/dashboards.py --check
 	$(PY) scripts/decisions_page.py . --check
 	$(MAKE) --no-print-directory docs
@@ -84,6 +85,9 @@ metrics: env ## Write docs/metrics.md from the registries of operator and valida
 dashboards: env ## Write the dashboards of the operator's chart from charts/dashboards.py
 	$(PY) charts/dashboards.py
 
+commands: env ## Write docs/commands.md from the command line's parser
+	$(PY) -m bitagent_cli.page .
+
 formats: env ## Write docs/formats.md from the code that reads models, rows and answers
 	$(PY) -m bitagent_evaluator.formats_page .
 
@@ -98,6 +102,9 @@ lock: ## Resolve pyproject.toml and export requirements/*.txt
 
 locks-check: ## Check that every lock can still be installed from clean, without downloading it
 	scripts/locks_check.sh
+
+release: env toolchain ## Build wheel, charts, bills of materials, images (IMAGES=none leaves them out) and SHA256SUMS into dist/
+	@$(PY) -m scripts.release dist --images $(or $(IMAGES),all)
 
 images: ## Build and smoke-test all images except the evaluator's for GPUs
 	@$(WORLD) images
