@@ -119,6 +119,9 @@ class Egress(StrEnum):
     """The language model that rewords questions."""
 
 
+MINERS_EGRESS_LABEL = "bitagent.io/egress-miners"
+"""Label of a validator's pod, with the value `true`, that may connect to miners; the chart's network policy selects on
+it."""
 CACHE_MOUNT = "/models"
 MODEL_MOUNT = "/model"
 TASKS_MOUNT = "/tasks"

@@ -6,7 +6,7 @@ Keys of seeds that competitions share with other validators are mounted beside i
 from __future__ import annotations
 
 from bitagent_crds.fields import SecretKey
-from bitagent_crds.names import VALIDATOR_LABEL, Component, short_hash
+from bitagent_crds.names import MINERS_EGRESS_LABEL, VALIDATOR_LABEL, Component, short_hash
 from bitagent_crds.schema import Model
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
@@ -80,7 +80,7 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
             "strategy": {"type": "Recreate"},  # two pods must never use one hotkey
             "template": {
                 "metadata": {
-                    "labels": {**config.validator.labels, **labels},
+                    "labels": {**config.validator.labels, **labels, **_egress(validator)},
                     "annotations": {**config.validator.annotations, SPEC_HASH: _spec_hash(validator)},
                 },
                 "spec": _pod(config, validator, name),
@@ -88,6 +88,14 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
         },
     }
     return account, role, binding, deployment
+
+
+def _egress(validator: ValidatorObject) -> dict[str, str]:
+    """Return the label of a pod that connects to miners; it is none of those that select the Deployment's pods."""
+    spec = validator.spec
+    asks = any(competition.online is not None for competition in spec.competitions)
+    asks = asks or (spec.discovery is not None and spec.discovery.axons is not None)
+    return {MINERS_EGRESS_LABEL: "true"} if asks else {}
 
 
 def _spec_hash(validator: ValidatorObject) -> str:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bitagent_crds.generate import KINDS
-from bitagent_crds.names import Component, Egress
+from bitagent_crds.names import MINERS_EGRESS_LABEL, Component, Egress
 from bitagent_crds.progress import PROGRESS_PORT
 from bitagent_crds.schema import manifest
 from bitagent_operator import config, naming
@@ -395,6 +395,23 @@ class TestNetworkPolicies:
         ports = [{p["port"] for p in rule["ports"]} for rule in self.policy(default, "validator")["egress"]]
         assert ports == [{53}, {443, 6443}, {443, 9944}]
 
+    def test_a_validator_that_asks_miners_reaches_all_ports_of_public_addresses(self, helm: Any, default: Any) -> None:
+        plain = naming.labels(Component.VALIDATOR, {})
+        labels = {**plain, MINERS_EGRESS_LABEL: "true"}
+
+        def added(rendered: Any) -> list[Any]:
+            specs = [p["spec"] for p in rendered.all("NetworkPolicy")]
+            chosen = [s for s in specs if s["podSelector"]["matchLabels"].items() <= labels.items()]
+            return [s for s in chosen if not s["podSelector"]["matchLabels"].items() <= plain.items()]
+
+        (spec,) = added(default)
+        (rule,) = spec["egress"]
+        (block,) = [peer["ipBlock"] for peer in rule["to"]]
+        assert rule["ports"] == [{"protocol": "TCP", "port": 1, "endPort": 65535}]
+        for address in ("10.96.0.1", "169.254.169.254", "127.0.0.1", "100.64.0.1", "224.0.0.1"):
+            assert any(ip_address(address) in ip_network(net) for net in block["except"])
+        assert added(helm.render({"networkPolicy": {"miners": []}})) == []
+
     def test_operator_reaches_name_servers_and_api_server(self, default: Any) -> None:
         _, spec = self.operator(default)
         assert [{p["port"] for p in rule["ports"]} for rule in spec["egress"]] == [{53}, {443, 6443}, {PROGRESS_PORT}]
@@ -402,7 +419,7 @@ class TestNetworkPolicies:
     @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
     def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
         policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
-        assert len(policies) == 10
+        assert len(policies) == 11
         for policy in policies:
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
             assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))

@@ -68,12 +68,32 @@ def test_a_validator_takes_no_lease_but_those_of_its_hotkey(make: Make) -> None:
         pytest.param({}, False, id="absent"),
         pytest.param({"discovery": {}}, False, id="without a source"),
         pytest.param({"discovery": {"commitments": {}}}, True, id="commitments"),
+        pytest.param({"discovery": {"axons": {}}}, True, id="axons"),
     ],
 )
 def test_models_are_written_by_a_validator_that_discovers_them(make: Make, discovery: Obj, writes: bool) -> None:
     (rule,) = (r for r in built(make, **discovery)["Role"]["rules"] if "minermodels" in r["resources"])
     reads = ["get", "list", "watch"]
     assert rule["verbs"] == ([*reads, "create", "patch", "delete"] if writes else reads)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks"),
+    [
+        pytest.param({}, False, id="no miner is asked"),
+        pytest.param({"discovery": {"commitments": {}}}, False, id="commitments"),
+        pytest.param({"discovery": {"axons": {}}}, True, id="axons"),
+        pytest.param({"online": {}}, True, id="online evaluation"),
+    ],
+)
+def test_a_validator_that_asks_miners_may_reach_them(make: Make, changes: Obj, asks: bool) -> None:
+    if "online" in changes:
+        competitions = make.validator().spec.to_wire()["competitions"]
+        changes = {"competitions": [{**each, **changes} for each in competitions]}
+    deployment = built(make, **changes)["Deployment"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert (labels.get("bitagent.io/egress-miners") == "true") is asks
+    assert "bitagent.io/egress-miners" not in deployment["selector"]["matchLabels"]
 
 
 def test_endpoints_of_a_secret_are_mounted(make: Make) -> None:
