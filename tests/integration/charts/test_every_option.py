@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +92,14 @@ EVERYTHING: Object = {
         "podDisruptionBudget": {"maxUnavailable": "50%"},
     },
     "networkPolicy": {"proxy": RULES},
-    "metrics": {"podMonitor": SCRAPED, "serviceMonitor": SCRAPED, "prometheusRule": {"enabled": True}},
+    "metrics": {
+        "podMonitor": SCRAPED, "serviceMonitor": SCRAPED, "prometheusRule": {"enabled": True},
+        "dashboards": {"enabled": True},
+    },
+    "leaderboard": {
+        "enabled": True, "replicas": 2, "artifacts": True, "ingress": {"enabled": True, "host": "board.example"},
+        **{name: PLACED[name] for name in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "env")},
+    },
     "extraObjects": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}, "data": {"a": "b"}}
     ],
@@ -116,6 +125,10 @@ class Cluster:
 
     def helm(self, *args: str | Path, values: Object | None = None) -> str:
         return self._run([str(self.plane.binaries.helm), *map(str, args), "--values=-"], json.dumps(values or {}))
+
+    def uninstall(self, name: str) -> None:
+        self._run([str(self.plane.binaries.helm), "uninstall", name], None)
+        self.kubectl("delete", "persistentvolumeclaims", "--all")
 
     def taken(self, objects: list[Object]) -> None:
         """Fail unless the API server would take all objects, with no word against them."""
@@ -199,14 +212,13 @@ def test_operator_chart_and_its_pods_are_taken(
 ) -> None:
     objects = rendered(OPERATOR, *SETS[name])
     cluster.taken(objects)
-    kinds = {o["kind"]: o for o in objects}
     # Pods are judged as such, too: a Deployment is only warned about.
-    pods = {"operator": kinds["Deployment"]["spec"]["template"]}
+    pods = {o["metadata"]["name"]: o["spec"]["template"] for o in objects if o["kind"] == "Deployment"}
     (text,) = [o["data"]["config.yaml"] for o in objects if "config.yaml" in o.get("data", {})]
     made = list(jobs_and_validators(config.parse(text, origin=name)))
     cluster.taken(made)
     pods |= {o["metadata"]["name"]: o["spec"]["template"] for o in made if "template" in o.get("spec", {})}
-    assert len(pods) == 4
+    assert len(pods) == (5 if name == "everything" else 4)
     for template in pods.values():
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": dict(template["spec"])}
         pod["spec"].pop("serviceAccountName", None)
@@ -231,6 +243,30 @@ def test_validator_chart_is_taken(
     cluster.taken(rendered(VALIDATOR, {"labels": {"a": "b"}, "annotations": {"a": "b"}}, files))
 
 
+def test_an_installer_needs_no_right_beyond_the_namespace(cluster: Cluster) -> None:
+    """Where another release has the definitions, with every option and what its notes look for."""
+    rules = [
+        {"apiGroups": [group], "resources": ["*"], "verbs": ["*"]}
+        for group in (
+            "", "apps", "policy", "networking.k8s.io", "rbac.authorization.k8s.io", "bitagent.io", "batch",
+            "coordination.k8s.io", "events.k8s.io", "kueue.x-k8s.io", "monitoring.coreos.com",
+        )
+    ]  # fmt: skip
+    rbac = "rbac.authorization.k8s.io"
+    role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": "installer"}, "rules": rules}
+    reference = {"apiGroup": rbac, "kind": "Role", "name": "installer"}
+    subjects = [{"apiGroup": rbac, "kind": "User", "name": "installer"}]
+    binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": subjects}
+    del binding["rules"]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": [role, binding]})
+    cluster.kubectl("apply", "--filename=-", stdin=text)
+    own = ("mine", OPERATOR, "--kube-as-user=installer", "--set=crds.install=false")
+    cluster.helm("install", *own, values=EVERYTHING)
+    notes = cluster.helm("upgrade", *own, values=EVERYTHING).partition("NOTES:")[2]
+    assert "! Secret pull (images.pullSecrets) does not exist" in notes
+    cluster.uninstall("mine")
+
+
 @pytest.mark.parametrize("name", ["production", "small"])
 def test_values_files_are_installed_and_upgraded(cluster: Cluster, name: str) -> None:
     values = ("--values", OPERATOR / f"values-{name}.yaml", "--set=crds.install=false,images.registry=r.example/b")
@@ -239,5 +275,19 @@ def test_values_files_are_installed_and_upgraded(cluster: Cluster, name: str) ->
     assert "watches namespace bitagent" in notes
     assert "\n! " not in notes
     cluster.plane.api.get("/apis/apps/v1/namespaces/bitagent/deployments/mine-bitagent-operator")
-    cluster._run([str(cluster.plane.binaries.helm), "uninstall", "mine"], None)
-    cluster.kubectl("delete", "persistentvolumeclaims", "--all")
+    cluster.uninstall("mine")
+
+
+def documented_manifests() -> dict[str, str]:
+    """Objects that docs and charts' notes apply by `kubectl apply -f - <<X`, by file and place."""
+    found = {}
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for number, match in enumerate(re.finditer(r"apply [^\n]*<<(\w+)\n(.*?)\n +\1\n", page.read_text(), re.DOTALL)):
+            found[f"{page.name}-{number}"] = textwrap.dedent(match[2])
+    return found
+
+
+@pytest.mark.parametrize("place", documented_manifests())
+def test_documented_manifests_are_taken_in_a_restricted_namespace(cluster: Cluster, place: str) -> None:
+    objects = list(yaml.safe_load_all(documented_manifests()[place]))
+    cluster.taken([o for o in objects if o])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 import yaml
 
+from bitagent_crds.evalround import EvalRound
+from bitagent_crds.minermodel import MinerModel
 from bitagent_crds.names import Component
 from bitagent_operator import config, naming
 
@@ -297,6 +300,59 @@ class TestRegistry:
         rendered = helm.render(values)
         assert configuration(rendered).image_pull_secrets == ("a", "b")
         assert pod(rendered)["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+
+
+class TestAirGapped:
+    """The values in docs/air-gapped.md."""
+
+    @pytest.fixture(scope="class")
+    def rendered(self, helm: Any) -> Any:
+        text = (helm.chart.parents[1] / "docs/air-gapped.md").read_text()
+        (values,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        return helm.render(yaml.safe_load(values) | {"leaderboard": {"enabled": True}})
+
+    def test_images_come_from_the_mirror(self, rendered: Any) -> None:
+        found = {image for o in rendered.objects if o["kind"] != "CustomResourceDefinition" for image in images(o)}
+        names = {image.removeprefix("mirror.internal:5000/bitagent/").partition(":")[0] for image in found}
+        assert names == {"operator", "validator", "evaluator", "leaderboard"}
+
+    def test_no_pod_reaches_a_public_address(self, rendered: Any) -> None:
+        policies = rendered.all("NetworkPolicy")
+        rules = [rule for p in policies for rule in p["spec"].get("egress", ())]
+        blocks = [ip_network(peer["ipBlock"]["cidr"]) for rule in rules for peer in rule["to"] if "ipBlock" in peer]
+        assert len(blocks) >= 5
+        assert [block for block in blocks if not block.is_private] == []
+
+    def test_pods_trust_the_authorities(self, rendered: Any) -> None:
+        found = configuration(rendered)
+        assert found.hub.endpoint == "https://hub.internal"
+        assert {e["name"] for e in found.jobs.fetch.env} == {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+
+
+class TestArtifactHub:
+    """Annotations of Chart.yaml that a catalogue of charts reads."""
+
+    @pytest.fixture(scope="class", params=["bitagent-operator", "bitagent-validator"])
+    def metadata(self, request: pytest.FixtureRequest, helm: Any) -> Object:
+        found: Object = yaml.safe_load((helm.chart.parent / request.param / "Chart.yaml").read_text())
+        return found
+
+    def test_licence_and_description(self, metadata: Object, helm: Any) -> None:
+        licence = (helm.chart.parents[1] / "LICENSE").read_text().split()[0]
+        assert metadata["annotations"]["artifacthub.io/license"] == licence
+        assert metadata["description"]
+        assert metadata["annotations"]["artifacthub.io/category"] == "ai-machine-learning"
+
+    def test_kinds_and_examples(self, helm: Any) -> None:
+        notes = yaml.safe_load((helm.chart / "Chart.yaml").read_text())["annotations"]
+        listed = yaml.safe_load(notes["artifacthub.io/crds"])
+        definitions = [yaml.safe_load(f.read_text()) for f in (helm.chart / "files/crds").glob("*.yaml")]
+        assert {(c["kind"], c["version"], c["name"]) for c in listed} == {
+            (d["spec"]["names"]["kind"], d["spec"]["versions"][0]["name"], d["metadata"]["name"]) for d in definitions
+        }
+        for example in yaml.safe_load(notes["artifacthub.io/crdsExamples"]):
+            kinds = {"MinerModel": MinerModel, "EvalRound": EvalRound}
+            kinds[example["kind"]].model_validate({"spec": example["spec"]})
 
 
 class TestValuesFiles:
