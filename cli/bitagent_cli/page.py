@@ -29,8 +29,9 @@ def _sentence(command: argparse.ArgumentParser) -> str:
 
 
 def _usage(command: argparse.ArgumentParser) -> str:
-    """Return how the verb is written, without options."""
-    return f"    {command.prog} {' '.join(_written(a) for a in _positionals(command))}".rstrip() + "\n"
+    """Return how the verb is written, without options; a block of text, because its words are not to be typed."""
+    written = " ".join(_written(a) for a in _positionals(command))
+    return f"```text\n{command.prog} {written}".rstrip() + "\n```\n"
 
 
 def _positionals(command: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -25,7 +25,7 @@ class Exit(IntEnum):
     USAGE = 2
     """Wrong options."""
     NEGATIVE = 3
-    """Done, and the answer is no: a model was refused, a round has failed, a doctor found something wrong."""
+    """Done, with the answer "no": a model was refused, a round has failed, a doctor found something wrong."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ WITHOUT_CLUSTER = frozenset({"completion"})
 
 _DESCRIPTION = "Models, rounds and validators of a cluster. As `kubectl bitagent` it takes the same verbs and options."
 _EXITS = (
-    "exit codes: 0 done; 1 could not be done, the message says why; 2 wrong usage; 3 done, and the answer is no: a "
+    'exit codes: 0 done; 1 could not be done, the message says why; 2 wrong usage; 3 done, with the answer "no": a '
     "model was refused, a round has failed, a doctor found something wrong"
 )
 

@@ -46,7 +46,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
                     raise ArchiveRefused(f"the files have more than {max_bytes} bytes: raise --max-bytes")
                 source = content.extractfile(entry)
                 if source is None:
-                    raise ArchiveRefused(f"{entry.name!r} is no file")
+                    raise ArchiveRefused(f"{entry.name!r} is not a file")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with os.fdopen(
                     os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb"
@@ -67,5 +67,5 @@ def safe_name(entry: tarfile.TarInfo) -> str:
     path = PurePosixPath(entry.name)
     plain = all(_PART.fullmatch(part) and part not in (".", "..") for part in path.parts)
     if not entry.isreg() or path.is_absolute() or not path.parts or len(path.parts) > MAX_DEPTH or not plain:
-        raise ArchiveRefused(f"the archive has {entry.name!r}, which is no regular file of a plain name")
+        raise ArchiveRefused(f"the archive has {entry.name!r}, which is not a regular file of a plain name")
     return str(path)

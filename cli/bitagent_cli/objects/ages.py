@@ -33,7 +33,7 @@ def seconds_of(text: str) -> int:
         digits = left[: len(left) - len(left.lstrip("0123456789"))]
         unit = left[len(digits) : len(digits) + 1]
         if not digits or unit not in sizes:
-            raise ValueError(f"{text!r} is no duration such as 90s, 10m or 2h30m")
+            raise ValueError(f"{text!r} cannot be read as a duration such as 90s, 10m or 2h30m")
         total += int(digits) * sizes[unit]
         left = left[len(digits) + 1 :]
     return total

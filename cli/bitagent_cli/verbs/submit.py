@@ -26,17 +26,17 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
     )
     async with connected(options) as client:
         try:
-            wanted = manifest(asked, namespace=client.namespace)
+            model = manifest(asked, namespace=client.namespace)
         except SubmissionError as error:
             terminal.say(f"bitagent submit: {error}")
             return Exit.USAGE
         try:
-            obj = await client.apply_unforced(wanted, dry_run=options.dry_run)
+            obj = await client.apply_unforced(model, dry_run=options.dry_run)
         except ApiError as error:
             if error.not_found:
                 await ensure_served(client)
             if error.conflict:
-                name = wanted["metadata"]["name"]
+                name = model["metadata"]["name"]
                 text = f"MinerModel {name} is managed elsewhere: {error.message}"
                 raise Failure(f"{text}; change it there, or choose another --name") from error
             raise

@@ -80,11 +80,11 @@ def operator(seen: Seen) -> Iterator[Finding]:
         yield bad(Area.OPERATOR, f"{where} has no operator", do)
     for each in seen.deployments.value:
         status, name = each.get("status") or {}, each["metadata"]["name"]
-        ready, wanted = int(status.get("readyReplicas") or 0), int((each.get("spec") or {}).get("replicas", 1))
+        ready, desired = int(status.get("readyReplicas") or 0), int((each.get("spec") or {}).get("replicas", 1))
         image = each["spec"]["template"]["spec"]["containers"][0]["image"]
-        text = f"Deployment {name}: {ready} of {wanted} ready, image {image}"
+        text = f"Deployment {name}: {ready} of {desired} ready, image {image}"
         do = f"kubectl -n {seen.namespace} logs deployment/{name}, and describe deployment {name}"
-        yield ok(Area.OPERATOR, text) if ready and ready >= wanted else bad(Area.OPERATOR, text, do)
+        yield ok(Area.OPERATOR, text) if ready and ready >= desired else bad(Area.OPERATOR, text, do)
     if len(seen.deployments.value) > 1:
         yield warn(Area.OPERATOR, f"{where} has several operators, of which one acts", "remove the others")
     yield from _lease(seen)

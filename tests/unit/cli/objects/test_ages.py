@@ -30,5 +30,5 @@ def test_seconds(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["10", "m", "1w", "1.5h", "-3s"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="cannot be read as a duration"):
         seconds_of(text)
