@@ -170,7 +170,7 @@ class EvalRoundSpec(EvalRoundTemplate):
     tasks_only: Annotated[bool, Field(json_schema_extra=_TASKS_ONLY_STAYS)] = False
     """tasksOnly builds the task set and evaluates no model: the round is complete with `status.taskSet`, and `models`
     is not looked at. A Validator makes such rounds for the tasks that it asks miners online. They are not archived, and
-    the files of the newest one of a competition stay."""
+    the files of the newest two of a competition stay."""
     suspend: bool = False
     """suspend creates no new Jobs and suspends running ones; set to false to resume."""
     retry: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0

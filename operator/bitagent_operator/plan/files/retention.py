@@ -6,7 +6,7 @@ Validator, or too little free space, the oldest round first. Where there is an a
 in it. Every round has a folder of its own, so that no other round needs its files.
 
 Rounds that only build tasks are never archived. They are counted by competition and apart from others, and the newest
-one that a competition of a Validator has built stays whatever the rules are: its tasks are being asked.
+two that a competition of a Validator has built stay whatever the rules are: tasks of the last period are being asked.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from bitagent_operator.plan.interface import EventReason, RoundPlan, StartRetent
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.rounds.end import is_to_be_retried
 
+ASKED_POOLS = 2
+"""Newest task sets of a competition whose tasks may be asked online: those of the last period and of this one."""
 MEASURE_AGAIN = timedelta(hours=1)
 """Age from which on a measurement of too little free space is repeated."""
 
@@ -145,7 +147,7 @@ def _newer(mine: FinishedFiles, rounds: Iterable[FinishedFiles]) -> list[Finishe
 
 def _is_asked(mine: FinishedFiles, newer: Sequence[FinishedFiles]) -> bool:
     """Whether a Validator asks the tasks of this round."""
-    return mine.pool is not None and bool(mine.validator) and not newer
+    return mine.pool is not None and bool(mine.validator) and len(newer) < ASKED_POOLS
 
 
 def too_little_space(rounds: Iterable[FinishedFiles], policy: RetentionPolicy) -> FinishedFiles | None:
@@ -167,7 +169,8 @@ def _measured_at(files: FinishedFiles) -> tuple[float, str]:
 
 def for_space(rounds: Sequence[FinishedFiles]) -> list[FinishedFiles]:
     """Return the rounds whose files may be removed to make room, the oldest first: never the newest of a Validator."""
-    free = (other for other in rounds if other.removable and _newer(other, rounds))
+    newer = ((other, _newer(other, rounds)) for other in rounds if other.removable)
+    free = (other for other, since in newer if since and not _is_asked(other, since))
     return sorted(free, key=lambda other: (other.finished, other.round))
 
 

@@ -68,7 +68,7 @@ COUNT = RetentionPolicy(rounds_per_validator=2)
 FLOOR = RetentionPolicy(min_free_bytes=100)
 A, B, C = files("a", 0), files("b", 10), files("c", 20)
 P, Q, R = (files(name, at, pool="main") for name, at in (("p", 0), ("q", 10), ("r", 20)))
-UNBUILT = files("q", 10, pool="main", built=False)
+S, UNBUILT = files("s", 30, pool="main"), files("r", 20, pool="main", built=False)
 SHORT = files("c", 20, free=LITTLE)
 
 
@@ -101,13 +101,13 @@ SHORT = files("c", 20, free=LITTLE)
         pytest.param(
             FLOOR, [files("a", 0, validator="w"), B, SHORT], 200, "b", id="also if it is the oldest of all"
         ),
-        pytest.param(TTL, [P, Q], 10**6, "p", id="tasks that are asked stay"),
-        pytest.param(TTL, [P, files("q", 10, pool="other")], 10**6, "", id="those of another competition, too"),
-        pytest.param(TTL, [P, UNBUILT], 10**6, "", id="until newer ones are built"),
+        pytest.param(TTL, [P, Q, R], 10**6, "p", id="tasks that are asked stay"),
+        pytest.param(TTL, [P, Q, files("r", 20, pool="other")], 10**6, "", id="those of another competition, too"),
+        pytest.param(TTL, [P, Q, UNBUILT], 10**6, "", id="until newer ones are built"),
         pytest.param(TTL, [files("p", 0, pool="", validator="")], 10**6, "p", id="a person's do not"),
         pytest.param(COUNT, [A, B, P, Q], 200, "", id="they do not count as rounds"),
-        pytest.param(COUNT, [P, Q, R, A], 200, "p", id="they have a limit of their own"),
-        pytest.param(FLOOR, [P, A, B, SHORT], 200, "a", id="nor do they make room"),
+        pytest.param(COUNT, [P, Q, R, S, A], 200, "pq", id="they have a limit of their own"),
+        pytest.param(FLOOR, [P, Q, A, B, SHORT], 200, "a", id="nor do they make room"),
     ],
 )  # fmt: skip
 def test_whose_files_are_removed(
