@@ -105,7 +105,7 @@ def _reading(content: bytes) -> str:
         model = read(content)
     except BadSubmission as error:
         return f"no model: {error}"
-    return model.shown if model.pinned else f"{model.shown}, which is no commit: many competitions ignore it"
+    return model.shown if model.pinned else f"{model.shown}, not a commit: many competitions ignore it"
 
 
 async def _checked(

@@ -12,7 +12,7 @@ LINES_MAX = 200
 
 
 def readable(markup: str) -> str:
-    """Return feedback without markup, links and control characters, bounded; what is no valid markup stays as it is."""
+    """Return feedback without markup, links and control characters, bounded; invalid markup stays as it is."""
     cut = markup[:CHARACTERS_MAX]
     try:
         plain = Text.from_markup(cut, emoji=False).plain

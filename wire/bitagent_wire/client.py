@@ -30,7 +30,7 @@ MAXIMUM_BYTES = 4 * 1024 * 1024
 CONNECTIONS = 64
 _CHUNK = 65_536
 _WORDS_BYTES = 65_536
-"""Bytes of an answer that is no good in which its words are looked for."""
+"""Bytes of an answer with another status than 200 that are searched for its words."""
 _STATUSES: Mapping[int, Outcome] = {
     401: Outcome.UNAUTHORISED,
     403: Outcome.REFUSED,

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 MAXIMUM_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0
 """Time for a request's body to arrive."""
+BUFFERED_BYTES = 64 * 1024 * 1024
+"""Bytes of bodies that are not verified yet, of all requests together: anyone may send them."""
 
 
 class Rejection(StrEnum):
@@ -127,6 +129,7 @@ class MessageServer:
         clock: Clock = time.time_ns,
         maximum_bytes: int = MAXIMUM_BYTES,
         body_seconds: float = BODY_SECONDS,
+        buffered_bytes: int = BUFFERED_BYTES,
     ) -> None:
         self._signer = signer
         self._handlers = {kind.kind(): handler for kind, handler in handlers.items()}
@@ -134,6 +137,7 @@ class MessageServer:
         self._replays = ReplayMemory() if replays is None else replays
         self._clock = clock
         self._maximum, self._body_seconds = maximum_bytes, body_seconds
+        self._room = buffered_bytes
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of an application."""
@@ -200,12 +204,17 @@ class MessageServer:
             async with asyncio.timeout(self._body_seconds):
                 async for piece in request.content.iter_chunked(65_536):
                     content += piece
+                    self._room -= len(piece)
                     if len(content) > self._maximum:
                         raise Rejected(Rejection.TOO_LARGE, f"the body has more than {self._maximum} bytes")
+                    if self._room < 0:
+                        raise Rejected(Rejection.BUSY, "too many bodies arrive at once")
         except TimeoutError:
             raise Rejected(Rejection.SLOW, f"the body did not arrive within {self._body_seconds:g} s") from None
         except (web.PayloadAccessError, ConnectionError, ValueError):
             raise Rejected(Rejection.WRONG_TYPE, "the body ended early") from None
+        finally:
+            self._room += len(content)
         return bytes(content)
 
 

@@ -194,6 +194,19 @@ def endless_headers() -> Any:
     return script
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def endless(head: bytes, piece: bytes) -> Any:
+    async def script(_reader: Any, writer: Any) -> None:
+        writer.write(head)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+
+    return script
+
+
 MIB = 1024 * 1024
 LARGE = json.dumps({"response": "x" * MIB * 2}).encode()
 HOSTILE = [
@@ -202,6 +215,9 @@ HOSTILE = [
     pytest.param(sends(reply(LARGE)), Outcome.TOO_LARGE, id="a text of 2 MB"),
     pytest.param(chunks(10**6, pause=0.05), Outcome.TIMEOUT, id="slow drip"),
     pytest.param(endless_headers(), Outcome.BROKEN, id="endless headers"),
+    pytest.param(endless(CHUNKED + b"0\r\n", b"t: x\r\n" * 1000), Outcome.BROKEN, id="endless trailers"),
+    pytest.param(endless(CHUNKED + b"1;", b"a" * 65536), Outcome.TIMEOUT, id="endless chunk extension"),
+    pytest.param(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), Outcome.TIMEOUT, id="endless 1xx"),
     pytest.param(
         sends(reply(gzip.compress(b"0" * 50 * MIB), "Content-Encoding: gzip")), Outcome.TOO_LARGE, id="gzip bomb"
     ),

@@ -158,6 +158,24 @@ async def test_a_slow_body_is_refused(validator: Any, serve: Any) -> None:
         writer.close()
 
 
+async def test_bodies_that_arrive_at_once_are_bounded_together(session: Any, validator: Any, serve: Any) -> None:
+    async with serve(clock=lambda: NOW, body_seconds=5.0, buffered_bytes=1000) as miner:
+        _, writer = await asyncio.open_connection("127.0.0.1", miner.port)
+        headers = modern(validator, miner.hotkey) | {"Host": "x", "Content-Length": "1000"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"POST /QueryTask HTTP/1.1\r\n{lines}\r\n".encode() + b" " * 990)
+        await writer.drain()
+        found = []
+        async with asyncio.timeout(4):
+            while 503 not in found:
+                found.append((await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - len(found))))[0])
+        writer.close()
+        await writer.wait_closed()
+        async with asyncio.timeout(4):
+            while found[-1] != 200:
+                found.append((await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - len(found))))[0])
+
+
 async def test_a_full_memory_refuses(session: Any, validator: Any, serve: Any) -> None:
     async with serve(clock=lambda: NOW, replays=ReplayMemory(per_hotkey=1)) as miner:
         found = [(await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - n)))[0] for n in range(2)]
