@@ -58,23 +58,23 @@ looks: its installer has rights beyond the namespace. `helm template` sees no cl
 {{/* Secrets and ConfigMaps that the values name and the namespace lacks. Helm keeps its releases in Secrets, so whoever
 installs may read them. */}}
 {{- define "operator.missingNotes" -}}
-{{- $wanted := list }}
+{{- $named := list }}
 {{- range include "operator.pullSecrets" . | fromJsonArray }}
-{{- $wanted = append $wanted (list "Secret" . "images.pullSecrets" "no image that needs it can be pulled") }}
+{{- $named = append $named (list "Secret" . "images.pullSecrets" "no image that needs it can be pulled") }}
 {{- end }}
 {{- with .Values.hub.tokenSecretRef }}
-{{- $wanted = append $wanted (list "Secret" .name "hub.tokenSecretRef" "fetch Jobs wait for it") }}
+{{- $named = append $named (list "Secret" .name "hub.tokenSecretRef" "fetch Jobs wait for it") }}
 {{- end }}
 {{- if .Values.archive.url }}
-{{- $wanted = append $wanted (list "Secret" .Values.archive.secretName "archive.secretName" "nothing is archived") }}
+{{- $named = append $named (list "Secret" .Values.archive.secretName "archive.secretName" "nothing is archived") }}
 {{- with .Values.archive.caConfigMap }}
-{{- $wanted = append $wanted (list "ConfigMap" . "archive.caConfigMap" "nothing is archived") }}
+{{- $named = append $named (list "ConfigMap" . "archive.caConfigMap" "nothing is archived") }}
 {{- end }}
 {{- end }}
 {{- with .Values.caBundle.configMap }}
-{{- $wanted = append $wanted (list "ConfigMap" . "caBundle.configMap" "fetch, task-set and archive Jobs and validators wait for it") }}
+{{- $named = append $named (list "ConfigMap" . "caBundle.configMap" "fetch, task-set and archive Jobs and validators wait for it") }}
 {{- end }}
-{{- range $wanted }}
+{{- range $named }}
 {{- if not (lookup "v1" (index . 0) $.Release.Namespace (index . 1)) }}
 
 ! {{ index . 0 }} {{ index . 1 }} ({{ index . 2 }}) does not exist in namespace {{ $.Release.Namespace }}: {{ index . 3 }}.
