@@ -118,6 +118,21 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
         assert [commit.digest for commit in subnet.commits] == [result.commit], "told from another's by its bytes"
 
 
+@pytest.mark.parametrize("kind", ["wrong_type", "half_open", "null"])
+@pytest.mark.parametrize("skip", [0, 2])
+async def test_a_connection_that_fails_leaves_no_socket(
+    start_chain: Start, eventually: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str, skip: int
+) -> None:
+    """The SDK's client forgets a session whose first answers are odd, or do not come."""
+    monkeypatch.setattr("bitagent_validator.chain.connection.CALL_SECONDS", 1.0)
+    chain = start_chain()
+    await asyncio.to_thread(chain.post, "faults", calls=[{"kind": kind, "times": 9, "skip": skip}])
+    with pytest.raises(ChainUnavailable):
+        async with connect(chain.endpoint):
+            pass
+    await asyncio.to_thread(eventually, lambda: not chain.state()["connections"], what="the socket is closed")
+
+
 @asynccontextmanager
 async def following(*endpoints: str) -> AsyncIterator[tuple[Follower, Callable[..., Any]]]:
     changed = asyncio.Event()

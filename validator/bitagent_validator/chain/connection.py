@@ -26,6 +26,8 @@ CALL_SECONDS = 20.0
 """Time limit of one read; a node that takes longer is treated as unreachable."""
 CLOSE_SECONDS = 2.0
 """How long to wait for a connection to close; closing then continues in the background."""
+CLOSE_ATTEMPTS = 3
+"""How often a session is closed that does not end."""
 DEFAULT_ACTIVITY_CUTOFF = 5000
 """The chain's default, in blocks, for runtimes that do not report it."""
 DEFAULT_TEMPO = 360
@@ -258,6 +260,7 @@ async def connect(endpoint: str) -> AsyncIterator[Connection]:
     """Open a connection to one endpoint for a `with` block. Raises ChainUnavailable if it does not answer in time."""
     # No fall-backs: the SDK would switch to another node silently, and that node may lag or be of another chain.
     client = bt.Client(endpoint, fallback_endpoints=[], archive_endpoints=[])
+    sessions = _sessions_of(client)
     opening = asyncio.create_task(_open(client))
     try:
         try:
@@ -267,9 +270,9 @@ async def connect(endpoint: str) -> AsyncIterator[Connection]:
             raise unavailable(f"cannot connect to {shown(endpoint)}", error) from error
         yield Connection(client, url=endpoint, block_seconds=seconds, genesis=genesis)
     finally:
-        # Never cancelled: the SDK swallows a cancellation while closing, and leaks the socket while connecting. Both
-        # end by the SDK's own time limits, in the background if that takes long.
-        await asyncio.wait({asyncio.create_task(_dispose(client, opening))}, timeout=CLOSE_SECONDS)
+        # Never cancelled: the SDK swallows a cancellation while closing. That ends by the SDK's own time limits, in the
+        # background if it takes long.
+        await asyncio.wait({asyncio.create_task(_dispose(client, opening, sessions))}, timeout=CLOSE_SECONDS)
 
 
 async def _open(client: Any) -> tuple[float, str]:
@@ -282,7 +285,34 @@ async def _block_hash(client: Any, block: int) -> str:
     return str(await client._block_hash(block))
 
 
-async def _dispose(client: Any, opening: asyncio.Task[tuple[float, str]]) -> None:
+def _sessions_of(client: Any) -> list[Any]:
+    """Return the list of the sessions that a client opens from now on.
+
+    The client forgets one whose first answers are odd or do not come, and nothing else closes its socket.
+    """
+    substrate = client._substrate
+    make, sessions = substrate._interface, list[Any]()
+
+    def made(*given: Any) -> Any:
+        session = make(*given)
+        sessions.append(session)
+        return session
+
+    substrate._interface = made
+    return sessions
+
+
+async def _dispose(client: Any, opening: asyncio.Task[tuple[float, str]], sessions: list[Any]) -> None:
+    for session in sessions:
+        for _ in range(CLOSE_ATTEMPTS):
+            # Whoever waits for an answer of it gets an error: that ends `opening` as well. The SDK's task may swallow
+            # the cancellation, and has to be cancelled again.
+            closing = asyncio.create_task(session.close())
+            ended, _ = await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+            if ended:
+                closing.exception()
+                break
+            closing.cancel()
     await asyncio.wait({opening})
     # Marks the exception as retrieved: the caller has reported it, or has left already.
     if not opening.cancelled():
