@@ -221,10 +221,19 @@ class JobSettings(Placement, Additions):
     archive: JobPods = JobPods()
 
 
+class ExaminerSettings(Additions):
+    """Settings of the container that scores miners' answers, in the pod of a Validator that asks them."""
+
+    image: str = ""
+    """Its image; empty: that of Jobs."""
+    resources: PodSize = PodSize(cpu="100m", cpu_limit="1", memory="1Gi", ephemeral_storage="64Mi")
+
+
 class ValidatorSettings(Placement, Additions):
     """Settings of the pod that sets weights."""
 
     resources: PodSize = PodSize(cpu="100m", memory="512Mi")
+    examiner: ExaminerSettings = ExaminerSettings()
 
 
 class Config(Section):

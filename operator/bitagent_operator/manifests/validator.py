@@ -1,12 +1,17 @@
 """A Validator's ServiceAccount, Role, RoleBinding and Deployment: one pod, the only one that mounts a hotkey.
 
 Keys of seeds that competitions share with other validators are mounted beside it, a file for each competition.
+
+If a competition asks miners online, a second container, the examiner, reads task sets and scores answers. It shares a
+socket with the validator's container and nothing else: it has neither the hotkey nor a token for the API server. It is
+no init container, so that the validator works while the examiner's image cannot be pulled.
 """
 
 from __future__ import annotations
 
+from bitagent_crds.examiner import EXAMINER_MOUNT, EXAMINER_SOCKET
 from bitagent_crds.fields import SecretKey
-from bitagent_crds.names import MINERS_EGRESS_LABEL, VALIDATOR_LABEL, Component, short_hash
+from bitagent_crds.names import ARTIFACTS_MOUNT, MINERS_EGRESS_LABEL, VALIDATOR_LABEL, Component, short_hash
 from bitagent_crds.schema import Model
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
@@ -14,6 +19,7 @@ from bitagent_operator.config import Config
 from bitagent_operator.manifests.job import (
     ENVIRONMENT,
     SECURITY,
+    claim,
     mount,
     owner_reference,
     pod_security,
@@ -35,6 +41,10 @@ ENDPOINTS_MOUNT = "/etc/bitagent/endpoints"
 """Where the validator looks for the addresses of `chain.endpointsSecretRef` (`bitagent_validator.chain.endpoints`)."""
 ENDPOINTS_FILE = "endpoints"
 HEALTH_PORT, METRICS_PORT = 8080, 9090
+API_ACCESS_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where clients look for a pod's token."""
+TOKEN_SECONDS = 3607
+"""Life of a token, as the API server's own admission gives it; the kubelet renews it in time."""
 
 
 def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, ...]:
@@ -93,9 +103,13 @@ def validator_objects(config: Config, validator: ValidatorObject) -> tuple[Obj, 
 def _egress(validator: ValidatorObject) -> dict[str, str]:
     """Return the label of a pod that connects to miners; it is none of those that select the Deployment's pods."""
     spec = validator.spec
-    asks = any(competition.online is not None for competition in spec.competitions)
-    asks = asks or (spec.discovery is not None and spec.discovery.axons is not None)
+    asks = asks_online(validator) or (spec.discovery is not None and spec.discovery.axons is not None)
     return {MINERS_EGRESS_LABEL: "true"} if asks else {}
+
+
+def asks_online(validator: ValidatorObject) -> bool:
+    """Whether a competition of the Validator asks miners online."""
+    return any(competition.online is not None for competition in validator.spec.competitions)
 
 
 def _spec_hash(validator: ValidatorObject) -> str:
@@ -142,9 +156,16 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
     if endpoints is not None:
         container["volumeMounts"].append(mount("endpoints", ENDPOINTS_MOUNT, read_only=True))
     wallet = _secret_file(key, HOTKEY_FILE)
+    online = asks_online(validator)
+    if online:
+        container["volumeMounts"] += [
+            mount("examiner", EXAMINER_MOUNT),
+            mount("api-access", API_ACCESS_MOUNT, read_only=True),
+        ]
     return (
         {
-            "containers": [container],
+            "containers": [container, *([_examiner(config)] if online else [])],
+            **({"automountServiceAccountToken": False} if online else {}),
             "enableServiceLinks": False,
             "securityContext": pod_security(config),
             "serviceAccountName": account,
@@ -155,10 +176,47 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
                 *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
                 temporary(container["resources"]),
                 *config.validator.volumes,
+                *(_examiner_volumes(config) if online else ()),
             ],
         }
         | pull_secrets(config)
         | pod_members(config.validator)
+    )
+
+
+def _examiner(config: Config) -> Obj:
+    settings = config.validator.examiner
+    return {
+        "name": "examiner",
+        "image": settings.image or config.images.evaluator,
+        "imagePullPolicy": config.image_pull_policy,
+        "command": ["bitagent-eval", "examiner", "--socket", EXAMINER_SOCKET, "--artifacts", ARTIFACTS_MOUNT],
+        "env": list(unique("name", ENVIRONMENT, settings.env)),
+        **({"envFrom": list(settings.env_from)} if settings.env_from else {}),
+        "resources": without_gpu(settings.resources),
+        "securityContext": SECURITY,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            mount("examiner", EXAMINER_MOUNT),
+            mount("artifacts", ARTIFACTS_MOUNT, read_only=True),
+            mount("examiner-tmp", "/tmp"),  # noqa: S108 - the container's own emptyDir
+            *settings.volume_mounts,
+        ],
+    }
+
+
+def _examiner_volumes(config: Config) -> tuple[Obj, ...]:
+    """Return the volume of the socket, the artifact volume, and the token that the validator's container alone has."""
+    token = {"path": "token", "expirationSeconds": TOKEN_SECONDS}
+    authority = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    sources = [{"serviceAccountToken": token}, {"configMap": authority}, {"downwardAPI": {"items": [namespace]}}]
+    return (
+        {"name": "examiner", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": "examiner-tmp", "emptyDir": {"sizeLimit": config.validator.examiner.resources.ephemeral_storage}},
+        claim("artifacts", config.artifacts.claim_name, read_only=True),
+        {"name": "api-access", "projected": {"defaultMode": 0o444, "sources": sources}},
+        *config.validator.examiner.volumes,
     )
 
 

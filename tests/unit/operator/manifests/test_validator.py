@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.names import hotkey_lease, turn_lease
+from bitagent_crds.examiner import EXAMINER_SOCKET
+from bitagent_crds.names import ARTIFACTS_MOUNT, hotkey_lease, turn_lease
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.observed.objects import ValidatorObject
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE as SECRET_ENDPOINTS
@@ -119,3 +120,81 @@ def test_a_shared_key_of_seeds_is_mounted_for_its_competition(make: Make) -> Non
     without = built(make)["Deployment"]["spec"]["template"]
     assert "seeds" not in {v["name"] for v in without["spec"]["volumes"]}
     assert pod["metadata"]["annotations"] != without["metadata"]["annotations"]
+
+
+def online(make: Make, **config: Any) -> Obj:
+    competitions = [{**each, "online": {}} for each in make.validator().spec.to_wire()["competitions"]]
+    objects = validator_objects(make.config(**config), make.validator(competitions=competitions))
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    pod: Obj = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def containers(pod: Obj) -> dict[str, Obj]:
+    return {each["name"]: each for each in pod["containers"]}
+
+
+def mounts(container: Obj) -> dict[str, Obj]:
+    return {each["mountPath"]: each for each in container["volumeMounts"]}
+
+
+API_ACCESS = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def test_an_examiner_beside_a_validator_that_asks_online(make: Make) -> None:
+    examiner = containers(online(make))["examiner"]
+    assert examiner["image"] == "e:1"
+    command = ["bitagent-eval", "examiner", "--socket", EXAMINER_SOCKET, "--artifacts", ARTIFACTS_MOUNT]
+    assert examiner["command"] == command
+    assert "initContainers" not in online(make), "the validator starts without it"
+
+
+def test_no_other_validator_has_one(make: Make) -> None:
+    pod = built(make)["Deployment"]["spec"]["template"]["spec"]
+    assert list(containers(pod)) == ["validator"]
+    assert {v["name"] for v in pod["volumes"]} == {"wallet", "tmp"}
+    assert "automountServiceAccountToken" not in pod
+
+
+def test_the_examiner_has_neither_key_nor_token(make: Make) -> None:
+    """The kubelet gives a pod's token to all of its containers, unless the pod says how it is mounted."""
+    pod = online(make)
+    assert pod["automountServiceAccountToken"] is False
+    validator, examiner = (mounts(containers(pod)[name]) for name in ("validator", "examiner"))
+    shared = {each["name"] for each in validator.values()} & {each["name"] for each in examiner.values()}
+    assert shared == {"examiner"}
+    assert validator[API_ACCESS]["readOnly"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    sources = [next(iter(each)) for each in volumes["api-access"]["projected"]["sources"]]
+    assert sources == ["serviceAccountToken", "configMap", "downwardAPI"]
+    assert set(examiner) == {EXAMINER_SOCKET.rpartition("/")[0], ARTIFACTS_MOUNT, "/tmp"}
+
+
+def test_the_examiner_is_restricted_and_bounded(make: Make) -> None:
+    pod = online(make)
+    examiner = containers(pod)["examiner"]
+    assert examiner["securityContext"] == containers(pod)["validator"]["securityContext"]
+    assert examiner["securityContext"]["readOnlyRootFilesystem"] is True
+    assert examiner["resources"]["limits"] == {"memory": "1Gi", "cpu": "1"}
+    assert mounts(examiner)[ARTIFACTS_MOUNT]["readOnly"] is True
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["artifacts"]["persistentVolumeClaim"] == {"claimName": "artifacts", "readOnly": True}
+    assert volumes["examiner"]["emptyDir"]["medium"] == "Memory"
+    assert "hostNetwork" not in pod
+
+
+def test_settings_of_the_examiner(make: Make) -> None:
+    settings = {
+        "image": "thin:1",
+        "resources": {"memory": "2Gi"},
+        "env": [{"name": "PYTHONPATH", "value": "/opt/site"}],
+        "volumes": [{"name": "site", "emptyDir": {}}],
+        "volumeMounts": [{"name": "site", "mountPath": "/opt/site"}],
+    }
+    pod = online(make, validator={"examiner": settings})
+    examiner = containers(pod)["examiner"]
+    assert (examiner["image"], examiner["resources"]["limits"]["memory"]) == ("thin:1", "2Gi")
+    assert {"name": "PYTHONPATH", "value": "/opt/site"} in examiner["env"]
+    assert "/opt/site" in mounts(examiner)
+    assert "/opt/site" not in mounts(containers(pod)["validator"])
+    assert "site" in {each["name"] for each in pod["volumes"]}
