@@ -4,6 +4,7 @@
     model_result.py    the result of one model in a round
     tasks.py, alterations.py, evaluation.py      parts of their specs: task sets, and how models are evaluated
     rewriter.py                                  part of a Validator's spec: the language model that rewords questions
+    online.py, discovery.py                      parts of it, too: tasks for miners; models that miners submit
     seeds.py                                     seeds that are unknown until the models are fixed
     conditions.py                                conditions and reasons that they report
     jobs.py                                      documents and summaries of Jobs

@@ -299,7 +299,8 @@ class ValidatorSpec(Model):
     rewriter: Rewriter | None = None
     """rewriter is the language model that rewords the questions of rounds whose `rewrite` names no url."""
     discovery: Discovery | None = None
-    """discovery turns what miners submit on the chain into MinerModels; absent: the validator makes none."""
+    """discovery turns what miners submit on the chain, or by their axons, into MinerModels; absent: the validator makes
+    none."""
     rounds_without_permit: bool = False
     """roundsWithoutPermit starts rounds also while the hotkey is not registered or may not set weights; otherwise no
     GPU works for weights that cannot be set. Rounds of modes DryRun and Off need no permit."""
