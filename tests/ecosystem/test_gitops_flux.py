@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.ecosystem.fleet import SECOND, VALIDATORS, Fleet, nothing_moves, spec_writers
+import yaml
+from tests.ecosystem.fleet import EXAMPLES, ROOT, SECOND, VALIDATORS, Fleet, nothing_moves, spec_writers
 from tests.ecosystem.flux import NAMESPACE, flux
 from tests.ecosystem.git_server import GitServer, serving
 
@@ -23,6 +27,7 @@ Obj = dict[str, Any]
 SOURCES = f"/apis/source.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/gitrepositories"
 KUSTOMIZATIONS = f"/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{NAMESPACE}/kustomizations"
 MANAGER = "kustomize-controller"
+CHART = ROOT / "charts/bitagent-operator"
 FAST = {"interval": "2s", "retryInterval": "1s", "timeout": "30s"}
 """Periods of tests; Flux takes a shorter time limit for half a minute."""
 
@@ -192,6 +197,64 @@ def test_the_baseline_comes_first_and_its_round_gates_the_fleet(engine: Flux) ->
     assert sorted(engine.fleet.validators()) == VALIDATORS
 
 
+def rendered(fleet: Fleet, values: str) -> str:
+    """The operator's chart with these values, as a pipeline renders it."""
+    command = [str(fleet.world.plane.binaries.helm), "template", "bitagent-operator", str(CHART), "--values", "-"]
+    command += ["--namespace", fleet.world.namespace, "--set", "crds.install=false"]
+    return subprocess.run(command, input=values, capture_output=True, text=True, check=True).stdout
+
+
+def roll_out(world: World, image: str) -> None:
+    """Start the operator with the images of the ConfigMap that Flux applied, when it names this one."""
+
+    def configured() -> Obj:
+        config: Obj = yaml.safe_load(world.get("configmaps", "bitagent-operator")["data"]["config.yaml"])
+        return config["images"] if config["images"]["evaluator"].endswith(image) else {}
+
+    images = world.until("the ConfigMap is applied", configured)
+    path = Path(world.environment["BITAGENT_CONFIG"])
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"images": images}))
+    if world.operators:
+        world.kill_operator()
+    world.start_operator()
+
+
+def images_of(world: World, name: str) -> list[str]:
+    """The ends of the digests of the images of a round's evaluations."""
+    jobs = world.all("jobs", **{"bitagent.io/round": name, "app.kubernetes.io/component": "evaluate"})
+    return sorted(job["spec"]["template"]["spec"]["containers"][0]["image"][-3:] for job in jobs)
+
+
+def test_an_image_that_is_raised_in_mid_round_is_that_of_the_next_round(engine: Flux) -> None:
+    world, repository = engine.world, engine.fleet.repository
+    values = (EXAMPLES / "operator/values.yaml").read_text().replace("podMonitor: {enabled: true}", "podMonitor: {}")
+    values = values.replace("prometheusRule: {enabled: true}", "prometheusRule: {}")
+    repository.commit("the operator", {"operator/operator.yaml": rendered(engine.fleet, values)})
+    engine.start("operator", wait=False, targetNamespace=world.namespace)
+    roll_out(world, "333")
+    let_go, usual = threading.Event(), world.kubelet.script
+
+    def script(pod: Obj, document: Obj) -> Any:
+        return usual(pod, document) if document["kind"] != "Evaluate" or let_go.is_set() else None
+
+    world.kubelet.script = script
+    for name in ("m-100", "m-200"):
+        world.model(name)
+    workload = {"parallelism": 1, "resources": {"gpus": 1, "cpu": "1", "memory": "1Gi"}}
+    world.round("present", workload=workload)
+    world.until("one evaluation runs", lambda: images_of(world, "present") == ["333"])
+    values = values.replace("3" * 64, "4" * 64)
+    repository.commit("another image", {"operator/operator.yaml": rendered(engine.fleet, values)})
+    roll_out(world, "444")
+    world.round("next", workload=workload)
+    let_go.set()
+    world.until_condition("evalrounds", "present", "Complete")
+    world.until_condition("evalrounds", "next", "Complete")
+    assert images_of(world, "present") == ["333", "333"], "the second one started after the upgrade"
+    assert images_of(world, "next") == ["444", "444"]
+    assert [world.get("evalrounds", name)["status"]["image"][-3:] for name in ("present", "next")] == ["333", "444"]
+
+
 def test_nothing_moves_while_nothing_changes(engine: Flux) -> None:
     """Operator and validator write, Flux applies each two seconds: no generation moves, and git alone writes specs."""
     applied(engine)
@@ -206,7 +269,7 @@ def test_nothing_moves_while_nothing_changes(engine: Flux) -> None:
         return {f"{kind}/{each['metadata']['name']}": each for kind in kinds for each in engine.world.all(kind)}
 
     for name in VALIDATORS:  # as the validator's pod does
-        merge = {"status": {"weights": {"block": 5}}}
+        merge = {"status": {"block": 5}}
         engine.world.api.merge(engine.world.path("validators", name) + "/status", merge)
     nothing_moves(all_objects, seconds=8)
     objects = all_objects()
