@@ -1,4 +1,4 @@
-"""docs/metrics.md, from the registries of operator and validator: `python scripts/metrics_page.py ROOT`.
+"""docs/metrics.md, from the registries of operator, validator and leaderboard: `python scripts/metrics_page.py ROOT`.
 
 With `--check` it only compares.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric
 
+from bitagent_leaderboard.serving.metrics import Metrics as LeaderboardMetrics
 from bitagent_operator.metrics.counters import Metrics as OperatorMetrics
 from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.observed.cache import Cache
@@ -21,18 +22,23 @@ from bitagent_validator.metrics import Metrics as ValidatorMetrics
 PAGE = Path("docs") / "metrics.md"
 _INTRODUCTION = """# Metrics
 
-Written from the code by `make metrics`; do not edit. Operator and validators serve them on port 9090 at `/metrics`;
-[alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process.
+Written from the code by `make metrics`; do not edit. Operator, validators and the public page serve them on port 9090
+at `/metrics`; [alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process.
 """
 _OPERATOR = "A process that stands by shows the objects too, but has no passes and no Jobs."
 _VALIDATOR = "One process for each Validator; a Prometheus that finds the pods adds their names."
+_LEADERBOARD = "Where the public page runs ([leaderboard.md](leaderboard.md))."
 
 
 def registries() -> dict[str, tuple[str, CollectorRegistry]]:
     """Return the registry of each part, as it is before anything has happened, with what to know about it."""
     operator = OperatorMetrics()
     operator.registry.register(StateCollector(Cache(), now=lambda: datetime.now(UTC)))
-    return {"operator": (_OPERATOR, operator.registry), "validator": (_VALIDATOR, ValidatorMetrics().registry)}
+    return {
+        "operator": (_OPERATOR, operator.registry),
+        "validator": (_VALIDATOR, ValidatorMetrics().registry),
+        "leaderboard": (_LEADERBOARD, LeaderboardMetrics().registry),
+    }
 
 
 def render() -> str:

@@ -12,7 +12,7 @@ Obj = dict[str, Any]
 
 API = "bitagent.io/v1alpha1"
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
-SEED = "a-seed-that-nobody-knows"
+SEED = "seed-7f3a91c2"
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 

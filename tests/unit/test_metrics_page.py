@@ -25,7 +25,7 @@ def test_the_page_lists_every_family(page: ModuleType) -> None:
     text = page.render()
     assert (ROOT / page.PAGE).read_text() == text, "run make metrics"
     registries = [registry for _, registry in page.registries().values()]
-    assert len(registries) == 2
+    assert len(registries) == 3
     assert all(f"`{family.name}" in text for registry in registries for family in registry.collect())
 
 
