@@ -107,7 +107,7 @@ def parse(received: Mapping[str, str]) -> Claim:
     if not (nonce.isascii() and nonce.isdigit() and len(nonce) <= _NONCE_DIGITS):
         raise AuthError(AuthFault.MALFORMED, f"{DENDRITE}nonce is not a time in nanoseconds")
     uuid = received.get(f"{DENDRITE}uuid", "")
-    if not 0 < len(uuid) <= _UUID_MAX:
+    if not (0 < len(uuid) <= _UUID_MAX and uuid.isascii() and uuid.isprintable()):
         raise AuthError(AuthFault.MALFORMED, f"{DENDRITE}uuid is not a uuid")
     signature = from_hex(received.get(f"{DENDRITE}signature", ""))
     if signature is None:

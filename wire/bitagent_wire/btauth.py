@@ -44,7 +44,9 @@ def payload(
 ) -> bytes:
     """Return the bytes that are signed. `target` is the path and the query as sent, `nonce` a time in nanoseconds."""
     digest = hashlib.sha256(body).hexdigest()
-    return "\n".join(("btauth/1", crypto.scheme, method.upper(), target, digest, str(nonce), sender, receiver)).encode()
+    lines = ("btauth/1", crypto.scheme, method.upper(), target, digest, str(nonce), sender, receiver)
+    # A server has bytes of a target that are no UTF-8 as surrogates; they are signed as they were sent.
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 def headers(signer: Signer, *, method: str, target: str, body: bytes, receiver: str, nonce: int) -> dict[str, str]:
