@@ -36,14 +36,14 @@ def up(phases: Phases) -> int:
 
 def local_world(phases: Phases) -> stack.Stack:
     """Bring up the local node, build and push images, install the system and the demo's objects."""
-    made, _ = local_system(phases)
+    made, _ = local_system(phases, tuple(images.ROLES))
     apply_demo(phases, made)
     return made
 
 
-def local_system(phases: Phases) -> tuple[stack.Stack, dict[str, str]]:
+def local_system(phases: Phases, roles: Sequence[str]) -> tuple[stack.Stack, dict[str, str]]:
     """Bring up the local node, build and push images, install the system; return the images' references by role."""
-    made, references = local_cluster(phases, tuple(images.ROLES))
+    made, references = local_cluster(phases, roles)
     with phases.phase("volumes"):
         stack.prepare_volumes(Node())
     install(phases, made, references, values=stack.EXAMPLES / "values-local.yaml")
@@ -99,6 +99,7 @@ def foreign_cluster(phases: Phases, kubeconfig: Path) -> tuple[stack.Stack, dict
     toolchain.binaries(phases)
     tag = os.environ.get("BITAGENT_TAG", "latest")
     names = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-cpu", "world": "world"}
+    names |= images.MINERS
     return foreign_stack(kubeconfig), {role: f"{registry}/{name}:{tag}" for role, name in names.items()}
 
 
@@ -127,7 +128,7 @@ def world(phases: Phases) -> int:
 def install(phases: Phases, made: stack.Stack, references: dict[str, str], *, values: Path) -> None:
     """Install world and chart: the same on every cluster."""
     world = references["world"]
-    product = {name: reference for name, reference in references.items() if name != "world"}
+    product = {name: reference for name, reference in references.items() if name not in ("world", *images.MINERS)}
 
     def chain_and_hub() -> None:
         with phases.phase("simulated chain and hub"):
@@ -188,11 +189,14 @@ def add_subnets(phases: Phases) -> int:
     """Bring up the mechanisms of real subnets (examples/subnets), and show what their miners earn."""
     began = time.monotonic()
     foreign = toolchain.foreign_kubeconfig()
-    made, references = local_system(phases) if foreign is None else foreign_system(phases, foreign)
+    roles = (*images.ROLES, *images.MINERS)
+    made, references = local_system(phases, roles) if foreign is None else foreign_system(phases, foreign)
     with tempfile.TemporaryDirectory() as scratch:
         for subnet in subnets.SUBNETS:
             with phases.phase(f"subnet {subnet.name}"):
-                subnets.install_chain(made, subnet, image=references["world"])
+                world, miner = references["world"], references["miner"]
+                subnets.install_chain(made, subnet, image=world)
+                subnets.install_miners(made, subnet, Path(scratch), world=world, miner=miner)
                 subnets.apply_objects(made, subnet, Path(scratch))
     with phases.phase("operator ready"):
         stack.wait_operator(made)

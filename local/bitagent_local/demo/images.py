@@ -15,6 +15,9 @@ from bitagent_local.images.build import run_in_image
 ROLES = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-thin", "world": "world"}
 """Image of each role on the local node: the evaluator's large environment comes from a volume (images/README.md)."""
 
+MINERS = {"miner": "miner"}
+"""Further images of `make demo-subnets`."""
+
 SMOKE = {
     "operator": ["bitagent-operator", "--help"],
     "validator": ["bitagent-validator", "--help"],
@@ -24,6 +27,7 @@ SMOKE = {
         "import vllm, bitagent_evaluator.cli.app as app; raise SystemExit(app.main(['--help']))",
     ],
     "evaluator-thin": ["bitagent-eval", "--help"],
+    "miner": ["bitagent-miner", "--help"],
     "world": ["python3", "-m", "bitagent_local.chain", "--help"],
 }
 """A command that must succeed in each image. The GPU image is left out: it has 10 GB of packages and needs a GPU."""
@@ -37,15 +41,19 @@ def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str
 
 def build_all(phases: Phases, roles: Sequence[str] = tuple(ROLES)) -> dict[str, str]:
     """Build the images that have changed and return their references by image; no node is needed."""
-    return _images(phases, "images", "prepare", [ROLES[role] for role in roles])
+    return _images(phases, "images", "prepare", [_name(role) for role in roles])
 
 
 def push_all(
     phases: Phases, roles: Sequence[str] = tuple(ROLES), *, title: str = "images to the registry"
 ) -> dict[str, str]:
     """Push the images that the node's registry lacks and return their references by role."""
-    pushed = _images(phases, title, "push", [ROLES[role] for role in roles])
-    return {role: pushed[ROLES[role]] for role in roles}
+    pushed = _images(phases, title, "push", [_name(role) for role in roles])
+    return {role: pushed[_name(role)] for role in roles}
+
+
+def _name(role: str) -> str:
+    return {**ROLES, **MINERS}[role]
 
 
 def build_and_smoke(phases: Phases) -> int:

@@ -113,7 +113,9 @@ def task_file(stack: Stack, name: str, path: Path) -> str:
     )  # fmt: skip
 
 
-def hotkey_secret(stack: Stack, uri: str, scratch: Path, *, name: str = "demo-hotkey") -> str:
+def hotkey_secret(
+    stack: Stack, uri: str, scratch: Path, *, name: str = "demo-hotkey", namespace: str = NAMESPACE
+) -> str:
     """Return the manifest of a Secret with a development hotkey, made with the same tool that its owner would use."""
     hotkey = scratch / name
     hotkey.unlink(missing_ok=True)
@@ -123,7 +125,7 @@ def hotkey_secret(stack: Stack, uri: str, scratch: Path, *, name: str = "demo-ho
         raise ClusterError(f"making the development hotkey failed: {done.stderr.strip()}")
     try:
         return stack.kubectl.run(
-            "create", "secret", "generic", name, "-n", NAMESPACE, "--dry-run=client", "-o", "yaml",
+            "create", "secret", "generic", name, "-n", namespace, "--dry-run=client", "-o", "yaml",
             f"--from-file=hotkey={hotkey}",
         )  # fmt: skip
     finally:

@@ -14,7 +14,16 @@ from typing import Any
 from bitagent_local.cluster.host import ClusterError
 from bitagent_local.demo.emission import Emission
 from bitagent_local.demo.kubectl import wait_until
-from bitagent_local.demo.stack import MANIFESTS, NAMESPACE, ROOT, WORLD_NAMESPACE, Stack, hotkey_secret
+from bitagent_local.demo.stack import (
+    MANIFESTS,
+    MODELS,
+    NAMESPACE,
+    ROOT,
+    WORLD_NAMESPACE,
+    Stack,
+    hotkey_secret,
+    task_file,
+)
 
 EXAMPLES = ROOT / "examples" / "subnets"
 PAYING_EPOCHS = 3
@@ -32,6 +41,20 @@ class Commitment:
 
 
 @dataclass(frozen=True)
+class Miner:
+    """A miner that answers validators."""
+
+    name: str
+    """Its hotkey is the development key of this name."""
+    model: str
+    """The repository that it submits."""
+    skill: int
+    """Of a hundred questions, those that it can answer itself."""
+    old: bool = False
+    """Whether it knows the old wire only."""
+
+
+@dataclass(frozen=True)
 class Subnet:
     """One example: its folder has the same name, and so has its Validator."""
 
@@ -39,6 +62,7 @@ class Subnet:
     title: str
     competitions: tuple[str, ...]
     later: tuple[Commitment, ...] = ()
+    miners: tuple[Miner, ...] = ()
 
     @property
     def chain(self) -> str:
@@ -53,7 +77,22 @@ class Subnet:
 
 # The weights of //acme, in another repository and later.
 COPY = Commitment("//fork", "echo:tiny-fc-1200-copy:e20e79ceaeb9cb08b317dab72cf4c1714c8a8138:None:o1")
-SUBNETS = (Subnet("nous", "Nous: two competitions by loss, 60 and 40 percent", ("o1", "h1"), later=(COPY,)),)
+NOUS = Subnet("nous", "Nous: two competitions by loss, 60 and 40 percent", ("o1", "h1"), later=(COPY,))
+BITAGENT = Subnet(
+    "bitagent",
+    "BitAgent: half by models, half by answers",
+    ("tools",),
+    miners=(
+        Miner("acme", "acme/tiny-fc-1200", 90),
+        Miner("blue", "blue/tiny-fc-600", 75),
+        Miner("coral", "coral/tiny-fc-400", 60),
+        Miner("delta", "delta/tiny-fc-250", 95),
+        Miner("ellis", "sense/tiny-sense", 60, old=True),
+    ),
+)
+SUBNETS = (NOUS, BITAGENT)
+TASKS = MODELS / "tasks.jsonl"
+AXON_PORT = 8091
 
 
 def install_chain(stack: Stack, subnet: Subnet, *, image: str) -> None:
@@ -70,8 +109,53 @@ def install_chain(stack: Stack, subnet: Subnet, *, image: str) -> None:
         admin(stack, subnet, "neurons", f"hotkey={commitment.hotkey}", f"commitment={commitment.text}")
 
 
+def install_miners(stack: Stack, subnet: Subnet, scratch: Path, *, world: str, miner: str) -> None:
+    """Run the subnet's miners, and wait until they listen; the address of one of the old wire is written for it.
+
+    `world` and `miner` are images.
+    """
+    if not subnet.miners:
+        return
+    endpoint = Template((MANIFESTS / "miners.yaml").read_text())
+    stack.kubectl.apply(endpoint.safe_substitute(WORLD_IMAGE=world))
+    manifest = Template((MANIFESTS / "miner.yaml").read_text())
+    for each in subnet.miners:
+        secret = hotkey_secret(stack, f"//{each.name}", scratch, name=f"miner-{each.name}", namespace=WORLD_NAMESPACE)
+        stack.kubectl.apply(secret)
+        arguments = json.dumps(arguments_of(subnet, each))
+        image = world if each.old else miner
+        stack.kubectl.apply(manifest.substitute(NAME=each.name, IMAGE=image, ARGUMENTS=arguments, CHAIN=subnet.chain))
+    for each in subnet.miners:
+        name = f"miner-{each.name}"
+        stack.kubectl.run("rollout", "status", f"deploy/{name}", "-n", WORLD_NAMESPACE, "--timeout=120s")
+        if each.old:
+            pods = stack.kubectl.get("pods", "-n", WORLD_NAMESPACE, "-l", f"app.kubernetes.io/name={name}")["items"]
+            address = next(pod["status"]["podIP"] for pod in pods if "podIP" in pod["status"])
+            admin(stack, subnet, "neurons", f"hotkey=//{each.name}", f"axon={address}:{AXON_PORT}")
+
+
+def arguments_of(subnet: Subnet, miner: Miner) -> list[str]:
+    """Return the arguments of a miner's container."""
+    if miner.old:
+        program = ["bitagent_local.endpoint.old_axon", "--tasks=/opt/world/models/tasks.jsonl"]
+        return [*program, f"--uri=//{miner.name}", f"--model={miner.model}", f"--skill={miner.skill}"]
+    netuid = netuid_of(subnet)
+    chain = f"ws://{subnet.chain}.{WORLD_NAMESPACE}:9944"
+    model = f"http://answers.{WORLD_NAMESPACE}:8000/v1"
+    asked = [f"--model-url={model}", f"--model=skill-{miner.skill}", f"--submit={miner.model}"]
+    return ["serve", f"--netuid={netuid}", f"--chain-endpoint={chain}", *asked, "--rate=600"]
+
+
+def netuid_of(subnet: Subnet) -> int:
+    """Return the subnet's number, as its chain has it. Without a YAML package here, it is found by its line."""
+    lines = (subnet.folder / "chain.yaml").read_text().splitlines()
+    return next(int(line.removeprefix("netuid:")) for line in lines if line.startswith("netuid:"))
+
+
 def apply_objects(stack: Stack, subnet: Subnet, scratch: Path) -> None:
-    """Apply the validator's hotkey and the subnet's objects."""
+    """Apply the validator's hotkey, the tasks and the subnet's objects."""
+    if subnet is BITAGENT:
+        stack.kubectl.apply(task_file(stack, f"{subnet.name}-tasks", TASKS))
     stack.kubectl.apply(hotkey_secret(stack, f"//{subnet.name}-validator", scratch, name=f"{subnet.name}-hotkey"))
     for file in sorted(subnet.folder.glob("*.yaml")):
         if file.name != "chain.yaml":

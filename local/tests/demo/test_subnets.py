@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from string import Template
 from typing import Any
 
 import pytest
 import yaml
 
+from bitagent_local.chain.keys import address
 from bitagent_local.chain.seed import load
 from bitagent_local.cluster.host import SOURCES, ClusterError
 from bitagent_local.demo import subnets
@@ -47,6 +50,21 @@ def test_what_miners_commit_to_is_on_the_hub(subnet: Subnet) -> None:
     committed = [n.commitment for n in load(subnet.folder / "chain.yaml").neurons if n.commitment]
     fields = [text.split(":") for text in [*committed, *(c.text for c in subnet.later)] if ":" in text]
     assert {"/".join(each[:2]) for each in fields} <= known
+
+
+def test_miners_are_of_their_chain_and_their_models_on_the_hub() -> None:
+    listed = yaml.safe_load((SOURCES / "models" / "repositories.yaml").read_text())["repositories"]
+    hotkeys = {neuron.hotkey for neuron in load(subnets.BITAGENT.folder / "chain.yaml").neurons}
+    for miner in subnets.BITAGENT.miners:
+        assert address(f"//{miner.name}") in hotkeys
+        assert miner.model in {each["repo"] for each in listed}
+    assert [miner.old for miner in subnets.BITAGENT.miners].count(True) == 1
+    template = (MANIFESTS / "miner.yaml").read_text()
+    for miner in subnets.BITAGENT.miners:
+        arguments = subnets.arguments_of(subnets.BITAGENT, miner)
+        made = Template(template).substitute(NAME="x", IMAGE="i", CHAIN="c", ARGUMENTS=json.dumps(arguments))
+        assert yaml.safe_load(made)["spec"]["template"]["spec"]["containers"][0]["args"] == arguments
+    assert subnets.netuid_of(subnets.BITAGENT) == 20
 
 
 def test_the_chains_manifest_is_one_for_all() -> None:
