@@ -46,8 +46,8 @@ from bitagent_validator.running.loop import Loop, SpecChanged
 from bitagent_validator.running.standby import standby_reports
 from bitagent_validator.services import Services
 from bitagent_validator.state import StateStore, StateUnreadable
-from bitagent_validator.wallet import DEFAULT_FILE, WalletError, load_hotkey, load_seed_key
-from bitagent_validator.weights.setter import Account, HotkeyChanged, WeightSetter
+from bitagent_validator.wallet import DEFAULT_FILE, Account, WalletError, load_hotkey, load_seed_key
+from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
 from bitagent_validator.weights.turns import Turns
 
 HEARTBEAT_SECONDS = 300.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ from bittensor.sp_core import (
 
 DEFAULT_FILE = Path("/etc/bitagent/wallet/hotkey")
 MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Account:
+    """The hotkey that sets weights, and its key file."""
+
+    hotkey: str
+    hotkey_file: Path
+
+    def on(self, netuid: int) -> str:
+        """Return the name of the account on one subnet, as rows record it."""
+        return f"{netuid}/{self.hotkey}"
 
 
 class WalletError(Exception):

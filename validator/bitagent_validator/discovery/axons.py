@@ -18,8 +18,7 @@ from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.discovery.commitments import Fault, Parsed, Submission, parse_name
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.questions import Questioner, address_of, open_questioner
-from bitagent_validator.wallet import load_hotkey
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account, load_hotkey
 from bitagent_wire.messages import GetHFModelName
 from bitagent_wire.outcomes import Answer, KnownProtocols, Outcome
 

@@ -44,8 +44,7 @@ from bitagent_validator.online.transcripts import Transcripts, transcript
 from bitagent_validator.policy.registry import terms_of
 from bitagent_validator.questions import Questioner, open_questioner
 from bitagent_validator.services import Services
-from bitagent_validator.wallet import WalletError, load_hotkey
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account, WalletError, load_hotkey
 from bitagent_wire.outcomes import KnownProtocols
 
 log = logging.getLogger(__name__)

@@ -33,10 +33,10 @@ from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
 from bitagent_validator.state import StateUnreadable
 from bitagent_validator.troubles import Troubles
-from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.wallet import Account, WalletError, load_hotkey
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision, Step, permit_problem
-from bitagent_validator.weights.setter import Account, HotkeyChanged, WeightSetter
+from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import LEASES, VALIDATORS
 from bitagent_validator.objects import ValidatorObject
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import ChainRead, ValidatorSpec, Weights
@@ -22,6 +21,7 @@ from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state import Reveal, Row, Setting, State, StateStore
+from bitagent_validator.wallet import Account
 from bitagent_validator.weights.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.weights.fill import burn_target, change_between
 from bitagent_validator.weights.plan import (
@@ -44,18 +44,6 @@ ERA_BLOCKS = 32
 BACKOFF_BLOCKS_MAX = 64
 STATES_KEPT = 200
 """Blocks whose state every node has: nodes discard states that are older than about 256 blocks."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """The hotkey that sets weights, and its key file."""
-
-    hotkey: str
-    hotkey_file: Path
-
-    def on(self, netuid: int) -> str:
-        """Return the name of the account on one subnet, as rows record it."""
-        return f"{netuid}/{self.hotkey}"
 
 
 class WeightSetter:

@@ -17,8 +17,7 @@ from bitagent_validator.chain.facts import Axon
 from bitagent_validator.discovery.axons import Answered, AxonReader, merged, parse_answer
 from bitagent_validator.discovery.commitments import Fault, Submission
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.wallet import WalletError
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account, WalletError
 from bitagent_wire.messages import GetHFModelName
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
 

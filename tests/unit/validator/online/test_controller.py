@@ -29,7 +29,7 @@ from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.transcripts import Transcripts
 from bitagent_validator.state import State
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account
 from bitagent_wire.messages import Message, QueryTask
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
 

@@ -28,8 +28,8 @@ from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.running.loop import Loop, SpecChanged
 from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, StateUnreadable
+from bitagent_validator.wallet import Account as Hotkey
 from bitagent_validator.weights.plan import Decision, Step
-from bitagent_validator.weights.setter import Account as Hotkey
 
 HOTKEY = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 MINER = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"

@@ -12,7 +12,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.running.standby import other_owner, standby_reports
-from bitagent_validator.weights.setter import Account
+from bitagent_validator.wallet import Account
 
 ME = ValidatorObject("val2", "ns", "mine", 3, None, {})
 ACCOUNT = Account("5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF", Path("/hotkey"))

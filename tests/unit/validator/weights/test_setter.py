@@ -23,10 +23,11 @@ from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.state import HotkeyScore, Reveal, RoundResult, Row, RowState, ScoredRound, State
+from bitagent_validator.wallet import Account
 from bitagent_validator.weights import setter as module
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision
-from bitagent_validator.weights.setter import ERA_BLOCKS, Account, WeightSetter
+from bitagent_validator.weights.setter import ERA_BLOCKS, WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
 WEIGHTS = {"a": 65535, "b": 30000}
