@@ -26,6 +26,15 @@ POD = f'{{{NS}, pod=~"$pod"}}'
 ROUND = f'{{{NS}, round="$round"}}'
 
 
+def grown(series: str, by: str, *, hours: int = 1) -> str:
+    """Return the query of how much counters have grown.
+
+    Prometheus sees no increase in a series that begins at 1, such as the first failure of a kind: of series that are
+    younger than the period, the value counts.
+    """
+    return f"sum by ({by}) (({series} unless {series} offset {hours}h) or increase({series}[{hours}h]))"
+
+
 def fleet() -> dashboard.Dashboard:
     """Return the dashboard of all validators: may they act, are their weights current, what do they earn."""
 
@@ -35,8 +44,8 @@ def fleet() -> dashboard.Dashboard:
     def read(metric: str) -> str:
         return f"{v(metric)} unless on (namespace, pod) bitagent_validator_frozen == 1"
 
-    def hourly(metric: str, by: str, hours: int = 1) -> str:
-        return f"sum by ({by}) (increase({v(metric)}[{hours}h]))"
+    def hourly(metric: str, by: str) -> str:
+        return grown(v(metric), by)
 
     def count(selected: str) -> tuple[str, str]:
         return f"count({selected}) or vector(0)", ""
@@ -90,7 +99,7 @@ def fleet() -> dashboard.Dashboard:
             "Sealed rows in a day",
             "Revealed, or missed.",
             "none",
-            (hourly("reveals_total", "pod, outcome", hours=24), "{{pod}} {{outcome}}"),
+            (grown(v("reveals_total"), "pod, outcome", hours=24), "{{pod}} {{outcome}}"),
         ),
         dashboard.Row("Pay"),
         graph("Validator trust", "", "percentunit", (read("validator_trust_ratio"), "{{pod}}")),
@@ -183,7 +192,7 @@ def one_round() -> dashboard.Dashboard:
             "Evaluations that ended in an hour",
             "By reason.",
             "none",
-            (f"sum by (reason) (increase({ended}[1h])) > 0", "{{reason}}"),
+            (f"{grown(ended, 'reason')} > 0", "{{reason}}"),
             stacked=True,
         ),
     ]
@@ -197,7 +206,7 @@ def cluster() -> dashboard.Dashboard:
         return f"bitagent_operator_{metric}{{{NS}{more}}}"
 
     def hourly(metric: str, by: str, more: str = "") -> str:
-        return f"sum by ({by}) (increase({o(metric, more)}[1h]))"
+        return grown(o(metric, more), by)
 
     def objects(metric: str, by: str) -> str:
         return f"max by ({by}) (bitagent_{metric}{{{NS}}})"
