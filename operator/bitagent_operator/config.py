@@ -38,6 +38,8 @@ class Images(Section):
     """Image of all Jobs."""
     validator: Text
     """Image of the pod that sets weights."""
+    examiner: str = ""
+    """Image of the container that scores miners' answers, a build of the evaluator's; empty: that of Jobs."""
 
 
 class CacheMode(StrEnum):
@@ -224,8 +226,6 @@ class JobSettings(Placement, Additions):
 class ExaminerSettings(Additions):
     """Settings of the container that scores miners' answers, in the pod of a Validator that asks them."""
 
-    image: str = ""
-    """Its image; empty: that of Jobs."""
     resources: PodSize = PodSize(cpu="100m", cpu_limit="1", memory="1Gi", ephemeral_storage="64Mi")
 
 

@@ -61,6 +61,9 @@ deployment: {{ include "operator.fullname" . }}
 images:
   evaluator: {{ include "operator.image" (list . "evaluator") | quote }}
   validator: {{ include "operator.image" (list . "validator") | quote }}
+  {{- if .Values.images.examiner }}
+  examiner: {{ include "operator.image" (list . "examiner") | quote }}
+  {{- end }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
 imagePullSecrets: {{ include "operator.pullSecrets" . }}
 cache:

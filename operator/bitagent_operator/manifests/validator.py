@@ -188,7 +188,7 @@ def _examiner(config: Config) -> Obj:
     settings = config.validator.examiner
     return {
         "name": "examiner",
-        "image": settings.image or config.images.evaluator,
+        "image": config.images.examiner or config.images.evaluator,
         "imagePullPolicy": config.image_pull_policy,
         "command": ["bitagent-eval", "examiner", "--socket", EXAMINER_SOCKET, "--artifacts", ARTIFACTS_MOUNT],
         "env": list(unique("name", ENVIRONMENT, settings.env)),

@@ -121,10 +121,17 @@ class TestDefinitions:
 
 
 class TestConfiguration:
+    def test_an_image_of_the_examiner(self, helm: Any) -> None:
+        sizes = {"examiner": {"resources": {"memory": "2Gi"}}}
+        found = configuration(helm.render({"images": {"examiner": "e.example/thin:1"}, "validator": sizes}))
+        assert found.images.examiner == "e.example/thin:1"
+        assert found.validator.examiner.resources.memory == "2Gi"
+
     def test_default(self, default: Any) -> None:
         found = configuration(default)
         assert found.namespace == "bitagent"
         assert found.images.evaluator == "registry.example.org/bitagent/evaluator:0.1.0"
+        assert found.images.examiner == ""
         assert found.cache.max_bytes == 450_000_000_000
         claims = {c["metadata"]["name"] for c in default.all("PersistentVolumeClaim")}
         assert claims == {found.cache.claim_name, found.artifacts.claim_name}

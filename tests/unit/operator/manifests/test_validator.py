@@ -185,13 +185,13 @@ def test_the_examiner_is_restricted_and_bounded(make: Make) -> None:
 
 def test_settings_of_the_examiner(make: Make) -> None:
     settings = {
-        "image": "thin:1",
         "resources": {"memory": "2Gi"},
         "env": [{"name": "PYTHONPATH", "value": "/opt/site"}],
         "volumes": [{"name": "site", "emptyDir": {}}],
         "volumeMounts": [{"name": "site", "mountPath": "/opt/site"}],
     }
-    pod = online(make, validator={"examiner": settings})
+    images = {"evaluator": "e:1", "validator": "v:1", "examiner": "thin:1"}
+    pod = online(make, validator={"examiner": settings}, images=images)
     examiner = containers(pod)["examiner"]
     assert (examiner["image"], examiner["resources"]["limits"]["memory"]) == ("thin:1", "2Gi")
     assert {"name": "PYTHONPATH", "value": "/opt/site"} in examiner["env"]
