@@ -20,7 +20,9 @@ _OF_FAULT: Mapping[Fault, str] = MappingProxyType(
         Fault.NONE: "",
     }
 )
-_RETRY = "remove the cause, then `kubectl bitagent retry ROUND`: only what failed is done again"
+ROUND = "ROUND"
+"""In place of the name of the round in an advice."""
+_RETRY = f"remove the cause, then `kubectl bitagent retry {ROUND}`: only what failed is done again"
 _OF_REASON: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.JOB_REFUSED: "raise the quota, or mend the policy or webhook that the message quotes",

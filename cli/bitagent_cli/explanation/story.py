@@ -13,7 +13,7 @@ from bitagent_cli.objects.ages import age, duration
 from bitagent_cli.objects.rows import condition
 from bitagent_cli.output.tables import cell, colour_of
 from bitagent_cli.output.terminal import Colour, Terminal
-from bitagent_crds.advice import advice_rows, advices
+from bitagent_crds.advice import ROUND, advice_rows, advices
 from bitagent_crds.printable import escape_unprintable
 from bitagent_crds.status_rows import columns, condition_rows, gpu_text, model_rows, progress_rows, seconds_rows
 from bitagent_kube.objects import Obj, parse_time
@@ -42,8 +42,7 @@ def story(known: Known, terminal: Terminal, *, every: bool = False) -> Iterator[
     """Yield the lines of a story."""
     obj, status = known.obj, known.obj.get("status") or {}
     yield from _head(known, terminal)
-    if rows := advice_rows(status):
-        yield from _section("what to do", columns(rows), terminal)
+    yield from _section("what to do", columns(_advice(known)), terminal)
     if known.kind == "er":
         yield from _section("where the time went", _spent(known), terminal)
     moments = timeline(known.kind, obj, known.events, every=every)
@@ -71,6 +70,14 @@ def _head(known: Known, terminal: Terminal) -> Iterator[str]:
         yield f"  {message}"
     if status.get("estimate"):
         yield f"  estimate: {cell(status['estimate'].get('text'))}"
+
+
+def _advice(known: Known) -> list[list[str]]:
+    """Return what to do, with the name of the round in the commands."""
+    rows = [list(row) for row in advice_rows(known.obj.get("status") or {})]
+    if known.kind == "er":
+        rows = [[*row[:-1], row[-1].replace(ROUND, str(known.obj["metadata"]["name"]))] for row in rows]
+    return rows
 
 
 def _section(title: str, body: Iterator[str], terminal: Terminal, *, printable: bool = False) -> Iterator[str]:

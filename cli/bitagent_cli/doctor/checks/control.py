@@ -132,6 +132,7 @@ def objects(seen: Seen) -> Iterator[Finding]:
             found, name = condition(obj.get("status") or {}, "Stalled"), obj["metadata"]["name"]
             short = "er" if plural == "evalrounds" else "val"
             do = f"kubectl bitagent explain {short} {name} -n {seen.namespace}"
-            yield warn(Area.OBJECTS, f"{name} stands still: {found.get('reason')}: {found.get('message')}", do)
+            text = f"{name} stands still: {found.get('reason')}: {found.get('message') or ''}".rstrip(": ")
+            yield warn(Area.OBJECTS, text, do)
         if not read.refused:
             yield ok(Area.OBJECTS, f"{len(read.value)} {plural}, {len(stalled)} of them stand still")

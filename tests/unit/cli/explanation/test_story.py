@@ -39,7 +39,7 @@ def test_a_failed_round() -> None:
     assert text.startswith("EvalRound r in namespace ns, 1h old: Failed\n  1 \\x1b[2JCrashed\n\nwhat to do\n")
     for title in ("where the time went", "what happened", "conditions", "models", "seconds of each model", "not read"):
         assert f"\n{title}\n" in text
-    assert "kubectl bitagent retry" in text
+    assert "`kubectl bitagent retry r`" in text
     assert "\x1b" not in text
 
 
