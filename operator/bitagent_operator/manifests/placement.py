@@ -52,13 +52,14 @@ def queue_labels(workload: Workload) -> dict[str, str]:
 def placed(config: Config, component: Component) -> Placed:
     """Return the settings for the Jobs of a component: its own, and for what it leaves out those of all Jobs."""
     jobs = config.jobs
-    own = {
+    kinds: dict[Component, JobPods | EvaluatePods] = {
         Component.FETCH: jobs.fetch,
         Component.TASK_SET: jobs.task_set,
         Component.EVALUATE: jobs.evaluate,
         Component.ARCHIVE: jobs.archive,
         Component.RETENTION: jobs.archive,
-    }.get(component, EvaluatePods())
+    }
+    own = kinds.get(component, EvaluatePods())
     queue = own.queue_name if isinstance(own, JobPods) else ""
     return Placed(
         labels={**jobs.labels, **own.labels},

@@ -220,7 +220,7 @@ def test_operator_chart_and_its_pods_are_taken(
     pods |= {o["metadata"]["name"]: o["spec"]["template"] for o in made if "template" in o.get("spec", {})}
     assert len(pods) == (5 if name == "everything" else 4)
     for template in pods.values():
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": dict(template["spec"])}
+        pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": dict(template["spec"])}
         pod["spec"].pop("serviceAccountName", None)
         priority = pod["spec"].get("priorityClassName")
         assert priority == ("urgent" if name == "everything" else None)
