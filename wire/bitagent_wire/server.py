@@ -218,18 +218,18 @@ class MessageServer:
         return bytes(content)
 
 
-def runner(app: web.Application, *, drain_seconds: float = 5.0) -> web.AppRunner:
+def runner(app: web.Application, *, drain_seconds: float = 5.0, idle_seconds: float = 15.0) -> web.AppRunner:
     """Return a runner with the limits of a server that anyone may reach.
 
-    Bodies are not decompressed; a handler whose caller has left is cancelled; at the end, requests under way have
-    `drain_seconds` to end.
+    A connection without a whole head of a request is closed after `idle_seconds`; bodies are not decompressed; a
+    handler whose caller has left is cancelled; at the end, requests under way have `drain_seconds` to end.
     """
     return web.AppRunner(
         app,
         access_log=None,
         auto_decompress=False,
         lingering_time=1.0,
-        keepalive_timeout=15.0,
+        keepalive_timeout=idle_seconds,
         handler_cancellation=True,
         shutdown_timeout=drain_seconds,
     )

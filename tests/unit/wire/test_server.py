@@ -9,12 +9,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from bitagent_wire import axon, btauth
 from bitagent_wire.messages import IsAlive, Message, QueryTask
 from bitagent_wire.outcomes import MinerAddress, Protocol
 from bitagent_wire.replays import ReplayMemory
-from bitagent_wire.server import Call, Rejected, Rejection, Served
+from bitagent_wire.server import Call, Rejected, Rejection, Served, runner
 
 NOW = 1_800_000_000 * 10**9
 TASK = b'{"messages": [{"role": "user", "content": "q"}]}'
@@ -174,6 +175,28 @@ async def test_bodies_that_arrive_at_once_are_bounded_together(session: Any, val
         async with asyncio.timeout(4):
             while found[-1] != 200:
                 found.append((await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - len(found))))[0])
+
+
+@pytest.mark.parametrize("drip", [False, True], ids=["silent", "one header after the other"])
+async def test_a_connection_without_a_request_is_closed(drip: bool) -> None:
+    running = runner(web.Application(), idle_seconds=0.2)
+    await running.setup()
+    await web.TCPSite(running, "127.0.0.1", 0).start()
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"POST /IsAlive HTTP/1.1\r\n")
+        while drip:
+            writer.write(b"a: b\r\n")
+            await asyncio.sleep(0.05)
+
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.addresses[0][1])
+        writing = asyncio.create_task(write(writer))
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writing.cancel()
+        writer.close()
+    finally:
+        await running.cleanup()
 
 
 async def test_a_full_memory_refuses(session: Any, validator: Any, serve: Any) -> None:
