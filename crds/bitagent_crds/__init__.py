@@ -5,9 +5,11 @@
     tasks.py, alterations.py, evaluation.py      parts of their specs: task sets, and how models are evaluated
     rewriter.py                                  part of a Validator's spec: the language model that rewords questions
     online.py, discovery.py                      parts of it, too: tasks for miners; models that miners submit
+    tracking.py                                  services that it reports to
     seeds.py                                     seeds that are unknown until the models are fixed
     conditions.py                                conditions and reasons that they report
     jobs.py                                      documents and summaries of Jobs
+    examiner.py                                  messages between a validator and its examiner
     task_set.py, results.py                      files of task sets, and of results
     archive.py                                   index of the archive of a round
     leaderboard.py                               the public, signed leaderboard of a round
