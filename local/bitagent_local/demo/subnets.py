@@ -181,7 +181,7 @@ def miners(stack: Stack, subnet: Subnet) -> dict[str, str]:
 def watch(stack: Stack, subnet: Subnet) -> Emission:
     """Observe the chain until all competitions are paid, and emission followed for some epochs.
 
-    Raises ClusterError if a round fails, or if that takes too long.
+    Raises ClusterError, with what the Validator says about itself, if that takes too long.
     """
     emission = Emission()
     since = 0
@@ -192,15 +192,28 @@ def watch(stack: Stack, subnet: Subnet) -> Emission:
         since = since or (emission.paying if all_paid(stack, subnet) else 0)
         return bool(since) and emission.paying >= since + PAYING_EPOCHS
 
-    wait_until(look, seconds=WAIT_SECONDS, what=f"emission on subnet {subnet.name}", pace=3.0)
+    try:
+        wait_until(look, seconds=WAIT_SECONDS, what=f"emission on subnet {subnet.name}", pace=3.0)
+    except ClusterError as error:
+        raise ClusterError(f"{error}; {'; '.join(problems(stack, subnet))}") from error
     return emission
 
 
+def status_of(stack: Stack, subnet: Subnet) -> Any:
+    """Return the status of the subnet's Validator."""
+    return stack.kubectl.get("validator", subnet.name, "-n", NAMESPACE).get("status", {})
+
+
+def problems(stack: Stack, subnet: Subnet) -> list[str]:
+    """Return what the subnet's Validator says to be wrong."""
+    conditions = status_of(stack, subnet).get("conditions", ())
+    return [f"{c['type']}: {c['reason']}: {c['message']}" for c in conditions if c["status"] != "True"]
+
+
 def all_paid(stack: Stack, subnet: Subnet) -> bool:
-    """Whether the row on the chain rests on a round of each competition. Raises ClusterError if a round failed."""
-    status = stack.kubectl.get("validator", subnet.name, "-n", NAMESPACE).get("status", {})
+    """Whether the row on the chain rests on a round of each competition, and on answers where miners are asked."""
+    status = status_of(stack, subnet)
     rounds = status.get("lastWeights", {}).get("rounds", ())
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "RoundCurrent" and condition["reason"] == "RoundFailed":
-            raise ClusterError(f"a round of Validator {subnet.name} failed: {condition['message']}")
-    return all(any(name.startswith(f"{subnet.name}-{c}-") for name in rounds) for c in subnet.competitions)
+    paid = all(any(name.startswith(f"{subnet.name}-{c}-") for name in rounds) for c in subnet.competitions)
+    asked = not subnet.miners or any(online.get("block") for online in status.get("online", ()))
+    return paid and asked

@@ -11,7 +11,7 @@ import yaml
 
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.seed import load
-from bitagent_local.cluster.host import SOURCES, ClusterError
+from bitagent_local.cluster.host import SOURCES
 from bitagent_local.demo import subnets
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.stack import MANIFESTS, Stack
@@ -30,7 +30,7 @@ def test_the_validator_is_on_its_chain(subnet: Subnet) -> None:
     seed, made = load(subnet.folder / "chain.yaml"), validator(subnet)
     assert made["metadata"]["name"] == subnet.name
     assert made["spec"]["netuid"] == seed.netuid
-    assert made["spec"]["chain"]["endpoints"] == [f"ws://{subnet.chain}.bitagent-world:9944"]
+    assert made["spec"]["chain"]["endpoints"] == [f"ws://{subnet.chain}.bitagent-world.svc:9944"]
     assert made["spec"]["wallet"]["hotkeySecretRef"]["name"] == f"{subnet.name}-hotkey"
     assert [c["id"] for c in made["spec"]["competitions"]] == list(subnet.competitions)
 
@@ -101,7 +101,13 @@ def test_the_plot_waits_for_all_competitions(stack: Stack, rounds: list[str], pa
     assert subnets.all_paid(stack, SUBNETS[0]) is paid
 
 
-def test_a_failed_round_ends_it(stack: Stack) -> None:
-    Answers.status = {"conditions": [{"type": "RoundCurrent", "reason": "RoundFailed", "message": "broken"}]}
-    with pytest.raises(ClusterError, match="broken"):
-        subnets.all_paid(stack, SUBNETS[0])
+@pytest.mark.parametrize("block", [0, 40], ids=["no step counted", "a step counted"])
+def test_the_plot_waits_for_answers_of_miners(stack: Stack, block: int) -> None:
+    Answers.status = {"lastWeights": {"rounds": ["bitagent-tools-1"]}, "online": [{"block": block}]}
+    assert subnets.all_paid(stack, subnets.BITAGENT) is bool(block)
+
+
+def test_what_is_wrong_is_named(stack: Stack) -> None:
+    failed = {"type": "RoundCurrent", "status": "False", "reason": "RoundFailed", "message": "broken"}
+    Answers.status = {"conditions": [failed, {"type": "Permitted", "status": "True", "reason": "", "message": ""}]}
+    assert subnets.problems(stack, SUBNETS[0]) == ["RoundCurrent: RoundFailed: broken"]
