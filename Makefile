@@ -47,7 +47,7 @@ test-integration: env toolchain bytecode ## Run operator and validator against a
 test-e2e: env toolchain bytecode ## Run everything on a real kubelet, with real images and real vLLM
 	$(PY) -m pytest tests/e2e -x
 
-test-ecosystem: env toolchain bytecode ## Run the operator with real Kueue, which is built first (minutes, once)
+test-ecosystem: env toolchain bytecode ## Run with real Kueue, Flux and Argo CD, which are built first (minutes, once)
 	$(PY) -m pytest tests/ecosystem -x
 
 fuzz: env toolchain bytecode ## Run the property tests on new examples, ROUNDS times (5), and the long tests of the operator

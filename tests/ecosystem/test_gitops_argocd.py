@@ -189,7 +189,10 @@ def test_a_bad_value_is_shown_with_its_field(engine: ArgoCd) -> None:
     def break_(obj: Obj) -> None:
         obj["spec"]["netuid"] = -5
 
+    engine.fleet.add_competition()
+    engine.until_synced("fleet")
     engine.fleet.edit("a bad value", "fleet/validators/gamma.yaml", break_)
+    engine.fleet.edit("and a good one", "fleet/validators/alpha.yaml", lambda obj: obj["spec"].update(netuid=21))
 
     def said() -> str:
         operation = engine.status("fleet")["operationState"]
@@ -197,7 +200,7 @@ def test_a_bad_value_is_shown_with_its_field(engine: ArgoCd) -> None:
         return "".join(text for text in texts if "spec.netuid" in text and "gamma" in text)
 
     assert "-5" in str(engine.world.until("the field is named", said))
-    assert engine.world.get("validators", "gamma")["spec"]["netuid"] == 20
+    assert [each["spec"]["netuid"] for each in engine.fleet.validators().values()] == [21, 20, 20]
 
 
 def test_health_follows_the_conditions(engine: ArgoCd) -> None:
@@ -259,7 +262,7 @@ def test_a_round_after_each_sync_of_the_operator_is_a_hook(engine: ArgoCd) -> No
     text = repository.read("operator/values.yaml").replace("333", "444")
     revision = repository.commit("another image", {"operator/values.yaml": text})
     world.until("another round for another image", lambda: completed(revision), 120)
-    assert engine.state("operator").startswith("Synced"), "a hook is no drift"
+    assert engine.state("operator").startswith("Synced"), "a hook does not count as drift"
 
 
 def test_what_is_removed_is_removed_from_the_cluster_and_nothing_is_stuck(engine: ArgoCd) -> None:
