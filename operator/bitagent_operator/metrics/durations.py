@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter as Count
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -37,9 +37,10 @@ def durations(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
     detailed = {each.meta.uid for each in _detailed(rounds)}
     for each in rounds:
         name, timed = each.meta.name, list(_timed(each.status.results))
-        total: Count[str] = Count()
+        total: defaultdict[str, float] = defaultdict(float)
         for _, phases in timed:
-            total.update(phases)
+            for phase, seconds in phases.items():
+                total[phase] += seconds
         for phase, seconds in total.items():
             by_phase.add_metric([name, phase], seconds)
         if each.meta.uid in detailed:
