@@ -116,6 +116,7 @@ def engine(fleet: Fleet) -> Iterator[Flux]:
     yield made
     for name in made.created:
         made.remove(name.removeprefix(f"{made.world.namespace}-"))
+    made.world.api.delete(f"{SOURCES}/{made.own('fleet')}")
 
 
 def applied(engine: Flux) -> None:
