@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
 import signal
 import socket
 from pathlib import Path
@@ -33,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Serve until stopped. Returns the exit code."""
+    """Serve until stopped, and end the process. Returns an exit code only if the socket cannot be made."""
     options = _parser().parse_args(argv)
     configure_logging()
     keep_orphans()
@@ -44,7 +46,8 @@ def main(argv: list[str]) -> int:
     with Scorers() as scorers:
         asyncio.run(_run(listener, Examiner(options.artifacts, scorers)))
     options.socket.unlink(missing_ok=True)
-    return 0
+    logging.shutdown()
+    os._exit(0)  # threads that wait for a scorer would be waited for
 
 
 async def _run(listener: socket.socket, examiner: Examiner) -> None:

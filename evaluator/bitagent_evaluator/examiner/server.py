@@ -90,33 +90,34 @@ def listen(path: Path) -> socket.socket:
 
 
 async def serve(listener: socket.socket, examiner: Examiner, stop: asyncio.Event) -> None:
-    """Answer on a listening socket until `stop` is set."""
+    """Answer on a listening socket until `stop` is set. Then a request that is being answered gets no reply."""
     open_: set[asyncio.Task[None]] = set()
-    with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="examiner") as threads:
+    threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="examiner")
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            if task is None:
-                return
-            open_.add(task)
-            try:
-                if len(open_) > CONNECTIONS:
-                    await _send(writer, refusal(ExaminerReason.BUSY, f"{CONNECTIONS} connections are open"))
-                else:
-                    await _converse(reader, writer, examiner, threads)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-                _log.debug("a connection ended: %r", error)
-            finally:
-                open_.discard(task)
-                writer.close()
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        open_.add(task)
+        try:
+            if len(open_) > CONNECTIONS:
+                await _send(writer, refusal(ExaminerReason.BUSY, f"{CONNECTIONS} connections are open"))
+            else:
+                await _converse(reader, writer, examiner, threads)
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:  # the last one: the examiner ends
+            _log.debug("a connection ended: %r", error)
+        finally:
+            open_.discard(task)
+            writer.close()
 
-        server = await asyncio.start_unix_server(connected, sock=listener, limit=REQUEST_BYTES)
-        async with server:
-            _log.info("listening on %s", listener.getsockname())
-            await stop.wait()
-        for task in list(open_):
-            task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
+    server = await asyncio.start_unix_server(connected, sock=listener, limit=REQUEST_BYTES)
+    _log.info("listening on %s", listener.getsockname())
+    await stop.wait()
+    server.close()  # without waiting: from Python 3.12 on that is until the last connection has ended
+    for task in list(open_):
+        task.cancel()
+    await asyncio.gather(*open_, return_exceptions=True)
+    threads.shutdown(wait=False, cancel_futures=True)  # a hostile answer must not hold up the end of the pod
 
 
 async def _converse(

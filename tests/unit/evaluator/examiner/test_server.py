@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -159,6 +160,26 @@ async def test_a_silent_connection_is_closed(
         writer.write(b'{"task"')
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
+
+
+async def test_an_answer_that_takes_long_does_not_hold_up_the_end(
+    examiner: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def waits(line: bytes) -> ExaminerReply:
+        begun.set()
+        over.wait(30)
+        return server.refusal(ExaminerReason.BUSY, "")
+
+    monkeypatch.setattr(examiner, "reply", waits)
+    async with serving(examiner, tmp_path / "s") as path:
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"{}\n")
+        await asyncio.to_thread(begun.wait, 10)
+    assert not over.is_set(), "served until then"
+    over.set()
+    writer.close()
 
 
 async def test_a_socket_that_an_earlier_process_has_left_is_replaced(examiner: Examiner, tmp_path: Path) -> None:
