@@ -186,7 +186,7 @@ class Api:
             score=result.score,
             loss=result.loss,
             interval=measured.interval if measured is not None else None,
-            not_told_apart_from=row.alike,
+            not_different_from=row.alike,
             passed=result.passed,
             duplicate_of=result.duplicate_of,
             near_copy_of=result.near_copy_of,

@@ -75,7 +75,7 @@ class ResultRow(Document):
     loss: str | None
     interval: tuple[float, float] | None
     """95 % confidence interval of the score, of the manifest; null where that is not read."""
-    not_told_apart_from: tuple[int, int] | None
+    not_different_from: tuple[int, int] | None
     """Best and worst rank whose intervals have a score in common with this one; null if there is no other."""
     passed: int | None
     duplicate_of: str | None

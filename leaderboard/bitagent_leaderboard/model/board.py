@@ -93,8 +93,8 @@ class Board:
 
     def competition(self, validator: str, identity: str) -> Competition | None:
         """Return one competition."""
-        wanted = (validator, identity)
-        return next((each for each in self.competitions if (each.validator, each.id) == wanted), None)
+        key = (validator, identity)
+        return next((each for each in self.competitions if (each.validator, each.id) == key), None)
 
     @cached_property
     def open_secrets(self) -> frozenset[str]:

@@ -66,7 +66,7 @@ _STANDINGS = {
 
 
 class RoundReader:
-    """Reads EvalRounds. Results that have not changed since the last reading of a round are taken over.
+    """Reads EvalRounds. Results that have not changed since the last reading of a round are kept.
 
     A round of a thousand models is written again whenever one of them proceeds.
     """
@@ -110,7 +110,7 @@ def _round(meta: ObjectMeta, content: EvalRound, phase: Phase, results: list[Res
     counts = {name: count for name, count in status.counts if isinstance(count, int) and count}
     estimate = status.estimate if phase is Phase.RUNNING else None
     done = sum(result.state in FINAL_STATES for result in results)
-    told = status.task_set if complete else None
+    tasks = status.task_set if complete else None
     return Round(
         name=meta.name,
         uid=meta.uid,
@@ -124,7 +124,7 @@ def _round(meta: ObjectMeta, content: EvalRound, phase: Phase, results: list[Res
         started=status.started_at,
         finished=status.finished_at if phase in (Phase.COMPLETE, Phase.FAILED) else None,
         scorer=shown(str(spec.evaluation.scorer), 63),
-        tasks=told.count if told is not None else spec.tasks.count,
+        tasks=tasks.count if tasks is not None else spec.tasks.count,
         percent=estimate.percent if estimate is not None else None,
         end=estimate.end if estimate is not None else None,
         ended=done,
@@ -135,9 +135,9 @@ def _round(meta: ObjectMeta, content: EvalRound, phase: Phase, results: list[Res
         by_model={result.model: result for result in results},
         asked_online=spec.tasks_only,
         secrets=_secrets(spec.tasks),
-        baseline=told.baseline if told is not None else None,
+        baseline=tasks.baseline if tasks is not None else None,
         seed=_seed(spec.tasks) if complete else None,
-        task_set_digest=told.digest if told is not None else None,
+        task_set_digest=tasks.digest if tasks is not None else None,
         ranking_digest=status.leaderboard_digest if complete else None,
         image=image_name(status.image) if complete and status.image else None,
         archive=status.archive.uri if complete and status.archive is not None else None,

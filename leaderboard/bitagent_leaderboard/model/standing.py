@@ -1,8 +1,8 @@
-"""Rows of a ranking, and which of them are not told apart. Pure.
+"""Rows of a ranking, and which of them are not shown to differ. Pure.
 
-Two rows are not told apart if their 95 % intervals have a score in common. That is a careful rule: models are asked the
-same tasks, and `bitagent-eval compare`, which pairs their answers, tells more of them apart. Intervals are those of the
-manifests; none is computed here.
+Two rows are not shown to differ if their 95 % intervals have a score in common. That is a careful rule: models are
+asked the same tasks, and `bitagent-eval compare`, which pairs their answers, shows more differences. Intervals are those
+of the manifests; none is computed here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Row:
     measured: Measured | None
     """None if its manifest is not here."""
     alike: tuple[int, int] | None = None
-    """Best and worst rank that it is not told apart from; None if there is no interval, or it is apart from all."""
+    """Best and worst rank from which it is not shown to differ; None without an interval, or if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def standings(round_: Round, measures: Mapping[str, Measured]) -> Standings:
         if result.rank is not None and each is not None and each.interval is not None:
             placed[result.model] = len(ranked)
             ranked.append((result.rank, each.interval))
-    alike = not_apart(ranked)
+    alike = not_different(ranked)
     return Standings(
         rows=tuple(
             Row(result, each, alike.get(placed.get(result.model, -1)))
@@ -64,8 +64,8 @@ def standings(round_: Round, measures: Mapping[str, Measured]) -> Standings:
     )
 
 
-def not_apart(ranked: Sequence[tuple[int, Interval]]) -> dict[int, tuple[int, int]]:
-    """Return the best and worst rank that each is not told apart from, by its place; those apart from all are absent.
+def not_different(ranked: Sequence[tuple[int, Interval]]) -> dict[int, tuple[int, int]]:
+    """Return best and worst rank from which each is not shown to differ, by its place; those with none are absent.
 
     Ranks ascend. A better one overlaps if its lower end is not above this one's upper end, and likewise below; the
     scores lie between the ends and descend, so that the other half of the condition holds.

@@ -34,10 +34,10 @@ function addFilter(table) {
   input.type = "search";
   label.append(`Filter these ${table.dataset.filter} `, input);
   const apply = () => {
-    const wanted = input.value.trim().toLowerCase();
+    const searched = input.value.trim().toLowerCase();
     for (const row of body.rows) {
       const keys = [...row.querySelectorAll("[title]")].map((each) => each.title).join(" ");
-      row.hidden = !`${row.textContent} ${keys}`.toLowerCase().includes(wanted);
+      row.hidden = !`${row.textContent} ${keys}`.toLowerCase().includes(searched);
     }
   };
   input.addEventListener("input", apply);

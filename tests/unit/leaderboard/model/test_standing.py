@@ -1,4 +1,4 @@
-"""Which rows are not told apart: compared with the definition, for any intervals."""
+"""Which rows are not shown to differ: compared with the definition, for any intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bitagent_leaderboard.model.measured import Measured, Part
 from bitagent_leaderboard.model.reading import RoundReader
-from bitagent_leaderboard.model.standing import not_apart, standings
+from bitagent_leaderboard.model.standing import not_different, standings
 from tests import leaderboard_objects as objects
 
 
@@ -24,8 +24,8 @@ from tests import leaderboard_objects as objects
     ],
     ids=["none", "one", "apart", "touching", "chain", "a wide one"],
 )
-def test_not_apart(intervals: list[tuple[float, float]], expected: dict[int, tuple[int, int]]) -> None:
-    assert not_apart([(place, each) for place, each in enumerate(intervals, 1)]) == expected
+def test_not_different(intervals: list[tuple[float, float]], expected: dict[int, tuple[int, int]]) -> None:
+    assert not_different([(place, each) for place, each in enumerate(intervals, 1)]) == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 6), st.integers(0, 6)), max_size=12))
@@ -33,7 +33,7 @@ def test_ranks_are_those_of_the_overlaps(rows: list[tuple[int, int, int]]) -> No
     rows.sort(reverse=True)
     intervals = [(float(score - below), float(score + above)) for score, below, above in rows]
     ranks = [1 + sum(other[0] > score for other in rows) for score, _, _ in rows]
-    found = not_apart(list(zip(ranks, intervals, strict=True)))
+    found = not_different(list(zip(ranks, intervals, strict=True)))
     for place, (low, high) in enumerate(intervals):
         alike = [ranks[j] for j, (a, b) in enumerate(intervals) if a <= high and b >= low]
         assert found.get(place) == ((min(alike), max(alike)) if len(alike) > 1 else None)

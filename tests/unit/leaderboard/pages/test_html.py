@@ -21,7 +21,7 @@ def words(text: str) -> str:
 
 def test_ranking_with_intervals_and_marks(demo: Board, text_of: Text) -> None:
     page = words(text_of(demo, "rounds/demo-tools-2/index.html", has_manifests=True))
-    assert "Not told apart" in page
+    assert "Not different from" in page
     first = demo.rounds["demo-tools-2"].ranked[0]
     score = float(first.score or 0)
     assert f"{100 * score:.1f}" in page
