@@ -31,7 +31,15 @@ def apply(plane: ControlPlane, manifest: str, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("file", ["altered/minermodels.yaml", "altered/evalrounds.yaml"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "altered/minermodels.yaml",
+        "altered/evalrounds.yaml",
+        "subnets/nous/validator.yaml",
+        "subnets/bitagent/validator.yaml",
+    ],
+)
 def test_taken_without_a_warning(plane: ControlPlane, namespace: None, file: str) -> None:
     apply(plane, (EXAMPLES / file).read_text())
 
