@@ -39,6 +39,7 @@ from bitagent_crds.schema import (
     rules,
 )
 from bitagent_crds.tasks import TaskSource
+from bitagent_crds.tracking import Tracking
 
 Endpoint = Annotated[str, Field(max_length=256, pattern=r"^wss?://.+$")]
 
@@ -301,6 +302,8 @@ class ValidatorSpec(Model):
     discovery: Discovery | None = None
     """discovery turns what miners submit on the chain, or by their axons, into MinerModels; absent: the validator makes
     none."""
+    tracking: Tracking | None = None
+    """tracking has services that steps of online evaluation are reported to; absent: none."""
     rounds_without_permit: bool = False
     """roundsWithoutPermit starts rounds also while the hotkey is not registered or may not set weights; otherwise no
     GPU works for weights that cannot be set. Rounds of modes DryRun and Off need no permit."""

@@ -10,6 +10,7 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     competitions/ rounds of a competition, from their epochs and seeds to scores
     discovery/    MinerModels from the subnet's commitments and the miners' axons
     online/       fresh tasks for miners, and averages of their scores
+    tracking/     steps of it for a service that people look at
     policy/       scores to shares, and why a hotkey earns nothing
     services      the API server and the records of one Validator
     troubles      parts of a pass fail apart

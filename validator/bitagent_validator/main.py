@@ -46,6 +46,7 @@ from bitagent_validator.running.loop import Loop, SpecChanged
 from bitagent_validator.running.standby import standby_reports
 from bitagent_validator.services import Services
 from bitagent_validator.state import StateStore, StateUnreadable
+from bitagent_validator.tracking.tracker import Tracker
 from bitagent_validator.wallet import DEFAULT_FILE, Account, WalletError, load_hotkey, load_seed_key
 from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
 from bitagent_validator.weights.turns import Turns
@@ -360,6 +361,7 @@ async def _run_with(
         uid=me.uid,
         secrets=secrets,
         transcripts=Transcripts(settings.transcripts_dir, dropped=metrics.transcripts_dropped.inc),
+        tracker=Tracker(dropped=metrics.tracking_rows_dropped.inc),
         changed=wake.set,
         examiner=lambda: Examiner(settings.examiner_socket),
     )

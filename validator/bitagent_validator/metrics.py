@@ -81,6 +81,9 @@ class Metrics:
             "online_left_out", "Registered hotkeys that are never asked", ["competition", "reason"]
         )
         self.transcripts_dropped = counter("transcripts_dropped", "Transcripts of steps that were not written")
+        self.tracking_rows_dropped = counter(
+            "tracking_rows_dropped", "Lines for Weights & Biases that were not sent, as it was missing, slow or down"
+        )
         self.axon_answers = counter("axon_answers", "Axons asked for their model, by what came of it", ["outcome"])
         self.passes = counter("passes", "Passes of the loop by outcome", ["outcome"])
         for outcome in ("Revealed", "Missed"):  # an increase from nothing to 1 is none for Prometheus

@@ -13,6 +13,7 @@ from bitagent_crds.examiner import EXAMINER_MOUNT, EXAMINER_SOCKET
 from bitagent_crds.fields import SecretKey
 from bitagent_crds.names import ARTIFACTS_MOUNT, MINERS_EGRESS_LABEL, VALIDATOR_LABEL, Component, short_hash
 from bitagent_crds.schema import Model
+from bitagent_crds.tracking import TRACKING_KEY_FILE
 from bitagent_kube.objects import Obj
 from bitagent_operator import naming
 from bitagent_operator.config import Config
@@ -155,6 +156,8 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
     endpoints = validator.spec.chain.endpoints_secret_ref
     if endpoints is not None:
         container["volumeMounts"].append(mount("endpoints", ENDPOINTS_MOUNT, read_only=True))
+    if (tracked := _tracking_key(validator)) is not None:
+        container["volumeMounts"].append(mount("tracking", TRACKING_KEY_FILE.rpartition("/")[0], read_only=True))
     wallet = _secret_file(key, HOTKEY_FILE)
     online = asks_online(validator)
     if online:
@@ -173,6 +176,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
             "volumes": [
                 {"name": "wallet", "secret": wallet},
                 *([{"name": "endpoints", "secret": _secret_file(endpoints, ENDPOINTS_FILE)}] if endpoints else []),
+                *(_optional("tracking", tracked, TRACKING_KEY_FILE.rpartition("/")[2]) if tracked else ()),
                 *([{"name": "seeds", "projected": {"defaultMode": 0o440, "sources": seeds}}] if seeds else []),
                 temporary(container["resources"]),
                 *config.validator.volumes,
@@ -218,6 +222,17 @@ def _examiner_volumes(config: Config) -> tuple[Obj, ...]:
         {"name": "api-access", "projected": {"defaultMode": 0o444, "sources": sources}},
         *config.validator.examiner.volumes,
     )
+
+
+def _tracking_key(validator: ValidatorObject) -> SecretKey | None:
+    """Return the key of a Secret with which runs are sent."""
+    tracking = validator.spec.tracking
+    return tracking.wandb.api_key_secret_ref if tracking is not None and tracking.wandb is not None else None
+
+
+def _optional(name: str, key: SecretKey, path: str) -> tuple[Obj]:
+    """Return a volume of a Secret without which the pod starts all the same."""
+    return ({"name": name, "secret": {**_secret_file(key, path), "optional": True}},)
 
 
 def _secret_file(key: SecretKey, path: str) -> Obj:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.names import pool_name
@@ -44,6 +45,8 @@ from bitagent_validator.online.transcripts import Transcripts, transcript
 from bitagent_validator.policy.registry import terms_of
 from bitagent_validator.questions import Questioner, open_questioner
 from bitagent_validator.services import Services
+from bitagent_validator.tracking.rows import rows_of
+from bitagent_validator.tracking.tracker import Tracker, settings_of
 from bitagent_validator.wallet import Account, WalletError, load_hotkey
 from bitagent_wire.outcomes import KnownProtocols
 
@@ -54,6 +57,8 @@ STEP_SECONDS = 900.0
 LATE_BLOCKS = 200
 """Blocks after its own within which a step may begin: nodes keep the state of about 256."""
 CLOSE_SECONDS = 2.0
+VERSION = version("bitagent")
+"""The version of this program, in the names of runs."""
 
 OpenQuestioner = Callable[..., AbstractAsyncContextManager[Questioner]]
 
@@ -87,6 +92,7 @@ class OnlineController:
         uid: str,
         secrets: SeedSecrets,
         transcripts: Transcripts,
+        tracker: Tracker,
         changed: Callable[[], object],
         examiner: Callable[[], Examiner] = Examiner,
         open_questions: OpenQuestioner = open_questioner,
@@ -97,6 +103,7 @@ class OnlineController:
         """The Validator's."""
         self._secrets = secrets
         self._transcripts = transcripts
+        self._tracker = tracker
         self._changed = changed
         """Called when a step has ended."""
         self._examiner = examiner
@@ -122,6 +129,8 @@ class OnlineController:
         if settings is None:
             await self._forget(competition.id)
             return
+        uid, tracking = subnet.me.uid if subnet.me else None, me.spec.tracking if me.spec else None
+        await self._tracker.configure(settings_of(tracking, uid=uid, version=VERSION))
         run = self._runs.setdefault(competition.id, _Run())
         await self._record(me, competition, settings, run, subnet)
         if blocked:
@@ -158,6 +167,7 @@ class OnlineController:
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         self._transcripts.close(seconds=CLOSE_SECONDS)
+        await self._tracker.close()
 
     async def _forget(self, competition: str) -> None:
         run = self._runs.pop(competition, None)
@@ -194,7 +204,10 @@ class OnlineController:
         self._measure(competition.id, report)
         if report.results or report.message:
             known = self._services.store.state.online.get(competition.id)
-            self._transcripts.put(transcript(report, known, at=datetime.now(UTC), validator=me.name))
+            content = transcript(report, known, at=datetime.now(UTC), validator=me.name)
+            self._transcripts.put(content)
+            uid = subnet.me.uid if subnet.me else None
+            self._tracker.put(rows_of(content, validator_uid=uid, version=VERSION))
         if report.message:
             log.warning("competition %s, step of block %d: %s", competition.id, run.block, report.message)
 

@@ -9,6 +9,7 @@ import pytest
 
 from bitagent_crds.examiner import EXAMINER_SOCKET
 from bitagent_crds.names import ARTIFACTS_MOUNT, hotkey_lease, turn_lease
+from bitagent_crds.tracking import TRACKING_KEY_FILE
 from bitagent_operator.manifests.validator import validator_objects
 from bitagent_operator.observed.objects import ValidatorObject
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE as SECRET_ENDPOINTS
@@ -104,6 +105,19 @@ def test_endpoints_of_a_secret_are_mounted(make: Make) -> None:
     assert mounted["secret"]["items"] == [{"key": "list", "path": SECRET_ENDPOINTS.name}]
     places = {m["name"]: m["mountPath"] for m in pod["containers"][0]["volumeMounts"]}
     assert places["endpoints"] == str(SECRET_ENDPOINTS.parent)
+
+
+def test_the_key_of_tracking_is_mounted_and_not_needed(make: Make) -> None:
+    """A pod that waits for it would set no weights."""
+    tracking = {"wandb": {"project": "p", "apiKeySecretRef": {"name": "wandb", "key": "token"}}}
+    pod = built(make, tracking=tracking)["Deployment"]["spec"]["template"]["spec"]
+    (mounted,) = (v["secret"] for v in pod["volumes"] if v["name"] == "tracking")
+    assert mounted["optional"] is True
+    (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "tracking")
+    assert f"{mount['mountPath']}/{mounted['items'][0]['path']}" == TRACKING_KEY_FILE
+    assert mounted["items"][0]["key"] == "token"
+    offline = built(make, tracking={"wandb": {"project": "p", "mode": "Offline"}})["Deployment"]
+    assert "tracking" not in {v["name"] for v in offline["spec"]["template"]["spec"]["volumes"]}
 
 
 def test_a_shared_key_of_seeds_is_mounted_for_its_competition(make: Make) -> None:

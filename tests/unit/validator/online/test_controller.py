@@ -25,10 +25,11 @@ from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round
 from bitagent_validator.online import step as steps
-from bitagent_validator.online.controller import OnlineController
+from bitagent_validator.online.controller import VERSION, OnlineController
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.transcripts import Transcripts
 from bitagent_validator.state import State
+from bitagent_validator.tracking.process import RunSettings
 from bitagent_validator.wallet import Account
 from bitagent_wire.messages import Message, QueryTask
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
@@ -36,6 +37,23 @@ from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
 Make = Callable[..., Any]
 ME = keys.address("//Validator")
 A, B, C = (keys.address(f"//{name}") for name in "abc")
+
+
+class Tracking:
+    """What is sent, and by which settings."""
+
+    def __init__(self) -> None:
+        self.settings: RunSettings | None = None
+        self.rows: list[dict[str, Any]] = []
+
+    async def configure(self, settings: RunSettings | None) -> None:
+        self.settings = settings
+
+    def put(self, rows: list[dict[str, Any]]) -> None:
+        self.rows += rows
+
+    async def close(self) -> None:
+        pass
 
 
 class Stage:
@@ -59,6 +77,8 @@ class Stage:
         self.deleted: list[str] = []
         self.woken = asyncio.Event()
         self.metrics = Metrics()
+        self.tracker = Tracking()
+        self.tracking: Any = None
         self.online: Any = {"everyBlocks": 10, "pool": {"everyBlocks": 500}}
         self.start()
 
@@ -71,6 +91,7 @@ class Stage:
             uid="u",
             secrets=SeedSecrets(b"own", validator_uid="u", netuid=20),
             transcripts=Transcripts(self.folder / "transcripts"),
+            tracker=self.tracker,  # type: ignore[arg-type]
             changed=self.woken.set,
             examiner=lambda: Examiner(self.folder / "socket"),
             open_questions=self.open,
@@ -154,6 +175,7 @@ class Stage:
                 "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
                 "competitions": [self.competition().to_wire()],
             }
+            | ({"tracking": self.tracking} if self.tracking else {})
         )
         me = ValidatorObject("val", "ns", "u", 1, spec, {})
         connection: Any = SimpleNamespace(
@@ -362,3 +384,22 @@ async def test_a_pool_whose_files_are_gone_is_reported(stage: Stage, fake: Fake)
     await stage.built()
     await stage.step()
     assert stage.value() == (ConditionStatus.FALSE, Reason.POOL_UNAVAILABLE)
+
+
+@pytest.mark.usefixtures("fake")
+async def test_steps_are_tracked_by_the_settings_of_the_spec(stage: Stage) -> None:
+    await stage.built()
+    assert stage.tracker.settings is None
+    key = {"name": "wandb", "key": "api-key"}
+    stage.tracking = {"wandb": {"project": "mainnet", "entity": "team", "apiKeySecretRef": key}}
+    await stage.step()
+    settings = stage.tracker.settings
+    assert settings is not None
+    assert (settings.project, settings.entity, settings.offline) == ("mainnet", "team", False)
+    assert settings.key_file == "/etc/bitagent/tracking/api-key"
+    assert settings.name == f"0-{VERSION}"
+    assert {row["miner_hotkey"]: row["normalized_score"] for row in stage.tracker.rows} == {A: 1.0, B: 0.5}
+    stage.tracking = {"wandb": {"project": "p", "mode": "Offline"}}
+    await stage.one_pass()
+    assert stage.tracker.settings is not None
+    assert (stage.tracker.settings.offline, stage.tracker.settings.key_file) == (True, "")
