@@ -85,9 +85,10 @@ BITAGENT = Subnet(
     miners=(
         Miner("acme", "acme/tiny-fc-1200", 90),
         Miner("blue", "blue/tiny-fc-600", 75),
-        Miner("coral", "coral/tiny-fc-400", 60),
-        Miner("delta", "delta/tiny-fc-250", 95),
-        Miner("ellis", "sense/tiny-sense", 60, old=True),
+        Miner("coral", "delta/tiny-fc-250", 95),
+        # A model of other tasks: rounds give it nothing.
+        Miner("delta", "sense/tiny-sense", 95),
+        Miner("ellis", "coral/tiny-fc-400", 60, old=True),
     ),
 )
 SUBNETS = (NOUS, BITAGENT)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,7 +46,7 @@ class Miner:
     skill: int
 
 
-def refusal(headers: Mapping[str, str], *, receiver: str, now: int) -> str:
+def refusal(headers: Message | Mapping[str, str], *, receiver: str, now: int) -> str:
     """Return why a request is not a Dendrite's to this hotkey; empty if it is. `now` is in nanoseconds."""
     sender, nonce, uuid, signature = (
         headers.get(f"{DENDRITE}{n}", "") for n in ("hotkey", "nonce", "uuid", "signature")
