@@ -39,6 +39,8 @@ complete -c kubectl-bitagent -f -a '(__bitagent_candidates)'
 }
 """Script by shell."""
 
+NAMES_SECONDS = 3.0
+"""Longest wait for names: somebody waits at a prompt."""
 _KIND_OF = {"ROUND": "er", "MODEL": "mm"}
 """Kind of the objects that a positional argument names."""
 
@@ -112,6 +114,7 @@ def _flags(command: argparse.ArgumentParser) -> list[str]:
 
 async def names_of(kind: str, words: Sequence[str]) -> list[str]:
     """Return the names of a kind's objects in the namespace that the words name; none if it cannot be read."""
+    import asyncio
     from pathlib import Path
 
     from bitagent_cli.connection import KINDS, Failure, connected
@@ -124,9 +127,9 @@ async def names_of(kind: str, words: Sequence[str]) -> list[str]:
         namespace=given["--namespace"] or given["-n"],
     )
     try:
-        async with connected(options) as client:
+        async with asyncio.timeout(NAMES_SECONDS), connected(options) as client:
             return sorted(obj["metadata"]["name"] for obj in await client.list(KINDS[kind]))
-    except (ApiError, Failure):
+    except (ApiError, Failure, TimeoutError):
         return []
 
 

@@ -115,7 +115,7 @@ def advices(status: Mapping[str, Any]) -> Sequence[Advice]:
 
 def advice_rows(status: Mapping[str, Any], *, shown: int = 3) -> list[Sequence[str]]:
     """Return reason, who reports it and what to do, for a terminal."""
-    rows = []
+    rows: list[Sequence[str]] = []
     for each in advices(status):
         more = f" and {len(each.subjects) - shown} more" if len(each.subjects) > shown else ""
         rows.append([each.reason, ", ".join(each.subjects[:shown]) + more, each.text])

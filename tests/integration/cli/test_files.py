@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +118,20 @@ def test_a_pod_that_cannot_run_is_removed(cluster: Cluster, volume: Path, tmp_pa
     cluster.round("r", status(volume))
     done = cluster.run("fetch", "r", str(tmp_path / "r"), "--timeout", "2")
     assert (done.code, "no such image" in done.err) == (Exit.FAILED, True)
+    assert all("deletionTimestamp" in pod["metadata"] for pod in cluster.api.get(cluster.path("pods"))["items"])
+
+
+def test_an_interrupted_command_removes_its_pod(cluster: Cluster, volume: Path, tmp_path: Path) -> None:
+    cluster.kubelet.keeps = lambda pod: {"reason": "ContainerCreating", "message": ""}
+    cluster.round("r", status(volume))
+    words = ["fetch", "r", str(tmp_path / "r"), "-n", cluster.namespace, "--kubeconfig", str(cluster.kubeconfig)]
+    command = [sys.executable, "-m", "bitagent_cli.main", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "reads files" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "stopped" in said) == (Exit.FAILED, True), said
     assert all("deletionTimestamp" in pod["metadata"] for pod in cluster.api.get(cluster.path("pods"))["items"])
 
 

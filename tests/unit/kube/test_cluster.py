@@ -67,6 +67,14 @@ async def test_a_context_that_is_missing(kubeconfig: Path, tmp_path: Path) -> No
         await access(kubeconfig=tmp_path / "none")
 
 
+async def test_without_a_kubeconfig_and_outside_of_a_pod_there_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "/nowhere/config")
+    with pytest.raises(ApiError) as raised:
+        await access()
+    assert raised.value.reason == "NoConfiguration"
+
+
 async def test_one_attempt_finds_out_that_nothing_answers(kubeconfig: Path) -> None:
     configuration = Configuration()
     configuration.host = "http://127.0.0.1:9"
