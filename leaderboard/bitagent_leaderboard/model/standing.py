@@ -1,8 +1,8 @@
 """Rows of a ranking, and which of them are not shown to differ. Pure.
 
 Two rows are not shown to differ if their 95 % intervals have a score in common. That is a careful rule: models are
-asked the same tasks, and `bitagent-eval compare`, which pairs their answers, shows more differences. Intervals are those
-of the manifests; none is computed here.
+asked the same tasks, and `bitagent-eval compare`, which pairs their answers, shows more differences. Intervals are of
+the manifests; none is computed here.
 """
 
 from __future__ import annotations

@@ -141,7 +141,8 @@ class Serving:
 def _is_known(request: web.Request, document: Rendered) -> bool:
     """Whether the client has the document: If-None-Match names its ETag."""
     given = request.headers.get("If-None-Match", "")
-    return any(each.strip().removeprefix("W/") in (document.etag, "*") for each in given.split(","))
+    own = document.etag.removeprefix("W/")
+    return any(each.strip().removeprefix("W/") in (own, "*") for each in given.split(","))
 
 
 def _freshness(path: str) -> str:

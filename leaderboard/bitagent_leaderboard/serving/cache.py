@@ -26,7 +26,7 @@ class Rendered:
     """By gzip; None if it is too small to be worth it."""
     kind: str
     etag: str
-    """Strong, with its quotes; of both forms alike, since `Vary` keeps them apart."""
+    """Weak, since both forms have the same one."""
     depends: Hashable
 
     @property
@@ -40,7 +40,7 @@ def rendered(source: Source) -> Rendered:
     text = source.render()
     content = text.encode() if isinstance(text, str) else text
     small = gzip.compress(content, _LEVEL, mtime=0) if len(content) >= _SMALLEST else None
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
     return Rendered(content, small, source.kind, etag, source.depends)
 
 
