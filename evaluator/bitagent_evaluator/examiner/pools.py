@@ -96,7 +96,7 @@ def load(artifacts: Path, pool: Pool) -> LoadedPool:
     try:
         lines = dict(_askable(content, pool))
     except ValidationError:
-        text = f"a line of the tasks of round {pool.round_uid} is no task: are examiner and operator of one version?"
+        text = f"a line of the tasks of round {pool.round_uid} cannot be read: have examiner and operator one version?"
         raise Refused(ExaminerReason.POOL_CHANGED, text) from None
     if not lines:
         text = f"no task of round {pool.round_uid} can be asked by one message and judged by scorer {pool.scorer}"

@@ -39,7 +39,7 @@ def question(task: Task) -> ExaminerTask | None:
     """Return the task as miners are asked it, without its truth; None if one message cannot ask it.
 
     Conversations, memories, texts to be continued and format variations cannot be asked, nor can a task with a message
-    that is no text, with another role, or beyond the bounds of `ExaminerTask`.
+    without text, with another role, or beyond the bounds of `ExaminerTask`.
     """
     if task.expects in SEVERAL_STEPS or task.expects is Expects.TEXT or task.variation is not None:
         return None
