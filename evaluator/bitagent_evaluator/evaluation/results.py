@@ -187,17 +187,25 @@ def finish(
         aggregate=total,
         unanswered=count_unanswered(verdicts),
         result_digest=write_results(out_dir, provenance, ordered, verdicts, total),
-        answer_sketch=_sketch(run, ordered, verdicts),
+        answer_sketch=_sketch(provenance, tasks, ordered, verdicts),
         findings=diagnose(verdicts, {response.id: response for response in ordered}, evidence),
     )
 
 
-def _sketch(run: RunSpec, responses: Sequence[Response], verdicts: Sequence[Verdict]) -> str | None:
+def _sketch(
+    provenance: Provenance, tasks: Sequence[Task], responses: Sequence[Response], verdicts: Sequence[Verdict]
+) -> str | None:
     """Return the sketch of the answers; None with losses, where models give none."""
+    run = provenance.run
     if run.scorer == BuiltinScorer.LOSS:
         return None
-    by_id = {response.id: response for response in responses}
-    return answer_sketch(by_id, verdicts, task_set_digest=run.task_set_digest)
+    return answer_sketch(
+        {response.id: response for response in responses},
+        verdicts,
+        task_set_digest=run.task_set_digest,
+        tasks={task.id: task for task in tasks},
+        syntaxes=[AnswerSyntax(name) for name in provenance.syntaxes],
+    )
 
 
 def _baseline(provenance: Provenance, tasks: Sequence[Task]) -> Baseline | None:
