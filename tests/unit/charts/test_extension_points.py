@@ -34,7 +34,8 @@ def helm(helm_for: Callable[[str], Any]) -> Any:
 
 
 def configuration(rendered: Any) -> config.Config:
-    return config.parse(rendered.one("ConfigMap")["data"]["config.yaml"], origin="chart")
+    (found,) = [each for each in rendered.all("ConfigMap") if "config.yaml" in each["data"]]
+    return config.parse(found["data"]["config.yaml"], origin="chart")
 
 
 def pod(rendered: Any) -> Object:
