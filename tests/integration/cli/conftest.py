@@ -129,6 +129,7 @@ def kubelet_address(plane: ControlPlane) -> Iterator[tuple[str, dict[str, Kubele
     tls.load_cert_chain(made.certificate("apiserver"), made.key("apiserver"))
     name, started, loop = f"cli-{uuid.uuid4().hex[:8]}", threading.Event(), asyncio.new_event_loop()
     ports: list[int] = []
+    runners: list[web.AppRunner] = []
 
     async def serve() -> None:
         app = web.Application()
@@ -142,7 +143,8 @@ def kubelet_address(plane: ControlPlane) -> Iterator[tuple[str, dict[str, Kubele
         for method in (app.router.add_get, app.router.add_post):
             method("/exec/{namespace}/{pod}/{container}", exec_)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", log)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=1)
+        runners.append(runner)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
@@ -165,6 +167,7 @@ def kubelet_address(plane: ControlPlane) -> Iterator[tuple[str, dict[str, Kubele
     plane.api.merge(f"/api/v1/nodes/{name}/status", {"status": status})
     yield name, kubelets
     plane.api.delete(f"/api/v1/nodes/{name}")
+    asyncio.run_coroutine_threadsafe(runners[0].cleanup(), loop).result(20)
     loop.call_soon_threadsafe(loop.stop)
 
 

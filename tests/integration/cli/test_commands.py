@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -163,6 +166,22 @@ def test_logs_of_all_pods_of_an_object(cluster: Cluster) -> None:
     cluster.make("minermodels", {"metadata": {"name": "r"}, "spec": {"source": {"huggingFace": {"repo": "a/b"}}}})
     several = cluster.run("logs", "r")
     assert (several.code, "er/r or mm/r" in several.err) == (Exit.FAILED, True)
+
+
+def test_logs_are_followed_to_pods_that_start_later(cluster: Cluster) -> None:
+    cluster.round("r")
+    cluster.kubelet.logs = {"main": "first\nlast"}
+    words = ["logs", "r", "--follow", "-n", cluster.namespace, "--kubeconfig", str(cluster.kubeconfig)]
+    command = [sys.executable, "-m", "bitagent_cli.main", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for name in ("p1", "p2"):
+        pod = {"metadata": {"name": name, "labels": {"bitagent.io/round": "r"}}}
+        cluster.api.create(cluster.path("pods"), pod | {"spec": {"containers": [{"name": "main", "image": "x"}]}})
+        assert [process.stdout.readline() for _ in range(2)] == [f"{name}/main first\n", f"{name}/main last\n"]
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in said) == (Exit.FAILED, False), said
 
 
 def test_what_may_not_be_read_stops_nothing_else(cluster: Cluster, reader_kubeconfig: Path) -> None:
