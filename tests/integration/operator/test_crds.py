@@ -125,6 +125,31 @@ BAD = [
     ),
     pytest.param(
         "Validator",
+        VALIDATOR | {"competitions": [COMPETITION | {"policy": "WinnerTakesAll", "online": {}}]},
+        "online is paid by policy BitAgent",
+        id="online answers that the policy does not pay",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR
+        | {"competitions": [COMPETITION | {"online": {}, "round": TEMPLATE | {"evaluation": {"scorer": "Loss"}}}]},
+        "online judges answers",
+        id="online answers without a scorer for them",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"tracking": {"wandb": {"project": "p"}}},
+        "mode Online needs apiKeySecretRef",
+        id="tracking without a key",
+    ),
+    pytest.param(
+        "Validator",
+        VALIDATOR | {"discovery": {"axons": {"labels": {"app.kubernetes.io/managed-by": "x"}}}},
+        "are the validator's own",
+        id="a label of axons that discovery itself gives",
+    ),
+    pytest.param(
+        "Validator",
         VALIDATOR | {"competitions": [COMPETITION | {"policyParameters": {"winRate": {}}}]},
         "policyParameters.winRate belongs to policy WinRate",
         id="parameters that the default policy does not have",
