@@ -27,6 +27,11 @@ SMOKE = {
         "import vllm, bitagent_evaluator.cli.app as app; raise SystemExit(app.main(['--help']))",
     ],
     "evaluator-thin": ["bitagent-eval", "--help"],
+    "leaderboard": [
+        "sh",
+        "-c",
+        "echo '{\"items\": []}' > /tmp/o && bitagent-leaderboard export /tmp/out --objects /tmp/o",
+    ],
     "miner": ["bitagent-miner", "--help"],
     "world": ["python3", "-m", "bitagent_local.chain", "--help"],
 }
