@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,14 @@ def test_a_change_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([str(tmp_path), "--check"]) == 0
     with pytest.raises(ValueError, match="has no line"):
         page("without the mark")
+
+
+def _sections_that_are_named() -> set[tuple[str, str]]:
+    sources = [*(ROOT / "cli").rglob("*.py"), ROOT / "crds/bitagent_crds/advice.py"]
+    return {found for path in sources for found in re.findall(r"(docs/[a-z-]+\.md)#([a-z-]+)", path.read_text())}
+
+
+@pytest.mark.parametrize(("document", "section"), sorted(_sections_that_are_named()))
+def test_sections_that_messages_name_exist(document: str, section: str) -> None:
+    titles = re.findall(r"^#+ (.*)$", (ROOT / document).read_text(), re.MULTILINE)
+    assert section in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -57,7 +57,7 @@ def definitions(seen: Seen) -> Iterator[Finding]:
         elif not theirs:
             yield bad(Area.DEFINITIONS, f"{name} does not serve v1alpha1", "upgrade the definitions: helm upgrade")
         elif lacking:
-            do = "upgrade the release that owns the definitions (docs/operating.md#upgrade-and-removal)"
+            do = "upgrade the release that owns the definitions (docs/operating.md#upgrade-remove)"
             yield warn(Area.DEFINITIONS, f"{name} is older than this command; it lacks {_some(lacking)}", do)
         elif later:
             do = "upgrade this command: pip install --upgrade bitagent[cli]"
