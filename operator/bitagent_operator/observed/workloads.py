@@ -194,6 +194,8 @@ class PodObject:
     """Of a pack: the ends of its evaluations, as far as they have ended."""
     ahead: int = 0
     """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
+    beside: str = ""
+    """Another container of the pod that waits, and why; empty: none does."""
 
     @classmethod
     def parse(cls, obj: Obj) -> PodObject:
@@ -201,7 +203,8 @@ class PodObject:
         meta, status, spec = ObjectMeta.parse(obj), obj.get("status") or {}, obj.get("spec") or {}
         containers = status.get("containerStatuses") or [{}]
         named = (c for c in containers if c.get("name") == meta.labels.get(COMPONENT_LABEL))
-        state = next(named, containers[0]).get("state") or {}
+        own = next(named, containers[0])
+        state = own.get("state") or {}
         waiting, running, ended = state.get("waiting") or {}, state.get("running") or {}, state.get("terminated")
         conditions = {c["type"]: c for c in status.get("conditions") or ()}
         scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
@@ -231,8 +234,21 @@ class PodObject:
             scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
             address=status.get("podIP") or "",
             ends=tuple(_ends(meta, containers)),
+            beside=next(_waiting_beside(own, containers), ""),
             progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
         )
+
+
+def _waiting_beside(own: Obj, containers: list[Obj]) -> Iterator[str]:
+    for container in containers:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if container is not own and waiting.get("reason", "ContainerCreating") not in _STARTING:
+            words = (f"container {container['name']}", waiting["reason"], waiting.get("message", ""))
+            yield ": ".join(filter(None, words))
+
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+"""Reasons for which a container waits while all is well."""
 
 
 def _ports(spec: Obj) -> Iterator[Obj]:

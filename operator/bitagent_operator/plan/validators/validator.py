@@ -81,7 +81,11 @@ def _pod_state(pod: PodObject, mount_failures: Iterable[str] | None, pass_: Pass
     if pod.waiting_reason == "CreateContainerConfigError" and "secret" in pod.waiting_message:
         return Problem(Reason.SECRET_NOT_FOUND, f"{pod.waiting_message}; create the Secret, or correct spec.wallet")
     starting = Problem(Reason.DEPLOYMENT_PROGRESSING, f"pod {pod.meta.name} is starting")
-    return pod_problem(pod, None, pass_) or starting
+    problem = pod_problem(pod, None, pass_)
+    if problem is None and pod.started is not None and pod.beside:
+        text = f"the validator runs, and sets weights; beside it {pod.beside}"
+        return Problem(Reason.POD_NOT_STARTED, text)
+    return problem or starting
 
 
 def _events(old: Condition | None, new: Condition) -> tuple[EventMessage, ...]:

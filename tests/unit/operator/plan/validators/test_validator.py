@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bitagent_crds.names import COMPONENT_LABEL
 from bitagent_operator.observed.workloads import DeploymentObject, PodObject
 from bitagent_operator.plan.interface import ValidatorPlan
 from bitagent_operator.plan.validators.validator import plan
@@ -45,6 +46,26 @@ def decide(
         refusal=refusal,
         pass_=make.pass_(now=1000),
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        pytest.param({"running": {}}, "DeploymentProgressing", id="runs"),
+        pytest.param({"waiting": {"reason": "ContainerCreating"}}, "DeploymentProgressing", id="is created"),
+        pytest.param(
+            {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}, "PodNotStarted", id="image"
+        ),
+        pytest.param({"waiting": {"reason": "CrashLoopBackOff"}}, "PodNotStarted", id="crashes"),
+    ],
+)
+def test_an_examiner_that_does_not_run_is_named(make: Make, state: dict[str, Any], reason: str) -> None:
+    own = {"name": "validator", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    both = [{"name": "examiner", "state": state}, own]
+    job = make.job("d", owner="x", labels={COMPONENT_LABEL: "validator"})
+    deployed = decide(make, pods=[make.pod(job, status={"containerStatuses": both})], available=0).deployed
+    assert (deployed.status, deployed.reason) == ("False", reason)
+    assert ("container examiner" in deployed.message) is (reason == "PodNotStarted")
 
 
 @pytest.mark.parametrize(
