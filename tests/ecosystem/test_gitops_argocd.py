@@ -17,7 +17,7 @@ from bitagent_local.cluster.control_plane import ControlPlane
 from bitagent_local.cluster.gitops import ensure_argocd
 
 if TYPE_CHECKING:
-    from tests.integration.operator.conftest import World
+    from tests.integration.operator.conftest import Outcomes, World
 
 pytestmark = pytest.mark.ecosystem
 
@@ -69,7 +69,7 @@ class ArgoCd:
             self.world.api.create(PROJECTS, project)
         made = yaml.safe_load(self.text(f"{name}.yaml"))
         made["spec"] |= spec
-        made["spec"]["syncPolicy"]["retry"]["backoff"] = {"duration": "1s", "factor": 1}
+        made["spec"]["syncPolicy"]["retry"] = {"limit": 1, "backoff": {"duration": "1s", "factor": 1}}
         if options is not None:
             made["spec"]["syncPolicy"]["syncOptions"] = options
         self.world.api.create(APPLICATIONS, made)
@@ -238,7 +238,7 @@ def run_operator_pods(world: World) -> None:
         world.api.merge(world.path("pods", pod["metadata"]["name"]) + "/status", {"status": status})
 
 
-def test_a_round_after_each_sync_of_the_operator_is_a_hook(engine: ArgoCd) -> None:
+def test_a_round_after_each_sync_of_the_operator_is_a_hook(engine: ArgoCd, outcomes: Outcomes) -> None:
     """The chart, the model, and when both are healthy the round: the sync ends when the round is complete."""
     world, repository = engine.world, engine.fleet.repository
     world.start_operator()
@@ -263,6 +263,16 @@ def test_a_round_after_each_sync_of_the_operator_is_a_hook(engine: ArgoCd) -> No
     revision = repository.commit("another image", {"operator/values.yaml": text})
     world.until("another round for another image", lambda: completed(revision), 120)
     assert engine.state("operator").startswith("Synced"), "a hook does not count as drift"
+    usual, refused = world.kubelet.script, outcomes.refused("TasksFailed", "of a test")
+    world.kubelet.script = lambda pod, job: refused if job["kind"] == "TaskSet" else usual(pod, job)
+    repository.commit("an image that fails", {"operator/values.yaml": text.replace("444", "555")})
+
+    def failed() -> bool:
+        run_operator_pods(world)
+        return bool(engine.status("operator")["operationState"]["phase"] == "Failed")
+
+    world.until("the sync has failed", failed, 120)
+    assert world.condition("evalrounds", "canary", "Failed")["status"] == "True"
 
 
 def test_what_is_removed_is_removed_from_the_cluster_and_nothing_is_stuck(engine: ArgoCd) -> None:
