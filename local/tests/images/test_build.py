@@ -9,7 +9,8 @@ import pytest
 from bitagent_local.cluster.host import ClusterError
 from bitagent_local.cluster.node import Node
 from bitagent_local.images.base import base_reference
-from bitagent_local.images.build import image_reference, in_registry, push_image
+from bitagent_local.images import build
+from bitagent_local.images.build import archive_image, image_reference, in_registry, push_image
 from bitagent_local.images.spec import ImageSpec
 
 
@@ -44,3 +45,17 @@ def test_pushing_needs_the_node(tmp_path: Path) -> None:
     node = Node(cache=tmp_path, state=tmp_path, scope="no-such-node")
     with pytest.raises(ClusterError, match="the node is not up"):
         push_image(node, "localhost:5000/bitagent/app:1")
+
+
+def test_an_archive_has_the_image_under_the_name_of_the_release(
+    spec: ImageSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that exists is replaced: buildah would add to it."""
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(build.Store, "run", lambda self, *words, **options: calls.append(words))
+    monkeypatch.setattr(build, "build_image", lambda node, spec: "localhost:5000/bitagent/app:1")
+    target = tmp_path / "app.tar"
+    target.write_text("old")
+    archive_image(Node(cache=tmp_path, state=tmp_path), spec, target, tag="bitagent/app:0.1.0")
+    assert calls == [("push", "--quiet", "localhost:5000/bitagent/app:1", f"oci-archive:{target}:bitagent/app:0.1.0")]
+    assert not target.exists()
