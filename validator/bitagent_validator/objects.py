@@ -72,7 +72,7 @@ class Round:
     unarchived: bool = False
     """Whether the operator has an archive that does not hold its files yet."""
     tasks_only: bool = False
-    """Whether it only builds tasks, which are asked online: it is no round of the competition."""
+    """Whether it only builds tasks, which are asked online: it is not a round of the competition."""
     period: int | None = None
     """The period of such a one; None for any other round, and if its label is not a number."""
     task_set_digest: str = ""

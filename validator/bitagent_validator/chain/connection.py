@@ -327,7 +327,7 @@ async def _gather(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, A
 
 
 def axon_of(record: Any) -> Axon | None:
-    """Return an axon as the chain has it; None if nothing is served, or if it is no address."""
+    """Return an axon as the chain has it; None if nothing is served, or if it is not an address."""
     try:
         number, port, kind = int(record["ip"]), int(record["port"]), int(record["ip_type"])
         address = ipaddress.IPv6Address(number) if kind == 6 else ipaddress.IPv4Address(number)
