@@ -60,7 +60,7 @@ class Serving:
     def application(self) -> web.Application:
         """Return the application."""
         app = web.Application(middlewares=[])
-        app.router.add_get(f"{self._base}/events", self._events)
+        app.router.add_get(f"{self._base}/events", self._events, allow_head=False)
         app.router.add_get(f"{self._base}/{{path:.*}}", self._document)
         if self._base:
             app.router.add_get(self._base, self._to_folder)

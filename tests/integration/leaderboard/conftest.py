@@ -93,15 +93,26 @@ class Page:
         return json.loads(self.get(path))
 
 
-@pytest.fixture(scope="module")
-def rules(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> list[Obj]:
-    """The rules of the chart's Role."""
+@pytest.fixture(scope="session")
+def rendered(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Obj]]:
+    """Function: the page's objects by the chart, but for the Gateway API's; settings as for `--set`."""
     home = tmp_path_factory.mktemp("helm")
     folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
-    command = [str(plane.binaries.helm), "template", "x", str(CHART), "--set", "leaderboard.enabled=true"]
-    command += ["--show-only", "templates/leaderboard.yaml"]
-    done = subprocess.run(command, env=os.environ | folders, capture_output=True, text=True, check=True)
-    (role,) = [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] == "Role"]
+
+    def render(*settings: str) -> list[Obj]:
+        command = [str(plane.binaries.helm), "template", "x", str(CHART)]
+        command += [word for each in ("leaderboard.enabled=true", *settings) for word in ("--set", each)]
+        command += ["--show-only", "templates/leaderboard.yaml", "--show-only", "templates/leaderboard-network.yaml"]
+        done = subprocess.run(command, env=os.environ | folders, capture_output=True, text=True, check=True)
+        return [each for each in yaml.safe_load_all(done.stdout) if each and each["kind"] != "HTTPRoute"]
+
+    return render
+
+
+@pytest.fixture
+def rules(rendered: Callable[..., list[Obj]]) -> list[Obj]:
+    """The rules of the chart's Role."""
+    (role,) = [each for each in rendered() if each["kind"] == "Role"]
     found: list[Obj] = role["rules"]
     return found
 

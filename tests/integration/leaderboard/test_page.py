@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bitagent_leaderboard.main import main
+from bitagent_local.cluster.control_plane import ControlPlane
 from tests import leaderboard_objects as objects
 
 pytestmark = pytest.mark.integration
@@ -103,6 +104,29 @@ def test_the_role_reads_three_kinds_and_nothing_else(start_page: Start) -> None:
         )
         if may(verb, kind)
     ]
+
+
+def test_a_restricted_namespace_takes_the_charts_objects_without_a_warning(
+    plane: ControlPlane, rendered: Callable[..., list[objects.Obj]]
+) -> None:
+    metadata = {"name": "restricted-page", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    plane.api.create("/api/v1/namespaces", {"metadata": metadata})
+    made = rendered(
+        *("leaderboard.replicas=2", "leaderboard.artifacts=true", "leaderboard.url=https://b.example"),
+        *("leaderboard.ingress.enabled=true", "leaderboard.ingress.host=b.example"),
+    )
+    (pod,) = [each["spec"]["template"]["spec"] for each in made if each["kind"] == "Deployment"]
+    made.append({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": pod})
+    made = [each for each in made if each["kind"] != "RoleBinding"]  # it names the release's namespace
+    options = ("--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-")
+    command = plane.kubectl("-n", "restricted-page", "apply", *options)
+    # The pod's account exists in no dry run.
+    plane.api.create(
+        "/api/v1/namespaces/restricted-page/serviceaccounts", {"metadata": {"name": pod["serviceAccountName"]}}
+    )
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+    done = subprocess.run(command, input=listed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_ends_at_sigterm_though_readers_are_connected(start_page: Start) -> None:

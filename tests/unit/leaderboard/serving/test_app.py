@@ -68,6 +68,7 @@ async def test_no_document(client: Client, path: str) -> None:
 
 async def test_only_reading(client: Client) -> None:
     assert (await client.post("/")).status == 405
+    assert (await client.head("/events")).status in (404, 405), "a stream without a body would never end"
 
 
 @pytest.mark.parametrize("path", ["/rounds/demo-tools-2", "/models/model-0", "/validators/demo"])
