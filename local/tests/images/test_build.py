@@ -8,8 +8,8 @@ import pytest
 
 from bitagent_local.cluster.host import ClusterError
 from bitagent_local.cluster.node import Node
-from bitagent_local.images.base import base_reference
 from bitagent_local.images import build
+from bitagent_local.images.base import base_reference
 from bitagent_local.images.build import archive_image, image_reference, in_registry, push_image
 from bitagent_local.images.spec import ImageSpec
 
