@@ -82,7 +82,7 @@ def test_the_role_reads_three_kinds(plain: list[dict[str, Any]]) -> None:
 def test_the_operator_is_not_what_the_page_selects(plain: list[dict[str, Any]]) -> None:
     objects = plain
     selector = one(objects, "Deployment")["spec"]["selector"]["matchLabels"]
-    assert selector == one(objects, "Service")["spec"]["selector"]
+    assert [selector, selector] == [each["spec"]["selector"] for each in objects if each["kind"] == "Service"]
     assert selector == one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"]
     assert selector.items() <= one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"].items()
     assert selector["app.kubernetes.io/component"] == "leaderboard"
@@ -127,6 +127,14 @@ def test_the_artifact_volume_is_mounted_read_only_if_asked_for(helm: Any, plain:
     assert [each["name"] for each in without["volumes"]] == ["tmp"]
 
 
+def test_prometheus_finds_the_pods(helm: Any, plain: list[dict[str, Any]]) -> None:
+    labelled = [each for each in plain if each["metadata"]["labels"].get("bitagent.io/metrics") == "true"]
+    assert [each["spec"]["ports"][0]["targetPort"] for each in labelled] == ["metrics"]
+    monitor = helm.render({"leaderboard": ON, "metrics": {"podMonitor": {"enabled": True}}}).one("PodMonitor")
+    (expression,) = monitor["spec"]["selector"]["matchExpressions"]
+    assert "leaderboard" in expression["values"]
+
+
 def test_who_may_connect(helm: Any) -> None:
     peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
     spec = one(render(helm, **{"from": peers}), "NetworkPolicy")["spec"]
@@ -141,7 +149,11 @@ def test_ingress_and_route_lead_to_the_service(helm: Any) -> None:
         "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["h.example"]},
     }
     objects = render(helm, **values)
-    service = one(objects, "Service")["metadata"]["name"]
+    (service,) = [
+        each["metadata"]["name"]
+        for each in objects
+        if each["kind"] == "Service" and each["spec"]["ports"][0]["name"] == "http"
+    ]
     ingress = one(objects, "Ingress")["spec"]
     (path,) = ingress["rules"][0]["http"]["paths"]
     assert (path["path"], path["backend"]["service"]["name"]) == ("/board", service)
