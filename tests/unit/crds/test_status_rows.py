@@ -11,7 +11,7 @@ from bitagent_crds.status_rows import columns, condition_rows, gpu_text, model_r
 STATUS: dict[str, Any] = {
     "conditions": [{"type": "Running", "status": "True", "reason": "RoundRunning", "message": "2 run"}],
     "results": [
-        {"model": "a", "state": "Succeeded", "reason": "Evaluated", "score": "0.500000", "rank": 1, "seconds": {"load": "2"}},
+        {"model": "a", "state": "Succeeded", "score": "0.500000", "rank": 1, "seconds": {"load": "2"}},
         {"model": "b", "state": "Duplicate", "reason": "DuplicateWeights", "duplicateOf": "a"},
         {"model": "c", "state": "Running", "progress": {"phase": "Generating", "done": 5, "total": 9}},
         {"model": "d", "progress": {"phase": "Loading", "idleSince": "2026-01-01T00:00:00Z"}},
