@@ -3,6 +3,6 @@
 `phases` times and logs steps, `toolchain` installs what a machine needs, `images` selects the images, `stack` installs
 the product and the simulated world, `removal` takes them from a cluster that stays, `altered` adds the rounds with
 reworded questions (the e2e tests use the same functions), `subnets` the mechanisms of real subnets, whose `emission` is
-plotted, `view` turns observed objects into tables, `show` is the live screen.
+plotted, `view` turns observed objects into tables, `show` is the live screen, `page` says where the public page is.
 Everything but `view` and `show` needs only the standard library: it runs before any environment exists.
 """

@@ -15,7 +15,7 @@ from bitagent_local.cluster.down import tear_down
 from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import bring_up
-from bitagent_local.demo import altered, images, removal, stack, subnets, toolchain
+from bitagent_local.demo import altered, images, page, removal, stack, subnets, toolchain
 from bitagent_local.demo.emission import plot
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.phases import Phases
@@ -30,7 +30,8 @@ def up(phases: Phases) -> int:
     installed = local_world(phases) if foreign is None else foreign_world(phases, foreign)
     print(f"\n  the system is up after {time.monotonic() - began:.1f} s; its first round:\n", flush=True)
     status = show(installed, follow=True)
-    print(f"  in all {time.monotonic() - began:.1f} s", flush=True)
+    print(f"  in all {time.monotonic() - began:.1f} s\n", flush=True)
+    print(page.lines(installed, local=foreign is None), flush=True)
     return status
 
 
@@ -98,8 +99,7 @@ def foreign_cluster(phases: Phases, kubeconfig: Path) -> tuple[stack.Stack, dict
     toolchain.environment(phases)
     toolchain.binaries(phases)
     tag = os.environ.get("BITAGENT_TAG", "latest")
-    names = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-cpu", "world": "world"}
-    names |= images.MINERS
+    names = {**images.ROLES, **images.MINERS, "evaluator": "evaluator-cpu"}
     return foreign_stack(kubeconfig), {role: f"{registry}/{name}:{tag}" for role, name in names.items()}
 
 
@@ -173,6 +173,14 @@ def existing() -> stack.Stack:
     return stack.Stack(Kubectl(tools.kubectl, kubeconfig), tools.helm, toolchain.PYTHON)
 
 
+def state() -> int:
+    """Show the state of the running demo, and where its page is."""
+    made = existing()
+    status = show(made, follow=False)
+    print(page.lines(made, local=toolchain.foreign_kubeconfig() is None, seconds=1), flush=True)
+    return status
+
+
 def add_altered(phases: Phases) -> int:
     """Add the rewriter and two rounds (examples/altered) to a running demo, and show their leaderboards."""
     made = existing()
@@ -240,7 +248,7 @@ def main(argv: list[str] | None = None) -> int:
         if verb == "world":
             return world(phases)
         if verb == "status":
-            return show(existing(), follow=False)
+            return state()
         toolchain.prepare(phases)
         return images.build_and_smoke(phases) if verb == "images" else 0
     except ClusterError as error:

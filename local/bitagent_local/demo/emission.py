@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,9 @@ class Emission:
         self.epochs.append(epoch)
         self.incentives.append({str(neuron["hotkey"]): int(neuron["incentive"]) for neuron in state["neurons"]})
 
-    @property
-    def paying(self) -> int:
-        """The number of epochs in which any miner has earned something."""
-        return sum(1 for each in self.incentives if any(each.values()))
+    def paying(self, hotkeys: Collection[str]) -> int:
+        """Return the number of epochs in which any of these hotkeys has earned something."""
+        return sum(1 for each in self.incentives if any(each.get(hotkey) for hotkey in hotkeys))
 
 
 def plot(emission: Emission, names: Mapping[str, str], *, title: str) -> str:

@@ -12,7 +12,13 @@ from bitagent_local.demo.phases import Phases
 from bitagent_local.demo.toolchain import PYTHON, ROOT
 from bitagent_local.images.build import run_in_image
 
-ROLES = {"operator": "operator", "validator": "validator", "evaluator": "evaluator-thin", "world": "world"}
+ROLES = {
+    "operator": "operator",
+    "validator": "validator",
+    "evaluator": "evaluator-thin",
+    "leaderboard": "leaderboard",
+    "world": "world",
+}
 """Image of each role on the local node: the evaluator's large environment comes from a volume (images/README.md)."""
 
 MINERS = {"miner": "miner"}

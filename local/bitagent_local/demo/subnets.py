@@ -190,8 +190,10 @@ def watch(stack: Stack, subnet: Subnet) -> Emission:
     def look() -> bool:
         nonlocal since
         emission.observe(admin(stack, subnet, "state"))
-        since = since or (emission.paying if all_paid(stack, subnet) else 0)
-        return bool(since) and emission.paying >= since + PAYING_EPOCHS
+        # Not the owner's hotkey, to which goes what no miner has earned.
+        paying = emission.paying(miners(stack, subnet))
+        since = since or (paying if all_paid(stack, subnet) else 0)
+        return bool(since) and paying >= since + PAYING_EPOCHS
 
     try:
         wait_until(look, seconds=WAIT_SECONDS, what=f"emission on subnet {subnet.name}", pace=3.0)

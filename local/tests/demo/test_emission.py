@@ -19,7 +19,8 @@ def test_an_epoch_counts_once() -> None:
         emission.observe(each)
     assert emission.epochs == [3, 4, 6]
     assert [epoch["a"] for epoch in emission.incentives] == [0, U16, 1]
-    assert emission.paying == 2
+    assert emission.paying(["a", "b"]) == 2
+    assert emission.paying(["owner"]) == 0
 
 
 @pytest.mark.parametrize(
