@@ -95,7 +95,7 @@ decisions: env ## Write the list of decisions
 	$(PY) scripts/decisions_page.py .
 
 docs: env ## Build the documents as a site in build/site, and check their links
-	.venv/bin/mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --clean
 
 lock: ## Resolve pyproject.toml and export requirements/*.txt
 	scripts/lock.sh

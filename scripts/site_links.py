@@ -58,7 +58,7 @@ def _on_disk(page: str) -> Path:
 def _target(source: str, link: str) -> str | None:
     """Return the place in the site of what a document links to; None if there is no such file."""
     disk = (_on_disk(source).parent / link).resolve()
-    if disk.is_dir() and not link.endswith("decisions"):
+    if disk.is_dir():
         disk = disk / "README.md"
     if not disk.is_file() or not disk.is_relative_to(ROOT):
         return None
