@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import urllib.request
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from kit import MANAGED, Cluster, jsonl, result
 from probing import NO_PROBE
 
 from bitagent_crds.seeds import mixed_seed, secret_digest
+from bitagent_local.demo.kubectl import wait_until
+from bitagent_local.demo.page import lines
 from bitagent_local.demo.view import condition
 
 pytestmark = pytest.mark.e2e
@@ -132,3 +135,20 @@ def test_kubectl_get_answers_the_operators_questions(cluster: Cluster, paid_roun
     assert "WeightsSet" in text
     best = next(line for line in text.splitlines() if line.startswith("minermodel.bitagent.io/tiny-fc-1200 "))
     assert result(paid_round, "tiny-fc-1200")["score"] in best.split()
+
+
+def test_the_demo_ends_with_the_address_of_a_page_that_has_the_ranking(
+    cluster: Cluster, demo_round: dict[str, Any]
+) -> None:
+    address = next(word for word in lines(cluster.stack, local=True).split() if word.startswith("http://"))
+    reported = {r["model"]: (r["state"], r.get("rank"), r.get("score")) for r in demo_round["status"]["results"]}
+
+    def shown() -> list[str] | None:
+        """Its models in the page's order, once its watch has brought the round's last status."""
+        with urllib.request.urlopen(f"{address}api/v1/rounds/{demo_round['metadata']['name']}.json") as response:
+            rows = json.load(response)["results"]
+        found = {row["model"]: (row["state"], row["rank"], row["score"]) for row in rows}
+        return [row["model"] for row in rows] if found == reported else None
+
+    ranking = wait_until(shown, seconds=30, what=f"the round's results at {address}")
+    assert ranking[: len(BEST_FIRST)] == BEST_FIRST

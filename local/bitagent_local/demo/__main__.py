@@ -212,7 +212,8 @@ def add_subnets(phases: Phases) -> int:
         with phases.phase(f"rounds and epochs of {subnet.name}"):
             emission = subnets.watch(made, subnet)
         print(f"\n{plot(emission, subnets.miners(made, subnet), title=subnet.title)}\n", flush=True)
-    print(f"  in all {time.monotonic() - began:.1f} s; 'make demo-down' removes it", flush=True)
+    print(f"  in all {time.monotonic() - began:.1f} s; 'make demo-down' removes it\n", flush=True)
+    print(page.lines(made, local=foreign is None), flush=True)
     return 0
 
 
