@@ -14,7 +14,7 @@ may be repeated, killed half-way or delayed: the next one continues from what it
     policy/       scores to shares, and why a hotkey earns nothing
     services      the API server and the records of one Validator
     troubles      parts of a pass fail apart
-    state         what outlives this pod: results of rounds, and rows of weights
+    state/        what outlives this pod: results of rounds, and rows of weights
     questions     signed questions to many miners at once
     chain/        the only code that reads the chain
     objects       the API server's objects as plain data

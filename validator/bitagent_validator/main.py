@@ -45,7 +45,7 @@ from bitagent_validator.policy.replay import ReplayError, replay, write
 from bitagent_validator.running.loop import Loop, SpecChanged
 from bitagent_validator.running.standby import standby_reports
 from bitagent_validator.services import Services
-from bitagent_validator.state import StateStore, StateUnreadable
+from bitagent_validator.state.store import StateStore, StateUnreadable
 from bitagent_validator.tracking.tracker import Tracker
 from bitagent_validator.wallet import DEFAULT_FILE, Account, WalletError, load_hotkey, load_seed_key
 from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter

@@ -9,7 +9,7 @@ from bitagent_kube.events import ObjectEvents
 from bitagent_kube.informer import Informer
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round
-from bitagent_validator.state import StateStore
+from bitagent_validator.state.store import StateStore
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from bitagent_crds.model_result import ModelResult
 from bitagent_validator.chain.facts import Commitment
-from bitagent_validator.state import Submission
+from bitagent_validator.state.scores import Submission
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"

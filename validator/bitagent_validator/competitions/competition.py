@@ -34,7 +34,8 @@ from bitagent_validator.competitions.seeding import SeedPublisher
 from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.services import Services
-from bitagent_validator.state import State, Submission
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.scores import Submission
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings, is_validator
 from bitagent_validator.policy.registry import terms_of
 from bitagent_validator.policy.win_rate import round_win_rates
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, Submission
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound, Submission
 
 Submissions = Mapping[str, Submission]
 """By the name of the MinerModel, in the order of their commitments; models without a hotkey are left out."""

@@ -190,7 +190,8 @@ def _of_axons(
     """Return the models of answers, those seen first first, why others have none, and the models that stay.
 
     A model stays while its registered hotkey's axon names no other. A branch is pinned to the commit that the operator
-    has found when the name was first seen: what is pushed later is submitted by another revision.
+    finds for it first: what is pushed later is submitted by another revision. Its block is that of the pass in which
+    the commit is known, and not of the name's first sight: a name of another miner's next model can be guessed.
     """
     found: list[Desired] = []
     if settings is None:
@@ -204,8 +205,9 @@ def _of_axons(
             continue
         name = discovered_model(validator, hotkey, parsed.repo, parsed.revision, SUBMITTED_BY_AXON)
         known = by_name.get(name)
-        seen = now if known is None or known.block is None else known.block
-        found.append(Desired(name, hotkey, uids[hotkey], seen, _pinned(parsed, known), axon=True))
+        pinned = _pinned(parsed, known)
+        seen = now if known is None or known.block is None or _is_new(pinned, known) else known.block
+        found.append(Desired(name, hotkey, uids[hotkey], seen, pinned, axon=True))
     named = {each.hotkey for each in found}
     kept = [each for hotkey, each in sorted(mine.items()) if hotkey not in named]
     found.sort(key=lambda each: (each.block, each.hotkey))
@@ -222,6 +224,11 @@ def _pinned(submission: Submission, known: Existing | None) -> Submission:
     present = replace(submission, revision=str(known.source.get("revision", "")))
     found = replace(submission, revision=known.commit)
     return present if present.pinned else found if found.pinned else submission
+
+
+def _is_new(submission: Submission, known: Existing) -> bool:
+    """Whether the commit of a submission is known now, and was not when its object was written last."""
+    return submission.pinned and known.source.get("revision") != submission.revision
 
 
 def manifest(desired: Desired, settings: Discovery, *, validator: str) -> Obj:

@@ -21,7 +21,8 @@ from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.competitions.scores import running_round, standings
 from bitagent_validator.objects import ValidatorObject, parse_round, parse_validator
 from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.state import Reveal, Setting, StateStore
+from bitagent_validator.state.rows import Reveal, Setting
+from bitagent_validator.state.store import StateStore
 from bitagent_validator.weights.computed import compute_weights
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 
 from bitagent_crds.examiner import ExaminerVerdict
-from bitagent_validator.state import OnlineState
+from bitagent_validator.state.scores import OnlineState
 
 LENGTH_MAX = 4000
 """Characters of the whole text."""

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping
 
 from bitagent_validator.chain.facts import Neuron
-from bitagent_validator.state import OnlineMean, OnlineState
+from bitagent_validator.state.scores import OnlineMean, OnlineState
 
 
 def recorded(

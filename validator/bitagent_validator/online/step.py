@@ -19,7 +19,7 @@ from bitagent_validator.online.examiner import Examiner, ExaminerLost, ExaminerR
 from bitagent_validator.online.feedback import feedback
 from bitagent_validator.online.sample import Sample
 from bitagent_validator.questions import Questioner, address_of
-from bitagent_validator.state import OnlineState
+from bitagent_validator.state.scores import OnlineState
 from bitagent_wire.messages import ChatMessage, QueryResult, QueryTask, Role, Tool, ToolArgument
 from bitagent_wire.outcomes import Answer, Outcome
 

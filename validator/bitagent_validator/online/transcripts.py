@@ -18,7 +18,7 @@ from typing import Any
 
 from bitagent_crds.online import OnlineOutcome
 from bitagent_validator.online.step import MinerResult, StepReport
-from bitagent_validator.state import OnlineState
+from bitagent_validator.state.scores import OnlineState
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.interface import Candidate
-from bitagent_validator.state import HotkeyScore, OnlineState, RoundResult, ScoredRound
+from bitagent_validator.state.scores import HotkeyScore, OnlineState, RoundResult, ScoredRound
 
 CARRIED_ROUNDS = 2
 """For how many rounds after it a score is carried forward."""

@@ -31,7 +31,7 @@ from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.policy.interface import Pay, by_reason
 from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
-from bitagent_validator.state import StateUnreadable
+from bitagent_validator.state.store import StateUnreadable
 from bitagent_validator.troubles import Troubles
 from bitagent_validator.wallet import Account, WalletError, load_hotkey
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights

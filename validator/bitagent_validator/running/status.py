@@ -16,7 +16,7 @@ from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.state import Row
+from bitagent_validator.state.rows import Row
 from bitagent_validator.weights.plan import Decision, permit_problem
 
 MESSAGE_LENGTH = 1000

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import Fill, WeightsMode
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
-from bitagent_validator.state import Reveal, Row
+from bitagent_validator.state.rows import Reveal, Row
 from bitagent_validator.weights.fill import exempt, filled_row, smallest_row
 from bitagent_validator.weights.vector import U16_MAX, fits, same_values, same_weights
 

@@ -20,7 +20,9 @@ from bitagent_kube.events import ObjectEvents
 from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.state import Reveal, Row, Setting, State, StateStore
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.rows import Reveal, Row, Setting
+from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.weights.fill import burn_target, change_between

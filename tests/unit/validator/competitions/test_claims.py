@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bitagent_crds.model_result import ModelResult
 from bitagent_validator.chain.facts import Commitment
 from bitagent_validator.competitions.claims import Named, named_model, refused_claims
-from bitagent_validator.state import Submission
+from bitagent_validator.state.scores import Submission
 
 COMMIT, OTHER = "c" * 40, "d" * 40
 

@@ -22,7 +22,7 @@ from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round
 from bitagent_validator.services import Services
-from bitagent_validator.state import State
+from bitagent_validator.state.documents import State
 
 ME = ValidatorObject("val", "ns", "me-uid", 1, None, {})
 HOTKEY = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"

@@ -13,7 +13,7 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.validator import Competition
 from bitagent_validator.competitions.scores import as_frozen, counting, entrants, in_order, participants, record
 from bitagent_validator.objects import Round, RoundPhase, parse_round
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, Submission
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound, Submission
 
 SUBMISSIONS = {
     "m1": Submission(hotkey="a", block=5),

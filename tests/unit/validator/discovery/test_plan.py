@@ -239,13 +239,25 @@ def test_an_answer_becomes_a_model_that_is_pinned_when_its_commit_is_known() -> 
     assert [each.name for each in again.write] == [obj["metadata"]["name"]]
     assert pinned["spec"] == {
         "source": {"huggingFace": {"repo": "acme/tiny", "revision": COMMIT}},
-        "miner": {"hotkey": A, "commitBlock": 500},
-    }, "the block of the first sight"
+        "miner": {"hotkey": A, "commitBlock": 800},
+    }, "the block at which the commit is known"
     MinerModelSpec.model_validate(pinned["spec"])
 
     moved = resolved(pinned, OTHER)
     last, _ = planned({}, objects=[moved], answers={A: "acme/tiny"}, block=900, axons=AXONS)
+    assert last.models[0].block == 800
     assert (last.write, last.delete) == ((), ()), "what is pushed to the branch later changes nothing"
+
+
+def test_a_guessed_name_is_no_earlier_claim_to_the_commit_that_another_names() -> None:
+    """A names B's next model before it exists; B names its commit, and publishes it when that was seen."""
+    _, (guess,) = planned({}, answers={A: "b/next"}, block=500, axons=AXONS)
+    _, (named,) = planned({}, objects=[guess], answers={A: "b/next", B: f"b/next@{COMMIT}"}, block=800, axons=AXONS)
+    _, objects = planned(
+        {}, objects=[resolved(guess, COMMIT), named], answers={A: "b/next", B: f"b/next@{COMMIT}"}, block=900, axons=AXONS
+    )
+    blocks = {obj["spec"]["miner"]["hotkey"]: obj["spec"]["miner"]["commitBlock"] for obj in objects}
+    assert blocks == {A: 900, B: 800}
 
 
 def test_an_answer_with_a_commit_is_pinned_at_once() -> None:

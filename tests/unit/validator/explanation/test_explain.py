@@ -18,7 +18,9 @@ from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.explanation import explain as module
 from bitagent_validator.explanation.explain import as_json, as_table, explain, explanations
 from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.state import KEY, HotkeyScore, RoundResult, ScoredRound, State, Submission
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound, Submission
+from bitagent_validator.state.store import KEY
 
 Make = Callable[..., Any]
 

@@ -28,7 +28,7 @@ from bitagent_validator.online import step as steps
 from bitagent_validator.online.controller import VERSION, OnlineController
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.transcripts import Transcripts
-from bitagent_validator.state import State
+from bitagent_validator.state.documents import State
 from bitagent_validator.tracking.process import RunSettings
 from bitagent_validator.wallet import Account
 from bitagent_wire.messages import Message, QueryTask

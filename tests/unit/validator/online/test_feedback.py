@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bitagent_crds.examiner import CriterionScore, ExaminerVerdict
 from bitagent_validator.online.feedback import LENGTH_MAX, feedback
-from bitagent_validator.state import OnlineMean, OnlineState
+from bitagent_validator.state.scores import OnlineMean, OnlineState
 
 VERDICT = ExaminerVerdict(
     points=2.5,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.online.means import recorded
-from bitagent_validator.state import OnlineMean, OnlineState
+from bitagent_validator.state.scores import OnlineMean, OnlineState
 
 Make = Callable[..., Any]
 

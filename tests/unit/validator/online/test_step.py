@@ -18,7 +18,7 @@ from bitagent_validator.online import step as module
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.sample import Sample
 from bitagent_validator.online.step import StepPlan, StepReport, UsablePool, run_step, scores_of
-from bitagent_validator.state import OnlineState
+from bitagent_validator.state.scores import OnlineState
 from bitagent_wire.messages import Message, QueryResult, QueryTask
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome, Protocol
 

@@ -18,7 +18,7 @@ from bitagent_validator.online import transcripts as module
 from bitagent_validator.online.sample import Sample
 from bitagent_validator.online.step import MinerResult, StepPlan, StepReport, UsablePool
 from bitagent_validator.online.transcripts import Transcripts, line_of, transcript
-from bitagent_validator.state import OnlineMean, OnlineState
+from bitagent_validator.state.scores import OnlineMean, OnlineState
 from bitagent_wire.messages import QueryTask
 from bitagent_wire.outcomes import Answer, Outcome, Protocol
 

@@ -14,7 +14,7 @@ from bitagent_crds.policies import Duplicates, Standing, Unscored
 from bitagent_validator.chain.facts import RAO, Neuron
 from bitagent_validator.policy.eligibility import Standings, Terms, assess
 from bitagent_validator.policy.interface import Candidate
-from bitagent_validator.state import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
+from bitagent_validator.state.scores import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
 
 BLOCK = 100
 none = Candidate(0.0)

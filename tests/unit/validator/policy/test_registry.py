@@ -17,7 +17,7 @@ from bitagent_validator.policy import bitagent, registry
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Candidate, Pay, PolicyError, PolicyInput
 from bitagent_validator.policy.registry import BUILT_IN, apply_policy, find_policy, pay, terms_of
-from bitagent_validator.state import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
+from bitagent_validator.state.scores import HotkeyScore, OnlineMean, OnlineState, RoundResult, ScoredRound
 
 GIVEN = PolicyInput({h: Candidate(score) for h, score in (("a", 0.9), ("b", 0.1), ("c", 0.05))})
 SUCCEEDED, UNSCORED = ResultState.SUCCEEDED, ResultState.UNSCORED

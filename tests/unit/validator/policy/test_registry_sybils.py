@@ -24,7 +24,7 @@ from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.policy.registry import pay
-from bitagent_validator.state import Submission
+from bitagent_validator.state.scores import Submission
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "policies.md"
 BEGIN, END = "<!-- sybils: begin -->\n", "<!-- sybils: end -->\n"

@@ -27,7 +27,9 @@ from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.running.loop import Loop, SpecChanged
-from bitagent_validator.state import HotkeyScore, RoundResult, ScoredRound, State, StateUnreadable
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
+from bitagent_validator.state.store import StateUnreadable
 from bitagent_validator.wallet import Account as Hotkey
 from bitagent_validator.weights.plan import Decision, Step
 

@@ -17,7 +17,7 @@ from bitagent_validator.competitions.rounds import Epoch, RoundPlan
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.running.status import UNPAID_MAX, CompetitionStatus, StatusInputs, compute_status
-from bitagent_validator.state import Row
+from bitagent_validator.state.rows import Row
 from bitagent_validator.weights.plan import Decision, Step
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

@@ -17,7 +17,8 @@ from bitagent_crds.validator import Competition, Guard, Weights
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.state import HotkeyScore, RoundResult, Row, ScoredRound
+from bitagent_validator.state.rows import Row
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.weights import computed as module
 from bitagent_validator.weights.computed import ComputedWeights, accepted_as, compute_weights, guard_obstacle
 from bitagent_validator.weights.plan import Decision, Step

@@ -22,7 +22,9 @@ from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
-from bitagent_validator.state import HotkeyScore, Reveal, RoundResult, Row, RowState, ScoredRound, State
+from bitagent_validator.state.documents import State
+from bitagent_validator.state.rows import Reveal, Row, RowState
+from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights import setter as module
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights

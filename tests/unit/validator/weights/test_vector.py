@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.state import weights_digest
+from bitagent_validator.state.rows import weights_digest
 from bitagent_validator.weights.vector import U16_MAX, combine, fits, quantize, same_weights
 
 Make = Callable[..., Subnet]

@@ -1,0 +1,132 @@
+"""The ConfigMaps of a validator's state: read, written, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pydantic import (
+    ValidationError,
+)
+
+from bitagent_crds.names import MANAGED_BY_LABEL, state_config_map
+from bitagent_kube.client import Client
+from bitagent_kube.objects import Obj
+from bitagent_kube.resources import CONFIG_MAPS
+from bitagent_validator.objects import ValidatorObject
+from bitagent_validator.state.documents import CompetitionState, Rows, State
+
+KEY = "state.json"
+
+
+class StateUnreadable(Exception):
+    """The ConfigMap holds no state document of this Validator; the message says what to do."""
+
+
+_EMPTY = frozenset({CompetitionState().model_dump_json()})
+"""Contents that need no ConfigMap."""
+_D = TypeVar("_D", Rows, CompetitionState)
+
+
+class StateStore:
+    """The ConfigMaps. `state` is their content when last read or written."""
+
+    def __init__(self, client: Client, owner: ValidatorObject) -> None:
+        self.state = State()
+        self._client = client
+        self._owner = owner
+        self._versions: dict[str, str] = {}
+        """resourceVersion by the name of a ConfigMap that exists."""
+        self._stored: dict[str, str] = {}
+        """Content by name."""
+        self._loaded: frozenset[str] | None = None
+        """The competitions whose documents are known."""
+
+    async def load(self, competitions: Iterable[str]) -> None:
+        """Read the documents unless their content is known.
+
+        Raises ApiError if the API server does not answer, and StateUnreadable if a ConfigMap holds no state document
+        or belongs to an earlier Validator of this name.
+        """
+        needed = frozenset(competitions)
+        if self._loaded is not None and needed <= self._loaded:
+            return
+        self._loaded = None
+        names = {name: self._name(name) for name in sorted(needed)}
+        rows = await self._read(self._name(), Rows)
+        found = {name: await self._read(at, CompetitionState) for name, at in names.items()}
+        self.state = State.joined(rows, found)
+        self._loaded = needed
+
+    async def save(self, state: State) -> None:
+        """Write the documents that differ, which is in effect only once this returns.
+
+        Raises ApiError if the write is refused, also because another process has changed a document; all are then read
+        again before their next use.
+        """
+        loaded = self._loaded or frozenset()
+        self._loaded = None
+        contents = {self._name(): state.rows.model_dump_json()}
+        contents |= {self._name(c): state.of_competition(c).model_dump_json() for c in state.competitions | loaded}
+        for name, content in contents.items():
+            empty = name not in self._versions and content in _EMPTY
+            if content != self._stored.get(name) and not empty:
+                await self._write(name, content)
+        self.state = state
+        self._loaded = loaded | state.competitions
+
+    def remember(self, state: State) -> None:
+        """Keep a state in memory that the API server refuses to store; it is lost with this process."""
+        self.state = state
+        self._loaded = state.competitions | (self._loaded or frozenset())
+
+    def _name(self, competition: str = "") -> str:
+        return state_config_map(self._owner.name, competition)
+
+    async def _read(self, name: str, kind: type[_D]) -> _D:
+        obj = await self._client.get(CONFIG_MAPS, name)
+        if obj is None:
+            self._versions.pop(name, None)
+            self._stored.pop(name, None)
+            return kind()
+        self._versions[name] = obj["metadata"]["resourceVersion"]
+        self._stored[name] = str((obj.get("data") or {}).get(KEY, ""))
+        return _parse(obj, kind, owner=self._owner.uid)
+
+    async def _write(self, name: str, content: str) -> None:
+        body = self._manifest(name, content)
+        if name not in self._versions:
+            obj = await self._client.create(body)
+        else:
+            body["metadata"]["resourceVersion"] = self._versions[name]
+            obj = await self._client.apply(body)
+        self._versions[name], self._stored[name] = obj["metadata"]["resourceVersion"], content
+
+    def _manifest(self, name: str, content: str) -> Obj:
+        return {
+            "apiVersion": CONFIG_MAPS.api_version,
+            "kind": CONFIG_MAPS.kind,
+            "metadata": {
+                "name": name,
+                "namespace": self._owner.namespace,
+                "labels": {MANAGED_BY_LABEL: self._client.field_manager},
+                "ownerReferences": [self._owner.reference.as_owner()],
+            },
+            "data": {KEY: content},
+        }
+
+
+def _parse(obj: Obj, kind: type[_D], *, owner: str) -> _D:
+    owners = obj["metadata"].get("ownerReferences") or []
+    if owners and all(reference["uid"] != owner for reference in owners):
+        raise StateUnreadable(
+            f"ConfigMap {obj['metadata']['name']} belongs to an earlier Validator of this name and should be deleted "
+            "with it: if it stays, delete it"
+        )
+    try:
+        return kind.model_validate_json((obj.get("data") or {}).get(KEY, ""))
+    except ValidationError as error:
+        raise StateUnreadable(
+            f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}; delete it to start over: "
+            f"scores are then taken from the last complete rounds that still exist. {error}"
+        ) from error
