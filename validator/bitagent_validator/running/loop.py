@@ -9,26 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, ValidatorSpec, WeightsMode
 from bitagent_kube.health import Health
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, SubnetNotFound
-from bitagent_validator.chain.facts import RAO, Subnet
 from bitagent_validator.chain.facts import Account as AccountFacts
+from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competitions.competition import CompetitionController, CompetitionStatus
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.online.controller import OnlineController
-from bitagent_validator.policy.interface import Pay, by_reason
+from bitagent_validator.running.gauges import Gauges
 from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
 from bitagent_validator.state.store import StateUnreadable
@@ -48,8 +47,6 @@ FACTS_BLOCKS = 3
 """The same in blocks: public endpoints limit the requests of one address."""
 ACCOUNT_SECONDS = 300.0
 """Time between two reads of what is only reported."""
-LOGGED_MAX = 20
-"""Hotkeys of one reason in a log line."""
 END_SECONDS = 5.0
 """Time limit of the last report: the process is ended soon after."""
 BLOCK_STATUS_SECONDS = 10.0
@@ -111,9 +108,7 @@ class Loop:
         self._state_problem = ""
         self._written: tuple[dict[str, Any], float] = ({}, 0.0)
         """The status that was written last, and when."""
-        self._reconnects = 0
-        self._unpaid: dict[str, Mapping[Standing, Sequence[str]]] = {}
-        """By competition: the hotkeys that earned nothing when it was last logged."""
+        self._gauges = Gauges(services.metrics)
 
     async def run(self) -> None:
         """Loop until cancelled.
@@ -380,59 +375,16 @@ class Loop:
 
     def _measure(self, spec: ValidatorSpec, chain: Up | Down) -> None:
         """Set the gauges by what the chain says, also if no status can be written."""
-        metrics, subnet, up = self._services.metrics, self._subnet, isinstance(chain, Up)
-        me = subnet.me if subnet else None
-        metrics.chain_connected.set(up)
-        metrics.frozen.set(not up or spec.suspend)
-        metrics.registered.set(me is not None)
-        metrics.permitted.set(bool(subnet and me and permit_problem(subnet, me) is None))
-        decision = self._decision()
-        metrics.weights_current.set(bool(decision and decision.current and up and not spec.suspend))
-        shares = _merged(spec, {m: each.shares for m, (each, _) in self._weights.items()})
-        metrics.paid_hotkeys.set(len(shares))
-        self._measure_unpaid()
-        metrics.chain_reconnects.inc(self._follower.reconnects - self._reconnects)
-        self._reconnects = self._follower.reconnects
-        if isinstance(chain, Up):
-            metrics.finalized_block.set(chain.block)
-            if chain.age is not None:
-                metrics.chain_age_seconds.set(chain.age)
-        if subnet and me:
-            block = chain.block if isinstance(chain, Up) else subnet.block
-            metrics.last_weights_block.set(me.last_update)
-            metrics.weights_age_blocks.set(block - me.last_update)
-            metrics.blocks_until_inactive.set(subnet.rules.activity_cutoff - (block - me.last_update))
-            metrics.dividends.set(me.dividends)
-            metrics.stake.set(me.stake / RAO)
-        if self._chain_account:
-            metrics.coldkey_balance.set(self._chain_account[0].balance / RAO)
-            metrics.validator_trust.set(self._chain_account[0].trust)
-
-    def _measure_unpaid(self) -> None:
-        """Count the hotkeys that earn nothing, and log them when they change."""
-        gauge = self._services.metrics.unpaid_hotkeys
-        gauge.clear()
-        pays_of = {name: pays for each, _ in self._weights.values() for name, pays in each.pay.items()}
-        for competition, pays in pays_of.items():
-            unpaid = by_reason(pays)
-            for reason, hotkeys in unpaid.items():
-                gauge.labels(competition, reason.value).set(len(hotkeys))
-            if unpaid != self._unpaid.get(competition):
-                self._unpaid[competition] = unpaid
-                log.info("%s: %d hotkeys earn; %s", competition, _paid(pays), _listed(unpaid))
-
-
-def _paid(pays: Mapping[str, Pay]) -> int:
-    return sum(1 for each in pays.values() if each.share)
-
-
-def _listed(unpaid: Mapping[Standing, Sequence[str]]) -> str:
-    """Return the hotkeys that earn nothing as one line, by reason."""
-    parts = [
-        f"{reason}: {', '.join(hotkeys[:LOGGED_MAX])}{' and more' * (len(hotkeys) > LOGGED_MAX)} ({len(hotkeys)})"
-        for reason, hotkeys in sorted(unpaid.items())
-    ]
-    return f"left out: {'; '.join(parts)}" if parts else "none with a model is left out"
+        self._gauges.measure(
+            spec,
+            chain=chain,
+            subnet=self._subnet,
+            decision=self._decision(),
+            paid=len(_merged(spec, {m: each.shares for m, (each, _) in self._weights.items()})),
+            pays_of={name: pays for each, _ in self._weights.values() for name, pays in each.pay.items()},
+            account=self._chain_account[0] if self._chain_account else None,
+            reconnects=self._follower.reconnects,
+        )
 
 
 def _without_block(status: dict[str, Any]) -> dict[str, Any]:

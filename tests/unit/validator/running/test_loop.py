@@ -332,7 +332,7 @@ async def test_who_is_left_out_is_reported(
         scores={MINER: HotkeyScore(registered_at=10, results=results)},
     )
     on = stage(state=State(scored={"fc": scored}), entrants=frozenset({HOTKEY}))
-    with caplog.at_level("INFO", logger="bitagent_validator.running.loop"):
+    with caplog.at_level("INFO", logger="bitagent_validator.running.gauges"):
         status = await on.one_pass(spec())
     assert status["unpaid"] == [
         {"competition": "fc", "hotkey": MINER, "reason": "Rejected"},
