@@ -124,7 +124,9 @@ def test_policies_of_the_local_world_select_its_pods(demo: Path, world: list[dic
     pods = {o["metadata"]["name"]: o["spec"]["template"] for o in world if o["kind"] == "Deployment"}
     for rule, pod in (("hub", pods["hub"]), ("chain", pods["chain"])):
         ((peer, port),) = [(r["to"][0], r["ports"][0]["port"]) for r in values["networkPolicy"][rule]]
-        assert peer["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        labels, selector = pod["metadata"]["labels"], peer["podSelector"]
+        assert selector.get("matchLabels", {}).items() <= labels.items()
+        assert all(labels[each["key"]] in each["values"] for each in selector.get("matchExpressions", ()))
         assert port in {p["containerPort"] for c in pod["spec"]["containers"] for p in c["ports"]}
 
 
