@@ -244,6 +244,15 @@ class Resolution(StatusModel):
     """at is the time at which it was resolved."""
 
 
+class FirstSight(StatusModel):
+    """When the commit was first seen that the source stands for."""
+
+    commit: Commit
+    """commit is the commit; for a volume source the first 40 hex digits of the files' digest."""
+    at: Time
+    """at is the time at which the operator first saw it."""
+
+
 class Inspection(Resolution):
     """What is known of a commit before its files are fetched."""
 
@@ -279,6 +288,9 @@ class MinerModelStatus(StatusModel):
     resolution: Resolution | None = None
     """resolution is what a branch, tag or directory stood for when a round last fixed its models; absent for a
     commit."""
+    first_seen: FirstSight | None = None
+    """firstSeen is when the operator first saw the present commit. A submission without a commitBlock that names no
+    commit, or was edited, counts from then where two models have the same weights."""
     inspection: Inspection | None = None
     """inspection is the size of a commit's files, found before they are fetched. Only where each model has a volume of
     its own, which is made as large as they are."""

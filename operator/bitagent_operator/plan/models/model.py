@@ -43,7 +43,7 @@ from bitagent_operator.plan.models.fetch_step import (
     verdict,
     with_size,
 )
-from bitagent_operator.plan.models.resolution import resolve, since_of
+from bitagent_operator.plan.models.resolution import resolve, since_of, with_first_sight
 
 KEEP_FAILED = timedelta(hours=1)
 """How long the Job of a failed fetch is kept, for its log."""
@@ -121,7 +121,7 @@ def plan(
         expires = (latest.ended.at if latest.ended else now) + (timedelta() if step.result.fetched else KEEP_FAILED)
         delete += [latest] if now >= expires else []
         requeue = (expires - now).total_seconds() if now < expires else None
-    status = _seen(status, generation)
+    status = with_first_sight(_seen(status, generation))
     if resolution.requeue_after is not None:
         requeue = min(resolution.requeue_after, resolution.requeue_after if requeue is None else requeue)
     if (look := pass_.next_look()) is not None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.jobs import FetchSummary
-from bitagent_crds.minermodel import MinerModelStatus, Resolution
+from bitagent_crds.minermodel import FirstSight, MinerModelStatus, Resolution
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.names import NEED_LABEL, SINCE_LABEL, short_hash
 from bitagent_kube.conditions import find
@@ -103,6 +103,20 @@ def resolved_for(model: ModelObject, *, started: datetime) -> str | None:
     if found is None or found.generation != model.meta.generation or found.at < started - RECENT:
         return None
     return found.commit
+
+
+def with_first_sight(status: MinerModelStatus) -> MinerModelStatus:
+    """Return the status with the time at which its present commit was first seen.
+
+    What a branch stands for later is another submission, however old the object is.
+    """
+    sights = [each for each in (status.resolved, status.resolution) if each is not None]
+    latest = max(sights, key=lambda each: each.at, default=None)
+    known = status.first_seen
+    if latest is None or (known is not None and known.commit == latest.commit):
+        return status
+    at = min(each.at for each in sights if each.commit == latest.commit)
+    return changed(status, first_seen=FirstSight(commit=latest.commit, at=at))
 
 
 def _start(model: ModelObject, since: datetime) -> StartFetch:

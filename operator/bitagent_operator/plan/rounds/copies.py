@@ -7,8 +7,10 @@ by the sketches of their weights and of their answers, when the round completes.
   rotated. Only rounding is left as a difference of the weights (`SAME_FUNCTION`), and the answers are the same;
 - if it has the base of an earlier one (`SAME_BASE`), and makes its mistakes. Models that were trained from one base are
   about as close as a copy with noise, and good models agree in what is right, but each has mistakes of its own.
+- if it gives the answers of an earlier one and makes its mistakes, whatever its weights (`OTHER_WEIGHTS_MISTAKES`):
+  heads and neurons that cancel each other move every property of a sketch, and no answer.
 
-What others of this base have in common in this round raises the bar of both.
+What others of this base have in common in this round raises the bar of the first two.
 
 docs/decisions/020-copies.md has the measurements behind the constants.
 """
@@ -31,6 +33,9 @@ SAME_ANSWERS = (0.98, 0.995)
 SAME_MISTAKES = (0.75, 0.9)
 """Bounds of the share of common mistakes from which a model is a near copy. Fine-tunes of one base shared at most 0.56,
 copies with noise that costs no skill 0.81 and more."""
+OTHER_WEIGHTS_MISTAKES = 8
+"""Wrong answers that each of two models must have, if they are to be called copies by answers and mistakes alone. Two
+models that are right wherever the tasks are may share the few mistakes of the tasks themselves."""
 FEWEST_MISTAKES = 5
 """Wrong answers that each of the two models must have for a comparison of mistakes."""
 _DEVIATIONS = 4
@@ -108,9 +113,12 @@ def near_copies(candidates: Sequence[Candidate]) -> dict[str, tuple[str, CopyEvi
                 continue
             shared = _shared_mistakes(earlier, later)
             close = agreement >= SAME_ANSWERS[0] and _may_be_rewritten(numbers[i], numbers[j])
-            if (close and _is_rewritten(earlier, later, agreement, candidates)) or (
-                shared >= SAME_MISTAKES[0] and _is_derived(earlier, later, shared, candidates)
-            ):
+            is_copy = (
+                (close and _is_rewritten(earlier, later, agreement, candidates))
+                or (shared >= SAME_MISTAKES[0] and _is_derived(earlier, later, shared, candidates))
+                or _answers_alike(earlier, later, agreement, shared)
+            )
+            if is_copy:
                 found[later.model] = earlier.model, _evidence(earlier, later, agreement, shared)
                 break
     return found
@@ -136,6 +144,12 @@ def _is_derived(earlier: Candidate, later: Candidate, shared: float, others: Seq
     return earlier.weights.similarity(later.weights) >= SAME_BASE and shared >= _bar(
         earlier, later, others, _shared_mistakes, SAME_MISTAKES
     )
+
+
+def _answers_alike(earlier: Candidate, later: Candidate, agreement: float, shared: float) -> bool:
+    """Whether answers and mistakes are those of one model, in weights that show nothing of it."""
+    enough = min(earlier.mistakes, later.mistakes) >= OTHER_WEIGHTS_MISTAKES
+    return enough and agreement >= SAME_ANSWERS[0] and shared >= SAME_MISTAKES[1]
 
 
 def _evidence(earlier: Candidate, later: Candidate, agreement: float, shared: float) -> CopyEvidence:

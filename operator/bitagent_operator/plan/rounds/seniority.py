@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from bitagent_crds.model_result import ModelResult
 from bitagent_operator.observed.objects import ChainClock, ModelObject
 from bitagent_operator.plan.identity import replaced
+from bitagent_operator.plan.models.fetch import named_commit
 
 Seniority = tuple[float, float, str]
 """Sort key; the smallest was first."""
@@ -18,9 +20,10 @@ def seniority(
     """Return the keys of entries that compete for one thing, by model.
 
     Those with a commit block are compared by it. One without any counts from the creation of its object, so that it
-    loses only to blocks before that: `clock` says which block that was. Without a clock, as in a round of a person, all
-    of them count from the creation of their objects if one has no block. A model that is deleted after its evaluation
-    stays the first.
+    loses only to blocks before that: `clock` says which block that was. One that names no commit, or was edited since,
+    counts from the first sight of its commit instead: an old object may stand for weights that were copied yesterday.
+    Without a clock, as in a round of a person, all of them count so if one has no block. A model that is deleted after
+    its evaluation stays the first.
     """
     found = {entry.model: _present(entry, models) for entry in entries}
     present = [model for model in found.values() if model is not None]
@@ -36,12 +39,19 @@ def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObje
 def _key(name: str, model: ModelObject | None, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
     if model is None:
         return (float("-inf"), 0.0, name)
-    created, block = model.meta.created, _block(model)
+    block = _block(model)
+    created = model.meta.created if block is not None else _since(model)
     if by_creation:
         return (created.timestamp(), float("inf") if block is None else float(block), name)
     if block is not None:
         return (float(block), created.timestamp(), name)
     return (clock.block_at(created) if clock is not None else float("inf"), created.timestamp(), name)
+
+
+def _since(model: ModelObject) -> datetime:
+    seen = model.status.first_seen
+    fixed = named_commit(model.spec) is not None and model.meta.generation <= 1
+    return model.meta.created if fixed or seen is None else max(model.meta.created, seen.at)
 
 
 def _block(model: ModelObject) -> int | None:

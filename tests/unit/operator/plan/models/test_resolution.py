@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import FetchSummary, termination_message
-from bitagent_operator.plan.models.resolution import ResolutionStep, resolve, resolved_for
+from bitagent_operator.plan.models.resolution import ResolutionStep, resolve, resolved_for, with_first_sight
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -134,3 +134,32 @@ def test_a_job_whose_node_was_lost_is_made_again(make: Make) -> None:
 def test_a_running_job_is_waited_for(make: Make) -> None:
     found = step(make, make.model("a", revision="main"), round_(make), jobs=[resolving(make, active=1)])
     assert (found.start, found.unneeded, found.failure) == (None, (), None)
+
+
+def sight(make: Make, commit: str, at: float) -> dict[str, Any]:
+    return {"commit": commit * 40, "generation": 1, "at": make.at(at).isoformat().replace("+00:00", "Z")}
+
+
+@pytest.mark.parametrize(
+    ("status", "commit", "at"),
+    [
+        pytest.param({"resolution": ("b", 50)}, "b", 50, id="the first one"),
+        pytest.param({"resolution": ("b", 90), "firstSeen": ("b", 50)}, "b", 50, id="the same again"),
+        pytest.param({"resolution": ("d", 90), "firstSeen": ("b", 50)}, "d", 90, id="a branch that has moved"),
+        pytest.param({"firstSeen": ("b", 50)}, "b", 50, id="nothing is known at present"),
+    ],
+)
+def test_the_first_sight_of_a_commit(make: Make, status: dict[str, Any], commit: str, at: float) -> None:
+    made = {name: sight(make, *each) for name, each in status.items()}
+    if "firstSeen" in made:
+        del made["firstSeen"]["generation"]
+    found = with_first_sight(make.model("a", revision="main", status=made).status).first_seen
+    assert found is not None
+    assert (found.commit, found.at) == (commit * 40, make.at(at))
+
+
+def test_the_files_may_be_older_or_newer_than_the_resolution(make: Make) -> None:
+    model = make.model("a", fetched=True, at=70, revision="main", status={"resolution": sight(make, "b", 50)})
+    found = with_first_sight(model.status)
+    assert found.first_seen is not None and found.first_seen.at == make.at(70)
+    assert with_first_sight(make.model("a").status).first_seen is None

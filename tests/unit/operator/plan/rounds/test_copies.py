@@ -53,7 +53,12 @@ def candidate(name: str, base: int = 1, *, wrong: int = 40, loss: float | None =
         pytest.param({"steps": 60, "agreement": 0.97, "mistakes": 0.55}, False, id="the closest honest fine-tune"),
         pytest.param({"steps": 900, "agreement": 0.92, "mistakes": 0.2}, False, id="an honest fine-tune"),
         pytest.param({"steps": 60, "agreement": 1.0, "mistakes": 1.0, "wrong": 4}, False, id="too few mistakes"),
-        pytest.param({"base": 2, "family": 1, "mistakes": 0.9}, False, id="other weights, the same mistakes"),
+        pytest.param({"base": 2, "family": 1, "mistakes": 1.0, "wrong": 8}, True, id="other weights, all mistakes"),
+        pytest.param({"base": 2, "family": 1, "mistakes": 0.9}, False, id="other weights, most mistakes"),
+        pytest.param({"base": 2, "family": 1, "mistakes": 1.0, "wrong": 7}, False, id="other weights, few mistakes"),
+        pytest.param(
+            {"base": 2, "family": 1, "mistakes": 1.0, "agreement": 0.96}, False, id="other weights, other answers"
+        ),
     ],
 )
 def test_a_pair(later: dict[str, Any], is_copy: bool) -> None:

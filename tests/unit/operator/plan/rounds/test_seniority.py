@@ -57,6 +57,35 @@ def test_a_model_without_a_block_loses_only_to_blocks_before_its_object(make: Ma
     assert first(make, clocked=True, uncommitted=uncommitted, committed=committed) == winner
 
 
+BRANCH: dict[str, Any] = {"revision": "main"}
+
+
+def seen(make: Make, seconds: float) -> dict[str, Any]:
+    return {"status": {"firstSeen": {"commit": "c" * 40, "at": make.at(seconds).isoformat().replace("+00:00", "Z")}}}
+
+
+@pytest.mark.parametrize("clocked", [True, False], ids=["a validator's round", "a person's round"])
+@pytest.mark.parametrize(
+    ("copy", "winner"),
+    [
+        pytest.param({**BRANCH, "seen": LATER}, "original", id="a branch that was moved to a copy"),
+        pytest.param({"generation": 2, "seen": LATER}, "original", id="an object that was edited"),
+        pytest.param({**BRANCH, "seen": 1}, "copy", id="a branch that has not moved"),
+        pytest.param({"seen": LATER}, "copy", id="a commit that the object has named from the start"),
+        pytest.param(BRANCH, "copy", id="of an earlier version of the operator"),
+    ],
+)
+@pytest.mark.parametrize("block", [5000, None], ids=["a block", "no block"])
+def test_an_old_object_is_no_claim_to_what_its_branch_stands_for_later(
+    make: Make, clocked: bool, block: int | None, copy: dict[str, Any], winner: str
+) -> None:
+    moved = {"created": 0} | {k: v for k, v in copy.items() if k != "seen"}
+    if "seen" in copy:
+        moved |= seen(make, copy["seen"])
+    original = {"created": CREATED, "commit_block": block}
+    assert first(make, clocked=clocked, original=original, copy=moved) == winner
+
+
 def test_a_model_that_was_deleted_after_its_evaluation_stays_the_first(make: Make) -> None:
     keys = seniority([ModelResult(model="gone"), ModelResult(model="a")], {"a": make.model("a", commit_block=1)}, None)
     assert keys["gone"] < keys["a"]
