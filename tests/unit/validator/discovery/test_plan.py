@@ -251,11 +251,11 @@ def test_an_answer_becomes_a_model_that_is_pinned_when_its_commit_is_known() -> 
 
 def test_a_guessed_name_is_no_earlier_claim_to_the_commit_that_another_names() -> None:
     """A names B's next model before it exists; B names its commit, and publishes it when that was seen."""
+    answers = {A: "b/next", B: f"b/next@{COMMIT}"}
     _, (guess,) = planned({}, answers={A: "b/next"}, block=500, axons=AXONS)
-    _, (named,) = planned({}, objects=[guess], answers={A: "b/next", B: f"b/next@{COMMIT}"}, block=800, axons=AXONS)
-    _, objects = planned(
-        {}, objects=[resolved(guess, COMMIT), named], answers={A: "b/next", B: f"b/next@{COMMIT}"}, block=900, axons=AXONS
-    )
+    _, both = planned({}, objects=[guess], answers=answers, block=800, axons=AXONS)
+    found = [resolved(obj, COMMIT) for obj in both]
+    _, objects = planned({}, objects=found, answers=answers, block=900, axons=AXONS)
     blocks = {obj["spec"]["miner"]["hotkey"]: obj["spec"]["miner"]["commitBlock"] for obj in objects}
     assert blocks == {A: 900, B: 800}
 
