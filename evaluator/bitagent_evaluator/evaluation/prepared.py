@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 MAX_MODEL_BYTES = 1 << 40
 """No limit in practice: the size of a model is limited when it is fetched."""
+_REPETITIONS = 3
+"""How often prompts are written again that may differ: what depends on chance may be the same once."""
 
 
 @dataclass(frozen=True)
@@ -127,26 +129,51 @@ def prepared(evaluation: Evaluation, backend: Backend, progress: Progress) -> It
     with SandboxedTokenizer(model_dir) as tokenizer:
         model = checked_model(model_dir)
         config = dict(model.config or {})
-        limit = token_limit(config, run.engine)
-        encoder = open_encoder(
-            tokenizer,
-            run.prompt_format,
-            max_tokens=longest_answer(run),
-            token_limit=limit,
-            vocab_size=config["vocab_size"],
-            max_prompt_tokens=run.max_prompt_tokens,
-            thinking=run.thinking_switch,
-        )
-        strategies = prepare_strategies(evaluation.tasks, encoder, ScoringOptions(run.scorer, run.loss_parameters))
+        encoder, strategies = _prompts(evaluation, tokenizer, config)
         _check_finite(model_dir)
         run = run.model_copy(update={"prompt_format": encoder.format_name})
         key = _run_key(run, backend, encoder, strategies, config)
         this = Prepared(evaluation, run, model, encoder, strategies, key)
         if this.too_long:
-            _log.warning("%d prompts do not fit into %d tokens; their tasks fail", this.too_long, limit)
+            _log.warning("%d prompts do not fit into %d tokens; their tasks fail", this.too_long, encoder.token_limit)
         for task_id, why in this.unasked.items():
             _log.warning("task %s cannot be asked and fails: %s", task_id, why.detail)
         yield this
+
+
+def check_repeatable(this: Prepared) -> None:
+    """Write the prompts again, in other processes. Raises ModelFault if they differ.
+
+    A template can print a part of where an object lies in memory. Then what one process was answered cannot be put together with
+    the answers of another.
+    """
+    for _ in range(_REPETITIONS):
+        with SandboxedTokenizer(this.evaluation.model_dir) as tokenizer:
+            _, strategies = _prompts(this.evaluation, tokenizer, this.config)
+            if _digest_of(strategies) != this.key.prompts_digest:
+                message = "the chat template writes other prompts in each process: it prints what is no text"
+                raise ModelFault(Reason.TEMPLATE_REFUSED, message)
+
+
+def _prompts(
+    evaluation: Evaluation, tokenizer: SandboxedTokenizer, config: dict[str, Any]
+) -> tuple[PromptEncoder, Sequence[GenerationStrategy]]:
+    run = evaluation.run
+    encoder = open_encoder(
+        tokenizer,
+        run.prompt_format,
+        max_tokens=longest_answer(run),
+        token_limit=token_limit(config, run.engine),
+        vocab_size=config["vocab_size"],
+        max_prompt_tokens=run.max_prompt_tokens,
+        thinking=run.thinking_switch,
+    )
+    scoring = ScoringOptions(run.scorer, run.loss_parameters)
+    return encoder, prepare_strategies(evaluation.tasks, encoder, scoring)
+
+
+def _digest_of(strategies: Sequence[GenerationStrategy]) -> str:
+    return prompts_digest(ids for strategy in strategies for ids in strategy.fingerprint())
 
 
 def _unasked(strategies: Sequence[GenerationStrategy]) -> dict[str, UnansweredTask]:
@@ -186,7 +213,7 @@ def _run_key(
 ) -> RunKey:
     return RunKey(
         run=run,
-        prompts_digest=prompts_digest(ids for strategy in strategies for ids in strategy.fingerprint()),
+        prompts_digest=_digest_of(strategies),
         stop_ids=tuple(encoder.stop_ids),
         max_model_length=encoder.token_limit,
         dtype=engine_dtype(config, run.engine),

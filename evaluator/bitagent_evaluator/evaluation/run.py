@@ -32,10 +32,10 @@ from bitagent_evaluator.evaluation.blame import blaming_memory
 from bitagent_evaluator.evaluation.budget import Clock, Meter
 from bitagent_evaluator.evaluation.journal import Journal
 from bitagent_evaluator.evaluation.metered import metered
-from bitagent_evaluator.evaluation.prepared import Evaluation, Prepared, prepared
+from bitagent_evaluator.evaluation.prepared import Evaluation, Prepared, check_repeatable, prepared
 from bitagent_evaluator.evaluation.results import Evaluated, Provenance, finish
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, pool_size, usable_cores
-from bitagent_evaluator.evaluation.shards import Shard, end_shard, gathered
+from bitagent_evaluator.evaluation.shards import Shard, end_shard, gathered, has_others_prompts
 from bitagent_evaluator.evaluation.strategies import PromptEncoder
 from bitagent_evaluator.evaluation.thinking_engine import with_thought_limits
 from bitagent_evaluator.evaluation.thoughts import ThoughtFinder, ThoughtLimits
@@ -85,6 +85,8 @@ def evaluate_shard(
         end_shard(shard, evaluation.out_dir, this.key, late=late)
         with gathered(evaluation.out_dir, shard.count, this.key) as answers:
             if answers is None:
+                if has_others_prompts(evaluation.out_dir, shard.count, this.key):
+                    check_repeatable(this)
                 return answered
             with Journal(evaluation.out_dir, this.key, frozenset(this.order)) as journal:
                 journal.adopt(answers.started, answers.responses)

@@ -29,6 +29,7 @@ from bitagent_evaluator.support.files import write_atomically
 _FOLDER = "shards"
 _ENDED = "ended.json"
 _LOCK = ".lock"
+_PROMPTS = "prompts_digest"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ def gathered(out_dir: Path, count: int, key: RunKey) -> Iterator[Answers | None]
         yield _gathered([Shard(index, count) for index in range(count)], out_dir, key)
 
 
+def has_others_prompts(out_dir: Path, count: int, key: RunKey) -> bool:
+    """Whether a shard has ended whose prompts are others, while all else that answers depend on is the same."""
+    own = _comparable(key)
+    ends = (_read_end(Shard(index, count).folder(out_dir) / _ENDED) for index in range(count))
+    return any(
+        end is not None and end.key != own and end.key | {_PROMPTS: None} == own | {_PROMPTS: None} for end in ends
+    )
+
+
 def _gathered(shards: Sequence[Shard], out_dir: Path, key: RunKey) -> Answers | None:
     ends = [_end(shard.folder(out_dir) / _ENDED, key) for shard in shards]
     known = [end for end in ends if end is not None]
@@ -110,8 +120,18 @@ def _gathered(shards: Sequence[Shard], out_dir: Path, key: RunKey) -> Answers | 
 
 def _end(path: Path, key: RunKey) -> _Ended | None:
     """Return the end of a shard with this key; None if it has not ended."""
+    ended = _read_end(path)
+    return ended if ended is not None and ended.key == _comparable(key) else None
+
+
+def _read_end(path: Path) -> _Ended | None:
     try:
-        ended = _Ended.model_validate_json(path.read_bytes())
+        return _Ended.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    return ended if ended.key == json.loads(json.dumps(key.to_json())) else None
+
+
+def _comparable(key: RunKey) -> dict[str, object]:
+    """Return the key as it is read from a file."""
+    found: dict[str, object] = json.loads(json.dumps(key.to_json()))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +23,14 @@ from tests.unit.evaluator.evaluation.pretended import (
     task,
 )
 
+from bitagent_crds.conditions import Reason
+from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Unanswered
 from bitagent_crds.task_set import Memory, MemoryBackend, Task
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.evaluation.run import evaluate_shard
 from bitagent_evaluator.evaluation.shards import Shard
+from bitagent_evaluator.support.faults import ModelFault
 
 if TYPE_CHECKING:
     from bitagent_evaluator.evaluation.prepared import Evaluation
@@ -121,6 +125,34 @@ def test_answers_to_other_inputs_are_not_taken(evaluation: Evaluation, models: P
     other = changed(evaluation, max_tokens=31)
     assert shard(other, 1, 2, PretendedBackend(models)) == 5
     assert isinstance(shard(other, 0, 2, PretendedBackend(models)), Evaluated)
+
+
+def test_prompts_that_differ_between_processes_are_the_models_fault(
+    evaluation: Evaluation, models: Path, tmp_path: Path
+) -> None:
+    """No shard would take the answers of the others, so that a miner could have a round fail."""
+    model = tmp_path / "model"
+    shutil.copytree(evaluation.model_dir, model)
+    template = model / "chat_template.jinja"
+    template.write_text("{{ (raise_exception | string)[-10:-1] }}" + template.read_text())
+    hostile = changed(replace(evaluation, model_dir=model), prompt_format=BuiltinPromptFormat.CHAT_TEMPLATE)
+    assert shard(hostile, 0, 2, PretendedBackend(models)) == 5
+    with pytest.raises(ModelFault) as fault:
+        shard(hostile, 1, 2, PretendedBackend(models))
+    assert fault.value.reason is Reason.TEMPLATE_REFUSED
+
+
+def test_prompts_of_an_earlier_attempt_that_differ_prove_nothing(
+    evaluation: Evaluation, models: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(evaluation.model_dir, model)
+    evaluation = changed(replace(evaluation, model_dir=model), prompt_format=BuiltinPromptFormat.CHAT_TEMPLATE)
+    shard(evaluation, 0, 2, PretendedBackend(models))
+    template = model / "chat_template.jinja"
+    template.write_text("Hello! " + template.read_text())
+    assert shard(evaluation, 1, 2, PretendedBackend(models)) == 5
+    assert isinstance(shard(evaluation, 0, 2, PretendedBackend(models)), Evaluated)
 
 
 def test_the_budget_of_tokens_is_that_of_one_process(evaluation: Evaluation, models: Path, tmp_path: Path) -> None:
