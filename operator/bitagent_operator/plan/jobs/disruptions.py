@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
 from bitagent_kube.conditions import clip
@@ -14,6 +14,8 @@ from bitagent_operator.plan.jobs.pods import Problem, disruption_of, pod_problem
 
 KEPT = 32
 """Times that a result keeps: more than a workload may allow."""
+TOGETHER = timedelta(seconds=60)
+"""Time in which shards that are removed are taken to be removed by one event."""
 _REASONS = frozenset({Reason.EVICTED, Reason.NODE_PRESSURE})
 
 
@@ -22,11 +24,24 @@ def disruption_times(
 ) -> list[datetime]:
     """Return the times of the disruptions after `since`: those that are known and those of present pods.
 
-    A pod that was preempted is deleted soon, so its time is recorded; a time that is seen again is the same one.
+    A pod that was preempted is deleted soon, so its time is recorded; a time that is seen again is the same one. Shards
+    that are removed within TOGETHER of each other are one disruption, such as those of one node.
     """
     uids = {job.meta.uid for job in jobs}
     seen = {at for pod in pods if pod.meta.owner_uid in uids and (at := disruption_of(pod)) is not None}
-    return sorted(at for at in seen | set(known) if since is None or at > since)[-KEPT:]
+    times = sorted(at for at in seen | set(known) if since is None or at > since)
+    if any(job.pods > 1 for job in jobs):
+        times = list(_apart(times))
+    return times[-KEPT:]
+
+
+def _apart(times: Iterable[datetime]) -> Iterator[datetime]:
+    """Yield those of the ordered times that are TOGETHER or more after the last one of them."""
+    last: datetime | None = None
+    for at in times:
+        if last is None or at - last >= TOGETHER:
+            last = at
+            yield at
 
 
 def disrupted_too_often(

@@ -46,7 +46,7 @@ from bitagent_operator.plan.jobs.pods import (
     waiting,
 )
 from bitagent_operator.plan.jobs.queue import TROUBLES, not_admitted, unavailable_since, wait_in_queue
-from bitagent_operator.plan.jobs.waits import never_started, waits_since, without_pod
+from bitagent_operator.plan.jobs.waits import never_started, shards_without_pod, waits_since, without_pod
 
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""
@@ -138,7 +138,7 @@ def classify(
             return found
     late = next((pod for pod in reversed(own) if pod.reason == DEADLINE_EXCEEDED), None)
     if late is not None:
-        return _late(late, own, last_reported, pass_)
+        return _late(job, late, own, last_reported, pass_)
     ended = job.ended
     if ended is None:
         at_once = own if job.pods > 1 else own[-1:]
@@ -147,7 +147,8 @@ def classify(
             return _unfinished(job, own, kind, pass_, last_reported, start_timeout)
         ended = job.ending
         if ended is None or ended.reason == DEADLINE_EXCEEDED:
-            return Lost(clip(stuck.problem.message, MESSAGE_LENGTH), stuck.since, stuck.problem.reason, _nodes(own))
+            nodes = _failed_nodes(job, own)
+            return Lost(clip(stuck.problem.message, MESSAGE_LENGTH), stuck.since, stuck.problem.reason, nodes)
     elif job.meta.uid not in pass_.live.jobs_with_listed_pods:
         pass_.requests.pods_of_jobs.add(job.meta.uid)
         return Unseen()
@@ -189,17 +190,19 @@ def _ended(
     else:
         reason = problem.reason
         text = f"gave up after {job.failed or len(own)} failed pods; {problem.message}"
-    return InfraFault(reason, clip(text, MESSAGE_LENGTH), ended.at, _nodes(own))
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), ended.at, _failed_nodes(job, own))
 
 
-def _late(pod: PodObject, own: Sequence[PodObject], last_reported: Problem | None, pass_: Pass) -> InfraFault:
+def _late(
+    job: JobObject, pod: PodObject, own: Sequence[PodObject], last_reported: Problem | None, pass_: Pass
+) -> InfraFault:
     """Return the fault of a Job of which an attempt has reached its deadline; its further pods do not count."""
     ran = pod.started is not None
     problem = None if ran else _lasting(last_reported)
     at = pod.terminated.finished if pod.terminated is not None else None
     reason = problem.reason if problem is not None else Reason.DEADLINE_EXCEEDED
     text = _deadline_text(own, problem, last_reported)
-    return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, _nodes(own))
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, _failed_nodes(job, own))
 
 
 def _deadline_text(own: Sequence[PodObject], problem: Problem | None, last_reported: Problem | None) -> str:
@@ -241,7 +244,7 @@ def _unfinished(
     problem = _problem_of_pods(own, kind, pass_)
     if job.ending is not None:
         problem = problem or last_reported  # its pods are being taken away
-    elif not own:
+    elif not own or (shards_without_pod(job, own) and problem is None):
         wait = without_pod(job, pass_)
         problem = wait if wait.reason.fault is Fault.INFRASTRUCTURE else _lasting(last_reported) or wait
     elif pod_problem(own[-1], kind, pass_) is None:
@@ -282,6 +285,15 @@ def _nodes(pods: Iterable[PodObject]) -> tuple[str, ...]:
     """Return the nodes on which a container has started, each once, that of the last pod at the end."""
     found = [pod.node for pod in pods if pod.node and pod.started is not None]
     return tuple(reversed(dict.fromkeys(reversed(found))))
+
+
+def _failed_nodes(job: JobObject, pods: Sequence[PodObject]) -> tuple[str, ...]:
+    """Return the nodes on which a Job that gave up has failed.
+
+    Of shards, those of pods that failed by themselves, if there are any: on the others nothing went wrong.
+    """
+    failed = [p for p in pods if p.phase == "Failed" and not p.disruption and not stopped(p)] if job.pods > 1 else []
+    return _nodes(failed) or _nodes(pods)
 
 
 def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:

@@ -164,7 +164,7 @@ def evaluation_state(
         case ModelFault():
             update = _model_fault(outcome, _finished(outcome.pod, pass_.now))
         case InfraFault():
-            nodes = _nodes(outcome, begun)
+            nodes = _nodes(outcome, begun, shards=job.pods)
             update = infra_fault(outcome.reason, outcome.message, outcome.at)
             if may_be_own(outcome.reason, ran=bool(nodes)):
                 failure = Failure(
@@ -273,7 +273,8 @@ def control_state(
         outcome = disrupted_too_often(job, pods, len(disruptions), reported=None, pass_=pass_)
     match outcome:
         case Done(summary=summary, pod=pod) if summary.score is not None:
-            return Control(model, succeeded=True, node=pod.node)
+            done = (p.node for p in pods if p.meta.owner_uid == job.meta.uid and p.phase == "Succeeded" and p.node)
+            return Control(model, succeeded=True, node=pod.node, beside=tuple(dict.fromkeys(done)))
         case Unseen() | Active():
             return Control(model)
         case InfraFault() if outcome.reason is Reason.DEADLINE_EXCEEDED and job.ended is None:
@@ -305,9 +306,12 @@ def infra_fault(reason: Reason, message: str, at: datetime) -> Update:
     return Update(ResultState.INFRA_FAULT, reason, clip(message, MESSAGE_LENGTH), finished_at=at)
 
 
-def _nodes(fault: InfraFault, begun: ModelResult | None) -> list[str]:
-    """Return the nodes of a Job's pods, with the one seen last: pods are deleted with the Job at its deadline."""
-    seen = begun.node if begun is not None else None
+def _nodes(fault: InfraFault, begun: ModelResult | None, *, shards: int) -> list[str]:
+    """Return the nodes of a Job's pods, with the one seen last: pods are deleted with the Job at its deadline.
+
+    Of shards, the one seen last may be another one's than of the shard that failed.
+    """
+    seen = begun.node if begun is not None and (shards == 1 or not fault.nodes) else None
     return list(dict.fromkeys((*fault.nodes, *((seen,) if seen else ()))))[-3:]
 
 

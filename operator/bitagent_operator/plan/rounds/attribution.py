@@ -101,6 +101,8 @@ class Control:
     """None while it runs."""
     node: str = ""
     """Node on which it succeeded."""
+    beside: tuple[str, ...] = ()
+    """Nodes on which its shards succeeded."""
     message: str = ""
     """Why it failed."""
     own: bool = False
@@ -159,7 +161,8 @@ def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, D
         return dict.fromkeys(failed, _without_good_control(peers))
     # Once a control has failed, an earlier success proves nothing: its machine may have broken since.
     unbroken = all(control.succeeded is not False for control in peers.controls)
-    sound = (peers.nodes if unbroken else frozenset[str]()) | {control.node for control in good if control.node}
+    proven = {node for control in good for node in (control.node, *control.beside) if node}
+    sound = (peers.nodes if unbroken else frozenset[str]()) | proven
     found = {key: _compared(failures, good[0], sound) for key, failures in failed.items()}
     # Another control may run on the machine of the failure.
     undecided = (

@@ -30,6 +30,8 @@ GONE_AFTER = timedelta(minutes=10)
 """Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
 LEAVES_SLOT_AFTER = timedelta(seconds=60)
 """Time without any pod after which a Job leaves its slot to the other rounds: its pods are refused."""
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
+"""Pauses that a Job's controller makes after the first failed pod, and at most; each is twice as long as the last."""
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -62,11 +64,19 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
 def leaves_slot_at(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
     """Return when the Job leaves its slot to other rounds unless it gets a pod; None if it has one. `pods`: its own.
 
-    It stays one of its round's own Jobs, so that a round whose pods are refused creates no more of them.
+    It stays one of its round's own Jobs, so that a round whose pods are refused creates no more of them. Pods that have
+    ended hold nothing, as those of shards and of attempts before; a Job's controller pauses before another attempt.
     """
-    if pods or job.suspended:
+    if job.suspended or job.active or any(pod.phase not in _ENDED for pod in pods):
         return None
-    return (job.started or job.meta.created) + LEAVES_SLOT_AFTER
+    ends = [end for pod in pods if (end := _ended_at(pod)) is not None]
+    failed = max(job.failed, sum(pod.phase == "Failed" for pod in pods))
+    pause = min(_FIRST_PAUSE * 2 ** min(failed - 1, 16), _LONGEST_PAUSE) if failed else timedelta()
+    return max([job.started or job.meta.created, *ends]) + pause + LEAVES_SLOT_AFTER
+
+
+def _ended_at(pod: PodObject) -> datetime | None:
+    return (pod.terminated.finished if pod.terminated is not None else None) or pod.disrupted
 
 
 def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:

@@ -164,7 +164,7 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
     peers = Peers(
         unfinished=any(result.state not in FINAL_STATES for result in others),
         infrastructure_failed=any(result.state == ResultState.INFRA_FAULT for result in others),
-        nodes=frozenset(result.node for result in succeeded if result.node),
+        nodes=frozenset(result.node for result in succeeded if result.node) | _nodes_of_shards(this),
         any_succeeded=bool(succeeded),
         controls=controls.found,
         another=bool(controls.next),
@@ -195,6 +195,12 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
         if it.key not in this.busy and this.refusal(it.key, it.attempt) is None:
             start = StartEvaluation(it.key, it.attempt, it.entry, pods=1, preferred_nodes=nodes, control=True)
             slots.take(start)
+
+
+def _nodes_of_shards(this: Work) -> frozenset[str]:
+    """Return the nodes on which a shard of any evaluation has ended well; a result names that of its last one alone."""
+    uids = {job.meta.uid for jobs in this.jobs.values() for job in jobs if job.pods > 1}
+    return frozenset(p.node for p in this.pods if p.meta.owner_uid in uids and p.phase == "Succeeded" and p.node)
 
 
 def _settle_fetches(this: Work, gave_up: Container[int]) -> None:

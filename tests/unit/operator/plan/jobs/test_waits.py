@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_operator.plan.inputs import LastEvent
 from bitagent_operator.plan.jobs.pods import STARTS, Problem
 from bitagent_operator.plan.jobs.waits import never_started, waits_since, without_pod
 
@@ -47,6 +48,21 @@ def test_the_fault_is_what_it_waited_for(problem: Problem | None, reason: str) -
     assert found.reason == reason
     assert "60 s" in found.message
     assert problem is None or problem.message in found.message
+
+
+@pytest.mark.parametrize(
+    ("job", "pod"),
+    [
+        pytest.param("r-k", "r-k-x7k2p", id="plain"),
+        pytest.param("r-k", "r-k-3-x7k2p", id="a shard"),
+        pytest.param("r" * 50 + "-" + "0" * 12, "r" * 50 + "-00-12-x7k2p", id="a long name is cut"),
+    ],
+)
+def test_a_refusal_does_not_name_the_pod(make: Make, job: str, pod: str) -> None:
+    made = make.job(job, owner="uid-r", started=900)
+    event = LastEvent("FailedCreate", f'Error creating: pods "{pod}" is forbidden: quota', warning=True)
+    found = without_pod(made, make.pass_(events={made.meta.uid: event}))
+    assert found.reason is Reason.POD_REFUSED and found.message.endswith("Error creating: its pod is forbidden: quota")
 
 
 def test_a_job_without_a_pod_has_one_state_in_its_first_seconds(make: Make) -> None:

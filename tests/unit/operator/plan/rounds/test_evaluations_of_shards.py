@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.jobs import EvaluateSummary, termination_message
-from bitagent_operator.plan.inputs import PodProgress
+from bitagent_operator.plan.inputs import LastEvent, PodProgress
 from bitagent_operator.plan.rounds.holders import holders
 
 if TYPE_CHECKING:
@@ -125,3 +125,78 @@ def test_a_shard_that_stalls_stalls_the_evaluation(make: Make, plan: Plan) -> No
     }
     found = world.look(now=2000, progress=said)
     assert found.results["a"].reason == "EngineStalled" and len(found.results["a"].stalls) == 1
+
+
+GAVE_UP = {"ended": "Failed", "reason": "MaxFailedIndexesExceeded", "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        pytest.param([("n1", 3), ("n1", 3)], "InfraFault", id="one machine that only failed"),
+        pytest.param([("n1", 3), ("n2", 3)], "Unscored", id="two machines"),
+        pytest.param([("n3", 3), ("n3", 3)], "Unscored", id="a machine where a shard of the control ended well"),
+    ],
+)
+def test_only_the_machines_of_shards_that_failed_are_compared(
+    make: Make, plan: Plan, ends: list[tuple[str, int]], state: str
+) -> None:
+    """The other shard of the model ended well, elsewhere."""
+    models = [make.model("a", fetched=True), make.model("b", fetched=True, weights="2")]
+    observed, jobs, pods = make.started("a", "b", workload={"shards": 2}), [], []
+
+    def job(key: str, attempt: int, **more: Any) -> JobObject:
+        jobs.append(make.evaluation(key, attempt=attempt, shards=2, started=0, **more))
+        return jobs[-1]
+
+    good = job(make.key("2"), 1, ended="Complete")
+    pods.append(make.pod(good, name="good", node="n2", code=0, message=make.scored()))
+    for attempt, (node, code) in enumerate(ends, 1):
+        bad = job(make.key("1"), attempt, **GAVE_UP)
+        pods.append(make.pod(bad, name=f"bad{attempt}", node=node, code=code, message="core dumped"))
+        pods.append(make.pod(bad, name=f"beside{attempt}", node="n9", code=0, message=shard_done(100)))
+        found = plan(observed, models, jobs=jobs, pods=pods)
+        observed = type(observed)(observed.meta, observed.spec, found.status)
+    (start,) = plan(observed, models, jobs=jobs, pods=pods).evaluate
+    assert start.control
+    control = job(start.key, 1, ended="Complete")
+    pods.append(make.pod(control, name="c0", node="n3", code=0, message=shard_done(100)))
+    pods.append(make.pod(control, name="c1", node="n2", code=0, message=make.scored()))
+    assert plan(observed, models, jobs=jobs, pods=pods).states["a"][0] == state
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        pytest.param("FailedCreate", "PodRefused", id="refused"),
+        pytest.param("SuccessfulCreate", "Starting", id="nothing is said"),
+    ],
+)
+def test_shards_without_pods_while_the_others_have_ended(make: Make, plan: Plan, event: str, reason: str) -> None:
+    world = World(make, plan)
+    world.pod(0, code=0, message=shard_done(66), at=20)
+    words = f'Error creating: pods "{world.job.meta.name}-2-x7k2p" is forbidden: exceeded quota'
+    said = {world.job.meta.uid: LastEvent(event, words, warning=event == "FailedCreate")}
+    observed = make.started("a", workload=SHARDS | {"startTimeoutSeconds": 600})
+    found = plan(observed, [world.model], jobs=[world.job], pods=world.pods, now=100, events=said)
+    assert found.states["a"] == ("Running", reason)
+    assert "x7k2p" not in found.results["a"].message
+    found = plan(observed, [world.model], jobs=[world.job], pods=world.pods, now=620, events=said)
+    assert found.states["a"][0] == "InfraFault"
+
+
+@pytest.mark.parametrize(
+    ("times", "counted"),
+    [
+        pytest.param([10, 11, 12, 40], 1, id="at once"),
+        pytest.param([10, 11, 70, 75, 130], 3, id="one after the other"),
+    ],
+)
+def test_shards_of_a_node_are_disrupted_once(make: Make, plan: Plan, times: list[float], counted: int) -> None:
+    world = World(make, plan)
+    for index, at in enumerate(times):
+        gone = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+        gone["lastTransitionTime"] = make.at(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+        world.pod(index, code=137, phase="Failed", status={"phase": "Failed", "conditions": [gone]})
+    found = world.look(now=140, maxDisruptions=3)
+    assert (found.states["a"][0], len(found.results["a"].disruptions)) == ("Running", counted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.plan.rounds.holders import END_GRACE, GONE_AFTER, holders
+from bitagent_operator.plan.rounds.holders import END_GRACE, GONE_AFTER, holders, leaves_slot_at
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan
@@ -52,6 +52,27 @@ def test_holders(make: Make, job: dict[str, Any], pod: dict[str, Any] | None, *,
 def test_pods_of_a_job_that_is_gone(make: Make, pod: dict[str, Any], now: float, *, holds: bool) -> None:
     gone = make.evaluation("k")
     assert holders([], [make.pod(gone, **pod)], make.at(now)) == ({gone.meta.uid: {"k"}} if holds else {})
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "due"),
+    [
+        pytest.param({}, [], 60, id="no pod"),
+        pytest.param({"active": 1}, [], None, id="its controller counts one that is not seen yet"),
+        pytest.param({"suspended": True}, [], None, id="suspended"),
+        pytest.param({}, [{}], None, id="it runs"),
+        pytest.param({"shards": 2}, [{"code": 0, "at": 50}], 110, id="the next shard has no pod"),
+        pytest.param({"shards": 2}, [{"code": 0, "at": 50}, {}], None, id="the next shard runs"),
+        pytest.param({}, [{"code": 1, "at": 50}], 120, id="the next attempt has no pod"),
+        pytest.param({"failed": 9}, [{"code": 1, "at": 50}], 710, id="after a long pause"),
+    ],
+)
+def test_when_a_job_leaves_its_slot(
+    make: Make, job: dict[str, Any], pods: list[dict[str, Any]], due: float | None
+) -> None:
+    made = make.evaluation("k", started=0, **job)
+    own = [make.pod(made, name=f"p{index}", **pod) for index, pod in enumerate(pods)]
+    assert leaves_slot_at(made, own) == (make.at(due) if due is not None else None)
 
 
 def test_a_job_that_is_never_gone_holds_nothing(make: Make) -> None:
