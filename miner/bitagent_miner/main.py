@@ -27,7 +27,8 @@ from bitagent_miner.settings import (
     settings,
 )
 from bitagent_miner.submissions import BadSubmission, Form, named
-from bitagent_miner.wallet import WalletError, load_hotkey
+from bitagent_miner.wallet import load_hotkey
+from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.keys import valid_hotkey
 from bitagent_wire.messages import MESSAGES
 from bitagent_wire.outcomes import MinerAddress, Preference
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BadSettings, BadMessage, BadSubmission) as error:
         print(f"bitagent-miner: {error}", file=sys.stderr)
         return USAGE
-    except (WalletError, HubError, NotCommitted, ChainRefused, ChainUnavailable, OSError) as error:
+    except (HotkeyFileError, HubError, NotCommitted, ChainRefused, ChainUnavailable, OSError) as error:
         print(f"bitagent-miner: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -28,7 +28,7 @@ STOPPING = "stopping"
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None, show: Callable[[str], None] = print) -> None:
-    """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises WalletError, and OSError if a port is taken."""
+    """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises HotkeyFileError, and OSError if a port is taken."""
     key = load_hotkey(settings.hotkey_file)
     stop = asyncio.Event() if stop is None else stop
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from bitagent_miner.following import Address
 from bitagent_miner.handlers import Names
 from bitagent_miner.prompting import ToolMode
 from bitagent_miner.submissions import BadSubmission, named
-from bitagent_miner.wallet import DEFAULT_FILE
+from bitagent_wire.hotkey_file import DEFAULT_FILE
 from bitagent_wire.keys import valid_hotkey
 
 PREFIX = "BITAGENT_MINER_"

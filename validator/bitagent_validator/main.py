@@ -47,9 +47,10 @@ from bitagent_validator.running.standby import standby_reports
 from bitagent_validator.services import Services
 from bitagent_validator.state.store import StateStore, StateUnreadable
 from bitagent_validator.tracking.tracker import Tracker
-from bitagent_validator.wallet import DEFAULT_FILE, Account, WalletError, load_hotkey, load_seed_key
+from bitagent_validator.wallet import Account, load_hotkey, load_seed_key
 from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
 from bitagent_validator.weights.turns import Turns
+from bitagent_wire.hotkey_file import DEFAULT_FILE, HotkeyFileError
 
 HEARTBEAT_SECONDS = 300.0
 """The pod is restarted after this time without a part of a pass. Each part ends sooner, by its own time limit."""
@@ -202,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = 0
     try:
         asyncio.run(run(settings))
-    except* (WalletError, ApiError, LeaseLost) as group:
+    except* (HotkeyFileError, ApiError, LeaseLost) as group:
         status = 1
         for error in group.exceptions:
             log.error("%s", error)
@@ -274,9 +275,9 @@ def loop_health() -> Health:
 async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT.
 
-    Raises WalletError if the hotkey cannot be used, ApiError if there is no API server or no such Validator, LeaseLost
-    if another process acts for the hotkey now, SpecChanged if the Validator now names another subnet or endpoints, and
-    HotkeyChanged if the hotkey file holds another key.
+    Raises HotkeyFileError if the hotkey cannot be used, ApiError if there is no API server or no such Validator,
+    LeaseLost if another process acts for the hotkey now, SpecChanged if the Validator now names another subnet or
+    endpoints, and HotkeyChanged if the hotkey file holds another key.
     """
     key, seed_key = load_hotkey(settings.hotkey_file), load_seed_key(settings.hotkey_file)
     account = Account(key.ss58_address, settings.hotkey_file)

@@ -13,14 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bittensor.sp_core import (
-    KeyfileError,
-    deserialize_keypair_from_keyfile_data,
-    keyfile_data_is_encrypted,
-)
+from bitagent_wire import hotkey_file
 
-DEFAULT_FILE = Path("/etc/bitagent/wallet/hotkey")
-MAX_BYTES = 64 * 1024
+_IF_MISSING = "does the Secret of spec.wallet have this key?"
 
 
 @dataclass(frozen=True)
@@ -35,36 +30,13 @@ class Account:
         return f"{netuid}/{self.hotkey}"
 
 
-class WalletError(Exception):
-    """The hotkey file cannot be used; the message says what to do, and never quotes the file."""
-
-
 def load_hotkey(path: Path) -> Any:
-    """Return the key pair in a hotkey file, which the SDK accepts as a signer.
-
-    Raises WalletError if the file is missing, unreadable, encrypted, or not a hotkey file.
-    """
-    content = _read(path)
-    if keyfile_data_is_encrypted(content):
-        raise WalletError(
-            f"the hotkey at {path} is encrypted, and a pod cannot ask for the password; put the unencrypted hotkey "
-            "file, as the wallet tool writes it without a password, into the Secret"
-        )
-    try:
-        key = deserialize_keypair_from_keyfile_data(content)
-        # Signing fails for a public key alone, which deserialises as well.
-        key.sign(b"bitagent")
-    except (KeyfileError, ValueError, TypeError):
-        # Not chained: such messages may quote the file.
-        raise WalletError(
-            f"{path} is not a hotkey file: it should be the JSON that the wallet tool writes to hotkeys/NAME, not "
-            "hotkeys/NAMEpub.txt and not a coldkey"
-        ) from None
-    return key
+    """Return the key pair in a hotkey file, which the SDK accepts as a signer. Raises HotkeyFileError."""
+    return hotkey_file.load_hotkey(path, if_missing=_IF_MISSING)
 
 
 def signed_by(path: Path, text: bytes) -> tuple[str, bytes]:
-    """Return the hotkey's SS58 address and its signature of a text. Raises WalletError if the file cannot be used."""
+    """Return the hotkey's SS58 address and its signature of a text. Raises HotkeyFileError."""
     key = load_hotkey(path)
     return str(key.ss58_address), bytes(key.sign(text))
 
@@ -72,21 +44,11 @@ def signed_by(path: Path, text: bytes) -> tuple[str, bytes]:
 def load_seed_key(path: Path) -> bytes:
     """Return the key of this hotkey's secrets of seeds, 32 bytes, from which the hotkey cannot be computed.
 
-    It is the same for every file of the same private key. Raises WalletError if the file cannot be read.
+    It is the same for every file of the same private key. Raises HotkeyFileError if the file cannot be read.
     """
-    content = _read(path)
+    content = hotkey_file.read_hotkey_file(path, if_missing=_IF_MISSING)
     try:
         private = str(json.loads(content)["privateKey"]).lower().encode()
     except (ValueError, KeyError, TypeError):
         private = content.strip()
     return hmac.new(private, b"bitagent key of seeds 1", hashlib.sha256).digest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES)
-    except FileNotFoundError:
-        raise WalletError(f"there is no hotkey at {path}: does the Secret of spec.wallet have this key?") from None
-    except OSError as error:
-        raise WalletError(f"the hotkey at {path} cannot be read: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 From the bottom up:
 
+    hotkey_file  a key pair from the SDK's keyfile
     keys  crypto types, the protocol of a signer, verification
     auth  why a request or an answer is not authentic
     btauth  btauth/1: the SDK's signed requests, and our signature of answers

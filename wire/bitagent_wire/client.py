@@ -221,9 +221,16 @@ class _Call:
         if encoding not in ("identity", "", "gzip", "deflate"):
             raise _Trouble(Outcome.WRONG_TYPE, f"the answer is encoded as {encoding}, which was not asked for")
         unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encoding in ("gzip", "deflate") else None
-        content = bytearray()
+        content, received = bytearray(), 0
         async for piece in response.content.iter_chunked(_CHUNK):
             self.bytes_read += len(piece)
+            received += len(piece)
+            if unpack is not None and (received > limit or unpack.eof):
+                # Data that becomes no content, or follows its end, would be read and kept without a bound.
+                response.close()
+                if response.status == 200:
+                    raise _Trouble(Outcome.TOO_LARGE, f"more than {limit} bytes, or more than the answer, were sent")
+                return bytes(content)
             try:
                 content += piece if unpack is None else unpack.decompress(piece, limit + 1 - len(content))
             except zlib.error:

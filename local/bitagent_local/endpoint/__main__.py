@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from bitagent_local.endpoint.answers import Answers, UnknownModel, completion, known_answers
+from bitagent_local.endpoint.running import serve_until_stopped
 
 LARGEST = 1 << 20
 
@@ -74,15 +73,7 @@ def main() -> int:
     with options.tasks.open(encoding="utf-8") as lines:
         known = known_answers(lines)
     served = server(known, options.host, options.port)
-
-    def stop(*_: object) -> None:
-        Thread(target=served.shutdown).start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    print(f"{len(known)} questions on port {served.server_port}", file=sys.stderr, flush=True)
-    served.serve_forever()
-    served.server_close()
+    serve_until_stopped(served, f"{len(known)} questions")
     return 0
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -20,13 +19,13 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import bittensor_core
 
 from bitagent_local.chain import keys
 from bitagent_local.endpoint.answers import Answers, answer, known_answers
+from bitagent_local.endpoint.running import serve_until_stopped
 
 LARGEST = 1 << 22
 WINDOW_NS = 20 * 10**9
@@ -145,15 +144,7 @@ def main() -> int:
     with options.tasks.open(encoding="utf-8") as lines:
         miner = Miner(keys.address(options.uri), options.model, known_answers(lines), options.skill)
     served = server(miner, options.host, options.port)
-
-    def stop(*_: object) -> None:
-        Thread(target=served.shutdown).start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    print(f"{miner.hotkey} on port {served.server_port}", file=sys.stderr, flush=True)
-    served.serve_forever()
-    served.server_close()
+    serve_until_stopped(served, miner.hotkey)
     return 0
 
 

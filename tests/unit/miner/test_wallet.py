@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bitagent_local.chain import keys
-from bitagent_miner.wallet import WalletError, load_hotkey
+from bitagent_miner.wallet import load_hotkey
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 
 def test_a_hotkey_file_signs(hotkey_file: Any) -> None:
@@ -20,6 +21,6 @@ def test_files_that_are_no_hotkey(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "hotkey"
     if content is not None:
         path.write_bytes(keys.public_keyfile("//Miner") if content == "public" else content)
-    with pytest.raises(WalletError) as caught:
+    with pytest.raises(HotkeyFileError) as caught:
         load_hotkey(path)
     assert "secret" not in str(caught.value)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bittensor.sp_core import Keypair, encrypt_keyfile_data, serialized_keypair_to_keyfile_data
 
-from bitagent_validator.wallet import WalletError, load_hotkey, load_seed_key
+from bitagent_validator.wallet import load_hotkey, load_seed_key
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 KEY = Keypair.create_from_uri("//Test")
 KEYFILE = bytes(serialized_keypair_to_keyfile_data(KEY))
@@ -37,19 +38,19 @@ def test_other_files_are_refused_without_quoting_them(tmp_path: Path, content: b
     path = tmp_path / "hotkey"
     # Encrypting takes seconds: not while the tests are collected.
     path.write_bytes(bytes(encrypt_keyfile_data(KEYFILE, "secret")) if content is None else content)
-    with pytest.raises(WalletError, match=message) as raised:
+    with pytest.raises(HotkeyFileError, match=message) as raised:
         load_hotkey(path)
     assert SECRET not in str(raised.value)
     assert raised.value.__cause__ is None
 
 
 def test_a_missing_file_points_to_the_secret(tmp_path: Path) -> None:
-    with pytest.raises(WalletError, match=r"does the Secret of spec\.wallet have this key"):
+    with pytest.raises(HotkeyFileError, match=r"does the Secret of spec\.wallet have this key"):
         load_hotkey(tmp_path / "hotkey")
 
 
 def test_a_folder_is_no_hotkey(tmp_path: Path) -> None:
-    with pytest.raises(WalletError, match="cannot be read"):
+    with pytest.raises(HotkeyFileError, match="cannot be read"):
         load_hotkey(tmp_path)
 
 
@@ -66,5 +67,5 @@ def test_the_key_of_seeds_follows_from_the_private_key(tmp_path: Path) -> None:
 
 
 def test_the_key_of_seeds_needs_the_file(tmp_path: Path) -> None:
-    with pytest.raises(WalletError, match=r"spec\.wallet"):
+    with pytest.raises(HotkeyFileError, match=r"spec\.wallet"):
         load_seed_key(tmp_path / "hotkey")

@@ -24,7 +24,8 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
 from bitagent_validator.competitions.rounds import MANAGER
 from bitagent_validator.objects import Round
-from bitagent_validator.wallet import WalletError, signed_by
+from bitagent_validator.wallet import signed_by
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class LeaderboardPublisher:
                 if error.code != HTTPStatus.CONFLICT:
                     log.warning("the leaderboard of %s is not published: %s", round_.name, error)
                     continue
-            except WalletError as error:
+            except HotkeyFileError as error:
                 log.warning("the leaderboard of %s is not signed: %s", round_.name, error)
                 continue
             self._published.add(round_.uid)

@@ -16,10 +16,11 @@ from bitagent_validator.chain.endpoints import secret_endpoints, shown
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import AHEAD_BLOCKS, SKEW_SECONDS
 from bitagent_validator.explanation.explain import validator_of
-from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.fill import burn_target
 from bitagent_validator.weights.plan import permit_problem, refresh_blocks
 from bitagent_validator.weights.setter import sent_version_key
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ async def examine(client: Client, name: str, *, hotkey_file: Path | None, endpoi
         try:
             hotkey = str(load_hotkey(hotkey_file).ss58_address)
             found.append(Finding(True, f"the file holds hotkey {hotkey}"))
-        except WalletError as error:
+        except HotkeyFileError as error:
             found.append(Finding(False, str(error)))
     try:
         endpoints = [*secret_endpoints(endpoints_file), *spec.chain.endpoints]

@@ -47,7 +47,8 @@ from bitagent_validator.questions import Questioner, open_questioner
 from bitagent_validator.services import Services
 from bitagent_validator.tracking.rows import rows_of
 from bitagent_validator.tracking.tracker import Tracker, settings_of
-from bitagent_validator.wallet import Account, WalletError, load_hotkey
+from bitagent_validator.wallet import Account, load_hotkey
+from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.outcomes import KnownProtocols
 
 log = logging.getLogger(__name__)
@@ -187,8 +188,9 @@ class OnlineController:
         report = run.task.result()
         if report.counts and report.pool is not None:
             state = self._services.store.state
+            known = state.online.get(competition.id)
             after = recorded(
-                state.online.get(competition.id),
+                known,
                 scores_of(report, subnet.neurons),
                 neurons=subnet.neurons,
                 block=report.block,
@@ -196,9 +198,10 @@ class OnlineController:
                 pool=report.pool.name,
                 baseline=report.pool.baseline,
             )
-            await self._services.store.save(
-                state.model_copy(update={"online": {**state.online, competition.id: after}})
-            )
+            if known is None or known.block < report.block:  # else a write of which no answer came was in effect
+                await self._services.store.save(
+                    state.model_copy(update={"online": {**state.online, competition.id: after}})
+                )
             run.counted = report
         run.task, run.report = None, report
         self._measure(competition.id, report)
@@ -323,7 +326,7 @@ class OnlineController:
                     return await run_step(plan, examiner=examiner, questioner=questioner)
         except ChainUnavailable as error:
             return _failed(block, error.reason, str(error))
-        except (SubnetNotFound, WalletError) as error:
+        except (SubnetNotFound, HotkeyFileError) as error:
             return _failed(block, Reason.CHAIN_UNREACHABLE, str(error))
         except TimeoutError:
             return _failed(block, Reason.EXAMINER_UNAVAILABLE, f"the step was not done in {STEP_SECONDS:g} s")

@@ -49,9 +49,9 @@ class Examiner:
         self._reply_seconds = reply_seconds
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def task(self, pool: Pool, *, seed: str) -> ExaminerTask:
-        """Return the task of a pool that a seed draws."""
-        reply = await self._ask(ExaminerRequest(task=TaskRequest(pool=pool, seed=seed)))
+    async def task(self, pool: Pool, *, seed: str, number: int | None = None) -> ExaminerTask:
+        """Return the task of a pool that the number of a step draws, or else a seed."""
+        reply = await self._ask(ExaminerRequest(task=TaskRequest(pool=pool, seed=seed, number=number)))
         if reply.task is None:
             raise ExaminerLost("the examiner answered a request for a task with something else")
         return reply.task

@@ -144,10 +144,11 @@ async def run_step(plan: StepPlan, *, examiner: Examiner, questioner: Questioner
 async def _task(plan: StepPlan, examiner: Examiner) -> tuple[UsablePool, ExaminerTask] | StepReport:
     """Return the task and its pool; the report if there is none."""
     reason, text = Reason.POOL_UNAVAILABLE, "there is no pool"
+    number = plan.block // plan.settings.every_blocks
     for pool in plan.pools:
         for attempt in range(2):
             try:
-                return pool, await examiner.task(pool.pool, seed=plan.seed)
+                return pool, await examiner.task(pool.pool, seed=plan.seed, number=number)
             except ExaminerRefused as error:
                 reason = Reason.POOL_UNAVAILABLE if error.reason in _POOL else Reason.EXAMINER_UNAVAILABLE
                 text = f"no task of {pool.name}: {error}"

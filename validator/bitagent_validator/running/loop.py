@@ -32,10 +32,11 @@ from bitagent_validator.running.status import StatusInputs, compute_status
 from bitagent_validator.services import Services
 from bitagent_validator.state.store import StateUnreadable
 from bitagent_validator.troubles import Troubles
-from bitagent_validator.wallet import Account, WalletError, load_hotkey
+from bitagent_validator.wallet import Account, load_hotkey
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision, Step, permit_problem
 from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 log = logging.getLogger(__name__)
 
@@ -429,7 +430,7 @@ def check_key(account: Account) -> None:
     """Raise HotkeyChanged if the hotkey file holds another key than at the start, as after a rotation."""
     try:
         now = load_hotkey(account.hotkey_file).ss58_address
-    except WalletError:
+    except HotkeyFileError:
         return  # While a file is replaced it may be away; a submission would say so.
     if now != account.hotkey:
         raise HotkeyChanged(f"the hotkey file now holds {now}, not {account.hotkey}")

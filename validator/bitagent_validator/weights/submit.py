@@ -29,8 +29,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bitagent_validator.chain.connection import commit_digest, unavailable
 from bitagent_validator.chain.endpoints import redact, shown
-from bitagent_validator.wallet import WalletError, load_hotkey
+from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.reasons import meaning
+from bitagent_wire.hotkey_file import HotkeyFileError
 
 MODULE = "bitagent_validator.weights.submit"
 PR_SET_PDEATHSIG = 1
@@ -240,7 +241,7 @@ async def sign_and_send(request: SubmissionRequest) -> SubmissionResult:
     """Sign the weights, send them and wait for their finalisation; report only what is certain."""
     try:
         key = load_hotkey(request.hotkey_file)
-    except WalletError as error:
+    except HotkeyFileError as error:
         return _refused(str(error))
     if key.ss58_address != request.hotkey:
         changed = f"{request.hotkey_file} now holds {key.ss58_address}, not {request.hotkey}: restart the validator"

@@ -17,7 +17,8 @@ from bitagent_validator.chain.facts import Axon
 from bitagent_validator.discovery.axons import Answered, AxonReader, merged, parse_answer
 from bitagent_validator.discovery.commitments import Fault, Submission
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.wallet import Account, WalletError
+from bitagent_validator.wallet import Account
+from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.messages import GetHFModelName
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
 
@@ -145,7 +146,7 @@ async def test_what_keeps_it_from_asking_is_raised_once(tmp_path: Path, subnet: 
     stage = Stage(tmp_path, subnet, neuron)
     stage.answers = {"a": answer("a/m")}
     stage.account.hotkey_file.unlink()
-    with pytest.raises(WalletError):
+    with pytest.raises(HotkeyFileError):
         await stage.at(100)
     assert not await stage.at(110)
     stage.account.hotkey_file.write_bytes(keys.keyfile("//Validator"))
