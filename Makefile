@@ -6,7 +6,7 @@ WORLD := PYTHONPATH=local python3 -m bitagent_local.demo
 # Without bytecode every process compiles what it imports, and pytest rewrites all tests (10 s) in each of its processes.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo demo-altered demo-subnets demo-down demo-status demo-world test test-unit test-local test-integration test-e2e test-ecosystem fuzz lint \
+.PHONY: help demo demo-altered demo-subnets demo-fleet demo-down demo-status demo-world test test-unit test-local test-integration test-e2e test-ecosystem fuzz lint \
   release commands format crds formats metrics decisions docs lock locks-check images env bytecode toolchain clean
 
 help: ## List the commands
@@ -20,6 +20,9 @@ demo-altered: ## Add a rewriter and two rounds of the same tasks, as published a
 
 demo-subnets: ## Run the mechanisms of real subnets beside or without the demo, and plot what their miners earn
 	@$(WORLD) subnets
+
+demo-fleet: ## Apply three validators from a git repository, and ask the dashboards' queries of a Prometheus
+	@$(WORLD) fleet
 
 demo-world: ## Run only the simulated chain and hub, without the product
 	@$(WORLD) world

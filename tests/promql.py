@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import promql_parser as promql
 
+from bitagent_local.demo.queries import filled
+
 ROOT = Path(__file__).resolve().parents[1]
-DASHBOARDS = ROOT / "charts/bitagent-operator/files/dashboards"
 TARGET = frozenset({"namespace", "pod", "instance", "job", "container", "endpoint"})
 """Labels that a Prometheus which finds the pods adds to every series."""
 KUBELET = {
@@ -48,24 +48,6 @@ def exported() -> Mapping[str, Labels]:
                 case _:
                     found[family.name] = own
     return found
-
-
-def panels(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Yield title and queries of every panel that has some."""
-    for panel in dashboard["panels"]:
-        if panel.get("targets"):
-            yield panel["title"], panel["targets"]
-
-
-def boards() -> dict[str, Any]:
-    """Return the dashboards of the chart by name."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
-
-
-def filled(expr: str, **values: str) -> str:
-    """Return a query with Grafana's variables replaced: times by an hour, others by `values`, or what matches all."""
-    plain = re.sub(r"\$__(rate_interval|interval|range)\b", "1h", expr)
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], ".*"), plain)
 
 
 def problems(expr: str, legend: str = "") -> list[str]:

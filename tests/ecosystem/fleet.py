@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.ecosystem.git_server import Repository
+
+from bitagent_local.cluster.git_server import Repository
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import World

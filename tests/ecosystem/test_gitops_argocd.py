@@ -11,9 +11,9 @@ import pytest
 import yaml
 from tests.ecosystem.argocd import NAMESPACE, argocd
 from tests.ecosystem.fleet import EXAMPLES, SECOND, VALIDATORS, Fleet, nothing_moves, spec_writers
-from tests.ecosystem.git_server import GitServer, Repository, serving
 
 from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_local.cluster.git_server import GitServer, Repository, serving
 from bitagent_local.cluster.gitops import ensure_argocd
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from tests.ecosystem.fleet import EXAMPLES, ROOT, SECOND, VALIDATORS, Fleet, nothing_moves, spec_writers
 from tests.ecosystem.flux import NAMESPACE, flux
-from tests.ecosystem.git_server import GitServer, serving
 
 from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_local.cluster.git_server import GitServer, serving
 from bitagent_local.cluster.gitops import ensure_flux
 
 if TYPE_CHECKING:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitagent_local.cluster.go_programs import ensure_programs, module_folder
+from bitagent_local.cluster.go_programs import ensure_programs, module_folder, programs_folder
 from bitagent_local.cluster.host import SOURCES, cache_root, exclusive
 from bitagent_local.cluster.packages import unpack_packages
 
 FLUX = SOURCES / "flux"
 ARGOCD = SOURCES / "argocd"
 FLUX_CONTROLLERS = ("source-controller", "kustomize-controller")
+FLUX_PATHS = tuple(f"github.com/fluxcd/{name}" for name in FLUX_CONTROLLERS)
 REDIS_PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
 LIBRARIES = "x86_64-linux-gnu"
 
@@ -32,6 +34,38 @@ class Flux:
     """The programs, by the controllers' names."""
     crds: tuple[Path, ...]
     """Folders with their CustomResourceDefinitions, in Go's module cache."""
+
+    def commands(
+        self,
+        folder: Path,
+        *,
+        kubeconfig: Path,
+        namespace: str,
+        storage: int,
+        health: Sequence[int],
+        address: str = "127.0.0.1",
+    ) -> dict[str, list[str]]:
+        """Return the command of each controller, without those of metrics.
+
+        `folder` is for what is fetched, which one hands to the other at the port `storage` of 127.0.0.1; `health` has a
+        port of `address` for each.
+        """
+        served = f"127.0.0.1:{storage}"
+        own = {
+            "source-controller": [
+                f"--storage-path={folder}", f"--storage-addr={served}", f"--storage-adv-addr={served}"
+            ],
+            "kustomize-controller": ["--requeue-dependency=1s", "--interval-jitter-percentage=0"],
+        }  # fmt: skip
+        environment = {"KUBECONFIG": kubeconfig, "RUNTIME_NAMESPACE": namespace, "TUF_ROOT": folder}
+        common = ["--metrics-addr=0", "--watch-all-namespaces=true", "--enable-leader-election=false"]
+        return {
+            name: [
+                "env", *(f"{key}={value}" for key, value in environment.items()), str(self.folder / name), *common,
+                f"--health-addr={address}:{port}", *own[name],
+            ]
+            for name, port in zip(FLUX_CONTROLLERS, health, strict=True)
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,9 +87,13 @@ class ArgoCd:
 
 def ensure_flux() -> Flux:
     """Return the build of this checkout, building it first if the cache has none of its key. Raises ClusterError."""
-    paths = [f"github.com/fluxcd/{name}" for name in FLUX_CONTROLLERS]
-    folder = ensure_programs(FLUX, *paths)
-    return Flux(folder, tuple(module_folder(FLUX, path) / "config/crd/bases" for path in paths))
+    folder = ensure_programs(FLUX, *FLUX_PATHS)
+    return Flux(folder, tuple(module_folder(FLUX, path) / "config/crd/bases" for path in FLUX_PATHS))
+
+
+def built_flux() -> Flux | None:
+    """Return the build of this checkout if the cache has it, without building it. Raises ClusterError."""
+    return ensure_flux() if programs_folder(FLUX, *FLUX_PATHS).exists() else None
 
 
 def ensure_argocd() -> ArgoCd:

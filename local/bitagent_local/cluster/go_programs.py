@@ -22,15 +22,21 @@ def ensure_programs(module: Path, *packages: str) -> Path:
 
     A program has the name of its package's folder. Raises ClusterError if the build fails.
     """
-    go, version = ensure_go()
-    store = cache_root() / module.name
-    folder = store / content_key(module, tools=" ".join([version, FLAGS, *OPTIONS, *packages]))
+    go, _ = ensure_go()
+    folder = programs_folder(module, *packages)
+    store = folder.parent
     if not folder.exists():
         store.mkdir(parents=True, exist_ok=True)
         with exclusive(store / ".lock"):
             if not folder.exists():
                 _build(go, module, packages, folder)
     return folder
+
+
+def programs_folder(module: Path, *packages: str) -> Path:
+    """Return the folder that has, or will have, these programs. Raises ClusterError if there is no compiler."""
+    _, version = ensure_go()
+    return cache_root() / module.name / content_key(module, tools=" ".join([version, FLAGS, *OPTIONS, *packages]))
 
 
 def module_folder(module: Path, path: str) -> Path:

@@ -1,4 +1,4 @@
-"""Command line of the demo: `python3 -m bitagent_local.demo up|down|status|altered|subnets|world|images|toolchain`."""
+"""Command line of the demo: `python3 -m bitagent_local.demo VERB`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitagent_local.cluster.down import tear_down
+from bitagent_local.cluster.gitops import built_flux
 from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
 from bitagent_local.cluster.up import bring_up
-from bitagent_local.demo import altered, images, page, removal, stack, subnets, toolchain
+from bitagent_local.demo import altered, fleet, images, page, queries, removal, stack, subnets, toolchain
 from bitagent_local.demo.emission import plot
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.phases import Phases
 
 FOLLOW_SECONDS = 900
+VERBS = ("up", "down", "status", "altered", "subnets", "fleet", "world", "images", "toolchain")
 
 
 def up(phases: Phases) -> int:
@@ -217,6 +219,44 @@ def add_subnets(phases: Phases) -> int:
     return 0
 
 
+def add_fleet(phases: Phases) -> int:
+    """Bring up three Validators from a git repository (examples/fleet), and show their rounds and dashboards' data."""
+    began = time.monotonic()
+    if toolchain.foreign_kubeconfig() is not None:
+        raise ClusterError(
+            "the fleet's git server, Flux and Prometheus run beside the local node: unset KUBECONFIG; "
+            "docs/gitops.md has the fleet for your own cluster"
+        )
+    made, references = local_system(phases, tuple(images.ROLES))
+    node = Node()
+    with phases.phase("chain and Secrets of the fleet"), tempfile.TemporaryDirectory() as scratch:
+        fleet.install_chain(made, image=references["world"])
+        fleet.apply_secrets(made, Path(scratch))
+    with phases.phase("git repository"):
+        repository, revision = fleet.commit(made, node)
+    flux = built_flux()
+    with phases.phase("Prometheus"):
+        prometheus = fleet.prometheus(node)
+    with phases.phase("operator ready"):
+        stack.wait_operator(made)
+    by = "kubectl" if flux is None else "Flux"
+    with phases.phase(f"commit {revision[:7]} applied by {by}"):
+        if flux is None:
+            fleet.apply_by_kubectl(made, repository)
+        else:
+            fleet.apply_by_flux(made, node, flux, repository, revision)
+    with phases.phase("a round of each, weights"):
+        rows = fleet.wait_rounds(made, node)
+    with phases.phase("queries of the dashboards"):
+        answers = queries.answers(prometheus)
+    print(f"\n{fleet.table(rows)}\n\n{queries.table(answers)}\n", flush=True)
+    print(f"Git: {repository.url}, {revision[:7]}, applied by {by}{'' if flux else ': Flux is not built here'}")
+    print(f"Prometheus         {prometheus}/")
+    print(page.lines(made, local=True))
+    print(f"  in all {time.monotonic() - began:.1f} s; 'make demo-down' removes it", flush=True)
+    return 0
+
+
 def down(phases: Phases) -> int:
     """Remove the local node with everything on it, or the demo from the user's cluster."""
     if toolchain.foreign_kubeconfig() is not None:
@@ -234,7 +274,7 @@ def down(phases: Phases) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 1 failed, with a message that names step, cause and log."""
     parser = argparse.ArgumentParser(prog="python3 -m bitagent_local.demo", description=__doc__)
-    parser.add_argument("verb", choices=("up", "down", "status", "altered", "subnets", "world", "images", "toolchain"))
+    parser.add_argument("verb", choices=VERBS)
     verb = parser.parse_args(argv).verb
     phases = Phases(toolchain.log_folder())
     try:
@@ -246,6 +286,8 @@ def main(argv: list[str] | None = None) -> int:
             return add_altered(phases)
         if verb == "subnets":
             return add_subnets(phases)
+        if verb == "fleet":
+            return add_fleet(phases)
         if verb == "world":
             return world(phases)
         if verb == "status":

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from prometheus_client import start_http_server
-from tests.promql import boards, filled, panels
 
 from bitagent_local.cluster.monitoring import monitoring_tools
+from bitagent_local.demo.queries import boards, filled, panels
 from bitagent_validator.metrics import Metrics
 
 if TYPE_CHECKING:

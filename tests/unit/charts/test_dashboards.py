@@ -12,7 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.promql import boards, exported, panels, problems
+from tests.promql import exported, problems
+
+from bitagent_local.demo.queries import boards, panels
 
 if TYPE_CHECKING:
     from tests.unit.charts.conftest import Helm
