@@ -1,5 +1,7 @@
 # The validator: the one pod that holds a hotkey. Reads the chain, makes rounds, sets weights.
 ARG BASE=docker.io/library/python:3.11-slim
+# validator-tracking.txt: with Weights & Biases' library, for spec.tracking (81 MB more beside the hotkey).
+ARG REQUIREMENTS=validator.txt
 
 # pip and the build backend stay in here.
 FROM ${BASE} AS tools
@@ -9,10 +11,11 @@ RUN python3 -m venv /opt/tools \
  && /opt/tools/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt
 
 FROM tools AS dependencies
-COPY requirements/validator.txt requirements/
+ARG REQUIREMENTS
+COPY requirements/${REQUIREMENTS} requirements/
 # Bytecode is written once, here, and trusted unchecked: the image's file system is read-only and its files keep no times worth comparing.
 RUN python3 -m venv --without-pip /opt/venv \
- && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --require-hashes --no-deps -r requirements/validator.txt \
+ && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --require-hashes --no-deps -r requirements/${REQUIREMENTS} \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 # The project on its own, so that a change of code is one small layer.

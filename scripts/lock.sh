@@ -46,6 +46,7 @@ cd "$work"
 export_to() { local file=$1; shift; "$uv" export --quiet --frozen --no-emit-project --no-header --no-annotate --no-default-groups --format requirements.txt "$@" -o "$here/requirements/$file" >/dev/null; }
 export_to operator.txt --extra operator
 export_to validator.txt --extra validator
+export_to validator-tracking.txt --extra validator --extra tracking
 export_to miner.txt --extra miner
 export_to leaderboard.txt --extra leaderboard
 export_to evaluator.txt --extra evaluator
