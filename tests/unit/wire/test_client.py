@@ -208,6 +208,13 @@ def endless(head: bytes, piece: bytes) -> Any:
 
 
 MIB = 1024 * 1024
+CHUNKED_GZIP = CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
 LARGE = json.dumps({"response": "x" * MIB * 2}).encode()
 HOSTILE = [
     pytest.param(sends(reply(b" " * 20 * MIB)), Outcome.TOO_LARGE, id="20 MB"),
@@ -220,6 +227,16 @@ HOSTILE = [
     pytest.param(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), Outcome.TIMEOUT, id="endless 1xx"),
     pytest.param(
         sends(reply(gzip.compress(b"0" * 50 * MIB), "Content-Encoding: gzip")), Outcome.TOO_LARGE, id="gzip bomb"
+    ),
+    pytest.param(
+        endless(CHUNKED_GZIP + chunk(gzip.compress(b'{"response": ""}')), chunk(b"0" * MIB)),
+        Outcome.TOO_LARGE,
+        id="endless data after gzip",
+    ),
+    pytest.param(
+        endless(CHUNKED_GZIP + chunk(gzip.compress(b"")[:10]), chunk(b"\x00\x00\x00\xff\xff" * 50_000)),
+        Outcome.TOO_LARGE,
+        id="endless gzip of nothing",
     ),
     pytest.param(sends(reply(b"{}", "Content-Encoding: gzip")), Outcome.WRONG_TYPE, id="no gzip"),
     pytest.param(sends(reply(b"{}", "Content-Encoding: br")), Outcome.WRONG_TYPE, id="brotli"),
