@@ -58,6 +58,9 @@ class TaskRequest(FileModel):
     pool: Pool
     seed: Annotated[str, Field(min_length=1, max_length=256)]
     """Seed of the choice: with the same pool it gives the same task on any machine."""
+    number: Annotated[int, Field(ge=0)] | None = None
+    """Number of the step: with it, not the seed but the pool's digest decides the order, and each task is drawn once
+    before any is drawn again. An earlier examiner draws by the seed."""
 
 
 class ToolArgument(FileModel):

@@ -1,7 +1,9 @@
 """Task sets from which online tasks are drawn: read from the artifact volume, checked by digest, and kept.
 
-A seed chooses a task: the SHA-256 of the seed, modulo the number of tasks that can be asked and judged, in the order of
-the file. So two validators with one seed and one task set ask the same task.
+The number of a step chooses a task, in an order that follows from the digest of the task set: each task that can be
+asked and judged once, then again from the first. So two validators with one task set ask the same task at the same
+step, and what miners learn by the feedback to one task is not asked again soon. Without a number, a seed chooses: its
+SHA-256, modulo the number of tasks, in the order of the file.
 """
 
 from __future__ import annotations
@@ -47,10 +49,15 @@ class LoadedPool:
     lines: dict[str, bytes]
     size: int
     """Bytes of the lines."""
+    digest: str
+    """Of the task set."""
 
-    def draw(self, seed: str) -> Task:
-        """Return the task that a seed chooses."""
+    def draw(self, seed: str, number: int | None = None) -> Task:
+        """Return the task of a step's number; without one, that which a seed chooses."""
         ids = list(self.lines)
+        if number is not None:
+            ids.sort(key=lambda id_: hashlib.sha256(f"{self.digest} {id_}".encode()).digest())
+            return self.task(ids[number % len(ids)])
         return self.task(ids[int.from_bytes(hashlib.sha256(seed.encode()).digest()) % len(ids)])
 
     def task(self, id_: str) -> Task:
@@ -101,7 +108,7 @@ def load(artifacts: Path, pool: Pool) -> LoadedPool:
     if not lines:
         text = f"no task of round {pool.round_uid} can be asked by one message and judged by scorer {pool.scorer}"
         raise Refused(ExaminerReason.POOL_UNSUITABLE, text)
-    return LoadedPool(lines, sum(map(len, lines.values())))
+    return LoadedPool(lines, sum(map(len, lines.values())), pool.digest)
 
 
 def _content(path: Path, pool: Pool) -> bytes:

@@ -59,7 +59,7 @@ class Examiner:
 
     def _task(self, request: TaskRequest) -> ExaminerReply:
         with self._lock:
-            task = self._pools.get(request.pool).draw(request.seed)
+            task = self._pools.get(request.pool).draw(request.seed, request.number)
         return ExaminerReply(task=question(task))
 
     def _score(self, request: ScoreRequest | None) -> ExaminerReply:

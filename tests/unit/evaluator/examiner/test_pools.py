@@ -27,6 +27,17 @@ def test_two_validators_with_one_seed_ask_the_same_task(volume: Volume, tmp_path
     assert len(set(drawn)) > len(first.lines) / 2, "the choice is spread over all of them"
 
 
+def test_each_task_is_asked_once_before_any_is_asked_again(volume: Volume, tmp_path: Path) -> None:
+    """Miners who share what they learn by feedback would know a task that is asked again."""
+    other = built(tmp_path, uid="another")
+    first, second = load(volume.root, volume.pool), load(other.root, other.pool)
+    size = len(first.lines)
+    drawn = [first.draw(f"seed {n}", n).id for n in range(1000, 1000 + 2 * size)]
+    assert len(set(drawn[:size])) == size
+    assert drawn[size:] == drawn[:size] == [second.draw("other", n).id for n in range(1000, 1000 + size)]
+    assert drawn[:size] != list(first.lines), "categories are mixed"
+
+
 def test_only_what_can_be_asked_and_judged(volume: Volume) -> None:
     def found(scorer: str) -> set[str]:
         return {volume.tasks[id_].category for id_ in load(volume.root, volume.of(scorer)).lines}
