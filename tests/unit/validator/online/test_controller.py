@@ -302,15 +302,15 @@ async def test_a_state_that_cannot_be_written_is_written_later(stage: Stage, fak
     assert len(fake.tasks) == 1
 
 
-async def test_a_step_is_recorded_once_if_the_answer_to_its_write_is_lost(stage: Stage) -> None:
+async def test_a_step_is_recorded_once_if_the_answer_to_its_write_is_lost(stage: Stage, fake: Fake) -> None:
     await stage.built()
     stage.unsaved, stage.saved_unsaid = ApiError(code=504, reason="Timeout", message="no answer"), True
     with pytest.raises(ApiError):
         await stage.step()
-    first = stage.state.online["main"]
+    first = stage.state.online["fc"]
     stage.unsaved = None
     await stage.one_pass()
-    assert stage.state.online["main"] == first
+    assert stage.state.online["fc"] == first
     assert stage.value() == (ConditionStatus.TRUE, Reason.ONLINE_STEP_DONE)
 
 
