@@ -151,7 +151,7 @@ def check_repeatable(this: Prepared) -> None:
         with SandboxedTokenizer(this.evaluation.model_dir) as tokenizer:
             _, strategies = _prompts(this.evaluation, tokenizer, this.config)
             if _digest_of(strategies) != this.key.prompts_digest:
-                message = "the chat template writes other prompts in each process: it prints what is no text"
+                message = "the chat template writes other prompts in each process: it prints what is not text"
                 raise ModelFault(Reason.TEMPLATE_REFUSED, message)
 
 
