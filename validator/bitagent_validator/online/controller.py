@@ -37,6 +37,7 @@ from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.competitions.seed_secrets import SecretUnavailable, SeedSecrets
 from bitagent_validator.objects import Round, ValidatorObject
 from bitagent_validator.online.examiner import Examiner
+from bitagent_validator.online.feedback import held_seconds
 from bitagent_validator.online.means import recorded
 from bitagent_validator.online.pool import PoolPlan, plan_pools, pool_manifest, pool_of
 from bitagent_validator.online.sample import draw, step_seed, task_seed
@@ -366,6 +367,7 @@ class OnlineController:
             settings=settings,
             pools=[UsablePool(p.name, pool_of(p, competition), float(p.baseline or 0)) for p in pools],
             known=self._services.store.state.online.get(competition.id),
+            held_seconds=held_seconds(competition),
         )
 
     def _status(self, competition: str) -> OnlineStatus:

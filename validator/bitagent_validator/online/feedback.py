@@ -9,10 +9,24 @@ from __future__ import annotations
 import statistics
 
 from bitagent_crds.examiner import ExaminerVerdict
+from bitagent_crds.validator import Competition
 from bitagent_validator.state.scores import OnlineState
 
 LENGTH_MAX = 4000
 """Characters of the whole text."""
+LAG_SECONDS = 30.0
+"""How much later than this one another validator may begin the same step."""
+
+
+def held_seconds(competition: Competition) -> float:
+    """Return how long after its question no feedback is sent.
+
+    Validators with a common key ask the same task at the same step. A miner that knew what one thinks of its answer
+    could give the others a better one.
+    """
+    online = competition.online
+    shared = competition.round.tasks.secret_ref is not None
+    return online.timeout_seconds + LAG_SECONDS if online is not None and shared else 0.0
 
 
 def feedback(verdict: ExaminerVerdict, *, mean: float | None, others: OnlineState | None) -> str:

@@ -76,6 +76,8 @@ class StepPlan:
     """In the order of preference; at least one."""
     known: OnlineState | None = None
     """The averages before it, for the feedback."""
+    held_seconds: float = 0.0
+    """Time after the questions before which no feedback is sent."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ async def run_step(plan: StepPlan, *, examiner: Examiner, questioner: Questioner
     except ValueError as error:
         text = f"a task of {pool.name} cannot be asked: {error}"[:300]
         return StepReport(plan, reason=Reason.EXAMINER_UNAVAILABLE, message=text)
+    clock = asyncio.get_running_loop().time
+    began = clock()
     asked = await _ask(plan, message, questioner)
     reached = [r for r in asked if r.answer is not None and r.answer.outcome not in _SILENT]
     addressed = any(r.answer is not None for r in asked)
@@ -136,6 +140,7 @@ async def run_step(plan: StepPlan, *, examiner: Examiner, questioner: Questioner
         return StepReport(plan, tuple(asked), task, pool, reason=Reason.NO_MINER_ANSWERED, message=text)
     results, lost = await _scored(asked, plan, pool.pool, task, examiner)
     if plan.settings.feedback:
+        await asyncio.sleep(began + plan.held_seconds - clock())
         await _send_feedback(results, plan.known, questioner)
     reason = Reason.EXAMINER_UNAVAILABLE if lost else Reason.ONLINE_STEP_DONE
     return StepReport(plan, tuple(results), task, pool, counts=True, reason=reason, message=lost, block=plan.block)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from bitagent_crds.examiner import CriterionScore, ExaminerVerdict
-from bitagent_validator.online.feedback import LENGTH_MAX, feedback
+from bitagent_crds.validator import Competition
+from bitagent_validator.online.feedback import LAG_SECONDS, LENGTH_MAX, feedback, held_seconds
 from bitagent_validator.state.scores import OnlineMean, OnlineState
 
 VERDICT = ExaminerVerdict(
@@ -36,3 +42,19 @@ def test_the_length_is_bounded() -> None:
     criterion = CriterionScore(name="n" * 64, points=0, maximum=1, detail="[" * 300)
     long = VERDICT.model_copy(update={"criteria": [criterion] * 16})
     assert len(feedback(long, mean=None, others=None)) == LENGTH_MAX
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds"),
+    [
+        pytest.param({}, 0.0, id="own"),
+        pytest.param({"secretRef": {"name": "s", "key": "k"}}, 9 + LAG_SECONDS, id="common"),
+    ],
+)
+def test_with_a_common_key_feedback_waits_for_the_other_validators(
+    competition: Callable[..., Competition], key: dict[str, Any], seconds: float
+) -> None:
+    tasks = {"sources": [{"bfcl": {"categories": ["multiple"]}}], "count": 10} | key
+    given = competition(round={"models": {"matchLabels": {}}, "tasks": tasks}, online={"timeoutSeconds": 9})
+    assert held_seconds(given) == seconds
+    assert held_seconds(competition()) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def run(tmp_path: Path, neuron: Make) -> Callable[..., Any]:
         known: OnlineState | None = None,
         pools: tuple[UsablePool, ...] = (FIRST,),
         path: str = "s",
+        held: float = 0.0,
         **settings: Any,
     ) -> tuple[StepReport, Miners, Fake]:
         miners = Miners({hotkey: each for hotkey, each in answers.items() if each is not None})
@@ -84,6 +86,7 @@ def run(tmp_path: Path, neuron: Make) -> Callable[..., Any]:
             settings=Online.model_validate(settings),
             pools=pools,
             known=known,
+            held_seconds=held,
         )
         async with listening(tmp_path / "s", examiner or Fake()) as fake:
             report = await run_step(plan, examiner=Examiner(tmp_path / path), questioner=miners)  # type: ignore[arg-type]
@@ -113,6 +116,14 @@ async def test_all_are_asked_the_same_task_scored_and_answered(run: Make) -> Non
     assert miners.feedback.keys() == {"a", "b", "c"}
     assert SHAPE.replace("[", "\\[") in miners.feedback["a"]
     assert miners.limits == [(9, 4 << 20), (5.0, 65536)]
+
+
+@pytest.mark.parametrize("held", [0.0, 0.5])
+async def test_feedback_waits_while_another_validator_may_ask_the_same_task(run: Make, held: float) -> None:
+    began = asyncio.get_running_loop().time()
+    _, miners, _ = await run({"a": "right"}, held=held)
+    assert miners.feedback.keys() == {"a"}
+    assert asyncio.get_running_loop().time() - began >= held
 
 
 async def test_feedback_can_be_left_out(run: Make) -> None:
