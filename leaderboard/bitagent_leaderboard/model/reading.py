@@ -21,7 +21,13 @@ from bitagent_crds.evalround import EvalRound, EvalRoundSpec, EvalRoundStatus, R
 from bitagent_crds.fields import digest_of
 from bitagent_crds.minermodel import MinerModel
 from bitagent_crds.model_result import FINAL_STATES, ModelResult
-from bitagent_crds.names import COMPETITION_LABEL, EPOCH_LABEL, VALIDATOR_LABEL
+from bitagent_crds.names import (
+    COMPETITION_LABEL,
+    EPOCH_LABEL,
+    SUBMITTED_BY_AXON,
+    SUBMITTED_BY_LABEL,
+    VALIDATOR_LABEL,
+)
 from bitagent_crds.policies import Standing
 from bitagent_crds.seeds import SeedError
 from bitagent_crds.tasks import Tasks
@@ -245,8 +251,11 @@ def read_model(obj: Obj) -> Submission:
     ready = find(status.conditions, ConditionType.READY) if status is not None else None
     committed = spec.miner.commit_block if spec.miner is not None else None
     source = spec.source.hugging_face
-    # What is committed to on the chain is public; anything else is not, before a round has scored it.
-    public = source if source is not None and committed is not None and source.token_secret_ref is None else None
+    # What is committed to on the chain is public; anything else is not, before a round has scored it. What an axon has
+    # answered is no commitment, although it has a block: its miner may publish the repository later.
+    answered = meta.labels.get(SUBMITTED_BY_LABEL) == SUBMITTED_BY_AXON
+    shows = source is not None and committed is not None and not answered and source.token_secret_ref is None
+    public = source if shows else None
     facts = status.resolved if status is not None and public is not None else None
     return Submission(
         name=meta.name,

@@ -149,6 +149,11 @@ class TestModel:
         found = read_model(objects.model(1, committed=False))
         assert (found.repo, found.commit, found.architecture) == (None, None, "")
 
+    def test_what_an_axon_has_answered_is_not(self) -> None:
+        made = objects.model(1)
+        made["metadata"].setdefault("labels", {})["bitagent.io/submitted-by"] = "axon"
+        assert (read_model(made).repo, read_model(made).commit) == (None, None)
+
     def test_a_private_repository_is_not(self) -> None:
         made = objects.model(1)
         made["spec"]["source"]["huggingFace"]["tokenSecretRef"] = {"name": "bitagent-job-t", "key": "k"}
