@@ -18,6 +18,10 @@ METADATA = frozenset(
     for each in ("169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")
 )
 """Services of clouds that hand out credentials: never asked, under no rule."""
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""The only IPv6 addresses that are given out for hosts of the Internet: site-local ones are not among them."""
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Addresses of protocols and documentation (IANA's registries) that `is_global` of Python 3.11 does not know."""
 _RESOLVED_MAX = 16
 
 
@@ -83,7 +87,8 @@ def _refusal(address: Address, *, rule: AddressRule) -> str | None:
         return None
     if address.is_loopback:
         return "it is a loopback address"
-    if not address.is_global or address.is_reserved:
+    unicast = isinstance(address, ipaddress.IPv4Address) or address in _UNICAST
+    if not address.is_global or address.is_reserved or not unicast or any(address in each for each in _SPECIAL):
         return "it is not a public address"
     return None
 

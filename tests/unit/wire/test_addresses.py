@@ -40,6 +40,10 @@ CASES = [
     ("64:ff9b::7f00:1", False, False),
     ("64:ff9b::808:808", False, False),
     ("168.63.129.16", False, False),
+    ("fec0::1", False, False),
+    ("192.0.0.8", False, False),
+    ("192.88.99.1", False, False),
+    ("3fff::1", False, False),
 ]
 
 
