@@ -126,11 +126,13 @@ def _by_key(
     """Return what the processes say, by the keys of their evaluations."""
     keys = {r.key for r in new.results if r.key and _runs(r)}
     found: dict[str, PodProgress] = {}
-    ended: Counter[str] = Counter()
+    jobs: dict[str, str] = {}
+    """Uids of the Jobs that speak, by key: what shards of an earlier Job have answered, its pods find again."""
+    ended: Counter[tuple[str, str]] = Counter()
     for pod in _evaluating(pods):
         said = progress.get(pod.meta.uid)
         if pod.terminated is not None:
-            ended[pod.meta.labels.get(KEY_LABEL, "")] += _answers(pod)
+            ended[pod.meta.labels.get(KEY_LABEL, ""), pod.meta.owner_uid] += _answers(pod)
         if said is None or pod.terminated is not None:
             continue
         # A pack says which of its evaluations it is at; any other pod speaks for its own alone.
@@ -139,7 +141,8 @@ def _by_key(
             key = said.document.key if said.document.key in members else ""
         if key in keys:
             found[key] = _together(found[key], said) if key in found else said
-    return {key: _after(said, ended[key]) for key, said in found.items()}
+            jobs[key] = pod.meta.owner_uid
+    return {key: _after(said, ended[key, jobs[key]]) for key, said in found.items()}
 
 
 def _answers(pod: PodObject) -> int:

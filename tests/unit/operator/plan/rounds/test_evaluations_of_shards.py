@@ -117,6 +117,18 @@ def test_progress_is_that_of_all_shards(make: Make, plan: Plan) -> None:
     assert (shown.done, shown.total, shown.tokens_per_second) == (106, 200, 150)
 
 
+def test_answers_of_an_earlier_job_are_not_counted_twice(make: Make, plan: Plan) -> None:
+    """Its result was lost; the pods of the next Job find the answers again."""
+    first = make.evaluation(make.key("1"), shards=3, started=0, ended="Complete")
+    world = World(make, plan, attempt=2)
+    old = [make.pod(first, name=f"old{index}", code=0, message=shard_done(66)) for index in range(3)]
+    said = {world.pod(0).meta.uid: make.said(done=66, total=66), world.pod(1).meta.uid: make.said(done=67, total=67)}
+    observed = make.started("a", workload=SHARDS)
+    jobs, pods = [first, world.job], [*old, *world.pods]
+    shown = plan(observed, [world.model], jobs=jobs, pods=pods, progress=said).results["a"].progress
+    assert shown is not None and (shown.done, shown.total) == (133, 133)
+
+
 def test_a_shard_that_stalls_stalls_the_evaluation(make: Make, plan: Plan) -> None:
     world = World(make, plan)
     said = {
