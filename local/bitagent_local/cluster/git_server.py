@@ -63,9 +63,11 @@ class GitServer:
     url: str
 
     def create(self, name: str) -> Repository:
-        """Create an empty repository with a work tree, unless it exists."""
+        """Create an empty repository with a work tree; of one that exists, the work tree becomes its newest commit."""
         bare, work = self.folder / f"{name}.git", self.folder / f"{name}.work"
         if work.exists():
+            _git(work, "fetch", "--quiet", "origin")
+            _git(work, "reset", "--quiet", "--hard", "origin/main")
             return Repository(f"{self.url}/{name}.git", work)
         _git(self.folder, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
         _git(self.folder, "clone", "--quiet", str(bare), str(work))

@@ -248,7 +248,7 @@ def add_fleet(phases: Phases) -> int:
     with phases.phase("a round of each, weights"):
         rows = fleet.wait_rounds(made, node)
     with phases.phase("queries of the dashboards"):
-        answers = queries.answers(prometheus)
+        answers = queries.settled(prometheus, fleet.watch_pods(made, node), round=rows[0].round)
     print(f"\n{fleet.table(rows)}\n\n{queries.table(answers)}\n", flush=True)
     print(f"Git: {repository.url}, {revision[:7]}, applied by {by}{'' if flux else ': Flux is not built here'}")
     print(f"Prometheus         {prometheus}/")

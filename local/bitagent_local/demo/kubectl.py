@@ -16,6 +16,10 @@ from bitagent_local.cluster.host import ClusterError
 T = TypeVar("T")
 
 
+class NotInTime(ClusterError):
+    """What was waited for did not come true."""
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """The kubectl binary with one kubeconfig."""
@@ -54,11 +58,11 @@ class Kubectl:
 
 
 def wait_until(look: Callable[[], T | None], *, seconds: float, what: str, pace: float = 0.5) -> T:
-    """Poll until `look` returns a true value. Raises ClusterError naming `what` if that takes longer than `seconds`."""
+    """Poll until `look` returns a true value. Raises NotInTime naming `what` if that takes longer than `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         if found := look():
             return found
         if time.monotonic() > deadline:
-            raise ClusterError(f"{what}: not within {seconds:.0f} s")
+            raise NotInTime(f"{what}: not within {seconds:.0f} s")
         time.sleep(pace)

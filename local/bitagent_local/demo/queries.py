@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bitagent_local.cluster.host import ClusterError
+from bitagent_local.demo.kubectl import NotInTime, wait_until
 from bitagent_local.demo.stack import ROOT
 
 DASHBOARDS = ROOT / "charts" / "bitagent-operator" / "files" / "dashboards"
+PACE_SECONDS = 2.5
 WINDOW_SECONDS = 60
 """What is asked of a panel that shows a course of time."""
 
@@ -60,21 +63,38 @@ def ask(address: str, path: str, **parameters: str) -> Any:
         raise ClusterError(f"Prometheus at {address} does not answer: {error}") from error
 
 
-def answer(address: str, query: Mapping[str, Any]) -> Any:
-    """Return the result of a panel's query. Raises ClusterError if Prometheus refuses it."""
-    expr, now = filled(query["expr"]), time.time()
+def answer(address: str, query: Mapping[str, Any], **values: str) -> Any:
+    """Return the result of a panel's query; `values` are of variables. Raises ClusterError if Prometheus refuses it."""
+    expr, now = filled(query["expr"], **values), time.time()
     if query.get("instant"):
         return ask(address, "query", query=expr)
     return ask(address, "query_range", query=expr, start=str(now - WINDOW_SECONDS), end=str(now), step="5")
 
 
-def answers(address: str) -> list[Answers]:
-    """Ask every query of every dashboard. Raises ClusterError if Prometheus refuses one."""
+def answers(address: str, **values: str) -> list[Answers]:
+    """Ask every query of every dashboard; `values` are of variables. Raises ClusterError if Prometheus refuses one."""
     found = []
     for name, board in boards().items():
-        shown = {title: any(answer(address, each) for each in queries) for title, queries in panels(board)}
+        shown = {title: any(answer(address, each, **values) for each in queries) for title, queries in panels(board)}
         found.append(Answers(name, len(shown), tuple(title for title, data in shown.items() if not data)))
     return found
+
+
+def settled(address: str, pods: Collection[str], *, seconds: float = 60, **values: str) -> list[Answers]:
+    """Return the answers once all pods are scraped and three times in a row the same panels have data.
+
+    After some seconds they are returned as they are. Raises ClusterError if Prometheus refuses a query.
+    """
+    last: list[list[Answers]] = []
+
+    def look() -> bool:
+        up = {each["metric"].get("pod") for each in ask(address, "query", query="up == 1")}
+        last.append(answers(address, **values))
+        return set(pods) <= up and last[-3:] == 3 * [last[-1]]
+
+    with contextlib.suppress(NotInTime):
+        wait_until(look, seconds=seconds, what="data of all panels", pace=PACE_SECONDS)
+    return last[-1]
 
 
 def table(found: Iterable[Answers]) -> str:

@@ -12,6 +12,7 @@ import yaml
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.seed import load
 from bitagent_local.cluster.binaries import ensure_binaries
+from bitagent_local.cluster.git_server import Repository, serving
 from bitagent_local.cluster.host import SOURCES
 from bitagent_local.demo import __main__ as demo
 from bitagent_local.demo import fleet
@@ -141,13 +142,16 @@ def test_the_fleet_is_for_the_local_node(
     assert "KUBECONFIG" in capsys.readouterr().err
 
 
-def test_a_commit_without_changes_is_the_one_before(tmp_path: Path) -> None:
-    from bitagent_local.cluster.git_server import serving
-
+def test_a_repository_that_exists_keeps_what_others_have_pushed(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         repository = server.create("fleet")
         first = repository.commit("one", {"a.yaml": "a: 1\n"})
         assert server.create("fleet").commit("again", {"a.yaml": "a: 1\n"}) == first
-        clone = tmp_path / "clone"
-        subprocess.run(["git", "clone", "--quiet", repository.url, str(clone)], check=True)
-        assert (clone / "a.yaml").read_text() == "a: 1\n"
+        clone = Repository(repository.url, tmp_path / "clone")
+        subprocess.run(["git", "clone", "--quiet", repository.url, str(clone.work)], check=True)
+        assert clone.read("a.yaml") == "a: 1\n"
+        clone.commit("of another", {"b.yaml": "b: 1\n"})
+        last = server.create("fleet").commit("two", {"a.yaml": "a: 2\n"})
+        subprocess.run(["git", "pull", "--quiet"], cwd=clone.work, check=True)
+        assert clone.read("a.yaml") + clone.read("b.yaml") == "a: 2\nb: 1\n"
+        assert clone.commit("nothing", {}) == last
