@@ -64,6 +64,8 @@ def explained(error: ApiError, *, server: str, context: str) -> str:
         return f"the cluster does not accept your credentials ({place}): log in again, or choose another --context"
     if error.code == HTTPStatus.FORBIDDEN:
         return f"you may not do that: {error.message}; ask for the right, or choose another --context or --namespace"
+    if error.not_found and error.message.startswith("namespaces "):
+        return f"{error.message}: choose another one with --namespace"
     if error.not_found:
         return f"{error.message or error}; if the kind is unknown: {NO_DEFINITIONS}"
     return error.message or str(error)

@@ -21,7 +21,12 @@ from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 
 from bitagent_kube.client import APPLY, JSON, Client
-from bitagent_kube.credentials import SERVICE_ACCOUNT_FOLDER, load_configuration
+from bitagent_kube.credentials import (
+    SERVICE_ACCOUNT_FOLDER,
+    kubeconfig_files,
+    load_configuration,
+    missing_files_not_logged,
+)
 from bitagent_kube.errors import ApiError, error_of_answer, no_answer
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import resource_of
@@ -55,10 +60,11 @@ async def access(*, kubeconfig: Path | None = None, context: str = "") -> Access
     Raises ApiError if there is no such context, or no way at all.
     """
     try:
-        contexts, active = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
+        with missing_files_not_logged():
+            contexts, active = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
     except (config.ConfigException, OSError) as error:
         if kubeconfig or context:
-            text = f"kubeconfig {kubeconfig or ''} cannot be used: {error}"
+            text = f"kubeconfig {kubeconfig or kubeconfig_files()}: cannot be used: {error}"
             raise ApiError(code=0, reason="NoConfiguration", message=text) from error
         return Access(await load_configuration(), _namespace_of_pod(), "")
     chosen = next((each for each in contexts if each["name"] == context), None) if context else active

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,39 @@ async def load_configuration(folder: Path = SERVICE_ACCOUNT_FOLDER) -> Configura
         _load_service_account(configuration, folder)
     except config.ConfigException as not_a_pod:
         try:
-            await config.load_kube_config(client_configuration=configuration)
+            with missing_files_not_logged():
+                await config.load_kube_config(client_configuration=configuration)
         except config.ConfigException as error:
             raise ApiError(
                 code=0,
                 reason="NoConfiguration",
-                message=f"there is no API server to talk to: not in a pod ({not_a_pod}), and no kubeconfig ({error})",
+                message=f"there is no API server to talk to: no usable kubeconfig ({kubeconfig_files()}; {error}), and "
+                f"not in a pod ({not_a_pod}); set KUBECONFIG to a file that names a cluster",
             ) from error
     configuration.connection_pool_maxsize = CONNECTIONS
     return configuration
+
+
+@contextmanager
+def missing_files_not_logged() -> Iterator[None]:
+    """Keep the client library from logging each missing kubeconfig: the error that follows names them."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Config not found")
+
+    logger = logging.getLogger("kubernetes.aio.config.kube_config")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
+
+
+def kubeconfig_files() -> str:
+    """Return which kubeconfig is meant, and whether there is such a file: the client library's errors say neither."""
+    named = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    exists = any(Path(each).expanduser().exists() for each in named.split(os.pathsep) if each)
+    return named if exists else f"{named}, which does not exist"
 
 
 def _load_service_account(configuration: Any, folder: Path) -> None:

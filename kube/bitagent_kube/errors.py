@@ -34,7 +34,9 @@ def not_sent(request: str) -> ApiError:
 
 def no_answer(request: str, error: BaseException) -> ApiError:
     """Return the error of a request without a complete answer."""
-    return ApiError(code=0, reason="NoAnswer", message=f"{request}: {error!r}")
+    # Time-outs have no text; the representation of aiohttp's errors is of 300 characters.
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ApiError(code=0, reason="NoAnswer", message=f"{request}: {said}")
 
 
 def error_of_answer(code: int, content: bytes, *, request: str) -> ApiError:

@@ -31,7 +31,7 @@ from bitagent_miner.wallet import load_hotkey
 from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.keys import valid_hotkey
 from bitagent_wire.messages import MESSAGES
-from bitagent_wire.outcomes import MinerAddress, Preference
+from bitagent_wire.outcomes import MinerAddress, Outcome, Preference
 
 USAGE = 2
 
@@ -113,7 +113,7 @@ async def _commit(options: argparse.Namespace) -> None:
 
 async def _show(options: argparse.Namespace) -> None:
     if options.hotkey is not None and not valid_hotkey(options.hotkey):
-        raise BadSettings(f"{options.hotkey!r} is not a hotkey")
+        raise BadSettings(f"--hotkey {options.hotkey!r} is not an ss58 address")
     hotkey = options.hotkey or load_hotkey(options.hotkey_file).ss58_address
     async with connect_any(endpoints(options.chain_endpoint)) as chain:
         await show(chain, options.netuid, hotkey)
@@ -125,6 +125,8 @@ async def _ask(options: argparse.Namespace) -> int:
     miner = await _miner(options)
     answer = await ask_once(key, miner, message, timeout_seconds=options.timeout, local=options.local)
     print(as_json(answer))
+    if answer.outcome is Outcome.ADDRESS_REFUSED and not options.local:
+        print("bitagent-miner: --local also asks private and loopback addresses", file=sys.stderr)
     return 0 if answer.good else 1
 
 
@@ -137,21 +139,27 @@ async def _miner(options: argparse.Namespace) -> MinerAddress:
             neuron = next((each for each in neurons if each.uid == int(number)), None)
             found = MinerAddress.of_axon(neuron.hotkey, neuron.axon, options.wire) if neuron is not None else None
             if found is None:
-                raise BadSettings(f"uid {number} of subnet {options.netuid} serves nowhere")
+                why = "has no such uid" if neuron is None else "has no address of it: its miner has not announced one"
+                raise BadSettings(f"uid {number} cannot be asked: subnet {options.netuid} {why}")
             return found
-        case [where]:
+        case [where] if not where.isdigit() and where != "uid":
             if not valid_hotkey(options.miner_hotkey or ""):
                 raise BadSettings("--miner-hotkey is missing, or not a hotkey: the request is signed for it")
             target = address(where, 8091)
             return MinerAddress(options.miner_hotkey, target.host, target.port, options.wire)
         case _:
-            raise BadSettings("give ADDRESS:PORT, or uid N")
+            raise BadSettings(f"{' '.join(options.miner)!r} is neither ADDRESS:PORT nor uid N")
 
 
 def _body(text: str | None) -> str | None:
     if text == "@-":
         return sys.stdin.read()
-    return Path(text[1:]).read_text(encoding="utf-8") if text is not None and text.startswith("@") else text
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadMessage(f"--body {text} cannot be read: {error}") from None
 
 
 def _configure_logs(*, json_lines: bool) -> None:

@@ -19,6 +19,14 @@ class Health:
     """Why the miner is not ready, by what it concerns."""
 
 
+async def listen(site: web.BaseSite, *, option: str) -> None:
+    """Open a port. Raises OSError that names the option, if it cannot be opened."""
+    try:
+        await site.start()
+    except OSError as error:
+        raise OSError(f"{option}: {error.strerror}: choose another one") from error
+
+
 @asynccontextmanager
 async def serve(health: Health, registry: CollectorRegistry, *, port: int) -> AsyncIterator[int]:
     """Serve while the context is open, and give the port. Raises OSError if the port is taken."""
@@ -39,7 +47,7 @@ async def serve(health: Health, registry: CollectorRegistry, *, port: int) -> As
     runner = web.AppRunner(app, access_log=None)
     try:
         await runner.setup()
-        await web.TCPSite(runner, port=port).start()
+        await listen(web.TCPSite(runner, port=port), option="--operations-port")
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

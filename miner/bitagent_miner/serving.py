@@ -73,7 +73,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None, show: Ca
         await serving.setup()
         following = asyncio.create_task(follower.run())
         try:
-            await web.TCPSite(serving, settings.host, settings.port).start()
+            await operations.listen(web.TCPSite(serving, settings.host, settings.port), option="--listen-port")
             log.info("serving %s on port %d", key.ss58_address, settings.port)
             waiting = asyncio.create_task(stop.wait())
             await asyncio.wait({waiting, following}, return_when=asyncio.FIRST_COMPLETED)

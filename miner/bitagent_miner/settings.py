@@ -186,7 +186,7 @@ def _hotkeys(text: str) -> frozenset[str]:
     found = frozenset(each.strip() for each in text.split(",") if each.strip())
     wrong = sorted(each for each in found if not valid_hotkey(each))
     if wrong:
-        raise BadSettings(f"{wrong[0]!r} is not a hotkey")
+        raise BadSettings(f"--allow, --deny: {wrong[0]!r} is not an ss58 address")
     return found
 
 

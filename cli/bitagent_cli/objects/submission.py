@@ -18,6 +18,13 @@ NAME_BYTES = 52
 DEFAULT_REVISION = "main"
 
 
+EXPECTED = {
+    "source.huggingFace.repo": "the model is written REPO or REPO@REV, and REPO is owner/name as on the hub",
+    "miner.hotkey": "--hotkey is the ss58 address of the miner's hotkey, 47 or 48 characters",
+}
+"""What is expected in place of a refused value, by its field: a pattern alone does not say."""
+
+
 class SubmissionError(Exception):
     """Raised if no MinerModel can be made of the options; the message names the option."""
 
@@ -65,7 +72,8 @@ def manifest(asked: Submission, *, namespace: str) -> Obj:
         MinerModelSpec.model_validate(spec)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise SubmissionError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"]))
+        raise SubmissionError(EXPECTED.get(where) or f"{where}: {first['msg']}") from error
     metadata: Obj = {"name": asked.name or model_name(repo), "namespace": namespace}
     if asked.labels:
         metadata["labels"] = dict(_label(each) for each in asked.labels)

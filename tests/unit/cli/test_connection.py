@@ -21,3 +21,11 @@ from bitagent_kube.errors import ApiError
 def test_explained(code: int, reason: str, said: str) -> None:
     error = ApiError(code=code, reason=reason, message="its words")
     assert said in explained(error, server="http://s", context="c")
+
+
+def test_a_namespace_that_is_missing_is_not_a_missing_definition() -> None:
+    text = explained(
+        ApiError(code=404, reason="NotFound", message='namespaces "x" not found'), server="http://s", context="c"
+    )
+    assert "--namespace" in text
+    assert "bitagent-operator" not in text

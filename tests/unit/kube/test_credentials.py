@@ -101,9 +101,14 @@ async def test_elsewhere_the_kubeconfig_is_used(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("_no_pod")
-async def test_without_either_there_is_nothing_to_talk_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_either_there_is_nothing_to_talk_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ApiError) as caught:
         async with connect(namespace="ns", field_manager="m"):
             pass
     assert (caught.value.code, caught.value.reason) == (0, "NoConfiguration")
+    assert f"{tmp_path / 'none'}, which does not exist" in caught.value.message
+    assert "Config not found" not in caplog.text

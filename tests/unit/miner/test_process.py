@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from typing import Any
 
 import aiohttp
+import pytest
 
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.testing import running
@@ -103,3 +105,40 @@ def test_mistakes_end_in_one_line(capsys: Any, tmp_path: Any) -> None:
     assert main(["commit", "no-name", *missing]) == 1
     assert main(["show", "--hotkey", "x"]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("miner", "said"),
+    [
+        pytest.param(["17"], "'17' is neither ADDRESS:PORT nor uid N", id="a uid without its word"),
+        pytest.param(["uid"], "'uid' is neither ADDRESS:PORT nor uid N", id="no number"),
+        pytest.param(["uid", "x"], "'uid x' is neither ADDRESS:PORT nor uid N", id="not a number"),
+        pytest.param(["10.0.0.1:1"], "--miner-hotkey", id="an address without its hotkey"),
+        pytest.param(["10.0.0.1:1", "--body", "@/none"], "--body @/none", id="no such body"),
+    ],
+)
+def test_whom_and_what_to_ask(miner: list[str], said: str, capsys: Any, hotkey_file: Any) -> None:
+    assert main(["ask", *miner, "--hotkey-file", str(hotkey_file("//Other"))]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_private_address_names_the_option_that_allows_it(capsys: Any, hotkey_file: Any) -> None:
+    argv = ["ask", "127.0.0.1:1", "--miner-hotkey", MINER, "--hotkey-file", str(hotkey_file("//Other"))]
+    assert main(argv) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["outcome"] == "AddressRefused"
+    assert "--local" in err
+    assert main([*argv, "--local", "--timeout", "2"]) == 1
+    assert "--local" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--listen-port", "--operations-port"])
+def test_a_port_in_use_names_its_option(
+    option: str, capsys: Any, hotkey_file: Any, unused_tcp_port_factory: Any
+) -> None:
+    ports = {"--listen-port": unused_tcp_port_factory(), "--operations-port": unused_tcp_port_factory()}
+    with socket.create_server(("0.0.0.0", ports[option])):
+        argv = ["serve", "--model-url", "http://127.0.0.1:1/v1", "--model", "m", "--chain-endpoint", "ws://127.0.0.1:1"]
+        given = [str(each) for pair in ports.items() for each in pair]
+        assert main([*argv, *given, "--hotkey-file", str(hotkey_file("//Other"))]) == 1
+    assert f"bitagent-miner: {option}: " in capsys.readouterr().err
