@@ -53,6 +53,8 @@ class Watch:
         self._validators = Informer[ValidatorView](client, VALIDATORS, parse=read_validator, changed=wake)
         self._measures: dict[str, Measures] = {}
         self._revisions = itertools.count(1)
+        self._current = Board()
+        self._shown = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -60,6 +62,9 @@ class Watch:
             for informer in (self._models, self._rounds, self._validators):
                 tasks.create_task(informer.run())
             tasks.create_task(self._boards())
+            if self._artifacts is not None:
+                # Apart, since a volume may hang: boards are shown all the same.
+                tasks.create_task(self._manifests(self._artifacts))
 
     async def _boards(self) -> None:
         while True:
@@ -77,7 +82,8 @@ class Watch:
             self._reader.forget(frozenset(each.uid for each in self._rounds.objects.values()))
             self._callbacks.show(found)
             self._callbacks.ready()
-            await self._read_manifests(found)
+            self._current = found
+            self._shown.set()
 
     def _board(self) -> Board:
         return board(
@@ -88,16 +94,20 @@ class Watch:
             measures=dict(self._measures),
         )
 
-    async def _read_manifests(self, current: Board) -> None:
+    async def _manifests(self, folder: Path) -> None:
+        while True:
+            await self._shown.wait()
+            self._shown.clear()
+            await self._read_manifests(folder, self._current)
+
+    async def _read_manifests(self, folder: Path, current: Board) -> None:
         """Read the manifests of one round, in a thread; the next one follows with the next board."""
-        if self._artifacts is None:
-            return
         kept = {each.uid for each in due(current, {})}
         self._measures = {uid: found for uid, found in self._measures.items() if uid in kept}
         rounds = due(current, {uid: found.version for uid, found in self._measures.items()})
         if not rounds:
             return
-        read, counts = await asyncio.to_thread(read_round, self._artifacts, rounds[0])
+        read, counts = await asyncio.to_thread(read_round, folder, rounds[0])
         self._callbacks.manifests(counts)
         # What was read once stays when the volume has it no longer: scores of a complete round do not change.
         before = current.measures_of(rounds[0]).by_key

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,31 @@ async def test_manifests_come_after_the_scores_and_stay(tmp_path: Path) -> None:
     assert board.measures_of(board.rounds["x"]).by_key[objects.key(1)].interval == (0.46, 0.54)
     assert seen.manifests == [{"read": 1, "missing": 0, "refused": 0}, {"read": 0, "missing": 1, "refused": 0}]
     task.cancel()
+
+
+async def test_a_volume_that_hangs_holds_no_board_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the work count as stalled: a pod that is started again would hang again."""
+    hangs, reads, beats = threading.Event(), threading.Event(), asyncio.Queue[None]()
+
+    def read_round(*_: object) -> tuple[dict[str, Any], dict[str, int]]:
+        reads.set()
+        hangs.wait(10)
+        return {}, {}
+
+    monkeypatch.setattr(module, "read_round", read_round)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
+    server, seen = Server([objects.round_("x", [objects.scored(1, 0.5, 1)])]), Seen()
+    callbacks = replace(seen.callbacks(), beat=lambda: beats.put_nowait(None))
+    task = asyncio.create_task(Watch(server, callbacks, artifacts=tmp_path).run())  # type: ignore[arg-type]
+    try:
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(reads.wait, 5)
+            server.events.put_nowait(objects.round_("y", [], phase="Running", version=20))
+            while "y" not in (await seen.boards.get()).rounds:
+                pass
+            while not beats.empty():
+                beats.get_nowait()
+            await beats.get()
+    finally:
+        hangs.set()
+        task.cancel()
