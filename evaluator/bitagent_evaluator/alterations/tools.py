@@ -33,7 +33,15 @@ _COMMON_WORDS = frozenset((
     "find", "for", "from", "function", "get", "in", "info", "list", "make", "of", "query", "retrieve", "search",
     "set", "show", "the", "to", "update", "with",
 ))
+_FILLERS = frozenset((
+    "about", "also", "based", "been", "between", "both", "each", "given", "have", "help", "into", "like", "more",
+    "need", "only", "other", "over", "please", "provided", "specific", "specified", "some", "such", "than", "that",
+    "their", "them", "then", "there", "these", "they", "this", "those", "used", "using", "want", "were", "what",
+    "when", "where", "which", "will", "would", "your",
+))
 # fmt: on
+_LONG_WORD = 4
+"""Letters of a word that says what a text is about."""
 
 
 def needs_expected_first(task: Task) -> bool:
@@ -79,6 +87,8 @@ class AddDistractors:
 
     A function is not added if it might answer the question, too: if its normalised name is that of one of the
     task's functions, or if they share a distinctive word. Names that the task had before it was altered count as well.
+    A task for which no call is right gets functions that share no word with its question: without any, the number of
+    functions would tell the right answer.
     """
 
     def __init__(self, parameters: DistractorTools) -> None:
@@ -88,8 +98,6 @@ class AddDistractors:
 
     def apply(self, task: Task, *, choices: Choices, pool: TaskPool) -> Altered | Skipped:
         """Return the task with more functions. Record: `added`, the ids of their tasks by function name."""
-        if task.expects is Expects.NO_CALL:
-            return Skipped(SkipReason.EXPECTS_NO_CALL)
         if not task.functions:
             return Skipped(SkipReason.TOO_FEW_FUNCTIONS)
         count = choices.integer(self.parameters.minimum, self.parameters.maximum, "count")
@@ -113,6 +121,7 @@ def _draw(task: Task, count: int, choices: Choices, index: FunctionIndex) -> lis
         return []
     own = [function["name"] for function in (*task.functions, *(task.parent.functions if task.parent else ()))]
     taken, words = {normalise_name(name) for name in own}, set[str]().union(*map(distinctive_words, own))
+    topic = _topic(task) if task.expects is Expects.NO_CALL else frozenset[str]()
     found: list[OwnedFunction] = []
 
     def fits(name: str) -> bool:
@@ -120,7 +129,7 @@ def _draw(task: Task, count: int, choices: Choices, index: FunctionIndex) -> lis
 
     def consider(place: int) -> None:
         owner, function = candidates[place]
-        if owner != task.id and fits(function["name"]):
+        if owner != task.id and fits(function["name"]) and not _is_about(function, topic):
             taken.add(normalise_name(function["name"]))
             found.append(candidates[place])
 
@@ -134,6 +143,21 @@ def _draw(task: Task, count: int, choices: Choices, index: FunctionIndex) -> lis
             break
         consider(place)
     return found
+
+
+def _topic(task: Task) -> frozenset[str]:
+    """Return the words of a task's messages that say what it is about; plurals count as their singulars."""
+    return frozenset().union(*(_words(str(message.get("content") or "")) for message in task.messages))
+
+
+def _is_about(function: dict[str, Any], topic: frozenset[str]) -> bool:
+    """Whether a function's name or description has a word of a topic."""
+    return bool(topic) and not topic.isdisjoint(_words(f"{function['name']} {function.get('description') or ''}"))
+
+
+def _words(text: str) -> frozenset[str]:
+    found = {word.lower().removesuffix("s") for word in _WORD.findall(text)}
+    return frozenset(word for word in found if len(word) >= _LONG_WORD) - _COMMON_WORDS - _FILLERS
 
 
 def _insert(task: Task, added: list[dict[str, Any]], choices: Choices) -> list[dict[str, Any]]:

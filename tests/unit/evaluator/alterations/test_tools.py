@@ -83,14 +83,26 @@ def test_a_name_from_before_the_mask_clashes_too(alter: Any) -> None:
     assert not {"math_add", "addMath"} & {f["name"] for f in tasks[0].functions}
 
 
+HOTEL = function("hotel_search")
+
+
+def test_the_number_of_functions_does_not_tell_that_no_call_is_right(alter: Any) -> None:
+    asked = task(ADD, id="q", says="Which hotels are there?")
+    found = alter([asked, task(HOTEL), *OTHERS], "distractor_tools")[0][0]
+    names = {f["name"] for f in found.functions}
+    assert len(names) >= 3
+    assert not {name for name in names if "hotel" in name}, "one of these might be right"
+    assert found.expects is Expects.NO_CALL
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ([task(ADD)], "expects_no_call"),
+        ([task(each, id=each["name"], says="Hotels and math?") for each in (ADD, HOTEL)], "too_few_distractors"),
         ([SUMS], "too_few_distractors"),
-        ([SUMS, *(other.model_copy(update={"language": Language.JAVA}) for other in OTHERS)], "too_few_distractors"),
+        ([SUMS, OTHERS[0].model_copy(update={"language": Language.JAVA})], "too_few_distractors"),
     ],
-    ids=["no call", "no others", "other language"],
+    ids=["no call, and all are about the question", "no others", "other language"],
 )
 def test_distractors_do_not_apply(skip_reasons: Any, given: list[Task], reason: str) -> None:
     assert skip_reasons(given, "distractor_tools")[reason] >= 1
