@@ -13,8 +13,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingTCPServer
 
 from bitagent_local.cluster.host import ClusterError
 
@@ -119,8 +120,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Write nothing."""
 
 
-def _server(folder: Path, address: tuple[str, int]) -> ThreadingHTTPServer:
-    return ThreadingHTTPServer(address, type("Handler", (_Handler,), {"folder": folder}))
+class _Server(ThreadingTCPServer):
+    """Not HTTPServer, which asks DNS for its own name and waits ten seconds where there is none."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def _server(folder: Path, address: tuple[str, int]) -> _Server:
+    return _Server(address, type("Handler", (_Handler,), {"folder": folder}))
 
 
 @contextmanager
@@ -130,7 +138,7 @@ def serving(folder: Path) -> Iterator[GitServer]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield GitServer(folder, f"http://127.0.0.1:{server.server_port}")
+        yield GitServer(folder, f"http://127.0.0.1:{server.server_address[1]}")
     finally:
         server.shutdown()
         thread.join()
