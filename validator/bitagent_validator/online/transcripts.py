@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_crds.online import OnlineOutcome
+from bitagent_crds.printable import printable_json
 from bitagent_validator.online.step import MinerResult, StepReport
 from bitagent_validator.state.scores import OnlineState
 
@@ -102,7 +103,8 @@ def line_of(content: Mapping[str, Any]) -> bytes:
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode(errors="replace") + b"\n"
+    # Answers are shown in terminals: an 8-bit escape sequence is no control character to JSON.
+    return printable_json(json.dumps(content, ensure_ascii=False)).encode(errors="replace") + b"\n"
 
 
 class Transcripts:

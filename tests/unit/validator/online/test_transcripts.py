@@ -119,3 +119,10 @@ def test_a_disk_that_hangs_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.
     writer.close(seconds=0)
     assert len(dropped) in (2, 3), "one may be in the thread's hands"
     hangs.set()
+
+
+def test_an_answer_gives_a_terminal_no_orders(report: Callable[..., StepReport]) -> None:
+    hostile = "\x1b[2J\x9b2J\u202e\u2028"
+    line = line_of(transcript(report(response=hostile), None, at=AT, validator="val")).decode()
+    assert line.rstrip("\n").isprintable()
+    assert json.loads(line)["miners"][0]["response"] == hostile
