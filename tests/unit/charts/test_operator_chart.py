@@ -423,10 +423,14 @@ class TestNetworkPolicies:
         _, spec = self.operator(default)
         assert [{p["port"] for p in rule["ports"]} for rule in spec["egress"]] == [{53}, {443, 6443}, {PROGRESS_PORT}]
 
-    @pytest.mark.parametrize("files", [(), (LOCAL,)], ids=["default", "local"])
-    def test_no_rule_opens_to_everybody_by_an_empty_list(self, helm: Any, root: Path, files: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize(
+        ("files", "number"), [((), 11), ((LOCAL,), 12)], ids=["default", "local, with the public page"]
+    )
+    def test_no_rule_opens_to_everybody_by_an_empty_list(
+        self, helm: Any, root: Path, files: tuple[str, ...], number: int
+    ) -> None:
         policies = helm.render(files=tuple(root / f for f in files)).all("NetworkPolicy")
-        assert len(policies) == 11
+        assert len(policies) == number
         for policy in policies:
             assert all(rule.get("to") and rule.get("ports") for rule in policy["spec"].get("egress", []))
             assert all(rule.get("from") for rule in policy["spec"].get("ingress", []))
