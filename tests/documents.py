@@ -76,9 +76,8 @@ def blocks(document: Path) -> Iterator[Block]:
 
 def commands(block: Block) -> Iterator[list[str]]:
     """Yield the words of each command line of one of the project's programs in a block."""
-    text = re.sub(r"\\\n\s*", " ", block.text)
-    for line in text.splitlines():
-        for words in _parts(line.removeprefix("$ ")):
+    for line in _lines(block):
+        for words in _parts(line):
             if "--" in words and words[0] == "kubectl" and words[1] == "exec":
                 words = words[words.index("--") + 1 :]
             while words and (re.fullmatch(r"[A-Z_]+=\S*", words[0]) or words[0] in ("sudo", "exec")):
@@ -87,6 +86,17 @@ def commands(block: Block) -> Iterator[list[str]]:
                 words = ["kubectl-bitagent", *words[2:]]
             if words and Path(words[0]).name in PROGRAMS:
                 yield [Path(words[0]).name, *words[1:]]
+
+
+def commands_of(tool: str, block: Block) -> Iterator[list[str]]:
+    """Yield the words after `tool`, a program of others such as helm, of each of its command lines in a block."""
+    for line in _lines(block):
+        yield from (words[1:] for words in _parts(line) if words[0] == tool)
+
+
+def _lines(block: Block) -> Iterator[str]:
+    for line in re.sub(r"\\\n\s*", " ", block.text).splitlines():
+        yield line.removeprefix("$ ")
 
 
 def _parts(line: str) -> Iterator[list[str]]:

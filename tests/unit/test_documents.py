@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.documents import DOCUMENTS, PROGRAMS, ROOT, Block, blocks, commands
+import yaml
+from tests.documents import DOCUMENTS, PROGRAMS, ROOT, Block, blocks, commands, commands_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ALL = [block for document in DOCUMENTS for block in blocks(document)]
 LINES = [pytest.param(words, id=f"{block.place} {' '.join(words)[:60]}") for block in ALL for words in commands(block)]
+HELM = [pytest.param(words, id=f"{b.place} {' '.join(words)[:60]}") for b in ALL for words in commands_of("helm", b)]
+FILES = [
+    pytest.param(block, file, id=f"{block.place} {file}")
+    for block in ALL
+    for tool in ("helm", "kubectl")
+    for words in commands_of(tool, block)
+    for flag, file in pairwise(words)
+    if flag in ("-f", "--filename", "--values") and "/" in file
+]
 LAPTOP = [
     pytest.param(list(run), id=f"{document.relative_to(ROOT)}")
     for document, run in groupby((block for block in ALL if block.group == "laptop"), key=lambda block: block.document)
@@ -51,6 +62,40 @@ def test_documented_commands_parse(words: list[str], monkeypatch: pytest.MonkeyP
 
 def test_all_programs_are_documented() -> None:
     assert {words[0] for block in ALL for words in commands(block)} | {"bitagent"} == PROGRAMS
+
+
+@pytest.mark.parametrize("words", HELM)
+def test_documented_values_are_those_of_a_chart(words: list[str]) -> None:
+    """Of charts of this checkout; and no upgrade leaves out the defaults of a chart's new values."""
+    assert "--reuse-values" not in words, (
+        "the schema refuses it when a chart has a new value: --reset-then-reuse-values"
+    )
+    charts = [ROOT / word for word in words if word.startswith("charts/")]
+    assert all((chart / "Chart.yaml").is_file() for chart in charts)
+    values = yaml.safe_load((charts[0] / "values.yaml").read_text()) if charts else {}
+    for flag, given in pairwise(words):
+        if flag == "--set" and charts:
+            found: Any = values
+            for member in given.partition("=")[0].split("."):
+                assert member in found, f"{charts[0].name} has no value {given}"
+                found = found[member]
+
+
+@pytest.mark.parametrize(("block", "file"), FILES)
+def test_documented_files_exist(block: Block, file: str) -> None:
+    """From the checkout's root, or for a document of an example from its folder."""
+    assert (ROOT / file).is_file() or (block.document.parent / file).is_file()
+
+
+def test_documented_targets_of_make_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {(block.place, words[0]) for block in ALL for words in commands_of("make", block)}
+    inline = (
+        (str(document.relative_to(ROOT)), target)
+        for document in DOCUMENTS
+        for target in re.findall(r"`make ([a-z0-9-]+)[ `]", document.read_text())
+    )
+    assert not [each for each in {*named, *inline} if each[1] not in targets]
 
 
 @pytest.mark.engine

@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+Member = TypeVar("Member", bound=StrEnum)
 
 
 def did_you_mean(text: str, names: Iterable[str]) -> str:
@@ -24,3 +28,9 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def member_of(kind: type[Member]) -> Callable[[str], Member]:
+    """Return the type of an option that is a member of an enumeration, written as its value."""
+    name = one_of(kind)
+    return lambda text: kind(name(text))

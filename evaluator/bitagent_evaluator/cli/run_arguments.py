@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_evaluator.cli.admission import add_admission
+from bitagent_evaluator.cli.names import member_of
 from bitagent_evaluator.cli.run_models import add_fetch_options
 from bitagent_evaluator.cli.run_options import add_batches, add_measure, add_run_options, add_thinking, spec_members
 from bitagent_evaluator.scoring import scorer_names
@@ -44,7 +45,7 @@ def run_parser() -> argparse.ArgumentParser:
         json=", a list for several models",
     )
     parser.add_argument(
-        "--dtype", type=DType, choices=list(DType), default=DType.AUTO, metavar="TYPE",
+        "--dtype", type=member_of(DType), default=DType.AUTO, metavar="TYPE",
         help=f"number format in the engine: {', '.join(DType)} (default: %(default)s, the checkpoint's own)",
     )  # fmt: skip
     parser.add_argument(

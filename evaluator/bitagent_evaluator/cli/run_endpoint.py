@@ -12,6 +12,7 @@ from bitagent_crds.evaluation import BuiltinScorer, RunSpec
 from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.console import progress_console, progress_on, show
+from bitagent_evaluator.cli.names import member_of
 from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.run_options import (
     add_run_options,
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_thinking(parser)
     parser.add_argument(
-        "--tool-choice", type=ToolChoice, choices=list(ToolChoice), default=ToolChoice.AUTO, metavar="CHOICE",
+        "--tool-choice", type=member_of(ToolChoice), default=ToolChoice.AUTO, metavar="CHOICE",
         help="for ChatTemplate: auto has the server parse calls, none reads them from the model's text "
         "(default: %(default)s)",
     )  # fmt: skip

@@ -25,7 +25,7 @@ from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EvaluateSummary
 from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.cli.console import add_quiet
-from bitagent_evaluator.cli.names import one_of
+from bitagent_evaluator.cli.names import member_of, one_of
 from bitagent_evaluator.cli.process import fail
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.prompts import known_formats
@@ -88,7 +88,7 @@ def add_run_options(
 def add_thinking(parser: argparse.ArgumentParser) -> None:
     """Add the options that say whether models think, and how long."""
     parser.add_argument(
-        "--thinking", type=Thinking, choices=list(Thinking), default=Thinking.TEMPLATE, metavar="HOW",
+        "--thinking", type=member_of(Thinking), default=Thinking.TEMPLATE, metavar="HOW",
         help=f"what chat templates get to know about thinking: {', '.join(Thinking)} (default: %(default)s, nothing)",
     )  # fmt: skip
     parser.add_argument(
@@ -155,7 +155,7 @@ def add_measure(parser: argparse.ArgumentParser) -> None:
 def add_aggregate(parser: argparse.ArgumentParser) -> None:
     """Add the option `--aggregate`."""
     parser.add_argument(
-        "--aggregate", type=Aggregation, choices=list(Aggregation), default=Aggregation.MEAN, metavar="HOW",
+        "--aggregate", type=member_of(Aggregation), default=Aggregation.MEAN, metavar="HOW",
         help="what weighs equally in the score: Mean, all tasks; Kinds, all kinds of tasks (default: %(default)s)",
     )  # fmt: skip
 

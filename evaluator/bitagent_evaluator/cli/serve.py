@@ -9,6 +9,7 @@ from pathlib import Path
 from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_NO_MODEL
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.rewriter import SERVED_MODEL
+from bitagent_evaluator.cli.names import member_of
 from bitagent_evaluator.cli.process import fail
 from bitagent_evaluator.engines.server import server_command, server_environment
 from bitagent_evaluator.evaluation.prepared import checked_model
@@ -30,8 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus", type=int, default=1, metavar="N", help="GPUs to use; 0: the CPU (default: %(default)s)"
     )
     parser.add_argument(
-        "--dtype", type=DType, choices=list(DType), default=DType.AUTO, help="number format (default: %(default)s)"
-    )
+        "--dtype", type=member_of(DType), default=DType.AUTO, metavar="TYPE",
+        help=f"number format: {', '.join(DType)} (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--max-model-length", type=int, metavar="N", help="most tokens of prompt and answer together")
     return parser
 

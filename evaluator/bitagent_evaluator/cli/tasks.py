@@ -12,7 +12,7 @@ from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli import task_view
 from bitagent_evaluator.cli.console import add_quiet, progress_console, progress_on, show
-from bitagent_evaluator.cli.names import did_you_mean
+from bitagent_evaluator.cli.names import did_you_mean, member_of
 from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.task_spec import SpecError, add_source_flags, files_of, spec_of
 from bitagent_evaluator.support.faults import InfrastructureFault
@@ -186,7 +186,7 @@ def tasks_parser() -> argparse.ArgumentParser:
         help="with --model: format of the prompt, as of run (default: %(default)s)",
     )  # fmt: skip
     show.add_argument(
-        "--thinking", type=Thinking, choices=list(Thinking), default=Thinking.TEMPLATE, metavar="HOW",
+        "--thinking", type=member_of(Thinking), default=Thinking.TEMPLATE, metavar="HOW",
         help=f"with --model: the switch of thinking in its template: {', '.join(Thinking)} (default: %(default)s)",
     )  # fmt: skip
     show.add_argument("--json", action="store_true", help="print manifest and listed tasks as JSON")

@@ -58,6 +58,9 @@ async def settings_of(client: Client, name: str) -> list[Setting]:
 
 def as_history(settings: Iterable[Setting]) -> str:
     """Return settings as a table for a terminal."""
+    settings = list(settings)
+    if not settings:
+        return "no weights have been set yet; `weights plan` has what would be\n"
     columns = ("block", "time", "mechanism", "hotkeys", "changed", "state", "extrinsic", "rounds")
     rows = [columns]
     for each in settings:
@@ -82,7 +85,7 @@ async def validator_of(client: Client, name: str) -> tuple[ValidatorObject, Vali
     obj = await client.get(VALIDATORS, name)
     me = parse_validator(obj) if obj else None
     if me is None or me.spec is None:
-        problem = "does not conform to this version" if me else "does not exist in this namespace"
+        problem = "does not conform to this version" if me else f"does not exist in namespace {client.namespace}"
         raise ApiError(code=0, reason="NotFound", message=f"Validator {name} {problem}")
     return me, me.spec
 
@@ -177,6 +180,8 @@ ONLINE_COLUMNS = ("rounds", "online")
 def as_table(lines: Iterable[Explanation]) -> str:
     """Return the lines as a table for a terminal."""
     found = list(lines)
+    if not found:
+        return "no hotkey has a result or a model in a running round yet\n"
     asked = any(line.online is not None for line in found)
     rows = [COLUMNS, *(_cells(line) for line in found)]
     shown = [at for at, name in enumerate(COLUMNS) if asked or name not in ONLINE_COLUMNS]

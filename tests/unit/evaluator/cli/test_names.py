@@ -28,6 +28,13 @@ WRONG = {
     "category": (["tasks", "build", "--bfcl", "simple_pyton", "--out", "x"], "simple_python"),
     "alteration": (["tasks", "build", "--bfcl", "multiple", "--alter", "functon-mask", "--out", "x"], "function-mask"),
     "scorer": (["run", "m", "--tasks", "x", "--scorer", "bfclstrict"], "BfclStrict"),
+    "dtype": (["run", "m", "--tasks", "x", "--dtype", "float32"], "Float32"),
+    "thinking": (["run", "m", "--tasks", "x", "--thinking", "on"], "On"),
+    "aggregate": (["run", "m", "--tasks", "x", "--aggregate", "mean"], "Mean"),
+    "tool choice": (
+        ["run", "--endpoint", "http://x/v1", "--model-name", "m", "--tasks", "x", "--tool-choice", "Auto"],
+        "auto",
+    ),
     "format": (["run", "m", "--tasks", "x", "--prompt-format", "chattemplate"], "ChatTemplate"),
 }
 

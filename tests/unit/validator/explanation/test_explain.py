@@ -16,7 +16,7 @@ from bitagent_kube.resources import CONFIG_MAPS, ROUNDS, VALIDATORS, ApiResource
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.explanation import explain as module
-from bitagent_validator.explanation.explain import as_json, as_table, explain, explanations
+from bitagent_validator.explanation.explain import as_history, as_json, as_table, explain, explanations
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.state.documents import State
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound, Submission
@@ -49,6 +49,12 @@ def test_lines_are_ranked_within_a_competition(competition: Make, neuron: Make) 
         "x            1     0.800000  0.750000  0.750000  Paid           0    a",
     ]
     assert [json.loads(line)["standing"] for line in as_json(lines).splitlines()][-1] == "Rejected"
+
+
+def test_nothing_yet_is_a_sentence_and_not_a_table_without_rows() -> None:
+    assert as_table([]) == "no hotkey has a result or a model in a running round yet\n"
+    assert as_history([]).startswith("no weights have been set yet")
+    assert not as_json([])
 
 
 def test_what_comes_from_rounds_and_from_answers_is_shown(competition: Make, neuron: Make) -> None:
@@ -99,6 +105,8 @@ async def test_the_weight_is_what_is_set(
 
 class Server:
     """A Validator, its record, and one running round."""
+
+    namespace = "ns"
 
     def __init__(self, validator: dict[str, Any] | None, state: State, rounds: list[dict[str, Any]]) -> None:
         self.objects = {VALIDATORS: validator}
