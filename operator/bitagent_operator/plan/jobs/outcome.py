@@ -244,9 +244,9 @@ def _unfinished(
     problem = _problem_of_pods(own, kind, pass_)
     if job.ending is not None:
         problem = problem or last_reported  # its pods are being taken away
-    elif not own or (shards_without_pod(job, own) and problem is None):
+    elif not own or shards_without_pod(job, own):
         wait = without_pod(job, pass_)
-        problem = wait if wait.reason.fault is Fault.INFRASTRUCTURE else _lasting(last_reported) or wait
+        problem = wait if wait.reason.fault is Fault.INFRASTRUCTURE else problem or _lasting(last_reported) or wait
     elif pod_problem(own[-1], kind, pass_) is None:
         now = leaving(own[-1]) or (waiting(own[-1], pass_) if own[-1].started is None else None)
         if now is not None and problem is not None:

@@ -24,6 +24,7 @@ LINGERING = timedelta(seconds=60)
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 """`status.reason` of a pod that its `activeDeadlineSeconds` ended."""
 
+_ENDED = frozenset({"Succeeded", "Failed"})
 _IMAGE_PULL = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 )
@@ -173,9 +174,12 @@ class Overdue:
 
 
 def overdue(pod: PodObject, kind: type[Model], pass_: Pass) -> Overdue | None:
-    """Return why a pod that should have ended has not; None if it need not, or has time left."""
+    """Return why a pod that should have ended has not; None if it need not, or has time left.
+
+    One that is deleted and has ended may stay: the controller of shards keeps it until it could make the next one.
+    """
     ended, due = pod.terminated, None
-    if pod.meta.deletion is not None:
+    if pod.meta.deletion is not None and pod.phase not in _ENDED:
         due, end = pod.meta.deletion + LEAVING, f"{pod.meta.deletion:%X}"
         text = f"node {pod.node} does not say that it has ended pod {pod.meta.name}, which was due at {end}"
         problem = Problem(Reason.EVICTED, f"{text}; {pod.disruption}" if pod.disruption else text)

@@ -43,7 +43,7 @@ def waits_since(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
 def shards_without_pod(job: JobObject, pods: Sequence[PodObject]) -> bool:
     """Whether all pods that the Job has, its own `pods`, have ended, and shards are left that have done nothing yet."""
     done = sum(pod.phase == "Succeeded" for pod in pods)
-    return 0 < done < job.pods and all(pod.phase in _ENDED for pod in pods)
+    return len(pods) > 0 and job.pods > 1 and done < job.pods and all(pod.phase in _ENDED for pod in pods)
 
 
 def never_started(problem: Problem | None, timeout: timedelta) -> Problem:

@@ -38,7 +38,8 @@ class World:
 
     def look(self, *, now: float = 100, progress: dict[str, PodProgress] | None = None, **workload: Any) -> Planned:
         observed = self.make.started("a", workload=SHARDS | workload)
-        return self.plan(observed, [self.model], jobs=[self.job], pods=self.pods, now=now, progress=progress)
+        jobs, said = [self.job], {self.job.meta.uid: None}
+        return self.plan(observed, [self.model], jobs=jobs, pods=self.pods, now=now, progress=progress, events=said)
 
 
 def test_the_last_shard_has_the_result(make: Make, plan: Plan) -> None:
@@ -178,15 +179,20 @@ def test_only_the_machines_of_shards_that_failed_are_compared(
 
 
 @pytest.mark.parametrize(
-    ("event", "reason"),
+    ("event", "other", "reason"),
     [
-        pytest.param("FailedCreate", "PodRefused", id="refused"),
-        pytest.param("SuccessfulCreate", "Starting", id="nothing is said"),
+        pytest.param("FailedCreate", {"code": 0, "message": shard_done(66)}, "PodRefused", id="refused"),
+        pytest.param("SuccessfulCreate", {"code": 0, "message": shard_done(66)}, "Starting", id="nothing is said"),
+        pytest.param("FailedCreate", {"code": 143, "deleted": 25}, "PodRefused", id="after one that was deleted"),
+        pytest.param("SuccessfulCreate", {"code": 3}, "Crashed", id="a pause after one that failed"),
     ],
 )
-def test_shards_without_pods_while_the_others_have_ended(make: Make, plan: Plan, event: str, reason: str) -> None:
+def test_shards_without_pods_while_the_others_have_ended(
+    make: Make, plan: Plan, event: str, other: dict[str, Any], reason: str
+) -> None:
+    """A pod that was deleted stays until its controller could make the next one."""
     world = World(make, plan)
-    world.pod(0, code=0, message=shard_done(66), at=20)
+    world.pod(0, at=20, **other)
     words = f'Error creating: pods "{world.job.meta.name}-2-x7k2p" is forbidden: exceeded quota'
     said = {world.job.meta.uid: LastEvent(event, words, warning=event == "FailedCreate")}
     observed = make.started("a", workload=SHARDS | {"startTimeoutSeconds": 600})
