@@ -50,7 +50,12 @@ def _submit(parser: argparse.ArgumentParser) -> None:
         "--commit-block", type=int, metavar="N", help="block of the miner's commitment; REV is a commit"
     )
     parser.add_argument(
-        "--label", dest="labels", action="append", default=[], metavar="KEY=VALUE", help="label; may be repeated"
+        "--label",
+        dest="labels",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="label; may be repeated; submitting again without it removes it",
     )
     parser.add_argument("--prompt-format", metavar="NAME", help="prompt format, where the round leaves it open")
     parser.add_argument("--dry-run", action="store_true", help="let the API server check it, and store nothing")
