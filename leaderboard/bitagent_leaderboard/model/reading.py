@@ -252,7 +252,7 @@ def read_model(obj: Obj) -> Submission:
     committed = spec.miner.commit_block if spec.miner is not None else None
     source = spec.source.hugging_face
     # What is committed to on the chain is public; anything else is not, before a round has scored it. What an axon has
-    # answered is no commitment, although it has a block: its miner may publish the repository later.
+    # answered is not a commitment, although it has a block: its miner may publish the repository later.
     answered = meta.labels.get(SUBMITTED_BY_LABEL) == SUBMITTED_BY_AXON
     shows = source is not None and committed is not None and not answered and source.token_secret_ref is None
     public = source if shows else None

@@ -103,7 +103,7 @@ def line_of(content: Mapping[str, Any]) -> bytes:
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
-    # Answers are shown in terminals: an 8-bit escape sequence is no control character to JSON.
+    # Answers are shown in terminals: an 8-bit escape sequence is not a control character to JSON.
     return printable_json(json.dumps(content, ensure_ascii=False)).encode(errors="replace") + b"\n"
 
 
