@@ -1,4 +1,5 @@
-"""The operator is killed at a write of a round with a rewriter, a pack, a crash and an archive, and started again.
+"""The operator is killed at a write of a round with a rewriter, a pack or shards, a crash and an archive, and started
+again.
 
 No Job is made twice, no result is lost, status and Events are those of a round without a kill. A few writes in every
 run; `make fuzz` tries all of them.
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.integration.operator.test_shards import Shards
 from tests.programs import KUBECONFIG, Program
 
 from bitagent_crds.jobs import ArchiveSummary, termination_message
@@ -29,7 +31,12 @@ WRITES = 100
 """A little more than such a round has."""
 FEW = ["before 3", "after 14", "before 27", "after 40", "after 58"]
 ALL = [f"{side} {number}" for number in range(1, WRITES + 1) for side in ("before", "after")]
-POINTS = ALL if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else FEW
+FEW_OF_SHARDS = ["after 30", "before 45"]
+FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
+POINTS = [(dies, False) for dies in (ALL if FUZZ else FEW)]
+POINTS += [(dies, True) for dies in (ALL if FUZZ else FEW_OF_SHARDS)]
+PACKING = {"packing": {"mode": "SameArchitecture", "maxModels": 4}}
+SHARDS = {"workload": {"shards": 2}}
 TASKS: Obj = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "alterations": [{"rewrite": {}}]}
 RESULTS = {
     "good-400": ("Succeeded", "Evaluated", "0.400000", 1, 1),
@@ -60,6 +67,8 @@ EVENTS = Counter(
 
 
 def script(outcomes: Outcomes, crashed: list[str]) -> Script:
+    shards = Shards(outcomes)
+
     def end(pod: Obj, document: Obj) -> Exit | None:
         repo = document.get("repo")
         if document["kind"] == "Archive":
@@ -72,12 +81,12 @@ def script(outcomes: Outcomes, crashed: list[str]) -> Script:
         if document["kind"] == "Evaluate" and repo == "org/crashed-300" and not crashed:
             crashed.append(pod["metadata"]["name"])
             return outcomes.failed_evaluation("Crashed", "SIGSEGV")
-        return outcomes.usual(pod, document)
+        return outcomes.usual(pod, document) if document.get("shards") is None else shards(pod, document)
 
     return end
 
 
-def create_all(world: World) -> None:
+def create_all(world: World, *, sharded: bool) -> None:
     path = Path(world.environment["BITAGENT_CONFIG"])
     archive = {"url": "s3://bucket/x", "endpoint": "https://s3.example", "secretName": "s3"}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"archive": archive}))
@@ -101,8 +110,7 @@ def create_all(world: World) -> None:
     world.create("validators", "Validator", "main", validator)
     for model in RESULTS:
         world.model(model)
-    packing = {"mode": "SameArchitecture", "maxModels": 4}
-    spec = {"models": {"names": sorted(RESULTS)}, "tasks": TASKS | {"seed": "1"}, "packing": packing}
+    spec = {"models": {"names": sorted(RESULTS)}, "tasks": TASKS | {"seed": "1"}} | (SHARDS if sharded else PACKING)
     world.create("evalrounds", "EvalRound", "r", spec, {"bitagent.io/rewriter": "main"})
 
 
@@ -178,30 +186,37 @@ def told(world: World) -> Counter[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("dies", POINTS)
-def test_a_kill_changes_nothing(world: World, outcomes: Outcomes, dies: str) -> None:
+@pytest.mark.parametrize(
+    ("dies", "sharded"), [pytest.param(*point, id=f"{point[0]}{' of shards' * point[1]}") for point in POINTS]
+)
+def test_a_kill_changes_nothing(world: World, outcomes: Outcomes, dies: str, *, sharded: bool) -> None:
     world.kubelet.script = script(outcomes, [])
-    create_all(world)
+    create_all(world, sharded=sharded)
     environment = world.environment | {"POD_NAME": "operator-0", "DIES": dies}
     constants = {KUBECONFIG: environment["KUBECONFIG"]}
+    # A shard that has failed is tried again by its Job, after a pause.
+    events = EVENTS + Counter({("EvalRound", "r", "EvaluationDelayed"): 1} if sharded else {})
     with Jobs(world) as jobs:
         main = "tests.integration.operator.dying:main"
         dying = Program(main, environment=environment, output=world.log, constants=constants)
         world.operators.append(dying)
         until_archived(world, dying)
         try:
-            world.until("Events", lambda: told(world) == EVENTS, 15)
+            world.until("Events", lambda: told(world) == events, 15)
         except AssertionError:
-            assert told(world) == EVENTS
+            assert told(world) == events
     results = world.results("r")
     fields = ("state", "reason", "score", "rank", "attempts")
-    assert {m: tuple(r.get(f, 0 if f == "attempts" else None) for f in fields) for m, r in results.items()} == RESULTS
+    found = {m: tuple(r.get(f, 0 if f == "attempts" else None) for f in fields) for m, r in results.items()}
+    if sharded:  # both shards may have found the fault
+        found["faulty-200"] = (*found["faulty-200"][:-1], min(1, found["faulty-200"][-1]))
+    assert found == RESULTS
     assert {name: len(uids) for name, uids in jobs.uids.items()} == dict.fromkeys(jobs.uids, 1)
     assert set(jobs.evaluations.values()) == {1}
     assert Counter(repo for repo, _ in jobs.evaluations.elements()) == {
         "org/good-400": 1,
         "org/faulty-200": 1,
-        "org/crashed-300": 2,
+        "org/crashed-300": 1 if sharded else 2,
     }
     for model, (_, _, score, _, _) in RESULTS.items():
         latest = world.get("minermodels", model)["status"].get("latest", {})

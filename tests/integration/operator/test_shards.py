@@ -1,0 +1,122 @@
+"""Shards under the real controller of Jobs: one that fails, is deleted, is suspended, or has no pod."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bitagent_crds.jobs import EXIT_STOPPED, EvaluateSummary, termination_message
+
+if TYPE_CHECKING:
+    from tests.integration.operator.conftest import Exit, Obj, Outcomes, World
+
+pytestmark = pytest.mark.integration
+
+EVALUATE = {"app.kubernetes.io/component": "evaluate"}
+INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+def index_of(pod: Obj) -> str:
+    return str(pod["metadata"]["annotations"][INDEX])
+
+
+class Shards:
+    """Shards that end as they do: the last one of a Job has the result. `held`: indexes that do not end yet."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+        self.held: set[str] = set()
+        self.fails: dict[tuple[str, str], int] = {}
+        """How often a shard fails, by repository and index."""
+        self.ran: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Names of pods, by repository and index."""
+        self._ended: dict[str, set[str]] = defaultdict(set)
+        """Indexes by the name of their Job."""
+        self._lock = threading.Lock()
+
+    def __call__(self, pod: Obj, document: Obj) -> Exit | None:
+        if document["kind"] != "Evaluate":
+            return self._outcomes.usual(pod, document)
+        index, job = index_of(pod), pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
+        ran = self.ran[document["repo"], index]
+        if pod["metadata"]["name"] not in ran:
+            ran.append(pod["metadata"]["name"])
+        if index in self.held:
+            return None
+        if len(ran) <= self.fails.get((document["repo"], index), 0):
+            return self._outcomes.crashed(139, "core dumped", "Error")
+        with self._lock:
+            self._ended[job].add(index)
+            if len(self._ended[job]) == document["shards"]:
+                return self._outcomes.usual(pod, document)
+        done = EvaluateSummary.model_validate({"reason": "ShardEvaluated", "total": 100})
+        return self._outcomes.crashed(0, termination_message(done))
+
+
+def finished(world: World, name: str) -> dict[str, tuple[str, str, str | None]]:
+    """State, reason and score by model, once the round has ended well."""
+    world.until_condition("evalrounds", name, "Complete")
+    return {m: (r["state"], r["reason"], r.get("score")) for m, r in world.results(name).items()}
+
+
+def test_a_shard_that_fails_for_good_and_one_that_recovers(operator: World, outcomes: Outcomes) -> None:
+    """An index has attempts of its own; the failure of one ends the Job, and a control decides whose it is."""
+    operator.kubelet.script = shards = Shards(outcomes)
+    shards.fails = {("org/bad-100", "1"): 99, ("org/slow-200", "0"): 1}
+    for model in ("bad-100", "slow-200", "good-300"):
+        operator.model(model)
+    operator.round("r", workload={"shards": 2, "maxAttempts": 2})
+    # There is one node, and a shard of the control ends well on it: the failure is the model's own.
+    assert finished(operator, "r") == {
+        "bad-100": ("Unscored", "Crashed", None),
+        "slow-200": ("Succeeded", "Evaluated", "0.200000"),
+        "good-300": ("Succeeded", "Evaluated", "0.300000"),
+    }
+    assert {key: len(pods) for key, pods in shards.ran.items() if key[0] != "org/good-300"} == {
+        ("org/bad-100", "0"): 2,
+        ("org/bad-100", "1"): 3,
+        ("org/slow-200", "0"): 2,
+        ("org/slow-200", "1"): 1,
+    }
+
+
+def test_a_pod_that_is_deleted_and_a_round_that_is_suspended(operator: World, outcomes: Outcomes) -> None:
+    operator.kubelet.script = shards = Shards(outcomes)
+    operator.kubelet.stopped = outcomes.crashed(EXIT_STOPPED, "", "Error")
+    shards.held = {"1"}
+    operator.model("m-500")
+    operator.round("r", workload={"shards": 2})
+    ran, other = shards.ran["org/m-500", "1"], shards.ran["org/m-500", "0"]
+    operator.until("shard 1 runs, and 0 has ended", lambda: len(ran) == 1 and len(other) == 1)
+    operator.api.delete(operator.path("pods", ran[0]))
+    operator.until("another pod of shard 1", lambda: len(ran) == 2)
+    operator.api.merge(operator.path("evalrounds", "r"), {"spec": {"suspend": True}})
+    operator.until("its pods are gone", lambda: all(index_of(p) == "0" for p in operator.all("pods", **EVALUATE)))
+    operator.api.merge(operator.path("evalrounds", "r"), {"spec": {"suspend": False}})
+    operator.until("a third pod of shard 1", lambda: len(ran) == 3)
+    shards.held = set()
+    assert finished(operator, "r") == {"m-500": ("Succeeded", "Evaluated", "0.500000")}
+    assert len(other) == 1, "what has ended is not done again"
+
+
+def test_a_quota_for_one_of_two_shards(operator: World, outcomes: Outcomes) -> None:
+    operator.kubelet.script = shards = Shards(outcomes)
+    operator.kubelet.stopped = outcomes.crashed(EXIT_STOPPED, "", "Error")
+    shards.held = {"0", "1"}
+    operator.model("m-500")
+    operator.until_condition("minermodels", "m-500", "Fetched")
+    operator.round("r", workload={"shards": 2})
+    operator.until("two pods", lambda: len(shards.ran) == 2)
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    operator.api.create(operator.path("resourcequotas"), quota)
+    operator.until("quota in force", lambda: operator.get("resourcequotas", "none")["status"]["hard"])
+    (first,) = shards.ran["org/m-500", "1"]
+    operator.api.delete(operator.path("pods", first))
+    shards.held = {"1"}
+    result = operator.until(
+        "the round has the words", lambda: (r := operator.results("r")["m-500"])["reason"] == "PodRefused" and r
+    )
+    assert "exceeded quota" in result["message"] and "its pod" in result["message"]
