@@ -121,12 +121,16 @@ def _volume(volume: Obj) -> Iterator[str]:
         yield from _subdomain(secret["secretName"], "secret")
         yield from _items(secret.get("items", ()))
     for source in volume.get("projected", {}).get("sources", ()):
-        yield from _subdomain(source["secret"]["name"], "projected secret")
-        yield from _items(source["secret"].get("items", ()))
+        for kind in ("secret", "configMap"):
+            if files := source.get(kind):
+                yield from _subdomain(files["name"], f"projected {kind}")
+                yield from _items(files.get("items", ()))
+        yield from _items(source.get("downwardAPI", {}).get("items", ()))
 
 
 def _items(items: list[Obj]) -> Iterator[str]:
     for item in items:
-        yield from _data_key(item["key"])
+        if "fieldRef" not in item:
+            yield from _data_key(item["key"])
         if item["path"].startswith(("/", "..")) or ".." in item["path"].split("/"):
             yield f"path {item['path']!r}"
