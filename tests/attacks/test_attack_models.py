@@ -30,7 +30,7 @@ from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.policy.registry import pay
-from bitagent_validator.state import Submission
+from bitagent_validator.state.scores import Submission
 
 Build = Callable[[str], Path]
 Outcomes = Mapping[str, dict[str, Any]]

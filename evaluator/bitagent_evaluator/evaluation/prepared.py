@@ -144,8 +144,8 @@ def prepared(evaluation: Evaluation, backend: Backend, progress: Progress) -> It
 def check_repeatable(this: Prepared) -> None:
     """Write the prompts again, in other processes. Raises ModelFault if they differ.
 
-    A template can print a part of where an object lies in memory. Then what one process was answered cannot be put together with
-    the answers of another.
+    A template can print a part of where an object lies in memory. Then what one process was answered cannot be put
+    together with the answers of another.
     """
     for _ in range(_REPETITIONS):
         with SandboxedTokenizer(this.evaluation.model_dir) as tokenizer:

@@ -65,8 +65,8 @@ def broken(promised: Fields, now: Fields) -> list[str]:
 
 def _about_an_addition(rule: str, path: str, promised: Fields) -> bool:
     """Whether a rule holds for every object without a member that was added since."""
-    guard = re.match(r"!has\(self\.(\w+)\) \|\| ", rule)
-    return guard is not None and f"{path}.{guard[1]}" not in promised
+    guard = re.match(r"!has\(self\.(\w+)\) \|\| |has\(self\.(?P<kept>[\w.]+)\) == has\(oldSelf\.(?P=kept)\) && ", rule)
+    return guard is not None and f"{path}.{guard[1] or guard[2]}" not in promised
 
 
 def _broken(before: Facts, after: Facts) -> Iterator[str]:
