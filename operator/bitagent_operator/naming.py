@@ -53,9 +53,19 @@ def fetch_job_name(model: str, *, need: str, attempt: int) -> str:
     return attempt_name(f"{model}-{need}", attempt)
 
 
-def round_job_name(round_name: str, *, key: str, attempt: int, series: int = 0) -> str:
-    """Return the name of a round's task-set Job (key `tasks`) or of the evaluation of one set of weights."""
+_INDEXED = 44
+"""Longest name of a round in that of an Indexed Job, whose pods have it with their index as a DNS label."""
+
+
+def round_job_name(round_name: str, *, key: str, attempt: int, series: int = 0, indexed: bool = False) -> str:
+    """Return the name of a round's task-set Job (key `tasks`) or of the evaluation of one set of weights.
+
+    That of an Indexed Job is a DNS label: without dots.
+    """
     part = key if series == 0 else short_hash(key, str(series), digits=12)
+    if indexed and ("." in round_name or len(round_name) > _INDEXED):
+        part = short_hash(round_name, key, str(series), digits=12)
+        round_name = round_name[:_INDEXED].replace(".", "-").rstrip("-")
     return attempt_name(f"{round_name}-{part}", attempt)
 
 

@@ -53,7 +53,11 @@ def evaluation_job(config: Config, observed: RoundObject, start: StartEvaluation
     )
     parts = JobParts(
         name=naming.round_job_name(
-            observed.meta.name, key=start.key, attempt=start.attempt, series=observed.status.series
+            observed.meta.name,
+            key=start.key,
+            attempt=start.attempt,
+            series=observed.status.series,
+            indexed=spec.workload.shards is not None,
         ),
         image=observed.status.image or "",
         component=Component.EVALUATE,

@@ -81,7 +81,7 @@ async def test_rows_that_are_signed_at_once_all_land(
     chain = start_chain(mechanisms=3)
     requests = [request_for(chain, mechanism=mechanism) for mechanism in range(3)]
     results = await asyncio.gather(*(submit(request, timeout_seconds=60) for request in requests))
-    assert {result.outcome for result in results} == {SubmissionOutcome.INCLUDED}
+    assert {result.outcome for result in results} == {SubmissionOutcome.INCLUDED}, results
     assert sorted(setting["args"]["mecid"] for setting in chain.settings()) == [0, 1, 2]
 
 

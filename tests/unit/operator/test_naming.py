@@ -37,6 +37,17 @@ def test_round_jobs_fit(name: str, attempt: int) -> None:
     assert len(naming.round_job_name(name, key=naming.TASKS_KEY, attempt=attempt, series=2**31)) <= 63
 
 
+@given(st.from_regex(r"[a-z0-9]([-.a-z0-9]{0,46}[a-z0-9])?", fullmatch=True), ATTEMPTS, st.integers(0, 3))
+def test_pods_of_shards_have_their_jobs_name_as_a_label(name: str, attempt: int, series: int) -> None:
+    found = naming.round_job_name(name, key=KEY, attempt=attempt, series=series, indexed=True)
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", f"{found}-63")
+
+
+def test_shards_of_rounds_with_alike_names_have_their_own() -> None:
+    rounds = ["a-b", "a.b", "r" * 45, "r" * 46]
+    assert len({naming.round_job_name(name, key=KEY, attempt=1, indexed=True) for name in rounds}) == len(rounds)
+
+
 @given(names(Validator.crd.name_max))
 def test_validator_objects_fit(name: str) -> None:
     assert len(naming.validator_objects_name(name)) <= 63

@@ -25,8 +25,8 @@ class Answer:
 ANSWERS = {
     # The nonce is used: this very transaction never lands.
     "Stale": Answer(Reason.NONCE_TAKEN, certain=True, again=True),
-    # Another transaction of this nonce is in the pool, and this one is not taken in.
-    "PriorityTooLow": Answer(Reason.NONCE_TAKEN, certain=True),
+    # Another transaction of this nonce is in the pool, and this one is not taken in; the next nonce is free.
+    "PriorityTooLow": Answer(Reason.NONCE_TAKEN, certain=True, again=True),
     # It is in the pool already, or was; a transaction of a future nonce is kept until its turn.
     "AlreadyImported": Answer(),
     "Future": Answer(Reason.NONCE_TAKEN),

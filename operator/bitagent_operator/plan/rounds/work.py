@@ -109,5 +109,5 @@ class Work:
         return self.pass_.refusal(self._name(key, attempt))
 
     def _name(self, key: str, attempt: int) -> str:
-        series = self.observed.status.series
-        return naming.round_job_name(self.observed.meta.name, key=key, attempt=attempt, series=series)
+        series, indexed = self.observed.status.series, self.observed.spec.workload.shards is not None
+        return naming.round_job_name(self.observed.meta.name, key=key, attempt=attempt, series=series, indexed=indexed)

@@ -24,7 +24,9 @@ from bitagent_validator.weights.reasons import Answer, meaning
             "Custom error: 15", Answer(Reason.REVEAL_ROUND_REFUSED, certain=True, again=True), id="custom 15 drand"
         ),
         pytest.param("Custom error: 19", Answer(Reason.NOT_REGISTERED, certain=True), id="custom 19 registration"),
-        pytest.param("Priority is too low: (1 vs 2)", Answer(Reason.NONCE_TAKEN, certain=True), id="1014"),
+        pytest.param(
+            "Priority is too low: (1 vs 2)", Answer(Reason.NONCE_TAKEN, certain=True, again=True), id="1014 priority"
+        ),
         pytest.param("Transaction Already Imported", Answer(), id="1013 may land"),
         pytest.param("Transaction is temporarily banned", Answer(), id="1012 may land"),
         pytest.param("Immediately Dropped", Answer(), id="1016 may land"),

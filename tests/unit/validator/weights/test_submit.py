@@ -112,7 +112,7 @@ def _runs(pid: int) -> bool:
         pytest.param(["Stale", ""], 2, "Included", id="V8: another transaction took the nonce"),
         pytest.param(["InvalidRevealRound", "Stale", ""], 3, "Included", id="the drand round is old, then the nonce"),
         pytest.param(["Stale"] * 9, 4, "Refused", id="not without end"),
-        pytest.param(["PriorityTooLow", ""], 1, "Refused", id="the nonce is taken in the pool: the next block"),
+        pytest.param(["PriorityTooLow", ""], 2, "Included", id="the nonce is taken in the pool: the next one is free"),
         pytest.param(["AlreadyImported", ""], 1, "Unknown", id="it may land"),
     ],
 )
