@@ -115,6 +115,7 @@ def next_epoch(cluster: Cluster) -> NextEpoch:
     # The validator sees the end of its round as soon as this does: its process must be known before.
     validator: list[int] = []
     for done in cluster.follow_round(name):
+        look()  # a Job whose result is recorded may be deleted before the round is complete
         if not complete(done):
             validator = cluster.processes("bitagent-validator run", pods=VALIDATOR)
     validator_kills = kill_all(validator)
