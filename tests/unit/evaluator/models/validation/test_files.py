@@ -76,6 +76,6 @@ def test_license_of_the_card(card: bytes, license_name: str) -> None:
 
 def test_long_card_is_read_at_once() -> None:
     card = b"---\nlicense: mit\n" + b"a: [1, 2, 3]\n" * 19_000 + b"---\n"
-    started = time.process_time()
+    started = time.thread_time()
     assert parse_card_license(card) == "mit"
-    assert time.process_time() - started < 2  # a reader in plain Python takes four on a fast machine
+    assert time.thread_time() - started < 2  # a reader in plain Python takes four on a fast machine
