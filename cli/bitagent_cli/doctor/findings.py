@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from bitagent_cli.doctor.seen import Read
 
 
 class Level(StrEnum):
@@ -63,3 +67,9 @@ def bad(area: Area, text: str, do: str) -> Finding:
 def unknown(area: Area, text: str, do: str = "") -> Finding:
     """Return a finding of something that could not be looked at."""
     return Finding(area, Level.UNKNOWN, text, do)
+
+
+def unread(area: Area, what: str, read: Read[Any]) -> Iterator[Finding]:
+    """Yield that something could not be read, if so."""
+    if read.refused:
+        yield unknown(area, f"{what} cannot be read: {read.refused}")

@@ -27,9 +27,14 @@ class Moment:
 
 def timeline(kind: str, obj: Obj, events: Iterable[Obj] = (), *, every: bool = False) -> list[Moment]:
     """Return the moments of an object (`er`, `mm` or `val`), the oldest first; `every`: those of all models."""
-    of = {"er": _round, "mm": _model, "val": _validator}[kind]
-    moments = {*_created(obj), *(of(obj, every) if kind == "er" else of(obj)), *_events(events)}  # type: ignore[operator]
-    return sorted(moments)
+    match kind:
+        case "er":
+            own = _round(obj, every)
+        case "mm":
+            own = _model(obj)
+        case _:
+            own = _validator(obj)
+    return sorted({*_created(obj), *own, *_events(events)})
 
 
 def _moment(at: object, what: str, *, warning: bool = False) -> Iterator[Moment]:

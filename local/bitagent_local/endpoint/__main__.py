@@ -7,55 +7,42 @@ import json
 import sys
 from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from bitagent_local.endpoint.answers import Answers, UnknownModel, completion, known_answers
-from bitagent_local.endpoint.running import serve_until_stopped
+from bitagent_local.endpoint.running import JsonHandler, serve_until_stopped
 
 LARGEST = 1 << 20
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """Answers one request."""
-
-    timeout = 30
 
     def __init__(self, known: Answers, *rest: Any) -> None:
         self._known = known
         super().__init__(*rest)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - called by http.server
         """Say that the process lives."""
-        self._reply(HTTPStatus.OK if self.path == "/healthz" else HTTPStatus.NOT_FOUND, {})
+        self.reply(HTTPStatus.OK if self.path == "/healthz" else HTTPStatus.NOT_FOUND, {})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - called by http.server
         """Complete a chat."""
         size = self.headers.get("Content-Length", "")
         if self.path != "/v1/chat/completions":
-            self._reply(HTTPStatus.NOT_FOUND, {"error": {"message": "only /v1/chat/completions is served"}})
+            self.reply(HTTPStatus.NOT_FOUND, {"error": {"message": "only /v1/chat/completions is served"}})
             return
         if not size.isdecimal() or int(size) > LARGEST:
-            self._reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": {"message": f"at most {LARGEST} bytes"}})
+            self.reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": {"message": f"at most {LARGEST} bytes"}})
             return
         try:
-            self._reply(HTTPStatus.OK, completion(self._known, json.loads(self.rfile.read(int(size)))))
+            self.reply(HTTPStatus.OK, completion(self._known, json.loads(self.rfile.read(int(size)))))
         except UnknownModel as error:
-            self._reply(HTTPStatus.NOT_FOUND, {"error": {"message": str(error)}})
+            self.reply(HTTPStatus.NOT_FOUND, {"error": {"message": str(error)}})
         except ValueError as error:
-            self._reply(HTTPStatus.BAD_REQUEST, {"error": {"message": str(error)}})
-
-    def log_message(self, *_: Any) -> None:
-        """Log no requests."""
-
-    def _reply(self, status: HTTPStatus, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+            self.reply(HTTPStatus.BAD_REQUEST, {"error": {"message": str(error)}})
 
 
 def server(known: Answers, host: str, port: int) -> ThreadingHTTPServer:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import bittensor_core
 
 from bitagent_local.chain import keys
 from bitagent_local.endpoint.answers import Answers, answer, known_answers
-from bitagent_local.endpoint.running import serve_until_stopped
+from bitagent_local.endpoint.running import JsonHandler, serve_until_stopped
 
 LARGEST = 1 << 22
 WINDOW_NS = 20 * 10**9
@@ -82,20 +82,18 @@ def answered(miner: Miner, name: str, fields: Mapping[str, Any]) -> dict[str, An
     return found
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """Answers one request."""
-
-    timeout = 30
 
     def __init__(self, miner: Miner, *rest: Any) -> None:
         self._miner = miner
         super().__init__(*rest)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - called by http.server
         """Say that the process lives; anything else is refused as an Axon does."""
         self._reply(HTTPStatus.OK if self.path == "/healthz" else HTTPStatus.UNAUTHORIZED, {})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - called by http.server
         """Answer a message."""
         size, name = self.headers.get("Content-Length", ""), self.path.strip("/")
         body = self.rfile.read(int(size)) if size.isdecimal() and int(size) <= LARGEST else b""
@@ -109,21 +107,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._reply(HTTPStatus.OK if found is not None else HTTPStatus.NOT_FOUND, found or {"message": "unknown"})
 
-    def log_message(self, *_: Any) -> None:
-        """Log no requests."""
-
     def _reply(self, status: HTTPStatus, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header(f"{AXON}hotkey", self._miner.hotkey)
-        self.send_header(f"{AXON}status_code", str(int(status)))
-        for name in ("hotkey", "nonce", "uuid"):
-            if value := self.headers.get(f"{DENDRITE}{name}"):
-                self.send_header(f"{DENDRITE}{name}", value)
-        self.end_headers()
-        self.wfile.write(content)
+        caller = {
+            f"{DENDRITE}{name}": self.headers.get(f"{DENDRITE}{name}", "") for name in ("hotkey", "nonce", "uuid")
+        }
+        own = {f"{AXON}hotkey": self._miner.hotkey, f"{AXON}status_code": str(int(status))}
+        self.reply(status, body, own | {name: value for name, value in caller.items() if value})
 
 
 def server(miner: Miner, host: str, port: int) -> ThreadingHTTPServer:

@@ -1,6 +1,5 @@
 """Findings about each part of a cluster. Pure.
 
-unread      what could not be read
 control     API server, definitions, operator, rights, objects that stand still
 storage     claims and storage classes
 nodes       GPUs, Pod Security, images

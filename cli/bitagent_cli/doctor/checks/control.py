@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bitagent_cli.doctor.checks.unread import unread
 from bitagent_cli.doctor.definitions import definition_name, fields, outermost, own_fields
-from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unknown, warn
+from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unknown, unread, warn
 from bitagent_cli.doctor.rights import OF_PERSON, Question, as_words
 from bitagent_cli.doctor.seen import Seen
 from bitagent_cli.objects.ages import duration

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bitagent_cli.doctor.checks.unread import unread
-from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unknown
+from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unknown, unread
 from bitagent_cli.doctor.seen import Seen
 from bitagent_crds.names import COMPONENT_LABEL, Component
 from bitagent_kube.objects import Obj

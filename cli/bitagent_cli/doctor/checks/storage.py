@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bitagent_cli.doctor.checks.unread import unread
-from bitagent_cli.doctor.findings import Area, Finding, bad, ok, warn
+from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unread, warn
 from bitagent_cli.doctor.seen import Seen
 from bitagent_kube.objects import Obj
 
