@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -124,19 +126,26 @@ def words(text: str) -> str:
     return escape_unprintable(" ".join(text[: 4 * WORDS_MAX].split()))[:WORDS_MAX]
 
 
+FORGET_SECONDS = 24 * 3600.0
+"""Time after its last answer by btauth/1 in which a miner is not asked on the old wire."""
+
+
 class KnownProtocols:
     """Which miners answered by btauth/1 before: they are not asked on the old wire again, which proves less.
 
-    By hotkey and address: a miner that serves at another address may be another program.
+    By hotkey and address: a miner that serves at another address may be another program. A miner that goes back to an
+    Axon at its address is asked as such once it has not answered by btauth/1 for FORGET_SECONDS.
     """
 
-    def __init__(self, *, maximum: int = 4096) -> None:
-        self._maximum = maximum
-        self._btauth: dict[tuple[str, str, int], None] = {}
+    def __init__(self, *, maximum: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
+        self._maximum, self._clock = maximum, clock
+        self._btauth: dict[tuple[str, str, int], float] = {}
+        """When each answered last, the oldest first."""
 
     def preferred(self, miner: MinerAddress) -> MinerAddress:
         """Return the miner with the preference that follows from its earlier answers."""
-        known = (miner.hotkey, miner.host, miner.port) in self._btauth
+        last = self._btauth.get((miner.hotkey, miner.host, miner.port))
+        known = last is not None and self._clock() - last < FORGET_SECONDS
         if miner.preference is not Preference.AUTO or not known:
             return miner
         return MinerAddress(miner.hotkey, miner.host, miner.port, Preference.BTAUTH)
@@ -145,6 +154,8 @@ class KnownProtocols:
         """Remember what an answer shows; the oldest is forgotten beyond the maximum."""
         if not answer.good or answer.protocol is not Protocol.BTAUTH:
             return
-        self._btauth[miner.hotkey, miner.host, miner.port] = None
+        key = (miner.hotkey, miner.host, miner.port)
+        self._btauth.pop(key, None)
+        self._btauth[key] = self._clock()
         if len(self._btauth) > self._maximum:
             del self._btauth[next(iter(self._btauth))]

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from bitagent_wire.messages import IsAlive
-from bitagent_wire.outcomes import Answer, KnownProtocols, MinerAddress, Outcome, Preference, Protocol, words
+from bitagent_wire.outcomes import (
+    FORGET_SECONDS,
+    Answer,
+    KnownProtocols,
+    MinerAddress,
+    Outcome,
+    Preference,
+    Protocol,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +53,17 @@ def test_words_of_others_are_one_printable_bounded_line() -> None:
     assert found.startswith("a \\x1b[31mb\\u202e")
     assert found.isprintable()
     assert len(found) == 200
+
+
+def test_a_miner_that_goes_back_to_an_axon_is_asked_as_such_after_a_day() -> None:
+    now = [0.0]
+    known, miner = KnownProtocols(clock=lambda: now[0]), MinerAddress("5H", "1.2.3.4", 1)
+    answer = Answer(Outcome.ANSWERED, 1.0, Protocol.BTAUTH, IsAlive())
+    known.note(miner, answer)
+    now[0] = FORGET_SECONDS - 1
+    assert known.preferred(miner).preference is Preference.BTAUTH
+    known.note(miner, answer)
+    now[0] += 2
+    assert known.preferred(miner).preference is Preference.BTAUTH, "it has answered so since"
+    now[0] += FORGET_SECONDS
+    assert known.preferred(miner).preference is Preference.AUTO
