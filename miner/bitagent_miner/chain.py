@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import bittensor as bt
 
 from bitagent_wire.axon import WIRE_VERSION
+from bitagent_wire.redaction import redact, shown
 
 CALL_SECONDS = 30.0
 """Limit of one reading."""
@@ -68,16 +68,6 @@ class Commitment:
     """The plain fields one after the other; None if it is sealed or of another form."""
 
 
-def shown(url: str) -> str:
-    """Return an address without what may be secret: its user, path and query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return "an address that cannot be read"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}"
-
-
 class Chain:
     """An open connection. Every method raises ChainUnavailable if the chain does not answer in time."""
 
@@ -93,7 +83,9 @@ class Chain:
         try:
             return Subnet(netuid, int(graph.block), {str(each.hotkey): _neuron(each) for each in graph.neurons})
         except Exception as error:
-            raise ChainUnavailable(f"{self.endpoint} describes subnet {netuid} in an unknown way: {error}") from error
+            raise ChainUnavailable(
+                f"{self.endpoint} describes subnet {netuid} in an unknown way: {_text(error)}"
+            ) from error
 
     async def commitment(self, netuid: int, hotkey: str) -> Commitment | None:
         """Return what a hotkey has committed last."""
@@ -105,7 +97,9 @@ class Chain:
         try:
             return Commitment(int(record["block"]), _content(record["info"]["fields"]))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise ChainUnavailable(f"{self.endpoint} describes a commitment in an unknown way: {error}") from error
+            raise ChainUnavailable(
+                f"{self.endpoint} describes a commitment in an unknown way: {_text(error)}"
+            ) from error
 
     async def announce(self, key: Any, netuid: int, address: str, port: int) -> None:
         """Write where the hotkey serves. Raises ChainRefused."""
@@ -128,7 +122,7 @@ class Chain:
             message = f"{self.endpoint} did not include {what} within {SUBMIT_SECONDS:g} s; it may still land"
             raise ChainUnavailable(message) from error
         except bt.ChainError as error:
-            raise ChainRefused(f"the chain did not take {what}: {error}") from error
+            raise ChainRefused(f"the chain did not take {what}: {_text(error)}") from error
         except Exception as error:  # A node may answer anything, and the SDK then raises whatever comes of it.
             raise ChainUnavailable(f"{self.endpoint} did not take {what}: {_text(error)}") from error
         if not result.success:
@@ -216,4 +210,4 @@ def _content(fields: Any) -> bytes | None:
 
 
 def _text(error: BaseException) -> str:
-    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+    return redact(str(error)) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -32,6 +32,7 @@ from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.keys import valid_hotkey
 from bitagent_wire.messages import MESSAGES
 from bitagent_wire.outcomes import MinerAddress, Outcome, Preference
+from bitagent_wire.redaction import RedactedLogs
 
 USAGE = 2
 
@@ -166,6 +167,7 @@ def _configure_logs(*, json_lines: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S")
     handler.setFormatter(JsonFormatter() if json_lines else text)
+    handler.addFilter(RedactedLogs())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # The SDK's transport logs every reconnect in detail; the follower logs it once.
     logging.getLogger("bittensor").setLevel(logging.ERROR)

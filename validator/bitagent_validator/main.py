@@ -25,7 +25,7 @@ from bitagent_kube.informer import Informer
 from bitagent_kube.lease import Lease, LeaseLost
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable
-from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, RedactedLogs, secret_endpoints
+from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, secret_endpoints
 from bitagent_validator.chain.follower import Follower
 from bitagent_validator.competitions.competition import CompetitionController
 from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
@@ -51,6 +51,7 @@ from bitagent_validator.wallet import Account, load_hotkey, load_seed_key
 from bitagent_validator.weights.setter import HotkeyChanged, WeightSetter
 from bitagent_validator.weights.turns import Turns
 from bitagent_wire.hotkey_file import DEFAULT_FILE, HotkeyFileError
+from bitagent_wire.redaction import RedactedLogs
 
 HEARTBEAT_SECONDS = 300.0
 """The pod is restarted after this time without a part of a pass. Each part ends sooner, by its own time limit."""

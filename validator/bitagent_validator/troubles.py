@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable
-from bitagent_validator.chain.endpoints import redact
 from bitagent_validator.metrics import Metrics
+from bitagent_wire.redaction import redact
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 From the bottom up:
 
+    redaction  addresses without what may be secret
     hotkey_file  a key pair from the SDK's keyfile
     keys  crypto types, the protocol of a signer, verification
     auth  why a request or an answer is not authentic

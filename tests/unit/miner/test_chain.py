@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.testing import key, running, world
-from bitagent_miner.chain import ChainRefused, ChainUnavailable, connect, connect_any, shown
+from bitagent_miner.chain import ChainRefused, ChainUnavailable, connect, connect_any
 from bitagent_miner.committing import Check, CommitRequest, NotCommitted, commit, show
 from bitagent_miner.submissions import Form, Named
 
@@ -50,10 +50,6 @@ async def test_nodes_that_do_not_answer(unused_tcp_port: int) -> None:
     assert "secret" not in str(caught.value)
     async with running() as chain, connect_any((dead, chain.endpoint)) as connection:
         assert await connection.subnet(20) is not None
-
-
-def test_an_address_is_shown_without_its_secrets() -> None:
-    assert shown("wss://user:key@node.example:443/key?token=1") == "wss://node.example:443"
 
 
 @pytest.fixture

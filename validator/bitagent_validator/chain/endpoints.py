@@ -1,13 +1,8 @@
-"""Endpoints of the chain: which is next, which must wait, and how they are shown.
-
-An address may contain a key of a provider, in its path, query or user. It is shown as scheme, host and port only, also
-within the messages of libraries.
-"""
+"""Endpoints of the chain: which is next, which must wait, and which chains are local."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -15,7 +10,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_URL = re.compile(r"(?:wss?|https?)://[^\s'\"<>,;]+")
+from bitagent_wire.redaction import redact as redact
+from bitagent_wire.redaction import shown as shown
+
 RETRY_AFTER_MAX = 600.0
 """Longest wait, in seconds, that an endpoint can ask for."""
 RETRY_AFTER_DEFAULT = 30.0
@@ -34,16 +31,6 @@ _MAX_BYTES = 16 * 1024
 _MAX_ENDPOINTS = 8
 
 
-def shown(url: str) -> str:
-    """Return an address without what may be secret: its user, path and query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return "an address that cannot be read"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}"
-
-
 def of_local_chain(url: str, *, genesis: str) -> bool:
     """Return whether an endpoint is of a chain of this machine or cluster, whose miners may have private addresses.
 
@@ -56,27 +43,6 @@ def of_local_chain(url: str, *, genesis: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return "." not in host or host.endswith(_LOCAL_NAMES)
-
-
-def redact(text: str) -> str:
-    """Return a text in which every address is shown as by `shown`."""
-
-    def replaced(found: re.Match[str]) -> str:
-        url = found.group().rstrip(".:)")
-        return shown(url) + found.group()[len(url) :]
-
-    return _URL.sub(replaced, text)
-
-
-class RedactedLogs(logging.Filter):
-    """Redacts the addresses in log messages, also in those of libraries."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the record's message; every record passes."""
-        message = record.getMessage()
-        if "://" in message:
-            record.msg, record.args = redact(message), ()
-        return True
 
 
 def secret_endpoints(path: Path = ENDPOINTS_FILE) -> list[str]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect, unavailable
-from bitagent_validator.chain.endpoints import Rotation, shown
+from bitagent_validator.chain.endpoints import Rotation
 from bitagent_validator.chain.heights import height
+from bitagent_wire.redaction import shown
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
-from bitagent_validator.chain.endpoints import secret_endpoints, shown
+from bitagent_validator.chain.endpoints import secret_endpoints
 from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.competitions.scores import running_round, standings
 from bitagent_validator.objects import ValidatorObject, parse_round, parse_validator
@@ -24,6 +24,7 @@ from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.state.rows import Reveal, Setting
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.weights.computed import compute_weights
+from bitagent_wire.redaction import shown
 
 
 @dataclass(frozen=True)
