@@ -120,7 +120,7 @@ def test_words_are_plain() -> None:
         *GUIDES,
         ROOT / "CHANGELOG.md",
         *(ROOT / "docs" / "decisions").glob("*.md"),
-        *(ROOT / "benchmarks").glob("*.py"),
+        *(ROOT / "benchmarks").glob("**/*.py"),
         *(ROOT / "charts").glob("*/values.yaml"),
         *(ROOT / "charts").glob("*/README.md"),
         *(ROOT / "charts").glob("*/templates/**/*.*"),

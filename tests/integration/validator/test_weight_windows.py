@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.weight_windows import FAULTS, Kind, Step, run_windows
+from benchmarks.weight_windows.faults import FAULTS, Step
+from benchmarks.weight_windows.judgement import run_windows
+from benchmarks.weight_windows.world import Kind
 
 if TYPE_CHECKING:
     from bitagent_local.cluster.control_plane import ControlPlane

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bitagent_crds.names import hotkey_lease
-from bitagent_validator.main import HEARTBEAT_SECONDS, arguments, loop_health, main
+from bitagent_validator.main import arguments, main
 
 
 @pytest.fixture
@@ -37,27 +36,6 @@ def test_the_hotkey_file_comes_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert arguments().parse_args(command).hotkey_file == Path("/etc/bitagent/wallet/hotkey")
     monkeypatch.setenv("BITAGENT_HOTKEY_FILE", "/elsewhere")
     assert arguments().parse_args(command).hotkey_file == Path("/elsewhere")
-
-
-def test_health_goes_red_only_when_the_loop_has_stopped() -> None:
-    now = 0.0
-    health = loop_health()
-    health.clock = lambda: now
-    health.beat()
-    now = HEARTBEAT_SECONDS - 1
-    assert health.alive
-    health.beat()
-    now += HEARTBEAT_SECONDS - 1
-    assert health.alive
-    now += 1
-    assert not health.alive
-
-
-def test_a_loop_that_never_begins_is_dead_too() -> None:
-    health = loop_health()
-    health.clock = lambda: time.monotonic() + HEARTBEAT_SECONDS + 1
-    assert not health.alive
-    assert not health.ready
 
 
 def test_names_tell_hotkeys_apart_that_differ_in_case_only() -> None:

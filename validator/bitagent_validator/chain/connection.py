@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -16,9 +14,11 @@ from typing import Any, TypeVar
 import bittensor as bt
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.endpoints import redact, seconds_to_wait, shown
-from bitagent_validator.chain.facts import Account, Axon, Commit, Commitment, MechanismFacts, Neuron, Rules, Subnet
+from bitagent_validator.chain.decoding import commitment_of, commits_of, neuron_of, rules_of
+from bitagent_validator.chain.endpoints import seconds_to_wait
+from bitagent_validator.chain.facts import Account, Commitment, MechanismFacts, Neuron, Subnet
 from bitagent_validator.chain.published import Published, all_published
+from bitagent_wire.redaction import redact, shown
 
 T = TypeVar("T")
 
@@ -28,11 +28,6 @@ CLOSE_SECONDS = 2.0
 """How long to wait for a connection to close; closing then continues in the background."""
 CLOSE_ATTEMPTS = 3
 """How often a session is closed that does not end."""
-DEFAULT_ACTIVITY_CUTOFF = 5000
-"""The chain's default, in blocks, for runtimes that do not report it."""
-DEFAULT_TEMPO = 360
-"""The chain's default length of an epoch, in blocks."""
-
 MECHANISM_STRIDE = 4096
 """Storage of mechanism m of subnet n has the index m * 4096 + n."""
 PALLET = "SubtensorModule"
@@ -145,7 +140,7 @@ class Connection:
         CommitmentsUnreadable if the chain has no commitments at all.
         """
         found = await self.published(netuid, block=block)
-        return {hotkey: _commitment(each) for hotkey, each in found.items() if each is not None}
+        return {hotkey: commitment_of(each) for hotkey, each in found.items() if each is not None}
 
     async def published(self, netuid: int, *, block: int) -> dict[str, Published | None]:
         """Return the same as bytes; None for a commitment of an unknown form. Raises CommitmentsUnreadable."""
@@ -198,12 +193,12 @@ class Connection:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
         try:
             axons = list(graph.raw.get("axons") or [])
-            neurons = {n.hotkey: _neuron(n, axons[n.uid] if n.uid < len(axons) else None) for n in graph.neurons}
+            neurons = {n.hotkey: neuron_of(n, axons[n.uid] if n.uid < len(axons) else None) for n in graph.neurons}
             subnet = Subnet(
                 netuid=netuid,
                 block=block,
                 neurons=neurons,
-                rules=_rules(graph.raw, stake_threshold=int(threshold or 0)),
+                rules=rules_of(graph.raw, stake_threshold=int(threshold or 0)),
                 hotkey=hotkey,
                 weights={},
                 owner_hotkey=str(graph.owner_hotkey or ""),
@@ -326,30 +321,6 @@ async def _gather(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, A
     return one, two
 
 
-def axon_of(record: Any) -> Axon | None:
-    """Return an axon as the chain has it; None if nothing is served, or if it is not an address."""
-    try:
-        number, port, kind = int(record["ip"]), int(record["port"]), int(record["ip_type"])
-        address = ipaddress.IPv6Address(number) if kind == 6 else ipaddress.IPv4Address(number)
-        return Axon(str(address), port, int(record["protocol"])) if number and 0 < port < 65536 else None
-    except (LookupError, TypeError, ValueError):
-        return None
-
-
-def _neuron(neuron: Any, axon: Any) -> Neuron:
-    return Neuron(
-        uid=int(neuron.uid),
-        hotkey=str(neuron.hotkey),
-        stake=int(neuron.total_stake.rao),
-        permit=bool(neuron.validator_permit),
-        registered_at=int(neuron.block_at_registration),
-        last_update=int(neuron.last_update),
-        coldkey=str(neuron.coldkey or ""),
-        dividends=float(neuron.dividends or 0),
-        axon=axon_of(axon),
-    )
-
-
 async def _mechanism(view: Any, subnet: Subnet, me: Neuron, mechanism: int) -> MechanismFacts:
     """Return one mechanism's row, last update and sealed rows of the validator's own hotkey."""
     index = mechanism * MECHANISM_STRIDE + subnet.netuid
@@ -359,40 +330,8 @@ async def _mechanism(view: Any, subnet: Subnet, me: Neuron, mechanism: int) -> M
     if mechanism:
         updates = await view.query((PALLET, "LastUpdate"), [index])
         last_update = int(updates[me.uid]) if updates and len(updates) > me.uid else 0
-    commits: list[Commit] = []
-    if subnet.rules.commit_reveal:
-        for epoch, entries in await view.query_map((PALLET, "TimelockedWeightCommits"), [index]):
-            commits += [
-                Commit(epoch=int(epoch), block=int(block), digest=commit_digest(content), reveal_round=int(round_))
-                for hotkey, block, content, round_ in entries or []
-                if str(hotkey) == subnet.hotkey
-            ]
-    return MechanismFacts(row=row, last_update=last_update, commits=tuple(sorted(commits, key=lambda c: c.block)))
-
-
-def commit_digest(content: Any) -> str:
-    """Return the BlakeTwo256 hash of a sealed row, as the chain's event has it."""
-    data = bytes.fromhex(content.removeprefix("0x")) if isinstance(content, str) else bytes(content)
-    return "0x" + hashlib.blake2b(data, digest_size=32).hexdigest()
-
-
-def _commitment(found: Published) -> Commitment:
-    # The chain forgets the block of a sealed commitment once that is revealed.
-    return Commitment(text=found.content.decode(errors="replace"), block=None if found.revealed else found.block)
-
-
-def _rules(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
-    return Rules(
-        rate_limit=int(raw["weights_rate_limit"]),
-        version_key=int(raw["weights_version"]),
-        min_weights=int(raw["min_allowed_weights"]),
-        max_weight=int(raw["max_weights_limit"]),
-        commit_reveal=bool(raw["commit_reveal_weights_enabled"]),
-        stake_threshold=stake_threshold,
-        activity_cutoff=int(raw.get("activity_cutoff") or DEFAULT_ACTIVITY_CUTOFF),
-        tempo=int(raw.get("tempo") or DEFAULT_TEMPO),
-        reveal_period=int(raw.get("commit_reveal_period") or 1),
-    )
+    sealed = await view.query_map((PALLET, "TimelockedWeightCommits"), [index]) if subnet.rules.commit_reveal else ()
+    return MechanismFacts(row=row, last_update=last_update, commits=commits_of(sealed, hotkey=subnet.hotkey))
 
 
 def _text(error: BaseException) -> str:

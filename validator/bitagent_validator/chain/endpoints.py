@@ -10,9 +10,6 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bitagent_wire.redaction import redact as redact
-from bitagent_wire.redaction import shown as shown
-
 RETRY_AFTER_MAX = 600.0
 """Longest wait, in seconds, that an endpoint can ask for."""
 RETRY_AFTER_DEFAULT = 30.0

@@ -12,15 +12,17 @@ from pathlib import Path
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_kube.client import Client
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
-from bitagent_validator.chain.endpoints import secret_endpoints, shown
+from bitagent_validator.chain.endpoints import secret_endpoints
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import AHEAD_BLOCKS, SKEW_SECONDS
 from bitagent_validator.explanation.explain import validator_of
 from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.fill import burn_target
-from bitagent_validator.weights.plan import permit_problem, refresh_blocks
-from bitagent_validator.weights.setter import sent_version_key
+from bitagent_validator.weights.notes import sent_version_key
+from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.plan import refresh_blocks
 from bitagent_wire.hotkey_file import HotkeyFileError
+from bitagent_wire.redaction import shown
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
 """The process at work.
 
-loop     one pass, and when it runs
-gauges   the metrics that each pass sets
-standby  what a process reports that waits for another Validator of the same hotkey
-status   the Validator's status
+process   what it consists of, from its start to its end
+loop      one pass, and when it runs
+checks    what a pass consists of, and what keeps it from that
+readings  what was read of the chain last, and when again
+reports   what a pass says: status and gauges
+gauges    the metrics that each pass sets
+status    the Validator's status
+standby   what a process reports that waits for another Validator of the same hotkey
 """

@@ -12,7 +12,8 @@ from bitagent_validator.chain.facts import Account as AccountFacts
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.interface import Pay, by_reason
-from bitagent_validator.weights.plan import Decision, permit_problem
+from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.plan import Decision
 
 LOGGED_MAX = 20
 """Most hotkeys of one reason in a line of the log."""

@@ -17,7 +17,8 @@ from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.state.rows import Row
-from bitagent_validator.weights.plan import Decision, permit_problem
+from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.plan import Decision
 
 MESSAGE_LENGTH = 1000
 WEIGHTS_MAX = 1024

@@ -1,13 +1,17 @@
 """Weights: from shares to weights on the chain.
 
-    setter   compare with the chain, submit
-    computed from all competitions to one row, and why it is held
-    turns    one transaction of the hotkey at a time
-    vector   shares to u16 weights by hotkey
-    fill     burning, and rows that are too short
-    plan     whether to submit them now
-    reasons  what a node's answer to a submission means
-    submit   one submission, in a process of its own
+    setter    compare with the chain, submit
+    attempts  the submission under way, and when another may be tried
+    notes     what a decision also says
+    computed  from all competitions to one row, and why it is held
+    turns     one transaction of the hotkey at a time
+    vector    shares to u16 weights by hotkey
+    fill      burning, and rows that are too short
+    plan      whether to submit them now
+    obstacles what keeps a row from being set until something changes
+    reasons   what a node's answer to a submission means
+    submit    one submission, in a process of its own
+    signing   that process
 
 Submitting may be repeated safely because the chain is read first. A row of weights is recorded as pending before it is
 sent. Whichever pod then finds a pending row reads the chain: either the row is there, or its transaction has expired

@@ -18,7 +18,7 @@ from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.policy.registry import pay
 from bitagent_validator.state.rows import Row
 from bitagent_validator.weights.fill import Part, burn_target, change_between, filled_row, with_burn
-from bitagent_validator.weights.plan import Obstacle
+from bitagent_validator.weights.obstacles import Obstacle
 from bitagent_validator.weights.vector import U16_MAX, combine
 
 

@@ -11,15 +11,14 @@ from enum import Enum, auto
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import Fill, WeightsMode
-from bitagent_validator.chain.facts import RAO, Neuron, Subnet
+from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.state.rows import Reveal, Row
-from bitagent_validator.weights.fill import exempt, filled_row, smallest_row
-from bitagent_validator.weights.vector import U16_MAX, fits, same_values, same_weights
+from bitagent_validator.weights.fill import filled_row
+from bitagent_validator.weights.obstacles import Obstacle, chain_obstacle
+from bitagent_validator.weights.vector import same_values, same_weights
 
 REFRESHES_PER_CUTOFF = 5
 """How often unchanged weights are set again within the chain's activity cutoff, so that four in a row may fail."""
-SEALED_MAX = 1177
-"""Largest number of weights in a sealed row: the chain takes 5,000 bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,6 @@ class SubmissionProgress:
     included: int | None = None
     """The block that includes the pending row, as the submitting process said; None if it did not."""
     failure: SubmissionFailure | None = None
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why there is no new row, although one could be set."""
-
-    reason: Reason
-    message: str
 
 
 def plan_weights(
@@ -254,7 +245,7 @@ def _compare(
         )
         return _wait(Reason.REVEAL_PENDING, text)
     current = on_chain and not masked
-    if obstacle := _obstacle(planned, subnet, me, version_key=version_key, skew=skew):
+    if obstacle := chain_obstacle(planned, subnet, me, version_key=version_key, skew=skew):
         return _wait(*obstacle, current=current)
     if progress.failure and subnet.block < progress.failure.retry_block:
         return _wait(progress.failure.reason, progress.failure.message, current=current)
@@ -326,58 +317,6 @@ def _why(
         )
     moved = "; ".join(changed_hands(accepted, subnet)[:3])
     return Reason.WEIGHTS_PENDING, "; ".join(part for part in (moved, f"to be set: {planned.source}") if part)
-
-
-def _obstacle(
-    planned: Row, subnet: Subnet, me: Neuron, *, version_key: int, skew: float | None
-) -> tuple[Reason, str] | None:
-    """Return why the chain would refuse any submission until a person changes something; None if it would not."""
-    rules, alone = subnet.rules, exempt(planned.weights, subnet)
-    if (permit := permit_problem(subnet, me)) and not (alone and permit[0] is Reason.NO_PERMIT):
-        return permit
-    if version_key < rules.version_key:
-        return (
-            Reason.VERSION_KEY_TOO_LOW,
-            f"weights.versionKey is {version_key}, the subnet requires {rules.version_key} or more: "
-            "upgrade to what the subnet runs, then raise versionKey",
-        )
-    if not alone and planned.hotkeys < smallest_row(subnet):
-        return (
-            Reason.SUBMISSION_FAILED,
-            f"the subnet accepts rows of at least {smallest_row(subnet)} weights, and only {planned.hotkeys} miners "
-            "are to be paid: weights.fill says how such rows are filled",
-        )
-    if not alone and not fits(planned.weights, rules=rules):
-        return (
-            Reason.SUBMISSION_FAILED,
-            f"the subnet allows one miner {rules.max_weight / U16_MAX:.2%} at most, which takes more than the "
-            f"{planned.hotkeys} miners that are to be paid",
-        )
-    if rules.commit_reveal and planned.hotkeys > SEALED_MAX:
-        return (
-            Reason.ROW_TOO_LONG,
-            f"a sealed row holds {SEALED_MAX} weights at most, and {planned.hotkeys} hotkeys are to be paid: choose a "
-            "policy that pays fewer",
-        )
-    if rules.commit_reveal and skew is not None:
-        return (
-            Reason.CLOCK_SKEW,
-            f"the clock of this machine differs from the chain's by {skew:.0f} s, and a sealed row would open at "
-            "another time: set the clock (NTP)",
-        )
-    return None
-
-
-def permit_problem(subnet: Subnet, me: Neuron) -> tuple[Reason, str] | None:
-    """Return why the hotkey may not set weights; None if it may. The subnet owner's needs neither stake nor permit."""
-    if subnet.owner_hotkey == me.hotkey:
-        return None
-    threshold = subnet.rules.stake_threshold
-    if me.stake < threshold:
-        return Reason.STAKE_TOO_LOW, f"stake is {me.stake / RAO:g}, setting weights takes {threshold / RAO:g}"
-    if not me.permit:
-        return Reason.NO_PERMIT, "no validator permit: it is given at the end of a tempo to the hotkeys with most stake"
-    return None
 
 
 def _wait(reason: Reason, message: str, *, current: bool = False) -> Decision:

@@ -5,16 +5,13 @@ A pass of the loop never waits for a submission: it runs beside the loop and wak
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import ChainRead, ValidatorSpec, Weights
+from bitagent_crds.validator import ChainRead, ValidatorSpec
 from bitagent_kube.errors import ApiError
 from bitagent_kube.events import ObjectEvents
 from bitagent_validator.chain.connection import ChainUnavailable, Connection
@@ -24,26 +21,17 @@ from bitagent_validator.state.documents import State
 from bitagent_validator.state.rows import Reveal, Row, Setting
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
+from bitagent_validator.weights.attempts import ERA_BLOCKS, Attempts, block_of
 from bitagent_validator.weights.computed import ComputedWeights, guard_obstacle
 from bitagent_validator.weights.fill import burn_target, change_between
-from bitagent_validator.weights.plan import (
-    Decision,
-    Obstacle,
-    Step,
-    SubmissionFailure,
-    SubmissionProgress,
-    changed_hands,
-    plan_weights,
-)
-from bitagent_validator.weights.reasons import meaning
-from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult, submit
+from bitagent_validator.weights.notes import paid_behind, sent_version_key, with_notes
+from bitagent_validator.weights.obstacles import Obstacle
+from bitagent_validator.weights.plan import Decision, Step, SubmissionProgress, changed_hands, plan_weights
+from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest
 from bitagent_validator.weights.turns import Turns
 
 log = logging.getLogger(__name__)
 
-ERA_BLOCKS = 32
-"""Lifetime of a transaction, in blocks; one that was not included by then never will be."""
-BACKOFF_BLOCKS_MAX = 64
 STATES_KEPT = 200
 """Blocks whose state every node has: nodes discard states that are older than about 256 blocks."""
 
@@ -66,20 +54,14 @@ class WeightSetter:
         self._store = store
         self._events = events
         self._metrics = metrics
-        self._changed = changed
-        self._turns = turns
         self._mechanism = mechanism
+        self._attempts = Attempts(metrics, changed=changed, turns=turns)
         self._best = 0
         """The highest block seen."""
         self._missed = ""
         """The digest of the sealed commit whose loss was counted last."""
-        self._task: asyncio.Task[SubmissionResult] | None = None
-        self._extrinsic = ""
         self._paid: Mapping[str, Mapping[str, int]] | None = None
         """By competition: the shares behind the row that this process submitted last; None after its end."""
-        self._expires: int | None = None
-        self._failure: SubmissionFailure | None = None
-        self._failures = 0
 
     def decide(
         self,
@@ -100,10 +82,10 @@ class WeightSetter:
             # Records of another hotkey or subnet say nothing about this account.
             pending=pending if pending and pending.account == account else None,
             accepted=accepted if accepted and accepted.account == account else None,
-            in_flight=self._task is not None,
-            expires=self._expires,
-            included=_block_of(self._extrinsic),
-            failure=self._failure,
+            in_flight=self._attempts.in_flight,
+            expires=self._attempts.expires,
+            included=block_of(self._attempts.extrinsic),
+            failure=self._attempts.failure,
         )
         decision = plan_weights(
             mode=spec.weights.mode,
@@ -168,7 +150,7 @@ class WeightSetter:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
             sent = sent_version_key(spec.weights, key)
             await self._submit(spec, decision.row, subnet, url=connection.url, version_key=sent)
-            self._paid = _behind(decision.row, computed)
+            self._paid = paid_behind(decision.row, computed)
             decision = replace(decision, step=Step.WAIT)
         return decision
 
@@ -189,10 +171,7 @@ class WeightSetter:
 
     async def stop(self) -> None:
         """Kill the submission in progress, if there is one."""
-        if self._task and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._attempts.stop()
 
     async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str, version_key: int) -> None:
         uids = {hotkey: subnet.neurons[hotkey].uid for hotkey in planned.weights}
@@ -208,7 +187,6 @@ class WeightSetter:
             # A record that is refused must not cost the weights: this process remembers, and the chain is read anyway.
             log.error("the row cannot be recorded, and is sent all the same: %s", error)
             self._store.remember(state)
-        self._extrinsic, self._expires, self._failure = "", None, None
         request = SubmissionRequest(
             endpoint=url,
             hotkey_file=self._account.hotkey_file,
@@ -222,30 +200,15 @@ class WeightSetter:
             era_blocks=ERA_BLOCKS,
         )
         log.info("submitting %s for %d hotkeys", pending.source, pending.hotkeys)
-        self._task = asyncio.create_task(self._timed(request, spec.weights.timeout_seconds))
-        self._task.add_done_callback(lambda _: self._changed())
-
-    async def _timed(self, request: SubmissionRequest, seconds: float) -> SubmissionResult:
-        if self._turns is None:
-            return await self._measured(request, seconds)
-        async with self._turns.turn():
-            return await self._measured(request, seconds)
-
-    async def _measured(self, request: SubmissionRequest, seconds: float) -> SubmissionResult:
-        began = time.monotonic()
-        try:
-            return await submit(request, timeout_seconds=seconds)
-        finally:
-            self._metrics.submission_seconds.observe(time.monotonic() - began)
+        self._attempts.begin(request, seconds=spec.weights.timeout_seconds)
 
     async def _collect_result(self, spec: ValidatorSpec, subnet: Subnet, connection: Connection) -> None:
         """Process the result of a submission that ended, and determine until when its transaction may be included."""
         pending = self._store.state.pending.get(self._mechanism)
-        if self._task and self._task.done():
-            # The task is kept until all of this is done: a pass that fails half-way repeats it.
-            result = _result_of(self._task)
+        # The result is kept until all of this is done: a pass that fails half-way repeats it.
+        if result := self._attempts.ended:
             if result.outcome is not SubmissionOutcome.INCLUDED:
-                self._record_failure(result, subnet)
+                self._attempts.fail(result, subnet=subnet)
             if result.certain:
                 pending = None
             elif pending:
@@ -254,30 +217,14 @@ class WeightSetter:
                 )
             if pending != self._store.state.pending.get(self._mechanism):
                 await self._save(self._store.state.with_pending(self._mechanism, pending))
-            self._task, self._extrinsic = None, result.extrinsic
-            self._metrics.submissions.labels(result.outcome.value).inc()
+            self._attempts.release(result)
             if result.code == "hotkey_changed":
                 raise HotkeyChanged(result.message)
-            if self._failure:
-                await self._events.warning("WeightsFailed", self._failure.message, occasion=str(subnet.block))
-        if pending and self._task is None and self._expires is None:
-            # The submitting process has exited, so no extrinsic can have been signed after this head, and the node that
-            # is asked now may be behind the one that was asked then.
-            longest = math.ceil(spec.weights.timeout_seconds / connection.block_seconds)
-            signed = pending.signed if pending.signed is not None else min(pending.since + longest, self._best)
-            self._expires = max(await connection.head(), signed, pending.since) + ERA_BLOCKS
-
-    def _record_failure(self, result: SubmissionResult, subnet: Subnet) -> None:
-        wait = min(2**self._failures, BACKOFF_BLOCKS_MAX)
-        self._failures += 1
-        reason = meaning(name=result.error, code=result.code).reason
-        if result.outcome is SubmissionOutcome.TIMED_OUT:
-            reason = Reason.SUBMISSION_TIMED_OUT
-        message = result.message or "no reason was given"
-        if reason is Reason.CANNOT_PAY_FEES:
-            me = subnet.me
-            message += f"; fees are paid by the coldkey that owns the hotkey{f' ({me.coldkey})' if me else ''}: fund it"
-        self._failure = SubmissionFailure(reason, message, retry_block=subnet.block + wait)
+            if failure := self._attempts.failure:
+                await self._events.warning("WeightsFailed", failure.message, occasion=str(subnet.block))
+        if pending:
+            seconds = spec.weights.timeout_seconds
+            await self._attempts.look_ahead(pending, seconds=seconds, best=self._best, connection=connection)
 
     async def _save(self, state: State) -> None:
         """Record a state; one that the API server refuses for good is remembered."""
@@ -311,8 +258,7 @@ class WeightSetter:
     async def _discard(self) -> None:
         log.warning("the last submission expired without reaching the chain")
         await self._save(self._store.state.with_pending(self._mechanism, None))
-        self._expires = None
-        self._metrics.submissions.labels("Lost").inc()
+        self._attempts.lost()
 
     async def _confirm(self, computed: ComputedWeights, subnet: Subnet, connection: Connection) -> None:
         pending = self._store.state.pending.get(self._mechanism)
@@ -341,11 +287,11 @@ class WeightSetter:
             reveal=accepted.reveal,
         )
         state = state.with_setting(setting)
-        paid = _behind(accepted, computed) if self._paid is None else self._paid
+        paid = paid_behind(accepted, computed) if self._paid is None else self._paid
         held = {**state.held, **{name: dict(shares) for name, shares in paid.items()}}
         await self._save(state.model_copy(update={"held": held}))
-        self._failure, self._failures, self._expires, self._paid = None, 0, None, None
-        self._metrics.submissions.labels("Confirmed").inc()
+        self._paid = None
+        self._attempts.confirmed()
         text = f"{accepted.source} for {accepted.hotkeys} hotkeys are on the chain: extrinsic {extrinsic}"
         if sealed:
             text = f"{accepted.source} for {accepted.hotkeys} hotkeys were sent sealed: extrinsic {extrinsic}"
@@ -356,57 +302,17 @@ class WeightSetter:
     async def _inclusion(self, block: int, *, age: int, connection: Connection) -> tuple[str, datetime]:
         """Return the extrinsic that set the weights in a block, and the block's time; estimated if it is too old."""
         try:
-            extrinsic = self._extrinsic or await connection.weights_extrinsic(block, hotkey=self._account.hotkey)
+            extrinsic = self._attempts.extrinsic or await connection.weights_extrinsic(
+                block, hotkey=self._account.hotkey
+            )
             return extrinsic, await connection.timestamp(block)
         except ChainUnavailable:
             if age < STATES_KEPT:
                 raise
         # The pod did not run for long, and the node has discarded the block's state. The weights are set nevertheless.
         estimated = datetime.now(UTC) - timedelta(seconds=age * connection.block_seconds)
-        return self._extrinsic or str(block), estimated.replace(microsecond=0)
+        return self._attempts.extrinsic or str(block), estimated.replace(microsecond=0)
 
 
 class HotkeyChanged(Exception):
     """The hotkey file holds another key than at the start: the process must be restarted."""
-
-
-def _result_of(task: asyncio.Task[SubmissionResult]) -> SubmissionResult:
-    """Return the result of an ended submission; an error of its own is a result as well."""
-    if task.cancelled():
-        return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message="the submission was stopped", signed=0)
-    error = task.exception()
-    if error is None:
-        return task.result()
-    message = f"{type(error).__name__}: {error}"
-    return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message=message, signed=0)
-
-
-def _block_of(extrinsic: str) -> int | None:
-    """Return the block of an extrinsic, `block-index`; None if there is none."""
-    block = extrinsic.partition("-")[0]
-    return int(block) if block.isdecimal() else None
-
-
-def _behind(row: Row, computed: ComputedWeights) -> Mapping[str, Mapping[str, int]]:
-    """Return the shares by competition behind a row: none if it is not the one computed now, but the last good one."""
-    return computed.paid if computed.row and computed.row.digest == row.digest else {}
-
-
-def sent_version_key(weights: Weights, subnets: int) -> int:
-    """Return the version key that is sent: the configured one, or the subnet's own if it may be followed."""
-    return max(weights.version_key, subnets) if subnets <= weights.follow_version_key_up_to else weights.version_key
-
-
-def with_notes(decision: Decision, computed: ComputedWeights) -> Decision:
-    """Return a decision that also says which policy failed, and why nothing is burnt."""
-    notes = [f"{name}: {why}; its last shares stay" for name, why in sorted(computed.failed.items())]
-    reason = Reason.POLICY_FAILED
-    if computed.burn_problem:
-        notes.append(computed.burn_problem)
-        reason = reason if computed.failed else Reason.BURN_UNAVAILABLE
-    if not notes:
-        return decision
-    message = "; ".join([*notes, decision.message])
-    if decision.reason in (Reason.WEIGHTS_SET, Reason.WEIGHTS_PENDING, Reason.NO_ELIGIBLE_MINERS):
-        return replace(decision, current=False, reason=reason, message=message)
-    return replace(decision, message=message)

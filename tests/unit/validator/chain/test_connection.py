@@ -13,8 +13,8 @@ from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.seed import Neuron
 from bitagent_local.chain.testing import running
 from bitagent_validator.chain import connection as module
-from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, axon_of, connect
-from bitagent_validator.chain.facts import Axon, Commitment
+from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, connect
+from bitagent_validator.chain.facts import Commitment
 
 ME = address("//Validator")
 
@@ -69,7 +69,7 @@ async def test_commitments_of_an_unknown_form_are_no_fault_of_the_chain(
 
 async def test_a_subnet_that_cannot_be_read_is_told_of_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after an upgrade of the chain that this version does not know."""
-    monkeypatch.setattr(module, "_rules", lambda raw, **_: raw["a_rule_that_went"])
+    monkeypatch.setattr(module, "rules_of", lambda raw, **_: raw["a_rule_that_went"])
     async with running() as chain, connect(chain.endpoint) as connection:
         with pytest.raises(ChainUnavailable, match="cannot read: KeyError 'a_rule_that_went'"):
             await connection.subnet(20, hotkey=ME, block=await connection.finalized())
@@ -130,21 +130,3 @@ async def test_a_block_that_cannot_be_read_names_no_extrinsic(extrinsics: object
 
         connection._client = SimpleNamespace(block_info=block_info)
         assert await connection.weights_extrinsic(5, hotkey=ME) == "5"
-
-
-@pytest.mark.parametrize(
-    ("record", "expected"),
-    [
-        pytest.param({"ip": 2130706433, "port": 8091, "ip_type": 4, "protocol": 4}, ("127.0.0.1", 8091, 4), id="IPv4"),
-        pytest.param({"ip": 1, "port": 8091, "ip_type": 6, "protocol": 87}, ("::1", 8091, 87), id="IPv6"),
-        pytest.param({"ip": 0, "port": 0, "ip_type": 4, "protocol": 0}, None, id="serves nothing"),
-        pytest.param({"ip": 2130706433, "port": 0, "ip_type": 4, "protocol": 4}, None, id="no port"),
-        pytest.param({"ip": 2**64, "port": 8091, "ip_type": 4, "protocol": 4}, None, id="no IPv4 address"),
-        pytest.param({"ip": 2**200, "port": 8091, "ip_type": 6, "protocol": 4}, None, id="no IPv6 address"),
-        pytest.param({}, None, id="empty"),
-        pytest.param(None, None, id="none"),
-    ],
-)
-def test_an_axon_is_an_address_or_none(record: object, expected: tuple[str, int, int] | None) -> None:
-    """Anyone may write any."""
-    assert axon_of(record) == (None if expected is None else Axon(*expected))

@@ -22,11 +22,12 @@ from bitagent_validator.chain.facts import RAO, Account, MechanismFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.competitions.rounds import RoundPlan
-from bitagent_validator.main import loop_health
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.running.loop import Loop, SpecChanged
+from bitagent_validator.running.checks import SpecChanged
+from bitagent_validator.running.loop import Loop
+from bitagent_validator.running.process import loop_health
 from bitagent_validator.state.documents import State
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.state.store import StateUnreadable

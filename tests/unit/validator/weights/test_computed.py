@@ -21,8 +21,8 @@ from bitagent_validator.state.rows import Row
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.weights import computed as module
 from bitagent_validator.weights.computed import ComputedWeights, accepted_as, compute_weights, guard_obstacle
+from bitagent_validator.weights.notes import sent_version_key, with_notes
 from bitagent_validator.weights.plan import Decision, Step
-from bitagent_validator.weights.setter import sent_version_key, with_notes
 
 Make = Callable[..., Any]
 

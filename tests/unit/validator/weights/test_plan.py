@@ -15,9 +15,9 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import WeightsMode
 from bitagent_validator.chain.facts import RAO, Commit, Subnet
 from bitagent_validator.state.rows import Reveal, Row
+from bitagent_validator.weights.obstacles import Obstacle
 from bitagent_validator.weights.plan import (
     Decision,
-    Obstacle,
     Step,
     SubmissionFailure,
     SubmissionProgress,

@@ -26,10 +26,11 @@ from bitagent_validator.state.documents import State
 from bitagent_validator.state.rows import Reveal, Row, RowState
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.wallet import Account
-from bitagent_validator.weights import setter as module
+from bitagent_validator.weights import attempts as module
+from bitagent_validator.weights.attempts import ERA_BLOCKS
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision
-from bitagent_validator.weights.setter import ERA_BLOCKS, WeightSetter
+from bitagent_validator.weights.setter import WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
 WEIGHTS = {"a": 65535, "b": 30000}

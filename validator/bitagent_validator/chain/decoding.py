@@ -1,0 +1,79 @@
+"""Answers of the SDK as plain data. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+from bitagent_validator.chain.facts import Axon, Commit, Commitment, Neuron, Rules
+from bitagent_validator.chain.published import Published
+
+DEFAULT_ACTIVITY_CUTOFF = 5000
+"""The chain's default, in blocks, for runtimes that do not report it."""
+DEFAULT_TEMPO = 360
+"""The chain's default length of an epoch, in blocks."""
+
+
+def axon_of(record: Any) -> Axon | None:
+    """Return an axon as the chain has it; None if nothing is served, or if it is not an address."""
+    try:
+        number, port, kind = int(record["ip"]), int(record["port"]), int(record["ip_type"])
+        address = ipaddress.IPv6Address(number) if kind == 6 else ipaddress.IPv4Address(number)
+        return Axon(str(address), port, int(record["protocol"])) if number and 0 < port < 65536 else None
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def neuron_of(neuron: Any, axon: Any) -> Neuron:
+    """Return a neuron of the metagraph."""
+    return Neuron(
+        uid=int(neuron.uid),
+        hotkey=str(neuron.hotkey),
+        stake=int(neuron.total_stake.rao),
+        permit=bool(neuron.validator_permit),
+        registered_at=int(neuron.block_at_registration),
+        last_update=int(neuron.last_update),
+        coldkey=str(neuron.coldkey or ""),
+        dividends=float(neuron.dividends or 0),
+        axon=axon_of(axon),
+    )
+
+
+def commit_digest(content: Any) -> str:
+    """Return the BlakeTwo256 hash of a sealed row, as the chain's event has it."""
+    data = bytes.fromhex(content.removeprefix("0x")) if isinstance(content, str) else bytes(content)
+    return "0x" + hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
+def commitment_of(found: Published) -> Commitment:
+    """Return a commitment as text."""
+    # The chain forgets the block of a sealed commitment once that is revealed.
+    return Commitment(text=found.content.decode(errors="replace"), block=None if found.revealed else found.block)
+
+
+def rules_of(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
+    """Return the rules of a subnet; raises LookupError, TypeError or ValueError if one is missing or no number."""
+    return Rules(
+        rate_limit=int(raw["weights_rate_limit"]),
+        version_key=int(raw["weights_version"]),
+        min_weights=int(raw["min_allowed_weights"]),
+        max_weight=int(raw["max_weights_limit"]),
+        commit_reveal=bool(raw["commit_reveal_weights_enabled"]),
+        stake_threshold=stake_threshold,
+        activity_cutoff=int(raw.get("activity_cutoff") or DEFAULT_ACTIVITY_CUTOFF),
+        tempo=int(raw.get("tempo") or DEFAULT_TEMPO),
+        reveal_period=int(raw.get("commit_reveal_period") or 1),
+    )
+
+
+def commits_of(found: Iterable[tuple[Any, Any]], *, hotkey: str) -> tuple[Commit, ...]:
+    """Return the sealed rows of one hotkey that wait for their reveal, the oldest first, from those of each epoch."""
+    commits = [
+        Commit(epoch=int(epoch), block=int(block), digest=commit_digest(content), reveal_round=int(round_))
+        for epoch, entries in found
+        for owner, block, content, round_ in entries or []
+        if str(owner) == hotkey
+    ]
+    return tuple(sorted(commits, key=lambda c: c.block))

@@ -1,0 +1,48 @@
+"""What each pass looks up in its Validator first: what it consists of, and what keeps it from doing that."""
+
+from __future__ import annotations
+
+from bitagent_crds.validator import ValidatorSpec, WeightsMode
+from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.wallet import Account, load_hotkey
+from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.setter import HotkeyChanged
+from bitagent_wire.hotkey_file import HotkeyFileError
+
+
+class SpecChanged(Exception):
+    """The Validator names another subnet or other endpoints than at the start: the process must be restarted."""
+
+
+def mechanisms_of(spec: ValidatorSpec) -> list[int]:
+    """Return the mechanisms that weights are set for."""
+    return sorted({competition.mechanism for competition in spec.competitions})
+
+
+def parts_of(spec: ValidatorSpec) -> set[str]:
+    """Return the names of all parts of a pass."""
+    found = {"state", "status", "account", "discovery", "endpoints"} | {
+        f"weights {mechanism}" for mechanism in mechanisms_of(spec)
+    }
+    parts = ("results", "rounds", "online")
+    return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in parts}
+
+
+def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet) -> str:
+    """Return why no round is to be started, as its weights could not be set; empty if it may be."""
+    if spec.rounds_without_permit or spec.weights.mode is not WeightsMode.SET:
+        return ""
+    if subnet.me is None:
+        return f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}"
+    problem = permit_problem(subnet, subnet.me)
+    return problem[1] if problem else ""
+
+
+def check_key(account: Account) -> None:
+    """Raise HotkeyChanged if the hotkey file holds another key than at the start, as after a rotation."""
+    try:
+        now = load_hotkey(account.hotkey_file).ss58_address
+    except HotkeyFileError:
+        return  # While a file is replaced it may be away; a submission would say so.
+    if now != account.hotkey:
+        raise HotkeyChanged(f"the hotkey file now holds {now}, not {account.hotkey}")

@@ -1,0 +1,74 @@
+"""What keeps a row from being set until a person, or the chain, changes something. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.facts import RAO, Neuron, Subnet
+from bitagent_validator.state.rows import Row
+from bitagent_validator.weights.fill import exempt, smallest_row
+from bitagent_validator.weights.vector import U16_MAX, fits
+
+SEALED_MAX = 1177
+"""Largest number of weights in a sealed row: the chain takes 5,000 bytes."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why there is no new row, although one could be set."""
+
+    reason: Reason
+    message: str
+
+
+def chain_obstacle(
+    planned: Row, subnet: Subnet, me: Neuron, *, version_key: int, skew: float | None
+) -> tuple[Reason, str] | None:
+    """Return why the chain would refuse any submission until a person changes something; None if it would not."""
+    rules, alone = subnet.rules, exempt(planned.weights, subnet)
+    if (permit := permit_problem(subnet, me)) and not (alone and permit[0] is Reason.NO_PERMIT):
+        return permit
+    if version_key < rules.version_key:
+        return (
+            Reason.VERSION_KEY_TOO_LOW,
+            f"weights.versionKey is {version_key}, the subnet requires {rules.version_key} or more: "
+            "upgrade to what the subnet runs, then raise versionKey",
+        )
+    if not alone and planned.hotkeys < smallest_row(subnet):
+        return (
+            Reason.SUBMISSION_FAILED,
+            f"the subnet accepts rows of at least {smallest_row(subnet)} weights, and only {planned.hotkeys} miners "
+            "are to be paid: weights.fill says how such rows are filled",
+        )
+    if not alone and not fits(planned.weights, rules=rules):
+        return (
+            Reason.SUBMISSION_FAILED,
+            f"the subnet allows one miner {rules.max_weight / U16_MAX:.2%} at most, which takes more than the "
+            f"{planned.hotkeys} miners that are to be paid",
+        )
+    if rules.commit_reveal and planned.hotkeys > SEALED_MAX:
+        return (
+            Reason.ROW_TOO_LONG,
+            f"a sealed row holds {SEALED_MAX} weights at most, and {planned.hotkeys} hotkeys are to be paid: choose a "
+            "policy that pays fewer",
+        )
+    if rules.commit_reveal and skew is not None:
+        return (
+            Reason.CLOCK_SKEW,
+            f"the clock of this machine differs from the chain's by {skew:.0f} s, and a sealed row would open at "
+            "another time: set the clock (NTP)",
+        )
+    return None
+
+
+def permit_problem(subnet: Subnet, me: Neuron) -> tuple[Reason, str] | None:
+    """Return why the hotkey may not set weights; None if it may. The subnet owner's needs neither stake nor permit."""
+    if subnet.owner_hotkey == me.hotkey:
+        return None
+    threshold = subnet.rules.stake_threshold
+    if me.stake < threshold:
+        return Reason.STAKE_TOO_LOW, f"stake is {me.stake / RAO:g}, setting weights takes {threshold / RAO:g}"
+    if not me.permit:
+        return Reason.NO_PERMIT, "no validator permit: it is given at the end of a tempo to the hotkeys with most stake"
+    return None
