@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from bitagent_crds.fields import JobSecretKey
@@ -148,7 +148,7 @@ class Fetching(Section):
     """Jobs that only resolve a revision for a round that waits for it; each takes seconds."""
 
 
-class Evaluations(Section):
+class EvaluationSettings(Section):
     """How many evaluation Jobs of all rounds run at once in the namespace."""
 
     max_parallel: Annotated[int, Field(ge=0, le=10000)] = 0
@@ -236,13 +236,28 @@ class ValidatorSettings(Placement, Additions):
     examiner: ExaminerSettings = ExaminerSettings()
 
 
+class Watching(Section):
+    """Which namespaces are watched."""
+
+    namespaces: tuple[Text, ...] = ()
+    """Their names; empty: that of the release alone."""
+
+    @field_validator("namespaces")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a namespace is named twice")
+        return names
+
+
 class Config(Section):
     """The whole configuration."""
 
     namespace: Text
-    """The one namespace that is watched."""
+    """The release's namespace; what works in one namespace has a copy with that one (`within`)."""
+    watch: Watching = Watching()
     deployment: str = ""
-    """The operator's own Deployment: its replicas are one release, and its Lease is deleted with it; empty: unknown."""
+    """The operator's own Deployment, and the RoleBindings of its release; empty: unknown."""
     images: Images
     image_pull_policy: Text = "IfNotPresent"
     image_pull_secrets: tuple[Text, ...] = ()
@@ -255,7 +270,7 @@ class Config(Section):
     """Which finished rounds keep their files on the artifact volume; absent: all of them."""
     hub: Hub = Hub()
     fetch: Fetching = Fetching()
-    evaluations: Evaluations = Evaluations()
+    evaluations: EvaluationSettings = EvaluationSettings()
     gpu_resource_name: Text = "nvidia.com/gpu"
     """Extended resource that evaluation pods ask for."""
     security_context: SecurityContext = SecurityContext()
@@ -271,6 +286,15 @@ class Config(Section):
     """Port of /healthz and /readyz; 0 selects any free port."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9090
     """Port of /metrics; 0 selects any free port."""
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Names of the namespaces that are watched."""
+        return self.watch.namespaces or (self.namespace,)
+
+    def within(self, namespace: str) -> Config:
+        """Return the configuration for the objects of one of these namespaces."""
+        return self.model_copy(update={"namespace": namespace, "watch": Watching()})
 
     @property
     def archive_uri(self) -> str:

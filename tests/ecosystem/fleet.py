@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bitagent_local.cluster.git_server import Repository
+from bitagent_local.cluster.git_server import GitRepository
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import World
@@ -29,10 +29,10 @@ class Fleet:
     """The repository, and the namespace that it is applied to."""
 
     world: World
-    repository: Repository
+    repository: GitRepository
 
     @classmethod
-    def create(cls, world: World, repository: Repository, *folders: str) -> Fleet:
+    def create(cls, world: World, repository: GitRepository, *folders: str) -> Fleet:
         """Commit folders of the example, with the namespace of the test."""
         made = cls(world, repository)
         files = {

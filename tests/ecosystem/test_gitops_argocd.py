@@ -13,7 +13,7 @@ from tests.ecosystem.argocd import NAMESPACE, argocd
 from tests.ecosystem.fleet import EXAMPLES, SECOND, VALIDATORS, Fleet, nothing_moves, spec_writers
 
 from bitagent_local.cluster.control_plane import ControlPlane
-from bitagent_local.cluster.git_server import GitServer, Repository, serving
+from bitagent_local.cluster.git_server import GitRepository, GitServer, serving
 from bitagent_local.cluster.gitops import ensure_argocd
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.ecosystem
 
 Obj = dict[str, Any]
 APPLICATIONS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
+APPLICATION_SETS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applicationsets"
 PROJECTS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/appprojects"
 CHARTS = Path(__file__).resolve().parents[2] / "charts"
 BOTH_WAYS = pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 class ArgoCd:
     """What Argo CD makes of a repository."""
 
-    def __init__(self, fleet: Fleet, product: Repository) -> None:
+    def __init__(self, fleet: Fleet, product: GitRepository) -> None:
         self.fleet, self.world, self.product = fleet, fleet.world, product
         self.created: list[str] = []
 
@@ -61,12 +62,16 @@ class ArgoCd:
             "project: bitagent", f"project: {self.world.namespace}"
         )
 
+    def start_project(self) -> None:
+        """Create the project of the examples."""
+        project = yaml.safe_load(self.text("project.yaml"))
+        project["metadata"]["name"] = self.world.namespace
+        self.world.api.create(PROJECTS, project)
+
     def start(self, name: str, options: list[str] | None = None, **spec: Any) -> None:
         """Create the project, once, and an Application of the examples."""
         if not self.created:
-            project = yaml.safe_load(self.text("project.yaml"))
-            project["metadata"]["name"] = self.world.namespace
-            self.world.api.create(PROJECTS, project)
+            self.start_project()
         made = yaml.safe_load(self.text(f"{name}.yaml"))
         made["spec"] |= spec
         made["spec"]["syncPolicy"]["retry"] = {"limit": 1, "backoff": {"duration": "1s", "factor": 1}}
@@ -120,7 +125,7 @@ class ArgoCd:
 
 
 @pytest.fixture
-def product(world: World, git: GitServer) -> Repository:
+def product(world: World, git: GitServer) -> GitRepository:
     """The charts, as a repository."""
     made = git.create(f"{world.namespace}-product")
     files = {f"charts/{p.relative_to(CHARTS)}": p.read_text() for p in CHARTS.glob("bitagent-*/**/*") if p.is_file()}
@@ -129,7 +134,7 @@ def product(world: World, git: GitServer) -> Repository:
 
 
 @pytest.fixture
-def engine(world: World, git: GitServer, product: Repository) -> Iterator[ArgoCd]:
+def engine(world: World, git: GitServer, product: GitRepository) -> Iterator[ArgoCd]:
     fleet = Fleet.create(world, git.create(world.namespace), "fleet", "baseline", "operator")
     made = ArgoCd(fleet, product)
     yield made
@@ -290,3 +295,36 @@ def test_what_is_removed_is_removed_from_the_cluster_and_nothing_is_stuck(engine
     engine.world.until("the Application is gone", lambda: engine.gone("fleet"))
     for plural in ("validators", "deployments", "pods"):
         engine.world.until(f"no {plural}", lambda plural=plural: not engine.world.all(plural), 60)  # type: ignore[misc]
+
+
+TESTNET = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namePrefix: test-
+resources: [../fleet]
+patches:
+  - patch: '[{"op": "replace", "path": "/spec/netuid", "value": 76}]'
+    target: {kind: Validator}
+"""
+"""A second fleet: the first one's Validators on another subnet."""
+
+
+def test_each_folder_of_a_fleet_is_an_application(engine: ArgoCd) -> None:
+    """An ApplicationSet: a folder that is added is applied, and one that is removed takes its Validators along."""
+    made = yaml.safe_load(engine.text("fleets.yaml"))
+    made["spec"]["generators"][0]["git"]["requeueAfterSeconds"] = 1
+    engine.start_project()
+    engine.world.api.create(APPLICATION_SETS, made)
+    engine.until_synced("fleet")
+    assert sorted(engine.fleet.validators()) == VALIDATORS
+    engine.fleet.repository.commit("a fleet on the test network", {"fleet-test/kustomization.yaml": TESTNET})
+    engine.world.until("a second Application", lambda: not engine.gone("fleet-test"))
+    engine.until_synced("fleet-test")
+    found = {name: each["spec"]["netuid"] for name, each in engine.fleet.validators().items()}
+    assert found == dict.fromkeys(VALIDATORS, 20) | {f"test-{name}": 76 for name in VALIDATORS}
+    engine.fleet.repository.commit("no test network", {"fleet-test/kustomization.yaml": None})
+    engine.world.until("its Application is gone", lambda: engine.gone("fleet-test"))
+    engine.world.until("its Validators are gone", lambda: sorted(engine.fleet.validators()) == VALIDATORS)
+    engine.world.api.delete(f"{APPLICATION_SETS}/{made['metadata']['name']}")
+    engine.world.until("the Application is gone", lambda: engine.gone("fleet"))
+    engine.world.until("no Validators", lambda: not engine.fleet.validators())

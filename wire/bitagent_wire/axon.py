@@ -41,7 +41,7 @@ _UUID_MAX = 64
 
 
 @dataclass(frozen=True)
-class Claim:
+class AxonClaim:
     """What the headers of a request say, not verified."""
 
     hotkey: str
@@ -99,7 +99,7 @@ def request(
     return found, json.dumps(body, ensure_ascii=False).encode()
 
 
-def parse(received: Mapping[str, str]) -> Claim:
+def parse(received: Mapping[str, str]) -> AxonClaim:
     """Return what the headers claim; names are compared as the mapping compares them. Raises AuthError."""
     hotkey, nonce = received.get(f"{DENDRITE}hotkey", ""), received.get(f"{DENDRITE}nonce", "")
     if not valid_hotkey(hotkey):
@@ -113,10 +113,10 @@ def parse(received: Mapping[str, str]) -> Claim:
     if signature is None:
         raise AuthError(AuthFault.MALFORMED, f"{DENDRITE}signature is not the hex form of 64 bytes")
     seconds = _seconds(received.get("timeout"))
-    return Claim(hotkey, int(nonce), uuid, signature, received.get("computed_body_hash", ""), seconds)
+    return AxonClaim(hotkey, int(nonce), uuid, signature, received.get("computed_body_hash", ""), seconds)
 
 
-def verify(claim: Claim, *, own_hotkey: str, now: int) -> None:
+def verify(claim: AxonClaim, *, own_hotkey: str, now: int) -> None:
     """Raise AuthError unless the request is for this hotkey, recent, and signed by the hotkey that it names.
 
     One that was signed for another hotkey has a bad signature: nothing else shows it. Whether it was accepted before is
@@ -131,7 +131,7 @@ def verify(claim: Claim, *, own_hotkey: str, now: int) -> None:
         raise AuthError(AuthFault.BAD_SIGNATURE, "the signature is not that of the hotkey for this receiver")
 
 
-def max_age(claim: Claim) -> int:
+def max_age(claim: AxonClaim) -> int:
     """Return how old a request may be, in nanoseconds."""
     return WINDOW_NS + min(TIMEOUT_MAX_NS, int(claim.timeout_seconds * 10**9))
 
@@ -140,7 +140,7 @@ def answer(
     *,
     name: str,
     fields: Mapping[str, Any],
-    claim: Claim | None,
+    claim: AxonClaim | None,
     own_hotkey: str,
     status: int,
     words: str,

@@ -29,7 +29,7 @@ _NONCE_DIGITS = 20
 
 
 @dataclass(frozen=True)
-class Claim:
+class BtauthClaim:
     """What the headers of a request say, not verified."""
 
     hotkey: str
@@ -66,7 +66,7 @@ def headers(signer: Signer, *, method: str, target: str, body: bytes, receiver: 
     return found if crypto is CryptoType.SR25519 else found | {CRYPTO: crypto.scheme}
 
 
-def parse(received: Mapping[str, str]) -> Claim:
+def parse(received: Mapping[str, str]) -> BtauthClaim:
     """Return what the headers claim; names are compared as the mapping compares them. Raises AuthError."""
     if received.get(VERSION) != "1":
         raise AuthError(AuthFault.MALFORMED, f"{VERSION} is not 1")
@@ -82,10 +82,10 @@ def parse(received: Mapping[str, str]) -> Claim:
     signature = from_hex(received.get(SIGNATURE, ""))
     if signature is None:
         raise AuthError(AuthFault.MALFORMED, f"{SIGNATURE} is not the hex form of 64 bytes")
-    return Claim(hotkey, received.get(RECEIVER, ""), int(nonce), crypto, signature)
+    return BtauthClaim(hotkey, received.get(RECEIVER, ""), int(nonce), crypto, signature)
 
 
-def verify(claim: Claim, *, method: str, target: str, body: bytes, own_hotkey: str, now: int) -> None:
+def verify(claim: BtauthClaim, *, method: str, target: str, body: bytes, own_hotkey: str, now: int) -> None:
     """Raise AuthError unless the request is for this hotkey, recent, and signed by the hotkey that it names.
 
     Whether it was accepted before is not known here. `now` is in nanoseconds.

@@ -262,7 +262,7 @@ class _Exchange:
 
 class _BtauthExchange(_Exchange):
     protocol = Protocol.BTAUTH
-    _claim: btauth.Claim | None = None
+    _claim: btauth.BtauthClaim | None = None
 
     def parse(self) -> None:
         claim = btauth.parse(self._headers)
@@ -293,7 +293,7 @@ class _BtauthExchange(_Exchange):
 
 class _AxonExchange(_Exchange):
     protocol = Protocol.AXON
-    _claim: axon.Claim | None = None
+    _claim: axon.AxonClaim | None = None
 
     def parse(self) -> None:
         claim = axon.parse(self._headers)

@@ -28,7 +28,7 @@ from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
-from bitagent_evaluator.evaluation.findings import Finding
+from bitagent_evaluator.evaluation.findings import RunFinding
 from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, read_given_answer
 from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
 from bitagent_evaluator.prompts import known_formats, prompt_format
@@ -86,7 +86,7 @@ def baseline_text(found: Baseline) -> str:
     return f"{found.score} by {found.answer}" + (f", loss {found.loss} nats per byte" if found.loss else "")
 
 
-def diagnosis_view(findings: Sequence[Finding], title: str = "diagnosis") -> list[RenderableType]:
+def diagnosis_view(findings: Sequence[RunFinding], title: str = "diagnosis") -> list[RenderableType]:
     """Return what cost a model its score apart from wrong calls, with cause and remedy; empty without findings."""
     if not findings:
         return []

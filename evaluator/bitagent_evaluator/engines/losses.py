@@ -28,7 +28,7 @@ STEP_SEQUENCES = 64
 
 
 @dataclass(frozen=True)
-class Passage:
+class MeasuredText:
     """A text, of which the tokens from `start` on are measured."""
 
     key: str
@@ -51,7 +51,7 @@ class PassageLoss:
 class LossEngine(Protocol):
     """An engine that also measures losses."""
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         """Yield the losses of all passages, each as soon as it is finished. Raises InfrastructureFault."""
         ...
 
@@ -62,7 +62,7 @@ def plan_for_losses(plan: EnginePlan) -> EnginePlan:
     return replace(plan, arguments=plan.arguments | limits)
 
 
-def measure_losses(engine: Any, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+def measure_losses(engine: Any, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
     """Yield the losses of passages by vLLM's `engine`, each as soon as it is finished."""
     _submit(engine, passages)
     by_key = {passage.key: passage for passage in passages}
@@ -72,7 +72,7 @@ def measure_losses(engine: Any, passages: Sequence[Passage]) -> Iterator[list[Pa
             yield losses
 
 
-def _submit(engine: Any, passages: Sequence[Passage]) -> None:
+def _submit(engine: Any, passages: Sequence[MeasuredText]) -> None:
     from vllm.inputs import tokens_input
     from vllm.sampling_params import RequestOutputKind, SamplingParams
 
@@ -90,7 +90,7 @@ def _submit(engine: Any, passages: Sequence[Passage]) -> None:
         engine.add_request(passage.key, tokens_input(prompt), parameters)
 
 
-def _loss(output: Any, passage: Passage) -> PassageLoss:
+def _loss(output: Any, passage: MeasuredText) -> PassageLoss:
     ids, start = passage.token_ids, passage.start
     logprobs = [output.prompt_logprobs[index][ids[index]].logprob for index in range(start, len(ids) - 1)]
     logprobs.append(output.outputs[0].logprobs[0][ids[-1]].logprob)

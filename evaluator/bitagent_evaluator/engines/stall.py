@@ -25,7 +25,7 @@ _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})? ([0-9.eE+-]+)$"
 
 
 @dataclass(frozen=True)
-class Progress:
+class EngineProgress:
     """What the engine had done when it last did something, or had nothing to do."""
 
     tokens: float
@@ -33,12 +33,12 @@ class Progress:
     """When that was seen, as Unix time."""
 
 
-def after(before: Progress | None, metrics: str, *, now: float) -> Progress:
+def after(before: EngineProgress | None, metrics: str, *, now: float) -> EngineProgress:
     """Return the progress by the server's metrics: as before while it has requests and no token is new."""
     totals = _sums(metrics)
     tokens = sum(totals.get(name, 0.0) for name in TOKENS)
     if before is None or tokens != before.tokens or not totals.get(RUNNING, 0.0):
-        return Progress(tokens, now)
+        return EngineProgress(tokens, now)
     return before
 
 
@@ -66,10 +66,10 @@ def read(port: int, path: str) -> str:
     return text
 
 
-def remembered(path: Path) -> Progress | None:
+def remembered(path: Path) -> EngineProgress | None:
     """Return the progress that the last probe has written; None if there is none that can be read."""
     try:
-        return Progress(**json.loads(path.read_text()))
+        return EngineProgress(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -14,7 +14,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import HardwareFacts
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, classify_engine_error
 from bitagent_evaluator.engines.head import head_equals_embeddings, head_source
-from bitagent_evaluator.engines.losses import Passage, PassageLoss, measure_losses
+from bitagent_evaluator.engines.losses import MeasuredText, PassageLoss, measure_losses
 from bitagent_evaluator.engines.memory import check_memory, cpu_memory, gpu_memory, required_memory
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware, missing_kernels
 from bitagent_evaluator.engines.preload import Preload, without_garbage_collection
@@ -132,7 +132,7 @@ class VllmEngine:
         """End these requests; they get no completion."""
         self._engine.abort_request(list(keys))
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         """Yield the losses of passages, each as soon as it is finished. Raises InfrastructureFault."""
         self._sound = False
         try:

@@ -17,7 +17,7 @@ from itertools import chain
 from bitagent_crds.evaluation import BuiltinScorer, ScorerName
 from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
 from bitagent_crds.task_set import Expects, Language, Task
-from bitagent_evaluator.evaluation.findings import Finding, FindingKind
+from bitagent_evaluator.evaluation.findings import FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
 from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING, strip_thinking
@@ -71,7 +71,9 @@ _UNCLEAR = ("bitagent:", "exact_match:", ":wrong_count")
 """In errors that do not say whether a call was read."""
 
 
-def diagnose(verdicts: Sequence[Verdict], responses: Mapping[str, Response], evidence: Evidence) -> tuple[Finding, ...]:
+def diagnose(
+    verdicts: Sequence[Verdict], responses: Mapping[str, Response], evidence: Evidence
+) -> tuple[RunFinding, ...]:
     """Return what was found, the gravest first: by kind where counts are equal, notes last.
 
     `responses` are those that count, by the task's id.
@@ -83,7 +85,7 @@ def diagnose(verdicts: Sequence[Verdict], responses: Mapping[str, Response], evi
     found |= {FindingKind.ALIKE: alike} if (alike := _alike(verdicts, responses, evidence)) else {}
     not_asked = {FindingKind.ABSENT, *_NOT_ASKED.values()}
     findings = [
-        Finding(
+        RunFinding(
             kind,
             len(having),
             len(verdicts) if kind in not_asked else len(responses),
@@ -119,19 +121,19 @@ def _note(kind: FindingKind, first: Verdict, responses: Mapping[str, Response], 
     return first.detail if kind is FindingKind.PROMPT_REFUSED else ""
 
 
-def _of_ids(coverage: Coverage | None) -> Iterator[Finding]:
+def _of_ids(coverage: Coverage | None) -> Iterator[RunFinding]:
     if coverage is None:
         return
     given = coverage.answered + coverage.unknown + coverage.repeated
     counts = {FindingKind.UNKNOWN_ID: coverage.unknown, FindingKind.REPEATED_ID: coverage.repeated}
-    yield from (Finding(kind, count, given) for kind, count in counts.items() if count)
+    yield from (RunFinding(kind, count, given) for kind, count in counts.items() if count)
 
 
-def _notes(notes: Mapping[NoteKind, Sequence[str]], found: Collection[FindingKind]) -> Iterator[Finding]:
+def _notes(notes: Mapping[NoteKind, Sequence[str]], found: Collection[FindingKind]) -> Iterator[RunFinding]:
     """Yield the notes on the model that no other finding has."""
     covered = {NoteKind.TURN_END} if FindingKind.NEVER_ENDS in found else set()
     for note in chain.from_iterable(texts for kind, texts in notes.items() if kind not in covered):
-        yield Finding(FindingKind.MODEL_NOTE, 0, 0, note=note)
+        yield RunFinding(FindingKind.MODEL_NOTE, 0, 0, note=note)
 
 
 def _kinds(verdict: Verdict, response: Response | None, evidence: Evidence) -> Iterator[FindingKind]:

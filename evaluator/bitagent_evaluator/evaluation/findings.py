@@ -144,7 +144,7 @@ WORDS: Mapping[FindingKind, Words] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunFinding:
     """One kind of trouble, and how many tasks or answers have it."""
 
     kind: FindingKind

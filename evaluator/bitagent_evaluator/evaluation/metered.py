@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine, StoppableEngine
-from bitagent_evaluator.engines.losses import LossEngine, Passage, PassageLoss
+from bitagent_evaluator.engines.losses import LossEngine, MeasuredText, PassageLoss
 from bitagent_evaluator.evaluation.budget import Meter
 
 _LOOK_EVERY = 16
@@ -66,7 +66,7 @@ class MeteredLossEngine(MeteredEngine):
         super().__init__(engine, meter, on_step)
         self._losses = losses
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         """Yield losses until the time is over."""
         if self._meter.out_of_time:
             return

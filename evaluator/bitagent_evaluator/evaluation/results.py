@@ -22,7 +22,7 @@ from bitagent_crds.task_set import Baseline, Task, TaskSetManifest
 from bitagent_evaluator.evaluation.answer_sketch import answer_sketch
 from bitagent_evaluator.evaluation.budget import UnansweredTask
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
-from bitagent_evaluator.evaluation.findings import Finding
+from bitagent_evaluator.evaluation.findings import RunFinding
 from bitagent_evaluator.evaluation.journal import RESPONSES, Started, encode_line
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool
 from bitagent_evaluator.parsing import AnswerSyntax
@@ -123,7 +123,7 @@ class Finished:
     """Digest of the results' manifest."""
     answer_sketch: str | None
     """Sketch of the answers; None with losses."""
-    findings: tuple[Finding, ...]
+    findings: tuple[RunFinding, ...]
     """What cost the model its score apart from wrong calls."""
 
 
@@ -147,7 +147,7 @@ class Evaluated:
     """Number of tasks without an answer that counts, by cause."""
     answer_sketch: str | None = None
     """Sketch of the answers; None with losses."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RunFinding, ...] = ()
     """What cost the model its score apart from wrong calls."""
 
 

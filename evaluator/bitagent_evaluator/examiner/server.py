@@ -25,7 +25,7 @@ from bitagent_crds.examiner import (
     ScoreRequest,
     TaskRequest,
 )
-from bitagent_evaluator.examiner.pools import Pools, Refused
+from bitagent_evaluator.examiner.pools import Pools, RequestRefused
 from bitagent_evaluator.examiner.questions import question
 from bitagent_evaluator.examiner.verdicts import Scorers, reap_adopted
 
@@ -51,7 +51,7 @@ class Examiner:
             return self._task(request.task) if request.task is not None else self._score(request.score)
         except MessageError as error:
             return refusal(ExaminerReason.REQUEST_INVALID, str(error))
-        except Refused as refused:
+        except RequestRefused as refused:
             return refusal(refused.reason, refused.message)
         except Exception:  # noqa: BLE001 - the border: one request that fails must not end the others
             _log.exception("a request failed")
@@ -59,7 +59,8 @@ class Examiner:
 
     def _task(self, request: TaskRequest) -> ExaminerReply:
         with self._lock:
-            task = self._pools.get(request.pool).draw(request.seed, request.number)
+            running = self._pools.running(request.running)
+            task = self._pools.get(request.pool).draw(request.seed, request.number, running=running)
         return ExaminerReply(task=question(task))
 
     def _score(self, request: ScoreRequest | None) -> ExaminerReply:

@@ -18,7 +18,7 @@ from bitagent_crds.examiner import CriterionScore, ExaminerReason, ExaminerVerdi
 from bitagent_crds.plugins import BrokenPlugin, UnknownName
 from bitagent_crds.results import Response, Verdict
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.examiner.pools import Refused
+from bitagent_evaluator.examiner.pools import RequestRefused
 from bitagent_evaluator.examiner.questions import expected_shape
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts.chat_formats import ChatTemplate
@@ -73,18 +73,18 @@ class Scorers:
         return [pid for room in list(self._rooms.values()) if (pid := room.pid) is not None]
 
     def verdict(self, scorer: ScorerName, task: Task, answer: str, timing: Timing | None = None) -> ExaminerVerdict:
-        """Return the verdict on an answer. Raises Refused."""
+        """Return the verdict on an answer. Raises RequestRefused."""
         verdict = self._room(scorer).score(task, answer)
         return _shown(verdict, scorer, expected_shape(task), timing)
 
     def _room(self, scorer: ScorerName) -> _Room:
         if scorer == BuiltinScorer.LOSS:
             text = "scorer Loss measures a model's probabilities, which an answer does not have"
-            raise Refused(ExaminerReason.SCORER_REFUSED, text)
+            raise RequestRefused(ExaminerReason.SCORER_REFUSED, text)
         try:
             check_scorer(scorer)
         except UnknownName as error:
-            raise Refused(ExaminerReason.SCORER_REFUSED, str(error)) from None
+            raise RequestRefused(ExaminerReason.SCORER_REFUSED, str(error)) from None
         with self._lock:
             if scorer not in self._rooms:
                 self._rooms[scorer] = _Room(scorer, self._worker, self._limits)
@@ -107,10 +107,10 @@ class _Room:
         self._sandbox.close()
 
     def score(self, task: Task, answer: str) -> Verdict:
-        """Return the scorer's verdict. Raises Refused."""
+        """Return the scorer's verdict. Raises RequestRefused."""
         if not self._turn.acquire(timeout=TURN_SECONDS):
             text = f"scorer {self._scorer} has worked on other answers for {TURN_SECONDS:g} s"
-            raise Refused(ExaminerReason.BUSY, text)
+            raise RequestRefused(ExaminerReason.BUSY, text)
         try:
             return self._score(task, answer)
         except InputFault as fault:
@@ -120,9 +120,9 @@ class _Room:
         except SandboxUnavailable as error:
             _log.warning("scorer %s: %s", self._scorer, error)
             if _BROKEN in str(error):
-                raise Refused(ExaminerReason.SCORER_REFUSED, str(error)[:1000]) from None
+                raise RequestRefused(ExaminerReason.SCORER_REFUSED, str(error)[:1000]) from None
             text = f"the process of scorer {self._scorer} was lost: {error}"
-            raise Refused(ExaminerReason.SCORER_LOST, text[:1000]) from None
+            raise RequestRefused(ExaminerReason.SCORER_LOST, text[:1000]) from None
         finally:
             self._turn.release()
 
@@ -132,16 +132,16 @@ class _Room:
         found = self._sandbox.call({}, blobs)["verdicts"]
         return Verdict.model_validate(found[0])
 
-    def _refused(self, fault: InputFault) -> Refused:
+    def _refused(self, fault: InputFault) -> RequestRefused:
         if fault.kind in _TOO_COSTLY:
-            return Refused(ExaminerReason.ANSWER_TOO_COSTLY, f"the answer {fault.message}")
+            return RequestRefused(ExaminerReason.ANSWER_TOO_COSTLY, f"the answer {fault.message}")
         _log.error("scorer %s: %s", self._scorer, fault.message)
         if fault.message.startswith(_BROKEN):
-            return Refused(ExaminerReason.SCORER_REFUSED, fault.message[:1000])
+            return RequestRefused(ExaminerReason.SCORER_REFUSED, fault.message[:1000])
         if fault.message.startswith(_LOST):
-            return Refused(ExaminerReason.SCORER_LOST, f"a process of scorer {self._scorer} was lost")
+            return RequestRefused(ExaminerReason.SCORER_LOST, f"a process of scorer {self._scorer} was lost")
         text = f"scorer {self._scorer} failed on the answer: {fault.message.partition(':')[0]}"
-        return Refused(ExaminerReason.ANSWER_BREAKS_SCORER, text)
+        return RequestRefused(ExaminerReason.ANSWER_BREAKS_SCORER, text)
 
 
 def _shown(verdict: Verdict, scorer: ScorerName, shape: str, timing: Timing | None) -> ExaminerVerdict:

@@ -55,7 +55,7 @@ class Transcript:
         return cls(system, [*exchanges, Exchange(user, None)])
 
 
-class Layout(ABC):
+class TextLayout(ABC):
     """Base of these formats: a subclass lays out a transcript."""
 
     syntaxes: Sequence[AnswerSyntax] = (AnswerSyntax.PYTHON, AnswerSyntax.FUNCTION_PARAMS, AnswerSyntax.REWOO)
@@ -76,7 +76,7 @@ _PREAMBLE = (
 )
 
 
-class Alpaca(Layout):
+class Alpaca(TextLayout):
     """One instruction and a response heading, without special tokens.
 
     The system text precedes the first instruction. Earlier exchanges are earlier pairs of instruction and response.
@@ -93,7 +93,7 @@ class Alpaca(Layout):
         return text
 
 
-class Vicuna(Layout):
+class Vicuna(TextLayout):
     """`USER:` and `ASSISTANT:` turns on lines of their own after a system text, without special tokens.
 
     No space follows the last colon: tokenizers put a word's space before the word, so the model writes it.
@@ -112,7 +112,7 @@ class Vicuna(Layout):
 _START, _END = "<|im_start|>", "<|im_end|>"
 
 
-class ChatML(Layout):
+class ChatML(TextLayout):
     """Turns between `<|im_start|>` and `<|im_end|>`, whatever template the model ships.
 
     An answer ends at `<|im_end|>` if the tokenizer knows that token, even if the model's files name another end.
@@ -130,7 +130,7 @@ class ChatML(Layout):
         return text
 
 
-class Llama2(Layout):
+class Llama2(TextLayout):
     """`[INST]` turns, the system text between `<<SYS>>` marks in the first.
 
     The tokenizer adds its own beginning of the text. Llama 2's `</s>` and `<s>` separate exchanges; another tokenizer

@@ -11,7 +11,7 @@ from itertools import chain
 from bitagent_crds.results import Verdict
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
-from bitagent_evaluator.evaluation.findings import Finding
+from bitagent_evaluator.evaluation.findings import RunFinding
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.reports.error_words import PARTLY_RIGHT, explain
 from bitagent_evaluator.reports.facts import headline, provenance
@@ -146,7 +146,7 @@ def _values(several: Iterable[Sequence[str]]) -> list[str]:
     return sorted(set(chain.from_iterable(several)))
 
 
-def _diagnosis(results: Results, tasks: Mapping[str, Task] | None) -> Sequence[Finding]:
+def _diagnosis(results: Results, tasks: Mapping[str, Task] | None) -> Sequence[RunFinding]:
     manifest = results.manifest
     evidence = Evidence(
         manifest.scorer,
@@ -159,7 +159,7 @@ def _diagnosis(results: Results, tasks: Mapping[str, Task] | None) -> Sequence[F
     return diagnose(results.verdicts, results.responses, evidence)
 
 
-def _shown(finding: Finding) -> ShownFinding:
+def _shown(finding: RunFinding) -> ShownFinding:
     return ShownFinding(
         text=visible(finding.text),
         cause=visible(finding.cause),

@@ -27,7 +27,7 @@ IDENTITY = {
 
 
 @dataclass(frozen=True)
-class Repository:
+class GitRepository:
     """A work tree whose commits go to the repository at `url`."""
 
     url: str
@@ -63,16 +63,16 @@ class GitServer:
     folder: Path
     url: str
 
-    def create(self, name: str) -> Repository:
+    def create(self, name: str) -> GitRepository:
         """Create an empty repository with a work tree; of one that exists, the work tree becomes its newest commit."""
         bare, work = self.folder / f"{name}.git", self.folder / f"{name}.work"
         if work.exists():
             _git(work, "fetch", "--quiet", "origin")
             _git(work, "reset", "--quiet", "--hard", "origin/main")
-            return Repository(f"{self.url}/{name}.git", work)
+            return GitRepository(f"{self.url}/{name}.git", work)
         _git(self.folder, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
         _git(self.folder, "clone", "--quiet", str(bare), str(work))
-        return Repository(f"{self.url}/{name}.git", work)
+        return GitRepository(f"{self.url}/{name}.git", work)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from string import Template
 from typing import Any
 
 from bitagent_local.cluster.cgroups import node_cgroups
-from bitagent_local.cluster.git_server import GitServer, Repository
+from bitagent_local.cluster.git_server import GitRepository, GitServer
 from bitagent_local.cluster.gitops import Flux
 from bitagent_local.cluster.host import SOURCES, ClusterError
 from bitagent_local.cluster.monitoring import monitoring_tools
@@ -101,7 +101,7 @@ def apply_secrets(stack: Stack, scratch: Path) -> None:
         )
 
 
-def commit(stack: Stack, node: Node) -> tuple[Repository, str]:
+def commit(stack: Stack, node: Node) -> tuple[GitRepository, str]:
     """Serve a repository with the fleet's values and what the chart makes of them; return it and its newest commit."""
     repositories = folder(node) / "git"
     repositories.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def rendered(stack: Stack) -> str:
     return stack.run_helm("template", RELEASE, str(CHART), "-n", NAMESPACE, *flags, *tasks)
 
 
-def apply_by_flux(stack: Stack, node: Node, flux: Flux, repository: Repository, revision: str) -> None:
+def apply_by_flux(stack: Stack, node: Node, flux: Flux, repository: GitRepository, revision: str) -> None:
     """Run Flux's controllers, give them the repository, and wait until they have applied the commit."""
     stack.kubectl.run("apply", "--server-side", *(f"--filename={each}" for each in flux.crds))
     stack.kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
@@ -156,7 +156,7 @@ def flux_objects(url: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def apply_by_kubectl(stack: Stack, repository: Repository) -> None:
+def apply_by_kubectl(stack: Stack, repository: GitRepository) -> None:
     """Apply the commit's objects by kubectl, from the repository."""
     stack.kubectl.apply(repository.read(DEPLOYED), "-n", NAMESPACE)
 

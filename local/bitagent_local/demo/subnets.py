@@ -41,7 +41,7 @@ class Commitment:
 
 
 @dataclass(frozen=True)
-class Miner:
+class DemoMiner:
     """A miner that answers validators."""
 
     name: str
@@ -55,14 +55,14 @@ class Miner:
 
 
 @dataclass(frozen=True)
-class Subnet:
+class DemoSubnet:
     """One example: its folder has the same name, and so has its Validator."""
 
     name: str
     title: str
     competitions: tuple[str, ...]
     later: tuple[Commitment, ...] = ()
-    miners: tuple[Miner, ...] = ()
+    miners: tuple[DemoMiner, ...] = ()
 
     @property
     def chain(self) -> str:
@@ -77,18 +77,18 @@ class Subnet:
 
 # The weights of //acme, in another repository and later.
 COPY = Commitment("//fork", "echo:tiny-fc-1200-copy:e20e79ceaeb9cb08b317dab72cf4c1714c8a8138:None:o1")
-NOUS = Subnet("nous", "Nous: two competitions by loss, 60 and 40 percent", ("o1", "h1"), later=(COPY,))
-BITAGENT = Subnet(
+NOUS = DemoSubnet("nous", "Nous: two competitions by loss, 60 and 40 percent", ("o1", "h1"), later=(COPY,))
+BITAGENT = DemoSubnet(
     "bitagent",
     "BitAgent: half by models, half by answers",
     ("tools",),
     miners=(
-        Miner("acme", "acme/tiny-fc-1200", 90),
-        Miner("blue", "blue/tiny-fc-600", 75),
-        Miner("coral", "delta/tiny-fc-250", 95),
+        DemoMiner("acme", "acme/tiny-fc-1200", 90),
+        DemoMiner("blue", "blue/tiny-fc-600", 75),
+        DemoMiner("coral", "delta/tiny-fc-250", 95),
         # A model of other tasks: rounds give it nothing.
-        Miner("delta", "sense/tiny-sense", 95),
-        Miner("ellis", "coral/tiny-fc-400", 60, old=True),
+        DemoMiner("delta", "sense/tiny-sense", 95),
+        DemoMiner("ellis", "coral/tiny-fc-400", 60, old=True),
     ),
 )
 SUBNETS = (NOUS, BITAGENT)
@@ -96,7 +96,7 @@ TASKS = MODELS / "tasks.jsonl"
 AXON_PORT = 8091
 
 
-def install_chain(stack: Stack, subnet: Subnet, *, image: str) -> None:
+def install_chain(stack: Stack, subnet: DemoSubnet, *, image: str) -> None:
     """Run the subnet's chain, and wait until it answers; later commitments are made then."""
     seed = stack.kubectl.run(
         "create", "configmap", f"{subnet.chain}-seed", "-n", WORLD_NAMESPACE, "--dry-run=client", "-o", "yaml",
@@ -110,7 +110,7 @@ def install_chain(stack: Stack, subnet: Subnet, *, image: str) -> None:
         admin(stack, subnet, "neurons", f"hotkey={commitment.hotkey}", f"commitment={commitment.text}")
 
 
-def install_miners(stack: Stack, subnet: Subnet, scratch: Path, *, world: str, miner: str) -> None:
+def install_miners(stack: Stack, subnet: DemoSubnet, scratch: Path, *, world: str, miner: str) -> None:
     """Run the subnet's miners, and wait until they listen; the address of one of the old wire is written for it.
 
     `world` and `miner` are images.
@@ -135,7 +135,7 @@ def install_miners(stack: Stack, subnet: Subnet, scratch: Path, *, world: str, m
             admin(stack, subnet, "neurons", f"hotkey=//{each.name}", f"axon={address}:{AXON_PORT}")
 
 
-def arguments_of(subnet: Subnet, miner: Miner) -> list[str]:
+def arguments_of(subnet: DemoSubnet, miner: DemoMiner) -> list[str]:
     """Return the arguments of a miner's container."""
     if miner.old:
         program = ["bitagent_local.endpoint.old_axon", "--tasks=/opt/world/models/tasks.jsonl"]
@@ -147,13 +147,13 @@ def arguments_of(subnet: Subnet, miner: Miner) -> list[str]:
     return ["serve", f"--netuid={netuid}", f"--chain-endpoint={chain}", *asked, "--rate=600"]
 
 
-def netuid_of(subnet: Subnet) -> int:
+def netuid_of(subnet: DemoSubnet) -> int:
     """Return the subnet's number, as its chain has it. Without a YAML package here, it is found by its line."""
     lines = (subnet.folder / "chain.yaml").read_text().splitlines()
     return next(int(line.removeprefix("netuid:")) for line in lines if line.startswith("netuid:"))
 
 
-def apply_objects(stack: Stack, subnet: Subnet, scratch: Path) -> None:
+def apply_objects(stack: Stack, subnet: DemoSubnet, scratch: Path) -> None:
     """Apply the validator's hotkey, the tasks and the subnet's objects."""
     if subnet is BITAGENT:
         stack.kubectl.apply(task_file(stack, f"{subnet.name}-tasks", TASKS))
@@ -163,13 +163,13 @@ def apply_objects(stack: Stack, subnet: Subnet, scratch: Path) -> None:
             stack.kubectl.apply(file.read_text())
 
 
-def admin(stack: Stack, subnet: Subnet, *words: str) -> Any:
+def admin(stack: Stack, subnet: DemoSubnet, *words: str) -> Any:
     """Return the answer of the chain's admin, asked from inside its pod, which works on any cluster."""
     command = ("exec", "-n", WORLD_NAMESPACE, f"deploy/{subnet.chain}", "--", "python3", "-m", "bitagent_local.chain")
     return json.loads(stack.kubectl.run(*command, "admin", *words))
 
 
-def miners(stack: Stack, subnet: Subnet) -> dict[str, str]:
+def miners(stack: Stack, subnet: DemoSubnet) -> dict[str, str]:
     """Return the repositories of the subnet's submissions by hotkey."""
     found = stack.kubectl.get("minermodels", "-n", NAMESPACE, "-l", f"subnet={subnet.name}")["items"]
     return {
@@ -179,7 +179,7 @@ def miners(stack: Stack, subnet: Subnet) -> dict[str, str]:
     }
 
 
-def watch(stack: Stack, subnet: Subnet) -> Emission:
+def watch(stack: Stack, subnet: DemoSubnet) -> Emission:
     """Observe the chain until all competitions are paid, and emission followed for some epochs.
 
     Raises ClusterError, with what the Validator says about itself, if that takes too long.
@@ -202,18 +202,18 @@ def watch(stack: Stack, subnet: Subnet) -> Emission:
     return emission
 
 
-def status_of(stack: Stack, subnet: Subnet) -> Any:
+def status_of(stack: Stack, subnet: DemoSubnet) -> Any:
     """Return the status of the subnet's Validator."""
     return stack.kubectl.get("validator", subnet.name, "-n", NAMESPACE).get("status", {})
 
 
-def problems(stack: Stack, subnet: Subnet) -> list[str]:
+def problems(stack: Stack, subnet: DemoSubnet) -> list[str]:
     """Return what the subnet's Validator says to be wrong."""
     conditions = status_of(stack, subnet).get("conditions", ())
     return [f"{c['type']}: {c['reason']}: {c['message']}" for c in conditions if c["status"] != "True"]
 
 
-def all_paid(stack: Stack, subnet: Subnet) -> bool:
+def all_paid(stack: Stack, subnet: DemoSubnet) -> bool:
     """Whether the row on the chain rests on a round of each competition, and on answers where miners are asked."""
     status = status_of(stack, subnet)
     rounds = status.get("lastWeights", {}).get("rounds", ())

@@ -12,7 +12,7 @@ import yaml
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.seed import load
 from bitagent_local.cluster.binaries import ensure_binaries
-from bitagent_local.cluster.git_server import Repository, serving
+from bitagent_local.cluster.git_server import GitRepository, serving
 from bitagent_local.cluster.host import SOURCES
 from bitagent_local.demo import __main__ as demo
 from bitagent_local.demo import fleet
@@ -147,7 +147,7 @@ def test_a_repository_that_exists_keeps_what_others_have_pushed(tmp_path: Path) 
         repository = server.create("fleet")
         first = repository.commit("one", {"a.yaml": "a: 1\n"})
         assert server.create("fleet").commit("again", {"a.yaml": "a: 1\n"}) == first
-        clone = Repository(repository.url, tmp_path / "clone")
+        clone = GitRepository(repository.url, tmp_path / "clone")
         subprocess.run(["git", "clone", "--quiet", repository.url, str(clone.work)], check=True)
         assert clone.read("a.yaml") == "a: 1\n"
         clone.commit("of another", {"b.yaml": "b: 1\n"})

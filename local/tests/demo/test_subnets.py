@@ -15,18 +15,18 @@ from bitagent_local.cluster.host import SOURCES
 from bitagent_local.demo import subnets
 from bitagent_local.demo.kubectl import Kubectl
 from bitagent_local.demo.stack import MANIFESTS, Stack
-from bitagent_local.demo.subnets import SUBNETS, Subnet
+from bitagent_local.demo.subnets import SUBNETS, DemoSubnet
 
 EVERY = pytest.mark.parametrize("subnet", SUBNETS, ids=[subnet.name for subnet in SUBNETS])
 
 
-def validator(subnet: Subnet) -> dict[str, Any]:
+def validator(subnet: DemoSubnet) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((subnet.folder / "validator.yaml").read_text())
     return found
 
 
 @EVERY
-def test_the_validator_is_on_its_chain(subnet: Subnet) -> None:
+def test_the_validator_is_on_its_chain(subnet: DemoSubnet) -> None:
     seed, made = load(subnet.folder / "chain.yaml"), validator(subnet)
     assert made["metadata"]["name"] == subnet.name
     assert made["spec"]["netuid"] == seed.netuid
@@ -36,7 +36,7 @@ def test_the_validator_is_on_its_chain(subnet: Subnet) -> None:
 
 
 @EVERY
-def test_the_validators_pod_may_reach_its_chain(subnet: Subnet) -> None:
+def test_the_validators_pod_may_reach_its_chain(subnet: DemoSubnet) -> None:
     for name in ("values-local.yaml", "values-cluster.yaml"):
         values = yaml.safe_load((SOURCES.parent / "examples" / "demo" / name).read_text())
         ((allowed,),) = [rule["to"][0]["podSelector"]["matchExpressions"] for rule in values["networkPolicy"]["chain"]]
@@ -44,7 +44,7 @@ def test_the_validators_pod_may_reach_its_chain(subnet: Subnet) -> None:
 
 
 @EVERY
-def test_what_miners_commit_to_is_on_the_hub(subnet: Subnet) -> None:
+def test_what_miners_commit_to_is_on_the_hub(subnet: DemoSubnet) -> None:
     listed = yaml.safe_load((SOURCES / "models" / "repositories.yaml").read_text())["repositories"]
     known = {each["repo"] for each in listed}
     committed = [n.commitment for n in load(subnet.folder / "chain.yaml").neurons if n.commitment]

@@ -1,4 +1,4 @@
-"""Prometheus metrics that are updated as things happen. Names carry their units.
+"""Prometheus metrics of one namespace that are updated as things happen. Names carry their units.
 
 docs/metrics.md lists all families; `make metrics` writes it.
 """
@@ -6,20 +6,19 @@ docs/metrics.md lists all families; `make metrics` writes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bitagent_operator.metrics.durations import PHASES, phase_seconds
 from bitagent_operator.observed.cache import Kind
-from bitagent_operator.plan.outcomes import Ended
+from bitagent_operator.plan.outcomes import EndedWork
 
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 _PHASE_BUCKETS = (1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 7200.0, 28800.0)
 
 
 class Metrics:
-    """Registry of the operator, with the metrics that are updated as events happen."""
+    """Registry of the operator in one namespace, with the metrics that are updated as events happen."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -83,9 +82,6 @@ class Metrics:
             "queue_backing_off", "Objects whose last pass failed and that wait for the next."
         )
         self.events_waiting = self._gauge("events_waiting", "Kubernetes Events that wait to be posted.")
-        build = Info("bitagent_operator_build", "Version of the operator.", registry=self.registry)
-        build.info({"version": version("bitagent")})
-        ProcessCollector(registry=self.registry)
         for kind in Kind:
             for outcome in ("ok", "error"):
                 self.reconciles.labels(kind, outcome)
@@ -100,7 +96,7 @@ class Metrics:
         """Count one request."""
         self.requests.labels(method, str(code)).inc()
 
-    def count_ended(self, ended: Iterable[Ended]) -> None:
+    def count_ended(self, ended: Iterable[EndedWork]) -> None:
         """Count work whose end was just recorded."""
         for each in ended:
             self.ended.labels(each.component, each.reason).inc()

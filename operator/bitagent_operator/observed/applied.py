@@ -24,7 +24,7 @@ LONGEST_PAUSE = timedelta(minutes=5)
 """Longest time between two reads of a pod's Events."""
 
 
-class Step(StrEnum):
+class ApplyStep(StrEnum):
     """What to do about one object."""
 
     APPLY = "Apply"
@@ -104,17 +104,17 @@ def state_of(obj: Obj) -> str:
 
 def next_step(
     desired: Obj, known: Applied | None, *, watched: bool, observed: ObjectMeta | None, now: datetime, every: timedelta
-) -> Step:
+) -> ApplyStep:
     """Return what to do about an object now.
 
     `watched`: whether its kind is; `observed` is then its present metadata. Others, and what a watch does not compare,
     are read after `every`.
     """
     if known is None or known.desired != hash_of(desired):
-        return Step.APPLY
+        return ApplyStep.APPLY
     if watched and (observed is None or (observed.uid, observed.generation) != (known.uid, known.generation)):
-        return Step.APPLY
-    return Step.READ if now - known.at >= every else Step.NOTHING
+        return ApplyStep.APPLY
+    return ApplyStep.READ if now - known.at >= every else ApplyStep.NOTHING
 
 
 def pause_before_read(age: timedelta) -> timedelta:

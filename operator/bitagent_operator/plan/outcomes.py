@@ -19,7 +19,7 @@ from bitagent_operator.plan.rounds import events as round_events
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedWork:
     """One piece of work that has a result."""
 
     component: Component
@@ -36,29 +36,29 @@ class EndEvents:
     generation: int
 
 
-def ended_of_model(before: MinerModelStatus, after: MinerModelStatus) -> Iterator[Ended]:
+def ended_of_model(before: MinerModelStatus, after: MinerModelStatus) -> Iterator[EndedWork]:
     """Yield the fetch whose result the second status has and the first has not."""
     old, new = find(before.conditions, ConditionType.FETCHED), find(after.conditions, ConditionType.FETCHED)
     if new is not None and new.status != ConditionStatus.UNKNOWN and not _same(old, new):
-        yield Ended(Component.FETCH, new.reason)
+        yield EndedWork(Component.FETCH, new.reason)
 
 
-def ended_of_round(before: EvalRoundStatus, after: EvalRoundStatus) -> Iterator[Ended]:
+def ended_of_round(before: EvalRoundStatus, after: EvalRoundStatus) -> Iterator[EndedWork]:
     """Yield the task set and the evaluations whose results the second status has and the first has not.
 
     A result without a key was never evaluated: its model was rejected, or has the weights of another.
     """
     if before.task_set is None and after.task_set is not None:
-        yield Ended(Component.TASK_SET, Reason.TASKS_READY)
+        yield EndedWork(Component.TASK_SET, Reason.TASKS_READY)
     ready = find(after.conditions, ConditionType.TASKS_READY)
     ended = after.finished_at is not None and before.finished_at is None
     if ended and after.task_set is None and ready is not None and ready.reason is not Reason.ROUND_COMPLETE:
-        yield Ended(Component.TASK_SET, ready.reason)
+        yield EndedWork(Component.TASK_SET, ready.reason)
     known = {r.model: r.state for r in before.results}
     for result in after.results:
         open_before = known.get(result.model) not in FINAL_STATES
         if result.state in FINAL_STATES and open_before and result.attempts:
-            yield Ended(Component.EVALUATE, result.reason, result.seconds)
+            yield EndedWork(Component.EVALUATE, result.reason, result.seconds)
 
 
 def end_events(observed: ModelObject | RoundObject, *, since: datetime) -> EndEvents | None:

@@ -10,7 +10,7 @@ from bitagent_crds.names import MANAGED_BY_LABEL, VALIDATOR_LABEL
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj, owner_uid
 from bitagent_kube.resources import DEPLOYMENTS, ApiResource, resource_of
-from bitagent_operator.observed.applied import Step, next_step, state_of
+from bitagent_operator.observed.applied import ApplyStep, next_step, state_of
 from bitagent_operator.observed.cache import Key
 from bitagent_operator.reconcilers.context import Context
 
@@ -30,12 +30,12 @@ async def apply_objects(context: Context, key: Key, objects: Iterable[Obj]) -> A
         known, now = context.memory.known(key.name, obj), context.now()
         watched = kind == DEPLOYMENTS.kind
         step = next_step(obj, known, watched=watched, observed=deployments.get(name), now=now, every=every)
-        if step is Step.READ and known is not None:
+        if step is ApplyStep.READ and known is not None:
             found = await context.client.get(resource_of(obj["apiVersion"], kind), name)
             if found is not None and state_of(found) == known.state:
                 context.memory.record(key.name, obj, found, now=now)
                 continue
-        elif step is Step.NOTHING:
+        elif step is ApplyStep.NOTHING:
             continue
         if known is None and (taken := await _made_by_others(context, obj)) is not None:
             return taken

@@ -295,7 +295,9 @@ async def _suspend(context: Context, suspension: JobSuspension) -> None:
         context.observe(JOBS.kind, job)
 
 
-def _ended(observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus) -> Iterator[outcomes.Ended]:
+def _ended(
+    observed: ModelObject | RoundObject, status: MinerModelStatus | EvalRoundStatus
+) -> Iterator[outcomes.EndedWork]:
     """Return the work whose end a status records for the first time."""
     if isinstance(observed, ModelObject) and isinstance(status, MinerModelStatus):
         return outcomes.ended_of_model(observed.status, status)

@@ -1,10 +1,11 @@
-"""One operator acts in a namespace: the one that holds the Lease `bitagent-operator`.
+"""One operator acts in a namespace: the one that holds the Lease `bitagent-operator` there.
 
-Others, replicas of it and those of another release, keep their caches current and wait. The numbers: a holder that was
-killed is followed after the duration of its Lease, counted from when the next one saw it renewed, so at most 4.5 s
-after its death; one that ends in order gives the Lease up, which the next one sees within half a second. A holder that
-could not renew it for 3 s has stopped: the second until the Lease ends is for requests that are under way, and its
-client sends no write after that time, even if its event loop was blocked meanwhile.
+A release that watches several namespaces competes for the Lease of each. Others, replicas of it and those of another
+release, keep their caches current and wait. The numbers: a holder that was killed is followed after the duration of its
+Lease, counted from when the next one saw it renewed, so at most 4.5 s after its death; one that ends in order gives the
+Lease up, which the next one sees within half a second. A holder that could not renew it for 3 s has stopped: the second
+until the Lease ends is for requests that are under way, and its client sends no write after that time, even if its
+event loop was blocked meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.lease import UNKNOWN, Lease, LeaseLost, Timing
 from bitagent_kube.objects import ObjectMeta, ObjectReference
-from bitagent_kube.resources import DEPLOYMENTS
+from bitagent_kube.resources import DEPLOYMENTS, ROLE_BINDINGS
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.naming import MANAGER
 
@@ -30,32 +31,44 @@ _OTHER_RELEASE, _NO_LEASE = "release", "lease"
 log = logging.getLogger(__name__)
 
 
-def identity(*, deployment: str, pod: str) -> str:
-    """Return the Lease's holder: replicas have one `deployment`, and each a `pod` of its own."""
-    return f"{deployment}/{pod}" if deployment else pod
+def release_name(*, deployment: str, home: str, namespace: str) -> str:
+    """Return the name of a release among those that may act in a namespace; empty: unknown.
+
+    `home` is the namespace of its Deployment. Releases of two namespaces may have the same name.
+    """
+    return deployment if not deployment or home == namespace else f"{home}/{deployment}"
 
 
-async def lease_of(client: Client, *, deployment: str, pod: str) -> Lease:
-    """Return the Lease, which is deleted with the operator's Deployment, if that can be read."""
-    owner = None
+def identity(*, release: str, pod: str) -> str:
+    """Return the Lease's holder: replicas have one `release`, and each a `pod` of its own."""
+    return f"{release}/{pod}" if release else pod
+
+
+async def lease_of(client: Client, *, deployment: str, home: str, pod: str) -> Lease:
+    """Return the Lease. It is deleted with the operator's Deployment, or with its RoleBinding in another namespace.
+
+    If that cannot be read, it has no owner.
+    """
+    owner, resource = None, DEPLOYMENTS if client.namespace == home else ROLE_BINDINGS
     if deployment:
         try:
-            found = await client.get(DEPLOYMENTS, deployment)
+            found = await client.get(resource, deployment)
         except ApiError as error:
-            log.warning("the Lease will have no owner: Deployment %s cannot be read: %s", deployment, error)
+            text = "the Lease will have no owner: %s %s cannot be read: %s"
+            log.warning(text, resource.kind, deployment, error)
             found = None
         if found is not None:
             uid = ObjectMeta.parse(found).uid
-            owner = ObjectReference(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, client.namespace, deployment, uid)
-    me = identity(deployment=deployment, pod=pod)
-    return Lease(client, name=MANAGER, identity=me, owner=owner, timing=TIMING)
+            owner = ObjectReference(resource.api_version, resource.kind, client.namespace, deployment, uid)
+    release = release_name(deployment=deployment, home=home, namespace=client.namespace)
+    return Lease(client, name=MANAGER, identity=identity(release=release, pod=pod), owner=owner, timing=TIMING)
 
 
-class Waiting:
+class Standby:
     """What a process says while another one holds the Lease."""
 
-    def __init__(self, *, namespace: str, deployment: str, health: Health) -> None:
-        self._namespace, self._deployment, self._health = namespace, deployment, health
+    def __init__(self, *, namespace: str, release: str, health: Health) -> None:
+        self._namespace, self._release, self._health = namespace, release, health
         self._holder = ""
 
     def __call__(self, holder: str) -> None:
@@ -68,7 +81,7 @@ class Waiting:
         self.end()
         self._holder = holder
         problems, other = self._health.problems, holder.rpartition("/")[0]
-        if other and other != self._deployment:
+        if other and other != self._release:
             text = f"another release, {other}, operates namespace {self._namespace}: this one does nothing; remove one"
             problems[_OTHER_RELEASE] = text
             log.error("%s", text)
@@ -86,7 +99,7 @@ class Waiting:
         self._holder = ""
 
 
-async def lead(lease: Lease, term: Callable[[], Awaitable[None]], *, waiting: Waiting, metrics: Metrics) -> None:
+async def lead(lease: Lease, term: Callable[[], Awaitable[None]], *, waiting: Standby, metrics: Metrics) -> None:
     """Run `term` whenever the Lease is held, until cancelled. Raises what `term` raises.
 
     When the Lease is lost, `term` is cancelled. When this is cancelled, `term` ends first, then the Lease is given up.

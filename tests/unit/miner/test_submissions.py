@@ -6,7 +6,7 @@ import pytest
 
 from bitagent_crds.discovery import CommitmentFormat
 from bitagent_miner.submissions import BadSubmission, Form, Named, named, read, write
-from bitagent_validator.discovery.commitments import Submission, parse
+from bitagent_validator.discovery.commitments import CommittedModel, parse
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = Named("acme/tiny-1.2B", COMMIT)
@@ -16,14 +16,14 @@ MODEL = Named("acme/tiny-1.2B", COMMIT)
 def test_what_is_written_is_what_the_validator_reads(form: Form) -> None:
     content = write(MODEL, form)
     found = parse(content, formats=list(CommitmentFormat), allow_branches=False)
-    assert found == Submission(MODEL.repo, MODEL.revision)
+    assert found == CommittedModel(MODEL.repo, MODEL.revision)
     assert read(content) == MODEL
 
 
 def test_a_competition() -> None:
     content = write(MODEL, Form.FIELDS, competition="tools")
     found = parse(content, formats=list(CommitmentFormat), allow_branches=False)
-    assert found == Submission(MODEL.repo, MODEL.revision, "tools")
+    assert found == CommittedModel(MODEL.repo, MODEL.revision, "tools")
 
 
 @pytest.mark.parametrize(

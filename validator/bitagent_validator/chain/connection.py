@@ -16,7 +16,7 @@ import bittensor as bt
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.decoding import commitment_of, commits_of, neuron_of, rules_of
 from bitagent_validator.chain.endpoints import seconds_to_wait
-from bitagent_validator.chain.facts import Account, Commitment, MechanismFacts, Neuron, Subnet
+from bitagent_validator.chain.facts import AccountFacts, Commitment, MechanismFacts, Neuron, Subnet
 from bitagent_validator.chain.published import Published, all_published
 from bitagent_wire.redaction import redact, shown
 
@@ -215,7 +215,7 @@ class Connection:
             subnet = replace(subnet, epoch=epoch)
         return replace(subnet, mechanisms=found).on(min(mechanisms, default=0))
 
-    async def account(self, netuid: int, me: Neuron) -> Account:
+    async def account(self, netuid: int, me: Neuron) -> AccountFacts:
         """Return what is reported about the hotkey's account beside what decisions need, at the best block."""
         balance = await self._read("the balance", self._client.query(("System", "Account"), [me.coldkey]))
         trusts = await self._read("the trust", self._client.query((PALLET, "ValidatorTrust"), [netuid]))
@@ -224,7 +224,7 @@ class Connection:
             trust = int(trusts[me.uid]) / U16_MAX if trusts and len(trusts) > me.uid else 0.0
         except Exception as error:
             raise ChainUnavailable(f"{self.endpoint} describes an account in an unknown way: {error}") from error
-        return Account(balance=free, trust=trust)
+        return AccountFacts(balance=free, trust=trust)
 
     async def version_key(self, netuid: int) -> int:
         """Return the subnet's version key at the best block."""

@@ -69,7 +69,7 @@ class MechanismFacts:
 
 
 @dataclass(frozen=True)
-class Account:
+class AccountFacts:
     """What is reported about an account, and decides nothing."""
 
     balance: int

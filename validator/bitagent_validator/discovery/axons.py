@@ -15,7 +15,7 @@ from bitagent_crds.discovery import AxonDiscovery, CommitmentFault
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.endpoints import of_local_chain
 from bitagent_validator.chain.facts import Neuron, Subnet
-from bitagent_validator.discovery.commitments import Fault, Parsed, Submission, parse_name
+from bitagent_validator.discovery.commitments import CommittedModel, Fault, Parsed, parse_name
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.questions import Questioner, address_of, open_questioner
 from bitagent_validator.wallet import Account, load_hotkey
@@ -72,7 +72,7 @@ def merged(
 
 
 def _names(known: Parsed, *, not_: Parsed) -> bool:
-    return isinstance(known, Submission) and not isinstance(not_, Submission)
+    return isinstance(known, CommittedModel) and not isinstance(not_, CommittedModel)
 
 
 class AxonReader:

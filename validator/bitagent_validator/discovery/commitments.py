@@ -30,7 +30,7 @@ _REVISION = TypeAdapter[str](Revision)
 
 
 @dataclass(frozen=True)
-class Submission:
+class CommittedModel:
     """The model that a commitment names."""
 
     repo: str
@@ -53,7 +53,7 @@ class Fault:
     message: str
 
 
-Parsed = Submission | Fault
+Parsed = CommittedModel | Fault
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _checked(parts: _Parts, *, allow_branches: bool) -> Parsed:
         return Fault(CommitmentFault.MALFORMED, "the repository or its revision has no valid name")
     if repo.partition("/")[0] == RESERVED_OWNER:
         return Fault(CommitmentFault.MALFORMED, f"the owner {RESERVED_OWNER} stands for models of volumes")
-    found = Submission(repo, revision, parts.competition)
+    found = CommittedModel(repo, revision, parts.competition)
     if not found.pinned and not allow_branches:
         return Fault(CommitmentFault.NOT_A_COMMIT, "it names no commit of 40 digits in small letters")
     return found

@@ -27,7 +27,7 @@ from bitagent_crds.names import (
 from bitagent_crds.schema import API_VERSION
 from bitagent_kube.objects import Obj
 from bitagent_validator.chain.published import Published
-from bitagent_validator.discovery.commitments import Fault, Parsed, Submission, parse
+from bitagent_validator.discovery.commitments import CommittedModel, Fault, Parsed, parse
 
 BLOCK_DIGITS = 15
 
@@ -80,7 +80,7 @@ class Desired:
     hotkey: str
     uid: int
     block: int
-    submission: Submission
+    submission: CommittedModel
     axon: bool = False
     """Whether it is made of what the hotkey's axon has answered."""
 
@@ -217,7 +217,7 @@ def _of_axons(
     return found[:room], ignored, kept
 
 
-def _pinned(submission: Submission, known: Existing | None) -> Submission:
+def _pinned(submission: CommittedModel, known: Existing | None) -> CommittedModel:
     """Return the submission with the commit that its object has, or that the operator has found for it."""
     if known is None or submission.pinned:
         return submission
@@ -226,7 +226,7 @@ def _pinned(submission: Submission, known: Existing | None) -> Submission:
     return present if present.pinned else found if found.pinned else submission
 
 
-def _is_new(submission: Submission, known: Existing) -> bool:
+def _is_new(submission: CommittedModel, known: Existing) -> bool:
     """Whether the commit of a submission is known now, and was not when its object was written last."""
     return submission.pinned and known.source.get("revision") != submission.revision
 
@@ -269,14 +269,14 @@ def _parsed(commitment: Published | None, settings: CommitmentDiscovery, competi
     if commitment.big:
         return Fault(CommitmentFault.OVERSIZED, "it has a field for large data, which is not read")
     parsed = parse(commitment.content, formats=settings.formats, allow_branches=settings.allow_branches)
-    if isinstance(parsed, Submission) and parsed.competition not in (None, *competitions):
+    if isinstance(parsed, CommittedModel) and parsed.competition not in (None, *competitions):
         return Fault(
             CommitmentFault.UNKNOWN_COMPETITION, f"the competitions are {', '.join(sorted(competitions))}"[:128]
         )
     return parsed
 
 
-def _name(validator: str, hotkey: str, submission: Submission) -> str:
+def _name(validator: str, hotkey: str, submission: CommittedModel) -> str:
     return discovered_model(validator, hotkey, submission.repo, submission.revision, submission.competition or "")
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import ValidatorSpec
-from bitagent_validator.chain.facts import RAO, Subnet
-from bitagent_validator.chain.facts import Account as AccountFacts
+from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.interface import Pay, by_reason

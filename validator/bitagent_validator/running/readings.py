@@ -6,8 +6,7 @@ import asyncio
 
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_validator.chain.connection import SubnetNotFound
-from bitagent_validator.chain.facts import Account as AccountFacts
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import AccountFacts, Subnet
 from bitagent_validator.chain.follower import Up
 from bitagent_validator.running.checks import mechanisms_of
 from bitagent_validator.wallet import Account

@@ -39,7 +39,7 @@ from bitagent_crds.evaluation import LossParameters
 from bitagent_crds.results import Response
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.base import Engine
-from bitagent_evaluator.engines.losses import LossEngine, Passage
+from bitagent_evaluator.engines.losses import LossEngine, MeasuredText
 from bitagent_evaluator.evaluation.strategies.base import (
     GenerationStrategy,
     PromptEncoder,
@@ -91,7 +91,7 @@ class LossStrategy(GenerationStrategy):
         references = _encode_references([task.reference or "" for task in tasks], encoder, parameters)
         length = parameters.sequence_length
         passages = [
-            Passage(task.id, (prompts[task.id] + reference.token_ids)[:length], len(prompts[task.id]))
+            MeasuredText(task.id, (prompts[task.id] + reference.token_ids)[:length], len(prompts[task.id]))
             for task, reference in zip(tasks, references, strict=True)
         ]
         limit = encoder.token_limit
@@ -123,7 +123,7 @@ class LossStrategy(GenerationStrategy):
         for losses in engine.losses(list(missing.values())):
             record([self._response(missing[measured.key], measured.nats) for measured in losses])
 
-    def _response(self, passage: Passage, nats: float) -> Response:
+    def _response(self, passage: MeasuredText, nats: float) -> Response:
         reference = self._references[passage.key]
         tokens = len(passage.token_ids) - passage.start
         return Response(

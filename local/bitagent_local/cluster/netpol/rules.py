@@ -40,7 +40,7 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class Peer:
+class PolicyPeer:
     """Addresses that a rule allows, with exceptions; no addresses means any."""
 
     addresses: tuple[str, ...] = ()
@@ -126,17 +126,17 @@ def _rule(
     """Yield the lines that allow for one pod what one rule of a policy allows."""
     listed = rule.get(direction.peers) or []
     targets: list[Pod] = []
-    blocks: list[Peer] = [] if listed else [Peer()]
+    blocks: list[PolicyPeer] = [] if listed else [PolicyPeer()]
     for peer in listed:
         if "ipBlock" in peer:
             block = peer["ipBlock"]
             if ":" not in block["cidr"]:
-                blocks.append(Peer((block["cidr"],), tuple(block.get("except") or ())))
+                blocks.append(PolicyPeer((block["cidr"],), tuple(block.get("except") or ())))
         else:
             targets += _matching(peer, policy["metadata"]["namespace"], pods, namespaces)
     ports = rule.get("ports") or []
     numbered = [match for port in ports if not isinstance(port.get("port"), str) and (match := _port(port))]
-    peers = [*blocks, *([Peer(tuple(_addresses(targets)))] if targets else [])]
+    peers = [*blocks, *([PolicyPeer(tuple(_addresses(targets)))] if targets else [])]
     for peer in peers:
         for match in numbered if ports else [""]:
             yield _allow(direction, peer, match)
@@ -146,7 +146,7 @@ def _rule(
 
 
 def _named(
-    port: Mapping[str, Any], direction: Direction, pod: Pod, peers: Sequence[Peer], targets: Sequence[Pod]
+    port: Mapping[str, Any], direction: Direction, pod: Pod, peers: Sequence[PolicyPeer], targets: Sequence[Pod]
 ) -> Iterator[str]:
     """Yield the lines of a port by name: the receiving pod's containers define its number."""
     if direction is INGRESS:
@@ -159,7 +159,7 @@ def _named(
         for match in _numbers(port, target):
             receivers.setdefault(match, []).append(target)
     for match, pods in receivers.items():
-        yield _allow(direction, Peer(tuple(_addresses(pods))), match)
+        yield _allow(direction, PolicyPeer(tuple(_addresses(pods))), match)
 
 
 def _matching(
@@ -193,7 +193,7 @@ def _port(port: Mapping[str, Any]) -> str:
     return f"{protocol} dport {port['port']}{last}"
 
 
-def _allow(direction: Direction, peer: Peer, match: str) -> str:
+def _allow(direction: Direction, peer: PolicyPeer, match: str) -> str:
     words = []
     if peer.addresses:
         words.append(f"ip {direction.other} {_set(peer.addresses)}")

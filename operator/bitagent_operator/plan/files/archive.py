@@ -19,7 +19,7 @@ from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import RoundObject, changed
 from bitagent_operator.observed.workloads import JobObject, PodObject
-from bitagent_operator.plan.files.repeated import Step, Work, deletions, next_step
+from bitagent_operator.plan.files.repeated import JobStep, RepeatedWork, deletions, next_step
 from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.interface import EventReason, RoundPlan, StartArchive
 from bitagent_operator.plan.jobs.pods import Problem
@@ -75,7 +75,7 @@ def with_archive(
     if not root or status.finished_at is None or observed.spec.tasks_only:
         return replace(plan, status=_without(status), delete=(*plan.delete, *deletions(jobs)))
     if finished is None or status.finished_at != finished:
-        announced = _with_condition(status, observed, Step(Reason.ARCHIVING), pass_.now)
+        announced = _with_condition(status, observed, JobStep(Reason.ARCHIVING), pass_.now)
         return replace(plan, status=announced, delete=(*plan.delete, *deletions(jobs)))
     if is_archived(status) or _is_removed(status):
         return replace(plan, delete=(*plan.delete, *deletions(jobs)))
@@ -106,7 +106,7 @@ def _next(
     pods: Sequence[PodObject],
     elsewhere: int,
     pass_: Pass,
-) -> Step[ArchiveSummary]:
+) -> JobStep[ArchiveSummary]:
     """Return the next step.
 
     The first Job waits until no pod of the round can write to its files any more, and for the Validator's leaderboard.
@@ -114,14 +114,14 @@ def _next(
     writing = [pod for pod in pods if pod.phase in ("Pending", "Running") and _writes(pod)]
     if not own and writing and pass_.now < finished + SETTLE:
         pass_.look_at(finished + SETTLE)
-        return Step(Reason.ARCHIVING, f"waits until pod {writing[0].meta.name} has ended")
+        return JobStep(Reason.ARCHIVING, f"waits until pod {writing[0].meta.name} has ended")
     signs = VALIDATOR_LABEL in observed.meta.labels and holds(observed.status.conditions, ConditionType.COMPLETE)
     if not own and signs and pass_.now < finished + SIGNING:
         pass_.look_at(finished + SIGNING)
-        return Step(Reason.ARCHIVING, "waits a minute for the leaderboard that the Validator signs")
+        return JobStep(Reason.ARCHIVING, "waits a minute for the leaderboard that the Validator signs")
     reported = find(observed.status.conditions, ConditionType.ARCHIVED)
     problem = Problem(reported.reason, reported.message) if reported is not None else None
-    work = Work(naming.ARCHIVE_KEY, ArchiveSummary, Reason.ARCHIVING, problem)
+    work = RepeatedWork(naming.ARCHIVE_KEY, ArchiveSummary, Reason.ARCHIVING, problem)
     return next_step(observed, work, own, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
 
 
@@ -130,7 +130,7 @@ def _writes(pod: PodObject) -> bool:
 
 
 def _with_condition(
-    status: EvalRoundStatus, observed: RoundObject, step: Step[ArchiveSummary], now: datetime
+    status: EvalRoundStatus, observed: RoundObject, step: JobStep[ArchiveSummary], now: datetime
 ) -> EvalRoundStatus:
     conditions = Conditions(status.conditions, generation=observed.meta.generation, now=now)
     value = ConditionStatus.TRUE if step.done is not None else ConditionStatus.FALSE

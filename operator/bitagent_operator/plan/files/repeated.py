@@ -48,7 +48,7 @@ def is_after_the_end(job: JobObject) -> bool:
 
 
 @dataclass(frozen=True)
-class Step(Generic[S]):
+class JobStep(Generic[S]):
     """What to do next for one kind of work, and what to report."""
 
     reason: Reason
@@ -61,7 +61,7 @@ class Step(Generic[S]):
 
 
 @dataclass(frozen=True)
-class Work(Generic[S]):
+class RepeatedWork(Generic[S]):
     """One kind of work of a finished round."""
 
     key: str
@@ -75,14 +75,14 @@ class Work(Generic[S]):
 
 def next_step(
     observed: RoundObject,
-    work: Work[S],
+    work: RepeatedWork[S],
     jobs: Iterable[JobObject],
     *,
     finished: datetime,
     pods: Sequence[PodObject],
     elsewhere: int,
     pass_: Pass,
-) -> Step[S]:
+) -> JobStep[S]:
     """Return the next step, from the last Job for this end of the round. It is void if the pass has requested reads.
 
     `jobs` are the round's own of any kind; `elsewhere`: Jobs of the component for other rounds that have not ended.
@@ -99,12 +99,12 @@ def next_step(
     outcome = classify(last, pods, work.summary, pass_, last_reported=work.reported)
     match outcome:
         case Unseen():
-            return Step(work.under_way)
+            return JobStep(work.under_way)
         case Active():
             found = outcome.problem or Problem(work.under_way, "")
-            return Step(found.reason, found.message, obsolete=older)
+            return JobStep(found.reason, found.message, obsolete=older)
         case Done(summary=summary) if summary.complete:
-            return Step(summary.reason, summary.message, done=summary, obsolete=[*older, last])
+            return JobStep(summary.reason, summary.message, done=summary, obsolete=[*older, last])
         case Done():
             reason, message, at = Reason.RESULT_LOST, "its summary has no result", last.meta.created
         case ModelFault():
@@ -114,22 +114,22 @@ def next_step(
     again = at + wait_after(last.attempt)
     if pass_.now < again:
         pass_.look_at(again)
-        return Step(reason, f"{message}; tried again at {again:%H:%M:%S} UTC", obsolete=older)
+        return JobStep(reason, f"{message}; tried again at {again:%H:%M:%S} UTC", obsolete=older)
     step = _start(observed, work, last.attempt + 1, pass_)
     step = replace(step, reason=reason, message=message) if step.start is not None else step
     return replace(_slot(step, elsewhere, pass_), obsolete=older)
 
 
-def _start(observed: RoundObject, work: Work[S], attempt: int, pass_: Pass) -> Step[S]:
+def _start(observed: RoundObject, work: RepeatedWork[S], attempt: int, pass_: Pass) -> JobStep[S]:
     """Return the start of a Job, unless the API server does not accept it."""
     name = naming.round_job_name(observed.meta.name, key=work.key, attempt=attempt)
     known, refusal = pass_.refusals.get(name), pass_.refusal(name)
     reason = known.reason if known is not None else work.under_way
     message = clip(known.message, MESSAGE_LENGTH) if known is not None else ""
-    return Step(reason, message, start=attempt if refusal is None else None)
+    return JobStep(reason, message, start=attempt if refusal is None else None)
 
 
-def _slot(step: Step[S], elsewhere: int, pass_: Pass) -> Step[S]:
+def _slot(step: JobStep[S], elsewhere: int, pass_: Pass) -> JobStep[S]:
     """Return the step without its start while too many other rounds have such a Job."""
     if step.start is None or elsewhere < PARALLEL:
         return step

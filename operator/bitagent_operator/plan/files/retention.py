@@ -25,7 +25,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.objects import RoundObject, changed
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.files.archive import is_archived
-from bitagent_operator.plan.files.repeated import Step, Work, deletions, next_step
+from bitagent_operator.plan.files.repeated import JobStep, RepeatedWork, deletions, next_step
 from bitagent_operator.plan.inputs import Pass, RetentionPolicy
 from bitagent_operator.plan.interface import EventReason, RoundPlan, StartRetention
 from bitagent_operator.plan.jobs.pods import Problem
@@ -221,7 +221,7 @@ def with_retention(
     key = naming.REMOVE_KEY if rule else naming.SWEEP_KEY
     reported = find(status.conditions, ConditionType.FILES_KEPT)
     problem = Problem(reported.reason, reported.message) if reported is not None else None
-    work = Work(key, RetentionSummary, Reason.FILES_KEPT, problem)
+    work = RepeatedWork(key, RetentionSummary, Reason.FILES_KEPT, problem)
     step = next_step(observed, work, own, finished=mine.finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
@@ -304,7 +304,7 @@ def _soonest(requeue_after: float | None, pass_: Pass) -> float | None:
 
 
 def _with_step(
-    status: EvalRoundStatus, observed: RoundObject, step: Step[RetentionSummary], rule: str, now: datetime
+    status: EvalRoundStatus, observed: RoundObject, step: JobStep[RetentionSummary], rule: str, now: datetime
 ) -> EvalRoundStatus:
     """Return the status with what a Job has done, or why it does not get on."""
     if step.done is None or step.done.free_bytes is None:

@@ -77,7 +77,7 @@ MAX_IN_TURN = 2
 than a deadline."""
 
 
-class Step(StrEnum):
+class Next(StrEnum):
     """What is next for an evaluation that gave up."""
 
     WAIT = "wait"
@@ -113,7 +113,7 @@ class Control:
 class Decision:
     """The next step, and why."""
 
-    step: Step
+    step: Next
     because: str = ""
 
 
@@ -125,8 +125,8 @@ def decide_fetch(reason: Reason, failed_at: datetime, fetched: Iterable[datetime
     """
     period = SLOW_FETCH_PERIOD if reason is Reason.DEADLINE_EXCEEDED else FETCH_PERIOD
     if any(at >= failed_at - period for at in fetched):
-        return Decision(Step.OWN, "another model was fetched meanwhile")
-    return Decision(Step.CONTROL)
+        return Decision(Next.OWN, "another model was fetched meanwhile")
+    return Decision(Next.CONTROL)
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,13 @@ class Peers:
 def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, Decision]:
     """Return the next step for each evaluation that gave up, by its key, from its failures in order."""
     if peers.unfinished:
-        return dict.fromkeys(failed, Decision(Step.WAIT))
+        return dict.fromkeys(failed, Decision(Next.WAIT))
     if peers.infrastructure_failed:
-        return dict.fromkeys(failed, Decision(Step.SHARED, "the infrastructure failed another model too"))
+        return dict.fromkeys(failed, Decision(Next.SHARED, "the infrastructure failed another model too"))
     if not peers.any_succeeded:
-        return dict.fromkeys(failed, Decision(Step.SHARED, "no other model succeeded, with which to compare it"))
+        return dict.fromkeys(failed, Decision(Next.SHARED, "no other model succeeded, with which to compare it"))
     if any(len(failures) < 2 for failures in failed.values()):
-        return {key: Decision(Step.REPEAT if len(failures) < 2 else Step.WAIT) for key, failures in failed.items()}
+        return {key: Decision(Next.REPEAT if len(failures) < 2 else Next.WAIT) for key, failures in failed.items()}
     good = [control for control in peers.controls if control.succeeded]
     if not good:
         return dict.fromkeys(failed, _without_good_control(peers))
@@ -168,33 +168,33 @@ def decide(failed: Mapping[str, Sequence[Failure]], peers: Peers) -> dict[str, D
     undecided = (
         _without_good_control(peers) if any(control.succeeded is not True for control in peers.controls) else None
     )
-    if undecided is None or undecided.step is Step.SHARED:
+    if undecided is None or undecided.step is Next.SHARED:
         return found
-    return {key: undecided if each.step is Step.SHARED else each for key, each in found.items()}
+    return {key: undecided if each.step is Next.SHARED else each for key, each in found.items()}
 
 
 def _without_good_control(peers: Peers) -> Decision:
     """Return what is next while no control has succeeded."""
     failed = [control for control in peers.controls if control.succeeded is False]
     if not peers.controls or (peers.another and all(control.own for control in failed)):
-        return Decision(Step.CONTROL)
+        return Decision(Next.CONTROL)
     if any(control.succeeded is None for control in peers.controls):
-        return Decision(Step.WAIT)
+        return Decision(Next.WAIT)
     if len(failed) > MAX_IN_TURN:
         names = clip(", ".join(control.model for control in failed), BECAUSE_LENGTH // 2)
         text = f"the controls {names} failed too, although they had succeeded before: {failed[-1].message}"
-        return Decision(Step.SHARED, clip(text, BECAUSE_LENGTH))
+        return Decision(Next.SHARED, clip(text, BECAUSE_LENGTH))
     found = [f"the control {c.model} failed too, although it had succeeded before: {c.message}" for c in failed]
-    return Decision(Step.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // max(1, len(found)) - 2) for text in found))
+    return Decision(Next.SHARED, "; ".join(clip(text, BECAUSE_LENGTH // max(1, len(found)) - 2) for text in found))
 
 
 def _compared(failures: Sequence[Failure], control: Control, sound: frozenset[str]) -> Decision:
     """Return the decision after a control that succeeded. A machine that only failed proves nothing by itself."""
     nodes = {node for failure in failures for node in failure.nodes}
     if len(nodes) > 1 or nodes & sound:
-        return Decision(Step.OWN, f"tried again at the end, while {control.model} succeeded again")
+        return Decision(Next.OWN, f"tried again at the end, while {control.model} succeeded again")
     only = ", ".join(sorted(nodes)) or "an unknown node"
-    return Decision(Step.SHARED, f"it only ran on {only}, where no model succeeded")
+    return Decision(Next.SHARED, f"it only ran on {only}, where no model succeeded")
 
 
 def control_of(succeeded: Sequence[ModelResult], parameters: Mapping[str, int]) -> ModelResult:

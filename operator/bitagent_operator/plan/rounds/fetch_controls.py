@@ -15,7 +15,7 @@ from bitagent_crds.evalround import FetchControl
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.models.fetch import fetch_result
-from bitagent_operator.plan.rounds.attribution import Decision, Step
+from bitagent_operator.plan.rounds.attribution import Decision, Next
 from bitagent_operator.plan.rounds.work import Work
 
 MAX_FETCH_CONTROLS = 3
@@ -42,10 +42,10 @@ def decide_by_control(this: Work, failed: Iterable[ModelResult]) -> Decision:
     candidate = min(candidates, key=lambda each: _order(each, drawn_by=drawn), default=None)
     if candidate is not None and len(controls) < MAX_FETCH_CONTROLS:
         this.fetch_controls = [*controls, FetchControl(model=candidate.model, since=this.pass_.now)]
-        return Decision(Step.WAIT)
+        return Decision(Next.WAIT)
     if controls:
-        return Decision(Step.SHARED, f"so did fetches of {', '.join(sorted(tried))}, which had been fetched before")
-    return Decision(Step.SHARED, "no other model was fetched meanwhile, with which to compare it")
+        return Decision(Next.SHARED, f"so did fetches of {', '.join(sorted(tried))}, which had been fetched before")
+    return Decision(Next.SHARED, "no other model was fetched meanwhile, with which to compare it")
 
 
 def _order(result: ModelResult, *, drawn_by: str) -> tuple[bool, str, str]:
@@ -61,8 +61,8 @@ def _outcome(this: Work, control: FetchControl) -> Decision | None:
         return None
     result = fetch_result(model.status, generation=model.meta.generation)
     if result is None or result.at < control.since:
-        return Decision(Step.WAIT)
-    return Decision(Step.OWN, f"{control.model} was fetched again meanwhile") if result.fetched else None
+        return Decision(Next.WAIT)
+    return Decision(Next.OWN, f"{control.model} was fetched again meanwhile") if result.fetched else None
 
 
 def _usable(model: ModelObject | None) -> bool:

@@ -26,8 +26,8 @@ from bitagent_operator.plan.rounds.attribution import (
     MAX_IN_TURN,
     Control,
     Decision,
+    Next,
     Peers,
-    Step,
     control_of,
     decide,
     decide_fetch,
@@ -173,21 +173,21 @@ def settle(this: Work, gave_up: Mapping[int, tuple[str, GaveUp]], controls: Cont
     may_start = not this.observed.spec.suspend
     for i, (key, state) in gave_up.items():
         match decisions[key]:
-            case Decision(step=Step.REPEAT) if state.next_attempt > naming.MAX_ATTEMPTS:
-                this.results[i] = _decided(this, i, Decision(Step.SHARED, "no attempt is left to repeat it"))
-            case Decision(step=Step.REPEAT) if (refusal := this.refusal(key, state.next_attempt)) is not None:
+            case Decision(step=Next.REPEAT) if state.next_attempt > naming.MAX_ATTEMPTS:
+                this.results[i] = _decided(this, i, Decision(Next.SHARED, "no attempt is left to repeat it"))
+            case Decision(step=Next.REPEAT) if (refusal := this.refusal(key, state.next_attempt)) is not None:
                 if refusal.final:
                     because = f"it cannot be repeated: {refusal.message}"
-                    this.results[i] = _decided(this, i, Decision(Step.SHARED, because))
-            case Decision(step=Step.REPEAT) if may_start and key not in this.busy:
+                    this.results[i] = _decided(this, i, Decision(Next.SHARED, because))
+            case Decision(step=Next.REPEAT) if may_start and key not in this.busy:
                 failed = {node for failure in state.update.failures for node in failure.nodes}
                 nodes = _preferred(peers.nodes - failed or peers.nodes)
                 slots.take(StartEvaluation(key, state.next_attempt, this.results[i], pods=1, preferred_nodes=nodes))
-            case Decision(step=Step.OWN | Step.SHARED) as decision:
+            case Decision(step=Next.OWN | Next.SHARED) as decision:
                 this.results[i] = _decided(this, i, decision)
             case _:
                 pass
-    wants_control = any(decision.step is Step.CONTROL for decision in decisions.values())
+    wants_control = any(decision.step is Next.CONTROL for decision in decisions.values())
     if not wants_control or not may_start:
         return
     nodes = _preferred(node for _, state in gave_up.values() for node in state.update.failures[-1].nodes)
@@ -218,11 +218,11 @@ def _settle_fetches(this: Work, gave_up: Container[int]) -> None:
         found = fetch_result(model.status, generation=model.meta.generation) if model is not None else None
         failed_at = found.at if found is not None else this.pass_.now
         decisions[i] = decide_fetch(entry.reason, failed_at, fetched)
-    open_ = [i for i, decision in decisions.items() if decision.step is Step.CONTROL]
+    open_ = [i for i, decision in decisions.items() if decision.step is Next.CONTROL]
     by_control = decide_by_control(this, [this.results[i] for i in open_]) if open_ else None
     for i, decision in decisions.items():
-        settled = decision if by_control is None or decision.step is not Step.CONTROL else by_control
-        if settled.step is not Step.WAIT:
+        settled = decision if by_control is None or decision.step is not Next.CONTROL else by_control
+        if settled.step is not Next.WAIT:
             this.results[i] = _decided(this, i, settled)
 
 
@@ -240,5 +240,5 @@ def _decided(this: Work, i: int, decision: Decision) -> ModelResult:
     entry, now = this.results[i], this.pass_.now
     because = clip(decision.because, BECAUSE_LENGTH)
     message = f"{clip(entry.message, MESSAGE_LENGTH - len(because) - 2)}; {because}"
-    state = ResultState.UNSCORED if decision.step is Step.OWN else ResultState.INFRA_FAULT
+    state = ResultState.UNSCORED if decision.step is Next.OWN else ResultState.INFRA_FAULT
     return replace(Update.of(entry), state=state, message=message, finished_at=now).applied_to(entry)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_evaluator.engines.stall import STALL_SECONDS, Progress, after, main
+from bitagent_evaluator.engines.stall import STALL_SECONDS, EngineProgress, after, main
 
 
 def metrics(*, running: float = 1, prompt: float = 10, generated: float = 5) -> str:
@@ -35,11 +35,11 @@ vllm:generation_tokens_created{{engine="0",model_name="rewriter"}} 1.79e+09
     ],
 )
 def test_progress(text: str, since: float) -> None:
-    assert after(Progress(15, 100), text, now=160).since == since
+    assert after(EngineProgress(15, 100), text, now=160).since == since
 
 
 def test_the_first_probe_begins_to_count() -> None:
-    assert after(None, metrics(), now=160) == Progress(15, 160)
+    assert after(None, metrics(), now=160) == EngineProgress(15, 160)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.diagnosis import Evidence, attempts_call, diagnose
-from bitagent_evaluator.evaluation.findings import WORDS, Finding, FindingKind
+from bitagent_evaluator.evaluation.findings import WORDS, FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.scoring import score
@@ -151,7 +151,7 @@ def test_losses_have_no_answers_to_be_diagnosed() -> None:
 def test_every_kind_has_words() -> None:
     assert list(WORDS) == list(FindingKind)
     for kind in FindingKind:
-        finding = Finding(kind, 1, 2, note="why", limit=3)
+        finding = RunFinding(kind, 1, 2, note="why", limit=3)
         assert finding.text and "{" not in finding.text + finding.cause + finding.remedy
 
 

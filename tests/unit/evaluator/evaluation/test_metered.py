@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bitagent_crds.results import Response
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, StoppableEngine
-from bitagent_evaluator.engines.losses import Passage, PassageLoss
+from bitagent_evaluator.engines.losses import MeasuredText, PassageLoss
 from bitagent_evaluator.evaluation.budget import Budget, Meter, count_within
 from bitagent_evaluator.evaluation.metered import MeteredLossEngine, metered
 
@@ -167,7 +167,7 @@ def test_time_ends_the_engines_requests() -> None:
 class Measuring(Plain):
     """An engine that measures losses."""
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         for passage in passages:
             yield [PassageLoss(passage.key, 1.0)]
 
@@ -185,6 +185,6 @@ def test_losses_are_measured_until_the_time_is_over(seconds: float | None, measu
     meter.start()
     engine = metered(Measuring(), meter, tick)
     assert isinstance(engine, MeteredLossEngine)
-    found = [loss.key for step in engine.losses([Passage(key, [1, 2], 1) for key in order]) for loss in step]
+    found = [loss.key for step in engine.losses([MeasuredText(key, [1, 2], 1) for key in order]) for loss in step]
     assert found == order[:measured]
     assert not hasattr(metered(Plain(), meter, tick), "losses")

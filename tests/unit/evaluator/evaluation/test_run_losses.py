@@ -18,7 +18,7 @@ from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.results import ResultsManifest
 from bitagent_crds.task_set import Expects, Task
 from bitagent_evaluator.cli import score as score_verb
-from bitagent_evaluator.engines.losses import STEP_TOKENS, Passage, PassageLoss
+from bitagent_evaluator.engines.losses import STEP_TOKENS, MeasuredText, PassageLoss
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES
 from bitagent_evaluator.evaluation.prepared import Evaluation
@@ -54,12 +54,12 @@ class FakeEngine:
     dies_after: int | None
     device: str = "fake"
     packages: dict[str, str] = field(default_factory=dict)
-    passages: list[Passage] = field(default_factory=list)
+    passages: list[MeasuredText] = field(default_factory=list)
 
     def generate(self, requests: Sequence[Any], stop_ids: Sequence[int]) -> Iterator[list[Any]]:
         raise AssertionError("nothing is generated")
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         self.passages = list(passages)
         for finished, end in enumerate(range(len(passages), 0, -2)):
             if self.dies_after is not None and 2 * finished >= self.dies_after:

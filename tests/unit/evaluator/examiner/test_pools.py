@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.evaluator.examiner.conftest import UID, built
 
-from bitagent_crds.examiner import ExaminerReason, Pool
+from bitagent_crds.examiner import ExaminerReason, Pool, TaskSetFiles
 from bitagent_crds.fields import digest_of
 from bitagent_crds.names import task_set_path
 from bitagent_evaluator.examiner import pools
-from bitagent_evaluator.examiner.pools import Pools, Refused, load
+from bitagent_evaluator.examiner.pools import Pools, RequestRefused, load
 
 if TYPE_CHECKING:
     from tests.unit.evaluator.examiner.conftest import Volume
@@ -38,6 +38,45 @@ def test_each_task_is_asked_once_before_any_is_asked_again(volume: Volume, tmp_p
     assert drawn[:size] != list(first.lines), "categories are mixed"
 
 
+def test_no_task_of_a_round_that_runs_is_asked(volume: Volume, tmp_path: Path) -> None:
+    """Pool and round are drawn by other seeds, and altered in other ways, from one source."""
+    sources = [{"bfcl": {"categories": ["simple_python"]}}]
+    pool = built(tmp_path, uid="pool", count=60, seed="1", sources=sources)
+    altered = [{"toolShuffle": {}}, {"functionMask": {}}]
+    round_ = built(tmp_path, uid="round", count=300, seed="2", sources=sources, alterations=altered)
+    shared = pool.tasks.keys() & round_.tasks.keys()
+    assert 0 < len(shared) < len(pool.tasks)
+    kept = Pools(tmp_path)
+    running = kept.running([round_.files])
+    loaded = kept.get(pool.pool)
+    left = len(pool.tasks) - len(shared)
+    asked = [loaded.draw("s", n, running=running).id for n in range(2 * left)]
+    assert set(asked) == pool.tasks.keys() - shared, "and each once before any again"
+    assert asked[:left] == asked[left:]
+    assert loaded.draw("s", running=running).id not in shared
+    assert {loaded.draw("s", n).id for n in range(len(pool.tasks))} == pool.tasks.keys(), "when it has ended"
+
+
+def test_a_pool_of_which_all_tasks_are_in_use(volume: Volume) -> None:
+    kept = Pools(volume.root)
+    with pytest.raises(RequestRefused) as refused:
+        kept.get(volume.pool).draw("s", 1, running=kept.running([volume.files]))
+    assert refused.value.reason is ExaminerReason.POOL_IN_USE
+
+
+@pytest.mark.parametrize(
+    "content", [pytest.param(None, id="gone"), pytest.param(b"{}\n", id="no tasks"), pytest.param(b"[", id="no JSON")]
+)
+def test_no_task_is_asked_while_those_of_a_running_round_are_unknown(tmp_path: Path, content: bytes | None) -> None:
+    folder = tmp_path / task_set_path("round")
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / "tasks.jsonl").write_bytes(content)
+    with pytest.raises(RequestRefused) as refused:
+        Pools(tmp_path).running([TaskSetFiles(round_uid="round", digest=digest_of(content or b""))])
+    assert refused.value.reason is ExaminerReason.ROUND_UNREADABLE
+
+
 def test_only_what_can_be_asked_and_judged(volume: Volume) -> None:
     def found(scorer: str) -> set[str]:
         return {volume.tasks[id_].category for id_ in load(volume.root, volume.of(scorer)).lines}
@@ -55,7 +94,7 @@ def test_only_what_can_be_asked_and_judged(volume: Volume) -> None:
     ],
 )
 def test_a_pool_that_is_refused(volume: Volume, change: dict[str, str], reason: ExaminerReason) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         load(volume.root, volume.pool.model_copy(update=change))
     assert refused.value.reason is reason
 
@@ -75,14 +114,14 @@ def test_files_that_are_no_pool(
     folder = tmp_path / task_set_path(UID)
     folder.mkdir(parents=True)
     (folder / "tasks.jsonl").write_bytes(content)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         load(tmp_path, Pool(round_uid=UID, digest=digest_of(content)))
     assert refused.value.reason is reason
 
 
 def test_a_directory_in_place_of_the_file(tmp_path: Path) -> None:
     (tmp_path / task_set_path(UID) / "tasks.jsonl").mkdir(parents=True)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         load(tmp_path, Pool(round_uid=UID, digest=digest_of(b"")))
     assert refused.value.reason is ExaminerReason.POOL_MISSING
 
@@ -90,7 +129,7 @@ def test_a_directory_in_place_of_the_file(tmp_path: Path) -> None:
 def test_a_task_that_is_not_asked(volume: Volume) -> None:
     hidden = next(task for task in volume.tasks.values() if task.category == "multi_turn_base")
     for id_ in ("unknown", hidden.id):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             load(volume.root, volume.pool).task(id_)
         assert refused.value.reason is ExaminerReason.TASK_MISSING
 

@@ -17,7 +17,7 @@ from bitagent_crds.examiner import MAX_ANSWER, ExaminerReason, ExaminerVerdict, 
 from bitagent_crds.results import Verdict
 from bitagent_crds.task_set import Expects, Language, Task
 from bitagent_evaluator.examiner import verdicts
-from bitagent_evaluator.examiner.pools import Refused
+from bitagent_evaluator.examiner.pools import RequestRefused
 from bitagent_evaluator.examiner.verdicts import LIMITS, ONLINE_SYNTAXES, Scorers
 from bitagent_evaluator.parsing import MAX_CHARACTERS, AnswerSyntax
 from bitagent_evaluator.scoring.sandboxed import LIMITS as SCORER_LIMITS
@@ -130,7 +130,7 @@ def test_no_verdict_tells_the_right_answer(scorers: Scorers, scorer: str) -> Non
 
 @pytest.mark.parametrize("scorer", ["Loss", "NoSuchScorer"])
 def test_scorers_that_judge_no_answers(scorers: Scorers, scorer: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         scorers.verdict(scorer, WEATHER, "")
     assert refused.value.reason is ExaminerReason.SCORER_REFUSED
     assert scorer in refused.value.message
@@ -235,7 +235,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_lost_process_means(misbehaving: Scorers, answer: str, reason: ExaminerReason) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         misbehaving.verdict("Bfcl", WEATHER, answer)
     assert refused.value.reason is reason
     assert reason.by_answer is (reason is not ExaminerReason.SCORER_LOST)
@@ -252,7 +252,7 @@ def test_a_process_that_is_killed_between_answers_costs_nothing(misbehaving: Sco
 
 
 def test_a_scorer_that_cannot_be_loaded_is_refused(misbehaving: Scorers) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         misbehaving.verdict("ExactMatch", WEATHER, "fine")
     assert refused.value.reason is ExaminerReason.SCORER_REFUSED
 
@@ -262,7 +262,7 @@ def test_an_answer_waits_for_those_before_it_only_so_long(
 ) -> None:
     monkeypatch.setattr(verdicts, "TURN_SECONDS", 0.05)
     room = misbehaving._room("Bfcl")
-    with room._turn, pytest.raises(Refused) as refused:
+    with room._turn, pytest.raises(RequestRefused) as refused:
         misbehaving.verdict("Bfcl", WEATHER, "fine")
     assert refused.value.reason is ExaminerReason.BUSY
 

@@ -13,10 +13,10 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.lease import Lease, Timing
-from bitagent_kube.resources import DEPLOYMENTS, ApiResource
+from bitagent_kube.resources import DEPLOYMENTS, ROLE_BINDINGS, ApiResource
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.runtime import leadership
-from bitagent_operator.runtime.leadership import TIMING, Waiting, identity, lead, lease_of
+from bitagent_operator.runtime.leadership import TIMING, Standby, identity, lead, lease_of, release_name
 
 QUICK = Timing(duration=1, renew_deadline=0.3, attempt=0.1, retry=0.05, retry_failed=0.02, look=0.05)
 
@@ -63,10 +63,10 @@ class World:
         self.health: dict[str, Health] = {}
 
     def start(self, pod: str, term: Term, *, deployment: str = "op") -> asyncio.Task[None]:
-        me = identity(deployment=deployment, pod=pod)
+        me = identity(release=deployment, pod=pod)
         term.lease = lease = Lease(cast(Client, self.api), name="l", identity=me, owner=None, timing=QUICK)
         self.health[pod] = Health(limit_seconds=1, stalled="", unready="", ready=True)
-        waiting = Waiting(namespace="n", deployment=deployment, health=self.health[pod])
+        waiting = Standby(namespace="n", release=deployment, health=self.health[pod])
         return asyncio.create_task(lead(lease, term, waiting=waiting, metrics=self.metrics))
 
     @property
@@ -183,10 +183,49 @@ async def test_the_lease_is_deleted_with_the_deployment(deployment: str, found: 
             return cast("dict[str, Any] | None", found)
 
     api = Deployments()
-    lease = await lease_of(cast(Client, api), deployment=deployment, pod="p")
+    lease = await lease_of(cast(Client, api), deployment=deployment, home="n", pod="p")
     await lease.acquire(waiting=print)
     assert api.held
     owners = api.held["metadata"].get("ownerReferences", [])
     assert [each["name"] for each in owners] == ([owner] if owner else [])
     assert api.held["metadata"]["name"] == "bitagent-operator", "one for each namespace, whatever the release"
     assert api.held["spec"]["leaseDurationSeconds"] == leadership.TIMING.duration
+
+
+async def test_the_lease_of_another_namespace_is_deleted_with_the_releases_binding_there() -> None:
+    class Bindings(OneObject):
+        async def get(self, resource: object, name: str) -> dict[str, Any] | None:
+            if resource == ROLE_BINDINGS:
+                return {"metadata": {"name": name, "uid": "b", "resourceVersion": "1"}}
+            return await super().get(cast(ApiResource, resource), "l")
+
+    api = Bindings()
+    lease = await lease_of(cast(Client, api), deployment="op", home="elsewhere", pod="p")
+    await lease.acquire(waiting=print)
+    assert api.held
+    (owner,) = api.held["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("RoleBinding", "op"), "an owner in another namespace does not count"
+    assert api.held["spec"]["holderIdentity"] == "elsewhere/op/p"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "home", "release"),
+    [
+        pytest.param("op", "n", "op", id="its own namespace, as before there were others"),
+        pytest.param("op", "elsewhere", "elsewhere/op", id="of another namespace, with the same name"),
+        pytest.param("", "elsewhere", "", id="by hand"),
+    ],
+)
+def test_releases_of_two_namespaces_are_not_the_same(deployment: str, home: str, release: str) -> None:
+    assert release_name(deployment=deployment, home=home, namespace="n") == release
+
+
+async def test_a_release_that_watches_from_elsewhere_is_another_release() -> None:
+    world, first, second = World(), Term(), Term()
+    leading = world.start("a", first)
+    await asyncio.wait_for(first.begun.wait(), 1)
+    foreign = world.start("b", second, deployment=release_name(deployment="op", home="elsewhere", namespace="n"))
+    await asyncio.sleep(0.3)
+    assert not second.begun.is_set()
+    assert list(world.health["b"].problems) == ["release"]
+    await stop(leading, foreign)

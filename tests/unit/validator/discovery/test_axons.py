@@ -15,7 +15,7 @@ from bitagent_crds.discovery import AxonDiscovery, CommitmentFault
 from bitagent_local.chain import keys
 from bitagent_validator.chain.facts import Axon
 from bitagent_validator.discovery.axons import Answered, AxonReader, merged, parse_answer
-from bitagent_validator.discovery.commitments import Fault, Submission
+from bitagent_validator.discovery.commitments import CommittedModel, Fault
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.wallet import Account
 from bitagent_wire.hotkey_file import HotkeyFileError
@@ -32,9 +32,9 @@ def answer(name: str | None) -> Answer[GetHFModelName]:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        pytest.param(answer("acme/tiny"), Submission("acme/tiny", "main"), id="a repository"),
-        pytest.param(answer(" acme/tiny@v2 \n"), Submission("acme/tiny", "v2"), id="a revision"),
-        pytest.param(answer("acme/tiny@" + "c" * 40), Submission("acme/tiny", "c" * 40), id="a commit"),
+        pytest.param(answer("acme/tiny"), CommittedModel("acme/tiny", "main"), id="a repository"),
+        pytest.param(answer(" acme/tiny@v2 \n"), CommittedModel("acme/tiny", "v2"), id="a revision"),
+        pytest.param(answer("acme/tiny@" + "c" * 40), CommittedModel("acme/tiny", "c" * 40), id="a commit"),
         pytest.param(answer(None), CommitmentFault.MALFORMED, id="nothing"),
         pytest.param(answer("tiny"), CommitmentFault.MALFORMED, id="no owner"),
         pytest.param(answer("volume/tiny"), CommitmentFault.MALFORMED, id="a reserved owner"),
@@ -46,12 +46,16 @@ def answer(name: str | None) -> Answer[GetHFModelName]:
         pytest.param(Answer(Outcome.ADDRESS_REFUSED, 0.0), CommitmentFault.ADDRESS_REFUSED, id="not asked"),
     ],
 )
-def test_an_answer(given: Answer[GetHFModelName], expected: Submission | CommitmentFault) -> None:
+def test_an_answer(given: Answer[GetHFModelName], expected: CommittedModel | CommitmentFault) -> None:
     found = parse_answer(given)
     assert (found.reason if isinstance(found, Fault) else found) == expected
 
 
-GOOD, BETTER, BAD = Submission("a/m", "main"), Submission("a/n", "main"), Fault(CommitmentFault.NO_ANSWER, "Timeout")
+GOOD, BETTER, BAD = (
+    CommittedModel("a/m", "main"),
+    CommittedModel("a/n", "main"),
+    Fault(CommitmentFault.NO_ANSWER, "Timeout"),
+)
 
 
 @pytest.mark.parametrize(

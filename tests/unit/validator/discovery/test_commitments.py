@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bitagent_crds.discovery import CommitmentFault, CommitmentFormat
 from bitagent_crds.minermodel import MinerModelSpec
 from bitagent_validator.competitions.claims import named_model
-from bitagent_validator.discovery.commitments import SIZE_MAX, Fault, Parsed, Submission, parse
+from bitagent_validator.discovery.commitments import SIZE_MAX, CommittedModel, Fault, Parsed, parse
 
 COMMIT = "0123456789" * 4
 ALL = list(CommitmentFormat)
@@ -25,20 +25,20 @@ def read(content: bytes | str, formats: list[CommitmentFormat] = ALL, branches: 
 @pytest.mark.parametrize(
     ("text", "submission"),
     [
-        pytest.param(f"acme:tiny:{COMMIT}:aGFzaA==:m1", Submission("acme/tiny", COMMIT, "m1"), id="five fields"),
-        pytest.param(f"acme:tiny:{COMMIT}:aGFzaA==", Submission("acme/tiny", COMMIT), id="no competition"),
-        pytest.param(f"acme:tiny:{COMMIT}:None:None", Submission("acme/tiny", COMMIT), id="None is absent"),
-        pytest.param(f"acme:tiny:{COMMIT}", Submission("acme/tiny", COMMIT), id="no hash"),
-        pytest.param(f"acme/tiny@{COMMIT}", Submission("acme/tiny", COMMIT), id="a repository and a commit"),
-        pytest.param(f" acme/tiny@{COMMIT}\n", Submission("acme/tiny", COMMIT), id="space around"),
+        pytest.param(f"acme:tiny:{COMMIT}:aGFzaA==:m1", CommittedModel("acme/tiny", COMMIT, "m1"), id="five fields"),
+        pytest.param(f"acme:tiny:{COMMIT}:aGFzaA==", CommittedModel("acme/tiny", COMMIT), id="no competition"),
+        pytest.param(f"acme:tiny:{COMMIT}:None:None", CommittedModel("acme/tiny", COMMIT), id="None is absent"),
+        pytest.param(f"acme:tiny:{COMMIT}", CommittedModel("acme/tiny", COMMIT), id="no hash"),
+        pytest.param(f"acme/tiny@{COMMIT}", CommittedModel("acme/tiny", COMMIT), id="a repository and a commit"),
+        pytest.param(f" acme/tiny@{COMMIT}\n", CommittedModel("acme/tiny", COMMIT), id="space around"),
         pytest.param(
             json.dumps({"model": "acme/tiny", "revision": COMMIT, "more": [1]}),
-            Submission("acme/tiny", COMMIT),
+            CommittedModel("acme/tiny", COMMIT),
             id="JSON",
         ),
     ],
 )
-def test_a_commitment_that_names_a_commit(text: str, submission: Submission) -> None:
+def test_a_commitment_that_names_a_commit(text: str, submission: CommittedModel) -> None:
     assert read(text) == submission
     assert submission.pinned
     named = named_model(text)
@@ -61,7 +61,7 @@ def test_branches_are_taken_where_the_spec_allows_them(text: str, revision: str)
     refused, taken = read(text), read(text, branches=True)
     assert isinstance(refused, Fault)
     assert refused.reason is CommitmentFault.NOT_A_COMMIT
-    assert isinstance(taken, Submission)
+    assert isinstance(taken, CommittedModel)
     assert (taken.revision, taken.pinned) == (revision, False)
 
 
@@ -103,7 +103,7 @@ def test_a_commitment_that_names_no_model(content: bytes, reason: CommitmentFaul
     ],
 )
 def test_a_form_is_read_only_if_it_is_named(form: CommitmentFormat, text: str) -> None:
-    assert isinstance(read(text, [form]), Submission)
+    assert isinstance(read(text, [form]), CommittedModel)
     others = [each for each in CommitmentFormat if each is not form]
     assert isinstance(read(text, others), Fault)
 

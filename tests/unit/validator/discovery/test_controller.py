@@ -17,7 +17,7 @@ from bitagent_local.chain.keys import address
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery import controller as module
 from bitagent_validator.discovery.axons import Answered
-from bitagent_validator.discovery.commitments import Submission
+from bitagent_validator.discovery.commitments import CommittedModel
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import RoundPhase, ValidatorObject
@@ -130,11 +130,20 @@ def stage(subnet: Make, neuron: Make, competition: Make) -> Stage:
     return Stage(subnet, neuron, competition)
 
 
-@pytest.mark.parametrize("spec", [{"discovery": None}, {"discovery": {}}], ids=["absent", "no source"])
-async def test_off_reads_and_writes_nothing(stage: Stage, spec: dict[str, Any]) -> None:
+async def test_off_reads_and_writes_nothing(stage: Stage) -> None:
     stage.commit("a")
-    await stage.one_pass(**spec)
+    await stage.one_pass(discovery=None)
     assert (stage.reads, stage.server.writes, stage.discovery.status) == (0, [], None)
+
+
+async def test_a_spec_without_a_source_says_so(stage: Stage) -> None:
+    stage.commit("a")
+    await stage.one_pass(discovery={})
+    assert (stage.reads, stage.server.writes) == (0, [])
+    assert stage.discovery.status is not None
+    assert "neither commitments nor axons" in stage.discovery.status.message
+    await stage.one_pass(discovery={"commitments": {}})
+    assert stage.discovery.status.message == ""
 
 
 async def test_models_are_owned_by_the_validator_and_reported(stage: Stage) -> None:
@@ -267,7 +276,7 @@ async def test_answers_of_axons_become_models_as_soon_as_they_come(stage: Stage)
     stage.registered.add(hotkey)
     await stage.one_pass(discovery={"axons": {}})
     assert (stage.reads, stage.server.objects) == (0, {})
-    stage.axons.answers[hotkey] = Answered(900, Submission("a/model", "main"), registered_at=10)
+    stage.axons.answers[hotkey] = Answered(900, CommittedModel("a/model", "main"), registered_at=10)
     stage.axons.new = True
     await stage.one_pass(due=False, discovery={"axons": {}})
     assert stage.server.repos() == {"a/model"}

@@ -18,7 +18,7 @@ from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_kube.conditions import ConditionValue
 from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
-from bitagent_validator.chain.facts import RAO, Account, MechanismFacts, Subnet
+from bitagent_validator.chain.facts import RAO, AccountFacts, MechanismFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.competitions.rounds import RoundPlan
@@ -31,7 +31,7 @@ from bitagent_validator.running.process import loop_health
 from bitagent_validator.state.documents import State
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.state.store import StateUnreadable
-from bitagent_validator.wallet import Account as Hotkey
+from bitagent_validator.wallet import Account
 from bitagent_validator.weights.plan import Decision, Step
 
 HOTKEY = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
@@ -54,6 +54,10 @@ class Stage:
     """What online evaluation raises."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """The competitions that online evaluation was asked for, and why nothing was to be begun."""
+    forgotten: list[list[str]] = field(default_factory=list)
+    """The competitions whose pools were to stay."""
+    unforgettable: Exception | None = None
+    """What the deletion of the others raises."""
     online_status: list[OnlineStatus] = field(default_factory=list)
     online_condition: ConditionValue | None = None
     reconciled: list[str] = field(default_factory=list)
@@ -67,8 +71,8 @@ class Stage:
         async def read(*_: Any, **__: Any) -> Subnet:
             return self.subnet
 
-        async def account(*_: Any, **__: Any) -> Account:
-            return Account(balance=3 * RAO, trust=0.5)
+        async def account(*_: Any, **__: Any) -> AccountFacts:
+            return AccountFacts(balance=3 * RAO, trust=0.5)
 
         connection = SimpleNamespace(
             endpoint="ws://chain", genesis=self.genesis, subnet=read, block_seconds=12.0, account=account
@@ -122,13 +126,18 @@ class Stage:
     async def standings(self, competition: Competition, *, block: int) -> Standings:
         return Standings(self.state.scored.get(competition.id), entrants=self.entrants)
 
+    async def forget(self, competitions: list[Competition]) -> None:
+        self.forgotten.append([each.id for each in competitions])
+        if self.unforgettable is not None:
+            raise self.unforgettable
+
     async def one_pass(self, spec: ValidatorSpec, status: dict[str, Any] | None = None) -> dict[str, Any]:
         """The status that the first pass reports."""
         me = ValidatorObject("val", "ns", "u", 1, spec, status or {})
         rounds = SimpleNamespace(synced=True)
         services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
         loop = Loop(
-            account=Hotkey(HOTKEY, Path("/hotkey")),
+            account=Account(HOTKEY, Path("/hotkey")),
             spec=spec,
             validators=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
             name="val",
@@ -138,7 +147,10 @@ class Stage:
             competitions=self,  # type: ignore[arg-type]
             discovery=SimpleNamespace(reconcile=self.discover, status=None),  # type: ignore[arg-type]
             online=SimpleNamespace(  # type: ignore[arg-type]
-                reconcile=self.ask, status=lambda _: self.online_status, condition=lambda _: self.online_condition
+                reconcile=self.ask,
+                forget_others=self.forget,
+                status=lambda _: self.online_status,
+                condition=lambda _: self.online_condition,
             ),
             health=loop_health(),
             wake=asyncio.Event(),
@@ -247,6 +259,14 @@ async def test_without_a_permit_no_miner_is_asked(stage: Make, spec: Make, neuro
     assert on.asked[0][1]
 
 
+async def test_pools_that_cannot_be_deleted_stop_nothing(stage: Make, spec: Make) -> None:
+    on = stage(unforgettable=ApiError(code=500, reason="InternalError", message="etcd"))
+    status = await on.one_pass(spec())
+    assert on.forgotten == [["fc"]]
+    assert len(on.asked) == 1
+    assert condition(status, "PassComplete")[:2] == ("False", "PartFailed")
+
+
 async def test_online_evaluation_is_reported(stage: Make, spec: Make) -> None:
     found = ConditionValue(ConditionType.ONLINE_CURRENT, ConditionStatus.TRUE, Reason.ONLINE_STEP_DONE, "8 of 10")
     on = stage(online_status=[OnlineStatus(competition="fc", block=975)], online_condition=found)
@@ -289,7 +309,7 @@ async def test_a_new_mechanism_is_read_before_it_is_decided_on(
 
     on.follower.state.connection.subnet = counted
     two = [competition(id=str(m), mechanism=m, rewardShare=50).to_wire() for m in range(2)]
-    loop: Any = SimpleNamespace(_subnet=on.subnet, _read_at=1e12, _account=Hotkey(HOTKEY, Path("/x")))
+    loop: Any = SimpleNamespace(_subnet=on.subnet, _read_at=1e12, _account=Account(HOTKEY, Path("/x")))
     await Loop._read(loop, spec(competitions=two), on.follower.state, urgent=False)
     assert asked == [[0, 1]] * reads
 

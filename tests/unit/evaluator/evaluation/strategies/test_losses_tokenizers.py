@@ -18,7 +18,7 @@ from bitagent_crds.evaluation import BuiltinScorer, LossNormalization, LossParam
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response
 from bitagent_crds.task_set import Expects, Task
-from bitagent_evaluator.engines.losses import Passage, PassageLoss
+from bitagent_evaluator.engines.losses import MeasuredText, PassageLoss
 from bitagent_evaluator.evaluation.strategies import PromptEncoder, ScoringOptions
 from bitagent_evaluator.evaluation.strategies.losses import FOLDED_BYTE_NATS, LossStrategy
 from bitagent_evaluator.prompts import ChatPrompt, RawPrompt, prompt_format
@@ -58,7 +58,7 @@ class Chain:
     def generate(self, requests: Sequence[Any], stop_ids: Sequence[int]) -> Iterator[list[Any]]:
         raise AssertionError("nothing is generated")
 
-    def losses(self, passages: Sequence[Passage]) -> Iterator[list[PassageLoss]]:
+    def losses(self, passages: Sequence[MeasuredText]) -> Iterator[list[PassageLoss]]:
         for passage in passages:
             ids = passage.token_ids
             nats = -math.fsum(self.log_probability(ids[:at], ids[at]) for at in range(passage.start, len(ids)))

@@ -18,8 +18,8 @@ from bitagent_operator.plan.rounds.attribution import (
     OWN_CAUSES,
     SLOW_FETCH_PERIOD,
     Control,
+    Next,
     Peers,
-    Step,
     control_of,
     decide,
     decide_fetch,
@@ -74,93 +74,102 @@ LOST = Control("good", succeeded=False, message="its result was lost")
 @pytest.mark.parametrize(
     ("found", "more", "step"),
     [
-        pytest.param(["a"], {"unfinished": True}, Step.WAIT, id="others have not ended"),
-        pytest.param(["a"], {"unfinished": True, "infrastructure_failed": True}, Step.WAIT, id="nor with a fault"),
-        pytest.param(["a"], {}, Step.REPEAT, id="it is repeated"),
-        pytest.param(["a"], {"any_succeeded": False}, Step.SHARED, id="the only model, or the only one that ran"),
-        pytest.param(["a", "a"], {"any_succeeded": False}, Step.SHARED, id="no success, twice"),
-        pytest.param(["a", "a"], {"infrastructure_failed": True}, Step.SHARED, id="the round fails anyway"),
-        pytest.param(["a", "a"], {}, Step.CONTROL, id="a control is run"),
-        pytest.param(["a", "a"], {"controls": (Control("good"),), "another": False}, Step.WAIT, id="the control runs"),
-        pytest.param(["a", "a"], {"controls": OVER}, Step.OWN, id="its own, where others succeeded"),
-        pytest.param(["a", "a"], {"controls": (BROKE,)}, Step.CONTROL, id="a second control of another hotkey"),
-        pytest.param(["a", "a"], {"controls": (LOST,)}, Step.SHARED, id="the infrastructure failed the control"),
-        pytest.param(["a", "a"], {"controls": (BROKE,), "another": False}, Step.SHARED, id="no other hotkey"),
+        pytest.param(["a"], {"unfinished": True}, Next.WAIT, id="others have not ended"),
+        pytest.param(["a"], {"unfinished": True, "infrastructure_failed": True}, Next.WAIT, id="nor with a fault"),
+        pytest.param(["a"], {}, Next.REPEAT, id="it is repeated"),
+        pytest.param(["a"], {"any_succeeded": False}, Next.SHARED, id="the only model, or the only one that ran"),
+        pytest.param(["a", "a"], {"any_succeeded": False}, Next.SHARED, id="no success, twice"),
+        pytest.param(["a", "a"], {"infrastructure_failed": True}, Next.SHARED, id="the round fails anyway"),
+        pytest.param(["a", "a"], {}, Next.CONTROL, id="a control is run"),
+        pytest.param(["a", "a"], {"controls": (Control("good"),), "another": False}, Next.WAIT, id="the control runs"),
+        pytest.param(["a", "a"], {"controls": OVER}, Next.OWN, id="its own, where others succeeded"),
+        pytest.param(["a", "a"], {"controls": (BROKE,)}, Next.CONTROL, id="a second control of another hotkey"),
+        pytest.param(["a", "a"], {"controls": (LOST,)}, Next.SHARED, id="the infrastructure failed the control"),
+        pytest.param(["a", "a"], {"controls": (BROKE,), "another": False}, Next.SHARED, id="no other hotkey"),
         pytest.param(
-            ["a", "a"], {"controls": (BROKE, Control("good")), "another": False}, Step.WAIT, id="the second runs"
+            ["a", "a"], {"controls": (BROKE, Control("good")), "another": False}, Next.WAIT, id="the second runs"
         ),
-        pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Step.CONTROL, id="both failed, and there are more"),
-        pytest.param(["a", "a"], {"controls": (BROKE, BROKE), "another": False}, Step.SHARED, id="all failed"),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE)}, Next.CONTROL, id="both failed, and there are more"),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE), "another": False}, Next.SHARED, id="all failed"),
         pytest.param(
-            ["a", "a"], {"controls": (BROKE, BROKE, Control("good")), "another": False}, Step.WAIT, id="the rest run"
+            ["a", "a"],
+            {"controls": (BROKE, BROKE, Control("good")), "another": False},
+            Next.WAIT,
+            id="the rest run",
         ),
-        pytest.param(["a", "a"], {"controls": (BROKE, BROKE, Control("x"))}, Step.CONTROL, id="beside each other"),
+        pytest.param(["a", "a"], {"controls": (BROKE, BROKE, Control("x"))}, Next.CONTROL, id="beside each other"),
         pytest.param(
-            ["a", "a"], {"controls": (BROKE, BROKE, BROKE, *OVER)}, Step.OWN, id="three failed, not the fourth"
+            ["a", "a"], {"controls": (BROKE, BROKE, BROKE, *OVER)}, Next.OWN, id="three failed, not the fourth"
         ),
         pytest.param(
-            ["a", "a"], {"controls": (BROKE, Control("x"), LOST)}, Step.WAIT, id="the infrastructure, and one runs"
+            ["a", "a"],
+            {"controls": (BROKE, Control("x"), LOST)},
+            Next.WAIT,
+            id="the infrastructure, and one runs",
         ),
-        pytest.param(["a", "a"], {"controls": (BROKE, *OVER)}, Step.OWN, id="the first failed alone"),
+        pytest.param(["a", "a"], {"controls": (BROKE, *OVER)}, Next.OWN, id="the first failed alone"),
         pytest.param(
             ["a", "a"],
             {"controls": (BROKE, Control("good", succeeded=True, node="n-b")), "another": False},
-            Step.SHARED,
+            Next.SHARED,
             id="the second ran elsewhere, and a broke after its success",
         ),
         pytest.param(
             ["a", "a"],
             {"controls": (BROKE, Control("good", succeeded=True, node="n-b"))},
-            Step.CONTROL,
+            Next.CONTROL,
             id="the second ran elsewhere, and another may run there",
         ),
         pytest.param(
             ["a", "a"],
             {"controls": (BROKE, Control("good", succeeded=True, node="n-b"), *OVER)},
-            Step.OWN,
+            Next.OWN,
             id="the third ran there",
         ),
-        pytest.param(["b", "b"], {"controls": OVER}, Step.SHARED, id="only on a node where none succeeded"),
+        pytest.param(["b", "b"], {"controls": OVER}, Next.SHARED, id="only on a node where none succeeded"),
         pytest.param(
             ["b", "b"],
             {"controls": (Control("good", succeeded=True, node="n-b"),)},
-            Step.OWN,
+            Next.OWN,
             id="the control ran there",
         ),
-        pytest.param(["b", "c"], {"controls": OVER}, Step.OWN, id="on two nodes, which are not both broken"),
-        pytest.param(["bc", "b"], {"controls": OVER}, Step.OWN, id="on two nodes at the first time"),
-        pytest.param(["b", "a"], {"controls": OVER}, Step.OWN, id="repeated where others succeeded"),
+        pytest.param(["b", "c"], {"controls": OVER}, Next.OWN, id="on two nodes, which are not both broken"),
+        pytest.param(["bc", "b"], {"controls": OVER}, Next.OWN, id="on two nodes at the first time"),
+        pytest.param(["b", "a"], {"controls": OVER}, Next.OWN, id="repeated where others succeeded"),
         pytest.param(
             ["a", "a"],
             {"controls": (Control("good", succeeded=True),), "nodes": frozenset()},
-            Step.SHARED,
+            Next.SHARED,
             id="unknown",
         ),
     ],
 )
-def test_the_next_step(found: list[str], more: dict[str, Any], step: Step) -> None:
+def test_the_next_step(found: list[str], more: dict[str, Any], step: Next) -> None:
     decision = decide({"k": failures(*found)}, peers(**more))["k"]
     assert decision.step is step
-    assert bool(decision.because) == (step in (Step.OWN, Step.SHARED))
+    assert bool(decision.because) == (step in (Next.OWN, Next.SHARED))
 
 
 def test_a_control_waits_for_all_repetitions() -> None:
     found = decide({"once": failures("a"), "twice": failures("a", "a")}, peers())
-    assert {key: decision.step for key, decision in found.items()} == {"once": Step.REPEAT, "twice": Step.WAIT}
+    assert {key: decision.step for key, decision in found.items()} == {
+        "once": Next.REPEAT,
+        "twice": Next.WAIT,
+    }
 
 
 @given(st.integers(1, 300), st.lists(st.sampled_from(sorted(OWN_CAUSES)), min_size=1, max_size=20))
 def test_the_number_of_failed_models_decides_nothing(count: int, reasons: list[Reason]) -> None:
     """One miner with any number of hotkeys cannot end the round, beside a single success."""
     failed = {f"k{i}": failures("a", "a", reason=reasons[i % len(reasons)]) for i in range(count)}
-    assert {d.step for d in decide(failed, peers(controls=OVER)).values()} == {Step.OWN}
+    assert {d.step for d in decide(failed, peers(controls=OVER)).values()} == {Next.OWN}
 
 
 @given(count=st.integers(1, 50), repeated=st.booleans(), fault=st.booleans())
 def test_what_fails_everybody_is_never_the_models_own(*, count: int, repeated: bool, fault: bool) -> None:
     failed = {f"k{i}": failures(*(["a", "a"] if repeated else ["a"])) for i in range(count)}
     found = decide(failed, peers(any_succeeded=False, nodes=frozenset(), infrastructure_failed=fault))
-    assert {d.step for d in found.values()} == {Step.SHARED}
+    assert {d.step for d in found.values()} == {Next.SHARED}
 
 
 def entry(model: str, seconds: float | None = None) -> ModelResult:
@@ -189,16 +198,16 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("reason", "minutes", "step"),
     [
-        pytest.param("OutOfMemory", [-29], Step.OWN, id="beside its attempts"),
-        pytest.param("OutOfMemory", [5], Step.OWN, id="after them"),
-        pytest.param("FilesChanged", [-500, -10], Step.OWN, id="one of several"),
-        pytest.param("OutOfMemory", [-31], Step.CONTROL, id="before them"),
-        pytest.param("OutOfMemory", [], Step.CONTROL, id="none"),
-        pytest.param("DeadlineExceeded", [-23 * 60], Step.OWN, id="beside attempts that took hours"),
-        pytest.param("DeadlineExceeded", [-25 * 60], Step.CONTROL, id="before attempts that took hours"),
+        pytest.param("OutOfMemory", [-29], Next.OWN, id="beside its attempts"),
+        pytest.param("OutOfMemory", [5], Next.OWN, id="after them"),
+        pytest.param("FilesChanged", [-500, -10], Next.OWN, id="one of several"),
+        pytest.param("OutOfMemory", [-31], Next.CONTROL, id="before them"),
+        pytest.param("OutOfMemory", [], Next.CONTROL, id="none"),
+        pytest.param("DeadlineExceeded", [-23 * 60], Next.OWN, id="beside attempts that took hours"),
+        pytest.param("DeadlineExceeded", [-25 * 60], Next.CONTROL, id="before attempts that took hours"),
     ],
 )
-def test_whose_trouble_a_fetch_was(reason: str, minutes: list[int], step: Step) -> None:
+def test_whose_trouble_a_fetch_was(reason: str, minutes: list[int], step: Next) -> None:
     fetched = [NOON + timedelta(minutes=m) for m in minutes]
     assert decide_fetch(Reason(reason), NOON, fetched).step is step
 
