@@ -119,3 +119,5 @@ class DiscoveryStatus(StatusModel):
         list[IgnoredCommitment], Field(max_length=IGNORED_MAX, json_schema_extra=map_list("hotkey"))
     ] = []
     """ignored are these hotkeys, and why; at most 64."""
+    message: ShortText = ""
+    """message says why nothing can be discovered, if `spec.discovery` names no source of submissions."""

@@ -35,6 +35,9 @@ MAX_ANSWER = 131_072
 """Longest answer of a request, in characters: twice of what any syntax reads, so that cutting there changes no
 verdict."""
 
+MAX_RUNNING = 32
+"""Most rounds of a request whose tasks must not be drawn: two of each competition, twice over."""
+
 RoundUid = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 TaskId = Annotated[str, Field(min_length=1, max_length=256)]
 _Word = Annotated[str, Field(max_length=256)]
@@ -52,6 +55,15 @@ class Pool(FileModel):
     """Rule by which answers are scored: the competition's."""
 
 
+class TaskSetFiles(FileModel):
+    """The task set of a round, on the artifact volume."""
+
+    round_uid: RoundUid
+    """uid of the EvalRound, which names its directory (`names.task_set_path`)."""
+    digest: Digest
+    """SHA-256 of tasks.jsonl, as in the round's status; files that differ from it are refused."""
+
+
 class TaskRequest(FileModel):
     """Draw one task of a pool."""
 
@@ -61,6 +73,9 @@ class TaskRequest(FileModel):
     number: Annotated[int, Field(ge=0)] | None = None
     """Number of the step: with it, not the seed but the pool's digest decides the order, and each task is drawn once
     before any is drawn again. An earlier examiner draws by the seed."""
+    running: Annotated[list[TaskSetFiles], Field(max_length=MAX_RUNNING)] = []
+    """Task sets of rounds that run: none of their tasks is drawn, however the pool's task is altered. An earlier
+    examiner does not look at them."""
 
 
 class ToolArgument(FileModel):
@@ -157,6 +172,10 @@ class ExaminerReason(StrEnum):
     """The task set is larger than what an examiner holds."""
     POOL_UNSUITABLE = "PoolUnsuitable"
     """No task of the pool can be asked by one message and judged by the scorer."""
+    POOL_IN_USE = "PoolInUse"
+    """Each task of the pool that can be asked is also one of a round that runs: the sources have too few tasks."""
+    ROUND_UNREADABLE = "RoundUnreadable"
+    """The tasks of a round that runs cannot be read, so that which tasks must not be asked is not known."""
     TASK_MISSING = "TaskMissing"
     """The pool has no such task, or it cannot be asked."""
     SCORER_REFUSED = "ScorerRefused"

@@ -26,6 +26,17 @@ class ApiError(Exception):
         """Whether the object exists already, has another uid, or changed since it was read."""
         return self.code == HTTPStatus.CONFLICT
 
+    @property
+    def final(self) -> bool:
+        """Whether the same request would be refused again: the object, or who sends it, must change first.
+
+        Not if the server asks to repeat it (429), waited for it too long (408), or does not know its sender yet (401).
+        """
+        return 400 <= self.code < 500 and not self.conflict and self.code not in _PASSING
+
+
+_PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
 
 def not_sent(request: str) -> ApiError:
     """Return the error of a request that this process may not make at present."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import MinerModel, MinerModelSpec
 from bitagent_crds.names import short_hash
 from bitagent_crds.schema import API_VERSION
@@ -41,6 +43,21 @@ class Submission:
     labels: tuple[str, ...] = ()
     """`KEY=VALUE` each."""
     prompt_format: str | None = None
+
+
+def doubts(asked: Submission) -> list[str]:
+    """Return what is allowed and may yet be a mistake, a sentence each."""
+    name = asked.prompt_format
+    known = [each.value for each in BuiltinPromptFormat]
+    if name is None or name in known:
+        return []
+    folded = {each.lower(): each for each in known}
+    near = [folded[each] for each in get_close_matches(name.lower(), folded, n=1)]
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return [
+        f"--prompt-format {name} is not built in ({hint}): rounds with this model need an evaluator's image with a "
+        "package that adds it"
+    ]
 
 
 def model_name(repo: str) -> str:

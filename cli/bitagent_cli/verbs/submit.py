@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bitagent_cli.connection import Failure, connected, ensure_served
-from bitagent_cli.objects.submission import Submission, SubmissionError, manifest
+from bitagent_cli.objects.submission import Submission, SubmissionError, doubts, manifest
 from bitagent_cli.output import documents
 from bitagent_cli.output.terminal import Terminal
 from bitagent_cli.parser import Exit
@@ -24,6 +24,8 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
         labels=tuple(options.labels),
         prompt_format=options.prompt_format,
     )
+    for doubt in doubts(asked):
+        terminal.say(f"bitagent submit: {doubt}")
     async with connected(options) as client:
         try:
             model = manifest(asked, namespace=client.namespace)

@@ -240,7 +240,7 @@ class CompetitionController:
         except ApiError as error:
             if error.conflict:
                 return await self._adopt(me, name, epoch)
-            if 400 <= error.code < 500:
+            if error.final:
                 problem = f"{name} cannot be created: {error}"
                 if self._refusals.get(competition.id) != problem:
                     self._refusals[competition.id] = problem

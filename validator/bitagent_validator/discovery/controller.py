@@ -48,6 +48,7 @@ WRITES_MAX = 20
 """Writes of one pass; the others follow with the next one."""
 FAILURES_MAX = 3
 """Failures of the API server after which the pass ends."""
+NO_SOURCE = "spec.discovery names neither commitments nor axons, so that no model is discovered: name one, or remove it"
 _OF_THE_OBJECT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Answers that concern one object: the others are written all the same."""
 
@@ -75,6 +76,8 @@ class DiscoveryController:
         settings = me.spec.discovery if me.spec is not None else None
         if me.spec is None or settings is None or (settings.commitments is None and settings.axons is None):
             await self._forget()
+            # Not refused by the API server: what it took once is good in all of v1alpha1.
+            self.status = None if settings is None else DiscoveryStatus(message=NO_SOURCE)
             return
         now = asyncio.get_running_loop().time()
         pause = max(READ_SECONDS, READ_BLOCKS * connection.block_seconds)

@@ -1,10 +1,13 @@
 """Online evaluation: a fresh task for a sample of miners now and then, and a moving average of their scores.
 
-    controller   when a step begins, what it changed, what is reported
+    controller   when a step begins, and what it changes
+    attempt      one attempt at a step: what it does by the chain at its block
     step         one step: the task, the questions, the scores, the feedback
+    reporting    status, condition and metrics
     transcripts  a line for each step, for people
     examiner     the client of the examiner's socket
     pool         the EvalRounds whose task sets the tasks are drawn from
+    pools        these EvalRounds on the API server
     feedback     what a miner is answered about its answer
     means        scores to moving averages
     sample       which miners are asked, and the seeds of a block

@@ -6,6 +6,7 @@ What the examiner answers is bounded and checked (`bitagent_crds.examiner`); it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitagent_crds.examiner import (
@@ -21,6 +22,7 @@ from bitagent_crds.examiner import (
     Pool,
     ScoreRequest,
     TaskRequest,
+    TaskSetFiles,
     Timing,
     bounded_answer,
 )
@@ -49,9 +51,12 @@ class Examiner:
         self._reply_seconds = reply_seconds
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def task(self, pool: Pool, *, seed: str, number: int | None = None) -> ExaminerTask:
-        """Return the task of a pool that the number of a step draws, or else a seed."""
-        reply = await self._ask(ExaminerRequest(task=TaskRequest(pool=pool, seed=seed, number=number)))
+    async def task(
+        self, pool: Pool, *, seed: str, number: int | None = None, running: Sequence[TaskSetFiles] = ()
+    ) -> ExaminerTask:
+        """Return the task of a pool that the number of a step draws, or else a seed: none of these task sets."""
+        request = TaskRequest(pool=pool, seed=seed, number=number, running=list(running))
+        reply = await self._ask(ExaminerRequest(task=request))
         if reply.task is None:
             raise ExaminerLost("the examiner answered a request for a task with something else")
         return reply.task

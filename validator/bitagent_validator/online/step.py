@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.examiner import ExaminerReason, ExaminerTask, ExaminerVerdict, Pool, Timing
+from bitagent_crds.examiner import ExaminerReason, ExaminerTask, ExaminerVerdict, Pool, TaskSetFiles, Timing
 from bitagent_crds.online import Online, OnlineOutcome
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.online.examiner import Examiner, ExaminerLost, ExaminerRefused
@@ -45,6 +45,7 @@ _POOL = frozenset(
         ExaminerReason.POOL_CHANGED,
         ExaminerReason.POOL_TOO_LARGE,
         ExaminerReason.POOL_UNSUITABLE,
+        ExaminerReason.POOL_IN_USE,
         ExaminerReason.SCORER_REFUSED,
     }
 )
@@ -74,6 +75,8 @@ class StepPlan:
     settings: Online
     pools: Sequence[UsablePool]
     """In the order of preference; at least one."""
+    running: Sequence[TaskSetFiles] = ()
+    """Task sets of rounds that run, whose tasks are not asked."""
     known: OnlineState | None = None
     """The averages before it, for the feedback."""
     held_seconds: float = 0.0
@@ -153,7 +156,7 @@ async def _task(plan: StepPlan, examiner: Examiner) -> tuple[UsablePool, Examine
     for pool in plan.pools:
         for attempt in range(2):
             try:
-                return pool, await examiner.task(pool.pool, seed=plan.seed, number=number)
+                return pool, await examiner.task(pool.pool, seed=plan.seed, number=number, running=plan.running)
             except ExaminerRefused as error:
                 reason = Reason.POOL_UNAVAILABLE if error.reason in _POOL else Reason.EXAMINER_UNAVAILABLE
                 text = f"no task of {pool.name}: {error}"

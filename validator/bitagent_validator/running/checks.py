@@ -21,7 +21,7 @@ def mechanisms_of(spec: ValidatorSpec) -> list[int]:
 
 def parts_of(spec: ValidatorSpec) -> set[str]:
     """Return the names of all parts of a pass."""
-    found = {"state", "status", "account", "discovery", "endpoints"} | {
+    found = {"state", "status", "account", "discovery", "online", "endpoints"} | {
         f"weights {mechanism}" for mechanism in mechanisms_of(spec)
     }
     parts = ("results", "rounds", "online")

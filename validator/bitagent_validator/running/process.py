@@ -28,8 +28,10 @@ from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
+from bitagent_validator.online.attempt import Attempts
 from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.online.examiner import SOCKET, Examiner
+from bitagent_validator.online.pools import PoolRounds
 from bitagent_validator.online.transcripts import DIRECTORY, Transcripts
 from bitagent_validator.running.loop import Loop
 from bitagent_validator.running.standby import standby_reports
@@ -167,13 +169,11 @@ async def _run_with(
     axons = AxonReader(account, metrics, changed=wake.set)
     online = OnlineController(
         services,
-        account=account,
-        uid=me.uid,
-        secrets=secrets,
+        pools=PoolRounds(services, secrets, uid=me.uid),
+        attempts=Attempts(services, account, examiner=lambda: Examiner(settings.examiner_socket)),
         transcripts=Transcripts(settings.transcripts_dir, dropped=metrics.transcripts_dropped.inc),
         tracker=Tracker(dropped=metrics.tracking_rows_dropped.inc),
         changed=wake.set,
-        examiner=lambda: Examiner(settings.examiner_socket),
     )
     loop = Loop(
         account=account,

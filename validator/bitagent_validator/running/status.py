@@ -69,7 +69,8 @@ def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]
     if inputs.troubles:
         values.append(_value(ConditionType.PASS_COMPLETE, False, Reason.PART_FAILED, inputs.troubles))
     else:
-        values.append(_value(ConditionType.PASS_COMPLETE, True, Reason.PASS_COMPLETE, "every part succeeded"))
+        idle = f"; {inputs.discovery.message}" if inputs.discovery and inputs.discovery.message else ""
+        values.append(_value(ConditionType.PASS_COMPLETE, True, Reason.PASS_COMPLETE, f"every part succeeded{idle}"))
     me = inputs.subnet.me if inputs.subnet else None
     return ValidatorStatus(
         hotkey=inputs.hotkey,

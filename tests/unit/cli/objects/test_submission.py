@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from bitagent_cli.objects.submission import NAME_BYTES, Submission, SubmissionError, manifest, model_name, outcome
+from bitagent_cli.objects.submission import (
+    NAME_BYTES,
+    Submission,
+    SubmissionError,
+    doubts,
+    manifest,
+    model_name,
+    outcome,
+)
 from bitagent_crds.minermodel import MinerModelSpec
 
 COMMIT = "a" * 40
@@ -58,6 +66,22 @@ def test_all_options() -> None:
 def test_wrong_options(asked: Submission, said: str) -> None:
     with pytest.raises(SubmissionError, match=said):
         manifest(asked, namespace="ns")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("chatml", "ChatML", id="another case"),
+        pytest.param("ChatTemplates", "ChatTemplate", id="misspelt"),
+        pytest.param("Zephyr", "Vicuna", id="unknown: all are listed"),
+        pytest.param("Bfcl", "", id="known"),
+        pytest.param(None, "", id="none"),
+    ],
+)
+def test_prompt_formats_that_may_be_a_mistake(name: str | None, hint: str) -> None:
+    found = doubts(Submission("a/b", prompt_format=name))
+    assert len(found) == bool(hint)
+    assert hint in "".join(found)
 
 
 def obj(generation: int, *conditions: tuple[str, str, int]) -> dict[str, Any]:

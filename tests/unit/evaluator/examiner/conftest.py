@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.examiner import ExaminerReply, ExaminerRequest, Pool, ScoreRequest, TaskRequest, Timing
+from bitagent_crds.examiner import (
+    ExaminerReply,
+    ExaminerRequest,
+    Pool,
+    ScoreRequest,
+    TaskRequest,
+    TaskSetFiles,
+    Timing,
+)
 from bitagent_crds.names import task_set_path
 from bitagent_crds.task_set import Expects, Language, Task
 from bitagent_crds.tasks import Tasks
@@ -32,6 +40,10 @@ class Volume:
     root: Path
     pool: Pool
     tasks: dict[str, Task]
+
+    @property
+    def files(self) -> TaskSetFiles:
+        return TaskSetFiles(round_uid=self.pool.round_uid, digest=self.pool.digest)
 
     def of(self, scorer: str) -> Pool:
         return self.pool.model_copy(update={"scorer": scorer})

@@ -23,10 +23,12 @@ from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import RAO, Axon, Subnet
 from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.objects import Round, ValidatorObject, parse_round
+from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
 from bitagent_validator.online import step as steps
+from bitagent_validator.online.attempt import Attempts
 from bitagent_validator.online.controller import VERSION, OnlineController
 from bitagent_validator.online.examiner import Examiner
+from bitagent_validator.online.pools import PoolRounds
 from bitagent_validator.online.transcripts import Transcripts
 from bitagent_validator.state.documents import State
 from bitagent_validator.tracking.process import RunSettings
@@ -89,31 +91,32 @@ class Stage:
         services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, events=self, metrics=self.metrics)
         self.controller = OnlineController(
             services,
-            account=Account(ME, self.folder / "hotkey"),
-            uid="u",
-            secrets=SeedSecrets(b"own", validator_uid="u", netuid=20),
+            pools=PoolRounds(services, SeedSecrets(b"own", validator_uid="u", netuid=20), uid="u"),
+            attempts=Attempts(
+                services,
+                Account(ME, self.folder / "hotkey"),
+                examiner=lambda: Examiner(self.folder / "socket"),
+                open_questions=self.open,
+            ),
             transcripts=Transcripts(self.folder / "transcripts"),
             tracker=self.tracker,  # type: ignore[arg-type]
             changed=self.woken.set,
-            examiner=lambda: Examiner(self.folder / "socket"),
-            open_questions=self.open,
         )
 
     # The API server
-    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def create_or_get(self, body: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         if self.refused:
             raise self.refused
         name = body["metadata"]["name"]
         if name in self.rounds:
-            raise ApiError(code=409, reason="AlreadyExists", message="exists")
+            return self.rounds[name], False
         self.rounds[name] = {**body, "metadata": {**body["metadata"], "uid": f"uid-{name}"}}
-        return self.rounds[name]
-
-    async def get(self, _: Any, name: str) -> dict[str, Any] | None:
-        return self.rounds.get(name)
+        return self.rounds[name], True
 
     async def delete(self, _: Any, name: str, *, uid: str) -> None:
         assert uid == f"uid-{name}"
+        if self.refused:
+            raise self.refused
         self.deleted.append(name)
         del self.rounds[name]
 
@@ -185,6 +188,7 @@ class Stage:
         connection: Any = SimpleNamespace(
             url="ws://chain", genesis="0xg", block_seconds=12.0, block_hash=self.block_hash, subnet=self.subnet
         )
+        await self.controller.forget_others([self.competition()])
         await self.controller.reconcile(
             me, self.competition(), self.subnet_at(self.block), connection=connection, blocked=blocked
         )
@@ -357,13 +361,53 @@ async def test_without_rights_to_set_weights_no_miner_is_asked(stage: Stage, fak
 
 
 async def test_off_forgets_all(stage: Stage, fake: Fake) -> None:
+    stage.tracking = {"wandb": {"project": "p", "mode": "Offline"}}
     await stage.built()
     await stage.step()
+    assert stage.tracker.settings is not None
     stage.online = None
     await stage.one_pass()
     assert stage.state.online == {}
     assert stage.controller.condition([stage.competition()]) is None
     assert stage.controller.status([stage.competition()]) == []
+    assert (stage.rounds, stage.deleted) == ({}, ["val-fc-o2"])
+    assert stage.tracker.settings is None
+
+
+async def test_pools_that_could_not_be_deleted_are_deleted_by_the_next_process(stage: Stage, fake: Fake) -> None:
+    await stage.built()
+    stage.online = None
+    stage.refused = ApiError(code=500, reason="InternalError", message="etcd")
+    with pytest.raises(ApiError):
+        await stage.one_pass()
+    assert list(stage.rounds) == ["val-fc-o2"]
+    stage.refused = None
+    stage.start()
+    await stage.one_pass()
+    assert stage.rounds == {}
+
+
+@pytest.mark.usefixtures("fake")
+async def test_a_step_under_way_ends_when_its_competition_is_gone(stage: Stage) -> None:
+    """A competition that was removed as a whole: its averages stay, as its scores do; its pools do not."""
+    await stage.built()
+    await stage.step()
+    before = stage.state.online
+    begun, ends = asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_: Any, **__: Any) -> dict[str, Answer[Any]]:
+        begun.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            ends.set()
+
+    stage.ask_all, stage.block = hangs, 1020  # type: ignore[method-assign]
+    await stage.one_pass()
+    await asyncio.wait_for(begun.wait(), 60)
+    await stage.controller.forget_others([])
+    await asyncio.wait_for(ends.wait(), 60)
+    assert (stage.rounds, stage.state.online) == ({}, before)
 
 
 @pytest.mark.usefixtures("fake")
@@ -386,6 +430,45 @@ async def test_a_pool_that_is_refused_is_reported_once(stage: Stage) -> None:
     stage.refused = None
     await stage.one_pass()
     assert stage.value() == (ConditionStatus.UNKNOWN, Reason.POOL_PENDING)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(429, "TooManyRequests"), (503, "Unavailable"), (0, "NoAnswer")])
+async def test_a_server_that_asks_to_try_again_refuses_nothing(stage: Stage, code: int, reason: str) -> None:
+    stage.refused = ApiError(code=code, reason=reason, message="later")
+    with pytest.raises(ApiError):
+        await stage.one_pass()
+    assert stage.warned == []
+    stage.refused = None
+    await stage.one_pass()
+    assert stage.value() == (ConditionStatus.UNKNOWN, Reason.POOL_PENDING)
+
+
+async def test_a_pool_of_another_validator_is_not_taken_over(stage: Stage) -> None:
+    await stage.one_pass()
+    stage.rounds["val-fc-o2"]["metadata"]["ownerReferences"][0]["uid"] = "another"
+    stage.objects.clear()
+    await stage.one_pass()
+    assert stage.objects == {}
+    assert stage.value() == (ConditionStatus.FALSE, Reason.POOL_UNAVAILABLE)
+
+
+async def test_tasks_of_rounds_that_run_are_not_asked(stage: Stage, fake: Fake) -> None:
+    """Whether one of them is drawn is the examiner's: here, that it knows them."""
+    await stage.built()
+    digest = {name: "sha256:" + name * 64 for name in "bcd"}
+    unfinished, failed = RoundPhase.UNFINISHED, RoundPhase.FAILED
+    for name, phase, competition in (("b", unfinished, "fc"), ("c", unfinished, "other"), ("d", failed, "fc")):
+        stage.objects[name] = Round(
+            name, 1, 1000, phase, competition=competition, uid=f"uid-{name}", task_set_digest=digest[name]
+        )
+    stage.objects["new"] = Round("new", 2, 1005, unfinished, competition="fc", uid="uid-new")
+    await stage.step()
+    (asked,) = fake.tasks
+    assert {each.round_uid: each.digest for each in asked.running} == {"uid-b": digest["b"], "uid-c": digest["c"]}
+    fake.refuses = {"uid-val-fc-o2": ExaminerReason.POOL_IN_USE}
+    stage.block = 1020
+    await stage.step()
+    assert stage.value() == (ConditionStatus.FALSE, Reason.POOL_UNAVAILABLE)
 
 
 async def test_a_pool_of_an_earlier_attempt_is_used(stage: Stage) -> None:

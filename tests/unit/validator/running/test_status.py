@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import ConditionType, Reason
+from bitagent_crds.discovery import DiscoveryStatus
 from bitagent_crds.policies import Standing
 from bitagent_crds.seeds import SeedFrom
 from bitagent_validator.chain.facts import Subnet
@@ -65,6 +66,12 @@ def test_all_is_well(subnet: Make) -> None:
         "WeightsCurrent": ("True", "WeightsSet"),
         "PassComplete": ("True", "PassComplete"),
     }
+
+
+def test_a_discovery_that_can_find_nothing_is_in_a_condition(subnet: Make) -> None:
+    given = inputs(subnet(), discovery=DiscoveryStatus(message="spec.discovery names no source"))
+    found = {c.type: c.message for c in compute_status(given, previous=[], now=NOW).conditions}
+    assert found[ConditionType.PASS_COMPLETE].endswith("spec.discovery names no source")
 
 
 @pytest.mark.parametrize(
