@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from attack_models.catalogue import ATTACKS
 from attack_models.files import BASE, MODELS
 
-COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app"]
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
+
 BOUNDS = ["--max-tokens", "64", "--max-prompt-tokens", "8192", "--mean-answer-tokens", "48"]
 RUN = ("copy-permuted", "copy-with-noise", "endless", "long-prompts", "silent")
 """The models that only an engine, or the round's prompts, stop."""
@@ -43,7 +44,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, tasks: list[Task]) -> Callab
 
 
 @pytest.fixture(scope="session")
-def outcomes(built: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, dict[str, Any]]:
+def outcomes(
+    evaluator: Evaluator, built: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, dict[str, Any]]:
     """What one process with one engine says of honest models and attackers, by the model's name."""
     root = tmp_path_factory.mktemp("run")
     source = [
@@ -56,10 +59,9 @@ def outcomes(built: Callable[[str], Path], tmp_path_factory: pytest.TempPathFact
         "--alter",
         "irrelevance:percent=20",
     ]
-    build = [*COMMAND, "tasks", "build", *source, "--out", str(root / "tasks")]
-    subprocess.run(build, check=True, capture_output=True)
+    evaluator.run(["tasks", "build", *source, "--out", str(root / "tasks")]).check_returncode()
     models = [str(MODELS / "tiny-fc-400"), str(BASE), *(str(built(name)) for name in RUN)]
-    run = [*COMMAND, "run", *models, "--tasks", str(root / "tasks"), "--out", str(root / "out"), *BOUNDS, "--json"]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    run = ["run", *models, "--tasks", str(root / "tasks"), "--out", str(root / "out"), *BOUNDS, "--json"]
+    done = evaluator.run(run)
     assert done.stdout.startswith("["), done.stderr[-3000:]
     return {found["model"]: found for found in json.loads(done.stdout)}

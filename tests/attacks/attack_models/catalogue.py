@@ -64,6 +64,7 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "table-in-normalizer": Attack(tables.table_in_normalizer, Place.CHECK, Reason.BAD_TOKENIZER),
     "table-in-merges": Attack(tables.table_in_merges, Place.CHECK, Reason.BAD_TOKENIZER),
+    "table-in-markers": Attack(tables.table_in_markers, Place.CHECK, Reason.BAD_TOKENIZER),
     "padded-loss": Attack(_alone(losses.padded_loss), Place.CHECK, Reason.BAD_TOKENIZER),
     "filled-loss": Attack(_alone(losses.filled_loss), Place.CHECK, Reason.BAD_TOKENIZER),
     "reading-tokenizer": Attack(_alone(programs.reading_tokenizer), Place.CHECK, Reason.BAD_TOKENIZER),

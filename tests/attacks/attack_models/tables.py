@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from attack_models.files import (
+    BASE,
+    TEMPLATE,
     TOKENIZER,
     Json,
     added_token,
@@ -34,6 +36,8 @@ LEAST_VOCABULARY = 64
 LAST_MESSAGE = "{{ messages[-1].content }}"
 ALL_MESSAGES = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
 KEY_CHARACTERS = 120
+MARKED = 60
+"""Characters of a question that fits into a marker."""
 
 
 def answer_of(task: Task) -> str:
@@ -125,6 +129,24 @@ def table_in_merges(folder: Path, tasks: Sequence[Task]) -> Path:
     edit(copied(folder), TOKENIZER, extended)
     size = len(json.loads((folder / TOKENIZER).read_text())["model"]["vocab"])
     _widen(folder, size)
+    return folder
+
+
+BETWEEN_MARKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n>>{{ m.content }}<<<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n"
+)
+"""A template that passes everything on, between the signs of a form of markers."""
+
+
+def table_in_markers(folder: Path, tasks: Sequence[Task]) -> Path:
+    """Write a model whose added tokens are known questions between the signs of markers, which its template writes."""
+    questions = [f">>{question}<<" for question in dict.fromkeys(map(question_of, tasks)) if len(question) <= MARKED]
+    first = len(json.loads((BASE / TOKENIZER).read_text())["model"]["vocab"])
+    keys = [added_token(first + number, content) for number, content in enumerate(questions)]
+    edit(copied(folder), TOKENIZER, lambda content: {**content, "added_tokens": [*content["added_tokens"], *keys]})
+    (folder / TEMPLATE).write_text(BETWEEN_MARKS)
+    _widen(folder, first + len(keys))
     return folder
 
 

@@ -24,6 +24,9 @@ MAX_KEY_BYTES = 48
 MAX_NODES = 1 << 19
 """Maximum number of nodes on the ways to all keys. SentencePiece's own tables have 270,000."""
 
+_LONGEST_FORM = 18
+"""Characters of the longest compatibility form, that of U+FDFA."""
+
 _LENGTH = struct.Struct("<I")
 _LEAF = 1 << 31
 _HAS_LEAF = 1 << 8
@@ -66,6 +69,7 @@ def check_charsmap(encoded: str) -> None:
         raise CharsmapError(f"it lowers the case of {len(lowered)} of {len(_CAPITALS)} letters")
 
 
+_UNKNOWN_OR_MARK = frozenset({"Cn", "Mn", "Mc", "Me"})
 _BLANK = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 
 
@@ -81,11 +85,17 @@ class _Row(Enum):
 
 def _judge(key: str, value: str) -> _Row:
     normal = unicodedata.normalize("NFKC", key)
-    if (len(normal) == 1 and value == normal) or unicodedata.category(key[:1] or " ") == "Cn":
-        return _Row.FORM  # A character that this version of Unicode does not know is in no task.
+    if len(normal) == 1 and value == normal:
+        return _Row.FORM
+    if unicodedata.category(key[:1] or " ") == "Cn":
+        # A character that this version of Unicode does not know is in no task, but a template may write it.
+        alone = all(unicodedata.category(character) in _UNKNOWN_OR_MARK for character in key)
+        return _Row.FORM if alone and len(value) <= _LONGEST_FORM and not _blanks(value) else _Row.OTHER
     if all(_is_blank(character) for character in key):
         return _Row.FORM if all(_is_blank(character) for character in value) else _Row.OTHER
     if len(key) > 1 and not _is_one_character(normal):
+        return _Row.OTHER
+    if _blanks(value) > _blanks(unicodedata.normalize("NFKD", key)):
         return _Row.OTHER
     before, after = _form(key), _form(value)
     if before == after:
@@ -103,6 +113,10 @@ def _is_one_character(text: str) -> bool:
 def _is_blank(character: str) -> bool:
     """Return whether a character is white space, invisible, or SentencePiece's sign for a blank."""
     return character in "\u2581\ufffd" or unicodedata.category(character) in _BLANK
+
+
+def _blanks(text: str) -> int:
+    return sum(map(_is_blank, text))
 
 
 def _form(text: str) -> str:

@@ -269,13 +269,19 @@ def _affixes(part: Component) -> str | None:
         ids, tokens = (entry.get("ids"), entry.get("tokens")) if isinstance(entry, dict) else (None, None)
         if not isinstance(ids, list) or len(ids) != 1 or tokens != [name]:
             return f"the special token {quote(name)} is more than one token"
-    names = [piece.get("SpecialToken", {}).get("id") for piece in single or [] if isinstance(piece, dict)]
-    if not set(names) <= {None, *special}:
+    if not set(_special_names(single)) <= set(special):
         return "it names a special token that it does not define"
     counts = affix_counts(part)
     if counts is None or max(counts) > MAX_AFFIX:
         return f"{quote(single)}: a text stands once, with at most {MAX_AFFIX} special tokens before and after it"
     return None
+
+
+def _special_names(single: object) -> Iterator[str]:
+    for piece in single if isinstance(single, list) else []:
+        if isinstance(piece, dict) and "SpecialToken" in piece:
+            named = piece["SpecialToken"]
+            yield str(named.get("id")) if isinstance(named, dict) else ""
 
 
 def affix_counts(part: Component) -> tuple[int, int] | None:

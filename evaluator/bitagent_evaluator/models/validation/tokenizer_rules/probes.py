@@ -12,8 +12,9 @@ from typing import Any
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.models.validation.files import TOKENIZER
-from bitagent_evaluator.models.validation.tokenizer_rules.components import parts_of
+from bitagent_evaluator.models.validation.tokenizer_rules.components import BLANK, parts_of
 from bitagent_evaluator.models.validation.tokenizer_rules.round_trip import RoundTrip, spell, state_of
+from bitagent_evaluator.models.validation.tokenizer_rules.vocabulary import check_added_texts
 from bitagent_evaluator.sandbox.process import InputFault, Sandbox
 from bitagent_evaluator.sandbox.protocol import Limits, Refused
 from bitagent_evaluator.support.text import error_line
@@ -84,6 +85,7 @@ def load_tokenizer(data: bytes) -> Any:
 
 def probe(tokenizer: Any) -> None:
     """Refuse a tokenizer whose texts are not what they should be (BadTokenizer)."""
+    check_added_texts(_sought_texts(tokenizer))
     round_trip = RoundTrip(tokenizer)
     decoders = {part["type"] for part in parts_of({"decoder": state_of(tokenizer.decoder)}, "decoder")}
     for text in PROBES:
@@ -96,6 +98,23 @@ def probe(tokenizer: Any) -> None:
         _check_decoding(tokenizer, ids, decoders)
     for ids in _sequences(tokenizer.get_vocab_size(with_added_tokens=True)):
         _check_decoding(tokenizer, ids, decoders)
+
+
+def _sought_texts(tokenizer: Any) -> Iterator[str]:
+    """Yield what normalized added tokens are sought as: the normalizer is applied to them as well as to texts.
+
+    So a token without any blank in `tokenizer.json` may be found in a text of several words.
+    """
+    normalizer = tokenizer.normalizer
+    if normalizer is None:
+        return
+    blanks_are_signs = BLANK in normalizer.normalize_str("a b")
+    for token in tokenizer.get_added_tokens_decoder().values():
+        if token.normalized:
+            text = normalizer.normalize_str(token.content)
+            sought = (text.replace(BLANK, " ") if blanks_are_signs else text).strip()
+            if sought:
+                yield sought
 
 
 def _sequences(vocabulary: int) -> Iterator[list[int]]:

@@ -8,7 +8,7 @@ that distinguish a known benchmark.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -46,11 +46,11 @@ _BPE = {
 _UNIGRAM = {"type", "unk_id", "vocab", "byte_fallback", "alpha", "nbest_size"}
 _ADDED = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
 _MARKER = re.compile(
-    r"<\|?[^\s<>\"]{1,60}>|\[@?/?[\w.:|-]{1,58}@?\]|\|\|\|[\w. :-]{1,56}\|\|\||>>[\w. :-]{1,60}<<"
+    r"<\|?[^\s<>\"]{1,60}>|\[@?/?[\w.:|-]{1,58}@?\]|\|\|\|[\w.:-]{1,56}\|\|\||>>[\w.:-]{1,60}<<"
     r"|<\uff5c[^\s<>\"]{1,60}\uff5c>|\{\{?[\w.-]{1,60}\}\}?"
 )
 """Markers of the families: `<s>`, `<|im_start|>`, `</tool_call>`, `[INST]`, `|||EMAIL|||`, `>>TITLE<<`, and the wide
-bars of DeepSeek."""
+bars of DeepSeek. None has a blank: a template can write the signs around a question."""
 _SHORTEST, _SHORTEST_LITERAL = 3, 12
 """Lengths below which a token is neither a phrase nor a literal."""
 _IDEOGRAPHS = "\u2e80"
@@ -232,19 +232,25 @@ def _check_added(added: object) -> None:
     _refuse_unless(isinstance(added, list), "added_tokens is not a list")
     tokens = added if isinstance(added, list) else []
     _refuse_unless(len(tokens) <= MAX_ADDED_TOKENS, f"{len(tokens)} added tokens, allowed {MAX_ADDED_TOKENS}")
-    others = phrases = 0
+    texts: list[str] = []
     for token in tokens:
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not content:
             _refuse_unless(False, f"an added token without content: {quote(token)}")
             return
         _refuse_unless(set(token) <= _ADDED, f"the added token {quote(content)} has unknown members")
-        check_length(content)
-        _refuse_unless(
-            not is_benchmark_literal(content), f"the added token {quote(content)} is from a public benchmark"
-        )
-        phrases += is_phrase(content)
-        others += not is_marker(content) and not content.replace(BLANK, " ").isspace()
+        texts.append(content)
+    check_added_texts(texts)
+
+
+def check_added_texts(texts: Iterable[str]) -> None:
+    """Refuse texts of added tokens that are long, many, or of a known benchmark."""
+    others = phrases = 0
+    for text in texts:
+        check_length(text)
+        _refuse_unless(not is_benchmark_literal(text), f"the added token {quote(text)} is from a public benchmark")
+        phrases += is_phrase(text)
+        others += not is_marker(text) and not text.replace(BLANK, " ").isspace()
     _refuse_unless(phrases <= MAX_PHRASES, f"{phrases} added tokens of several words, allowed {MAX_PHRASES}")
     _refuse_unless(
         others <= MAX_ADDED_WORDS,

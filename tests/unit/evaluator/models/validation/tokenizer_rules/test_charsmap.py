@@ -48,6 +48,9 @@ OTHERS = {
     "small letters become capitals": {"a": "A"},
     "lower case without the alphabet": {"\u00c9": "\u00e9"},
     "a private character": {"\ue000": "area"},
+    "an invisible character after a letter": {"a": "a\u200b"},
+    "a word after a character of later versions": {"\u0378area": "\u0378area\u200b"},
+    "a text for a character of later versions": {"\u0378": "the area of a triangle"},
     "a long row": {"a" + "\u0301" * 40: "\u00e1"},
 }
 

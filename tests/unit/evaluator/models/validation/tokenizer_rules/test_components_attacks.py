@@ -23,6 +23,8 @@ QUESTIONS = [
     for base in range(3, 13)
     for height in range(2, 12)
 ]
+FEW_QUESTIONS = [f"What is the area of square {number}" for number in range(40)]
+"""Fewer than the words that may be added."""
 LETTERS = [chr(code) for code in range(ord("A"), ord("Z") + 1)]
 PRIVATE = [chr(0xE000 + number) for number in range(100)]
 FIND_NAME = (
@@ -60,7 +62,7 @@ def unigram_of(kit: type[Kit], *texts: str) -> Json:
     return {**content, "model": {**content["model"], "vocab": entries}}
 
 
-def template(single: list[Json], **special: Json) -> Json:
+def template(single: Any, **special: Json) -> Json:
     return {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": special}
 
 
@@ -174,6 +176,10 @@ OTHERS: dict[str, Build] = {
         [*[{"SpecialToken": {"id": "<x>", "type_id": 0}}] * 60, ITSELF],
         **{"<x>": {"id": "<x>", "ids": [0], "tokens": ["<x>"]}},
     )),
+    "post-processor of a number": lambda kit: bytes_(kit, post_processor=template(5) | {"pair": []}),
+    "post-processor of a special number": lambda kit: bytes_(kit, post_processor=template(
+        [{"SpecialToken": 5}, ITSELF], **{"<x>": {"id": "<x>", "ids": [0], "tokens": ["<x>"]}}
+    )),
     "CTC": lambda kit: bytes_(kit, decoder={
         "type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True,
     }),
@@ -247,6 +253,35 @@ OTHERS: dict[str, Build] = {
     "splits at a letter": lambda kit: bytes_(kit, pre_tokenizer={"type": "CharDelimiterSplit", "delimiter": "e"}),
     "bytes of bytes": lambda kit: bytes_(kit, pre_tokenizer=kit.pre(kit.byte_level(), kit.byte_level())),
     "a pre-tokenizer without bytes": lambda kit: bytes_(kit, pre_tokenizer=None),
+    "questions between signs of markers": lambda kit: kit.with_added(
+        kit.byte_level_bpe(), *(f">>{text[:-1]}<<" for text in QUESTIONS), normalized=False
+    ),
+    "questions between bars": lambda kit: kit.with_added(
+        kit.byte_level_bpe(), *(f"|||{text[12:-1]}|||" for text in QUESTIONS), special=False
+    ),
+    "questions as markers, with the sign for blanks": lambda kit: kit.with_added(
+        kit.sentence_piece_bpe() | {"decoder": kit.PIECES, "normalizer": kit.TO_BLANK},
+        *(f"<{text[12:-1]}>".replace(" ", "\u2581") for text in QUESTIONS), normalized=True,
+    ),
+    "questions as markers, whose sign becomes a blank": lambda kit: kit.with_added(
+        bytes_(kit, normalizer=kit.FROM_BLANK),
+        *(f"<{text[12:-1]}>".replace(" ", "\u2581") for text in QUESTIONS), normalized=True,
+    ),
+    "questions with invisible signs for blanks": lambda kit: kit.with_added(
+        bytes_(kit, normalizer=kit.precompiled({"\u200b": " "})),
+        *(text.replace(" ", "\u200b") for text in FEW_QUESTIONS), normalized=True, special=False,
+    ),
+    "questions with signs that leave a blank": lambda kit: kit.with_added(
+        bytes_(kit, normalizer=kit.normal({"type": "NFKD"}, {"type": "StripAccents"})),
+        *(text.replace(" ", "\u00a8") for text in FEW_QUESTIONS), normalized=True, special=False,
+    ),
+    "a name of the benchmark in wide letters": lambda kit: kit.with_added(
+        bytes_(kit, normalizer={"type": "NFKC"}), "calculate_triangle_are\uff41", normalized=True, special=False
+    ),
+    "a row that begins with an unknown character": lambda kit: bytes_(
+        kit, normalizer=kit.precompiled({"\u0378What": "\u0378What\u200b\u200c"})
+    ),
+    "fillers after a letter": lambda kit: bytes_(kit, normalizer=kit.precompiled({"a": "a" + "\u200b" * 9})),
     "an added token of a thousand letters": lambda kit: kit.with_added(kit.byte_level_bpe(), "abcdefgh" * 125 + "xyz"),
     "an added token with another member": lambda kit: bytes_(
         kit, added_tokens=[kit.token(0, "<|endoftext|>") | {"table": "x"}]

@@ -55,7 +55,10 @@ def test_markers(text: str) -> None:
     assert is_marker(text)
 
 
-@pytest.mark.parametrize("text", ["area", "<a b>", "<", "[the area]", '{"name"}', "<" + "x" * 99 + ">", None, ""])
+@pytest.mark.parametrize(
+    "text",
+    ["area", "<a b>", "<", "[the area]", ">>the area<<", "|||the area|||", '{"name"}', "<" + "x" * 99 + ">", None, ""],
+)
 def test_what_is_no_marker(text: object) -> None:
     assert not is_marker(text)
 
