@@ -34,13 +34,15 @@ preload("bitagent_operator.__main__", "bitagent_validator.main", "bitagent_leade
 
 
 class Scheduling(LoadScopeScheduling):
-    """Any process takes any test, but those that share a release or its namespace, file by file."""
+    """Any process takes any test, but those that share a release or its namespace, or a server, file by file."""
 
     TOGETHER = ("releases", "examples", "definition_upgrade", "every_option", "storage_notes")
+    """Of the charts."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.endswith(tuple(f"charts/test_{name}.py" for name in self.TOGETHER)) else nodeid
+        together = ("wire/test_reference.py", *(f"charts/test_{name}.py" for name in self.TOGETHER))
+        return file if file.endswith(together) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,7 +2,7 @@
 
 It answers QueryTask like the endpoint's models, GetHFModelName, QueryResult and IsAlive to whoever signs as a Dendrite,
 and 401 to everybody else. In place of the reference's miner, whose SDK cannot be in one environment with the present
-one; tests/ecosystem has that.
+one; tests/integration has that.
 """
 
 from __future__ import annotations

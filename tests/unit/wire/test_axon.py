@@ -1,4 +1,4 @@
-"""The old wire: what is signed, its window, and its headers. tests/ecosystem asks the reference itself."""
+"""The old wire: what is signed, its window, and its headers. tests/integration asks the reference itself."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import bittensor_core
 import pytest
-import reference_wire
 from aiohttp import web
+from tests.integration.wire.reference import PEER, ensure_reference
 
 from bitagent_miner.admission import Rules, refusal
 from bitagent_miner.chain import Neuron, Subnet
@@ -39,7 +39,7 @@ from bitagent_wire.messages import (
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome, Preference, Protocol
 from bitagent_wire.server import MessageServer, runner
 
-pytestmark = pytest.mark.ecosystem
+pytestmark = pytest.mark.integration
 
 TASK = QueryTask(
     messages=[ChatMessage(role=Role.USER, content="Łódź?")],
@@ -52,15 +52,15 @@ def key(uri: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def reference(built: Callable[[Callable[[], Any]], Any]) -> Path:
+def reference() -> Path:
     """The reference's interpreter."""
-    return Path(built(reference_wire.ensure_reference))
+    return ensure_reference()
 
 
 async def _peer(reference: Path, *argv: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         str(reference),
-        str(reference_wire.PEER),
+        str(PEER),
         *argv,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -3,9 +3,9 @@
 Runs in an environment of its own with bittensor 10.5, without this project's packages. The messages have the names and
 fields of BitAgent's published ones.
 
-    python reference_wire_peer.py axon URI PORT                   serves; prints a line when it does
-    python reference_wire_peer.py dendrite URI HOST PORT HOTKEY   reads messages, one JSON object a line, and prints
-                                                                  what came of each
+    python reference_peer.py axon URI PORT                   serves; prints a line when it does
+    python reference_peer.py dendrite URI HOST PORT HOTKEY   reads messages, one JSON object a line, and prints
+                                                             what came of each
 """
 
 # Without `annotations` from the future: an Axon reads the types of its functions.
