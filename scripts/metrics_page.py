@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Metric
 
 from bitagent_leaderboard.serving.metrics import Metrics as LeaderboardMetrics
 from bitagent_operator.metrics.counters import Metrics as OperatorMetrics
+from bitagent_operator.metrics.process import LABEL, add_process
 from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.observed.cache import Cache
 from bitagent_validator.metrics import Metrics as ValidatorMetrics
@@ -25,7 +26,10 @@ _INTRODUCTION = """# Metrics
 Written from the code by `make metrics`; do not edit. Operator, validators and the public page serve them on port 9090
 at `/metrics`; [alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process.
 """
-_OPERATOR = "A process that stands by shows the objects too, but has no passes and no Jobs."
+_OPERATOR = f"""A process that stands by shows the objects too, but has no passes and no Jobs. All but the build and
+`process_*` have the label `{LABEL}` as well: that of the objects that they concern. A Prometheus that finds the pods
+has a label of this name already, the namespace of the pod, and renames the other unless `honorLabels` is set, as it is
+in the chart's monitors."""
 _VALIDATOR = "One process for each Validator; a Prometheus that finds the pods adds their names."
 _LEADERBOARD = "Where the public page runs ([leaderboard.md](leaderboard.md))."
 
@@ -34,6 +38,7 @@ def registries() -> dict[str, tuple[str, CollectorRegistry]]:
     """Return the registry of each part, as it is before anything has happened, with what to know about it."""
     operator = OperatorMetrics()
     operator.registry.register(StateCollector(Cache(), now=lambda: datetime.now(UTC)))
+    add_process(operator.registry)
     return {
         "operator": (_OPERATOR, operator.registry),
         "validator": (_VALIDATOR, ValidatorMetrics().registry),

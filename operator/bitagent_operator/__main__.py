@@ -9,21 +9,20 @@ import os
 import signal
 import socket
 import sys
-from functools import partial
 
 from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import connect
+from bitagent_kube.clock import ServerClock
 from bitagent_kube.errors import ApiError
 from bitagent_operator import config
 from bitagent_operator.explanation import explain
 from bitagent_operator.metrics.counters import Metrics
-from bitagent_operator.metrics.states import StateCollector
+from bitagent_operator.metrics.process import process_registry
 from bitagent_operator.naming import MANAGER
 from bitagent_operator.observed.cache import Key, Kind
-from bitagent_operator.runtime import leadership
-from bitagent_operator.runtime.leadership import Waiting
-from bitagent_operator.runtime.term import Operator
+from bitagent_operator.runtime.namespace import operate, together
+from bitagent_operator.tracing.otlp import endpoint_of
 from bitagent_operator.watches.watch import list_health
 
 _LINE_BY_LINE = ("kopf.objects", "kopf.activities", "kopf._core.engines.activities", "aiohttp.access", "kubernetes")
@@ -50,53 +49,47 @@ async def run(settings: config.Config) -> None:
 
 
 async def _run(settings: config.Config) -> None:
-    metrics, state = Metrics(), list_health(settings.relist_seconds)
     pod = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-    connected = partial(connect, namespace=settings.namespace, field_manager=MANAGER, observe=metrics.request)
+    metrics = {namespace: Metrics() for namespace in settings.watched}
+    states = {namespace: list_health(settings.relist_seconds) for namespace in settings.watched}
+    registry = process_registry({namespace: each.registry for namespace, each in metrics.items()})
+    # One clock: each renewal of a Lease shows within a second that this machine's was set; passes may make no request.
+    clock = ServerClock()
+    traces = endpoint_of(os.environ)
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
-    # Two clients: the connections of a busy one must not keep the Lease from being renewed.
-    async with (
-        health.serve(state, metrics.registry, **ports),
-        connected() as lease_client,
-    ):
-        lease = await leadership.lease_of(lease_client, deployment=settings.deployment, pod=pod)
-        # One clock: each renewal shows within a second that this machine's was set; passes may make no request.
-        async with connected(may_write=lambda: lease.held, clock=lease_client.clock) as client:
-            operator = Operator(settings, client, metrics, state, instance=pod)
-            metrics.registry.register(StateCollector(operator.cache, now=client.clock.now))
-            waiting = Waiting(namespace=settings.namespace, deployment=settings.deployment, health=state)
-
-            async def act() -> None:
-                await operator.in_sync()
-                await leadership.lead(lease, operator.term, waiting=waiting, metrics=metrics)
-
-            acting, watching = asyncio.create_task(act()), asyncio.create_task(operator.watcher.run())
-            try:
-                await asyncio.wait((acting, watching), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await leadership.end(acting)  # first: then another may act
-                await leadership.end(watching)
-            for ended in (acting, watching):
-                if not ended.cancelled():
-                    ended.result()
+    async with health.serve(health.Parts(states), registry, **ports):
+        await together(
+            operate(
+                settings.within(namespace),
+                home=settings.namespace,
+                pod=pod,
+                metrics=metrics[namespace],
+                health=states[namespace],
+                clock=clock,
+                traces=traces,
+            )
+            for namespace in settings.watched
+        )
 
 
 async def print_explanation(kind: Kind, name: str, namespace: str | None) -> None:
     """Print what is known about an object. Raises ApiError and ConfigError."""
     settings = config.load() if config.path().exists() else None
-    if namespace is None and settings is None:
+    watched = settings.watched if settings is not None else ()
+    if namespace is None and len(watched) != 1:
         raise config.ConfigError("say which namespace: --namespace NAME")
-    where = namespace or (settings.namespace if settings is not None else "")
+    where = namespace or watched[0]
     async with connect(namespace=where, field_manager=MANAGER, may_write=lambda: False) as client:
-        if settings is None or settings.namespace != where:
+        if settings is None or where not in watched:
             settings = await explain.configuration_of(client)
+        settings = settings.within(where)
         sys.stdout.write(explain.render(await explain.explain(client, settings, Key(kind, name))))
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bitagent-operator",
-        description="Launches the Jobs and validators of one namespace, until SIGTERM; with a command, does only that.",
+        description="Launches Jobs and validators in its namespaces until SIGTERM; with a command, does only that.",
     )
     parser.epilog = (
         f"Configured by the YAML file that {config.CONFIG_VARIABLE} names; without it by {config.DEFAULT_PATH}."

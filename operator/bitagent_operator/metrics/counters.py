@@ -59,6 +59,9 @@ class Metrics:
             "outcome",
         )
         self.events_dropped = self._counter("events_dropped", "Kubernetes Events that could not be posted.")
+        self.trace_spans = self._counter(
+            "trace_spans", "Spans for the collector of traces, by outcome (sent, unsent, refused).", "outcome"
+        )
         self.leader = self._gauge("leader", "Whether this process holds the Lease and acts (1), or stands by (0).")
         self.kind_served = self._gauge(
             "kind_served",

@@ -122,7 +122,8 @@ class RoundObject:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorObject:
-    """A Validator. Of its status only what the operator writes is read, and conditions and hotkey of its pod."""
+    """A Validator. Of its status only what the operator writes is read, and what its pod reports of conditions,
+    hotkey and weights."""
 
     meta: ObjectMeta
     spec: ValidatorSpec
@@ -131,6 +132,8 @@ class ValidatorObject:
     observed_generation: int = 0
     hotkey: str | None = None
     """The account that the pod has reported; it names the Leases that the pod may take."""
+    last_weights: Obj | None = None
+    """The last weights that the chain accepted, as the pod has reported them."""
 
     @classmethod
     def parse(cls, obj: Obj) -> ValidatorObject:
@@ -139,4 +142,5 @@ class ValidatorObject:
         conditions = parse_conditions(status.get("conditions") or ())
         rewriter = _part(status, "rewriter", RewriterStatus) if status.get("rewriter") else None
         spec, seen = _part(obj, "spec", ValidatorSpec), int(status.get("observedGeneration") or 0)
-        return cls(ObjectMeta.parse(obj), spec, tuple(conditions), rewriter, seen, status.get("hotkey"))
+        meta, reported = ObjectMeta.parse(obj), (status.get("hotkey"), status.get("lastWeights"))
+        return cls(meta, spec, tuple(conditions), rewriter, seen, *reported)

@@ -25,6 +25,8 @@ from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
 from bitagent_operator.runtime.late_events import late_events
 from bitagent_operator.runtime.leadership import end
 from bitagent_operator.runtime.queue import WorkQueue
+from bitagent_operator.tracing.exporter import TraceExporter
+from bitagent_operator.tracing.otlp import Endpoint
 from bitagent_operator.watches.queues import QueueWatch
 from bitagent_operator.watches.watch import Watcher
 
@@ -39,9 +41,22 @@ log = logging.getLogger("bitagent_operator")
 
 
 class Operator:
-    """Everything but the Lease and the ports. `instance` is the name of this process."""
+    """Everything but the Lease and the ports.
 
-    def __init__(self, config: Config, client: Client, metrics: Metrics, health: Health, *, instance: str) -> None:
+    `instance` is the name of this process; `traces`: where those of finished rounds are sent, None: nowhere.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        client: Client,
+        metrics: Metrics,
+        health: Health,
+        *,
+        instance: str,
+        traces: Endpoint | None = None,
+    ) -> None:
+        self._traces = traces
         self._config, self._client, self._metrics, self._health = config, client, metrics, health
         self._instance = instance
         self._queue: WorkQueue[Key] | None = None
@@ -108,6 +123,7 @@ class Operator:
 
         working, posting = asyncio.create_task(queue.run()), asyncio.create_task(post())
         following, asking = asyncio.create_task(self.queues.run()), asyncio.create_task(progress.run())
+        tracing = asyncio.create_task(self._send_traces())
         try:
             await asyncio.wait((working, posting, following, asking), return_when=asyncio.FIRST_COMPLETED)
             for ended in (working, posting, following, asking):
@@ -115,12 +131,26 @@ class Operator:
                     ended.result()
         finally:
             self._queue = None
+            await end(tracing)
             await end(asking)
             await end(following)
             await end(working)
             await end(posting)
             await events.drain(seconds=DRAIN_SECONDS)
             metrics.follow_nothing()
+
+    async def _send_traces(self) -> None:
+        """Send the traces of what ends, if they are sent anywhere."""
+        if self._traces is None:
+            return
+        exporter = TraceExporter(
+            self._traces,
+            self.cache,
+            namespace=self._config.namespace,
+            now=self._client.clock.now,
+            count=lambda outcome, spans: self._metrics.trace_spans.labels(outcome).inc(spans),
+        )
+        await exporter.run()
 
 
 def _field(kind: Kind) -> str:

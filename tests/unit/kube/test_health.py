@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry, Counter
 
-from bitagent_kube.health import Health, serve
+from bitagent_kube.health import Health, Parts, serve
 
 Ports = Callable[[], int]
 
@@ -26,6 +26,32 @@ def test_it_is_alive_until_heartbeats_stay_away() -> None:
     assert health.alive
     now += 1
     assert not health.alive
+
+
+def part(*, ready: bool = True, late: bool = False, problem: str = "") -> Health:
+    health = Health(limit_seconds=1, stalled="it hangs", unready="not yet", ready=ready, clock=lambda: 0)
+    if late:
+        health.beat()
+        health.clock = lambda: 9
+    health.problems |= {"p": problem} if problem else {}
+    return health
+
+
+@pytest.mark.parametrize(
+    ("parts", "alive", "unreadiness"),
+    [
+        pytest.param({"a": part(), "b": part()}, True, "", id="all well"),
+        pytest.param({"a": part(), "b": part(ready=False)}, True, "b: not yet", id="one is not ready"),
+        pytest.param({"a": part(problem="x"), "b": part(problem="y")}, True, "a: x; b: y", id="troubles"),
+        pytest.param({"a": part(problem="x")}, True, "x", id="a single one needs no name"),
+        pytest.param({"a": part(late=True), "b": part()}, True, "", id="one hangs"),
+        pytest.param({"a": part(late=True), "b": part(late=True)}, False, "", id="all hang"),
+    ],
+)
+def test_parts_fail_apart(parts: dict[str, Health], alive: bool, unreadiness: str) -> None:
+    found = Parts(parts)
+    assert (found.alive, found.unreadiness) == (alive, unreadiness)
+    assert "it hangs" in found.stalled
 
 
 async def test_probes_and_metrics_are_served(unused_tcp_port_factory: Ports) -> None:

@@ -37,6 +37,7 @@ def test_members_are_in_camel_case_and_have_defaults() -> None:
             GOOD.replace("claimName: models", "mode: Other"), "cache.mode: Input should be", id="mode of the cache"
         ),
         pytest.param(GOOD.replace("claimName: artifacts", ""), "artifacts.claimName: Field required", id="missing"),
+        pytest.param(GOOD + "watch: {namespaces: [a, a]}", "watch.namespaces: .*named twice", id="a namespace twice"),
         pytest.param("a: [", "not YAML", id="not YAML"),
         pytest.param("", "bad configuration", id="empty"),
     ],
@@ -45,6 +46,19 @@ def test_errors_name_file_and_member(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         parse(text, origin="/etc/x.yaml")
     assert "/etc/x.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "watched"),
+    [("", ("bitagent",)), ("watch: {namespaces: []}", ("bitagent",)), ("watch: {namespaces: [a, b]}", ("a", "b"))],
+    ids=["its own", "none named", "named"],
+)
+def test_namespaces_that_are_watched(text: str, watched: tuple[str, ...]) -> None:
+    config = parse(GOOD + text, origin="x")
+    assert config.watched == watched
+    within = config.within(watched[-1])
+    assert (within.namespace, within.watched) == (watched[-1], watched[-1:])
+    assert within.images == config.images
 
 
 def test_a_missing_file_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bitagent_operator.metrics.counters import Metrics
+from bitagent_operator.metrics.process import add_process
 from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.observed.cache import Cache
 from bitagent_validator.metrics import Metrics as ValidatorMetrics
@@ -21,6 +22,7 @@ def observe(folder: Path) -> dict[str, Any]:
     """The families of both registries."""
     operator = Metrics()
     operator.registry.register(StateCollector(Cache(), now=lambda: datetime.now(UTC)))
+    add_process(operator.registry)
     return {
         "operator": _described(operator.registry),
         "validator": _described(ValidatorMetrics().registry),
