@@ -10,7 +10,11 @@ env:
 {{- with .https }}
   - {name: HTTPS_PROXY, value: {{ quote . }}}
 {{- end }}
-  - {name: NO_PROXY, value: {{ concat (list "localhost" "127.0.0.1" (printf ".%s" $.Release.Namespace)) .noProxy | join "," | quote }}}
+{{- $hosts := list "localhost" "127.0.0.1" }}
+{{- range include "operator.namespaces" $ | fromJsonArray }}
+{{- $hosts = append $hosts (printf ".%s" .) }}
+{{- end }}
+  - {name: NO_PROXY, value: {{ concat $hosts .noProxy | join "," | quote }}}
 {{- end }}
 {{- end }}
 {{- if .Values.caBundle.configMap }}
@@ -57,6 +61,10 @@ volumeMounts:
 {{/* config.yaml as the operator reads it. Large numbers pass through int64: Helm's own are floats. */}}
 {{- define "operator.config" -}}
 namespace: {{ .Release.Namespace }}
+{{- with (.Values.watch).namespaces }}
+watch:
+  namespaces: {{ toJson . }}
+{{- end }}
 deployment: {{ include "operator.fullname" . }}
 images:
   evaluator: {{ include "operator.image" (list . "evaluator") | quote }}

@@ -69,3 +69,23 @@ the first slash and has a dot or a port, or is localhost. */}}
 {{- define "operator.pullSecrets" -}}
 {{- concat (dig "imagePullSecrets" list (.Values.global | default dict)) .Values.images.pullSecrets | uniq | toJson -}}
 {{- end }}
+
+{{/* Names of the namespaces that are watched, as JSON: those of watch.namespaces, or that of the release. */}}
+{{- define "operator.namespaces" -}}
+{{- (.Values.watch).namespaces | default (list .Release.Namespace) | toJson -}}
+{{- end }}
+
+{{/* The member `namespace` of metadata for an object in one of them; empty in that of the release, where Helm puts
+objects by itself. Arguments: root context, namespace. */}}
+{{- define "operator.inNamespace" -}}
+{{- if ne (index . 1) (index . 0).Release.Namespace -}}
+namespace: {{ index . 1 }}
+{{- end -}}
+{{- end }}
+
+{{/* Member of a peer in a network policy in the second namespace, for pods of the first one; empty if that is the same. */}}
+{{- define "operator.peerNamespace" -}}
+{{- if ne (index . 0) (index . 1) -}}
+namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ index . 0 }}}}
+{{- end -}}
+{{- end }}

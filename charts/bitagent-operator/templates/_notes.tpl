@@ -74,10 +74,12 @@ installs may read them. */}}
 {{- with .Values.caBundle.configMap }}
 {{- $named = append $named (list "ConfigMap" . "caBundle.configMap" "fetch, task-set and archive Jobs and validators wait for it") }}
 {{- end }}
+{{- range $namespace := include "operator.namespaces" . | fromJsonArray }}
 {{- range $named }}
-{{- if not (lookup "v1" (index . 0) $.Release.Namespace (index . 1)) }}
+{{- if not (lookup "v1" (index . 0) $namespace (index . 1)) }}
 
-! {{ index . 0 }} {{ index . 1 }} ({{ index . 2 }}) does not exist in namespace {{ $.Release.Namespace }}: {{ index . 3 }}.
+! {{ index . 0 }} {{ index . 1 }} ({{ index . 2 }}) does not exist in namespace {{ $namespace }}: {{ index . 3 }}.
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 OPERATOR, VALIDATOR = ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator"
 DEMO = ROOT / "examples/demo"
 DEFINITIONS = {f"{plural}.bitagent.io" for plural in ("minermodels", "evalrounds", "validators")}
-ACCOUNT = "system:serviceaccount:bitagent:bitagent-operator"
+ACCOUNT = "system:serviceaccount:{}:bitagent-operator"
 
 
 class Cluster:
@@ -59,10 +59,11 @@ class Cluster:
         kinds = "all,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,persistentvolumeclaims"
         return set(self.kubectl("get", kinds, "--selector=app.kubernetes.io/managed-by=Helm", "--output=name").split())
 
-    def may(self, verb: str, resource: str) -> bool:
+    def may(self, verb: str, resource: str, *, account: str = "bitagent", namespace: str = "bitagent") -> bool:
+        """Whether the operator of the namespace `account` may do that in `namespace`."""
         whole, _, part = resource.partition("/")
-        question = ("auth", "can-i", verb, whole, f"--subresource={part}", f"--as={ACCOUNT}")
-        asked = self.plane.kubectl("--namespace=bitagent", *question)
+        question = ("auth", "can-i", verb, whole, f"--subresource={part}", f"--as={ACCOUNT.format(account)}")
+        asked = self.plane.kubectl(f"--namespace={namespace}", *question)
         return {"yes": True, "no": False}[self._process(asked).stdout.strip()]
 
 
@@ -91,6 +92,27 @@ def test_a_second_release_in_the_namespace_is_refused(installed: Cluster) -> Non
     with pytest.raises(AssertionError, match="release bitagent-operator operates namespace bitagent already"):
         installed.helm("install", "another", OPERATOR, "--set", "crds.install=false")
     installed.helm("upgrade", "bitagent-operator", OPERATOR, "--values", DEMO / "values-local.yaml")
+
+
+def test_releases_that_operate_one_namespace_from_two_are_refused(installed: Cluster) -> None:
+    for name in ("watching", "watched"):
+        installed.kubectl("create", "namespace", name)
+    watching = ("bitagent-operator", OPERATOR, "--namespace=watching", "--set", "crds.install=false")
+    refused = "release bitagent-operator of namespace bitagent operates namespace bitagent already"
+    with pytest.raises(AssertionError, match=refused):
+        installed.helm("install", *watching, "--set", "watch.namespaces={watched,bitagent}")
+    installed.helm("install", *watching, "--set", "watch.namespaces={watched}")
+    try:
+        assert installed.may("create", "jobs", account="watching", namespace="watched")
+        assert not installed.may("create", "jobs", account="watching", namespace="watching")
+        refused = "release bitagent-operator of namespace watching operates namespace watched already"
+        with pytest.raises(AssertionError, match=refused):
+            installed.helm(
+                "install", "bitagent-operator", OPERATOR, "--namespace=watched", "--set", "crds.install=false"
+            )
+        installed.helm("upgrade", *watching, "--set", "watch.namespaces={watched}")
+    finally:
+        installed.helm("uninstall", "bitagent-operator", "--namespace=watching")
 
 
 def test_restricted_namespace_takes_the_pods(installed: Cluster) -> None:
@@ -147,7 +169,8 @@ def role(*rules: dict[str, Any]) -> str:
 
 def test_operator_grants_a_validator_its_role_and_nothing_beyond(installed: Cluster) -> None:
     def create(made: str) -> str:
-        return installed.kubectl("create", "--dry-run=server", "--filename=-", f"--as={ACCOUNT}", stdin=made)
+        account = f"--as={ACCOUNT.format('bitagent')}"
+        return installed.kubectl("create", "--dry-run=server", "--filename=-", account, stdin=made)
 
     create(role(*validator_rules("v")))
     create(role(*validator_rules("v", discovers=True)))

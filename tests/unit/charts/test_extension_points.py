@@ -193,7 +193,7 @@ class TestMonitors:
         assert (made["metadata"]["labels"]["release"], made["metadata"]["annotations"]) == ("p", {"a": "b"})
         (endpoint,) = made["spec"]["podMetricsEndpoints" if kind == "PodMonitor" else "endpoints"]
         assert endpoint == {
-            "port": "metrics", "interval": "15s", "scrapeTimeout": "5s",
+            "port": "metrics", "honorLabels": True, "interval": "15s", "scrapeTimeout": "5s",
             "relabelings": relabelings, "metricRelabelings": relabelings,
         }  # fmt: skip
 

@@ -19,9 +19,13 @@ ingress:
     ports: [{protocol: TCP, port: 9090}]
 {{- end }}
 {{- end }}
+{{- /* Arguments: root context, suffix of the name, namespace. */}}
 {{- define "operator.policyMetadata" -}}
 {{- $root := index . 0 -}}
 name: {{ printf "%s-%s" (include "operator.fullname" $root) (index . 1) }}
+{{- with include "operator.inNamespace" (list $root (index . 2)) }}
+{{ . }}
+{{- end }}
 labels:
   {{- include "operator.labels" $root | nindent 2 }}
 {{- with include "operator.annotations" (list $root nil) }}
