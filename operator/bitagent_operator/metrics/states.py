@@ -14,6 +14,7 @@ from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import FINAL_STATES, ResultState
 from bitagent_kube.conditions import find
 from bitagent_operator.metrics.durations import durations
+from bitagent_operator.metrics.waiting import waiting
 from bitagent_operator.observed.cache import Cache, Kind
 from bitagent_operator.observed.objects import ModelObject, RoundObject
 from bitagent_operator.plan.models.fetch import fetch_result
@@ -39,6 +40,7 @@ class StateCollector(Collector):
             c = find(validator.conditions, ConditionType.DEPLOYED)
             deployed.add_metric([validator.meta.name], float(c is not None and c.status == ConditionStatus.TRUE))
         yield deployed
+        yield from waiting(self._cache.models, self._cache.rounds, self._cache.validators)
 
     def _rounds(self) -> Iterator[GaugeMetricFamily]:
         rounds = sorted(self._cache.rounds, key=lambda r: r.meta.name)

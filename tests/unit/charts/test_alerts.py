@@ -53,6 +53,9 @@ FREE, SIZE = (
     f'kubelet_volume_stats_{n}_bytes{{{NS},persistentvolumeclaim="bitagent-operator-artifacts"}}'
     for n in ("available", "capacity")
 )
+FULL, SLOT = (f'bitagent_models_waiting{{{NS},reason="{reason}"}}' for reason in ("CacheFull", "WaitingForFetchSlot"))
+WAITS = f'bitagent_round_results_waiting{{{NS},reason="WaitingInQueue"}}'
+RUNS = f'bitagent_round_results{{{NS},state="Running"}}'
 UNSCORED = f'bitagent_finished_round_results{{{NS},state="Unscored"}}'
 PERMITTED, CONNECTED, CURRENT, AGE, LEFT, OLD, TRUST, FROZEN, PASS, HELD = (
     f"bitagent_validator_{name}{{{NS}}}"
@@ -94,6 +97,17 @@ CASES = {
     ],
     "BitagentFetchesFail": [_one("bitagent_operator_work_ended_total", "0+1x100", "5x100", ENDED)],
     "BitagentModelsUnscored": [Case({UNSCORED: "0x1440 3x20"}, {UNSCORED: "3x1460"}, 1445)],
+    "BitagentCacheFull": [
+        Case({FULL: "1x100"}, {SLOT: "1x100"}),
+        Case({FULL: "1x100"}, {FULL: "1x20 stale"}),
+    ],
+    "BitagentWorkWaits": [
+        Case({WAITS: "2x100", RUNS: "0x100"}, {WAITS: "2x100", RUNS: "1x100"}, 70),
+        Case({WAITS: "2x100"}, {WAITS: "2x30 stale", RUNS: "0x100"}, 70),
+    ],
+    "BitagentQueueStuck": [_one("bitagent_round_results_waiting", "1x100", "1x20 stale", ',reason="QueueUnavailable"')],
+    "BitagentRewriterDown": [_one("bitagent_rewriter_ready", "0x100", "1x100", ',validator="v"')],
+    "BitagentEndpointDown": [_one("bitagent_validator_chain_reconnects_total", "0+1x100", "5x100")],
     "BitagentValidatorNotDeployed": [_one("bitagent_validator_deployed", "0x100", "1x100", ',validator="v"')],
     "BitagentChainDisconnected": [_one("bitagent_validator_chain_connected", "0x100", "1x100")],
     "BitagentValidatorNotPermitted": [
