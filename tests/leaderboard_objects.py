@@ -138,6 +138,7 @@ def validator(
     rounds: list[str] | None = None,
     reason: str = "WeightsSet",
     unpaid: list[Obj] | None = None,
+    online: list[Obj] | None = None,
     version: int = 1,
 ) -> Obj:
     tasks = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 400}
@@ -157,11 +158,28 @@ def validator(
         "conditions": [condition("WeightsCurrent", reason, "True" if reason == "WeightsSet" else "False")],
         "weights": [{"hotkey": hotkey(number), "weight": weight} for number, weight in (weights or {}).items()],
         "unpaid": unpaid or [],
+        "online": online or [],
     }
     if rounds:
         last = {"block": 7100, "at": at(70), "rounds": rounds, "digest": digest("row"), "extrinsic": "7100-2"}
         status["lastWeights"] = last | {"hotkeys": len(weights or {})}
     return obj("Validator", name, spec, status, version=version)
+
+
+def asked(number: int, outcome: str = "Scored", **more: Any) -> Obj:
+    """What became of one miner in a step of online evaluation."""
+    return {"hotkey": hotkey(number), "outcome": outcome, "message": "node-secret answered"} | more
+
+
+def step(*results: Obj, competition: str = "tools", block: int = 7175) -> Obj:
+    """The last step of online evaluation of a competition."""
+    return {
+        "competition": competition,
+        "block": block,
+        "pool": "demo-tools-pool",
+        "miners": 9,
+        "results": list(results),
+    }
 
 
 def manifest(number: int, score: float, *, half: float = 0.04, categories: dict[str, float] | None = None) -> bytes:
@@ -235,4 +253,10 @@ def demo(folder: Path | None = None) -> list[Obj]:
     models = [model(number) for number in (*range(9), 20, 21, 22)]
     weights = {0: "0.40000000", 1: "0.30000000", 2: "0.20000000", 4: "0.10000000"}
     unpaid = [{"competition": "tools", "hotkey": hotkey(3), "reason": "NearCopy"}]
-    return [*models, *rounds, validator(weights=weights, rounds=["demo-tools-2"], unpaid=unpaid)]
+    answers = step(
+        asked(0, score="0.800000", mean="0.712500"),
+        asked(1, score="1.000000", mean="0.913000"),
+        asked(2, "Timeout", score="0.000000", mean="0.401000"),
+        asked(30, "NotServing", score="0.000000"),
+    )
+    return [*models, *rounds, validator(weights=weights, rounds=["demo-tools-2"], unpaid=unpaid, online=[answers])]

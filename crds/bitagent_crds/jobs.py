@@ -252,6 +252,8 @@ class EvaluateSummary(StatusModel):
     message: str = ""
     score: Score | None = None
     """Present when evaluated; "0.000000" for a model's fault."""
+    interval: Annotated[list[Score], Field(min_length=2, max_length=2)] | None = None
+    """95 % confidence interval of `score`, lower end first; absent if it was not computed."""
     passed: Count = 0
     total: Count = 0
     """Number of tasks; of a shard, that of its answers."""

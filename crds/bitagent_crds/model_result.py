@@ -159,6 +159,8 @@ class ModelResult(StatusModel):
     score: Score | None = None
     """score is the mean of the tasks' scores, or of the kinds' means with aggregate Kinds; with scorer Bfcl the
     fraction of tasks passed, with Loss exp(-loss)."""
+    interval: Annotated[list[Score], Field(min_length=2, max_length=2)] | None = None
+    """interval is the 95 % confidence interval of score, lower end first; absent if it was not computed."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """rank is the place, 1 is best; equal scores share a rank. Set when the round completes."""
     passed: Count | None = None

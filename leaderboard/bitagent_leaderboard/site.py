@@ -213,7 +213,7 @@ class Site:
     def _validator_state(self, validator: ValidatorView) -> Hashable:
         paid = validator.last.rounds if validator.last is not None else ()
         rounds = [_round_state(self.board, found) for name in paid if (found := self.board.rounds.get(name))]
-        mine = [each.name for each in self.board.newest if each.validator == validator.name]
+        mine = [(each.name, each.complete) for each in self.board.newest if each.validator == validator.name]
         return validator.uid, validator.version, tuple(rounds), tuple(mine)
 
 

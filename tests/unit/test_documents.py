@@ -9,14 +9,12 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from tests.documents import DOCUMENTS, PROGRAMS, ROOT, Block, blocks, commands, commands_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALL = [block for document in DOCUMENTS for block in blocks(document)]
 LINES = [pytest.param(words, id=f"{block.place} {' '.join(words)[:60]}") for block in ALL for words in commands(block)]
@@ -96,6 +94,29 @@ def test_documented_targets_of_make_exist() -> None:
         for target in re.findall(r"`make ([a-z0-9-]+)[ `]", document.read_text())
     )
     assert not [each for each in {*named, *inline} if each[1] not in targets]
+
+
+def _steps() -> list[Any]:
+    """Rows of the walks through the code: step, names, files."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    walks = text[text.index("## Walk 1") : text.index("## Permissions")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in walks.splitlines() if "`" in line]
+    return [pytest.param(*row[1:], id=row[0]) for row in rows if len(row) == 3]
+
+
+@pytest.mark.parametrize(("names", "files"), _steps())
+def test_the_walks_name_what_exists(names: str, files: str) -> None:
+    """Files are named from the root, from the evaluator's package, or from a folder that the file before them is in."""
+    found: list[Path] = []
+    for name in re.findall("`([^`]+)`", files):
+        folders = [ROOT, ROOT / "evaluator" / "bitagent_evaluator", *(found[-1].parents if found else ())]
+        path = next((folder / name for folder in folders if (folder / name).exists()), None)
+        assert path is not None, f"there is no {name}"
+        found.append(path)
+    text = "".join(file.read_text() for path in found for file in ([path] if path.is_file() else path.rglob("*.py")))
+    for name in re.findall(r"`([\w.]+)`", names):
+        for part in name.split("."):
+            assert re.search(rf"\b(def|class) {part}\b", text), f"{files} do not define {part}"
 
 
 @pytest.mark.engine

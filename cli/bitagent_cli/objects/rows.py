@@ -28,8 +28,8 @@ _ROUNDS = (
 )  # fmt: skip
 _LEADERBOARD = (
     Column("RANK"), Column("MODEL"), Column("SCORE"), Column("PASSED"), Column("STATE"), Column("WHY"),
-    Column("HOTKEY", wide=True), Column("REPO", wide=True), Column("COMMIT", wide=True), Column("LOAD-S", wide=True),
-    Column("ANSWER-S", wide=True), Column("KEY", wide=True),
+    Column("INTERVAL", wide=True), Column("HOTKEY", wide=True), Column("REPO", wide=True),
+    Column("COMMIT", wide=True), Column("LOAD-S", wide=True), Column("ANSWER-S", wide=True), Column("KEY", wide=True),
 )  # fmt: skip
 _SHORT_COMMIT = 12
 
@@ -117,7 +117,8 @@ def _ranked_row(result: Mapping[str, Any], *, losses: bool) -> tuple[Any, ...]:
     seconds = result.get("seconds") or {}
     return (
         result.get("rank"), result.get("model"), result.get("score"), result.get("loss" if losses else "passed"),
-        result.get("state"), why(result), result.get("hotkey"), result.get("repo"),
+        result.get("state"), why(result), " to ".join(result.get("interval") or ()), result.get("hotkey"),
+        result.get("repo"),
         str(result.get("commit") or "")[:_SHORT_COMMIT], seconds.get("load"), seconds.get("generate"),
         result.get("key"),
     )  # fmt: skip

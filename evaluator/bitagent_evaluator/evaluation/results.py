@@ -239,6 +239,7 @@ def summary_of(evaluated: Evaluated) -> EvaluateSummary:
         reason=Reason.EVALUATED,
         message=f"{total.in_words} with format {evaluated.run.prompt_format}{_unasked(evaluated)}",
         score=total.score,
+        interval=list(total.interval) if total.interval is not None else None,
         passed=total.passed,
         total=total.total,
         loss=total.loss,

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from bitagent_leaderboard.api import schemas
 from bitagent_leaderboard.model.board import Competition
 from bitagent_leaderboard.model.measured import Part
-from bitagent_leaderboard.model.objects import Outcome, Round, ValidatorView
+from bitagent_leaderboard.model.objects import OnlineAnswer, Outcome, Result, Round, ValidatorView
 from bitagent_leaderboard.model.standing import Row
-from bitagent_leaderboard.pages.html import Pages, weight_rows
+from bitagent_leaderboard.pages.hotkeys import answers_of, online_rows, weight_rows
+from bitagent_leaderboard.pages.html import Pages
 from bitagent_leaderboard.pages.render import instant
 
 
@@ -93,7 +94,7 @@ class Api:
                 of=len(each.round.ranked),
                 score=each.result.score,
                 loss=each.result.loss,
-                interval=each.measured.interval if each.measured is not None else None,
+                interval=each.interval,
                 state=each.result.state,
                 why=_why(each.result.outcome),
                 duplicate_of=each.result.duplicate_of,
@@ -133,6 +134,15 @@ class Api:
                 for other, weight in each.weights
                 if other == hotkey
             },
+            online=[
+                schemas.ModelOnline(
+                    validator=each.validator,
+                    competition=each.step.competition,
+                    block=each.step.block,
+                    answer=_answer(each.answer),
+                )
+                for each in answers_of(self._board, hotkey)
+            ],
         ).model_dump_json()
 
     def validator(self, validator: ValidatorView) -> str:
@@ -155,12 +165,7 @@ class Api:
                 schemas.WeightDocument(
                     hotkey=each.hotkey,
                     weight=each.weight,
-                    results=[
-                        schemas.WeightScore(
-                            round=name, model=result.model, rank=result.rank, score=result.score, loss=result.loss
-                        )
-                        for name, result in each.results
-                    ],
+                    results=[_scored(name, result) for name, result in each.results],
                 )
                 for each in weight_rows(self._board, validator)
             ],
@@ -171,6 +176,22 @@ class Api:
                     why=schemas.Why(reason=each.standing, meaning=each.meaning),
                 )
                 for each in validator.unpaid
+            ],
+            online=[
+                schemas.OnlineDocument(
+                    competition=step.competition,
+                    block=step.block,
+                    miners=step.miners,
+                    answers=[
+                        schemas.OnlineRow(
+                            hotkey=row.answer.hotkey,
+                            answer=_answer(row.answer),
+                            results=[_scored(name, result) for name, result in row.results],
+                        )
+                        for row in rows
+                    ],
+                )
+                for step, rows in online_rows(self._board, validator)
             ],
         ).model_dump_json()
 
@@ -185,7 +206,7 @@ class Api:
             rank=result.rank,
             score=result.score,
             loss=result.loss,
-            interval=measured.interval if measured is not None else None,
+            interval=row.interval,
             not_different_from=row.alike,
             passed=result.passed,
             duplicate_of=result.duplicate_of,
@@ -235,6 +256,16 @@ def _competition(each: Competition) -> schemas.CompetitionDocument:
         current_round=each.running.name if each.running is not None else None,
         latest_round=each.latest.name if each.latest is not None else None,
     )
+
+
+def _scored(round_name: str, result: Result) -> schemas.WeightScore:
+    return schemas.WeightScore(
+        round=round_name, model=result.model, rank=result.rank, score=result.score, loss=result.loss
+    )
+
+
+def _answer(answer: OnlineAnswer) -> schemas.OnlineAnswer:
+    return schemas.OnlineAnswer(why=_why(answer.outcome), score=answer.score, mean=answer.mean)
 
 
 def _why(found: Outcome) -> schemas.Why:

@@ -74,7 +74,8 @@ class ResultRow(Document):
     """From 0 to 1."""
     loss: str | None
     interval: tuple[float, float] | None
-    """95 % confidence interval of the score, of the manifest; null where that is not read."""
+    """95 % confidence interval of the score; null of rounds whose evaluator reported none, and whose manifests are not
+    read."""
     not_different_from: tuple[int, int] | None
     """Best and worst rank whose intervals have a score in common with this one; null if there is no other."""
     passed: int | None
@@ -153,6 +154,26 @@ class PastResult(Document):
     """Whether it was the MinerModel of today, and no other one of this name."""
 
 
+class OnlineAnswer(Document):
+    """What became of a miner in a step of online evaluation."""
+
+    why: Why
+    """Scored, or why there is no answer."""
+    score: str | None
+    """Score of the answer, from 0 to 1."""
+    mean: str | None
+    """Moving average of its scores."""
+
+
+class ModelOnline(Document):
+    """The last step of a competition in which the hotkey of a model was asked."""
+
+    validator: str
+    competition: str
+    block: int
+    answer: OnlineAnswer
+
+
 class ModelDocument(Document):
     """A model with its history, the newest round first."""
 
@@ -165,6 +186,8 @@ class ModelDocument(Document):
     history: list[PastResult]
     weights: dict[str, str]
     """Weight of its hotkey by Validator."""
+    online: list[ModelOnline]
+    """What its hotkey answered when it was last asked online, by Validator and competition."""
 
 
 class WeightScore(Document):
@@ -183,6 +206,25 @@ class WeightDocument(Document):
     hotkey: str
     weight: str
     results: list[WeightScore]
+
+
+class OnlineRow(Document):
+    """A miner of a step, beside its models in the last complete round of the competition."""
+
+    hotkey: str
+    answer: OnlineAnswer
+    results: list[WeightScore]
+
+
+class OnlineDocument(Document):
+    """The last step of a competition in which miners were asked a task."""
+
+    competition: str
+    block: int
+    miners: int
+    """Number of hotkeys that have a moving average."""
+    answers: list[OnlineRow]
+    """Miners that were drawn, at most 64."""
 
 
 class UnpaidDocument(Document):
@@ -226,6 +268,8 @@ class ValidatorDocument(Document):
     """Rounds that the last setting came from."""
     weights: list[WeightDocument]
     unpaid: list[UnpaidDocument]
+    online: list[OnlineDocument]
+    """Empty unless the chain shows the weights."""
 
 
 class BoardDocument(Document):
@@ -235,4 +279,4 @@ class BoardDocument(Document):
     validators: list[str]
     competitions: list[CompetitionDocument]
     manifests: bool
-    """Whether intervals and categories are available."""
+    """Whether manifests are read, which have the categories."""

@@ -28,7 +28,7 @@ def table(round_: Round, standings: Standings) -> str:
     writer.writerow(_cells([*HEAD, *(f"{kind}: {name}" for kind, name in parts)]))
     for row in standings.rows:
         result, measured = row.result, row.measured
-        low, high = measured.interval if measured is not None and measured.interval is not None else ("", "")
+        low, high = row.interval or ("", "")
         of = {
             "column": measured.columns if measured is not None else {},
             "kind": measured.kinds if measured is not None else {},

@@ -9,7 +9,8 @@ from functools import cached_property
 from types import MappingProxyType
 
 from bitagent_leaderboard.model.measured import Measured
-from bitagent_leaderboard.model.objects import PastScore, Result, Round, Rules, Submission, ValidatorView
+from bitagent_leaderboard.model.objects import Interval, PastScore, Result, Round, Rules, Submission, ValidatorView
+from bitagent_leaderboard.model.standing import interval_of
 
 _NONE: Mapping[str, Measured] = MappingProxyType({})
 
@@ -55,6 +56,11 @@ class Appearance:
     measured: Measured | None
     same: bool
     """Whether it is the MinerModel of today, or may be; False: another one had the name."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % confidence interval of the score; None if neither status nor manifest has it."""
+        return interval_of(self.result, self.measured)
 
 
 @dataclass(frozen=True)

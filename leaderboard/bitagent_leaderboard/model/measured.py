@@ -13,14 +13,13 @@ from pydantic import ValidationError
 
 from bitagent_crds.fields import digest_of
 from bitagent_crds.results import CategoryScore, ResultsManifest
+from bitagent_leaderboard.model.objects import Interval
 from bitagent_leaderboard.model.text import shown
 
 LONGEST = 4 << 20
 """Bytes of a manifest at most."""
 COLUMNS = 40
 """Categories of one result at most."""
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+Interval = tuple[float, float]
+
 
 class Phase(StrEnum):
     """How far a round is."""
@@ -52,6 +54,8 @@ class Result:
     commit: str | None = None
     near_copy_of: str | None = None
     score: str | None = None
+    interval: Interval | None = None
+    """95 % confidence interval of the score; None of rounds whose evaluator did not report it."""
     rank: int | None = None
     passed: int | None = None
     loss: str | None = None
@@ -195,6 +199,29 @@ class LastSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class OnlineAnswer:
+    """What became of one miner in a step of online evaluation."""
+
+    hotkey: str
+    outcome: Outcome
+    score: str | None
+    mean: str | None
+    """Moving average of its scores after the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineStep:
+    """The last step of online evaluation of a competition."""
+
+    competition: str
+    block: int
+    miners: int
+    """Number of hotkeys that have a moving average."""
+    answers: tuple[OnlineAnswer, ...]
+    """Miners that were drawn, the largest average first."""
+
+
+@dataclass(frozen=True, slots=True)
 class ValidatorView:
     """One Validator."""
 
@@ -218,6 +245,8 @@ class ValidatorView:
     weights: tuple[tuple[str, str], ...] = ()
     """Hotkey and weight, the largest first; empty unless the chain shows them."""
     unpaid: tuple[Unpaid, ...] = ()
+    """Empty unless the chain shows the weights."""
+    online: tuple[OnlineStep, ...] = ()
     """Empty unless the chain shows the weights."""
     last: LastSetting | None = None
     refused_claims: frozenset[tuple[str, str]] = frozenset()

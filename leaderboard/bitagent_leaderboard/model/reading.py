@@ -46,6 +46,7 @@ from bitagent_leaderboard.model.objects import (
     Unpaid,
     ValidatorView,
 )
+from bitagent_leaderboard.model.online import online_steps
 from bitagent_leaderboard.model.text import hub_repo, image_name, shown
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -202,6 +203,7 @@ def _result(entry: Obj, *, complete: bool) -> Result:
         commit=found.commit,
         near_copy_of=found.near_copy_of,
         score=found.score,
+        interval=(float(found.interval[0]), float(found.interval[1])) if found.interval is not None else None,
         rank=found.rank,
         passed=found.passed,
         loss=found.loss,
@@ -316,6 +318,7 @@ def read_validator(obj: Obj) -> ValidatorView:
             Unpaid(shown(each.competition), each.hotkey, str(each.reason.value), _STANDINGS.get(each.reason, _LATER))
             for each in (status.unpaid if status is not None and current else ())
         ),
+        online=online_steps(status.online) if status is not None and current else (),
         last=LastSetting(last.block, last.at, tuple(last.rounds), shown(last.extrinsic), last.hotkeys)
         if last is not None
         else None,

@@ -2,7 +2,7 @@
 
 Two rows are not shown to differ if their 95 % intervals have a score in common. That is a careful rule: models are
 asked the same tasks, and `bitagent-eval compare`, which pairs their answers, shows more differences. Intervals are of
-the manifests; none is computed here.
+the statuses or the manifests; none is computed here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from bitagent_leaderboard.model.measured import Interval, Measured, Part
-from bitagent_leaderboard.model.objects import Result, Round
+from bitagent_leaderboard.model.measured import Measured, Part
+from bitagent_leaderboard.model.objects import Interval, Result, Round
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Row:
     """None if its manifest is not here."""
     alike: tuple[int, int] | None = None
     """Best and worst rank from which it is not shown to differ; None without an interval, or if there is none."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % confidence interval of the score; None if neither status nor manifest has it."""
+        return interval_of(self.result, self.measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,10 @@ def standings(round_: Round, measures: Mapping[str, Measured]) -> Standings:
     placed: dict[str, int] = {}
     ranked: list[tuple[int, Interval]] = []
     for result, each in zip(round_.results, found, strict=True):
-        if result.rank is not None and each is not None and each.interval is not None:
+        interval = interval_of(result, each)
+        if result.rank is not None and interval is not None:
             placed[result.model] = len(ranked)
-            ranked.append((result.rank, each.interval))
+            ranked.append((result.rank, interval))
     alike = not_different(ranked)
     return Standings(
         rows=tuple(
@@ -62,6 +68,11 @@ def standings(round_: Round, measures: Mapping[str, Measured]) -> Standings:
         kinds=_names([each.kinds for each in found if each is not None]),
         columns=_names([each.columns for each in found if each is not None]),
     )
+
+
+def interval_of(result: Result, measured: Measured | None) -> Interval | None:
+    """Return the interval of a score, of its manifest or of the status; both have the same where both have one."""
+    return measured.interval if measured is not None and measured.interval is not None else result.interval
 
 
 def not_different(ranked: Sequence[tuple[int, Interval]]) -> dict[int, tuple[int, int]]:

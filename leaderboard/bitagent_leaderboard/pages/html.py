@@ -11,6 +11,7 @@ from bitagent_leaderboard.model.measured import Part
 from bitagent_leaderboard.model.objects import Result, Round, ValidatorView
 from bitagent_leaderboard.model.standing import Row, Standings
 from bitagent_leaderboard.pages.commands import Command, reproduction
+from bitagent_leaderboard.pages.hotkeys import answers_of, online_rows, weight_rows
 from bitagent_leaderboard.pages.links import (
     Links,
     competition_path,
@@ -111,6 +112,7 @@ class Pages:
             rows=ranked,
             others=[row for row in rows if row.result.rank is None],
             measured=any(row.measured is not None for row in standings.rows),
+            intervals=any(row.interval is not None for row in standings.ranked),
             commands={name: command for name, command in commands.items() if command is not None},
             archive=archive,
             public=public,
@@ -143,6 +145,7 @@ class Pages:
             repo=repo,
             commit=commit,
             weights=self._weights_of(hotkey),
+            online=answers_of(self.board, hotkey),
             running=running,
             appearances=appearances,
             forgotten=forgotten,
@@ -166,6 +169,7 @@ class Pages:
             validator=validator,
             rounds=self.board.rounds,
             weights=weight_rows(self.board, validator),
+            online=online_rows(self.board, validator),
         )
 
     def about(self) -> str:
@@ -205,34 +209,6 @@ class Pages:
         return render(f"{template}.html.jinja", links=links, settings=self.settings, topics=topics, **values)
 
 
-@dataclass(frozen=True, slots=True)
-class WeightRow:
-    """A hotkey with a weight, and its results in the rounds that the weights came from."""
-
-    hotkey: str
-    weight: str
-    share: float
-    """Weight in parts of the largest."""
-    results: Sequence[tuple[str, Result]]
-    """Round and result."""
-
-
-def weight_rows(board: Board, validator: ValidatorView) -> list[WeightRow]:
-    """Return the weights of a Validator beside the scores that they came from, the largest first."""
-    found: dict[str, list[tuple[str, Result]]] = {}
-    for name in validator.last.rounds if validator.last is not None else ():
-        round_ = board.rounds.get(name)
-        for result in round_.results if round_ is not None else ():
-            if result.hotkey is not None:
-                found.setdefault(result.hotkey, []).append((name, result))
-    largest = max((float(weight) for _, weight in validator.weights), default=0.0) or 1.0
-    return [
-        WeightRow(hotkey, weight, float(weight) / largest, found.get(hotkey, ()))
-        for hotkey, weight in validator.weights
-        if float(weight) > 0
-    ]
-
-
 def _figures(appearances: Sequence[Appearance]) -> list[tuple[str, Plot]]:
     """Return a plot for each competition in which a model has more than one number, in the order of time."""
     by_competition: dict[tuple[str, bool], list[Value]] = {}
@@ -249,7 +225,7 @@ def _figures(appearances: Sequence[Appearance]) -> list[tuple[str, Plot]]:
 
 
 def _value(each: Appearance) -> Value:
-    result, interval = each.result, each.measured.interval if each.measured is not None else None
+    result, interval = each.result, each.interval
     number = float(result.loss if result.loss is not None else result.score or 0)
     label = str(each.round.epoch) if each.round.epoch is not None else f"{each.round.at:%m-%d}"
     name = f"loss {result.loss}" if result.loss is not None else f"{percent(result.score)} %"

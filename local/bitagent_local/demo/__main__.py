@@ -236,7 +236,7 @@ def add_fleet(phases: Phases) -> int:
         repository, revision = fleet.commit(made, node)
     flux = built_flux()
     with phases.phase("Prometheus"):
-        prometheus = fleet.prometheus(node)
+        prometheus = fleet.prometheus(made, node)
     with phases.phase("operator ready"):
         stack.wait_operator(made)
     by = "kubectl" if flux is None else "Flux"
@@ -251,7 +251,7 @@ def add_fleet(phases: Phases) -> int:
         answers = queries.settled(prometheus, fleet.watch_pods(made, node), round=rows[0].round)
     print(f"\n{fleet.table(rows)}\n\n{queries.table(answers)}\n", flush=True)
     print(f"Git: {repository.url}, {revision[:7]}, applied by {by}{'' if flux else ': Flux is not built here'}")
-    print(f"Prometheus         {prometheus}/")
+    print(f"Prometheus         {prometheus}/    (the chart's alerts: {prometheus}/alerts)")
     print(page.lines(made, local=True))
     print(f"  in all {time.monotonic() - began:.1f} s; 'make demo-down' removes it", flush=True)
     return 0

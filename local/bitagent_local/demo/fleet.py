@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from textwrap import dedent
 from typing import Any
 
 from bitagent_local.cluster.cgroups import node_cgroups
@@ -28,6 +29,7 @@ from bitagent_local.demo.stack import MANIFESTS, MODELS, NAMESPACE, ROOT, WORLD_
 EXAMPLE = ROOT / "examples" / "fleet"
 VALUES = (EXAMPLE / "values.yaml", EXAMPLE / "demo" / "values.yaml")
 CHART = ROOT / "charts" / "bitagent-validator"
+OPERATOR_CHART = ROOT / "charts" / "bitagent-operator"
 RELEASE = "fleet"
 CHAIN = "chain-fleet"
 VALIDATORS = ("main", "second", "staging")
@@ -36,7 +38,7 @@ DEPLOYED = "deployed/fleet.yaml"
 FLUX_NAMESPACE = "flux-system"
 GIT_PORT, STORAGE_PORT, PROMETHEUS_PORT = 3000, 9790, 9092
 HEALTH_PORTS = (9440, 9441)
-TARGETS = "targets.json"
+TARGETS, RULES = "targets.json", "rules.yaml"
 WAIT_SECONDS = 600
 
 
@@ -161,11 +163,12 @@ def apply_by_kubectl(stack: Stack, repository: GitRepository) -> None:
     stack.kubectl.apply(repository.read(DEPLOYED), "-n", NAMESPACE)
 
 
-def prometheus(node: Node) -> str:
-    """Run a Prometheus that scrapes what `watch_pods` lists, and return its address."""
+def prometheus(stack: Stack, node: Node) -> str:
+    """Run a Prometheus with the chart's alerts that scrapes what `watch_pods` lists, and return its address."""
     files = folder(node) / "prometheus"
     files.mkdir(parents=True, exist_ok=True)
-    (files / "prometheus.yaml").write_text(json.dumps(scraping(files / TARGETS), indent=1))
+    (files / RULES).write_text(alert_rules(stack))
+    (files / "prometheus.yaml").write_text(json.dumps(scraping(files), indent=1))
     listen = f"{node.address}:{PROMETHEUS_PORT}"
     command = [str(monitoring_tools() / "prometheus"), f"--config.file={files / 'prometheus.yaml'}"]
     command += [f"--storage.tsdb.path={files / 'data'}", f"--web.listen-address={listen}"]
@@ -182,10 +185,18 @@ def watch_pods(stack: Stack, node: Node) -> list[str]:
     return [each["labels"]["pod"] for each in found]
 
 
-def scraping(listed: Path) -> dict[str, Any]:
+def alert_rules(stack: Stack) -> str:
+    """Return the alerts of the operator's chart as a file of rules: what its PrometheusRule has as its spec."""
+    wanted = ("--set", "metrics.prometheusRule.enabled=true", "--show-only", "templates/prometheusrule.yaml")
+    rendered = stack.run_helm("template", "bitagent-operator", str(OPERATOR_CHART), "-n", NAMESPACE, *wanted)
+    return dedent(rendered.partition("\nspec:\n")[2])
+
+
+def scraping(files: Path) -> dict[str, Any]:
     """Return Prometheus's configuration. Debian's has no discovery by an API server: a file lists the pods."""
-    job = {"job_name": "bitagent", "file_sd_configs": [{"files": [str(listed)], "refresh_interval": "5s"}]}
-    return {"global": {"scrape_interval": "2s"}, "scrape_configs": [job]}
+    job = {"job_name": "bitagent", "file_sd_configs": [{"files": [str(files / TARGETS)], "refresh_interval": "5s"}]}
+    times = {"scrape_interval": "2s", "evaluation_interval": "5s"}
+    return {"global": times, "rule_files": [str(files / RULES)], "scrape_configs": [job]}
 
 
 def targets(pods: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class Update:
     reason: Reason
     message: str = ""
     score: str | None = None
+    interval: list[str] | None = None
     passed: int | None = None
     loss: str | None = None
     batch_losses: list[str] | None = None
@@ -339,6 +340,7 @@ def _done(summary: EvaluateSummary, pod: PodObject, now: datetime) -> Update:
         reason=Reason.EVALUATED,
         message=clip(summary.message, MESSAGE_LENGTH),
         score=summary.score,
+        interval=summary.interval,
         passed=summary.passed,
         loss=summary.loss,
         batch_losses=summary.batch_losses,

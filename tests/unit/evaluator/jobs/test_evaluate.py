@@ -45,7 +45,13 @@ WEIGHTS, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 DONE = Evaluated(
     run=RunSpec(repo="acme/x", task_set_digest=OTHER, prompt_format=BuiltinPromptFormat.BFCL, max_tokens=17),
     aggregate=Aggregate(
-        passed=3, total=4, score="0.750000", categories={}, loss="0.287682", batch_losses=("0.100000", "0.475364")
+        passed=3,
+        total=4,
+        score="0.750000",
+        categories={},
+        interval=("0.300000", "0.950000"),
+        loss="0.287682",
+        batch_losses=("0.100000", "0.475364"),
     ),
     result_digest="sha256:" + "9" * 64,
     device="a processor",
@@ -123,6 +129,7 @@ def test_a_score(job: EvaluateJob, ends: Callable[..., list[Evaluation]]) -> Non
     assert (summary.score, summary.passed, summary.total, summary.resumed) == ("0.750000", 3, 4, 2)
     assert (summary.result_digest, summary.task_set_digest) == (DONE.result_digest, DONE.run.task_set_digest)
     assert (summary.loss, summary.batch_losses) == ("0.287682", ["0.100000", "0.475364"])
+    assert summary.interval == ["0.300000", "0.950000"]
     assert (summary.seconds, summary.device) == (DONE.seconds, "a processor")
     assert written(job) == summary.to_wire()
 

@@ -72,3 +72,17 @@ def test_weights(demo: Board, text_of: Text) -> None:
     assert (found["weights_current"], found["last_block"], found["rounds"]) == (True, 7100, ["demo-tools-2"])
     assert found["weights"][0]["weight"] == "0.40000000"
     assert found["weights"][0]["results"][0]["model"] == "model-0"
+
+
+def test_online_answers(demo: Board, text_of: Text) -> None:
+    (step,) = json.loads(text_of(demo, "api/v1/validators/demo.json"))["online"]
+    assert (step["competition"], step["block"], step["miners"]) == ("tools", 7175, 9)
+    first = step["answers"][0]
+    assert (first["hotkey"], first["answer"]["mean"], first["answer"]["score"]) == (
+        objects.hotkey(1),
+        "0.913000",
+        "1.000000",
+    )
+    assert [(each["round"], each["model"]) for each in first["results"]] == [("demo-tools-2", "model-1")]
+    (own,) = json.loads(text_of(demo, "api/v1/models/model-2.json"))["online"]
+    assert (own["validator"], own["answer"]["why"]["reason"]) == ("demo", "Timeout")

@@ -168,10 +168,15 @@ class TestModel:
 
 class TestValidator:
     WEIGHTS = {1: "0.25000000", 2: "0.75000000"}
+    ONLINE = [objects.step(objects.asked(1, score="0.400000", mean="0.300000"))]
     UNPAID = [{"competition": "tools", "hotkey": objects.hotkey(3), "reason": "NearCopy"}]
 
     def test_weights_that_the_chain_shows(self) -> None:
-        found = read_validator(objects.validator(weights=self.WEIGHTS, rounds=["r"], unpaid=self.UNPAID))
+        found = read_validator(
+            objects.validator(weights=self.WEIGHTS, rounds=["r"], unpaid=self.UNPAID, online=self.ONLINE)
+        )
+        assert [(each.competition, each.answers[0].mean) for each in found.online] == [("tools", "0.300000")]
+        assert "node-secret" not in seen(found)
         assert found.weights == ((objects.hotkey(2), "0.75000000"), (objects.hotkey(1), "0.25000000"))
         assert found.last is not None
         assert (found.last.block, found.last.rounds) == (7100, ("r",))
@@ -179,8 +184,10 @@ class TestValidator:
 
     @pytest.mark.parametrize("reason", ["RevealPending", "WeightsPending", "DryRun", "SubmissionFailed"])
     def test_a_row_that_the_chain_does_not_show_is_for_this_validator_alone(self, reason: str) -> None:
-        found = read_validator(objects.validator(weights=self.WEIGHTS, unpaid=self.UNPAID, reason=reason))
-        assert (found.weights, found.unpaid, found.weights_current) == ((), (), False)
+        found = read_validator(
+            objects.validator(weights=self.WEIGHTS, unpaid=self.UNPAID, online=self.ONLINE, reason=reason)
+        )
+        assert (found.weights, found.unpaid, found.online, found.weights_current) == ((), (), (), False)
 
     def test_endpoints_secrets_and_messages_stay_out(self) -> None:
         text = json.dumps(asdict(read_validator(objects.validator(rounds=["r"]))), default=str)

@@ -55,4 +55,19 @@ def test_rows_have_what_the_manifests_say() -> None:
         ("model-3", None),
     ]
     assert (found.categories, found.columns) == (("other", "simple"), ("Overall",))
+    assert [row.interval for row in found.rows] == [(0.7, 0.9), (0.69, 0.89), None, None]
     assert [row.result.rank for row in found.ranked] == [1, 2, 3]
+
+
+def test_intervals_of_the_status_need_no_manifest() -> None:
+    results = [
+        objects.scored(1, 0.8, 1, interval=["0.750000", "0.850000"]),
+        objects.scored(2, 0.79, 2, interval=["0.740000", "0.840000"]),
+        objects.scored(3, 0.5, 3),
+    ]
+    found = standings(RoundReader()(objects.round_("x", results)), {})
+    assert [(row.interval, row.alike) for row in found.rows] == [
+        ((0.75, 0.85), (1, 2)),
+        ((0.74, 0.84), (1, 2)),
+        (None, None),
+    ]

@@ -102,3 +102,23 @@ def test_the_page_forbids_all_that_is_not_its_own(demo: Board, text_of: Text) ->
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert not re.search(r"<style|style=|<script>| on[a-z]+=", page)
+
+
+def test_answers_beside_the_scores_of_models(demo: Board, text_of: Text) -> None:
+    page = text_of(demo, "validators/demo/index.html")
+    rows = page[page.index("Answers of miners in tools") : page.index("Hotkeys that earn nothing")].split("<tr>")[2:]
+    assert [objects.hotkey(number) in row for number, row in zip((1, 0, 2, 30), rows, strict=True)] == [True] * 4
+    assert [mark in row for mark, row in zip(("91.3", "71.2", "Timeout:", "NotServing:"), rows, strict=True)] == [
+        True
+    ] * 4
+    assert "models/model-1/" in rows[0]
+    assert "rounds/demo-tools-2/" in rows[0]
+    assert "average 71.2 %" in text_of(demo, "models/model-0/index.html")
+    assert "Asked online" not in text_of(demo, "models/model-4/index.html")
+
+
+def test_intervals_without_manifests(text_of: Text) -> None:
+    results = [objects.scored(1, 0.8, 1, interval=["0.750000", "0.850000"]), objects.scored(2, 0.79, 2)]
+    page = text_of(board_of([objects.round_("r", results)]), "rounds/r/index.html")
+    assert "75.0 to 85.0" in page
+    assert "which this page has no access to" in page

@@ -326,10 +326,12 @@ def test_a_duplicate_that_is_deleted_stays_one(make: Make, plan: Plan) -> None:
 def test_losses_reach_the_status(make: Make, plan: Plan) -> None:
     job = make.evaluation(make.key("1"))
     summary = {"reason": "Evaluated", "score": "0.870000", "loss": "0.139262", "batchLosses": ["0.100000", "inf"]}
+    summary |= {"interval": ["0.850000", "0.890000"]}
     pod = make.pod(job, code=0, message=termination_message(EvaluateSummary.model_validate(summary)), at=50)
     found = plan(make.started("a"), [make.model("a", fetched=True)], jobs=[job], pods=[pod])
     (entry,) = found.status.results
     assert (entry.score, entry.loss, entry.batch_losses, entry.rank) == ("0.870000", "0.139262", ["0.100000", "inf"], 1)
+    assert entry.interval == ["0.850000", "0.890000"]
     assert found.status.best == "a loss 0.139262"
 
 
