@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -126,18 +126,32 @@ class Pools:
         return frozenset().union(*found)
 
     def _marks(self, files: TaskSetFiles) -> Marks:
+        path, found = self._artifacts / task_set_path(files.round_uid) / TASKS, hashlib.sha256()
+
+        def lines(file: BinaryIO) -> Iterator[bytes]:
+            for line in file:
+                found.update(line)
+                yield line
+
         try:
-            return marks_of(_content(self._artifacts, files))
-        except RequestRefused as refused:
-            raise RequestRefused(ExaminerReason.ROUND_UNREADABLE, f"of a round that runs: {refused.message}") from None
-        except (ValueError, LookupError, TypeError, AttributeError):
-            text = f"a line of the tasks of round {files.round_uid}, which runs, cannot be read"
+            with path.open("rb") as file:
+                marked = marks_of(lines(file))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "a line is no task"
+            text = f"the tasks of round {files.round_uid}, which runs, cannot be read: {why}"
             raise RequestRefused(ExaminerReason.ROUND_UNREADABLE, text) from None
+        if f"sha256:{found.hexdigest()}" != files.digest:
+            text = f"the tasks of round {files.round_uid}, which runs, are not those of its status"
+            raise RequestRefused(ExaminerReason.ROUND_UNREADABLE, text)
+        return marked
 
 
 def load(artifacts: Path, pool: Pool) -> LoadedPool:
     """Read a pool's task set. Raises RequestRefused."""
-    content = _content(artifacts, pool)
+    content = _content(artifacts / task_set_path(pool.round_uid) / TASKS, pool)
+    if digest_of(content) != pool.digest:
+        text = f"the tasks of round {pool.round_uid} have the digest {digest_of(content)}, not {pool.digest}"
+        raise RequestRefused(ExaminerReason.POOL_CHANGED, text)
     try:
         lines = dict(_askable(content, pool))
     except ValidationError:
@@ -150,28 +164,19 @@ def load(artifacts: Path, pool: Pool) -> LoadedPool:
     return LoadedPool(lines, sum(map(len, lines.values())), pool.digest, found)
 
 
-def _content(artifacts: Path, files: Pool | TaskSetFiles) -> bytes:
-    """Return the content of a round's tasks.jsonl, which has the digest that is given. Raises RequestRefused."""
-    content = _read(artifacts / task_set_path(files.round_uid) / TASKS, files.round_uid)
-    if digest_of(content) != files.digest:
-        text = f"the tasks of round {files.round_uid} have the digest {digest_of(content)}, not {files.digest}"
-        raise RequestRefused(ExaminerReason.POOL_CHANGED, text)
-    return content
-
-
-def _read(path: Path, round_uid: str) -> bytes:
+def _content(path: Path, pool: Pool) -> bytes:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size <= POOL_BYTES:
                 return file.read(POOL_BYTES)
     except FileNotFoundError:
-        text = f"there are no tasks of round {round_uid} on the artifact volume"
+        text = f"there are no tasks of round {pool.round_uid} on the artifact volume"
         raise RequestRefused(ExaminerReason.POOL_MISSING, text) from None
     except OSError as error:
-        text = f"the tasks of round {round_uid} cannot be read: {error.strerror}"
+        text = f"the tasks of round {pool.round_uid} cannot be read: {error.strerror}"
         raise RequestRefused(ExaminerReason.POOL_MISSING, text) from None
-    text = f"the tasks of round {round_uid} have {size} bytes, allowed {POOL_BYTES}"
+    text = f"the tasks of round {pool.round_uid} have {size} bytes, allowed {POOL_BYTES}"
     raise RequestRefused(ExaminerReason.POOL_TOO_LARGE, text)
 
 

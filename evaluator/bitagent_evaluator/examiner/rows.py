@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Marks = frozenset[bytes]
@@ -28,13 +28,9 @@ def marks(task: Mapping[str, Any]) -> Marks:
     return frozenset({_digest("question", asked), *(_digest("row", task["source"], each) for each in ids)})
 
 
-def marks_of(content: bytes) -> Marks:
+def marks_of(lines: Iterable[bytes]) -> Marks:
     """Return the marks of all tasks of a tasks.jsonl. Raises ValueError, or as `marks`, if it is none."""
-    return frozenset(mark for line in _lines(content) for mark in marks(json.loads(line)))
-
-
-def _lines(content: bytes) -> Iterator[bytes]:
-    return (line for line in content.split(b"\n") if line.strip())
+    return frozenset(mark for line in lines if line.strip() for mark in marks(json.loads(line)))
 
 
 def _digest(*parts: object) -> bytes:

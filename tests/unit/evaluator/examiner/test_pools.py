@@ -77,6 +77,12 @@ def test_no_task_is_asked_while_those_of_a_running_round_are_unknown(tmp_path: P
     assert refused.value.reason is ExaminerReason.ROUND_UNREADABLE
 
 
+def test_other_tasks_than_those_of_a_running_rounds_status_are_not_believed(volume: Volume) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        Pools(volume.root).running([volume.files.model_copy(update={"digest": digest_of(b"")})])
+    assert refused.value.reason is ExaminerReason.ROUND_UNREADABLE
+
+
 def test_only_what_can_be_asked_and_judged(volume: Volume) -> None:
     def found(scorer: str) -> set[str]:
         return {volume.tasks[id_].category for id_ in load(volume.root, volume.of(scorer)).lines}

@@ -42,10 +42,10 @@ def changed(**members: Any) -> dict[str, Any]:
 )
 def test_which_tasks_have_a_row_in_common(other: dict[str, Any], same: bool) -> None:
     assert bool(marks(PLAIN) & marks(other)) is same
-    assert bool(marks_of(f"\n{json.dumps(PLAIN)}\n".encode()) & marks(other)) is same
+    assert bool(marks_of([b"\n", json.dumps(PLAIN).encode()]) & marks(other)) is same
 
 
 def test_a_file_that_has_no_tasks_is_an_error() -> None:
     for content in (b"{}\n", b"[1]\n", b"{\n"):
         with pytest.raises((LookupError, TypeError, AttributeError, ValueError)):
-            marks_of(content)
+            marks_of([content])
