@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from bitagent_local.chain.seed import load
 from bitagent_local.cluster.binaries import ensure_binaries
 from bitagent_local.cluster.git_server import GitRepository, serving
 from bitagent_local.cluster.host import SOURCES
+from bitagent_local.cluster.monitoring import monitoring_tools
 from bitagent_local.demo import __main__ as demo
 from bitagent_local.demo import fleet
 from bitagent_local.demo.kubectl import Kubectl
@@ -155,3 +157,16 @@ def test_a_repository_that_exists_keeps_what_others_have_pushed(tmp_path: Path) 
         subprocess.run(["git", "pull", "--quiet"], cwd=clone.work, check=True)
         assert clone.read("a.yaml") + clone.read("b.yaml") == "a: 2\nb: 1\n"
         assert clone.commit("nothing", {}) == last
+
+
+def test_prometheus_has_the_charts_alerts(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    made = fleet.alert_rules(Stack(Kubectl(nothing, nothing), ensure_binaries().helm, nothing))
+    names = {rule["alert"] for group in yaml.safe_load(made)["groups"] for rule in group["rules"]}
+    alerts = yaml.safe_load((fleet.OPERATOR_CHART / "files" / "alerts.yaml").read_text())
+    assert names == {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}
+    assert fleet.scraping(tmp_path)["rule_files"] == [str(tmp_path / fleet.RULES)]
+    (tmp_path / fleet.RULES).write_text(made)
+    (tmp_path / "prometheus.yaml").write_text(json.dumps(fleet.scraping(tmp_path)))
+    check = [str(monitoring_tools() / "promtool"), "check", "config", str(tmp_path / "prometheus.yaml")]
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 0
