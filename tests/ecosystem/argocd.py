@@ -1,4 +1,4 @@
-"""Real Argo CD beside an API server: application controller, repository server and Redis as processes.
+"""Real Argo CD beside an API server: its controllers, repository server and Redis as processes.
 
 Without its own API server and page, as in its installation `core`: Applications are objects.
 """
@@ -33,7 +33,7 @@ def argocd(plane: ControlPlane, built: ArgoCd, *, settings: Mapping[str, str]) -
     """Install Argo CD's definitions and run its parts as an administrator until left; argocd-cm has the `settings`."""
     install(plane, "--kustomize", str(built.crds))
     apply(plane, _objects(settings))
-    redis, repository, repository_metrics, metrics = free_ports(4)
+    redis, repository, repository_metrics, metrics, sets, sets_metrics, sets_webhook = free_ports(7)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="argocd-")))
         environment = _environment(plane, folder)
@@ -52,11 +52,21 @@ def argocd(plane: ControlPlane, built: ArgoCd, *, settings: Mapping[str, str]) -
                 "--self-heal-timeout-seconds=1",
                 "--persist-resource-health",
             ],
+            "argocd-applicationset-controller": [
+                str(built.program), f"--namespace={NAMESPACE}", f"--argocd-repo-server={repo_server}",
+                "--repo-server-plaintext", f"--metrics-addr=127.0.0.1:{sets_metrics}", f"--probe-addr=127.0.0.1:{sets}",
+                f"--webhook-addr=127.0.0.1:{sets_webhook}",
+            ],
         }  # fmt: skip
         for name, command in commands.items():
             own = environment | {"ARGOCD_BINARY_NAME": name}
             stack.enter_context(running(command, log=plane.logs / f"{name}.log", environment=own))
-        for name, port in (("argocd-repo-server", repository), ("argocd-application-controller", metrics)):
+        ports = {
+            "argocd-repo-server": repository,
+            "argocd-application-controller": metrics,
+            "argocd-applicationset-controller": sets,
+        }
+        for name, port in ports.items():
             until(lambda port=port: listens(port), name, log=plane.logs / f"{name}.log")  # type: ignore[misc]
         yield
 
