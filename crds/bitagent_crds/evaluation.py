@@ -368,7 +368,8 @@ class Workload(Model):
     Absent: it waits as long as the round lasts, and the result says for what."""
     stall_seconds: Annotated[int, Field(ge=60, le=604800)] | None = None
     """stallSeconds is the time without any progress after which a container that still runs counts as stalled: its Job
-    is deleted, and another one made, maxAttempts times in all; then the evaluation gives up as after a deadline.
+    is deleted, and another one made, maxAttempts times in all; then the evaluation gives up as after a deadline. In a
+    pack its engine's process is ended, and the evaluation is repeated in a Job of its own.
     Absent: 900. A bound of deadlineSeconds or more never acts; an image that serves no progress cannot stall."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """maxAttempts is the number of times an evaluation is started before an infrastructure fault is final."""

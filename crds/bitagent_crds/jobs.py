@@ -424,6 +424,11 @@ the hub does not accept it, that is not the round's fault. It is not a member of
 earlier version that a round has frozen would refuse."""
 
 
+STALL_SECONDS_KEY = "STALL_SECONDS"
+"""Environment variable of a pack with its round's `workload.stallSeconds`; it is no member of the document for the same
+reason. Absent: `evaluation.STALL_SECONDS`."""
+
+
 def source_key(index: int) -> str:
     """Return the environment variable for the token or API key of `tasks.sources[index]`."""
     return f"SOURCE_{index}_KEY"

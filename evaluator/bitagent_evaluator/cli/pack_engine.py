@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from typing import Any
 
 from bitagent_crds.jobs import PackJob
 from bitagent_evaluator.cli.process import configure_logging, leave
 from bitagent_evaluator.engines.vllm import VllmBackend
-from bitagent_evaluator.jobs.pack_engine import run
+from bitagent_evaluator.jobs.pack_engine import reporting_progress, run
 from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.jobs.runner import Stopped, stopping_on_sigterm
 from bitagent_evaluator.support.progress import ProgressBoard
@@ -28,11 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     job = PackJob.model_validate_json(sys.stdin.buffer.read())
     with os.fdopen(options.reports, "w", buffering=1) as pipe, stopping_on_sigterm(), contextlib.suppress(Stopped):
 
+        writing = threading.Lock()
+
         def report(content: dict[str, Any]) -> None:
-            pipe.write(json.dumps(content) + "\n")
+            with writing:
+                pipe.write(json.dumps(content) + "\n")
 
         progress = ProgressBoard()
-        with serving(progress):
+        with serving(progress), reporting_progress(progress, report):
             run(job, options.first, VllmBackend(several=True), report, progress)
     return leave(0)
 

@@ -1,7 +1,8 @@
 """Handler of PackJob: evaluate several models with one engine, so that a fault of one concerns no other.
 
 The engine is in a process of its own (`pack_engine`). This one starts it, hands each model's outcome over as soon as it
-is there, and when that process dies, hangs or has done with a model that failed, it starts another for the next model.
+is there, and when that process dies, makes no progress or has done with a model that failed, it starts another for the
+next model.
 What is left when this process is stopped is evaluated by a later Job, which continues with the answers that are there.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import selectors
 import signal
@@ -18,12 +20,22 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bitagent_crds.conditions import Fault, Reason
-from bitagent_crds.jobs import EvaluateSummary, PackJob, PackSummary, document, exit_code, outcome_message
+from bitagent_crds.evaluation import STALL_SECONDS
+from bitagent_crds.jobs import (
+    STALL_SECONDS_KEY,
+    EvaluateSummary,
+    PackJob,
+    PackSummary,
+    document,
+    exit_code,
+    outcome_message,
+)
+from bitagent_crds.progress import ProgressDocument
 from bitagent_evaluator.jobs.pack_outcomes import Outcome, OutcomeWriter
 from bitagent_evaluator.jobs.runner import Stopped
 from bitagent_evaluator.support.processes import kill_session
@@ -34,6 +46,8 @@ STOP_SECONDS = 15
 """Time that the engine's process has to end in order when the pod is stopped: half of the pod's."""
 BETWEEN_SECONDS = 60.0
 """Time from the end of one model in which a process begins with the next one, or ends."""
+UNSEEN_SECONDS = 20.0
+"""Time beyond the bound of a stall in which progress before its end is reported: twice that between two reports."""
 _TAIL_SECONDS = 1.0
 """Time for the end of its log, which something else may hold open."""
 _LOG_LINES = 8
@@ -44,13 +58,24 @@ _log = logging.getLogger(__name__)
 
 def handle(job: PackJob, *, engine: Sequence[str] = ENGINE) -> PackSummary:
     """Evaluate all models; the summary says how many have a verdict."""
+    stall_seconds = float(os.environ.get(STALL_SECONDS_KEY) or STALL_SECONDS)
     with OutcomeWriter(Path(job.outcomes_dir), [member.key for member in job.members]) as outcomes:
-        pack = _Pack(job, outcomes, engine)
+        pack = _Pack(job, outcomes, engine, stall_seconds)
         while pack.next < len(job.members):
             pack.run_engine()
     done, text = pack.verdicts, f"{pack.verdicts} of {len(job.members)} models have a verdict"
     complete = done == len(job.members)
     return PackSummary(reason=Reason.EVALUATED if complete else Reason.INFRASTRUCTURE_FAULT, message=text)
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """What the engine's process has reported last of its progress; times by the monotonic clock."""
+
+    document: ProgressDocument
+    read_at: float
+    advanced_at: float
+    """The last time at which there was progress."""
 
 
 @dataclass
@@ -60,6 +85,7 @@ class _Pack:
     job: PackJob
     outcomes: OutcomeWriter
     engine: Sequence[str]
+    stall_seconds: float
     next: int = 0
     """Number of the first model that has no outcome."""
     verdicts: int = 0
@@ -68,10 +94,12 @@ class _Pack:
     """The model whose turn it is."""
     _until: float = 0.0
     """End of its time, or of the time in which the next one must begin."""
+    _progress: _Progress | None = None
+    """The last progress of the present process; None before it has reported any: it may take long to start."""
 
     def run_engine(self) -> None:
         """Run one process, from the next model on, until it has ended; the model whose turn it was has an outcome."""
-        kills = oom_kills()
+        kills, self._progress = oom_kills(), None
         with _Engine.start(self.engine, self.job, first=self.next) as engine:
             self._begin(self.next)  # A process that cannot start is the trouble of its first model.
             try:
@@ -86,30 +114,60 @@ class _Pack:
                 self._end(_death(engine.end(), engine.tail, out_of_memory=oom_kills() > kills))
 
     def _follow(self, engine: _Engine) -> None:
-        """Take the reports until the process ends, or until a model's time is over."""
-        while True:
-            left = self._until - time.monotonic()
-            if left <= 0:
-                engine.kill()
-                text = f"the evaluation has not ended within {self.job.member_seconds} s"
-                self._end(EvaluateSummary(reason=Reason.DEADLINE_EXCEEDED, message=text))
-                return
-            if not engine.wait(left):
-                self._take(engine.lines())
-                return
+        """Take the reports until the process ends, or until a model's time is over or it has stalled."""
+        more = True
+        while more:
+            more = engine.wait(max(0.0, min(self._until, self._stalls_at()) - time.monotonic()))
             self._take(engine.lines())
+            now = time.monotonic()
+            if more and now >= min(self._until, self._stalls_at()):
+                engine.kill()
+                self._end(self._late() if now >= self._until else self._stall(now))
+                return
+
+    def _stalls_at(self) -> float:
+        """Return when the model whose turn it is counts as stalled, unless there is progress before."""
+        if self._progress is None or self._current is None:
+            return math.inf
+        return self._progress.advanced_at + self.stall_seconds + UNSEEN_SECONDS
+
+    def _late(self) -> EvaluateSummary:
+        text = f"the evaluation has not ended within {self.job.member_seconds} s"
+        return EvaluateSummary(reason=Reason.DEADLINE_EXCEEDED, message=text)
+
+    def _stall(self, now: float) -> EvaluateSummary:
+        assert self._progress is not None
+        document, silent = self._progress.document, now - self._progress.read_at > UNSEEN_SECONDS
+        where = f" in phase {document.phase}" if document.phase is not None else ""
+        how = "and its process reports nothing any more" if silent else "though its process reports"
+        text = (
+            f"no progress for {now - self._progress.advanced_at:.0f} s{where}, after {document.done} of "
+            f"{document.total} tasks, {how} (workload.stallSeconds: {self.stall_seconds:.0f})"
+        )
+        return EvaluateSummary(reason=Reason.ENGINE_STALLED, message=text)
 
     def _take(self, lines: Sequence[bytes]) -> None:
         for line in lines:
             content: dict[str, Any] = json.loads(line)
             if "begin" in content:
                 self._begin(content["begin"])
+            elif "progress" in content:
+                self._advance(ProgressDocument.model_validate(content["progress"]))
             else:
                 self._end(EvaluateSummary.model_validate(content["summary"]))
 
+    def _advance(self, document: ProgressDocument) -> None:
+        now, before = time.monotonic(), self._progress
+        advanced = now - document.idle_seconds
+        # What was on its way for long is no older than what was known.
+        self._progress = _Progress(document, now, max(advanced, before.advanced_at) if before else advanced)
+
     def _begin(self, number: int) -> None:
         if number != self._current:
-            self._current, self._until = number, time.monotonic() + self.job.member_seconds
+            now = time.monotonic()
+            self._current, self._until = number, now + self.job.member_seconds
+            if self._progress is not None:
+                self._progress = replace(self._progress, advanced_at=now)
             self.outcomes.begin(self.job.members[number].key)
 
     def _end(self, summary: EvaluateSummary) -> None:

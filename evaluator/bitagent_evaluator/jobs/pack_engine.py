@@ -1,8 +1,9 @@
 """The process of a pack that has the engine: evaluates models one after the other, and reports how each of them ended.
 
 `pack` starts it (`bitagent_evaluator.cli.pack_engine`) and reads its reports: `{"begin": n}` of each model, then
-`{"end": n, "summary": {...}}`. A model's fault that was found before the engine had anything
-to do with it lets the process go on; after any other failure it ends, and the next model gets an engine of its own.
+`{"end": n, "summary": {...}}`, and `{"progress": {...}}` of the present one every PROGRESS_SECONDS. A model's fault
+that was found before the engine had anything to do with it lets the process continue; after any other failure it ends,
+and the next model gets an engine of its own.
 
 While a model's answers are generated, the next model's weights are read into memory.
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 Report = Callable[[dict[str, Any]], None]
 """Sends one object."""
+
+PROGRESS_SECONDS = 10.0
+"""Time between two reports of the progress."""
 
 
 class TurnBackend:
@@ -57,6 +62,32 @@ class TurnBackend:
         engine = self._inner.start(model_dir, plan)
         self._after_load()
         return engine
+
+
+@contextmanager
+def reporting_progress(board: ProgressBoard, report: Report, *, every: float = PROGRESS_SECONDS) -> Iterator[None]:
+    """Report the progress at once and every so many seconds while the block runs, in a thread of its own.
+
+    A process that hangs as a whole is silent, which says as much.
+    """
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while True:
+            try:
+                report({"progress": board.document().model_dump(mode="json", by_alias=True, exclude_none=True)})
+            except (OSError, ValueError):
+                return  # whoever read it has ended, and soon this process has
+            if ended.wait(every):
+                return
+
+    thread = threading.Thread(target=repeat, name="progress-reports", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(every)
 
 
 def run(

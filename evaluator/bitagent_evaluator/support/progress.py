@@ -4,6 +4,7 @@ then."""
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class _Model:
 class ProgressBoard:
     """Progress that another thread reads as a document; it is logged as well.
 
-    One thread writes and one reads: each write replaces one attribute, so that neither waits for the other. Outside of
+    One thread writes and others read: each write replaces one attribute, so that writing never waits. Outside of
     generating, nothing reports small steps; whether the processes work at all is seen by what they read and compute
     between two readings.
     """
@@ -111,6 +112,7 @@ class ProgressBoard:
         self._model = _Model()
         self._last = self._read_at = clock()
         self._seen = measure()
+        self._reading = threading.Lock()
 
     def start_model(self, key: str | None = None) -> None:
         """Begin with the next model of a process that evaluates several; `key` names its evaluation."""
@@ -140,7 +142,8 @@ class ProgressBoard:
         """Return the progress as it is now."""
         model, now = self._model, self._clock()
         if model.phase is not EvaluationPhase.GENERATING:
-            self._look(now)
+            with self._reading:
+                self._look(now)
         since = model.generating_since
         return ProgressDocument(
             phase=model.phase,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.jobs import (
+    STALL_SECONDS_KEY,
     TERMINATION_LOG,
     EvaluateJob,
     PackJob,
@@ -73,7 +74,7 @@ def pack_job(config: Config, observed: RoundObject, start: StartEvaluation, task
         members.append(PackMember(key=each.key, job=evaluation))
         mounts.append(mount("cache", model, sub_path=cached_directory(each.entry), read_only=True))
         mounts.append(mount("artifacts", results, sub_path=results_path(uid, each.key)))
-    series = observed.status.series
+    series, stall_seconds = observed.status.series, spec.workload.stall_seconds
     purpose = {ROUND_LABEL: observed.meta.name, KEY_LABEL: start.job_key, ATTEMPT_LABEL: str(start.attempt)}
     places = {f"{PACK_PREFIX}{each.key}": str(place) for place, each in enumerate(starts)}
     parts = JobParts(
@@ -99,6 +100,7 @@ def pack_job(config: Config, observed: RoundObject, start: StartEvaluation, task
             {"name": "outcomes", "emptyDir": {"sizeLimit": "8Mi"}},
         ),
         mounts=(*mounts, mount("shm", "/dev/shm"), _OUTCOMES),  # noqa: S108 - the pod's own
+        env=({"name": STALL_SECONDS_KEY, "value": str(stall_seconds)},) if stall_seconds is not None else (),
         suspend=spec.workload.queue_name is not None,  # the queue sets it to false
         job_labels=queue_labels(spec.workload),
         scheduling=scheduling_of(spec.workload),

@@ -158,6 +158,16 @@ class MemberEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberWait:
+    """The container that ends as one evaluation of a pack did, before it has started."""
+
+    key: str
+    reason: str
+    """Why it waits, as the node says."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodObject:
     """A pod of the operator. Only its own container counts, not those that an admission webhook adds to it."""
 
@@ -192,6 +202,11 @@ class PodObject:
     """Port at which it serves its progress; None: it serves none."""
     ends: tuple[MemberEnd, ...] = ()
     """Of a pack: the ends of its evaluations, as far as they have ended."""
+    waits: tuple[MemberWait, ...] = ()
+    """Of a pack: the containers of its evaluations that have not started."""
+    silent_since: datetime | None = None
+    """Of one evaluation's part of a pack: since when the engine has ended, while the container that says how this
+    evaluation did has not; None: the engine runs, or that container has ended."""
     ahead: int = 0
     """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
     beside: str = ""
@@ -234,6 +249,7 @@ class PodObject:
             scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
             address=status.get("podIP") or "",
             ends=tuple(_ends(meta, containers)),
+            waits=tuple(_waits(meta, containers)),
             beside=next(_waiting_beside(own, containers), ""),
             progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
         )
@@ -268,11 +284,23 @@ def _terminated(state: Obj) -> Terminated:
 
 def _ends(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberEnd]:
     """Yield the ends of the evaluations of a pack's pod."""
+    for key, state in _states(meta, containers):
+        if (ended := state.get("terminated")) is not None:
+            yield MemberEnd(key, _terminated(ended))
+
+
+def _waits(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberWait]:
+    """Yield the evaluations of a pack's pod whose containers have not started."""
+    for key, state in _states(meta, containers):
+        if (waiting := state.get("waiting")) is not None:
+            yield MemberWait(key, str(waiting.get("reason", "")), str(waiting.get("message", "")))
+
+
+def _states(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[tuple[str, Obj]]:
     keys = {outcome_container(key): key for key in members_of(meta)}
     for container in containers:
-        ended = (container.get("state") or {}).get("terminated")
-        if ended is not None and container.get("name") in keys:
-            yield MemberEnd(keys[container["name"]], _terminated(ended))
+        if container.get("name") in keys:
+            yield keys[container["name"]], container.get("state") or {}
 
 
 def _unfinished(containers: Iterable[Obj]) -> InitContainer | None:

@@ -124,7 +124,9 @@ class ProgressReader:
 
 def _serves(pod: PodObject) -> bool:
     """Whether the pod's container runs and names the port of its progress."""
-    runs = pod.started is not None and pod.terminated is None and pod.phase == "Running" and not pod.meta.deleting
+    # Of a pod another container of which cannot start, the phase is Pending.
+    runs = pod.started is not None and pod.terminated is None and not pod.meta.deleting
+    runs = runs and pod.phase in ("Pending", "Running")
     return runs and bool(pod.address) and pod.progress_port is not None
 
 

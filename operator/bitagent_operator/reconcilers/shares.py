@@ -6,16 +6,14 @@ pass reads the claims and records its own without interruption, so that two roun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bitagent_crds.names import COMPONENT_LABEL, Component
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import RoundObject
-from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.interface import RoundPlan
-from bitagent_operator.plan.rounds.holders import by_owner, holders, leaves_slot_at
+from bitagent_operator.plan.rounds.holders import holders, leave_slots_at
 from bitagent_operator.plan.shares import Claim, Share, in_turn, rooms
 
 
@@ -62,8 +60,7 @@ class Shares:
 
     def _recount(self, name: str, cache: Cache, now: datetime) -> None:
         """Count what a round that asks for nothing holds; forget it if that is nothing."""
-        key = Key(Kind.ROUND, name)
-        holds = _holding(cache.jobs.of(key), cache.pods.of(key), now)
+        holds = _holding(name, cache, now)
         if holds and name in self._claims:
             self._claims[name] = replace(self._claims[name], holds=holds, waits=0)
             self._left.add(name)
@@ -96,14 +93,14 @@ def _held(observed: RoundObject, cache: Cache, now: datetime) -> Claim:
     jobs = [job for job in cache.jobs.of(key) if job.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
     begun = observed.status.started_at or observed.meta.created
     served = max((job.meta.created for job in jobs), default=begun)
-    holds = _holding(jobs, cache.pods.of(key), now)
-    return Claim(observed.meta.name, observed.spec.workload.weight, holds, 0, served)
+    return Claim(observed.meta.name, observed.spec.workload.weight, _holding(key.name, cache, now), 0, served)
 
 
-def _holding(jobs: Sequence[JobObject], pods: Sequence[PodObject], now: datetime) -> int:
-    own = [job for job in jobs if job.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
-    pods = [pod for pod in pods if pod.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
-    owned = by_owner(pods)
-    times = {job.meta.uid: leaves_slot_at(job, owned.get(job.meta.uid, ())) for job in own}
-    left = {uid for uid, due in times.items() if due is not None and due <= now}
-    return len(holders(own, pods, now).keys() - left)
+def _holding(name: str, cache: Cache, now: datetime) -> int:
+    """Return how many slots a round's Jobs hold."""
+    key = Key(Kind.ROUND, name)
+    own = [job for job in cache.jobs.of(key) if job.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
+    pods = [pod for pod in cache.pods.of(key) if pod.meta.labels.get(COMPONENT_LABEL) == Component.EVALUATE]
+    observed = cache.rounds.get(key)
+    times = leave_slots_at(own, pods, observed.status.results if observed is not None else ())
+    return len(holders(own, pods, now).keys() - {uid for uid, due in times.items() if due <= now})

@@ -146,6 +146,8 @@ class Kubelet:
         self.script: Script = Outcomes.usual
         self.unpullable: frozenset[str] = frozenset()
         """Images that no registry has."""
+        self.mute: set[str] = set()
+        """Repositories whose containers in packs cannot start."""
         self.neglects: Callable[[Obj], bool] = lambda pod: False
         """Pods for which it does nothing: no node takes them, or theirs is gone."""
         self.stopped: Exit | None = None
@@ -236,6 +238,9 @@ class Kubelet:
         names = [c["name"] for c in pod["spec"]["containers"]]
         states = before or {name: {"running": {"startedAt": now}} for name in names}
         engine = names[0]
+        mute = {outcome_container(m["key"]) for m in document["members"] if m["job"]["repo"] in self.mute}
+        if not before:
+            states |= {name: {"waiting": {"reason": "ErrImagePull", "message": "not found"}} for name in mute}
 
         def ends(name: str, code: int, message: str = "", reason: str = "Error") -> None:
             times = {"startedAt": states[name]["running"]["startedAt"], "finishedAt": now}
@@ -259,6 +264,8 @@ class Kubelet:
         ended = all("terminated" in state for state in states.values())
         codes = {state["terminated"]["exitCode"] for state in states.values()} if ended else {None}
         phase = "Running" if not ended else "Succeeded" if codes == {0} else "Failed"
+        if any("waiting" in state for state in states.values()):
+            phase = "Pending"  # as a kubelet says of a pod of which any container has not started
         image = pod["spec"]["containers"][0]["image"]
         rest = {"image": image, "imageID": "", "ready": False, "restartCount": 0}
         status = {"phase": phase, "containerStatuses": [{"name": n, "state": s} | rest for n, s in states.items()]}

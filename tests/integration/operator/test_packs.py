@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,34 @@ def test_a_container_that_dies_takes_no_result_with_it(operator: World, outcomes
     assert sorted(later) == [("2", ["b-200"]), ("2", ["c-300", "d-400"])]
     assert results["a-100"]["attempts"] == 1, "its result was there"
     assert results["c-300"]["attempts"] == 1, "its turn had not come"
+
+
+def test_a_container_that_never_starts_keeps_neither_gpu_nor_result(world: World, outcomes: Outcomes) -> None:
+    """Its model is evaluated again, alone, once the engine has ended; the pack's Job goes with the pod that hangs."""
+    world.constants["bitagent_operator.plan.jobs.pods:LINGERING"] = timedelta(seconds=3)
+    world.start_operator()
+    may_end: set[str] = set()
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        held = document["kind"] == "Evaluate" and document["repo"] not in may_end
+        return None if held else outcomes.usual(pod, document)
+
+    world.kubelet.script, world.kubelet.mute = script, {"org/a-100"}
+    fetched(world, "a-100", "b-200", "c-300")
+    world.round("mute", packing=PACKING, workload={"parallelism": 1})
+
+    def reason(model: str) -> str:
+        return str(world.results("mute")[model]["reason"])
+
+    world.until("the cause, while the engine runs", lambda: reason("a-100") == "ImagePullFailed")
+    world.kubelet.mute = set()
+    (pack,) = world.all("jobs", **EVALUATE)
+    may_end |= {"org/a-100", "org/b-200", "org/c-300"}
+    world.until_condition("evalrounds", "mute", "Complete")
+    assert [r["score"] for _, r in sorted(world.results("mute").items())] == ["0.100000", "0.200000", "0.300000"]
+    world.until("the pack's Job is gone", lambda: evaluations(world) == [("2", ["a-100"])])
+    assert {name: r["attempts"] for name, r in world.results("mute").items()} == {"a-100": 2, "b-200": 1, "c-300": 1}
+    assert not [p for p in world.all("pods") if p["metadata"]["ownerReferences"][0]["uid"] == pack["metadata"]["uid"]]
 
 
 def test_each_result_is_there_before_the_next_model_ends(operator: World, outcomes: Outcomes) -> None:

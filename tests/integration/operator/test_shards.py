@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,8 @@ class Shards:
         self.held: set[str] = set()
         self.fails: dict[tuple[str, str], int] = {}
         """How often a shard fails, by repository and index."""
+        self.ends: dict[tuple[str, str], list[Exit]] = {}
+        """How the first pods of a shard end, by repository and index."""
         self.ran: dict[tuple[str, str], list[str]] = defaultdict(list)
         """Names of pods, by repository and index."""
         self._ended: dict[str, set[str]] = defaultdict(set)
@@ -44,6 +47,8 @@ class Shards:
         ran = self.ran[document["repo"], index]
         if pod["metadata"]["name"] not in ran:
             ran.append(pod["metadata"]["name"])
+        if (number := ran.index(pod["metadata"]["name"])) < len(ends := self.ends.get((document["repo"], index), [])):
+            return ends[number]
         if index in self.held:
             return None
         if len(ran) <= self.fails.get((document["repo"], index), 0):
@@ -54,6 +59,18 @@ class Shards:
                 return self._outcomes.usual(pod, document)
         done = EvaluateSummary.model_validate({"reason": "ShardEvaluated", "total": 100})
         return self._outcomes.crashed(0, termination_message(done))
+
+
+def running(pod: Obj) -> bool:
+    return bool(pod["status"]["phase"] == "Running")
+
+
+def ended(world: World) -> list[Obj]:
+    return [pod for pod in world.all("pods", **EVALUATE) if pod["status"]["phase"] in ("Succeeded", "Failed")]
+
+
+def jobs(world: World) -> list[Obj]:
+    return world.all("jobs", **EVALUATE)
 
 
 def finished(world: World, name: str) -> dict[str, tuple[str, str, str | None]]:
@@ -120,3 +137,77 @@ def test_a_quota_for_one_of_two_shards(operator: World, outcomes: Outcomes) -> N
         "the round has the words", lambda: (r := operator.results("r")["m-500"])["reason"] == "PodRefused" and r
     )
     assert "exceeded quota" in result["message"] and "its pod" in result["message"]
+
+
+def test_a_lost_node_takes_one_shard_with_it(world: World, outcomes: Outcomes) -> None:
+    """The Job waits for its end for ever; another Job asks what that shard has not answered."""
+    world.constants["bitagent_operator.plan.jobs.pods:LEAVING"] = timedelta(seconds=3)
+    world.start_operator()
+    world.kubelet.script = shards = Shards(outcomes)
+    shards.held = {"1"}
+    world.model("m-500")
+    world.round("r", workload={"shards": 2})
+    world.until("shard 0 has ended, and 1 runs", lambda: len(shards.ran) == 2 and len(ended(world)) == 1)
+    (pod,) = [p for p in world.all("pods", **EVALUATE) if index_of(p) == "1"]
+    lost = pod["metadata"]["uid"]
+    world.kubelet.neglects = lambda pod: bool(pod["metadata"]["uid"] == lost)
+    gone = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "no node"}
+    path = world.path("pods", pod["metadata"]["name"])
+    world.api.merge(f"{path}/status", {"status": {"conditions": [gone]}})
+    world.api.delete(f"{path}?gracePeriodSeconds=1")
+    shards.held = set()
+    assert finished(world, "r") == {"m-500": ("Succeeded", "Evaluated", "0.500000")}
+    assert world.results("r")["m-500"]["attempts"] == 2
+    world.until(
+        "the first Job is gone", lambda: [j["metadata"]["labels"]["bitagent.io/attempt"] for j in jobs(world)] == ["2"]
+    )
+
+
+def test_a_shard_that_reaches_its_deadline_ends_its_job(operator: World, outcomes: Outcomes) -> None:
+    """It is final for the Job; the repetition has as many shards, and they score what all of them have answered."""
+    operator.kubelet.script = shards = Shards(outcomes)
+    pod = {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the deadline"}
+    shards.ends["org/m-500", "1"] = [outcomes.crashed(137, "", "Error", pod)]
+    for model in ("m-500", "good-300"):
+        operator.model(model)
+    operator.round("r", workload={"shards": 2, "deadlineSeconds": 77})
+    assert finished(operator, "r")["m-500"] == ("Succeeded", "Evaluated", "0.500000")
+    assert operator.results("r")["m-500"]["attempts"] == 2
+    assert {key: len(pods) for key, pods in shards.ran.items() if key[0] == "org/m-500"} == {
+        ("org/m-500", "0"): 2,
+        ("org/m-500", "1"): 2,
+    }
+
+
+def test_a_retry_does_again_what_one_failed_shard_has_failed(operator: World, outcomes: Outcomes) -> None:
+    operator.kubelet.script = shards = Shards(outcomes)
+    shards.ends["org/bad-100", "1"] = [outcomes.failed_evaluation("MemoryInUse", "another process")]
+    for model in ("bad-100", "good-300"):
+        operator.model(model)
+    operator.round("r", workload={"shards": 2, "maxAttempts": 1})
+    operator.until_condition("evalrounds", "r", "Failed")
+    failed = operator.results("r")
+    assert {m: (r["state"], r["reason"]) for m, r in failed.items()} == {
+        "bad-100": ("InfraFault", "MemoryInUse"),
+        "good-300": ("Succeeded", "Evaluated"),
+    }
+    operator.api.merge(operator.path("evalrounds", "r"), {"spec": {"retry": 1}})
+    assert finished(operator, "r")["bad-100"] == ("Succeeded", "Evaluated", "0.100000")
+    assert {key: len(pods) for key, pods in shards.ran.items()} == {
+        ("org/bad-100", "0"): 2,
+        ("org/bad-100", "1"): 2,
+        ("org/good-300", "0"): 1,
+        ("org/good-300", "1"): 1,
+    }
+
+
+def test_the_models_fault_in_one_shard_ends_the_others_and_is_one_attempt(operator: World, outcomes: Outcomes) -> None:
+    operator.kubelet.script = shards = Shards(outcomes)
+    operator.kubelet.stopped = outcomes.crashed(EXIT_STOPPED, "", "Error")
+    shards.held = {"0", "2"}
+    shards.ends["org/m-500", "1"] = [outcomes.refused_evaluation("NonFiniteWeights", "NaN in layer 3")]
+    operator.model("m-500")
+    operator.round("r", workload={"shards": 3})
+    assert finished(operator, "r") == {"m-500": ("ModelFault", "NonFiniteWeights", "0.000000")}
+    assert operator.results("r")["m-500"]["attempts"] == 1
+    operator.until("no shard runs on", lambda: not [p for p in operator.all("pods", **EVALUATE) if running(p)])

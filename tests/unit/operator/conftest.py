@@ -37,6 +37,7 @@ from bitagent_operator.observed.queues import QueueState
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.inputs import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, Settings
 from bitagent_operator.plan.interface import RoundPlan
+from bitagent_operator.plan.jobs.outcome import INDEX_LABEL
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.plan.shares import Share
 
@@ -259,9 +260,13 @@ class Make:
         name: str = "",
         gates: Iterable[str] = (),
         deleted: float | None = None,
+        index: int | None = None,
         **meta: Any,
     ) -> PodObject:
-        """A pod of the Job, ended with `code`, or waiting, or running; `deleted`: end of its grace period."""
+        """A pod of the Job, ended with `code`, or waiting, or running; `deleted`: end of its grace period.
+
+        `index`: its shard.
+        """
         state: Obj = {"running": {"startedAt": text(self.at(at))}}
         if code is not None:
             state = {"terminated": {"exitCode": code, "message": message, "reason": terminated_reason}}
@@ -282,7 +287,7 @@ class Make:
                 }
             ]
         reference = [{"uid": job.meta.uid, "controller": True}]
-        labels = dict(job.meta.labels)
+        labels = dict(job.meta.labels) | ({INDEX_LABEL: str(index)} if index is not None else {})
         raw = {"metadata": self.meta(name or f"{job.meta.name}-pod", ownerReferences=reference, labels=labels, **meta)}
         if deleted is not None:
             raw["metadata"]["deletionTimestamp"] = text(self.at(deleted))

@@ -13,6 +13,7 @@ asks for that).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,8 @@ _BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
 """Reasons without a fault that say that no container has started."""
 
 _ENDED = frozenset({"Succeeded", "Failed"})
+INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
+"""Label with the index of a pod's shard, which its Job's controller sets."""
 
 S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary, RetentionSummary)
 
@@ -320,9 +323,12 @@ def started_pods(job: JobObject, pods: Iterable[PodObject]) -> int:
     """Return how many pods of the Job have started a container, by its counters and by the pods that are left.
 
     Either may be late: a pod is seen to end before the Job counts it, and is gone after that. One that was stopped does
-    not count, for its Job neither.
+    not count, for its Job neither. Of shards, the number of the one that has started most often: they are one attempt.
     """
     own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.started is not None and not stopped(pod)]
+    if job.pods > 1:
+        by_shard = Counter(pod.meta.labels.get(INDEX_LABEL, "") for pod in own)
+        return max(max(by_shard.values(), default=0), -(-job.failed // job.pods), job.ended is not None)
     failed = sum(pod.phase == "Failed" for pod in own)
     going = len(own) > failed or (job.ended is not None and job.ended.complete)
     return max(job.failed, failed) + (1 if going else 0)

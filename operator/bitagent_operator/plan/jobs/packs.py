@@ -2,6 +2,7 @@
 
 So attempts, classification, disruptions and retries of a pack's evaluations are those of any other. Each evaluation has
 a container that ends as it did; if the engine's container ends without its outcome, that container's own end counts.
+One that cannot start, or does not end, keeps the pod and its GPU: `PodObject.silent_since` says since when.
 A pack is not repeated: what has failed in it is evaluated by later Jobs. Only a pod that was ended from outside gets
 a successor.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import (
@@ -57,17 +59,32 @@ def pod_of(pod: PodObject, key: str) -> PodObject:
     ends = {end.key: end.terminated for end in pod.ends if _counts(pod, end.terminated)}
     before = members_of(pod.meta)
     before = before[: before.index(key)] if key in before else ()
-    waiting = [other for other in before if other not in ends or ends[other].exit_code not in _OUTCOMES]
+    # They are evaluated in turn: whose container cannot start is not waited for once a later one has ended.
+    waiting = list(takewhile(lambda other: other not in ends or ends[other].exit_code not in _OUTCOMES, before[::-1]))
     ahead = len(waiting) if pod.started is not None else 0
-    end, phase = _own_end(pod, ends.get(key)), pod.phase
+    end, phase, silent = _own_end(pod, ends.get(key)), pod.phase, None
     if end is not None:
         phase = "Succeeded" if end.exit_code == EXIT_OK else "Failed"
         code = ends[key].exit_code
         # With the whole pod also those containers are killed whose evaluation had not begun.
         ahead = max(1, ahead) if code == EXIT_NOT_BEGUN else ahead if code not in _OUTCOMES else 0
-    elif key not in ends and pod.terminated is not None and pod.terminated.exit_code not in _VERDICTS:
-        end = pod.terminated  # the container that waits for the outcome has not noticed, or it never ran
-    return replace(pod, phase=phase, terminated=end, ahead=ahead, ends=())
+    elif key not in ends and pod.terminated is not None:
+        if pod.terminated.started is None or (phase in _ENDED and pod.terminated.exit_code not in _VERDICTS):
+            end = pod.terminated  # the container that waits for the outcome never learns of it, or never ran
+        elif phase not in _ENDED:
+            silent = pod.terminated.finished or pod.meta.created
+    wait = next((wait for wait in pod.waits if wait.key == key and pod.started is not None), None)
+    return replace(
+        pod,
+        phase=phase,
+        terminated=end,
+        waiting_reason=wait.reason if wait is not None else pod.waiting_reason,
+        waiting_message=wait.message if wait is not None else pod.waiting_message,
+        ahead=ahead,
+        silent_since=silent,
+        ends=(),
+        waits=(),
+    )
 
 
 def _counts(pod: PodObject, end: Terminated) -> bool:

@@ -20,7 +20,8 @@ LOG_LENGTH = 400
 LEAVING = timedelta(seconds=60)
 """Time after its grace period in which a node says that it has ended a pod; after it the node counts as lost."""
 LINGERING = timedelta(seconds=60)
-"""Time in which a pod ends whose own container has failed; after it another container keeps it."""
+"""Time in which a pod ends whose own container has failed, or in a pack has ended at all; after it another container
+keeps it."""
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 """`status.reason` of a pod that its `activeDeadlineSeconds` ended."""
 
@@ -70,7 +71,19 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
         return Problem(Reason.INFRASTRUCTURE_FAULT, text)
     if pod.phase == "Unknown":
         return Problem(Reason.EVICTED, f"node {pod.node} does not report the state of pod {pod.meta.name}")
-    return None if pod.started is not None else _kept_from_starting(pod, pass_)
+    if pod.started is not None:
+        return _without_outcome(pod) if pod.waiting_reason in _IMAGE_PULL | _CONTAINER else None
+    return _kept_from_starting(pod, pass_)
+
+
+def _without_outcome(pod: PodObject) -> Problem:
+    """Return why the result of one evaluation of a pack does not arrive; `pod` is the evaluation's part."""
+    if not pod.waiting_reason:
+        text = "the container that passes on its result does not end, though that of the engine has ended"
+        return Problem(Reason.RESULT_LOST, text)
+    reason = Reason.IMAGE_PULL_FAILED if pod.waiting_reason in _IMAGE_PULL else Reason.POD_NOT_STARTED
+    cause = ": ".join(filter(None, (pod.waiting_reason, pod.waiting_message)))
+    return Problem(reason, f"the container that passes on its result has not started: {cause}")
 
 
 def _kept_from_starting(pod: PodObject, pass_: Pass) -> Problem | None:
@@ -183,7 +196,9 @@ def overdue(pod: PodObject, kind: type[Model], pass_: Pass) -> Overdue | None:
         due, end = pod.meta.deletion + LEAVING, f"{pod.meta.deletion:%X}"
         text = f"node {pod.node} does not say that it has ended pod {pod.meta.name}, which was due at {end}"
         problem = Problem(Reason.EVICTED, f"{text}; {pod.disruption}" if pod.disruption else text)
-    elif ended is not None and ended.finished is not None and pod.phase == "Running" and ended.exit_code != EXIT_OK:
+    elif pod.silent_since is not None:
+        due, problem = pod.silent_since + LINGERING, _without_outcome(pod)
+    elif ended is not None and ended.finished is not None and pod.phase not in _ENDED and ended.exit_code != EXIT_OK:
         due, found = ended.finished + LINGERING, pod_problem(pod, kind, pass_)
         text = f"another container keeps pod {pod.meta.name} running"
         problem = Problem(found.reason, f"{found.message}; {text}") if found else Problem(Reason.CRASHED, text)

@@ -30,7 +30,7 @@ from bitagent_operator.plan.jobs.outcome import (
     classify,
     started_pods,
 )
-from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem
+from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem, pod_problem
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.jobs.stalls import with_stall
 from bitagent_operator.plan.rounds.attribution import Control, may_be_own
@@ -175,9 +175,8 @@ def evaluation_state(
                 failures, disruptions, stalls = (*failures, failure), [], []
         case Active() | Unseen():
             update = _active(job, outcome, begun, spec)
-            if not (spec.suspend or job.suspended) and (ahead := _ahead(job, pods)):
-                text = f"in a pack, after {ahead} other model{'s' if ahead > 1 else ''}"
-                update = Update(ResultState.PENDING, Reason.WAITING_IN_PACK, text)
+            if not (spec.suspend or job.suspended) and (turn := _turn(job, pods, pass_)) is not None:
+                update = Update(ResultState.PENDING, turn.reason, clip(turn.message, MESSAGE_LENGTH))
             if not spec.suspend and (without := _without_claim(job, pods)) is not None:
                 text = f"the claim of its files is gone, which are fetched again: {without.message}"
                 text = clip(text, MESSAGE_LENGTH)
@@ -216,12 +215,18 @@ def _is_late(outcome: InfraFault) -> bool:
     return outcome.reason is Reason.DEADLINE_EXCEEDED
 
 
-def _ahead(job: JobObject, pods: Iterable[PodObject]) -> int:
-    """Return how many evaluations of its pack come before this one and have not ended, while its last pod runs."""
+def _turn(job: JobObject, pods: Iterable[PodObject], pass_: Pass) -> Problem | None:
+    """Return that evaluations of its pack come before this one and have not ended, while its last pod runs.
+
+    The phase of a pod that runs is Pending if another container of it cannot start.
+    """
     own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
     last = max(own, key=lambda pod: (pod.meta.created, pod.meta.name), default=None)
-    runs = last is not None and last.phase == "Running" and not last.meta.deleting
-    return last.ahead if last is not None and runs else 0
+    if last is None or not last.ahead or last.meta.deleting or last.phase not in ("Pending", "Running"):
+        return None
+    text = f"in a pack, after {last.ahead} other model{'s' if last.ahead > 1 else ''}"
+    stuck = pod_problem(last, EvaluateSummary, pass_)
+    return Problem(stuck.reason, f"{text}; {stuck.message}") if stuck else Problem(Reason.WAITING_IN_PACK, text)
 
 
 def _begun(recorded: Sequence[ModelResult]) -> ModelResult | None:

@@ -36,7 +36,7 @@ from bitagent_operator.plan.rounds.attempts import (
     evaluation_state,
     infra_fault,
 )
-from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders, leaves_slot_at
+from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders, leave_slots_at
 from bitagent_operator.plan.rounds.packing import family_of, packs, repeats_later_job, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
@@ -213,12 +213,10 @@ def _left(this: Work, jobs: Iterable[JobObject], held: Mapping[str, frozenset[st
     """Return how many of the Jobs that hold GPUs have left their slots to other rounds, if rounds share slots."""
     if this.pass_.share is None:
         return 0
-    owned = by_owner(this.pods)
-    times = [leaves_slot_at(job, owned.get(job.meta.uid, ())) for job in jobs if job.meta.uid in held]
+    times = leave_slots_at((job for job in jobs if job.meta.uid in held), this.pods, this.results).values()
     for due in times:
-        if due is not None:
-            this.pass_.look_at(due)
-    return sum(due is not None and due <= this.pass_.now for due in times)
+        this.pass_.look_at(due)
+    return sum(due <= this.pass_.now for due in times)
 
 
 def _lingers(job: JobObject, pods: Sequence[PodObject], pass_: Pass) -> bool:

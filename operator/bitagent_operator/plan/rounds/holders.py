@@ -61,18 +61,35 @@ def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime)
     return found
 
 
-def leaves_slot_at(job: JobObject, pods: Sequence[PodObject]) -> datetime | None:
+def leave_slots_at(
+    jobs: Iterable[JobObject], pods: Iterable[PodObject], results: Iterable[ModelResult]
+) -> dict[str, datetime]:
+    """Return when Jobs of a round leave their slots to other rounds unless they get pods, by uid, of those without."""
+    owned, disrupted = by_owner(pods), dict[str, list[datetime]]()
+    for result in results:
+        disrupted.setdefault(result.key or "", []).extend(result.disruptions)
+    found = {}
+    for job in jobs:
+        known = [at for key in job.members or (job.key,) for at in disrupted.get(key, ())]
+        if (due := leaves_slot_at(job, owned.get(job.meta.uid, ()), disrupted=known)) is not None:
+            found[job.meta.uid] = due
+    return found
+
+
+def leaves_slot_at(job: JobObject, pods: Sequence[PodObject], *, disrupted: Iterable[datetime] = ()) -> datetime | None:
     """Return when the Job leaves its slot to other rounds unless it gets a pod; None if it has one. `pods`: its own.
 
     It stays one of its round's own Jobs, so that a round whose pods are refused creates no more of them. Pods that have
     ended hold nothing, as those of shards and of attempts before; a Job's controller pauses before another attempt.
+    `disrupted`: the recorded times at which pods were preempted or evicted, which may be gone before the next one is
+    there.
     """
     if job.suspended or job.active or any(pod.phase not in _ENDED for pod in pods):
         return None
     ends = [end for pod in pods if (end := _ended_at(pod)) is not None]
     failed = max(job.failed, sum(pod.phase == "Failed" for pod in pods))
     pause = min(_FIRST_PAUSE * 2 ** min(failed - 1, 16), _LONGEST_PAUSE) if failed else timedelta()
-    return max([job.started or job.meta.created, *ends]) + pause + LEAVES_SLOT_AFTER
+    return max([job.started or job.meta.created, *ends, *disrupted]) + pause + LEAVES_SLOT_AFTER
 
 
 def _ended_at(pod: PodObject) -> datetime | None:

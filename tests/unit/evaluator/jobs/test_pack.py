@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from bitagent_crds.jobs import (
     EXIT_MODEL_FAULT,
     EXIT_OK,
     EXIT_STOPPED,
+    STALL_SECONDS_KEY,
     EvaluateSummary,
     PackJob,
     document,
 )
+from bitagent_crds.progress import ProgressDocument
 from bitagent_evaluator.jobs import pack as module
-from bitagent_evaluator.jobs.pack_outcomes import Outcome, wait_for_outcome
+from bitagent_evaluator.jobs.pack_outcomes import Outcome, OutcomeWriter, wait_for_outcome
 
 ENGINE = """
 import argparse, json, os, pathlib, signal, subprocess, sys, time
@@ -50,6 +53,13 @@ for number in range(options.first, len(job["members"])):
     if how == "exits":
         sys.exit(3)
     if how in ("hangs", "is-stopped"):
+        time.sleep(600)
+    if how in ("stalls", "falls-silent"):
+        idle, said = 0.0, {"phase": "Loading", "done": 3, "total": 9}
+        while how == "stalls" or idle == 0.0:
+            print(json.dumps({"progress": said | {"idleSeconds": idle}}), file=pipe)
+            time.sleep(0.1)
+            idle += 0.1
         time.sleep(600)
     reasons = {"scores": "Evaluated", "faulty": "NonFiniteWeights", "lacks-files": "ModelFilesMissing"}
     reason = reasons.get(how.removesuffix("-and-hangs"), "Crashed")
@@ -124,6 +134,50 @@ def test_a_model_that_takes_too_long_ends_and_the_next_one_begins(tmp_path: Path
     module.handle(pack(tmp_path, "hangs", "scores", seconds=2), engine=COMMAND)
     assert [ended(tmp_path, n) for n in range(2)] == [(EXIT_INFRASTRUCTURE, Reason.DEADLINE_EXCEEDED), GOOD]
     assert engines(tmp_path) == [0, 1]
+
+
+@pytest.mark.parametrize("how", ["stalls", "falls-silent"])
+def test_a_stall_of_one_model_ends_it_and_a_fresh_engine_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv(STALL_SECONDS_KEY, "1")
+    monkeypatch.setattr(module, "UNSEEN_SECONDS", 0.3)
+    module.handle(pack(tmp_path, "scores", how, "scores"), engine=COMMAND)
+    assert [ended(tmp_path, n) for n in range(3)] == [GOOD, (EXIT_INFRASTRUCTURE, Reason.ENGINE_STALLED), GOOD]
+    assert engines(tmp_path) == [0, 2]
+    text = EvaluateSummary.model_validate_json(outcome(tmp_path, 1).message).message
+    assert "Loading, after 3 of 9 tasks" in text
+
+
+def test_what_has_said_nothing_of_its_progress_has_only_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take long to start."""
+    monkeypatch.setenv(STALL_SECONDS_KEY, "1")
+    monkeypatch.setattr(module, "UNSEEN_SECONDS", 0.0)
+    module.handle(pack(tmp_path, "hangs", "scores", seconds=2), engine=COMMAND)
+    assert [ended(tmp_path, n)[1] for n in range(2)] == [Reason.DEADLINE_EXCEEDED, Reason.EVALUATED]
+
+
+def test_when_a_model_counts_as_stalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
+    with OutcomeWriter(tmp_path, ["k0", "k1"]) as outcomes:
+        state = module._Pack(pack(tmp_path, "a", "b"), outcomes, COMMAND, 900.0)
+        state._begin(0)
+        assert state._stalls_at() == math.inf, "its process has reported nothing"
+        state._advance(ProgressDocument(idle_seconds=40))
+        assert state._stalls_at() == 60 + 900 + module.UNSEEN_SECONDS
+        clock = 200.0
+        state._advance(ProgressDocument(idle_seconds=150))
+        assert state._stalls_at() == 60 + 900 + module.UNSEEN_SECONDS, "a report that was on its way for long"
+        state._advance(ProgressDocument(idle_seconds=10))
+        assert state._stalls_at() == 190 + 900 + module.UNSEEN_SECONDS
+        state._end(EvaluateSummary(reason=Reason.EVALUATED))
+        assert state._stalls_at() == math.inf, "between two models"
+        clock = 1500.0
+        state._begin(1)
+        assert state._stalls_at() == 1500 + 900 + module.UNSEEN_SECONDS, "the next model begins with its own time"
 
 
 def test_a_process_that_is_killed_leaves_no_sandbox_beside_the_next_model(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,6 +121,39 @@ def test_it_continues_where_another_ended(follow: Follow) -> None:
 def test_the_next_models_weights_are_read_when_a_model_is_loaded(follow: Follow) -> None:
     assert follow("good", "good", "good")[1] == ["/good-1", "/good-2"]
     assert follow("unsound", "good")[1] == []
+
+
+def test_its_progress_is_reported_until_it_ends() -> None:
+    reports: list[dict[str, Any]] = []
+    third = threading.Event()
+
+    def report(content: dict[str, Any]) -> None:
+        reports.append(content)
+        if len(reports) == 3:
+            third.set()
+
+    board = ProgressBoard()
+    board.start_model("k7")
+    with module.reporting_progress(board, report, every=0.01):
+        assert third.wait(60)
+    known = len(reports)
+    assert {report["progress"]["key"] for report in reports} == {"k7"}
+    third.wait(0.05)
+    assert len(reports) == known
+
+
+def test_a_reader_that_is_gone_ends_the_reports() -> None:
+    gone = threading.Event()
+
+    def report(content: dict[str, Any]) -> None:
+        gone.set()
+        raise BrokenPipeError
+
+    with module.reporting_progress(ProgressBoard(), report, every=60.0):
+        assert gone.wait(60)
+        for thread in [t for t in threading.enumerate() if t.name == "progress-reports"]:
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_stop_is_reported_and_ends_it(follow: Follow) -> None:

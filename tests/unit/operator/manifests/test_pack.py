@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.evalround import TaskSetStatus
-from bitagent_crds.jobs import ANY_JOB, POD_MESSAGES_BYTES, PackJob
+from bitagent_crds.jobs import ANY_JOB, POD_MESSAGES_BYTES, STALL_SECONDS_KEY, PackJob
 from bitagent_crds.model_result import ModelResult
 from bitagent_operator.manifests.evaluate import evaluation_job
 from bitagent_operator.manifests.pack import pack_job
@@ -106,3 +106,10 @@ def test_a_queue_and_a_limit_of_cpus(make: Make) -> None:
     job = built(make, config={"jobs": {"evaluate": {"cpuLimit": "8"}}}, workload={"queueName": "gpu"})
     assert (job["spec"]["suspend"], job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"]) == (True, "gpu")
     assert all("cpu" in c["resources"]["limits"] for c in containers(job).values())
+
+
+@pytest.mark.parametrize(("workload", "value"), [({}, None), ({"stallSeconds": 120}, "120")], ids=["absent", "set"])
+def test_its_own_bound_of_a_stall(make: Make, workload: Obj, value: str | None) -> None:
+    """It is no member of the document, which a frozen image of an earlier version would refuse."""
+    variables = {v["name"]: v.get("value") for v in containers(built(make, workload=workload))["evaluate"]["env"]}
+    assert variables.get(STALL_SECONDS_KEY) == value

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -196,6 +197,22 @@ def test_progress_is_not_before_the_start_of_the_container(make: Any) -> None:
             return found.advanced_at
 
     assert asyncio.run(main()) == make.at(700)
+
+
+@pytest.mark.parametrize(
+    ("phase", "asked"),
+    [
+        pytest.param("Pending", [Outcome.ANSWERED], id="another container cannot start"),
+        pytest.param("Unknown", [], id="its node is lost"),
+    ],
+)
+def test_whose_container_runs_is_asked(make: Any, phase: str, asked: list[Outcome]) -> None:
+    async def main() -> list[Outcome]:
+        async with pod_that(says(GOOD)) as port:
+            world = World(make, replace(pod_at(make, port), phase=phase))
+            return (await world.polled())[1]
+
+    assert asyncio.run(main()) == asked
 
 
 @pytest.mark.parametrize(

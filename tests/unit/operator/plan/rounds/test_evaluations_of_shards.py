@@ -32,7 +32,9 @@ class World:
         self.pods: list[PodObject] = []
 
     def pod(self, index: int, **state: Any) -> PodObject:
-        found = self.make.pod(self.job, name=f"p{index}", node=f"n{index}", **state)
+        """A pod of a shard, on a node of its own; a later one of the same shard has another name."""
+        name = f"p{len(self.pods)}"
+        found = self.make.pod(self.job, **{"name": name, "node": f"n{index}", "index": index % 3} | state)
         self.pods.append(found)
         return found
 
@@ -65,6 +67,28 @@ def test_the_models_fault_in_one_shard_is_its_verdict(make: Make, plan: Plan) ->
     world.pod(0)
     world.pod(1, code=78, message=make.evaluate_fault("NonFiniteWeights"))
     assert world.look().states["a"] == ("ModelFault", "NonFiniteWeights")
+
+
+@pytest.mark.parametrize(
+    ("others", "attempts"),
+    [
+        pytest.param([(0, {}), (2, {})], 1, id="the others run"),
+        pytest.param([(0, {"code": 143}), (2, {"deleted": 30})], 1, id="the others are being ended"),
+        pytest.param([(0, {"code": 0, "message": shard_done(66)}), (2, {"code": 0})], 1, id="the others have ended"),
+        pytest.param([(0, {"code": 139}), (2, {})], 1, id="another one has failed"),
+        pytest.param([(1, {"code": 139}), (2, {})], 2, id="it had failed before"),
+    ],
+)
+def test_attempts_are_those_of_the_shard_that_has_most(
+    make: Make, plan: Plan, others: list[tuple[int, dict[str, Any]]], attempts: int
+) -> None:
+    """However late the others are seen to end."""
+    world = World(make, plan)
+    for index, state in others:
+        world.pod(index, **state)
+    world.pod(1, code=78, message=make.evaluate_fault("NonFiniteWeights"))
+    found = world.look().results["a"]
+    assert (found.state, found.attempts) == ("ModelFault", attempts)
 
 
 @pytest.mark.parametrize(

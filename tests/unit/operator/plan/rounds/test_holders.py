@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.plan.rounds.holders import END_GRACE, GONE_AFTER, holders, leaves_slot_at
+from bitagent_operator.plan.rounds.holders import END_GRACE, GONE_AFTER, holders, leave_slots_at, leaves_slot_at
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan
@@ -73,6 +73,24 @@ def test_when_a_job_leaves_its_slot(
     made = make.evaluation("k", started=0, **job)
     own = [make.pod(made, name=f"p{index}", **pod) for index, pod in enumerate(pods)]
     assert leaves_slot_at(made, own) == (make.at(due) if due is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("key", "pods", "due"),
+    [
+        pytest.param("k", [], 160, id="its pod was preempted, and is gone"),
+        pytest.param("other", [], 60, id="that of another evaluation"),
+        pytest.param("k", [{}], None, id="the next one is there"),
+    ],
+)
+def test_a_job_whose_pod_was_preempted_keeps_its_slot_for_the_next_one(
+    make: Make, key: str, pods: list[dict[str, Any]], due: float | None
+) -> None:
+    job = make.evaluation("k", started=0)
+    state = {"state": "Running", "disruptions": ["2026-01-01T00:01:40Z"], "key": key}
+    (result,) = make.started("a", results={"a": make.admitted("a") | state}).status.results
+    found = leave_slots_at([job], [make.pod(job, **pod) for pod in pods], [result])
+    assert found == ({job.meta.uid: make.at(due)} if due is not None else {})
 
 
 def test_a_job_that_is_never_gone_holds_nothing(make: Make) -> None:

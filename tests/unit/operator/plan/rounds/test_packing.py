@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 PACKING = {"packing": {"mode": "SameArchitecture", "maxModels": 3}}
 SHAPE, OTHER = "1" * 16, "2" * 16
+STUCK = (-1, "")
+"""Of a container: its image cannot be pulled."""
 NOT_BEGUN = json.dumps({"reason": "PackEnded", "message": "before its turn"})
 
 
@@ -74,7 +76,9 @@ def pod(make: Make, job: JobObject, *ends: tuple[int, str] | None, engine: int |
     found = [{"name": "evaluate", "state": state}]
     for key, end in zip(job.members, ends, strict=True):
         waits: Obj = {"running": {}}
-        if end is not None:
+        if end == STUCK:
+            waits = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+        elif end is not None:
             waits = {"terminated": {"exitCode": end[0], "message": end[1], "reason": "x"}}
             waits["terminated"]["finishedAt"] = "2026-01-01T00:00:30Z"
         found.append({"name": outcome_container(key), "state": waits})
@@ -313,6 +317,35 @@ def test_a_pod_that_never_ends_keeps_no_slot(make: Make, plan: Plan) -> None:
     observed = make.started("1", "2", "3", workload={"parallelism": 1}, **PACKING)
     assert plan(observed, models(make), jobs=[job], pods=pods, now=60).evaluate == ()
     assert starts(plan(observed, models(make), jobs=[job], pods=pods, now=91)) == [["2"]]
+
+
+def test_a_result_that_no_container_passes_on(make: Make, plan: Plan) -> None:
+    """It is said while the engine runs; then its evaluation is repeated, from its answers, and the GPU is free."""
+    job, observed = pack(make, started=1), make.started("1", "2", "3", workload={"parallelism": 1}, **PACKING)
+
+    def at(now: float, *pods: PodObject, jobs: Any = (job,)) -> Any:
+        return plan(observed, models(make), jobs=list(jobs), pods=list(pods), now=now)
+
+    runs = at(35, pod(make, job, STUCK, (0, make.scored()), None, phase="Pending"))
+    assert states(runs) == {
+        "1": ("Running", "ImagePullFailed"), "2": ("Succeeded", "Evaluated"), "3": ("Running", "Evaluating"),
+    }  # fmt: skip
+    before = at(35, pod(make, job, None, STUCK, None, phase="Pending"))
+    assert states(before)["2"] == ("Pending", "ImagePullFailed")
+    assert states(before)["3"] == ("Pending", "WaitingInPack")
+    ended = pod(make, job, STUCK, (0, make.scored()), (0, make.scored()), engine=0, phase="Pending")
+    assert (starts(at(99, ended)), at(99, ended).delete) == ([], ())
+    found = at(100, ended)
+    assert [(e.entry.model, e.attempt, e.others) for e in found.evaluate] == [("1", 2, ())]
+    alone = make.evaluation(make.key("1"), attempt=2, started=100)
+    assert [d.uid for d in at(101, ended, jobs=(job, alone)).delete] == [job.meta.uid]
+
+
+def test_a_result_that_is_lost_for_good_has_the_true_reason(make: Make, plan: Plan) -> None:
+    job, observed = pack(make, started=1), make.started("1", "2", "3", workload={"maxAttempts": 1}, **PACKING)
+    ended = pod(make, job, STUCK, (0, make.scored()), (1, make.evaluate_fault("Crashed")), engine=1, phase="Pending")
+    found = plan(observed, models(make), jobs=[job], pods=[ended], now=100)
+    assert states(found)["1"] == ("InfraFault", "ImagePullFailed")
 
 
 @pytest.mark.parametrize(
