@@ -161,6 +161,7 @@ def _facts(facts: ModelFacts) -> list[tuple[str, str]]:
         ("parameters", f"{facts.parameters:,}"),
         ("architecture", facts.architecture),
         ("licence", facts.license or "none named"),
+        *([("hotkey of the card", facts.card_hotkey)] if facts.card_hotkey else []),
         ("quantisation", facts.quantization or "none"),
         ("memory", _memory(facts)),
         ("weights digest", facts.weights_digest or "needs the weights; the fetch computes it"),

@@ -263,5 +263,5 @@ def refuses_token(token: str | None, *, endpoint: str | None = None) -> bool:
 
 
 def _license(info: Any) -> str:
-    tag = next((tag for tag in info.tags or [] if isinstance(tag, str) and tag.startswith("license:")), "")
-    return normalize_license(tag.removeprefix("license:"))
+    named = [tag for tag in info.tags or [] if isinstance(tag, str) and tag.startswith("license:")]
+    return normalize_license(named[0].removeprefix("license:")) if len(named) == 1 else ""

@@ -115,6 +115,7 @@ def _facts(
         parameters=judgement.parameters,
         architecture=judgement.architecture,
         license=snapshot.license or judgement.license,
+        card_hotkey=judgement.card_hotkey,
         quantization=judgement.quantization,
         template_digest=judgement.template_digest,
         tokenizer_digest=judgement.tokenizer_digest,

@@ -48,6 +48,8 @@ class ValidationResult:
     """Number of parameters; None if the weight headers are malformed."""
     quantization: str = ""
     license: str = ""
+    card_hotkey: str | None = None
+    """Hotkey that the model card names as the owner's; None without one."""
     template_digest: str | None = None
     tokenizer_digest: str | None = None
     """Digest of the tokenizer; None if it was not checked or is not by the rules."""
@@ -169,6 +171,13 @@ _SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 _ADDITIONAL_TEMPLATE = re.compile(rf"{ADDITIONAL_TEMPLATES}/([A-Za-z0-9_-][A-Za-z0-9_.-]{{0,63}})\.jinja")
 _SINGLE = "model.safetensors"
 _MAX_LICENSE_CHARACTERS = 128
+HOTKEY_FIELD = "bitagent_hotkey"
+"""Member of a card's front matter that names the hotkey of the model's owner."""
+_HOTKEY = re.compile(r"[1-9A-HJ-NP-Za-km-z]{47,48}")
+_LICENSE_KEY, _HOTKEY_KEY = (
+    re.compile(rf"""^(?:\{{\s*)?["']?{name}["']?\s*:|,\s*["']?{name}["']?\s*:""", re.MULTILINE)
+    for name in ("license", HOTKEY_FIELD)
+)
 
 
 def weight_files(names: Iterable[str]) -> list[str]:
@@ -271,28 +280,47 @@ def _check_shards(names: Sequence[str]) -> None:
 
 
 def parse_card_license(card: bytes) -> str:
-    """Return the licence in a model card's front matter, in lower case; empty without one, or if the YAML is malformed.
+    """Return the licence in a model card's front matter, in lower case; empty if it names none, or several.
 
     A custom licence (`other`) is returned by its `license_name`.
     """
-    text = card[:CARD_BYTES].decode("utf-8", errors="replace").replace("\r\n", "\n")
-    if not text.startswith("---\n"):
-        return ""
-    front, end, _ = text[4:].partition("\n---")
-    if not end:
-        return ""
-    try:
-        fields = parse_yaml_value(front)  # PyYAML's loader takes seconds for a card with many results
-    except AnswerError:
-        return ""
-    if not isinstance(fields, dict):
-        return ""
+    front = _front_matter(card)
+    fields = _fields(front)
     named, own = fields.get("license"), fields.get("license_name")
-    if isinstance(named, list) and named:
-        named = named[0]
+    if len(_LICENSE_KEY.findall(front)) > 1:
+        return ""  # YAML's readers take the last one, people the first.
+    if isinstance(named, list):
+        named = named[0] if len(named) == 1 else ""
     if named == "other" and isinstance(own, str):
         named = own
     return normalize_license(named) if isinstance(named, str) else ""
+
+
+def parse_card_hotkey(card: bytes) -> str | None:
+    """Return the hotkey in a model card's front matter (`bitagent_hotkey`); None if it names none, or several."""
+    front = _front_matter(card)
+    if len(_HOTKEY_KEY.findall(front)) != 1:
+        return None
+    named = _fields(front).get(HOTKEY_FIELD)
+    return named if isinstance(named, str) and _HOTKEY.fullmatch(named) else None
+
+
+def _front_matter(card: bytes) -> str:
+    """Return the YAML at the start of a model card; empty without one."""
+    text = card[:CARD_BYTES].decode("utf-8", errors="replace").replace("\r\n", "\n")
+    front, end, _ = text[4:].partition("\n---")
+    return front if text.startswith("---\n") and end else ""
+
+
+def _fields(front: str) -> dict[Any, Any]:
+    """Return the members of a card's front matter; none if it is malformed."""
+    if not front:
+        return {}
+    try:
+        fields = parse_yaml_value(front)  # PyYAML's loader takes seconds for a card with many results
+    except AnswerError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def normalize_license(name: str) -> str:

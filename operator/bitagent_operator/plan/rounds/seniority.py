@@ -28,7 +28,34 @@ def seniority(
     found = {entry.model: _present(entry, models) for entry in entries}
     present = [model for model in found.values() if model is not None]
     by_creation = clock is None and any(_block(model) is None for model in present)
-    return {name: _key(name, model, clock, by_creation=by_creation) for name, model in found.items()}
+    keys = {name: _key(name, model, clock, by_creation=by_creation) for name, model in found.items()}
+    return _owners_first(keys, found)
+
+
+def _owners_first(keys: dict[str, Seniority], models: Mapping[str, ModelObject | None]) -> dict[str, Seniority]:
+    """Return the keys with the owner first among the models of one repository and commit.
+
+    The owner's is that whose hotkey the commit's own card names. Whoever can write to the repository wrote the card, so
+    naming another miner's commit, however early, makes no one the first. A deleted model keeps its place.
+    """
+    same: dict[tuple[str, str], list[str]] = {}
+    for name, model in models.items():
+        source = model.spec.source.hugging_face if model is not None else None
+        facts = model.status.resolved if model is not None else None
+        if source is not None and facts is not None and facts.card_hotkey is not None:
+            same.setdefault((source.repo, facts.commit), []).append(name)
+    for names in same.values():
+        earliest = min(keys[name] for name in names)
+        for name in names:
+            if _is_owner(models[name]):
+                keys[name] = (*earliest[:2], "")
+    return keys
+
+
+def _is_owner(model: ModelObject | None) -> bool:
+    if model is None or model.status.resolved is None or model.spec.miner is None:
+        return False
+    return model.status.resolved.card_hotkey == model.spec.miner.hotkey
 
 
 def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObject | None:

@@ -89,3 +89,40 @@ def test_an_old_object_is_no_claim_to_what_its_branch_stands_for_later(
 def test_a_model_that_was_deleted_after_its_evaluation_stays_the_first(make: Make) -> None:
     keys = seniority([ModelResult(model="gone"), ModelResult(model="a")], {"a": make.model("a", commit_block=1)}, None)
     assert keys["gone"] < keys["a"]
+
+
+CARD = {"fetched": True, "raw_spec": {"source": {"huggingFace": {"repo": "org/model", "revision": "c" * 40}}}}
+
+
+def with_card(make: Make, hotkey: str, named: str | None, **more: Any) -> dict[str, Any]:
+    """A model of one repository and commit, of a hotkey, whose card names that or another one."""
+    facts = {} if named is None else {"cardHotkey": make.hotkey(named)}
+    return {**CARD, "hotkey": hotkey, "facts": facts, **more}
+
+
+@pytest.mark.parametrize("clocked", [True, False], ids=["a validator's round", "a person's round"])
+@pytest.mark.parametrize("block", [5, 8, None], ids=["an earlier block", "the same block", "no block"])
+def test_of_one_commit_the_hotkey_that_its_card_names_is_the_first(
+    make: Make, clocked: bool, block: int | None
+) -> None:
+    """So an axon that names another miner's commit gains nothing, whichever hotkey it has and however early it is."""
+    other = with_card(make, "mallory", "alice", commit_block=block, created=0)
+    owner = with_card(make, "alice", "alice", commit_block=8, created=9)
+    assert first(make, clocked=clocked, acopy=other, owner=owner) == "owner"
+    assert first(make, clocked=clocked, owner=owner, zcopy=other) == "owner"
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        pytest.param({"named": None}, id="no hotkey"),
+        pytest.param({"named": "mallory"}, id="its own, in another repository"),
+        pytest.param({"named": "carol"}, id="that of neither"),
+    ],
+)
+def test_a_card_gives_no_claim_to_what_is_in_another_repository(make: Make, card: dict[str, Any]) -> None:
+    copy = with_card(make, "mallory", **card, commit_block=9)
+    if card["named"] == "mallory":
+        copy["raw_spec"] = {"source": {"huggingFace": {"repo": "mallory/model", "revision": "c" * 40}}}
+    owner = with_card(make, "alice", "alice" if card["named"] == "mallory" else card["named"], commit_block=8)
+    assert first(make, clocked=True, copy=copy, owner=owner) == "owner"
