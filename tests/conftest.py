@@ -15,7 +15,9 @@ import subprocess
 import sys
 import zipfile
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -27,6 +29,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 ROOT = Path(__file__).parents[1]
 SECONDS = Path(__file__).parent / "seconds.json"
 LONG = 5.0
+SERVER = Path(__file__).parent / "evaluator_server.py"
+SMALL_MODEL = ROOT / "local/models/tiny-fc-250"
 EXAMPLE_PLUGIN = Path(__file__).parent / "plugins/bitagent_example_plugin"
 
 
@@ -79,3 +83,53 @@ def example_plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def example_plugin(example_plugin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the example package for one test."""
     monkeypatch.syspath_prepend(str(example_plugin_folder))
+
+
+class Evaluator:
+    """`bitagent-eval` in processes that find vLLM imported (see `evaluator_server.py`)."""
+
+    def __init__(self, server: subprocess.Popen[str], folder: Path) -> None:
+        self._server, self._folder = server, folder
+
+    def run(
+        self,
+        arguments: list[str],
+        *,
+        environment: dict[str, str] | None = None,
+        running: Callable[[int], None] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end. `environment` is added to this process's; `running` is called with its id."""
+        out, err = self._folder / "out", self._folder / "err"
+        request = {
+            "arguments": arguments, "environment": {**os.environ, **(environment or {})}, "directory": os.getcwd(),
+            "out": str(out), "err": str(err),
+        }  # fmt: skip
+        assert self._server.stdin is not None
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        pid = self._reply()["pid"]
+        if running is not None:
+            running(pid)
+        code = self._reply()["code"]
+        return subprocess.CompletedProcess(["bitagent-eval", *arguments], code, out.read_text(), err.read_text())
+
+    def _reply(self) -> Any:
+        assert self._server.stdout is not None
+        line = self._server.stdout.readline()
+        assert line, f"the server ended: {(self._folder / 'server').read_text()[-3000:]}"
+        return json.loads(line)
+
+
+@pytest.fixture(scope="session")
+def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluator]:
+    """`bitagent-eval` in processes that find vLLM imported."""
+    folder = tmp_path_factory.mktemp("evaluator")
+    command = [sys.executable, str(SERVER), str(SMALL_MODEL)]
+    with (
+        (folder / "server").open("wb") as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        ) as server,
+    ):
+        assert server.stdin is not None
+        yield Evaluator(server, folder)
+        server.stdin.close()

@@ -5,36 +5,37 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
+
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app", "run"]
 NAMES = ("tiny-fc-250", "tiny-fc-1200", "tiny-fc-gptq")
 QUANTIZED = " avx512f " in Path("/proc/cpuinfo").read_text() or platform.machine() != "x86_64"
 """Whether vLLM has kernels for quantised weights on this processor."""
 
 
-def run(models: Path, tasks: Path, out: Path, *names: str) -> subprocess.CompletedProcess[str]:
+def run(evaluator: Evaluator, models: Path, tasks: Path, out: Path, *names: str) -> subprocess.CompletedProcess[str]:
     options = ["--tasks", str(tasks), "--out", str(out), "--max-tokens", "48", "--json"]
-    command = [*COMMAND, *(str(models / name) for name in names), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return evaluator.run(["run", *(str(models / name) for name in names), *options])
 
 
-def test_results_are_those_of_each_model_alone(models: Path, tmp_path: Path) -> None:
+def test_results_are_those_of_each_model_alone(evaluator: Evaluator, models: Path, tmp_path: Path) -> None:
     tasks = tmp_path / "tasks.jsonl"
     tasks.write_text("".join((models / "tasks.jsonl").read_text().splitlines(keepends=True)[:80]))
     names = NAMES if QUANTIZED else NAMES[:2]
-    together = run(models, tasks, tmp_path / "together", *names)
+    together = run(evaluator, models, tasks, tmp_path / "together", *names)
     assert together.returncode == 0, together.stderr[-3000:]
     assert {entry["model"] for entry in json.loads(together.stdout)} == set(names)
     assert together.stderr.count("loaded the model's weights into the running engine") == 1
     assert ("starting a new engine: the weights are quantised" in together.stderr) is QUANTIZED
     for name in names:
-        alone = run(models, tasks, tmp_path / "alone" / name, name)
+        alone = run(evaluator, models, tasks, tmp_path / "alone" / name, name)
         assert alone.returncode == 0, alone.stderr[-3000:]
         for file in ("responses.jsonl", "verdicts.jsonl", "manifest.json"):
             kept = (tmp_path / "together" / name / file).read_bytes()

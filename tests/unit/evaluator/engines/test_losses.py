@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +18,9 @@ from bitagent_evaluator.engines.losses import STEP_TOKENS, plan_for_losses
 from bitagent_evaluator.engines.plan import Hardware, plan_engine
 from bitagent_evaluator.tasks.files import encode_tasks
 
-COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app"]
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
+
 SAMPLES = 60
 LENGTH = 2048
 PER_TOKEN = {"normalization": "Token", "sequenceLength": LENGTH, "batches": 4}
@@ -48,7 +48,7 @@ def samples(models: Path) -> list[Task]:
 
 
 def evaluate(
-    folder: Path, model: Path, tasks: list[Task], loss: dict[str, Any] = PER_BYTE
+    evaluator: Evaluator, folder: Path, model: Path, tasks: list[Task], loss: dict[str, Any] = PER_BYTE
 ) -> tuple[EvaluateSummary, dict[str, Response]]:
     """Run a Job of scorer Loss; its summary and responses."""
     content = encode_tasks(tasks)
@@ -80,7 +80,7 @@ def evaluate(
     }
     (folder / "job.json").write_text(json.dumps(job))
     arguments = ["job", "--file", str(folder / "job.json"), "--termination-log", str(folder / "termination-log")]
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    done = evaluator.run(arguments)
     assert done.returncode == EXIT_OK, done.stderr[-3000:]
     lines = (folder / "out" / "responses.jsonl").read_text().splitlines()
     responses = [Response.model_validate_json(line) for line in lines]
@@ -108,9 +108,9 @@ def plain_losses(model: Path, tasks: list[Task], *, end: bool) -> dict[str, tupl
 
 
 @pytest.mark.engine
-def test_loss_is_that_of_a_plain_forward_pass(tmp_path: Path, models: Path) -> None:
+def test_loss_is_that_of_a_plain_forward_pass(evaluator: Evaluator, tmp_path: Path, models: Path) -> None:
     model, tasks = models / "tiny-fc-400", samples(models)
-    summary, responses = evaluate(tmp_path / "run", model, tasks, PER_TOKEN)
+    summary, responses = evaluate(evaluator, tmp_path / "run", model, tasks, PER_TOKEN)
     expected = plain_losses(model, tasks, end=True)
     assert responses.keys() == expected.keys()
     differences = {task_id: abs((responses[task_id].loss or 0.0) - loss) for task_id, (loss, _) in expected.items()}
@@ -129,9 +129,9 @@ def test_loss_is_that_of_a_plain_forward_pass(tmp_path: Path, models: Path) -> N
 
 
 @pytest.mark.engine
-def test_loss_per_byte_is_that_of_a_plain_forward_pass(tmp_path: Path, models: Path) -> None:
+def test_loss_per_byte_is_that_of_a_plain_forward_pass(evaluator: Evaluator, tmp_path: Path, models: Path) -> None:
     model, tasks = models / "tiny-fc-400", samples(models)[:7]
-    _, responses = evaluate(tmp_path / "run", model, tasks)
+    _, responses = evaluate(evaluator, tmp_path / "run", model, tasks)
     expected = plain_losses(model, tasks, end=False)
     for task in tasks:
         response, (mean, tokens) = responses[task.id], expected[task.id]
@@ -140,7 +140,9 @@ def test_loss_per_byte_is_that_of_a_plain_forward_pass(tmp_path: Path, models: P
 
 
 @pytest.mark.engine
-def test_weights_that_overflow_lose_and_break_nothing(tmp_path: Path, checkpoint: Any, models: Path) -> None:
+def test_weights_that_overflow_lose_and_break_nothing(
+    evaluator: Evaluator, tmp_path: Path, checkpoint: Any, models: Path
+) -> None:
     """Finite weights whose logits are not: the largest bfloat16 in the last norm."""
 
     def change(header: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -148,7 +150,7 @@ def test_weights_that_overflow_lose_and_break_nothing(tmp_path: Path, checkpoint
         return header, data[:start] + b"\x7f\x7f" * ((end - start) // 2) + data[end:]
 
     checkpoint.header(change)
-    summary, responses = evaluate(tmp_path / "run", checkpoint.path, samples(models)[:3])
+    summary, responses = evaluate(evaluator, tmp_path / "run", checkpoint.path, samples(models)[:3])
     assert [response.loss for response in responses.values()] == [math.inf] * 3
     assert (summary.loss, summary.score, summary.batch_losses) == ("inf", "0.000000", ["inf"] * 3)
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_STOPPED, EvaluateSummary
 from bitagent_crds.results import ResultsManifest
 
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
+
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app"]
 TASKS = 400
 
 
 @pytest.fixture(scope="module")
-def task_set(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+def task_set(evaluator: Evaluator, tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """All held-out questions that the tiny models were not trained on."""
     folder = tmp_path_factory.mktemp("tasks")
     sources = [{"jsonl": {"configMap": {"name": "heldout", "key": "tasks.jsonl"}}}]
@@ -32,12 +35,12 @@ def task_set(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
         "files": {"0": str(models / "tasks.jsonl")}, "outDir": str(folder / "set"),
     }  # fmt: skip
     (folder / "job.json").write_text(json.dumps(job))
-    subprocess.run([*COMMAND, "job", "--file", str(folder / "job.json")], check=True, capture_output=True)
+    evaluator.run(["job", "--file", str(folder / "job.json")]).check_returncode()
     return folder / "set"
 
 
 def evaluate_job(folder: Path, model: Path, task_set: Path) -> list[str]:
-    """Command of a Job that writes to `folder / out`."""
+    """Arguments of a Job that writes to `folder / out`."""
     folder.mkdir(exist_ok=True)
     digest = json.loads((task_set / "manifest.json").read_text())["digest"]
     job = {
@@ -47,8 +50,7 @@ def evaluate_job(folder: Path, model: Path, task_set: Path) -> list[str]:
         "engine": {"dtype": "Float32"},
     }  # fmt: skip
     (folder / "job.json").write_text(json.dumps(job))
-    arguments = ["job", "--file", str(folder / "job.json"), "--termination-log", str(folder / "termination-log")]
-    return [*COMMAND, *arguments]
+    return ["job", "--file", str(folder / "job.json"), "--termination-log", str(folder / "termination-log")]
 
 
 def summary_of(folder: Path) -> EvaluateSummary:
@@ -60,35 +62,39 @@ def answers(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def stop_in_the_middle(command: list[str], folder: Path, number: signal.Signals) -> int:
+def stop_in_the_middle(evaluator: Evaluator, job: list[str], folder: Path, number: signal.Signals) -> int:
     """Run until some more answers are on disk, then send the signal; the exit code."""
     before = answers(folder)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
-    while answers(folder) < before + 20:
-        assert process.poll() is None and time.monotonic() < deadline, "it ended, or never answered"
-        time.sleep(0.002)
-    process.send_signal(number)
-    return process.wait()
+
+    def stop(pid: int) -> None:
+        deadline = time.monotonic() + 200
+        while answers(folder) < before + 20:
+            assert time.monotonic() < deadline, "it ended, or never answered"
+            time.sleep(0.002)
+        os.kill(pid, number)
+
+    return evaluator.run(job, running=stop).returncode
 
 
-def test_skill_is_the_known_one_and_a_killed_job_ends_the_same(tmp_path: Path, models: Path, task_set: Path) -> None:
+def test_skill_is_the_known_one_and_a_killed_job_ends_the_same(
+    evaluator: Evaluator, tmp_path: Path, models: Path, task_set: Path
+) -> None:
     model = models / "tiny-fc-1200"
     whole = tmp_path / "whole"
-    done = subprocess.run(evaluate_job(whole, model, task_set), capture_output=True, text=True, check=False)
+    done = evaluator.run(evaluate_job(whole, model, task_set))
     assert done.returncode == EXIT_OK, done.stderr[-3000:]
     summary = summary_of(whole)
     assert (summary.passed, summary.total, summary.resumed) == (398, TASKS, 0)
     assert summary.seconds is not None and float(summary.seconds.generate) > 0
 
     torn = tmp_path / "torn"
-    command = evaluate_job(torn, model, task_set)
-    assert stop_in_the_middle(command, torn, signal.SIGKILL) == -signal.SIGKILL
+    job = evaluate_job(torn, model, task_set)
+    assert stop_in_the_middle(evaluator, job, torn, signal.SIGKILL) == -signal.SIGKILL
     kept = answers(torn)
     with (torn / "out" / "responses.jsonl").open("ab") as file:
         file.write(b'{"id":"torn')
-    assert stop_in_the_middle(command, torn, signal.SIGTERM) in (EXIT_STOPPED, EXIT_OK)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stop_in_the_middle(evaluator, job, torn, signal.SIGTERM) in (EXIT_STOPPED, EXIT_OK)
+    done = evaluator.run(job)
     assert done.returncode == EXIT_OK, done.stderr[-3000:]
     assert summary_of(torn).resumed >= kept
     for name in ("responses.jsonl", "verdicts.jsonl", "manifest.json"):
@@ -96,12 +102,12 @@ def test_skill_is_the_known_one_and_a_killed_job_ends_the_same(tmp_path: Path, m
     assert summary_of(torn).result_digest == summary.result_digest
 
 
-def test_quantised_model_on_the_command_line(tmp_path: Path, models: Path, task_set: Path) -> None:
+def test_quantised_model_on_the_command_line(
+    evaluator: Evaluator, tmp_path: Path, models: Path, task_set: Path
+) -> None:
     out = tmp_path / "out"
-    command = [*COMMAND, "run", "--model", str(models / "tiny-fc-gptq"), "--tasks", str(task_set), "--out", str(out)]
-    done = subprocess.run(
-        [*command, "--limit", "50", "--max-tokens", "64", "--json"], capture_output=True, text=True, check=False
-    )
+    options = ["--tasks", str(task_set), "--out", str(out), "--limit", "50", "--max-tokens", "64", "--json"]
+    done = evaluator.run(["run", "--model", str(models / "tiny-fc-gptq"), *options])
     if platform.machine() == "x86_64" and " avx512f " not in Path("/proc/cpuinfo").read_text():
         # vLLM has no kernels for quantised weights on this processor.
         assert done.returncode == EXIT_INFRASTRUCTURE and "AVX-512" in done.stderr
@@ -114,11 +120,11 @@ def test_quantised_model_on_the_command_line(tmp_path: Path, models: Path, task_
     assert "answers" in done.stderr
 
 
-def test_weights_that_are_no_numbers_are_the_models_fault(tmp_path: Path, checkpoint: Any, task_set: Path) -> None:
+def test_weights_that_are_no_numbers_are_the_models_fault(
+    evaluator: Evaluator, tmp_path: Path, checkpoint: Any, task_set: Path
+) -> None:
     checkpoint.header(lambda header, data: (header, b"\xc0\x7f" * (len(data) // 2)))
-    done = subprocess.run(
-        evaluate_job(tmp_path / "nan", checkpoint.path, task_set), capture_output=True, text=True, check=False
-    )
+    done = evaluator.run(evaluate_job(tmp_path / "nan", checkpoint.path, task_set))
     assert done.returncode == EXIT_MODEL_FAULT, done.stderr[-3000:]
     summary = summary_of(tmp_path / "nan")
     assert (summary.reason, summary.score) == ("NonFiniteWeights", "0.000000")

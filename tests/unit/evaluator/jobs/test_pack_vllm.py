@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK, EvaluateSummary
 from bitagent_evaluator.jobs.pack_outcomes import wait_for_outcome
 
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
+
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-m", "bitagent_evaluator.cli.app", "job", "--termination-log", "/dev/null", "--file"]
 MODELS = ("tiny-fc-250", "tiny-fc-400")
 COUNT = 60
 
 
-def run(folder: Path, name: str, content: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def run(evaluator: Evaluator, folder: Path, name: str, content: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """Run a Job's document."""
     file = folder / f"{name}.json"
     file.write_text(json.dumps(content))
-    return subprocess.run([*COMMAND, str(file)], check=False, capture_output=True, text=True)
+    return evaluator.run(["job", "--termination-log", "/dev/null", "--file", str(file)])
 
 
 def run_of(model: Path, tasks: Path, out: Path) -> dict[str, Any]:
@@ -40,11 +41,11 @@ def without_times(summary: EvaluateSummary) -> EvaluateSummary:
     return summary.model_copy(update={"seconds": None})
 
 
-def test_results_are_those_of_an_evaluation_alone(tmp_path: Path, models: Path) -> None:
+def test_results_are_those_of_an_evaluation_alone(evaluator: Evaluator, tmp_path: Path, models: Path) -> None:
     sources = [{"jsonl": {"configMap": {"name": "x", "key": "k"}}}]
     tasks = tmp_path / "tasks"
     task_set = {"kind": "TaskSet", "tasks": {"sources": sources, "count": COUNT, "seed": "1"}, "outDir": str(tasks)}
-    built = run(tmp_path, "tasks-job", task_set | {"files": {"0": str(models / "tasks.jsonl")}})
+    built = run(evaluator, tmp_path, "tasks-job", task_set | {"files": {"0": str(models / "tasks.jsonl")}})
     assert built.returncode == 0, built.stderr
     broken = Path(shutil.copytree(models / MODELS[0], tmp_path / "broken"))
     (broken / "tokenizer.json").write_text("{}")
@@ -56,14 +57,14 @@ def test_results_are_those_of_an_evaluation_alone(tmp_path: Path, models: Path) 
         for n, model in enumerate(packed)
     ]
     pack = {"kind": "Pack", "members": members, "outcomesDir": str(outcomes), "memberSeconds": 600}
-    done = run(tmp_path, "pack", pack)
+    done = run(evaluator, tmp_path, "pack", pack)
     assert done.returncode == EXIT_OK, done.stderr[-3000:]
     assert done.stderr.count("loaded the model's weights into the running engine") == 1
     ends = [wait_for_outcome(outcomes, f"k{n}", lost=70, not_begun=71) for n in range(3)]
     assert [end.exit_code for end in ends] == [EXIT_OK, EXIT_MODEL_FAULT, EXIT_OK]
     for name, end in zip(MODELS, (ends[0], ends[2]), strict=True):
         alone, together = tmp_path / "alone" / name, tmp_path / "packed" / name
-        single = run(tmp_path, name, {"kind": "Evaluate"} | run_of(models / name, tasks, alone))
+        single = run(evaluator, tmp_path, name, {"kind": "Evaluate"} | run_of(models / name, tasks, alone))
         assert single.returncode == EXIT_OK, single.stderr[-3000:]
         for file in ("responses.jsonl", "verdicts.jsonl", "manifest.json"):
             assert (together / file).read_bytes() == (alone / file).read_bytes(), file
