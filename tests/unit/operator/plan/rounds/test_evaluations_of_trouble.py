@@ -50,6 +50,8 @@ class Game:
     workload: dict[str, Any] = field(default_factory=dict)
     forget: bool = False
     """Whether Jobs and pods vanish as soon as they are recorded."""
+    unowned: tuple[str, ...] | None = None
+    """Models without a miner, the others are of a hotkey each; None: no model has a miner."""
     jobs: list[JobObject] = field(default_factory=list)
     pods: list[PodObject] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
@@ -67,9 +69,13 @@ class Game:
     def run(self) -> Planned:
         """Play it to the end."""
         self.models = [
-            self.make.model(name, fetched=True, weights=str(i + 1)) for i, name in enumerate(self.behaviours)
+            self.make.model(name, fetched=True, weights=str(i + 1), hotkey=self._hotkey(name))
+            for i, name in enumerate(self.behaviours)
         ]
         return self._play(self.make.started(*self.behaviours, workload=self.workload))
+
+    def _hotkey(self, name: str) -> str:
+        return "" if self.unowned is None or name in self.unowned else name
 
     def retry(self, ended: Planned) -> Planned:
         """Raise `spec.retry` of the round that has ended so, and play it to its end again."""
@@ -557,6 +563,48 @@ def test_no_miners_of_fewer_hotkeys_than_there_are_controls_end_a_round(
     assert {m: s for m, (s, _) in found.states.items()} == {
         n: "Unscored" if n[0] == "x" else "Succeeded" for n in names
     }
+
+
+@PROPERTY
+@given(
+    liars=st.lists(CAUSES, min_size=1, max_size=40),
+    cause=CAUSES,
+    mixed=st.randoms(use_true_random=False),
+    parallelism=st.integers(1, 8),
+)
+def test_no_number_of_colluding_hotkeys_ends_a_round_with_a_model_of_the_operators_own(
+    make: Make, plan: Plan, *, liars: list[str], cause: str, mixed: Any, parallelism: int
+) -> None:
+    """All miners but one collude: their models succeed, and fail once they are controls."""
+    behaviours = {"own": always(OK), "h": always(OK), "x": always(f"{cause}@n1")} | {
+        f"l{i}": first(1, OK, f"{each}@n1") for i, each in enumerate(liars)
+    }
+    names = list(behaviours)
+    mixed.shuffle(names)
+    workload = {"parallelism": parallelism, "maxAttempts": 1}
+    game = Game(make, plan, {n: behaviours[n] for n in names}, workload=workload, unowned=("own",))
+    found = game.run()
+    assert found.status.phase == "Complete"
+    assert {m: s for m, (s, _) in found.states.items()} == {n: "Unscored" if n == "x" else "Succeeded" for n in names}
+    assert len(game.controls) <= 2, "its own is the second control, so the others cost nothing"
+
+
+@pytest.mark.parametrize(
+    ("liars", "least", "most"),
+    [
+        pytest.param(7, 0, 0, id="seven never"),
+        pytest.param(10, 0, 0.02, id="half of them hardly ever"),
+        pytest.param(19, 0.55, 0.78, id="all but one in two of three cases"),
+    ],
+)
+def test_how_often_the_controls_are_all_of_colluding_hotkeys(make: Make, liars: int, least: float, most: float) -> None:
+    """Without a model of the operator's own, by 200 draws among 20 hotkeys; the two largest are of them, too."""
+    results = [ModelResult.model_validate({"model": n} | r) for n, r in results_of(make, 20).items()]
+    models = {f"m{i:02}": make.model(f"m{i:02}", fetched=True, facts={"parameters": 1000 - i}) for i in range(20)}
+    colluding = {f"m{i:02}" for i in range(liars)}
+    drawn = [control_candidates(results, models, drawn_by=str(digest)) for digest in range(200)]
+    alone = sum({result.model for result in each} <= colluding for each in drawn) / len(drawn)
+    assert least <= alone <= most
 
 
 @PROPERTY
