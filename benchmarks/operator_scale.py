@@ -1,9 +1,10 @@
 """What the operator needs for 10,000 fetched MinerModels: seconds until it is in sync, memory, and the CPU of rest.
 
-    python benchmarks/operator_scale.py [--models N] [--code FOLDER=NAME ...] [--out FILE]
+    python benchmarks/operator_scale.py [--models N] [--namespaces N] [--code FOLDER=NAME ...] [--out FILE]
 
 A real etcd and kube-apiserver; the operator is a process of its own. `--code` also measures the operator of another
-checkout, on the same objects in the same run. Seconds are from the start of the process; memory is its resident set.
+checkout, on the same objects in the same run; `--namespaces` shares them out between so many. Seconds are from the
+start of the process; memory is its resident set.
 Writes operator_scale.json beside this file.
 """
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +35,7 @@ from bitagent_operator.plan.models.model import plan
 from bitagent_operator.plan.readiness import with_readiness
 
 ROOT = Path(__file__).parents[1]
-MODELS = "/apis/bitagent.io/v1alpha1/namespaces/default/minermodels"
+GROUP = "/apis/bitagent.io/v1alpha1"
 CONFIG = {
     "namespace": "default",
     "images": {"evaluator": "example/evaluator:1", "validator": "example/validator:1"},
@@ -72,14 +74,15 @@ def model(i: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return head | {"spec": spec}, status
 
 
-def create(api: Api, i: int) -> None:
+def create(api: Api, i: int, namespace: str) -> None:
     """Store one, with the status that the operator would write at once."""
     obj, status = model(i)
-    observed = ModelObject.parse(api.create(MODELS, obj) | {"status": status})
+    path = f"{GROUP}/namespaces/{namespace}/minermodels"
+    observed = ModelObject.parse(api.create(path, obj) | {"status": status})
     inputs = Pass(now=datetime.now(UTC), settings=Settings("artifacts", timedelta(minutes=5)))
     planned = plan(observed, jobs=[], pods=[], rounds=[], pass_=inputs).status
     final = with_readiness(planned, generation=observed.meta.generation, now=inputs.now)
-    api.merge(f"{MODELS}/{observed.meta.name}/status", {"status": final.to_wire()})
+    api.merge(f"{path}/{observed.meta.name}/status", {"status": final.to_wire()})
 
 
 def resident(pid: int) -> int:
@@ -93,10 +96,13 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(code: Path, kubeconfig: Path, folder: Path, *, rest: float) -> dict[str, float]:
+def measure(
+    code: Path, kubeconfig: Path, folder: Path, *, rest: float, namespaces: Sequence[str] = ("default",)
+) -> dict[str, float]:
     """Start an operator, wait until it is in sync and has nothing left to do, and watch it rest."""
     config, log = folder / "config.yaml", folder / "log"
-    config.write_text(yaml.safe_dump(CONFIG))
+    several = {"watch": {"namespaces": list(namespaces)}} if len(namespaces) > 1 else {}
+    config.write_text(yaml.safe_dump(CONFIG | several))
     log.write_text("")
     path = os.pathsep.join(str(code / package) for package in PACKAGES)
     environment = os.environ | {"PYTHONPATH": path, "KUBECONFIG": str(kubeconfig), "BITAGENT_CONFIG": str(config)}
@@ -104,7 +110,7 @@ def measure(code: Path, kubeconfig: Path, folder: Path, *, rest: float) -> dict[
     began = time.monotonic()
     with log.open("ab") as sink, subprocess.Popen(command, env=environment, stdout=sink, stderr=sink) as process:
         try:
-            while "in sync" not in (text := log.read_text()):
+            while (text := log.read_text()).count("in sync") < len(namespaces):
                 if process.poll() is not None or time.monotonic() - began > 300:
                     raise SystemExit(f"it is not in sync:\n{text[-3000:]}")
                 time.sleep(0.05)
@@ -128,6 +134,7 @@ def main() -> int:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=10_000)
+    parser.add_argument("--namespaces", type=int, default=1)
     parser.add_argument("--rest", type=float, default=30.0, help="seconds of rest")
     parser.add_argument("--code", action="append", default=[], metavar="FOLDER=NAME")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -139,17 +146,23 @@ def main() -> int:
             plane.api.create(path, yaml.safe_load(render(kind)))
         while True:
             try:
-                plane.api.get(MODELS)
+                plane.api.get(f"{GROUP}/minermodels")
                 break
             except ApiError:
                 time.sleep(0.2)
+        namespaces = ["default", *(f"n{i}" for i in range(1, options.namespaces))]
+        for name in namespaces[1:]:
+            plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda i: create(plane.api, i), range(options.models)))
+            place = lambda i: create(plane.api, i, namespaces[i % len(namespaces)])  # noqa: E731
+            list(pool.map(place, range(options.models)))
         for name, code in [("this", ROOT), *((n, Path(f)) for f, _, n in (c.partition("=") for c in options.code))]:
-            measured[name] = measure(code, plane.kubeconfig, Path(folder), rest=options.rest)
+            given = {"rest": options.rest, "namespaces": namespaces}
+            measured[name] = measure(code, plane.kubeconfig, Path(folder), **given)
             sys.stdout.write(f"{name}: {measured[name]}\n")
             sys.stdout.flush()
-    result = {"machine": described("bitagent", "kopf", "pydantic"), "models": options.models, "measured": measured}
+    of = {"models": options.models, "namespaces": options.namespaces}
+    result = {"machine": described("bitagent", "kopf", "pydantic"), **of, "measured": measured}
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 

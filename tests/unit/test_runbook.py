@@ -24,8 +24,9 @@ def test_tests_of_the_fault_matrix_exist(name: str) -> None:
 
 
 def test_every_fault_has_a_test() -> None:
-    rows = [line for line in TEXT[MATRIX:].splitlines() if line.startswith("| ")][1:]
-    assert len(rows) > 30
+    lines = TEXT[MATRIX:].splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| fault |")]
+    assert len(rows) > 40
     assert not [row for row in rows if "::test_" not in row]
 
 

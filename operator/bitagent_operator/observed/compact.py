@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -12,6 +13,8 @@ _SETS: dict[frozenset[str], set[str]] = {}
 """One set for each combination of members: as many as there are ways to write an object, of which there are few."""
 _MOST = 4096
 """Combinations that are kept; objects with further ones keep sets of their own."""
+_PLAIN = frozenset({str, int, bool, float, type(None), datetime})
+"""Types of most values: asking whether they are models is slow."""
 
 
 def compact(model: M) -> M:
@@ -26,10 +29,9 @@ def compact(model: M) -> M:
     if shared is not None:
         object.__setattr__(model, "__pydantic_fields_set__", shared)
     for value in model.__dict__.values():
-        if isinstance(value, BaseModel):
-            compact(value)
-        elif isinstance(value, list):
-            for each in value:
-                if isinstance(each, BaseModel):
-                    compact(each)
+        if type(value) in _PLAIN:
+            continue
+        for each in value if isinstance(value, list) else (value,):
+            if type(each) not in _PLAIN and isinstance(each, BaseModel):
+                compact(each)
     return model

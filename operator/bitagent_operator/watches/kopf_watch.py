@@ -29,6 +29,9 @@ from bitagent_operator.naming import MANAGED_SELECTOR, MANAGER
 STOP_SECONDS = 5.0
 """Longest wait for kopf to end. Its thread ends with the process in any case."""
 
+SILENT_SECONDS = 70.0
+"""After which a watch that brings nothing is begun again: the API server sends a bookmark every minute."""
+
 LISTED = "None"
 """Type of the event with which kopf delivers each object of a list."""
 Deliver = Callable[[str, Obj], None]
@@ -142,6 +145,7 @@ def settings(resource: ApiResource, *, labelled: bool) -> kopf.OperatorSettings:
     out.peering.standalone = True
     out.process.ultimate_exiting_timeout = None
     out.watching.chunk_size = 500
+    out.watching.inactivity_timeout = SILENT_SECONDS
     if labelled:
         out.watching.label_selectors[resource.group, resource.version, resource.plural] = MANAGED_SELECTOR
     out.queueing.idle_timeout = 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +26,7 @@ OURS = "app.kubernetes.io/managed-by=bitagent-operator"
 def test_kopf_writes_nothing_to_objects() -> None:
     settings = kopf_watch.settings(MODELS, labelled=False)
     assert (settings.posting.enabled, settings.scanning.disabled, settings.peering.standalone) == (False, True, True)
+    assert settings.watching.inactivity_timeout == kopf_watch.SILENT_SECONDS > 60, "bookmarks come every minute"
     assert settings.process.ultimate_exiting_timeout is None, "it kills the process when a watch has ended"
     assert ("bitagent.io", "v1alpha1", "minermodels") not in settings.watching.label_selectors
     assert kopf_watch.settings(JOBS, labelled=True).watching.label_selectors["batch", "v1", "jobs"] == OURS
@@ -124,22 +126,33 @@ async def api(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> As
             await asyncio.Event().wait()
         return web.Response(text=json.dumps({"type": "ERROR", "object": {"code": 410}}) + "\n")
 
+    async with serving(answer) as server:
+        use(server, "t", monkeypatch, tmp_path)
+        yield
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """Serve what the function answers; yields the address."""
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.05)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def use(server: str, token: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Write the kubeconfig that kopf reads when it logs in."""
     config = {
         "clusters": [{"name": "c", "cluster": {"server": server}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
+        "users": [{"name": "u", "user": {"token": token}}],
         "current-context": "c",
     }
-    (tmp_path / "kubeconfig").write_text(json.dumps(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    yield
-    await runner.cleanup()
+    (folder / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
 
 
 @pytest.mark.usefixtures("api")
@@ -150,3 +163,36 @@ async def test_the_objects_of_each_list_of_kopf_are_said_to_be_listed() -> None:
     assert sorted(found) == [(kopf_watch.LISTED, name) for name in ("a", "a", "b", "b")]
     watching.cancel()
     await asyncio.wait([watching], timeout=5)
+
+
+async def test_a_watch_follows_a_token_that_was_renewed(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A pod's token is replaced before it expires; kopf reads the new one when the old one is refused."""
+    valid, watches = "old", asyncio.Queue[str]()
+    ended = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token != valid:
+            return web.json_response({"kind": "Status", "code": 401}, status=401)
+        if request.path in DISCOVERY:
+            return web.json_response(DISCOVERY[request.path])
+        if "watch" not in request.query:
+            return web.json_response({"metadata": {"resourceVersion": "9"}, "items": [make.model_raw("a")]})
+        watches.put_nowait(token)
+        await (ended.wait() if token == "old" else asyncio.Event().wait())
+        return web.Response(text="")
+
+    async with serving(answer) as server:
+        use(server, "old", monkeypatch, tmp_path)
+        delivered = asyncio.Queue[str]()
+        watching = start(lambda _event, obj: delivered.put_nowait(obj["metadata"]["name"]))
+        assert await asyncio.wait_for(watches.get(), 60) == "old"
+        use(server, "new", monkeypatch, tmp_path)
+        valid = "new"
+        ended.set()
+        assert await asyncio.wait_for(watches.get(), 60) == "new"
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait([watching], timeout=5)
