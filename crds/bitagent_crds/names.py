@@ -219,8 +219,20 @@ def turn_lease(hotkey: str) -> str:
 
 
 def state_config_map(validator: str, competition: str = "") -> str:
-    """Return the name of the ConfigMap with a validator's rows, or with what it knows of one competition."""
+    """Return the name of the ConfigMap with a validator's rows of mechanism 0, or what it knows of one competition."""
     return "-".join(part for part in (validator, "scores", competition) if part)
+
+
+MECHANISMS = 8
+"""Most mechanisms that a subnet has."""
+
+
+def mechanism_config_map(validator: str, mechanism: int) -> str:
+    """Return the name of the ConfigMap with a validator's rows of a mechanism other than 0.
+
+    A competition has no dot in its name, so that none is taken for a mechanism.
+    """
+    return f"{state_config_map(validator)}.{mechanism}"
 
 
 def discovered_model(validator: str, hotkey: str, *content: str) -> str:

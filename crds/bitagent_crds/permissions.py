@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bitagent_crds.names import hotkey_lease, state_config_map, turn_lease
+from bitagent_crds.names import MECHANISMS, hotkey_lease, mechanism_config_map, state_config_map, turn_lease
 from bitagent_crds.schema import GROUP
 
 Rule = dict[str, Any]
@@ -42,7 +42,10 @@ def validator_rules(
     """
     writes = discovers or name is None
     own = [name] if name is not None else None
-    state = [state_config_map(name), *(state_config_map(name, c) for c in competitions)] if name is not None else None
+    state = None
+    if name is not None:
+        state = [state_config_map(name), *(state_config_map(name, c) for c in competitions)]
+        state += [mechanism_config_map(name, number) for number in range(1, MECHANISMS)]
     leases = [rule("coordination.k8s.io", ["leases"], ["create"])]
     if name is None or hotkey is not None:
         names = [hotkey_lease(netuid, hotkey), turn_lease(hotkey)] if name is not None and hotkey is not None else None

@@ -267,7 +267,8 @@ class Weights(Model):
     """burn is the part of the weights that the subnet's owner gets, and who that is."""
     guard: Guard = Guard()
     """guard holds a row that rests on few models or differs much from the last one. The annotation
-    `bitagent.io/accept-weights` of the Validator, with the value that the condition names, lets it pass."""
+    `bitagent.io/accept-weights-M` of the Validator, with the mechanism's number and the value that the condition names,
+    lets it pass."""
 
 
 class ValidatorSpec(Model):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from pydantic import ValidationError
@@ -12,7 +13,13 @@ from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.leaderboard import Leaderboard, leaderboard_of
 from bitagent_crds.model_result import ModelResult
-from bitagent_crds.names import COMPETITION_LABEL, EPOCH_BLOCK_ANNOTATION, EPOCH_LABEL, ONLINE_LABEL
+from bitagent_crds.names import (
+    COMPETITION_LABEL,
+    EPOCH_BLOCK_ANNOTATION,
+    EPOCH_LABEL,
+    MECHANISMS,
+    ONLINE_LABEL,
+)
 from bitagent_crds.schema import API_VERSION, is_later
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Validator, ValidatorSpec
@@ -22,7 +29,7 @@ from bitagent_kube.objects import Obj, ObjectReference, owner_uid
 log = logging.getLogger(__name__)
 
 ACCEPT_WEIGHTS_ANNOTATION = "bitagent.io/accept-weights"
-"""Annotation of a Validator by which a person accepts a row that `weights.guard` holds."""
+"""Annotation of a Validator by which a person accepts a row that `weights.guard` holds; with -M: of mechanism M."""
 _DIGITS = 15
 """Longest number of an epoch or a block: a status holds no larger one."""
 
@@ -162,8 +169,8 @@ class ValidatorObject:
     spec: ValidatorSpec | None
     """None if the object does not conform to this version's Validator."""
     status: Obj
-    accepts: str = ""
-    """What its annotation says about a row that `weights.guard` holds."""
+    accepts: Mapping[int | None, str] = field(default_factory=dict)
+    """What its annotations say about rows that `weights.guard` holds, by mechanism; None: that without a number."""
 
     @property
     def reference(self) -> ObjectReference:
@@ -186,5 +193,16 @@ def parse_validator(obj: Obj) -> ValidatorObject:
         generation=int(metadata.get("generation", 0)),
         spec=spec,
         status=obj.get("status") or {},
-        accepts=str((metadata.get("annotations") or {}).get(ACCEPT_WEIGHTS_ANNOTATION, "")),
+        accepts=_accepts(metadata.get("annotations") or {}),
     )
+
+
+def _accepts(annotations: Mapping[str, object]) -> dict[int | None, str]:
+    found: dict[int | None, str] = {
+        number: str(annotations[name])
+        for number in range(MECHANISMS)
+        if (name := f"{ACCEPT_WEIGHTS_ANNOTATION}-{number}") in annotations
+    }
+    if ACCEPT_WEIGHTS_ANNOTATION in annotations:
+        found[None] = str(annotations[ACCEPT_WEIGHTS_ANNOTATION])
+    return found

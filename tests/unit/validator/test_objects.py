@@ -70,3 +70,21 @@ def test_an_unreadable_validator_has_no_spec(caplog: pytest.LogCaptureFixture) -
     me = parse_validator({"metadata": {"name": "v", "namespace": "n", "uid": "u"}, "spec": {"netuid": "x"}})
     assert me.spec is None
     assert "netuid" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("annotations", "accepts"),
+    [
+        pytest.param(None, {}, id="none"),
+        pytest.param({"bitagent.io/accept-weights": "r-1"}, {None: "r-1"}, id="without a number"),
+        pytest.param(
+            {"bitagent.io/accept-weights-0": "r-1", "bitagent.io/accept-weights-7": "r-2"},
+            {0: "r-1", 7: "r-2"},
+            id="of two mechanisms",
+        ),
+        pytest.param({"bitagent.io/accept-weights-8": "r-1"}, {}, id="of one that no subnet has"),
+    ],
+)
+def test_what_a_person_accepts(annotations: dict[str, str] | None, accepts: dict[int | None, str]) -> None:
+    obj = {"metadata": {"name": "v", "namespace": "n", "uid": "u", "annotations": annotations}, "spec": {}}
+    assert parse_validator(obj).accepts == accepts

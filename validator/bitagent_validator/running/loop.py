@@ -143,7 +143,7 @@ class Loop:
         self._state_problem = ""
         async with self._troubles.contained("state", rest=False):
             try:
-                await self._services.store.load(c.id for c in me.spec.competitions)
+                await self._services.store.load((c.id for c in me.spec.competitions), mechanisms_of(me.spec))
             except StateUnreadable as error:
                 self._state_problem = str(error)
                 raise
@@ -216,6 +216,9 @@ class Loop:
                     await self._discovery.reconcile(me, subnet, connection=chain.connection)
             except ChainUnavailable as error:
                 away.append(error)
+        if not self._troubles.resting("online"):
+            async with self._troubles.contained("online"):
+                await self._online.forget_others(spec.competitions)
         for competition in spec.competitions:
             part = f"competition {competition.id}, online"
             if not self._troubles.resting(part):

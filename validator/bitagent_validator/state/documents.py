@@ -17,13 +17,24 @@ from bitagent_validator.state.scores import OnlineState, ScoredRound, Submission
 
 
 class Rows(Document):
-    """The document of the rows, for all competitions."""
+    """The document of the last settings, and of the rows of mechanism 0.
+
+    Rows of other mechanisms, which earlier versions kept here, are still read.
+    """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
     genesis: str = ""
     pending: dict[Mechanism, Annotated[Row, in_state(RowState.PENDING)]] = {}
     accepted: dict[Mechanism, Annotated[Row, in_state(RowState.ACCEPTED)]] = {}
     history: Annotated[tuple[Setting, ...], Field(max_length=HISTORY_MAX)] = ()
+
+
+class MechanismRows(Document):
+    """The document of the rows of one mechanism other than 0: a row has an entry for each paid hotkey."""
+
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    pending: Annotated[Row, in_state(RowState.PENDING)] | None = None
+    accepted: Annotated[Row, in_state(RowState.ACCEPTED)] | None = None
 
 
 class CompetitionState(Document):
@@ -92,8 +103,19 @@ class State(Document):
 
     @property
     def rows(self) -> Rows:
-        """The document of the rows."""
-        return Rows(genesis=self.genesis, pending=self.pending, accepted=self.accepted, history=self.history)
+        """The document of the last settings and of the rows of mechanism 0."""
+        pending = {number: row for number, row in self.pending.items() if number == 0}
+        accepted = {number: row for number, row in self.accepted.items() if number == 0}
+        return Rows(genesis=self.genesis, pending=pending, accepted=accepted, history=self.history)
+
+    def of_mechanism(self, mechanism: int) -> MechanismRows:
+        """Return the document of the rows of another mechanism."""
+        return MechanismRows(pending=self.pending.get(mechanism), accepted=self.accepted.get(mechanism))
+
+    @property
+    def mechanisms(self) -> frozenset[int]:
+        """The mechanisms that have a document of their own and rows in it."""
+        return frozenset(self.pending.keys() | self.accepted.keys()) - {0}
 
     def of_competition(self, competition: str) -> CompetitionState:
         """Return the document of one competition."""
@@ -113,12 +135,20 @@ class State(Document):
         return frozenset(self.scored.keys() | self.tried.keys() | self.held.keys() | self.online.keys() | keys)
 
     @classmethod
-    def joined(cls, rows: Rows, competitions: Mapping[str, CompetitionState]) -> State:
-        """Return the state that these documents hold."""
+    def joined(
+        cls,
+        rows: Rows,
+        competitions: Mapping[str, CompetitionState],
+        mechanisms: Mapping[int, MechanismRows] | None = None,
+    ) -> State:
+        """Return the state that these documents hold; that of a mechanism replaces what `rows` has of it."""
+        own = mechanisms or {}
+        pending = {number: row for number, row in rows.pending.items() if number not in own}
+        accepted = {number: row for number, row in rows.accepted.items() if number not in own}
         return cls(
             genesis=rows.genesis,
-            pending=rows.pending,
-            accepted=rows.accepted,
+            pending=pending | {number: each.pending for number, each in own.items() if each.pending},
+            accepted=accepted | {number: each.accepted for number, each in own.items() if each.accepted},
             history=rows.history,
             scored={name: each.scored for name, each in competitions.items() if each.scored},
             owners={key: value for each in competitions.values() for key, value in each.owners.items()},

@@ -49,9 +49,9 @@ _REQUIRED: Mapping[RowState, frozenset[str]] = {
 }
 """What a row has in each state, beside `rounds`."""
 _OPTIONAL: Mapping[RowState, frozenset[str]] = {
-    RowState.PLANNED: frozenset(),
-    RowState.PENDING: frozenset({"commit", "epoch", "signed"}),
-    RowState.ACCEPTED: frozenset({"commit", "epoch", "reveal"}),
+    RowState.PLANNED: frozenset({"burnt"}),
+    RowState.PENDING: frozenset({"burnt", "commit", "epoch", "signed"}),
+    RowState.ACCEPTED: frozenset({"burnt", "commit", "epoch", "reveal"}),
 }
 
 
@@ -68,6 +68,8 @@ class Row(Document):
     """The hotkey that sets them and its subnet, `netuid/hotkey`; empty while planned."""
     weights: Annotated[dict[str, int], Field(alias="row")] = {}
     """u16 by hotkey, the largest is 65535."""
+    burnt: dict[str, int] = {}
+    """Of the weights: what a hotkey gets as the target of burning. Whether it still is that changes with the owner."""
     uids: tuple[int, ...] = ()
     """The slots to which the weights were sent, in the order of `weights`."""
     since: int = 0
@@ -107,9 +109,11 @@ class Row(Document):
         return f"the weights of {', '.join(self.rounds)}" if self.rounds else "the fixed weights"
 
     @classmethod
-    def planned(cls, weights: Mapping[str, int], rounds: tuple[str, ...]) -> Row:
+    def planned(
+        cls, weights: Mapping[str, int], rounds: tuple[str, ...], burnt: Mapping[str, int] | None = None
+    ) -> Row:
         """Return a row that was just computed."""
-        return cls(state=RowState.PLANNED, rounds=rounds, weights=dict(weights))
+        return cls(state=RowState.PLANNED, rounds=rounds, weights=dict(weights), burnt=dict(burnt or {}))
 
     def as_pending(self, *, since: int, account: str, uids: Mapping[str, int], epoch: int = 0) -> Row:
         """Return the row as it is recorded before it is sent; `uids` are the slots by hotkey."""
@@ -118,6 +122,7 @@ class Row(Document):
             rounds=self.rounds,
             account=account,
             weights=self.weights,
+            burnt=self.burnt,
             uids=tuple(uids[hotkey] for hotkey in self.weights),
             since=since,
             epoch=epoch,
@@ -130,6 +135,7 @@ class Row(Document):
             rounds=self.rounds,
             account=self.account,
             weights=self.weights,
+            burnt=self.burnt,
             uids=self.uids,
             commit=self.commit,
             epoch=self.epoch,
@@ -152,7 +158,8 @@ class Row(Document):
     @model_serializer(mode="wrap")
     def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         stored = _REQUIRED[self.state] | _OPTIONAL[self.state] | {"rounds", "account"}
-        names = {"row" if name == "weights" else name for name in stored}
+        # Without burning, earlier versions can read the document.
+        names = {"row" if name == "weights" else name for name in stored if self.burnt or name != "burnt"}
         return {name: value for name, value in handler(self).items() if name in names}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -9,12 +10,15 @@ from pydantic import (
     ValidationError,
 )
 
-from bitagent_crds.names import MANAGED_BY_LABEL, state_config_map
+from bitagent_crds.names import MANAGED_BY_LABEL, mechanism_config_map, state_config_map
 from bitagent_kube.client import Client
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import CONFIG_MAPS
 from bitagent_validator.objects import ValidatorObject
-from bitagent_validator.state.documents import CompetitionState, Rows, State
+from bitagent_validator.state.bounds import fitted
+from bitagent_validator.state.documents import CompetitionState, MechanismRows, Rows, State
+
+log = logging.getLogger(__name__)
 
 KEY = "state.json"
 
@@ -23,9 +27,9 @@ class StateUnreadable(Exception):
     """The ConfigMap holds no state document of this Validator; the message says what to do."""
 
 
-_EMPTY = frozenset({CompetitionState().model_dump_json()})
+_EMPTY = frozenset({CompetitionState().model_dump_json(), MechanismRows().model_dump_json()})
 """Contents that need no ConfigMap."""
-_D = TypeVar("_D", Rows, CompetitionState)
+_D = TypeVar("_D", Rows, MechanismRows, CompetitionState)
 
 
 class StateStore:
@@ -39,23 +43,25 @@ class StateStore:
         """resourceVersion by the name of a ConfigMap that exists."""
         self._stored: dict[str, str] = {}
         """Content by name."""
-        self._loaded: frozenset[str] | None = None
-        """The competitions whose documents are known."""
+        self._loaded: frozenset[str | int] | None = None
+        """The competitions, and the mechanisms other than 0, whose documents are known."""
 
-    async def load(self, competitions: Iterable[str]) -> None:
-        """Read the documents unless their content is known.
+    async def load(self, competitions: Iterable[str], mechanisms: Iterable[int] = ()) -> None:
+        """Read the documents of these unless their content is known.
 
         Raises ApiError if the API server does not answer, and StateUnreadable if a ConfigMap holds no state document
         or belongs to an earlier Validator of this name.
         """
-        needed = frozenset(competitions)
+        needed: frozenset[str | int] = frozenset({*competitions, *mechanisms} - {0})
         if self._loaded is not None and needed <= self._loaded:
             return
         self._loaded = None
-        names = {name: self._name(name) for name in sorted(needed)}
-        rows = await self._read(self._name(), Rows)
-        found = {name: await self._read(at, CompetitionState) for name, at in names.items()}
-        self.state = State.joined(rows, found)
+        rows = await self._read(self._name(), Rows) or Rows()
+        numbers = sorted(each for each in needed if isinstance(each, int))
+        own = {number: await self._read(self._name(number), MechanismRows) for number in numbers}
+        names = sorted(each for each in needed if isinstance(each, str))
+        found = {name: await self._read(self._name(name), CompetitionState) or CompetitionState() for name in names}
+        self.state = State.joined(rows, found, {number: each for number, each in own.items() if each is not None})
         self._loaded = needed
 
     async def save(self, state: State) -> None:
@@ -66,29 +72,40 @@ class StateStore:
         """
         loaded = self._loaded or frozenset()
         self._loaded = None
-        contents = {self._name(): state.rows.model_dump_json()}
-        contents |= {self._name(c): state.of_competition(c).model_dump_json() for c in state.competitions | loaded}
+        known = loaded | state.competitions | state.mechanisms
+        # First those of mechanisms: the rows that an earlier version kept in the common document leave it afterwards.
+        contents = {
+            self._name(each): state.of_mechanism(each).model_dump_json() for each in known if isinstance(each, int)
+        }
+        contents[self._name()] = state.rows.model_dump_json()
+        left_out: dict[str, str] = {}
+        for each in known:
+            if isinstance(each, str):
+                contents[self._name(each)], left_out[self._name(each)] = fitted(state.of_competition(each))
         for name, content in contents.items():
             empty = name not in self._versions and content in _EMPTY
             if content != self._stored.get(name) and not empty:
+                if left_out.get(name):
+                    log.warning("ConfigMap %s has no room for everything: it is without %s", name, left_out[name])
                 await self._write(name, content)
         self.state = state
-        self._loaded = loaded | state.competitions
+        self._loaded = known
 
     def remember(self, state: State) -> None:
         """Keep a state in memory that the API server refuses to store; it is lost with this process."""
         self.state = state
-        self._loaded = state.competitions | (self._loaded or frozenset())
+        self._loaded = state.competitions | state.mechanisms | (self._loaded or frozenset())
 
-    def _name(self, competition: str = "") -> str:
-        return state_config_map(self._owner.name, competition)
+    def _name(self, part: str | int = "") -> str:
+        name = self._owner.name
+        return mechanism_config_map(name, part) if isinstance(part, int) else state_config_map(name, part)
 
-    async def _read(self, name: str, kind: type[_D]) -> _D:
+    async def _read(self, name: str, kind: type[_D]) -> _D | None:
         obj = await self._client.get(CONFIG_MAPS, name)
         if obj is None:
             self._versions.pop(name, None)
             self._stored.pop(name, None)
-            return kind()
+            return None
         self._versions[name] = obj["metadata"]["resourceVersion"]
         self._stored[name] = str((obj.get("data") or {}).get(KEY, ""))
         return _parse(obj, kind, owner=self._owner.uid)

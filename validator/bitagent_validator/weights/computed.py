@@ -10,16 +10,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import Competition, Fill, Guard, Weights, WithoutResult
+from bitagent_crds.validator import Competition, Fill, Weights, WithoutResult
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.policy.registry import pay
 from bitagent_validator.state.rows import Row
-from bitagent_validator.weights.fill import Part, burn_target, change_between, filled_row, with_burn
-from bitagent_validator.weights.obstacles import Obstacle
+from bitagent_validator.weights.fill import Part, burn_target, filled_row, unearned_part, with_burn
 from bitagent_validator.weights.vector import U16_MAX, combine
+
+APART = "burnt"
+"""Stands for the burn target where its part is reckoned apart from what that hotkey earns; no hotkey has this name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ComputedWeights:
     paying: frozenset[str] = frozenset()
     """The competitions whose part of the weights is paid, held or burnt; that of the others goes to these."""
     scored: Mapping[str, int] = field(default_factory=dict)
-    """By competition that pays by results: number of models with a score that counts."""
+    """By competition that pays by results, and whose policy did not fail: number of models with a score that counts."""
 
     @property
     def paid(self) -> Mapping[str, Mapping[str, int]]:
@@ -90,53 +91,35 @@ def compute_weights(
         if each.id in failed and not last:
             return ComputedWeights({}, None, policy_problem=failed[each.id], pay=by_competition)
     effective = {name: part.effective(target) for name, part in parts.items()}
-    combined = combine(effective, reward_shares={c.id: c.reward_share for c in competitions})
-    combined = with_burn(combined, percentage=weights.burn.percentage, target=target)
+    reward_shares, percentage = {c.id: c.reward_share for c in competitions}, weights.burn.percentage
+    combined = combine(effective, reward_shares=reward_shares)
+    combined = with_burn(combined, percentage=percentage, target=target)
     known = {name: standing for name, standing in sorted(standings.items()) if standing.scored}
     rounds = tuple(standing.scored.round for standing in known.values() if standing.scored)
     row: dict[str, int] = {}
     if combined or rounds:
-        percentage = weights.burn.percentage
         row = filled_row(combined, fill=weights.fill, target=target, subnet=subnet, percentage=percentage)
+    burnt: dict[str, int] = {}
+    if target in row:
+        # The same with a target that no miner is: what it has earned as a miner is not burnt.
+        apart = combine({n: p.effective(APART) for n, p in parts.items()}, reward_shares=reward_shares)
+        apart = with_burn(apart, percentage=percentage, target=APART)
+        part = unearned_part(apart, apart=APART, target=target, fill=weights.fill, subnet=subnet, percentage=percentage)
+        burnt = {target: round(row[target] * part)}
     asked = weights.burn.percentage or any(part.without is WithoutResult.BURN for part in parts.values())
     total = sum(row.values())
     return ComputedWeights(
         combined or {hotkey: value / total for hotkey, value in row.items()},
-        Row.planned(row, rounds) if row else None,
+        Row.planned(row, rounds, burnt) if row else None,
         pay=by_competition,
         failed=failed,
         burn_problem=problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
         paying=frozenset(name for name, shares in effective.items() if shares),
-        scored={name: sum(p.score is not None for p in by_competition.get(name, {}).values()) for name in known},
+        # A policy that failed says nothing about the number of models: the shares that it paid last stay.
+        scored={
+            name: sum(p.score is not None for p in by_competition[name].values())
+            for name in known
+            if name in by_competition
+        },
     )
-
-
-def accepted_as(row: Row) -> str:
-    """Return the value of the annotation that lets a held row pass: one that rests on no round is named by its hash."""
-    return ",".join(row.rounds) or f"fixed-{row.digest.rpartition(':')[2][:12]}"
-
-
-def guard_obstacle(
-    guard: Guard, computed: ComputedWeights, last: Mapping[str, int], *, accepts: str
-) -> Obstacle | None:
-    """Return why a row is held for a person; None if it is not.
-
-    `last` are the weights set last, by hotkey. `accepts` is the annotation with which a person lets the row of these
-    rounds pass.
-    """
-    row = computed.row
-    if row is None or accepts == accepted_as(row):
-        return None
-    found = []
-    least = guard.minimum_models
-    few = {name: count for name, count in computed.scored.items() if least is not None and count < least}
-    found += [f"competition {name} has {count} models with a score, fewer than {least}" for name, count in few.items()]
-    limit = guard.maximum_change_percent
-    change = 100 * change_between(last, row.weights)
-    if limit is not None and change > limit:
-        found.append(f"{change:.0f} % of the weights would go to other hotkeys, more than {limit} %")
-    if not found:
-        return None
-    annotate = f"kubectl annotate validator NAME --overwrite bitagent.io/accept-weights={accepted_as(row)}"
-    return Obstacle(Reason.GUARD_HELD, f"{'; '.join(found)}: {row.source} are held until a person accepts: {annotate}")

@@ -103,6 +103,19 @@ def filled_row(
     return quantize(dict(sorted(raised.items())), rules=subnet.rules)
 
 
+def unearned_part(
+    shares: Mapping[str, float], *, apart: str, target: str, fill: Fill, subnet: Subnet, percentage: int
+) -> float:
+    """Return which part of the target's weight, from 0 to 1, it gets as the target, and not as a miner.
+
+    `shares` are those in which `apart` has what is burnt. A target that only fills the row earns nothing.
+    """
+    if not shares:
+        shares = with_burn(_without_any(fill=fill, target=apart, subnet=subnet), percentage=percentage, target=apart)
+    burnt, earned = shares.get(apart, 0.0), shares.get(target, 0.0)
+    return burnt / (burnt + earned) if earned else 1.0
+
+
 def _without_any(*, fill: Fill, target: str, subnet: Subnet) -> Mapping[str, float]:
     """Return the shares if no hotkey is to be paid."""
     if fill is Fill.BURN and target:

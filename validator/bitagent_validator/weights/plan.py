@@ -127,10 +127,17 @@ def _keep_last(
     progress: SubmissionProgress,
     skew: float | None,
 ) -> Decision:
-    """Return the decision while there is no new row: the last good one is set again before it expires."""
+    """Return the decision while there is no new row: the last good one is set again before it expires.
+
+    It is set again at once if it now pays whoever holds a slot that was another's, or who owned the subnet.
+    """
+    accepted = progress.accepted
     if mode is not WeightsMode.SET or last is None or subnet.me is None:
         return _wait(why.reason, why.message)
-    if subnet.block - subnet.me.last_update < refresh_blocks(subnet):
+    pays_another = accepted is not None and (
+        bool(changed_hands(accepted, subnet)) or accepted.burnt.keys() != last.burnt.keys()
+    )
+    if not pays_another and subnet.block - subnet.me.last_update < refresh_blocks(subnet):
         return _wait(why.reason, f"{why.message}; the last weights stay")
     again = _compare(last, subnet, subnet.me, version_key=version_key, progress=progress, skew=skew)
     if again.step is Step.SUBMIT:
@@ -144,16 +151,26 @@ def _keep_last(
 def still_registered(row: Row, subnet: Subnet, *, fill: Fill = Fill.BURN, target: str = "") -> Row | None:
     """Return a row as a planned one, without hotkeys that have lost their slot; None if none is left.
 
-    The rest is scaled as the chain stores it, and filled if it is now too short.
+    What it burnt goes to the `target` of now, and to the rest if there is none: a former owner earns nothing. The rest
+    is scaled as the chain stores it, and filled if it is now too short.
     """
     kept = {hotkey: weight for hotkey, weight in row.weights.items() if hotkey in subnet.neurons}
-    if not kept:
+    moved = sum(units for hotkey, units in row.burnt.items() if hotkey != target)
+    if not moved and len(kept) == len(row.weights):
+        return Row.planned(kept, row.rounds, row.burnt)
+    for hotkey in (row.burnt.keys() & kept.keys()) - {target}:
+        kept[hotkey] -= row.burnt[hotkey]
+    burnt = row.burnt.get(target, 0)
+    if target:
+        kept[target] = kept.get(target, 0) + moved
+        burnt += moved
+    total = sum(kept.values())
+    if not total:
         return None
-    if len(kept) < len(row.weights):
-        total = sum(kept.values())
-        shares = {hotkey: weight / total for hotkey, weight in kept.items()}
-        kept = filled_row(shares, fill=fill, target=target, subnet=subnet)
-    return Row.planned(kept, row.rounds)
+    shares = {hotkey: weight / total for hotkey, weight in kept.items() if weight}
+    part = burnt / kept[target] if kept.get(target) else 0.0
+    filled = filled_row(shares, fill=fill, target=target, subnet=subnet)
+    return Row.planned(filled, row.rounds, {target: round(filled[target] * part)} if part and target in filled else {})
 
 
 def refresh_blocks(subnet: Subnet) -> int:

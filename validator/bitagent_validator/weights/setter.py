@@ -22,8 +22,9 @@ from bitagent_validator.state.rows import Reveal, Row, Setting
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights.attempts import ERA_BLOCKS, Attempts, block_of
-from bitagent_validator.weights.computed import ComputedWeights, guard_obstacle
+from bitagent_validator.weights.computed import ComputedWeights
 from bitagent_validator.weights.fill import burn_target, change_between
+from bitagent_validator.weights.guard import Acceptance, guard_obstacle
 from bitagent_validator.weights.notes import paid_behind, sent_version_key, with_notes
 from bitagent_validator.weights.obstacles import Obstacle
 from bitagent_validator.weights.plan import Decision, Step, SubmissionProgress, changed_hands, plan_weights
@@ -69,12 +70,13 @@ class WeightSetter:
         computed: ComputedWeights,
         subnet: Subnet,
         *,
-        accepts: str = "",
+        accepts: Mapping[int | None, str] | None = None,
         skew: float | None = None,
     ) -> Decision:
         """Return what is to be done about the weights, given what is known now.
 
-        `accepts` is what a person says about a row that the guard holds; `skew` is that of the clock, None if it fits.
+        `accepts` is what a person says about rows that the guard holds, by mechanism; None: without a number. `skew` is
+        that of the clock, None if it fits.
         """
         state, account = self._store.state, self._account.on(subnet.netuid)
         pending, accepted = state.pending.get(self._mechanism), state.accepted.get(self._mechanism)
@@ -100,7 +102,12 @@ class WeightSetter:
                 computed,
                 # Without a record, as after the loss of the ConfigMap, the chain's row is the last one.
                 progress.accepted.weights if progress.accepted else subnet.weights,
-                accepts=accepts,
+                accepted=Acceptance(
+                    {number: value for number, value in (accepts or {}).items() if number is not None},
+                    anywhere=(accepts or {}).get(None, ""),
+                    single=len({competition.mechanism for competition in spec.competitions}) < 2,
+                ),
+                mechanism=self._mechanism,
             ),
             skew=skew,
             fill=spec.weights.fill,
@@ -115,7 +122,7 @@ class WeightSetter:
         subnet: Subnet,
         *,
         connection: Connection,
-        accepts: str = "",
+        accepts: Mapping[int | None, str] | None = None,
         skew: float | None = None,
     ) -> Decision:
         """Carry out one step if one is due; return the decision that then holds.
@@ -145,7 +152,7 @@ class WeightSetter:
             for sentence in changed_hands(self._store.state.accepted.get(self._mechanism), subnet):
                 await self._events.warning("SlotChangedHands", sentence)
             key = max(subnet.rules.version_key, await connection.version_key(spec.netuid))
-            changed = await self._changed_since(spec, computed, subnet, connection, key=key)
+            changed = await self._changed_since(spec, decision.row, subnet, connection, key=key)
             if changed is not None:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
             sent = sent_version_key(spec.weights, key)
@@ -155,7 +162,7 @@ class WeightSetter:
         return decision
 
     async def _changed_since(
-        self, spec: ValidatorSpec, computed: ComputedWeights, subnet: Subnet, connection: Connection, *, key: int
+        self, spec: ValidatorSpec, row: Row, subnet: Subnet, connection: Connection, *, key: int
     ) -> Obstacle | None:
         """Return what the newest block has changed of what decided: the version `key`, or whose weights are burnt.
 
@@ -163,7 +170,7 @@ class WeightSetter:
         """
         if sent_version_key(spec.weights, key) < key:
             return Obstacle(Reason.VERSION_KEY_TOO_LOW, f"the subnet requires version key {key} since this block")
-        if computed.owner and computed.owner == subnet.owner_hotkey:
+        if subnet.owner_hotkey in row.burnt:
             owner = await connection.owner(spec.netuid)
             if owner != subnet.owner_hotkey:
                 return Obstacle(Reason.WEIGHTS_PENDING, f"the subnet's owner is {owner} since this block")

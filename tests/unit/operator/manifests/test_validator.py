@@ -45,7 +45,7 @@ def test_a_validator_touches_no_config_map_but_its_own(make: Make) -> None:
     """Another one is the operator's configuration, which names the images of Jobs."""
     rules = [r for r in built(make)["Role"]["rules"] if "configmaps" in r["resources"]]
     verbs = {verb: rule.get("resourceNames") for rule in rules for verb in rule["verbs"]}
-    own = ["v-scores", "v-scores-main"]
+    own = ["v-scores", "v-scores-main", *(f"v-scores.{mechanism}" for mechanism in range(1, 8))]
     assert verbs == {"create": None, "get": own, "patch": own, "update": own}
 
 

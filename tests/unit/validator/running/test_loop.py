@@ -18,7 +18,7 @@ from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_kube.conditions import ConditionValue
 from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
-from bitagent_validator.chain.facts import RAO, AccountFacts, MechanismFacts, Subnet
+from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.competitions.competition import CompetitionStatus
 from bitagent_validator.competitions.rounds import RoundPlan
@@ -84,7 +84,7 @@ class Stage:
             mark_unusable=lambda _, *, error: self.unusable.append(str(error)),
         )
 
-    async def load(self, _: Any) -> None:
+    async def load(self, *_: Any) -> None:
         if self.unreadable:
             raise StateUnreadable(self.unreadable)
 
@@ -291,27 +291,6 @@ async def test_weights_are_computed_unless_off(stage: Make, spec: Make, mode: st
     scored = ScoredRound(round="val-fc-7", epoch=7, block=700, scores=scores)
     status = await stage(state=State(scored={"fc": scored})).one_pass(spec(weights={"mode": mode}))
     assert [weight["hotkey"] for weight in status.get("weights", [])] == paid
-
-
-@pytest.mark.parametrize(("registered", "reads"), [(True, 1), (False, 0)])
-async def test_a_new_mechanism_is_read_before_it_is_decided_on(
-    stage: Make, spec: Make, competition: Make, registered: bool, reads: int
-) -> None:
-    """Its limits are not those of the mechanism that was read before."""
-    on = stage()
-    on.subnet = replace(on.subnet, mechanisms={0: MechanismFacts()}, hotkey=HOTKEY if registered else "other")
-    asked: list[Any] = []
-    read = on.follower.state.connection.subnet
-
-    async def counted(*args: Any, **given: Any) -> Subnet:
-        asked.append(given["mechanisms"])
-        return await read()
-
-    on.follower.state.connection.subnet = counted
-    two = [competition(id=str(m), mechanism=m, rewardShare=50).to_wire() for m in range(2)]
-    loop: Any = SimpleNamespace(_subnet=on.subnet, _read_at=1e12, _account=Account(HOTKEY, Path("/x")))
-    await Loop._read(loop, spec(competitions=two), on.follower.state, urgent=False)
-    assert asked == [[0, 1]] * reads
 
 
 @pytest.mark.parametrize("away", [False, True])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -17,9 +17,17 @@ from bitagent_crds.model_result import ResultState
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import ApiResource
 from bitagent_validator.objects import ValidatorObject
+from bitagent_validator.state.bounds import HOTKEYS_MAX, LIMIT_BYTES, fitted
 from bitagent_validator.state.documents import CompetitionState, Rows, State
-from bitagent_validator.state.rows import Row, RowState, weights_digest
-from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound, Submission
+from bitagent_validator.state.rows import HISTORY_MAX, Reveal, Row, RowState, Setting, weights_digest
+from bitagent_validator.state.scores import (
+    HotkeyScore,
+    OnlineMean,
+    OnlineState,
+    RoundResult,
+    ScoredRound,
+    Submission,
+)
 from bitagent_validator.state.store import StateStore, StateUnreadable
 
 ME = ValidatorObject("val", "ns", "u", 1, None, {})
@@ -225,32 +233,139 @@ def test_results_survive_to_the_last_digit(results: list[RoundResult | None], ba
     assert State.model_validate_json(state.model_dump_json()) == state
 
 
-def test_the_largest_documents_fit_into_config_maps() -> None:
-    """Eight competitions and mechanisms, 1,024 hotkeys and models with names of 63 characters, of which two rounds are
-    not recorded: each document is below the API server's limit, whatever their number."""
-    result = RoundResult(state=ResultState.MODEL_FAULT, score=0.123456, win_rate=0.333333, near_copy=True)
-    hotkeys = [f"{number:048d}" for number in range(1024)]
-    held = {hotkey: HotkeyScore(registered_at=9999999, block=9999999, results=(result,) * 5) for hotkey in hotkeys}
-    scored = ScoredRound(round="r" * 63, epoch=9999999, block=9999999, scores=held, baselines=(0.123456,) * 5)
-    submissions = {h.ljust(63, "x"): Submission(hotkey=h, block=9999999) for h in hotkeys}
-    eight = [f"competition-{number}" for number in range(8)]
-    weights = dict.fromkeys(hotkeys[:256], 65535)
-    row = Row.planned(weights, tuple(eight)).as_pending(
-        since=9999999, account=f"65535/{hotkeys[0]}", uids=dict.fromkeys(hotkeys, 65535)
+async def test_mechanisms_have_documents_of_their_own() -> None:
+    api = ConfigMaps()
+    state = STATE.with_pending(3, PENDING).with_accepted(7, ACCEPTED)
+    held = store(api)
+    await held.load(["fc"], [0, 3, 7])
+    await held.save(state)
+    assert api.writes == ["val-scores.3", "val-scores.7", "val-scores", "val-scores-fc"]
+    new = store(api)
+    await new.load(["fc"], [0, 3, 7])
+    assert new.state == state
+    await new.save(state.with_pending(3, None))
+    assert api.writes[4:] == ["val-scores.3"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["whole", "killed between the two writes"])
+async def test_rows_of_mechanisms_in_the_common_document_are_moved(killed: bool) -> None:
+    """As an earlier version kept them."""
+    earlier = Rows(pending={0: PENDING, 3: PENDING}, accepted={3: ACCEPTED})
+    body = {
+        "metadata": {"name": "val-scores", "resourceVersion": "5"},
+        "data": {"state.json": earlier.model_dump_json()},
+    }
+    api = ConfigMaps({"val-scores": body})
+    held = store(api)
+    await held.load([], [0, 3])
+    assert held.state == State(pending={0: PENDING, 3: PENDING}, accepted={3: ACCEPTED})
+    await held.save(held.state.with_pending(3, None))
+    assert api.writes == ["val-scores.3", "val-scores"]
+    if killed:
+        api.held["val-scores"] = copy.deepcopy(body)
+    new = store(api)
+    await new.load([], [0, 3])
+    assert new.state == State(pending={0: PENDING}, accepted={3: ACCEPTED})
+
+
+def test_what_is_burnt_is_stored_and_nothing_else_changes() -> None:
+    burning = Row.planned(WEIGHTS, ("r",), {"a": 9}).as_pending(since=710, account="20/me", uids={"a": 1})
+    rows = Rows(pending={0: burning})
+    assert Rows.model_validate_json(rows.model_dump_json()) == rows
+    assert "burnt" not in Rows(pending={0: PENDING}, accepted={0: ACCEPTED}).model_dump_json(), (
+        "earlier versions read it"
     )
-    at = datetime(2026, 1, 1, tzinfo=UTC)
-    accepted = row.as_accepted(block=9999999, at=at, extrinsic="9999999-0001")
+
+
+def hotkeys_of(count: int) -> list[str]:
+    return [f"{number:048d}" for number in range(count)]
+
+
+def largest(count: int, *, models: int, rounds: int, refused: bool, online: bool) -> CompetitionState:
+    """The largest document of a competition with this many hotkeys and models: names of 63 characters, long numbers."""
+    score = 0.12345678901234567
+    result = RoundResult(state=ResultState.MODEL_FAULT, score=score, win_rate=score, near_copy=True)
+    hotkeys = hotkeys_of(count)
+    held = {h: HotkeyScore(registered_at=99999999, block=99999999, results=(result,) * rounds) for h in hotkeys}
+    submissions = {h.ljust(63, "x"): Submission(hotkey=h, block=99999999) for h in hotkeys[:models]}
+    means = {h: OnlineMean(registered_at=99999999, mean=score, count=9999999, block=99999999) for h in hotkeys}
+    keys = [f"{'c' * 16}/{letter * 36}" for letter in "uv"]
+    return CompetitionState(
+        scored=ScoredRound(round="r" * 63, epoch=9999999, block=99999999, scores=held, baselines=(score,) * rounds),
+        owners=dict.fromkeys(keys, submissions),
+        refused=dict.fromkeys(keys, dict.fromkeys(submissions, "m" * 128)) if refused else {},
+        tried=tuple(hotkeys),
+        held=dict.fromkeys(hotkeys, 65535),
+        online=OnlineState(block=99999999, pool="p" * 63, baseline=score, means=means) if online else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "refused", "left_out"),
+    [
+        pytest.param(256, True, "", id="as many hotkeys as subnets have today"),
+        pytest.param(1024, False, "", id="a thousand"),
+        pytest.param(1024, True, "results but those of the last 3 rounds", id="a thousand, all contradicted"),
+        pytest.param(HOTKEYS_MAX, True, "hotkeys of failed rounds", id="as many as a subnet can have"),
+    ],
+)
+def test_the_largest_documents_are_fitted(count: int, refused: bool, left_out: str) -> None:
+    document = largest(count, models=1024, rounds=5, refused=refused, online=True)
+    content, without = fitted(document)
+    assert (len(content) <= LIMIT_BYTES, without) == (True, left_out)
+    kept = CompetitionState.model_validate_json(content)
+    assert kept.owners == document.owners, "who is paid for a round is never left out"
+    assert kept.scored is not None
+    assert kept.scored.scores.keys() == document.scored.scores.keys() if document.scored else False
+    if not without:
+        assert kept == document
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    count=st.integers(0, HOTKEYS_MAX),
+    models=st.integers(0, 1024),
+    rounds=st.integers(1, 5),
+    refused=st.booleans(),
+    online=st.booleans(),
+)
+def test_no_document_is_larger_than_a_config_map(
+    count: int, models: int, rounds: int, refused: bool, online: bool
+) -> None:
+    document = largest(count, models=models, rounds=rounds, refused=refused, online=online)
+    content, left_out = fitted(document)
+    assert len(content) <= LIMIT_BYTES
+    if len(document.model_dump_json()) <= LIMIT_BYTES:
+        assert (content, left_out) == (document.model_dump_json(), "")
+
+
+@settings(max_examples=12, deadline=None)
+@given(count=st.integers(0, HOTKEYS_MAX), mechanisms=st.sets(st.integers(0, 7)), rounds=st.integers(0, 8))
+def test_rows_of_any_number_fit(count: int, mechanisms: set[int], rounds: int) -> None:
+    """V13: eight mechanisms, each with a pending and an accepted row for every hotkey."""
+    hotkeys, names, at = hotkeys_of(count), ("r" * 63,) * rounds, datetime(2026, 1, 1, tzinfo=UTC)
+    row = Row.planned(dict.fromkeys(hotkeys, 65535), names, dict.fromkeys(hotkeys[:1], 65535)).as_pending(
+        since=99999999, account=f"65535/{'h' * 48}", uids=dict.fromkeys(hotkeys, 65535)
+    )
+    accepted = row.as_accepted(block=99999999, at=at, extrinsic="99999999-0001", reveal=Reveal.REVEALED)
+    setting = Setting(
+        mechanism=7,
+        block=99999999,
+        at=at,
+        rounds=names,
+        hotkeys=count,
+        digest=accepted.digest,
+        extrinsic="99999999-0001",
+    )
     state = State(
-        scored=dict.fromkeys(eight, scored),
-        owners={f"{name}/{letter * 36}": submissions for name in eight for letter in "uv"},
-        tried=dict.fromkeys(eight, tuple(hotkeys)),
-        held=dict.fromkeys(eight, dict.fromkeys(hotkeys, 65535)),
-        pending=dict.fromkeys(range(8), row),
-        accepted=dict.fromkeys(range(8), accepted),
+        genesis="0x" + "0" * 64,
+        pending=dict.fromkeys(mechanisms, row),
+        accepted=dict.fromkeys(mechanisms, accepted),
+        history=(setting,) * HISTORY_MAX,
     )
-    documents = [state.rows, *(state.of_competition(name) for name in eight)]
-    assert max(len(document.model_dump_json()) for document in documents) < 1024 * 1024
-    assert State.joined(state.rows, {name: state.of_competition(name) for name in eight}) == state
+    own = {number: state.of_mechanism(number) for number in state.mechanisms}
+    assert max(len(each.model_dump_json()) for each in (state.rows, *own.values())) <= LIMIT_BYTES
+    assert State.joined(state.rows, {}, own) == state
 
 
 @pytest.mark.parametrize(("ago", "expected"), [(0, 0.3), (1, 0.2), (2, 0.0)], ids=["last", "before", "not known"])

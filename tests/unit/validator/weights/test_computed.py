@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,7 +19,8 @@ from bitagent_validator.policy.interface import Pay
 from bitagent_validator.state.rows import Row
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.weights import computed as module
-from bitagent_validator.weights.computed import ComputedWeights, accepted_as, compute_weights, guard_obstacle
+from bitagent_validator.weights.computed import compute_weights
+from bitagent_validator.weights.guard import Acceptance, guard_obstacle
 from bitagent_validator.weights.notes import sent_version_key, with_notes
 from bitagent_validator.weights.plan import Decision, Step
 
@@ -107,52 +107,54 @@ def test_what_is_set(
     assert (found.owner == "own") == (row is not None and "own" in row)
 
 
+@pytest.mark.parametrize(
+    ("weights", "standing", "burnt"),
+    [
+        pytest.param({"burn": {"percentage": 50}}, {"a": 0.5}, {"own": 65535}, id="beside a miner"),
+        pytest.param({"burn": {"percentage": 50}}, {"own": 0.5}, {"own": 32768}, id="the owner is the miner"),
+        pytest.param({}, {"a": 0.5}, {}, id="nothing is burnt"),
+        pytest.param({}, {}, {"own": 65535}, id="no score"),
+        pytest.param({"fill": "Equal", "burn": {"percentage": 80}}, {}, {"own": 60495}, id="beside an equal share"),
+    ],
+)
+def test_what_is_burnt_is_recorded_beside_what_the_target_earns(
+    competition: Callable[..., Competition], owned: Subnet, weights: Any, standing: Any, burnt: Any
+) -> None:
+    spec, known = Weights.model_validate(weights), {"fc": scored("r", **standing)}
+    found = compute_weights([competition()], standings=known, subnet=owned, weights=spec)
+    assert found.row is not None
+    assert found.row.burnt == {hotkey: pytest.approx(units, abs=1) for hotkey, units in burnt.items()}
+
+
+def test_a_filler_earns_nothing(competition: Callable[..., Competition], owned: Subnet) -> None:
+    rules = replace(owned.rules, min_weights=2)
+    known = {"fc": scored("r", a=0.5)}
+    found = compute_weights([competition()], standings=known, subnet=replace(owned, rules=rules))
+    assert found.row is not None
+    assert (found.row.weights["own"], found.row.burnt) == (1, {"own": 1})
+
+
+def test_a_policy_that_fails_is_not_called_few_models(
+    competition: Callable[..., Competition], owned: Subnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.pay
+    monkeypatch.setattr(module, "pay", lambda c, *rest: {}["x"] if c.id == "x" else real(c, *rest))
+    two = [competition(id="x", rewardShare=60), competition(id="y", rewardShare=40)]
+    known = {"x": scored("r-x", a=0.5, b=0.4), "y": scored("r-y", a=0.5, b=0.4)}
+    found = compute_weights(two, standings=known, subnet=owned, held={"x": {"a": 65535}})
+    assert found.scored == {"y": 2}
+    obstacle = guard_obstacle(Guard(minimum_models=2), found, {}, accepted=Acceptance({}))
+    assert obstacle is None, "the policy failed; the number of its models is as it was"
+    noted = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
+    assert (noted.reason, noted.current) == (Reason.POLICY_FAILED, False)
+
+
 def test_what_cannot_be_burnt_is_said(competition: Callable[..., Competition], subnet: Callable[..., Subnet]) -> None:
     spec = Weights.model_validate({"burn": {"percentage": 50}})
     found = compute_weights([competition()], standings={"fc": scored("r", a=0.5)}, subnet=subnet(), weights=spec)
     assert found.row == Row.planned({"a": 65535}, ("r",))
     noted = with_notes(Decision(Step.WAIT, True, Reason.WEIGHTS_SET, "set"), found)
     assert (noted.reason, noted.current) == (Reason.BURN_UNAVAILABLE, False)
-
-
-def computed(weights: Mapping[str, int], models: int) -> ComputedWeights:
-    return ComputedWeights({}, Row.planned(weights, ("val-fc-8",)), scored={"fc": models})
-
-
-BEFORE = Row.planned({"b": 65535, "a": 30000}, ("val-fc-7",)).as_pending(since=1, account="x", uids={"a": 1, "b": 2})
-BEFORE = BEFORE.as_accepted(block=2, at=datetime(2026, 1, 1, tzinfo=UTC), extrinsic="x")
-
-
-@pytest.mark.parametrize(
-    ("guard", "found", "accepts", "held"),
-    [
-        pytest.param({}, computed({"a": 1}, 1), "", False, id="V30 without a guard"),
-        pytest.param({"minimumModels": 2}, computed({"a": 1}, 1), "", True, id="V30: one model of two"),
-        pytest.param({"minimumModels": 2}, computed({"a": 1}, 2), "", False, id="as many as asked"),
-        pytest.param({"minimumModels": 2}, computed({"a": 1}, 1), "val-fc-8", False, id="a person accepts"),
-        pytest.param({"minimumModels": 2}, computed({"a": 1}, 1), "val-fc-7", True, id="a person accepted another"),
-        pytest.param({"maximumChangePercent": 50}, computed({"a": 1}, 9), "", True, id="most of it moves"),
-        pytest.param({"maximumChangePercent": 70}, computed({"a": 1}, 9), "", False, id="less than allowed moves"),
-        pytest.param({"maximumChangePercent": 1}, computed({"b": 65535, "a": 30000}, 9), "", False, id="the same row"),
-    ],
-)
-def test_a_row_is_held(guard: Any, found: ComputedWeights, accepts: str, held: bool) -> None:
-    obstacle = guard_obstacle(Guard.model_validate(guard), found, BEFORE.weights, accepts=accepts)
-    assert (obstacle is not None) is held
-    if obstacle:
-        assert obstacle.reason is Reason.GUARD_HELD
-        assert "accept-weights=val-fc-8" in obstacle.message
-
-
-def test_a_first_row_changes_nothing() -> None:
-    guard = Guard(maximum_change_percent=1)
-    assert guard_obstacle(guard, computed({"a": 1}, 9), {}, accepts="") is None
-
-
-def test_a_row_of_fixed_shares_is_accepted_once() -> None:
-    one, other = (accepted_as(Row.planned({hotkey: 1}, ())) for hotkey in "ab")
-    assert one.startswith("fixed-")
-    assert one != other, "an annotation that stays accepts no later row"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -36,9 +36,11 @@ def pending(since: int) -> Row:
     return PLANNED.as_pending(since=since, account="20/me", uids=UIDS)
 
 
-def accepted(block: int, row: Row = PLANNED, reveal: Reveal = Reveal.OPEN) -> Row:
+def accepted(
+    block: int, row: Row = PLANNED, reveal: Reveal = Reveal.OPEN, uids: Mapping[str, int] | None = None
+) -> Row:
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    sent = row.as_pending(since=block - 1, account="20/me", uids=UIDS)
+    sent = row.as_pending(since=block - 1, account="20/me", uids=uids or UIDS)
     return sent.as_accepted(block=block, at=at, extrinsic=f"{block}-0001", reveal=reveal)
 
 
@@ -533,6 +535,51 @@ def test_a_slot_that_changed_hands_is_named_and_the_row_set_again(subnet: Make, 
         progress=SubmissionProgress(accepted=accepted(995)),
     )
     assert later.step is Step.SUBMIT
+
+
+@pytest.mark.parametrize(
+    ("weights", "burnt", "target", "expected"),
+    [
+        pytest.param({"a": 6553, "b": 65535}, {"b": 65535}, "b", None, id="the same owner"),
+        pytest.param({"a": 6553, "b": 65535}, {"b": 65535}, "c", {"a": 6553, "c": 65535}, id="another owner"),
+        pytest.param({"a": 6553, "b": 65535}, {"b": 65535}, "a", {"a": 65535}, id="a miner owns it now"),
+        pytest.param({"a": 6553, "b": 65535}, {"b": 65535}, "", {"a": 65535}, id="no owner with a slot"),
+        pytest.param(
+            {"a": 65535, "b": 60000},
+            {"b": 20000},
+            "c",
+            {"a": 65535, "b": 40000, "c": 20000},
+            id="the former owner keeps what it has earned",
+        ),
+        pytest.param({"a": 65535, "b": 1}, {"b": 1}, "c", None, id="a filler: less than the chain rounds"),
+        pytest.param({"b": 65535}, {"b": 65535}, "", {}, id="all was burnt, and there is no target: it stays"),
+        pytest.param({"a": 65535, "b": 9}, {}, "c", None, id="nothing was burnt"),
+    ],
+)
+def test_the_last_row_does_not_pay_a_former_owner(
+    subnet: Make, neuron: Callable[..., Any], weights: Any, burnt: Any, target: str, expected: Any
+) -> None:
+    last = accepted(800, Row.planned(weights, ("val-fc-6",), burnt), uids={"a": 1, "b": 2})
+    neurons = subnet(me={"last_update": 800}).neurons | {"c": neuron("c", uid=3)}
+    facts = subnet(neurons=neurons, weights=weights, block=1000)
+    decision = plan(facts, planned=None, progress=SubmissionProgress(accepted=last), target=target)
+    if not expected:
+        assert (decision.step, decision.row) == (Step.WAIT, None)
+        return
+    assert (decision.step, decision.reason) == (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT)
+    assert decision.row is not None
+    assert decision.row.weights == {hotkey: pytest.approx(value, abs=1) for hotkey, value in expected.items()}
+    assert set(decision.row.burnt) == ({target} if target else set())
+
+
+def test_the_last_row_is_set_again_at_once_if_a_slot_changed_hands(subnet: Make, neuron: Callable[..., Any]) -> None:
+    neurons = subnet(me={"last_update": 800}).neurons | {"c": neuron("c", uid=1, registered_at=993)}
+    del neurons["a"]
+    facts = subnet(neurons=neurons, weights={"c": 65535, "b": 30000}, block=1000)
+    decision = plan(facts, planned=None, progress=SubmissionProgress(accepted=accepted(800)))
+    assert (decision.step, decision.reason) == (Step.SUBMIT, Reason.LAST_WEIGHTS_KEPT)
+    assert decision.row is not None
+    assert decision.row.weights == {"b": 65535}
 
 
 def test_a_target_that_registered_later_is_set_again(subnet: Make, neuron: Callable[..., Any]) -> None:

@@ -464,7 +464,9 @@ async def test_the_version_key_is_read_right_before_each_setting(stage: Stage, s
 
 
 async def test_the_owner_is_read_right_before_each_setting(stage: Stage, subnet: Make) -> None:
-    burnt = replace(COMPUTED, owner="b")
+    row = COMPUTED.row
+    assert row
+    burnt = replace(COMPUTED, row=Row.planned(row.weights, row.rounds, {"b": 1}))
     stage.connection.owned_by = "another"
     await stage.step(subnet(owner_hotkey="b"), burnt)
     assert stage.requests == []
@@ -472,6 +474,26 @@ async def test_the_owner_is_read_right_before_each_setting(stage: Stage, subnet:
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1)]
     await stage.step(subnet(owner_hotkey="b"), burnt)
     assert len(stage.requests) == 1
+
+
+async def test_a_kept_row_burns_for_the_owner_of_now(stage: Stage, subnet: Make, neuron: Make) -> None:
+    """The owner has changed since the row was set, and there is no new row."""
+    row = COMPUTED.row
+    assert row
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="1001-0002", signed=1000)] * 2
+    stage.connection.owned_by = "b"
+    burnt = replace(COMPUTED, row=Row.planned({"a": 100, "b": 65535}, row.rounds, {"b": 65535}))
+    await stage.step(subnet(owner_hotkey="b"), burnt)
+    neurons = subnet(me={"last_update": 1001}).neurons | {"own": neuron("own", uid=3)}
+    facts = subnet(block=1200, neurons=neurons, weights={"a": 100, "b": 65535}, owner_hotkey="own")
+    stage.connection.owned_by, stage.connection.block = "another", 1200
+    none = ComputedWeights({}, None, policy_problem="no policy X")
+    await stage.step(facts, none)
+    assert (len(stage.requests), stage.store.state.accepted[0].burnt) == (1, {"b": 65535})
+    stage.connection.owned_by = "own"
+    decision = await stage.step(facts, none)
+    assert (decision.reason, stage.requests[1].weights) == (Reason.LAST_WEIGHTS_KEPT, {1: 100, 3: 65535})
+    assert stage.store.state.pending[0].burnt == {"own": 65535}
 
 
 async def test_a_sealed_row_that_was_dropped_is_counted_and_set_again(stage: Stage, subnet: Make) -> None:

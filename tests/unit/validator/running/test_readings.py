@@ -1,0 +1,52 @@
+"""When the subnet is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bitagent_crds.validator import ValidatorSpec
+from bitagent_validator.chain.facts import MechanismFacts, Subnet
+from bitagent_validator.chain.follower import Up
+from bitagent_validator.running.readings import Readings
+from bitagent_validator.wallet import Account
+
+Make = Callable[..., Any]
+
+
+@pytest.mark.parametrize(("registered", "reads"), [(True, 1), (False, 0)])
+async def test_a_new_mechanism_is_read_before_it_is_decided_on(
+    subnet: Make, competition: Make, registered: bool, reads: int
+) -> None:
+    """Its limits are not those of the mechanism that was read before."""
+    hotkey = "me" if registered else "other"
+    found = subnet(mechanisms={0: MechanismFacts()}, hotkey=hotkey)
+    asked: list[list[int]] = []
+
+    async def counted(*_: Any, mechanisms: list[int], **__: Any) -> Subnet:
+        asked.append(mechanisms)
+        return found
+
+    connection: Any = SimpleNamespace(subnet=counted, block_seconds=12.0)
+    readings = Readings(Account(hotkey, Path("/x")))
+
+    def spec(count: int) -> ValidatorSpec:
+        return ValidatorSpec.model_validate(
+            {
+                "netuid": 20,
+                "chain": {"endpoints": ["ws://chain"]},
+                "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+                "competitions": [
+                    competition(id=str(m), mechanism=m, rewardShare=100 // count).to_wire() for m in range(count)
+                ],
+            }
+        )
+
+    await readings.read(spec(1), Up(connection, 1000), urgent=True)
+    await readings.read(spec(1), Up(connection, 1001), urgent=False)
+    await readings.read(spec(2), Up(connection, 1001), urgent=False)
+    assert asked == [[0], *([[0, 1]] * reads)]
