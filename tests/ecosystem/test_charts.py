@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.ecosystem.registry import registry as serving
 from tests.integration.charts.test_every_option import EVERYTHING
 
 from bitagent_local.cluster import chart_tools
@@ -174,35 +172,8 @@ def test_a_secret_in_git_is_encrypted(cluster: Cluster, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of an OCI registry: Debian's docker-registry, which `make toolchain` installs."""
-    folder = tmp_path_factory.mktemp("registry")
-    program = shutil.which("docker-registry")
-    assert program is not None, "there is no docker-registry: run 'make toolchain'"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder)}}, "http": {"addr": address}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen([program, "serve", str(folder / "config.yaml")], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while not _listens(address):
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
+    with serving(tmp_path_factory.mktemp("registry")) as address:
         yield address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(address: str) -> bool:
-    host, port = address.split(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("versions", [(3, 4), (4, 3)], ids=["pushed by 3", "pushed by 4"])

@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitagent_local.cluster.binaries import ensure_go
 from bitagent_local.cluster.go_programs import ensure_programs, module_folder, programs_folder
-from bitagent_local.cluster.host import SOURCES, cache_root, exclusive
+from bitagent_local.cluster.host import SOURCES, ClusterError, cache_root, exclusive
 from bitagent_local.cluster.packages import unpack_packages
 
 FLUX = SOURCES / "flux"
+FLUX_TYPES = SOURCES / "flux_types"
 ARGOCD = SOURCES / "argocd"
 FLUX_CONTROLLERS = ("source-controller", "kustomize-controller")
 FLUX_PATHS = tuple(f"github.com/fluxcd/{name}" for name in FLUX_CONTROLLERS)
+FLUX_API_PATHS = tuple(
+    f"github.com/fluxcd/{name}"
+    for name in ("helm-controller/api/v2", "image-automation-controller/api/v1", "image-reflector-controller/api/v1")
+)
+"""Types of controllers whose programs are not on the module proxy."""
 REDIS_PACKAGES = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1")
 LIBRARIES = "x86_64-linux-gnu"
 
@@ -94,6 +102,30 @@ def ensure_flux() -> Flux:
 def built_flux() -> Flux | None:
     """Return the build of this checkout if the cache has it, without building it. Raises ClusterError."""
     return ensure_flux() if programs_folder(FLUX, *FLUX_PATHS).exists() else None
+
+
+def ensure_flux_types() -> Path:
+    """Return a folder with the definitions of Flux's HelmRelease and image automation, making it if it is missing.
+
+    They are generated from the published types, as upstream does, since their programs cannot be had as modules.
+    Raises ClusterError if that fails.
+    """
+    go, _ = ensure_go()
+    generator = ensure_programs(FLUX_TYPES, "sigs.k8s.io/controller-tools/cmd/controller-gen") / "controller-gen"
+    folder = generator.parent / "crds"
+    with exclusive(cache_root() / "flux_types" / ".lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+                command = [str(generator), "crd", *(f"paths={path}" for path in FLUX_API_PATHS)]
+                command += [f"output:crd:dir={name}/crds"]
+                environment = os.environ | {"PATH": f"{go.parent}:{os.environ['PATH']}"}
+                done = subprocess.run(
+                    command, cwd=FLUX_TYPES, env=environment, capture_output=True, text=True, check=False
+                )
+                if done.returncode != 0:
+                    raise ClusterError(f"`{' '.join(command)}` in {FLUX_TYPES} failed:\n{done.stderr.strip()[-1500:]}")
+                os.rename(f"{name}/crds", folder)
+    return folder
 
 
 def ensure_argocd() -> ArgoCd:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bitagent_local.cluster import gitops
-from bitagent_local.cluster.gitops import ARGOCD, FLUX, ArgoCd
+from bitagent_local.cluster.gitops import ARGOCD, FLUX, FLUX_API_PATHS, FLUX_TYPES, ArgoCd
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from bitagent_local.cluster.gitops import ARGOCD, FLUX, ArgoCd
             FLUX, ["github.com/fluxcd/kustomize-controller", "github.com/fluxcd/source-controller"], id="flux"
         ),
         pytest.param(ARGOCD, ["github.com/argoproj/argo-cd/v3"], id="argocd"),
+        pytest.param(FLUX_TYPES, [path.rpartition("/")[0] for path in FLUX_API_PATHS], id="types of flux"),
     ],
 )
 def test_a_module_names_one_release(module: Path, names: list[str]) -> None:
