@@ -39,6 +39,22 @@ def test_a_missing_configuration_is_told_and_fails(
     assert main([]) == 1
 
 
+def test_of_several_namespaces_an_explanation_needs_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = {
+        "namespace": "n",
+        "watch": {"namespaces": ["a", "b"]},
+        "images": {"evaluator": "e", "validator": "v"},
+        "cache": {"claimName": "c"},
+        "artifacts": {"claimName": "a"},
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(configuration))
+    monkeypatch.setenv("BITAGENT_CONFIG", str(tmp_path / "config.yaml"))
+    assert main(["explain", "er", "r"]) == 1
+    assert "--namespace NAME" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_before_the_first_list_ends_it_in_order(
     tmp_path: Path, unused_tcp_port_factory: Ports, name: str
