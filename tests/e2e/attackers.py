@@ -7,7 +7,7 @@ import io
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from bitagent_local.hub.pack import Content, HubSpec, RepositorySpec, pack
 
 sys.path.insert(0, str(ROOT / "tests" / "attacks"))
 
-from attack_models import copies, costs, programs, tables
+from attack_models import copies, costs, losses, programs, tables
 from attack_models.files import MODELS, read_weights, write_weights
 
 from bitagent_crds.task_set import Task
@@ -40,9 +40,10 @@ _UNPACK = (
 )
 
 
-def _table(folder: Path) -> Path:
+def _of_tasks(build: Callable[[Path, Sequence[Task]], Path]) -> Callable[[Path], Path]:
+    """Return the builder of a model that knows the tasks of the round."""
     lines = (MODELS / "tasks.jsonl").read_text().splitlines()
-    return tables.table(folder, [Task.model_validate_json(line) for line in lines])
+    return lambda folder: build(folder, [Task.model_validate_json(line) for line in lines])
 
 
 def _with_own_weights(build: Callable[[Path], Path], *, seed: int) -> Callable[[Path], Path]:
@@ -62,7 +63,12 @@ def _with_own_weights(build: Callable[[Path], Path], *, seed: int) -> Callable[[
 
 
 ATTACKERS: Mapping[str, Callable[[Path], Path]] = {
-    "attack-table": _table,
+    "attack-table": _of_tasks(tables.table),
+    "attack-normalizer": _of_tasks(tables.table_in_normalizer),
+    "attack-markers": _of_tasks(tables.table_in_markers),
+    "attack-decoder": programs.editing_decoder,
+    "attack-padded-loss": losses.padded_loss,
+    "attack-silent": costs.silent,
     "attack-template": _with_own_weights(programs.knowing_template, seed=1),
     "attack-hungry": lambda folder: costs.hungry(folder, width=64, heads=2),
     "attack-shards": copies.two_shards,
