@@ -53,13 +53,14 @@ async def look(client: ClusterClient) -> Seen:
     def of(resource: ApiResource, labels: str = "") -> Awaitable[Read[Sequence[Obj]]]:
         return part(client.list(resource, labels=labels), nothing)
 
-    definitions, served, config, deployments, lease = await asyncio.gather(
+    definitions, served, config, deployed, lease = await asyncio.gather(
         _definitions(client),
         part(client.served(ROUNDS), True),
         part(configuration(client), None),
         of(DEPLOYMENTS, OPERATOR),
         part(client.get(LEASES, LEASE), None),
     )
+    deployments, page = _parts(deployed)
     classes, nodes, space = await asyncio.gather(
         part(client.items("/apis/storage.k8s.io/v1/storageclasses"), []),
         part(client.items("/api/v1/nodes"), []),
@@ -79,6 +80,7 @@ async def look(client: ClusterClient) -> Seen:
         config=config,
         deployments=deployments,
         lease=lease,
+        page=page,
         operator_rights=Read(operator_rights.value, operator_rights.refused),
         own_rights=Read(own_rights.value, own_rights.refused),
         classes=Read(classes.value, classes.refused),
@@ -89,6 +91,17 @@ async def look(client: ClusterClient) -> Seen:
         policies=policies,
         objects={plural: await of(resource) for plural, resource in kinds.items()},
     )
+
+
+def _parts(deployed: Read[Sequence[Obj]]) -> tuple[Read[Sequence[Obj]], Read[Sequence[Obj]]]:
+    """Return the operators among the Deployments of the chart, and the public page."""
+    page = [each for each in deployed.value if _component(each) == "leaderboard"]
+    operators = [each for each in deployed.value if _component(each) != "leaderboard"]
+    return Read(operators, deployed.refused), Read(page)
+
+
+def _component(obj: Obj) -> str | None:
+    return (obj["metadata"].get("labels") or {}).get("app.kubernetes.io/component")
 
 
 async def _get(client: ClusterClient, path: str) -> Obj | None:

@@ -61,6 +61,8 @@ class Seen:
     """The operator's configuration; None: the namespace has none."""
     deployments: Objects = NONE
     """Deployments of operators."""
+    page: Objects = NONE
+    """Deployments of the public page."""
     lease: Read[Obj | None] = Read(None)
     operator_rights: Read[Sequence[Right]] = Read(())
     own_rights: Read[Sequence[Right]] = Read(())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 LABELS = {"app.kubernetes.io/name": "bitagent-operator"}
+COMPONENT = "app.kubernetes.io/component"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -43,6 +44,8 @@ def install(cluster: Cluster, rules: list[dict[str, Any]]) -> None:
     spec = {"replicas": 1, "selector": {"matchLabels": LABELS}, "template": template}
     deployment = {"metadata": {"name": "op", "labels": LABELS}, "spec": spec}
     cluster.api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment)
+    page = {"metadata": {"name": "op-leaderboard", "labels": LABELS | {COMPONENT: "leaderboard"}}, "spec": spec}
+    cluster.api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", page)
     cluster.api.create(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": "op"}, "rules": rules})
     subject = {"kind": "ServiceAccount", "name": "op", "namespace": namespace}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "op"}
@@ -72,6 +75,7 @@ def test_an_operator_and_its_rights(cluster: Cluster) -> None:
     install(cluster, [rule for rule in OPERATOR_RULES if rule["resources"] != ["jobs"]])
     areas = found(cluster.run("doctor", "-o", "json"))
     assert ("ok", "op/pod holds the Lease") in [(level, text.partition(",")[0]) for level, text in areas["operator"]]
+    assert "warn" not in [level for level, _ in areas["operator"]], "the public page is not a second operator"
     assert [(level, text) for level, text in areas["rights"] if level != "ok"] == [
         ("bad", "the operator may not create, delete, get, list, patch, watch batch/jobs")
     ]

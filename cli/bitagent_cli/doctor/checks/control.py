@@ -77,7 +77,7 @@ def operator(seen: Seen) -> Iterator[Finding]:
     if not seen.deployments.refused and not seen.deployments.value:
         do = "choose the operator's namespace with -n, or install the chart bitagent-operator there"
         yield bad(Area.OPERATOR, f"{where} has no operator", do)
-    for each in seen.deployments.value:
+    for each in (*seen.deployments.value, *seen.page.value):
         status, name = each.get("status") or {}, each["metadata"]["name"]
         ready, desired = int(status.get("readyReplicas") or 0), int((each.get("spec") or {}).get("replicas", 1))
         image = each["spec"]["template"]["spec"]["containers"][0]["image"]

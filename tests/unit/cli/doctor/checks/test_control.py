@@ -97,6 +97,13 @@ def test_operator(deployments: list[dict[str, Any]], held: dict[str, Any] | None
     assert [each.level for each in found] == levels
 
 
+@pytest.mark.parametrize(("ready", "level"), [(1, Level.OK), (0, Level.BAD)], ids=["ready", "not ready"])
+def test_the_public_page_is_not_an_operator(ready: int, level: Level) -> None:
+    parts = {"deployments": Read([deployment()]), "page": Read([deployment("page", ready=ready)])}
+    found = control.operator(seen(**parts, lease=Read(lease())))
+    assert [each.level for each in found] == [Level.OK, level, Level.OK]
+
+
 def test_what_may_not_be_read_is_unknown_and_nothing_follows_from_it() -> None:
     refused: Read[Any] = Read((), "forbidden")
     parts = {"deployments": refused, "lease": Read(None, "forbidden"), "config": Read(None, "forbidden")}
