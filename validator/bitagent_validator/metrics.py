@@ -20,6 +20,9 @@ class Metrics:
         self.weights_current = gauge(
             "weights_current", "1 while the chain holds the weights of the last complete rounds"
         )
+        self.foreign_weights = gauge(
+            "foreign_weights", "1 while another process sets weights for this hotkey; this one then sets none"
+        )
         self.last_weights_block = gauge("last_weights_block", "Block at which the hotkey last set weights")
         self.weights_age_blocks = gauge("weights_age_blocks", "Blocks since the hotkey last set weights")
         self.paid_hotkeys = gauge("paid_hotkeys", "Hotkeys with a weight above 0 in the last computed weights")
@@ -74,6 +77,9 @@ class Metrics:
             "Time from a question to the end of a miner's answer",
             buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120),
             registry=self.registry,
+        )
+        self.online_problem = gauge(
+            "online_problem", "1 while online evaluation stands still, by the reason of OnlineCurrent", ["reason"]
         )
         self.online_step_block = gauge("online_step_block", "Block of the last step that counted", ["competition"])
         self.online_miners = gauge("online_miners", "Hotkeys with an average of online scores", ["competition"])

@@ -118,6 +118,15 @@ CASES = {
         Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "0x500", CONNECTED: "0x500"}, 400),
         Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "1x500", CONNECTED: "1x500"}, 400),
     ],
+    "BitagentForeignWeights": [_one("bitagent_validator_foreign_weights", "1x100", "0x100")],
+    "BitagentOnlineStopped": [
+        _one("bitagent_validator_online_problem", "1x200", "0x200", ',reason="ExaminerUnavailable"', 150),
+        Case(
+            {f'bitagent_validator_online_problem{{{NS},reason="NoMinerAnswered"}}': "1x200"},
+            {f'bitagent_validator_online_problem{{{NS},reason="RoundsNotStarted"}}': "1x200"},
+            150,
+        ),
+    ],
     "BitagentRoundsBehind": [_one("bitagent_validator_rounds_behind_epochs", "2x100", "1x100", ',competition="c"')],
     "BitagentWeightsStale": [
         Case({AGE: "300x100", LEFT: "100x100"}, {AGE: "200x100", LEFT: "200x100"}),

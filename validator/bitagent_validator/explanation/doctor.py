@@ -15,7 +15,9 @@ from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound
 from bitagent_validator.chain.endpoints import secret_endpoints
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import AHEAD_BLOCKS, SKEW_SECONDS
+from bitagent_validator.explanation.beside import look_beside
 from bitagent_validator.explanation.explain import validator_of
+from bitagent_validator.explanation.findings import Finding
 from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.fill import burn_target
 from bitagent_validator.weights.notes import sent_version_key
@@ -23,14 +25,6 @@ from bitagent_validator.weights.obstacles import permit_problem
 from bitagent_validator.weights.plan import refresh_blocks
 from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.redaction import shown
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    good: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ async def examine(client: Client, name: str, *, hotkey_file: Path | None, endpoi
         found.append(Finding(False, str(error)))
         endpoints = list(spec.chain.endpoints)
     looks = [await _look(endpoint, spec, hotkey) for endpoint in endpoints]
-    return [*found, *findings(spec, looks, hotkey=hotkey)]
+    return [*found, *findings(spec, looks, hotkey=hotkey), *await look_beside(spec, me.status)]
 
 
 async def _look(endpoint: str, spec: ValidatorSpec, hotkey: str) -> Look:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+from bitagent_crds.conditions import ConditionStatus
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import ValidatorSpec
+from bitagent_kube.conditions import ConditionValue
 from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.metrics import Metrics
@@ -40,8 +42,14 @@ class Gauges:
         pays_of: Mapping[str, Mapping[str, Pay]],
         account: AccountFacts | None,
         reconnects: int,
+        foreign: bool = False,
+        online: ConditionValue | None = None,
     ) -> None:
-        """Set all gauges. `paid`: hotkeys with a share; `pays_of`: what each hotkey earns, by competition."""
+        """Set all gauges.
+
+        `paid`: hotkeys with a share; `pays_of`: what each hotkey earns, by competition; `foreign`: whether another
+        process sets weights for the hotkey; `online`: the condition OnlineCurrent.
+        """
         metrics, up = self._metrics, isinstance(chain, Up)
         me = subnet.me if subnet else None
         metrics.chain_connected.set(up)
@@ -49,6 +57,10 @@ class Gauges:
         metrics.registered.set(me is not None)
         metrics.permitted.set(bool(subnet and me and permit_problem(subnet, me) is None))
         metrics.weights_current.set(bool(decision and decision.current and up and not spec.suspend))
+        metrics.foreign_weights.set(foreign and up)
+        metrics.online_problem.clear()
+        if online is not None and online.status is ConditionStatus.FALSE and up and not spec.suspend:
+            metrics.online_problem.labels(online.reason.value).set(1)
         metrics.paid_hotkeys.set(paid)
         self._measure_unpaid(pays_of)
         metrics.chain_reconnects.inc(reconnects - self._reconnects)

@@ -127,6 +127,8 @@ class Reporter:
             pays_of={name: pays for each, _ in known.weights.values() for name, pays in each.pay.items()},
             account=self._readings.account,
             reconnects=reconnects,
+            foreign=any(decision.reason is Reason.FOREIGN_WEIGHTS for _, decision in known.weights.values()),
+            online=known.online_condition,
         )
 
 

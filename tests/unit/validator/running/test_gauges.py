@@ -1,0 +1,77 @@
+"""The gauges that follow from a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.validator import ValidatorSpec
+from bitagent_kube.conditions import ConditionValue
+from bitagent_validator.chain.follower import Down, Up
+from bitagent_validator.metrics import Metrics
+from bitagent_validator.running.gauges import Gauges
+
+UP = Up(None, 1000)  # type: ignore[arg-type]
+DOWN = Down(Reason.CHAIN_UNREACHABLE, "away")
+
+
+def value(status: ConditionStatus, reason: Reason) -> ConditionValue:
+    return ConditionValue(ConditionType.ONLINE_CURRENT, status, reason, "m")
+
+
+@pytest.fixture
+def measured(competition: Callable[..., Any]) -> Callable[..., Metrics]:
+    def measure(**changes: Any) -> Metrics:
+        wire = {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://one"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+            "suspend": changes.pop("suspend", False),
+        }
+        metrics = Metrics()
+        gauges = Gauges(metrics)
+        facts: dict[str, Any] = {"chain": UP, "subnet": None, "decision": None, "paid": 0, "pays_of": {}}
+        facts |= {"account": None, "reconnects": 0}
+        old = value(ConditionStatus.FALSE, Reason.POOL_PENDING)
+        spec = ValidatorSpec.model_validate(wire)
+        gauges.measure(spec, **(facts | {"online": old, "foreign": True}))
+        gauges.measure(spec, **(facts | changes))
+        return metrics
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        pytest.param(
+            {"online": value(ConditionStatus.FALSE, Reason.EXAMINER_UNAVAILABLE)}, ["ExaminerUnavailable"], id="stopped"
+        ),
+        pytest.param({"online": value(ConditionStatus.TRUE, Reason.POOL_PENDING)}, [], id="it goes again"),
+        pytest.param({"online": value(ConditionStatus.UNKNOWN, Reason.POOL_PENDING)}, [], id="not known"),
+        pytest.param({}, [], id="no competition asks miners"),
+        pytest.param(
+            {"online": value(ConditionStatus.FALSE, Reason.POOL_PENDING), "chain": DOWN}, [], id="the chain is away"
+        ),
+        pytest.param(
+            {"online": value(ConditionStatus.FALSE, Reason.POOL_PENDING), "suspend": True}, [], id="suspended"
+        ),
+    ],
+)
+def test_why_online_evaluation_stands_still(measured: Any, changes: Any, reasons: list[str]) -> None:
+    found = measured(**changes).online_problem.collect()[0].samples
+    assert [sample.labels["reason"] for sample in found if sample.value] == reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "foreign"),
+    [({"foreign": True}, 1), ({"foreign": False}, 0), ({"foreign": True, "chain": DOWN}, 0)],
+    ids=["seen", "quiet again", "the chain is away"],
+)
+def test_another_writer_is_a_metric(measured: Any, changes: Any, foreign: int) -> None:
+    (sample,) = measured(**changes).foreign_weights.collect()[0].samples
+    assert sample.value == foreign
