@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import aiohttp
 
+from bitagent_crds.examiner import MAX_ANSWER, bounded_answer
 from bitagent_validator.chain.facts import Neuron
 from bitagent_wire.addresses import AddressRule
-from bitagent_wire.client import CONNECTIONS, ask, open_session
+from bitagent_wire.client import CONNECTIONS, ask, open_session, places
 from bitagent_wire.keys import Signer
-from bitagent_wire.messages import Message
+from bitagent_wire.messages import Message, QueryTask
 from bitagent_wire.outcomes import Answer, KnownProtocols, MinerAddress
 
 M = TypeVar("M", bound=Message)
@@ -24,6 +25,16 @@ def address_of(neuron: Neuron) -> MinerAddress | None:
     """Return where a miner says that it serves; None if it serves nothing."""
     axon = neuron.axon
     return MinerAddress(neuron.hotkey, axon.address, axon.port) if axon is not None else None
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Those of one question to many miners."""
+
+    seconds: float
+    maximum_bytes: int
+    large: asyncio.Semaphore
+    """Places for large answers."""
 
 
 @dataclass
@@ -41,15 +52,11 @@ class Questioner:
     ) -> dict[str, Answer[M]]:
         """Ask each miner its message and return what came of it, by hotkey."""
         miners: Sequence[MinerAddress] = list(messages)
-        answers = await asyncio.gather(
-            *(
-                self._ask(miner, messages[miner], timeout_seconds=timeout_seconds, maximum_bytes=maximum_bytes)
-                for miner in miners
-            )
-        )
+        limits = _Limits(timeout_seconds, maximum_bytes, places(maximum_bytes))
+        answers = await asyncio.gather(*(self._ask(miner, messages[miner], limits) for miner in miners))
         return {miner.hotkey: answer for miner, answer in zip(miners, answers, strict=True)}
 
-    async def _ask(self, miner: MinerAddress, message: M, *, timeout_seconds: float, maximum_bytes: int) -> Answer[M]:
+    async def _ask(self, miner: MinerAddress, message: M, limits: _Limits) -> Answer[M]:
         # A miner's time begins when its turn comes: slow ones take no time from the others.
         async with self._turns:
             answer = await ask(
@@ -57,12 +64,21 @@ class Questioner:
                 signer=self.signer,
                 miner=self.known.preferred(miner),
                 message=message,
-                timeout_seconds=timeout_seconds,
-                maximum_bytes=maximum_bytes,
+                timeout_seconds=limits.seconds,
+                maximum_bytes=limits.maximum_bytes,
                 rule=self.rule,
+                large=limits.large,
             )
         self.known.note(miner, answer)
+        return kept(answer)
+
+
+def kept(answer: Answer[M]) -> Answer[M]:
+    """Return an answer with as much of its text as is ever scored: those of all miners are in memory together."""
+    message = answer.message
+    if not isinstance(message, QueryTask) or len(message.response) <= MAX_ANSWER:
         return answer
+    return replace(answer, message=message.model_copy(update={"response": bounded_answer(message.response)}))
 
 
 @asynccontextmanager

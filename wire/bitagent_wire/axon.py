@@ -1,7 +1,7 @@
 """The wire of bittensor 10 and earlier, between an Axon and a Dendrite. Pure.
 
-Sources: bittensor 10.5.0 (`axon`, `dendrite`, `synapse`), against which tests/integration runs both sides. What is signed
-is nonce, both hotkeys, a uuid and a hash that is the same for all of BitAgent's messages: path and body are not
+Sources: bittensor 10.5.0 (`axon`, `dendrite`, `synapse`), against which tests/integration runs both sides. What is
+signed is nonce, both hotkeys, a uuid and a hash that is the same for all of BitAgent's messages: path and body are not
 covered. Only sr25519 keys can sign.
 
 Stricter than the reference: every nonce is a time, also of callers that name no version, and it may not be far ahead,

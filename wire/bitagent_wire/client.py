@@ -28,6 +28,10 @@ from bitagent_wire.outcomes import Answer, MinerAddress, Outcome, Preference, Pr
 
 MAXIMUM_BYTES = 4 * 1024 * 1024
 CONNECTIONS = 64
+SMALL_BYTES = 256 * 1024
+"""Bytes of an answer above which it needs one of the places for large ones."""
+LARGE_BYTES = 16 * 1024 * 1024
+"""Bytes of all large answers that are read at once: miners that act together must not fill the memory."""
 _CHUNK = 65_536
 _WORDS_BYTES = 65_536
 """Bytes of an answer with another status than 200 that are searched for its words."""
@@ -61,6 +65,11 @@ async def open_session(*, connections: int = CONNECTIONS) -> AsyncIterator[aioht
         yield session
 
 
+def places(maximum_bytes: int) -> asyncio.Semaphore:
+    """Return the places for large answers of at most so many bytes each, for all calls that share a memory."""
+    return asyncio.Semaphore(max(1, LARGE_BYTES // maximum_bytes))
+
+
 async def ask(
     session: aiohttp.ClientSession,
     *,
@@ -70,17 +79,22 @@ async def ask(
     timeout_seconds: float,
     maximum_bytes: int = MAXIMUM_BYTES,
     rule: AddressRule = AddressRule.PUBLIC,
+    large: asyncio.Semaphore | None = None,
     clock: Clock = time.time_ns,
 ) -> Answer[M]:
     """Ask a miner one message and return what came of it, after `timeout_seconds` at the latest.
 
-    Raises only what the signer raises, and CancelledError.
+    `large` are the places for large answers (`places`): one that finds none is not read on, and its time runs. Raises
+    only what the signer raises, and CancelledError.
     """
     started = time.monotonic()
-    call = _Call(session, signer, miner, message, timeout_seconds, maximum_bytes, clock)
+    call = _Call(session, signer, miner, message, timeout_seconds, maximum_bytes, clock, large)
     try:
         async with asyncio.timeout(timeout_seconds):
-            message_, signed = await call.run(rule)
+            try:
+                message_, signed = await call.run(rule)
+            finally:
+                call.leave()
     except TimeoutError:
         trouble = _Trouble(Outcome.TIMEOUT, f"no whole answer within {timeout_seconds:g} s")
     except _Trouble as error:
@@ -126,8 +140,22 @@ class _Call:
     timeout_seconds: float
     maximum_bytes: int
     clock: Clock
+    large: asyncio.Semaphore | None = None
     protocol: Protocol | None = None
     bytes_read: int = 0
+    _placed: bool = False
+
+    def leave(self) -> None:
+        """Give the place of a large answer back, if it has one."""
+        if self._placed and self.large is not None:
+            self.large.release()
+        self._placed = False
+
+    async def _place(self) -> None:
+        """Wait for a place of a large answer, unless it has one."""
+        if not self._placed and self.large is not None:
+            await self.large.acquire()
+            self._placed = True
 
     async def run(self, rule: AddressRule) -> tuple[Message, bool]:
         """Return the answer, and whether it is signed. Raises _Trouble."""
@@ -235,6 +263,8 @@ class _Call:
                 content += piece if unpack is None else unpack.decompress(piece, limit + 1 - len(content))
             except zlib.error:
                 raise _Trouble(Outcome.WRONG_TYPE, f"the answer is not what it says, {encoding}") from None
+            if len(content) > SMALL_BYTES:
+                await self._place()
             if len(content) > limit:
                 response.close()
                 if response.status == 200:

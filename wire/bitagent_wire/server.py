@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 MAXIMUM_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 10.0
 """Time for a request's body to arrive."""
+SMALL_BYTES = 64 * 1024
+"""Bytes of each body that need no room among those of others: most requests have fewer."""
 BUFFERED_BYTES = 64 * 1024 * 1024
-"""Bytes of bodies that are not verified yet, of all requests together: anyone may send them."""
+"""Further bytes of bodies that are not verified yet, of all requests together: anyone may send them."""
 
 
 class Rejection(StrEnum):
@@ -129,6 +131,7 @@ class MessageServer:
         clock: Clock = time.time_ns,
         maximum_bytes: int = MAXIMUM_BYTES,
         body_seconds: float = BODY_SECONDS,
+        small_bytes: int = SMALL_BYTES,
         buffered_bytes: int = BUFFERED_BYTES,
     ) -> None:
         self._signer = signer
@@ -137,7 +140,7 @@ class MessageServer:
         self._replays = ReplayMemory() if replays is None else replays
         self._clock = clock
         self._maximum, self._body_seconds = maximum_bytes, body_seconds
-        self._room = buffered_bytes
+        self._small, self._room = small_bytes, buffered_bytes
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of an application."""
@@ -199,12 +202,14 @@ class MessageServer:
     async def _body(self, request: web.Request) -> bytes:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Rejected(Rejection.ENCODED, "bodies are read as they are, without an encoding")
-        content = bytearray()
+        content, taken = bytearray(), 0
         try:
             async with asyncio.timeout(self._body_seconds):
                 async for piece in request.content.iter_chunked(65_536):
                     content += piece
-                    self._room -= len(piece)
+                    more = max(0, len(content) - self._small) - taken
+                    taken += more
+                    self._room -= more
                     if len(content) > self._maximum:
                         raise Rejected(Rejection.TOO_LARGE, f"the body has more than {self._maximum} bytes")
                     if self._room < 0:
@@ -214,7 +219,7 @@ class MessageServer:
         except (web.PayloadAccessError, ConnectionError, ValueError):
             raise Rejected(Rejection.WRONG_TYPE, "the body ended early") from None
         finally:
-            self._room += len(content)
+            self._room += taken
         return bytes(content)
 
 

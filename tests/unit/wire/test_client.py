@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ import pytest
 
 from bitagent_wire import axon, btauth
 from bitagent_wire.addresses import AddressRule
-from bitagent_wire.client import ask
+from bitagent_wire.client import LARGE_BYTES, MAXIMUM_BYTES, SMALL_BYTES, ask, places
 from bitagent_wire.messages import (
     ChatMessage,
     GetHFModelName,
@@ -184,6 +185,15 @@ def sends(content: bytes) -> Any:
     return script
 
 
+def holds(content: bytes) -> Any:
+    async def script(reader: Any, writer: Any) -> None:
+        writer.write(content)
+        await writer.drain()
+        await reader.read()  # until the caller leaves
+
+    return script
+
+
 def endless_headers() -> Any:
     async def script(_reader: Any, writer: Any) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n")
@@ -281,6 +291,33 @@ async def test_hostile_servers_cost_an_outcome(
     assert answer.bytes_read <= 4 * MIB + 65_536
     assert bool(answer.detail) == (outcome is not Outcome.ANSWERED)
     assert answer.detail.isprintable()
+
+
+async def test_miners_that_act_together_do_not_fill_the_memory(
+    session: Any, validator: Any, serve: Any, scripted: Scripted
+) -> None:
+    """As many large answers as have a place are read on; of the others the beginning, and small ones as ever."""
+    large, free = places(MAXIMUM_BYTES), LARGE_BYTES // MAXIMUM_BYTES
+    # Almost as much as is taken, and then nothing more: each keeps what it has until its time is over.
+    hostile = holds(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b" " * (MAXIMUM_BYTES - 1))
+    async with AsyncExitStack() as stack:
+        miners = [await stack.enter_async_context(scripted(hostile)) for _ in range(free + 3)]
+        good = await stack.enter_async_context(serve())
+        first = asyncio.gather(
+            *(asked(session, validator, each, timeout_seconds=60.0, large=large) for each in miners[:free])
+        )
+        async with asyncio.timeout(30):
+            while not large.locked():  # noqa: ASYNC110 - of four calls
+                await asyncio.sleep(0.01)
+        answers = await asyncio.gather(
+            *(asked(session, validator, each, timeout_seconds=1.0, large=large) for each in miners[free:]),
+            asked(session, validator, good, message=IsAlive(), timeout_seconds=30.0, large=large),
+        )
+        first.cancel()
+        await asyncio.wait({first})
+    assert [each.outcome for each in answers] == [Outcome.TIMEOUT] * 3 + [Outcome.ANSWERED]
+    assert max(each.bytes_read for each in answers) <= SMALL_BYTES + 65_536
+    assert large._value == free, "each place is given back"
 
 
 async def test_an_answer_of_1_mb_is_an_answer(session: Any, validator: Any, scripted: Scripted) -> None:
