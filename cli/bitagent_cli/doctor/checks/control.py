@@ -74,7 +74,9 @@ def operator(seen: Seen) -> Iterator[Finding]:
     """Yield whether an operator of the namespace runs and acts."""
     yield from unread(Area.OPERATOR, "Deployments", seen.deployments)
     where = f"namespace {seen.namespace}"
-    if not seen.deployments.refused and not seen.deployments.value:
+    if home := _elsewhere(seen):
+        yield ok(Area.OPERATOR, f"{where} is operated by a release of namespace {home}")
+    elif not seen.deployments.refused and not seen.deployments.value:
         do = "choose the operator's namespace with -n, or install the chart bitagent-operator there"
         yield bad(Area.OPERATOR, f"{where} has no operator", do)
     for each in (*seen.deployments.value, *seen.page.value):
@@ -90,9 +92,15 @@ def operator(seen: Seen) -> Iterator[Finding]:
     yield from unread(Area.OPERATOR, "the operator's configuration", seen.config)
 
 
+def _elsewhere(seen: Seen) -> str:
+    """Return the namespace of a release that operates this one from there; empty: none does."""
+    holder = str(((seen.lease.value or {}).get("spec") or {}).get("holderIdentity") or "")
+    return holder.partition("/")[0] if holder.count("/") == 2 else ""
+
+
 def _lease(seen: Seen) -> Iterator[Finding]:
     yield from unread(Area.OPERATOR, "the operator's Lease", seen.lease)
-    if seen.lease.refused or not seen.deployments.value:
+    if seen.lease.refused or not (seen.deployments.value or _elsewhere(seen)):
         return
     spec = (seen.lease.value or {}).get("spec") or {}
     holder, renewed = spec.get("holderIdentity"), parse_time(spec.get("renewTime"))

@@ -88,6 +88,8 @@ def lease(age: float = 5, holder: str = "op/pod") -> dict[str, Any]:
         pytest.param([deployment(ready=1, wanted=2)], lease(), [Level.BAD, Level.OK], id="one of two"),
         pytest.param([deployment()], lease(age=600), [Level.OK, Level.BAD], id="a Lease that nothing renews"),
         pytest.param([deployment()], None, [Level.OK, Level.BAD], id="no Lease"),
+        pytest.param([], lease(holder="home/op/pod"), [Level.OK, Level.OK], id="a release of another namespace"),
+        pytest.param([], lease(600, holder="home/op/pod"), [Level.OK, Level.BAD], id="one that has stopped"),
         pytest.param([deployment()], lease(holder=""), [Level.OK, Level.BAD], id="a Lease that was given back"),
         pytest.param([deployment(), deployment("b")], lease(), [Level.OK, Level.OK, Level.WARN, Level.OK], id="two"),
     ],
