@@ -175,7 +175,7 @@ def one_round(api: Api, pods: Pods, operator: Operator, models: int) -> dict[str
         last = max(created.values())
     pods.held.clear()
     ended = until("the round is complete", complete(api, "one"))
-    time.sleep(3)  # Events are posted, and ended Jobs deleted, in the background
+    time.sleep(3)  # Events are posted in the background, and models record their results after the end
     wrote = operator.writes() - before
     return {
         "models": models,

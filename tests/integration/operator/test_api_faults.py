@@ -38,8 +38,7 @@ class Proxy:
         self._server = server
         self._watches: set[asyncio.Event] = set()
         self._ready, self._stop = threading.Event(), asyncio.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -56,6 +55,7 @@ class Proxy:
             self._loop.call_soon_threadsafe(watch.set)
 
     async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=10**7)
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
