@@ -7,7 +7,8 @@ from collections import Counter
 from enum import StrEnum
 
 MAXIMUM = 65_536
-PER_HOTKEY = 4_096
+PER_HOTKEY = MAXIMUM // 64
+"""A subnet has up to 64 hotkeys with a permit: a part of them cannot fill the memory for the others."""
 
 
 class Use(StrEnum):

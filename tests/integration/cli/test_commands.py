@@ -75,8 +75,9 @@ def test_a_model_is_submitted_changed_and_waited_for(cluster: Cluster) -> None:
 
 def test_a_submission_that_is_refused_or_managed_elsewhere(cluster: Cluster) -> None:
     assert cluster.run("submit", "no-slash").code == Exit.USAGE
-    dry = cluster.run("submit", "acme/tiny", "--dry-run")
+    dry = cluster.run("submit", "acme/tiny", "--dry-run", "--prompt-format", "chatml")
     assert (dry.code, "would be submitted" in dry.out) == (Exit.DONE, True)
+    assert "did you mean ChatML?" in dry.err
     assert cluster.api.get(cluster.path("minermodels"))["items"] == []
     other = {"source": {"huggingFace": {"repo": "acme/tiny", "revision": "v9"}}}
     model = {"apiVersion": "bitagent.io/v1alpha1", "kind": "MinerModel", "metadata": {"name": "acme-tiny"}}

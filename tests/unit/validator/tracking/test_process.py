@@ -88,6 +88,10 @@ def test_rows_are_in_runs_that_follow_each_other(tmp_path: Path) -> None:
     assert {name for path in files for name in names(path)} == {("team", "mainnet", f"7-1.2.3-{today}")}
 
 
+def test_a_run_ends_before_the_service_takes_no_more_lines() -> None:
+    assert RunSettings(project="p", directory="d", name="n").lines_max < 100_000
+
+
 @pytest.mark.parametrize("rows", [[], [{"miner_uid": 1}]], ids=["no row", "a row"])
 def test_without_the_library_it_says_so(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     (tmp_path / "wandb.py").write_text("raise ImportError('not here')")
