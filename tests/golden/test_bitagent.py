@@ -46,3 +46,17 @@ def test_the_points_are_the_same(golden: Golden, rules: str, default: str) -> No
         if {key: found[key] for key in row[rules][default]} != row[rules][default]
     ]
     assert differences == []
+
+
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_the_points_of_made_up_rows_are_the_same(golden: Golden, rules: str) -> None:
+    rows = golden("bitagent/further_rows.jsonl.gz")
+    lines = [json.dumps({**row, "ruleset": rules}).encode() for row in rows]
+    scored = PAIR_SCORERS[PairFormat.BITAGENT]().results(lines)
+    differences = [
+        (row["expected"], row["tools"], row["response"], row[rules], found["criteria"])
+        for row, found in zip(rows, scored, strict=True)
+        if [pytest.approx(points) for points in row[rules]] != found["criteria"]
+    ]
+    assert differences == []
+    assert len(rows) == 1_500

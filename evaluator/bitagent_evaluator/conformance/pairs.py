@@ -265,7 +265,10 @@ def _result(number: int, line: BitAgentLine) -> dict[str, Any]:
             )
     scored = RULE_SETS[line.ruleset].score(
         expected,
-        {tool.name: frozenset(name for name, of in tool.arguments.items() if of.required) for tool in line.tools},
+        {  # of two tools with one name, the first
+            tool.name: frozenset(name for name, of in tool.arguments.items() if of.required)
+            for tool in reversed(line.tools)
+        },
         MinerResponse(line.response, line.timeout, line.process_time, line.axon_status, line.dendrite_status),
         with_default=line.with_default,
     )

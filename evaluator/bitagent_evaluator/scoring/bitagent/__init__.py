@@ -6,6 +6,7 @@
                     the rule sets of the two dates, each a pure function of its arguments
     scorer          the interface of rule sets, and the scorers that apply them to the project's tasks
 
-The rule sets keep what the subnet's validators did, oddities included; where those ran into an exception, the criterion
-gets `FAILED`. They read the text of an answer by their own rules, and use no parser of `bitagent_evaluator.parsing`.
+The rule sets keep what the subnet's validators did (decision 048), oddities included; where those ran into an
+exception, the criterion gets `FAILED`. They read the text of an answer by their own rules, and use no parser of
+`bitagent_evaluator.parsing`.
 """

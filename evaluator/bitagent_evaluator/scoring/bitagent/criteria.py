@@ -55,16 +55,16 @@ class ExpectedCall:
     """Whether the whole list of allowed values counts as a right value too, as in the subnet's validators."""
 
     def required(self, tools: Tools) -> list[str]:
-        """Return the required arguments: those that the tool requires; of a ground truth all, except those that can
-        only be left out.
+        """Return the required arguments: all those that the tool requires, also ones that are not expected; of a ground
+        truth all, except those that can only be left out, whatever the tools.
 
         Raises CriterionFailed if the tool is not there.
         """
-        if self.name not in tools:
-            raise CriterionFailed("the expected function is not among the tools")
         if self.is_ground_truth:
             return [name for name, allowed in self.arguments.items() if allowed != [_LEFT_OUT]]
-        return [name for name in self.arguments if name in tools[self.name]]
+        if self.name not in tools:
+            raise CriterionFailed("the expected function is not among the tools")
+        return sorted(tools[self.name])
 
 
 @dataclass(frozen=True)

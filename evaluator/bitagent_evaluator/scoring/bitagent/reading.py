@@ -1,7 +1,7 @@
 """Answers read as one Python call, from the syntax tree and never evaluated.
 
 The rules ask two different questions: is the text Python at all (`parse_module`), and which call is it
-(`first_call`)? Argument values must be literals. A text beyond the limits here counts as one that is not Python;
+(`read_call`)? Argument values must be literals. A text beyond the limits here counts as one that is not Python;
 upstream's parser fails near the same sizes.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,19 +60,24 @@ def parse_module(text: str) -> ast.Module | None:
     return tree if _is_shallow(tree) else None
 
 
-def first_call(tree: ast.Module) -> PythonCall:
-    """Return the call that is the only statement.
+def read_call(text: str) -> PythonCall:
+    """Return the call that a text is; NO_CALL of an empty text.
 
-    The name is that of the innermost call that has one: `print(f(a=1))` is `f` without arguments. Raises
-    CriterionFailed for any other statement, for several, and for none, such as a comment.
+    The name is that of the last call in the text that has one: `print(f(a=1))` is `f` without arguments. Raises
+    CriterionFailed for any other expression, for a statement, for several, and for none, such as a comment.
     """
-    if len(tree.body) != 1:
-        raise CriterionFailed("the answer is not one call")
-    statement = tree.body[0]
-    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+    if not text:
+        return NO_CALL
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise CriterionFailed("the answer is not one expression") from None
+    if not isinstance(call, ast.Call):
         raise CriterionFailed("the answer is not a call")
-    arguments = tuple((keyword.arg, _literal(keyword.value)) for keyword in statement.value.keywords)
-    names = [name for node in ast.walk(tree) if isinstance(node, ast.Call) and (name := _name(node.func)) is not None]
+    arguments = tuple((keyword.arg, _literal(keyword.value)) for keyword in call.keywords)
+    names = [name for name in _names(call) if name is not None]
     return PythonCall(name=names[-1] if names else None, arguments=arguments)
 
 
@@ -80,9 +86,8 @@ def holds_call(text: str) -> bool:
     for part in (text, text.strip().split("\n")[-1]):
         for _ in range(_MOST_BRACKETS):
             part = part.strip()
-            tree = parse_module(part) if part else None
             try:
-                if tree is not None and first_call(tree).name:
+                if part and parse_module(part) is not None and read_call(part).name:
                     return True
             except CriterionFailed:
                 pass
@@ -90,15 +95,22 @@ def holds_call(text: str) -> bool:
     return False
 
 
+def _names(node: ast.AST) -> Iterator[str | None]:
+    """Yield the names of all calls in a node, each before those inside it."""
+    if isinstance(node, ast.Call):
+        yield _name(node.func)
+    for child in ast.iter_child_nodes(node):
+        yield from _names(child)
+
+
 def _name(node: ast.expr) -> str | None:
+    """The dotted name of what is called, without what is no name before its first dot; None if it has none."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
         node = node.value
     if isinstance(node, ast.Name):
         parts.append(node.id)
-    elif parts:
-        parts.append(ast.unparse(node))
     return ".".join(reversed(parts)) or None
 
 

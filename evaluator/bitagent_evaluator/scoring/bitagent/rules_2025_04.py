@@ -28,7 +28,7 @@ from bitagent_evaluator.scoring.bitagent.criteria import (
     does_not_error,
     speed,
 )
-from bitagent_evaluator.scoring.bitagent.reading import NO_CALL, PythonCall, first_call, parse_module, without_brackets
+from bitagent_evaluator.scoring.bitagent.reading import PythonCall, parse_module, read_call, without_brackets
 
 MISPLACED_CALL_POINTS = -1.0
 
@@ -78,14 +78,10 @@ def _points(
         return speed(answer)
     if expected is None or criterion is Criterion.FORMAT:
         return FORMAT_POINTS, FORMAT_POINTS
-    if not text:
-        call = NO_CALL
-    else:
-        try:
-            call = first_call(tree)
-        except CriterionFailed:
-            return FAILED
-    return _applied(_CALL_RULES[criterion], expected, tools, call)
+    try:
+        return _CALL_RULES[criterion](expected, tools, read_call(text))
+    except CriterionFailed:
+        return FAILED
 
 
 def _applied(rule: _CallRule, expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
@@ -98,49 +94,67 @@ def _applied(rule: _CallRule, expected: ExpectedCall, tools: Tools, call: Python
 def _name(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
     if call.name is None:
         raise CriterionFailed("what is called has no name")
-    return (CALL_POINTS if call.name == expected.name else WRONG_NAME_POINTS), CALL_POINTS
+    return (CALL_POINTS if call.name == expected.name.strip() else WRONG_NAME_POINTS), CALL_POINTS
 
 
 def _argument_names(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
-    given = call.values
-    if any(name not in given for name in expected.required(tools)):
+    given, expects = call.values.keys(), expected.arguments.keys()
+    required = set(expected.required(tools)) if expects else set()
+    if required - given:
         return 0.0, CALL_POINTS
-    wrong = len(given.keys() ^ expected.arguments.keys())
+    extra = given - expects
+    if None in extra and len(extra) > 1:  # the subnet's validators sorted them
+        raise CriterionFailed("surplus arguments with and without a name")
+    wrong = len(extra) + len(expects - required - given)
     return max(0.0, CALL_POINTS - wrong), CALL_POINTS
 
 
 def _argument_values(expected: ExpectedCall, tools: Tools, call: PythonCall) -> Points:
-    given = call.values
-    present = [name for name in expected.arguments if name in given]
+    """Return the share of the expected arguments that are right; nothing if a required one is wrong.
+
+    That holds even if another one cannot be compared; in the subnet's validators it was a matter of luck which of the
+    two was found first.
+    """
+    required, given = set(expected.required(tools)), call.values
     judged = not expected.is_ground_truth or expected.accepts_list
-    wrong = {
-        name
-        for name in present
-        if not (judged and _is_same(expected.arguments[name], given[name], is_ground_truth=expected.is_ground_truth))
-    }
-    if not expected.arguments or wrong.intersection(expected.required(tools)):
-        return 0.0, CALL_POINTS
-    return CALL_POINTS * ((len(present) - len(wrong)) / len(expected.arguments)), CALL_POINTS
+    right, not_comparable = 0, None
+    for name in expected.arguments.keys() & given.keys():
+        try:
+            is_right = judged and _is_same(name, expected.arguments[name], given)
+        except CriterionFailed as error:
+            not_comparable = error
+            continue
+        right += is_right
+        if not is_right and name in required:
+            return 0.0, CALL_POINTS
+    if not_comparable is not None:
+        raise not_comparable
+    return (CALL_POINTS * (right / len(expected.arguments)) if expected.arguments else 0.0), CALL_POINTS
 
 
-def _is_same(expected: Any, given: Any, *, is_ground_truth: bool) -> bool:
-    """Compare texts without case, lists as sets, dicts by their members, and other values by type and value.
+_ORDERED, _ORDER = "items", ("sort_order", "size_asc")
+"""The argument whose order counts, and the one that says so."""
+
+
+def _is_same(name: str, expected: Any, values: Mapping[str | None, Any]) -> bool:
+    """Compare a value by its type first; then texts without case, lists as sets, dicts by their members.
 
     Texts in lists, and in the first level of dicts, are compared without case too. Raises CriterionFailed if lists or
-    dicts in a list would have to be compared; for those that a ground truth allows, only with a list or dict that is
-    not empty.
+    dicts in a list would have to be compared, which includes those that a ground truth allows.
     """
+    given = values[name]
+    if type(expected) is not type(given):
+        return False
     if isinstance(expected, list):
-        nested = any(isinstance(item, list | dict) for item in expected)
-        if nested and is_ground_truth and not (isinstance(given, list | dict) and given):
-            return False
-        items = _as_set(expected)
-        return isinstance(given, list) and items == _as_set(given)
-    if isinstance(expected, dict) and isinstance(given, dict):
+        order, ascending = _ORDER
+        if name == _ORDERED and values.get(order) == ascending:
+            return [_folded(item) for item in expected] == [_folded(item) for item in given]
+        return _as_set(expected) == _as_set(given)
+    if isinstance(expected, dict):
         return {key: _folded(value) for key, value in expected.items()} == {
             key: _folded(value) for key, value in given.items()
         }
-    return type(expected) is type(given) and bool(_folded(expected) == _folded(given))
+    return bool(_folded(expected) == _folded(given))
 
 
 def _folded(value: Any) -> Any:
