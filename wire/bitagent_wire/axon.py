@@ -34,6 +34,9 @@ WINDOW_NS = 4 * 10**9
 """How old a request may be, beyond its own time limit; and how far the sender's clock may be ahead."""
 TIMEOUT_MAX_NS = 60 * 10**9
 """A time limit is not signed: more of it makes no request recent."""
+MEMORY_NS = WINDOW_NS + TIMEOUT_MAX_NS
+"""How long an accepted nonce must be remembered, whatever time limit its request names: with a longer one, the same
+signature would be recent for so long."""
 TIMEOUT_DEFAULT = 12.0
 """The reference's time limit in seconds of a caller that names none."""
 _NONCE_DIGITS = 20

@@ -303,7 +303,7 @@ class _AxonExchange(_Exchange):
     def parse(self) -> None:
         claim = axon.parse(self._headers)
         self._claim, self.hotkey, self.nonce = claim, claim.hotkey, f"{claim.uuid} {claim.nonce}"
-        self.recent_until = claim.nonce + axon.max_age(claim)
+        self.recent_until = claim.nonce + axon.MEMORY_NS
         self.timeout_seconds = claim.timeout_seconds
 
     def verify(self, *, method: str, target: str, body: bytes, now: int) -> None:

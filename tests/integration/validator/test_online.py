@@ -212,6 +212,13 @@ def test_miners_are_asked_scored_and_paid(
     assert any(line["counts"] and len(line["miners"]) == 4 for line in lines)
     assert lines[-1]["reason"] == "ExaminerUnavailable"
 
+    (competition,) = world.validator()["spec"]["competitions"]
+    del competition["online"]
+    world.plane.api.merge(world.at("validators", "val"), {"spec": {"competitions": [competition]}})
+    eventually(lambda: not world.pools(), what="the pools are deleted")
+    assert world.rounds()
+    eventually(lambda: world.condition("OnlineCurrent") == ("", ""), what="nothing is reported about answers")
+
 
 def served(world: Any) -> dict[str, dict[str, Any]]:
     """The MinerModels of axons, by repository."""

@@ -54,6 +54,18 @@ async def test_a_request_is_answered_once(session: Any, validator: Any, serve: A
     assert {each.hotkey for each in served} == {validator.ss58_address}
 
 
+async def test_a_longer_time_limit_makes_no_old_request_new(session: Any, validator: Any, serve: Any) -> None:
+    """The time limit decides how old a request may be, and on the old wire it is not signed."""
+    now = [NOW]
+    async with serve(clock=lambda: now[0]) as miner:
+        headers = old(validator, miner.hotkey)
+        assert (await post(session, miner, headers))[0] == 200
+        for seconds in (20, 60):
+            now[0] = NOW + seconds * 10**9
+            assert (await post(session, miner, headers | {"timeout": "60"}))[0] == 401
+            assert (await post(session, miner, old(validator, miner.hotkey, nonce=now[0])))[0] == 200
+
+
 @WIRES
 async def test_an_unverified_request_uses_no_nonce(
     session: Any, validator: Any, keys: Any, serve: Any, sign: Any
