@@ -15,6 +15,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
@@ -122,7 +123,7 @@ class Pools:
 
     def running(self, rounds: Sequence[TaskSetFiles]) -> Marks:
         """Return the marks of all tasks of these rounds. Raises RequestRefused."""
-        found = [self._rounds.get((each.digest, ""), lambda each=each: self._marks(each)) for each in rounds]
+        found = [self._rounds.get((each.digest, ""), partial(self._marks, each)) for each in rounds]
         return frozenset().union(*found)
 
     def _marks(self, files: TaskSetFiles) -> Marks:
