@@ -28,7 +28,9 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.names:
         found = _named(found, options.names, resource)
     if options.output in ("json", "yaml"):
-        documents.write(terminal, documents.listed(found, resource), options.output)
+        alone = len(options.names) == 1 and not options.all_namespaces
+        document = documents.complete(found[0], resource) if alone else documents.listed(found, resource)
+        documents.write(terminal, document, options.output)
     elif options.output == "name":
         for obj in found:
             terminal.line(f"{resource.plural}.{resource.group}/{obj['metadata']['name']}")

@@ -116,7 +116,7 @@ def _build(_node: Node, _options: argparse.Namespace) -> int:
 def _volume(node: Node, options: argparse.Namespace) -> int:
     folder = volumes.ensure_volume(
         node,
-        Api.from_kubeconfig(node.kubeconfig),
+        Api.from_kubeconfig(node.own_kubeconfig),
         options.name,
         namespace=options.namespace,
         claim=options.claim,

@@ -133,8 +133,13 @@ class Node:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
+        """The administrator's kubeconfig, for people; `kubectl config` may have changed it, and writes YAML."""
         return self.state / "admin.kubeconfig"
+
+    @property
+    def own_kubeconfig(self) -> Path:
+        """The same as it was made, for requests of the node's own programs."""
+        return Credentials(self.state / "pki").kubeconfig("admin")
 
     @property
     def run(self) -> Path:

@@ -80,7 +80,7 @@ def inspect(node: Node) -> Status:
     gpus = 0
     if not problems:
         try:
-            api = Api.from_kubeconfig(node.kubeconfig)
+            api = Api.from_kubeconfig(node.own_kubeconfig)
             if (why := api.ready()) is not None:
                 problems.append(f"kube-apiserver is not ready: {why}")
             else:

@@ -44,7 +44,7 @@ def bring_up(node: Node, *, gpus: int = GPUS, report: Report = print) -> Api:
             binaries = ensure_binaries()
         found = inspect(node)
         if found.healthy and found.build == binaries.folder.name:
-            api = Api.from_kubeconfig(node.kubeconfig)
+            api = Api.from_kubeconfig(node.own_kubeconfig)
             if get_gpus(api) != gpus:
                 set_gpus(api, gpus)
             report(f"the node is up (kubeconfig {node.kubeconfig})")
@@ -97,7 +97,7 @@ class _Start:
         with self.phases("containerd, registry"):
             self.start_runtime()
         with self.phases("etcd, kube-apiserver"):
-            api = Api.from_kubeconfig(node.kubeconfig)
+            api = Api.from_kubeconfig(node.own_kubeconfig)
             wait_ready(self.running["kube-apiserver"], api.ready, seconds=90)
         with self.phases("node ready"):
             objects = addons.objects(

@@ -53,7 +53,7 @@ class Stack:
 
 def prepare_volumes(node: Node) -> Path:
     """Create the local node's volumes for models, artifacts and the environment; return the folder of the artifacts."""
-    api = Api.from_kubeconfig(node.kubeconfig)
+    api = Api.from_kubeconfig(node.own_kubeconfig)
     ensure_volume(node, api, MODELS_VOLUME, namespace=NAMESPACE)
     artifacts = ensure_volume(node, api, ARTIFACTS_VOLUME, namespace=NAMESPACE)
     ensure_volume(node, api, SITE_VOLUME, namespace=NAMESPACE, path=SITE_PACKAGES, modes=("ReadOnlyMany",))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bitagent_local.cluster.api import Api
 from bitagent_local.cluster.node import Node
+from bitagent_local.cluster.pki import make_credentials
 
 DEMO = Node(cache=Path("/cache"), state=Path("/state"), scope="bitagent")
 TESTS = Node(cache=Path("/cache"), state=Path("/other"), scope="bagent-e2e")
@@ -46,3 +48,10 @@ def test_the_environment_names_the_node(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("BITAGENT_NODE")
     assert Node().scope == "bitagent"
     assert Node().state == Path("/var/lib/bitagent-local")
+
+
+def test_what_people_do_to_their_kubeconfig_is_not_met_by_the_nodes_programs(tmp_path: Path) -> None:
+    node = Node(state=tmp_path)
+    make_credentials(tmp_path / "pki", addresses=["127.0.0.1"], server="https://127.0.0.1:6443", node="local")
+    node.kubeconfig.write_text("apiVersion: v1\n")
+    assert Api.from_kubeconfig(node.own_kubeconfig).server == "https://127.0.0.1:6443"

@@ -100,8 +100,13 @@ def test_lists(cluster: Cluster) -> None:
     assert cluster.run("rounds", "-l", "bitagent.io/validator=v", "-o", "name").out.split() == [
         "evalrounds.bitagent.io/one"
     ]
-    listed = json.loads(cluster.run("rounds", "one", "-o", "json").out)
-    assert [(item["kind"], item["metadata"]["name"]) for item in listed["items"]] == [("EvalRound", "one")]
+    alone = json.loads(cluster.run("rounds", "one", "-o", "json").out)
+    assert (alone["kind"], alone["metadata"]["name"]) == ("EvalRound", "one"), "as kubectl, and plan --from-round"
+    listed = json.loads(cluster.run("rounds", "one", "two", "-o", "json").out)
+    assert [(item["kind"], item["metadata"]["name"]) for item in listed["items"]] == [
+        ("EvalRound", "one"),
+        ("EvalRound", "two"),
+    ]
     assert cluster.namespace in cluster.run("rounds", "-A").out
     missing = cluster.run("models", "none")
     assert (missing.code, "there is no MinerModel none" in missing.err) == (Exit.FAILED, True)
