@@ -222,6 +222,11 @@ class Reason(StrEnum):
         Fault.MODEL,
         "The weight files are damaged, contradict their headers, or do not match the configuration.",
     )
+    COMMITMENT_MISMATCH = (
+        "CommitmentMismatch",
+        Fault.MODEL,
+        "The files are not those whose hash the miner has committed to.",
+    )
     CUSTOM_CODE = "CustomCode", Fault.MODEL, "The model needs Python code of its repository, which is never run."
     BAD_CONFIG = "BadConfig", Fault.MODEL, "A configuration file is missing, malformed or outside the allowed ranges."
     BAD_TOKENIZER = (

@@ -15,7 +15,7 @@ class CommitmentFormat(StrEnum):
     """A form of commitment that names a model."""
 
     FIELDS = "Fields"
-    """`namespace:name:commit:hash:competition`; the last two may be absent, and the hash is not read."""
+    """`namespace:name:commit:hash:competition`; the last two may be absent; `verifyHash` has the hash compared."""
     REPOSITORY = "Repository"
     """`namespace/name@commit`."""
     JSON = "Json"
@@ -43,6 +43,10 @@ class CommitmentDiscovery(Model):
     because what a branch names can be replaced after that block."""
     maximum_models: Annotated[int, Field(ge=1, le=1024)] = 256
     """maximumModels is the largest number of MinerModels; those committed to first are taken."""
+    verify_hash: bool = False
+    """verifyHash has the hash of Fields compared with the files when they are fetched, by the rule of the finetuning
+    subnets: models with other files earn nothing (CommitmentMismatch), and commitments of that form without a hash are
+    ignored. False does not read it, for subnets with a rule of their own."""
 
 
 class AxonDiscovery(Model):

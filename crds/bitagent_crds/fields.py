@@ -77,6 +77,8 @@ AnswerSketch = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")
 """Sketch of a model's answers on one task set, in base64url."""
 Hotkey = Annotated[str, Field(max_length=48, pattern=r"^[1-9A-HJ-NP-Za-km-z]{47,48}$")]
 """An account in SS58 form."""
+CommitmentHash = Annotated[str, Field(max_length=44, pattern=r"^[A-Za-z0-9+/]{43}=$")]
+"""A SHA-256 in base64, as the finetuning subnets write it."""
 Score = Annotated[str, Field(max_length=8, pattern=r"^[01]\.[0-9]{6}$")]
 """A decimal from 0 to 1 in a string, because not every JSON client preserves floats."""
 Text = Annotated[str, Field(max_length=1024)]

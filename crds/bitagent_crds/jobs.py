@@ -20,7 +20,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_se
 from bitagent_crds.conditions import AnyReason, Fault, Reason
 from bitagent_crds.evalround import Admission
 from bitagent_crds.evaluation import MAX_PACK, MAX_SHARDS, Evaluation, RunSpec
-from bitagent_crds.fields import AnswerSketch, Commit, Count, Digest, Loss, Score, ShortText
+from bitagent_crds.fields import AnswerSketch, Commit, CommitmentHash, Count, Digest, Hotkey, Loss, Score, ShortText
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.printable import escape_all
@@ -80,6 +80,15 @@ class CacheRoom(Model):
     """Share of one hotkey; 0: unlimited."""
 
 
+class CommitmentCheck(Model):
+    """The hash that a miner has committed to; the files must have it."""
+
+    hash: CommitmentHash
+    """hash is the SHA-256 of the model's folder by the finetuning subnets' rule, in base64."""
+    hotkey: Hotkey
+    """hotkey is the miner's account, which may be part of what is hashed."""
+
+
 class FetchJob(Model):
     """Resolve a model's revision, check its safety by headers, and download it into the cache.
 
@@ -113,6 +122,9 @@ class FetchJob(Model):
     known before, its files are not fetched. Absent: they are fetched."""
     operator_token: bool = False
     """Whether HF_TOKEN is the operator's own: if the hub does not accept it, that is not the model's fault."""
+    commitment: CommitmentCheck | None = None
+    """What the files are compared with. Absent: with nothing. An evaluator of an earlier version does not know this
+    member, and is given it only where it is needed."""
 
 
 class FetchSummary(StatusModel):

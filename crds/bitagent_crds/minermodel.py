@@ -20,6 +20,7 @@ from bitagent_crds.conditions import Conditions
 from bitagent_crds.fields import (
     BuiltinPromptFormat,
     Commit,
+    CommitmentHash,
     Count,
     Digest,
     Hotkey,
@@ -93,6 +94,10 @@ class Miner(Model):
     commit_block: Count | None = None
     """commitBlock is the block of the miner's commitment. Of models with equal weights the earliest commitBlock owns
     the score. The revision must then be that commit."""
+    commitment_hash: CommitmentHash | None = None
+    """commitmentHash is the hash of the files that the miner has committed to, by the rule of the finetuning subnets
+    (SHA-256 in base64, with or without the hotkey); files with another one are refused (CommitmentMismatch). Absent:
+    it is not compared."""
 
 
 class DType(StrEnum):

@@ -10,7 +10,9 @@ from typing import Protocol, runtime_checkable
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchJob, FetchSummary
+from bitagent_crds.names import cached_model_path
 from bitagent_evaluator.models.cache import ModelCache
+from bitagent_evaluator.models.commitment import mismatch
 from bitagent_evaluator.models.fetch import fetch
 from bitagent_evaluator.models.source import ModelDirectory, ModelSource
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
@@ -82,6 +84,11 @@ def handle(job: FetchJob) -> FetchSummary:
             admissions=job.admissions or (),
             advance=advance,
         )
+        if fetched.reason is Reason.FETCHED and job.commitment is not None:
+            snapshot = source.resolve()
+            folder = Path(job.cache_dir) / cached_model_path(repo, snapshot.commit)
+            if problem := mismatch(source, snapshot, folder, job.commitment):
+                return FetchSummary(reason=Reason.COMMITMENT_MISMATCH, message=problem, facts=fetched.facts)
     except FetchError as error:
         return _failure(error, source, operator_token=job.operator_token)
     except SandboxUnavailable as error:

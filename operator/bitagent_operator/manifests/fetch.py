@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from bitagent_crds.evalround import Admission
 from bitagent_crds.fields import JobSecretKey
-from bitagent_crds.jobs import CacheRoom, FetchJob
+from bitagent_crds.jobs import CacheRoom, CommitmentCheck, FetchJob
 from bitagent_crds.names import (
     ATTEMPT_LABEL,
     CACHE_MOUNT,
@@ -65,6 +65,7 @@ def fetch_job(
         verify=start.verify,
         operator_token=token is not None and hub is not None and hub.token_secret_ref is None,
         room=room,
+        commitment=_commitment(model, start),
     )
     directory = _directory(config, model, start)
     volumes, mounts = [cache_volume(config, directory)], [mount("cache", CACHE_MOUNT)]
@@ -146,3 +147,11 @@ def _volume_repo(model: ModelObject) -> str | None:
     """Return the name under which a volume model is cached, as in `names.cached_volume_model_path`."""
     volume = model.spec.source.volume
     return f"volume/{volume.claim_name}" if volume is not None else None
+
+
+def _commitment(model: ModelObject, start: StartFetch) -> CommitmentCheck | None:
+    """Return what the files are compared with; None if nothing is, or if none are fetched."""
+    miner = model.spec.miner
+    if miner is None or miner.commitment_hash is None or start.resolve_only or start.facts_only:
+        return None
+    return CommitmentCheck(hash=miner.commitment_hash, hotkey=miner.hotkey)

@@ -13,6 +13,7 @@ from bitagent_crds.generate import KINDS
 MODEL = {
     Reason.NO_SAFETENSORS,
     Reason.CORRUPT_WEIGHTS,
+    Reason.COMMITMENT_MISMATCH,
     Reason.CUSTOM_CODE,
     Reason.BAD_CONFIG,
     Reason.BAD_TOKENIZER,

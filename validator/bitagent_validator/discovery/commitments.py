@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,6 +25,7 @@ MISSING = "None"
 """What the finetuning subnets write for a part that is not given."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_HASH = re.compile(r"[A-Za-z0-9+/]{43}=")
 _REPO = TypeAdapter[str](Repo)
 _REVISION = TypeAdapter[str](Revision)
 
@@ -38,6 +39,8 @@ class CommittedModel:
     """A commit of 40 digits; or a branch or tag, where these are allowed."""
     competition: str | None = None
     """The competition that it names; None if it names none."""
+    hash: str | None = None
+    """The hash of the files, if it is compared."""
 
     @property
     def pinned(self) -> bool:
@@ -63,10 +66,17 @@ class _Parts:
     repo: str
     revision: str = ""
     competition: str | None = None
+    hash: str | None = None
+    """None for forms without one; empty if it is missing."""
 
 
-def parse(content: bytes, *, formats: Collection[CommitmentFormat], allow_branches: bool) -> Parsed:
-    """Return the submission in a commitment's bytes, or why there is none."""
+def parse(
+    content: bytes, *, formats: Collection[CommitmentFormat], allow_branches: bool, verify_hash: bool = False
+) -> Parsed:
+    """Return the submission in a commitment's bytes, or why there is none.
+
+    `verify_hash` says whether the hash of `Fields` is read, which is then required.
+    """
     if len(content) > SIZE_MAX:
         return Fault(CommitmentFault.OVERSIZED, f"{len(content)} bytes, of which at most {SIZE_MAX} are read")
     try:
@@ -77,7 +87,7 @@ def parse(content: bytes, *, formats: Collection[CommitmentFormat], allow_branch
         return Fault(CommitmentFault.MALFORMED, "there is no text")
     for form, read in _FORMS.items():
         if form in formats and (parts := read(text)) is not None:
-            return _checked(parts, allow_branches=allow_branches)
+            return _checked(parts if verify_hash else replace(parts, hash=None), allow_branches=allow_branches)
     return Fault(CommitmentFault.MALFORMED, f"in none of the forms {', '.join(sorted(formats))}")
 
 
@@ -91,12 +101,13 @@ def parse_name(text: str) -> Parsed:
 
 
 def fields(text: str) -> _Parts | None:
-    """Read `namespace:name:commit:hash:competition`; the hash is not read, its rule is the subnet's own."""
+    """Read `namespace:name:commit:hash:competition`."""
     parts = text.split(":")
     if not 3 <= len(parts) <= 5 or text.startswith("{"):
         return None
     competition = parts[4] if len(parts) == 5 and parts[4] not in ("", MISSING) else None
-    return _Parts(f"{parts[0]}/{parts[1]}", "" if parts[2] == MISSING else parts[2], competition)
+    found = parts[3] if len(parts) > 3 and parts[3] != MISSING else ""
+    return _Parts(f"{parts[0]}/{parts[1]}", "" if parts[2] == MISSING else parts[2], competition, found)
 
 
 def repository(text: str) -> _Parts | None:
@@ -132,7 +143,9 @@ def _checked(parts: _Parts, *, allow_branches: bool) -> Parsed:
         return Fault(CommitmentFault.MALFORMED, "the repository or its revision has no valid name")
     if repo.partition("/")[0] == RESERVED_OWNER:
         return Fault(CommitmentFault.MALFORMED, f"the owner {RESERVED_OWNER} stands for models of volumes")
-    found = CommittedModel(repo, revision, parts.competition)
+    if parts.hash is not None and _HASH.fullmatch(parts.hash) is None:
+        return Fault(CommitmentFault.MALFORMED, "it has no hash of the files: SHA-256 in base64, of 44 characters")
+    found = CommittedModel(repo, revision, parts.competition, parts.hash)
     if not found.pinned and not allow_branches:
         return Fault(CommitmentFault.NOT_A_COMMIT, "it names no commit of 40 digits in small letters")
     return found

@@ -250,6 +250,8 @@ def manifest(desired: Desired, settings: Discovery, *, validator: str) -> Obj:
     miner: Obj = {"hotkey": desired.hotkey}
     if submission.pinned:
         miner["commitBlock"] = desired.block
+    if submission.hash is not None:
+        miner["commitmentHash"] = submission.hash
     return {
         "apiVersion": API_VERSION,
         "kind": "MinerModel",
@@ -268,7 +270,12 @@ def _parsed(commitment: Published | None, settings: CommitmentDiscovery, competi
         return Fault(CommitmentFault.SEALED, "it is timelocked, and not open")
     if commitment.big:
         return Fault(CommitmentFault.OVERSIZED, "it has a field for large data, which is not read")
-    parsed = parse(commitment.content, formats=settings.formats, allow_branches=settings.allow_branches)
+    parsed = parse(
+        commitment.content,
+        formats=settings.formats,
+        allow_branches=settings.allow_branches,
+        verify_hash=settings.verify_hash,
+    )
     if isinstance(parsed, CommittedModel) and parsed.competition not in (None, *competitions):
         return Fault(
             CommitmentFault.UNKNOWN_COMPETITION, f"the competitions are {', '.join(sorted(competitions))}"[:128]

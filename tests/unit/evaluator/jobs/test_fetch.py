@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bitagent_crds.jobs import (
     exit_code,
 )
 from bitagent_evaluator.jobs.fetch import handle
+from bitagent_evaluator.models.commitment import OPTIONAL, directory_hash, with_hotkey
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 
 
@@ -32,6 +34,24 @@ def test_from_a_volume(tmp_path: Path, checkpoint: Any) -> None:
     assert isinstance(summary, FetchSummary) and exit_code(summary.reason) == EXIT_OK
     assert summary.facts is not None
     assert (tmp_path / "cache" / "volume" / "claim" / summary.facts.commit / "config.json").exists()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["fetched", "in the cache already"])
+def test_files_that_were_not_committed_to_are_final(tmp_path: Path, checkpoint: Any, known: bool) -> None:
+    hotkey = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
+    source = {"repo": "volume/claim", "directory": str(checkpoint.path)}
+    if known:
+        handle(job(tmp_path, **source))
+    summary = handle(job(tmp_path, commitment={"hash": "A" * 43 + "=", "hotkey": hotkey}, **source))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_MODEL_FAULT, Reason.COMMITMENT_MISMATCH)
+    digests = {
+        path.name: hashlib.sha256(path.read_bytes()).digest()
+        for path in checkpoint.path.iterdir()
+        if path.name in {"config.json", "model.safetensors", *OPTIONAL}
+    }
+    right = with_hotkey(directory_hash(digests), hotkey)
+    summary = handle(job(tmp_path, commitment={"hash": right, "hotkey": hotkey}, **source))
+    assert (exit_code(summary.reason), summary.reason) == (EXIT_OK, Reason.FETCHED)
 
 
 def test_of_an_unsafe_model_is_final(tmp_path: Path, checkpoint: Any) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_crds.jobs import CacheRoom
-from bitagent_operator.manifests.fetch import fetch_templates
+from bitagent_operator.manifests.fetch import fetch_job, fetch_templates
 from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.files.cache_room import MAX_IDS
+from bitagent_operator.plan.interface import StartFetch
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
     from tests.unit.operator.manifests.conftest import Build
+
+HASH = "k2oYXKqiZrucvpgengXLeM1zKwsygOuURBK7b4+PB68="
+HOTKEY = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
 
 
 def test_only_a_fetch_has_the_hub_and_the_models_token(build: Build) -> None:
@@ -107,3 +112,22 @@ def test_what_may_be_removed_fits_in_the_annotation(build: Build) -> None:
     job = build.fetch(room=CacheRoom(in_use=ids, done=ids, same_hotkey=ids))
     annotations = job.raw["spec"]["template"]["metadata"]["annotations"]
     assert sum(len(value) for value in annotations.values()) < 256 * 1024
+
+
+@pytest.mark.parametrize(
+    ("miner", "start", "compared"),
+    [
+        pytest.param({"commitmentHash": HASH}, {}, True, id="a hash"),
+        pytest.param({}, {}, False, id="none"),
+        pytest.param({"commitmentHash": HASH}, {"resolve_only": True}, False, id="no files"),
+        pytest.param({"commitmentHash": HASH}, {"facts_only": True}, False, id="only facts"),
+    ],
+)
+def test_the_miners_hash_is_compared_with_files(
+    build: Build, make: Make, miner: dict[str, str], start: dict[str, bool], compared: bool
+) -> None:
+    model = build.model(miner={"hotkey": HOTKEY} | miner)
+    made = StartFetch("need", make.T0, 1, **start)
+    raw = json.dumps(fetch_job(make.config(), model, made, CacheRoom()))
+    assert (HASH in raw) is compared
+    assert ("commitment" in raw) is compared, "earlier evaluators do not know the member"

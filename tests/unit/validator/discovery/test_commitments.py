@@ -125,3 +125,22 @@ def test_any_bytes_give_a_model_that_may_be_written_or_a_short_fault(content: by
         MinerModelSpec.model_validate({"source": source})
         named = named_model(content.decode())
         assert named is None or (named.repo, named.commit) == (found.repo, found.revision if found.pinned else None)
+
+
+HASH = "k2oYXKqiZrucvpgengXLeM1zKwsygOuURBK7b4+PB68="
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(f"acme:tiny:{COMMIT}:{HASH}:m1", CommittedModel("acme/tiny", COMMIT, "m1", HASH), id="a hash"),
+        pytest.param(f"acme:tiny:{COMMIT}:{HASH}", CommittedModel("acme/tiny", COMMIT, None, HASH), id="at the end"),
+        pytest.param(f"acme:tiny:{COMMIT}:None:m1", CommitmentFault.MALFORMED, id="None"),
+        pytest.param(f"acme:tiny:{COMMIT}", CommitmentFault.MALFORMED, id="absent"),
+        pytest.param(f"acme:tiny:{COMMIT}:aGFzaA==:m1", CommitmentFault.MALFORMED, id="too short"),
+        pytest.param(f"acme/tiny@{COMMIT}", CommittedModel("acme/tiny", COMMIT), id="a form without one"),
+    ],
+)
+def test_the_hash_is_read_where_it_is_compared(text: str, expected: CommittedModel | CommitmentFault) -> None:
+    found = parse(text.encode(), formats=ALL, allow_branches=False, verify_hash=True)
+    assert (found.reason if isinstance(found, Fault) else found) == expected

@@ -85,6 +85,19 @@ def test_a_commitment_becomes_a_model() -> None:
     assert len(obj["metadata"]["name"]) <= 52
 
 
+def test_the_hash_is_a_claim_of_the_miner() -> None:
+    value = "k2oYXKqiZrucvpgengXLeM1zKwsygOuURBK7b4+PB68="
+    says_it = {A: says(f"acme:tiny:{COMMIT}:{value}:m1", 70)}
+    _, (obj,) = planned(says_it, verifyHash=True)
+    assert obj["spec"]["miner"] == {"hotkey": A, "commitBlock": 70, "commitmentHash": value}
+    MinerModelSpec.model_validate(obj["spec"])
+    assert planned(says_it, objects=[obj], verifyHash=True)[0].write == ()
+    corrected = {A: says(f"acme:tiny:{COMMIT}:{value[::-1][1:]}=:m1", 90)}
+    plan, (again,) = planned(corrected, objects=[obj], verifyHash=True)
+    assert [each.name for each in plan.write] == [obj["metadata"]["name"]], "the same submission"
+    assert again["spec"]["miner"]["commitBlock"] == 70
+
+
 def test_a_branch_has_a_block_but_claims_none() -> None:
     _, (obj,) = planned({A: says("acme/tiny@main", 70)}, allowBranches=True)
     assert obj["spec"]["miner"] == {"hotkey": A}

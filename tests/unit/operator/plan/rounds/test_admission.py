@@ -74,6 +74,9 @@ def test_rules_of_a_round(make: Make, rules: dict[str, Any], facts: dict[str, An
             id="branch, fetched earlier",
         ),
         pytest.param({"fetched": "CorruptWeights"}, ("Rejected", "CorruptWeights"), id="unsafe"),
+        pytest.param(
+            {"fetched": "CommitmentMismatch"}, ("Rejected", "CommitmentMismatch"), id="not what was committed to"
+        ),
         pytest.param({"fetched": "HubUnavailable"}, ("InfraFault", "HubUnavailable"), id="hub down"),
         pytest.param({"fetched": "HubUnavailable", "at": -1}, ("Pending", "WaitingForModel"), id="hub was down"),
         pytest.param({"suspend": True}, ("Rejected", "Suspended"), id="suspended meanwhile"),
