@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType
@@ -22,7 +22,7 @@ NO_POOL = Pool(round_uid="doctor", digest=digest_of(b""))
 
 
 async def look_beside(
-    spec: ValidatorSpec, status: Mapping[str, Obj], *, socket: Path = SOCKET, seeds: Path = SEEDS_DIR
+    spec: ValidatorSpec, status: Obj, *, socket: Path = SOCKET, seeds: Path = SEEDS_DIR
 ) -> list[Finding]:
     """Return what was found about the examiner, the shared keys, and online evaluation; nothing if none is used."""
     found = _of_keys(spec, seeds)
@@ -32,7 +32,7 @@ async def look_beside(
         found.append(await _of_examiner(socket))
     else:
         found.append(Finding(True, f"the examiner was not asked: {socket} is in the validator's pod only"))
-    return [*found, *_of_condition(status.get("conditions") or ())]
+    return [*found, *_of_condition(status.get("conditions") or [])]
 
 
 async def _of_examiner(socket: Path) -> Finding:

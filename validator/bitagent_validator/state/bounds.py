@@ -8,6 +8,7 @@ restart is read from the rounds that still exist, or begins again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bitagent_crds.policies import SMOOTHING_MAX
 from bitagent_validator.state.documents import CompetitionState
@@ -33,7 +34,7 @@ def _steps() -> Iterator[tuple[str, Callable[[CompetitionState], CompetitionStat
     """Yield what is left out, and how, in this order; each step keeps what the ones before it left out."""
     yield "the texts of contradicted claims", _without_texts
     for rounds in range(SMOOTHING_MAX - 1, 0, -1):
-        yield f"results but those of the last {rounds} rounds", lambda state, kept=rounds: _last_rounds(state, kept)
+        yield f"results but those of the last {rounds} rounds", partial(_last_rounds, rounds=rounds)
     yield "averages of online answers", lambda state: state.model_copy(update={"online": None})
     yield "hotkeys of failed rounds", lambda state: state.model_copy(update={"tried": ()})
     yield "the shares that were paid last", lambda state: state.model_copy(update={"held": {}})
@@ -45,7 +46,7 @@ def _without_texts(state: CompetitionState) -> CompetitionState:
     )
 
 
-def _last_rounds(state: CompetitionState, rounds: int) -> CompetitionState:
+def _last_rounds(state: CompetitionState, *, rounds: int) -> CompetitionState:
     if state.scored is None:
         return state
     scores = {

@@ -52,14 +52,14 @@ class StateStore:
         Raises ApiError if the API server does not answer, and StateUnreadable if a ConfigMap holds no state document
         or belongs to an earlier Validator of this name.
         """
-        needed: frozenset[str | int] = frozenset({*competitions, *mechanisms} - {0})
+        numbers = sorted(set(mechanisms) - {0})
+        names = sorted(set(competitions))
+        needed = frozenset[str | int]([*names, *numbers])
         if self._loaded is not None and needed <= self._loaded:
             return
         self._loaded = None
         rows = await self._read(self._name(), Rows) or Rows()
-        numbers = sorted(each for each in needed if isinstance(each, int))
         own = {number: await self._read(self._name(number), MechanismRows) for number in numbers}
-        names = sorted(each for each in needed if isinstance(each, str))
         found = {name: await self._read(self._name(name), CompetitionState) or CompetitionState() for name in names}
         self.state = State.joined(rows, found, {number: each for number, each in own.items() if each is not None})
         self._loaded = needed
