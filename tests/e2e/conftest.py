@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from attackers import AttackedRound
 from kit import NO_FURTHER_EPOCH, SECONDS, Cluster
 from scenarios import SCENARIOS, USERS_OF_THE_REWRITER, KeyedRound, KilledEvaluation, NextEpoch
+from volumes import ModelVolumes
 
 Obj = dict[str, Any]
 NODE = "bagent-e2e"
@@ -137,3 +138,8 @@ def isolation(background: Mapping[str, Future[dict[str, set[str]]]]) -> dict[str
 @pytest.fixture(scope="session")
 def isolation_with_rewriter(background: Mapping[str, Future[dict[str, set[str]]]]) -> dict[str, set[str]]:
     return background["isolation_with_rewriter"].result()
+
+
+@pytest.fixture(scope="session")
+def model_volumes(background: Mapping[str, Future[ModelVolumes]]) -> ModelVolumes:
+    return background["model_volumes"].result()

@@ -12,6 +12,7 @@ from typing import Any
 from attackers import attacked_round
 from kit import MANAGED, NO_FURTHER_EPOCH, SECONDS, Cluster, complete, kill_all, lines, round_of
 from probing import ISOLATION, OF_THE_VALIDATOR, REWRITER, reached
+from volumes import model_volumes
 
 from bitagent_local.demo import altered as demo
 from bitagent_local.demo.kubectl import wait_until
@@ -208,6 +209,6 @@ def isolation_with_rewriter(cluster: Cluster) -> dict[str, set[str]]:
 
 SCENARIOS = (
     killed_evaluation, next_epoch, altered_round, attacked_round, benchmarks, keyed_round, isolation,
-    isolation_with_rewriter,
+    isolation_with_rewriter, model_volumes,
 )  # fmt: skip
 USERS_OF_THE_REWRITER = {"benchmarks", "keyed_round", "isolation_with_rewriter"}

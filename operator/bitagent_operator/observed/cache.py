@@ -228,14 +228,17 @@ class Cache:
     def _related(self, change: Change[Any]) -> Iterator[Key]:
         """Yield the other objects that a change concerns.
 
-        A model concerns the unfinished rounds that have it, and the newer models of its hotkey when it comes or goes; a
-        round concerns its models when it starts and ends and when its seed is published, and each of them when it fixes
-        its commit and when it admits it.
+        A model concerns the unfinished rounds that have it, and the newer models of its hotkey when it comes or goes;
+        once it is gone, also finished ones, whose Jobs may keep its volume. A round concerns its models when it starts
+        and ends and when its seed is published, and each of them when it fixes its commit and when it admits it.
         """
         latest = change.after if change.after is not None else change.before
         if isinstance(latest, ModelObject):
             yield from self._index_hotkey(change)
-            yield from self._unfinished_rounds_of(latest.meta.name)
+            if change.after is None:
+                yield from (Key(Kind.ROUND, each.meta.name) for each in self.rounds_of(latest.meta.name))
+            else:
+                yield from self._unfinished_rounds_of(latest.meta.name)
         if isinstance(latest, RoundObject):
             before = change.before.status if change.before is not None else None
             after = change.after.status if change.after is not None else None

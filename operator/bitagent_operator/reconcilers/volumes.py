@@ -18,7 +18,7 @@ from bitagent_operator.plan.files.cache_room import room_for
 from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.interface import EventReason, ModelPlan, VolumePlan
 from bitagent_operator.plan.models.model_volumes import busy_ids, last_used
-from bitagent_operator.plan.models.volume_step import with_volume
+from bitagent_operator.plan.models.volume_step import releasing, with_volume
 from bitagent_operator.reconcilers.context import Context
 
 OWNER_TRIES = 4
@@ -42,7 +42,7 @@ def cache_room(context: Context, model: ModelObject) -> CacheRoom:
 def planned_volume(context: Context, model: ModelObject, plan: ModelPlan, pass_: Pass) -> ModelPlan:
     """Return the plan of a model that needs a volume of its own, with what that takes."""
     listed, cache, limit = pass_.live.volumes is not None, context.cache, context.config.cache.max_bytes
-    return with_volume(
+    found = with_volume(
         model,
         plan,
         limit=limit,
@@ -51,6 +51,7 @@ def planned_volume(context: Context, model: ModelObject, plan: ModelPlan, pass_:
         used=last_used(cache.models, cache.rounds) if listed and limit else {},
         pass_=pass_,
     )
+    return releasing(found, cache.jobs, pass_)
 
 
 async def prepare_volume(context: Context, key: Key, plan: VolumePlan, job: Obj) -> list[EventMessage] | None:
@@ -99,7 +100,7 @@ async def _create_or_own(client: Client, claim: Obj, owner: Obj) -> None:
         return
     metadata, labels = found["metadata"], found["metadata"].get("labels") or {}
     if metadata.get("deletionTimestamp"):
-        text = "it is being deleted, and goes when the last pod that uses it has ended"
+        text = "it is being deleted, and goes when the last pod that mounts it is gone"
         raise ApiError(code=HTTPStatus.CONFLICT, reason="AlreadyExists", message=text)
     if labels.get(CACHE_LABEL) != claim["metadata"]["labels"][CACHE_LABEL]:
         text = "it exists, and was not made for this model; delete or rename it"

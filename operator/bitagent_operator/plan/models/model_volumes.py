@@ -1,8 +1,8 @@
 """Volumes of single models: how large one is, and which give way to another one.
 
 As in a shared cache, models in use are never removed; those that were evaluated go first, then those used longest ago,
-but none that was used within the hour, except of a hotkey whose own share is full. A claim that a pod uses stays until
-the pod has ended, whatever is deleted: Kubernetes protects it.
+but none that was used within the hour, except of a hotkey whose own share is full. A claim that a pod mounts stays
+until the pod is gone, whatever is deleted: Kubernetes protects it.
 """
 
 from __future__ import annotations

@@ -1,18 +1,23 @@
-"""The volume that a fetch needs, where each model has one of its own."""
+"""The volume that a fetch needs, where each model has one of its own.
+
+Kubernetes keeps a claim while there is a pod that mounts it, also one that has ended. So the Jobs that have ended go
+with the claim that they have used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
-from bitagent_crds.names import cache_id
+from bitagent_crds.names import CACHE_LABEL, cache_id
 from bitagent_operator.observed.objects import ModelObject
+from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.inputs import LiveReads, Pass
-from bitagent_operator.plan.interface import ModelPlan, StartFetch, VolumePlan
+from bitagent_operator.plan.interface import JobDeletion, ModelPlan, StartFetch, VolumePlan
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, failed, unknown
 from bitagent_operator.plan.models.model import events
@@ -62,6 +67,19 @@ def with_volume(
         text = f"its volume of {size} bytes does not fit into {found.full}, beside those that are or were just in use"
         return _waiting(model, plan, Problem(Reason.CACHE_FULL, text), pass_)
     return replace(plan, volume=VolumePlan(name, size, found.delete))
+
+
+def releasing(plan: ModelPlan, jobs: Iterable[JobObject], pass_: Pass) -> ModelPlan:
+    """Return the plan with the deletion of the ended Jobs whose pods keep claims that are, or now become, deleted."""
+    going = {each.id for each in pass_.live.volumes or () if each.deleting}
+    going |= {each.id for each in plan.volume.delete} if plan.volume is not None else set()
+    known = {each.uid for each in plan.delete}
+    ended = [
+        JobDeletion(job.meta.name, job.meta.uid)
+        for job in jobs
+        if job.ended is not None and not job.meta.deleting and job.meta.labels.get(CACHE_LABEL) in going
+    ]
+    return replace(plan, delete=(*plan.delete, *(each for each in ended if each.uid not in known)))
 
 
 def _refused(model: ModelObject, plan: ModelPlan, problem: Problem, pass_: Pass) -> ModelPlan:

@@ -6,7 +6,7 @@ sidecar may run on, and a pod may take long to end. So such a Job is deleted, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,11 +14,12 @@ from bitagent_crds.conditions import ConditionType
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK
 from bitagent_crds.model_result import ModelResult
-from bitagent_crds.names import KEY_LABEL
+from bitagent_crds.names import CACHE_LABEL, KEY_LABEL, cache_id
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.naming import TASKS_KEY
 from bitagent_operator.observed.workloads import JobObject, PodObject, members_of
+from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.jobs.packs import open_keys
 from bitagent_operator.plan.jobs.stalls import was_ended_for_stall
 from bitagent_operator.plan.rounds.attempts import EVALUATED
@@ -139,6 +140,28 @@ def to_release(
         else:
             due.append(job)
     return due, min(waits, default=None)
+
+
+def keeping_volumes(status: EvalRoundStatus, jobs: Iterable[JobObject], models: Container[str]) -> list[JobObject]:
+    """Return the ended Jobs whose pods keep the volumes of deleted models; `models`: the names of those that exist.
+
+    Kubernetes keeps a claim while there is a pod that mounts it, also one that has ended. Such a Job goes once the
+    status has what it was for.
+    """
+    placed = [
+        (result, cache_id(cached_directory(result))) for result in status.results if result.repo and result.commit
+    ]
+    needed = {
+        name
+        for result, name in placed
+        if result.model in models or (status.finished_at is None and result.state not in EVALUATED)
+    }
+    gone = {name for _, name in placed} - needed
+    return [
+        job
+        for job in jobs
+        if job.ended is not None and not job.meta.deleting and job.meta.labels.get(CACHE_LABEL) in gone
+    ]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from bitagent_operator.plan.rounds import admission, evaluations, progress, task
 from bitagent_operator.plan.rounds import end as round_end
 from bitagent_operator.plan.rounds import status as round_status
 from bitagent_operator.plan.rounds.events import events
-from bitagent_operator.plan.rounds.holders import next_given_up, to_release
+from bitagent_operator.plan.rounds.holders import keeping_volumes, next_given_up, to_release
 from bitagent_operator.plan.rounds.retry import other_image, retry
 from bitagent_operator.plan.rounds.start import plan_start
 from bitagent_operator.plan.rounds.task_set import TaskSetProgress
@@ -57,9 +57,10 @@ def plan(
     again = retry(observed, pass_) or other_image(observed, jobs=own, pods=pods, pass_=pass_)
     if again is not None:
         return RoundPlan(status=again.status, events=(again.event,), delete=foreign)
+    spent = keeping_volumes(observed.status, own, models)
     if observed.status.finished_at is not None:
-        end = _finished(observed, own, pods, pass_)
-        return replace(end, delete=(*foreign, *end.delete))
+        end = _finished(observed, [job for job in own if job not in spent], pods, pass_)
+        return replace(end, delete=(*foreign, *end.delete, *_deletions(spent)))
     if observed.status.started_at is None:
         return plan_start(observed, pass_)
 
@@ -77,7 +78,7 @@ def plan(
     start = work.start[:BATCH] if starts else ()
     released, left = to_release(observed.status, own, pods, pass_.now)
     queued = work.unfinished if observed.spec.suspend and observed.spec.workload.queue_name else ()
-    delete = {j.meta.uid: j for j in (*work.obsolete, *queued, *released, *_resumed_by_others(observed, own))}
+    delete = {j.meta.uid: j for j in (*work.obsolete, *queued, *released, *_resumed_by_others(observed, own), *spent)}
     waits = (left, next_given_up(own, pods, pass_.now), _next_look(observed, tasks, pass_))
     return RoundPlan(
         status=new,

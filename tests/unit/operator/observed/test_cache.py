@@ -250,6 +250,15 @@ def test_a_rewriter_concerns_the_rounds_that_wait_for_it(make: Make) -> None:
     assert cache.put("Validator", make.validator_raw("v")) == [validator], "no round waits"
 
 
+def test_a_model_that_is_gone_concerns_the_finished_rounds_too(make: Make) -> None:
+    """Their Jobs keep its volume."""
+    cache = Cache()
+    cache.put("MinerModel", make.model_raw("a"))
+    cache.put("EvalRound", frozen(make, finishedAt="2026-01-01T00:01:00Z"))
+    assert cache.put("MinerModel", make.model_raw("a", resourceVersion="9", labels={"x": "y"})) == [MODEL_A]
+    assert cache.drop("MinerModel", "uid-a") == [MODEL_A, ROUND_R]
+
+
 def test_a_measurement_of_the_volume_concerns_the_finished_rounds(make: Make) -> None:
     cache = Cache()
     finished = {"finishedAt": "2026-01-01T00:01:40Z"}

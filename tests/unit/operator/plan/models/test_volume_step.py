@@ -14,10 +14,10 @@ from bitagent_kube.conditions import find
 from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.inputs import ModelVolume
-from bitagent_operator.plan.interface import ModelPlan, StartFetch
+from bitagent_operator.plan.interface import ModelPlan, StartFetch, VolumePlan
 from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.models.model_volumes import volume_bytes
-from bitagent_operator.plan.models.volume_step import needs_volume, with_volume
+from bitagent_operator.plan.models.volume_step import needs_volume, releasing, with_volume
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -150,3 +150,27 @@ def test_what_its_volume_takes(make: Make, volumes: list[str] | None, limit: int
         assert found.volume is not None
         assert (found.volume.id, found.volume.bytes) == (ID, SIZE)
         assert [each.id for each in found.volume.delete] == (["0" * 12] if outcome == "evicts" else [])
+
+
+@pytest.mark.parametrize(
+    ("job", "goes", "now_deleted", "deleted"),
+    [
+        pytest.param({"ended": "Complete"}, False, True, True, id="its claim is deleted now"),
+        pytest.param({"ended": "Complete"}, True, False, True, id="its claim waits for its pod"),
+        pytest.param({"ended": "Complete"}, False, False, False, id="its claim stays"),
+        pytest.param({}, True, False, False, id="it has not ended"),
+        pytest.param({"ended": "Complete", "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, False, False, id="gone"),
+    ],
+)
+def test_ended_jobs_go_with_the_claim_that_they_have_used(
+    make: Make, job: dict[str, Any], goes: bool, now_deleted: bool, deleted: bool
+) -> None:
+    """Kubernetes keeps a claim while there is a pod that mounts it, also one that has ended."""
+    made = labelled(make.evaluation("k", **job), **{CACHE_LABEL: "0" * 12})
+    other = labelled(make.evaluation("other", ended="Complete"), **{CACHE_LABEL: "1" * 12})
+    claim = ModelVolume("0" * 12, "claim", "uid-claim", SIZE, make.at(0), deleting=goes)
+    start = VolumePlan(ID, SIZE, (claim,) if now_deleted else ())
+    pass_ = make.pass_(listed=(), volume_per_model=True)
+    pass_ = replace(pass_, live=replace(pass_.live, volumes=(claim,)))
+    found = releasing(ModelPlan(status=make.model("a").status, volume=start), [made, other], pass_)
+    assert [d.uid for d in found.delete] == ([made.meta.uid] if deleted else [])

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_operator.plan.rounds.holders import END_GRACE, GONE_AFTER, holders, leave_slots_at, leaves_slot_at
+from bitagent_crds.names import CACHE_LABEL, cache_id
+from bitagent_operator.plan.identity import cached_directory
+from bitagent_operator.plan.rounds.holders import (
+    END_GRACE,
+    GONE_AFTER,
+    holders,
+    keeping_volumes,
+    leave_slots_at,
+    leaves_slot_at,
+)
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make, Plan
@@ -228,3 +237,40 @@ def test_nothing_runs_after_the_end(make: Make, plan: Plan) -> None:
     assert plan(observed, jobs=jobs, now=100).delete == ()
     assert plan(observed, jobs=jobs, now=100).requeue_after == GRACE
     assert [d.uid for d in plan(observed, jobs=jobs, now=100 + GRACE).delete] == [jobs[0].meta.uid]
+
+
+@pytest.mark.parametrize(
+    ("models", "result", "job", "gone"),
+    [
+        pytest.param("b", DONE, {"ended": "Complete"}, True, id="its result is recorded"),
+        pytest.param("ab", DONE, {"ended": "Complete"}, False, id="the model exists"),
+        pytest.param("b", {"state": "Running"}, {"ended": "Complete"}, False, id="its result is not recorded yet"),
+        pytest.param("b", DONE, {}, False, id="its Job has not ended"),
+        pytest.param("b", DONE, {"ended": "Complete", "deletionTimestamp": DELETED}, False, id="it is being deleted"),
+    ],
+)
+def test_an_ended_job_does_not_keep_the_volume_of_a_deleted_model(
+    make: Make, plan: Plan, models: str, result: dict[str, Any], job: dict[str, Any], *, gone: bool
+) -> None:
+    """A claim stays while there is a pod that mounts it, also one that has ended."""
+    admitted = {name: make.admitted(name, weights=name) for name in "ab"}
+    done = {"a": admitted["a"] | result | {"key": make.key("a"), "finishedAt": END}, "b": admitted["b"]}
+    (entry, _) = make.started("a", "b", results=done).status.results
+    made = make.evaluation(make.key("a"), **job)
+    labels = {**made.meta.labels, CACHE_LABEL: cache_id(cached_directory(entry))}
+    made = replace(made, meta=replace(made.meta, labels=labels))
+    known = [make.model(name, fetched=True, weights=name) for name in models]
+    pods = [make.pod(made, code=0, message=make.scored())]
+    found = plan(make.started("a", "b", results=done), known, jobs=[made], pods=pods)
+    assert (made.meta.uid in [d.uid for d in found.delete]) == gone
+
+
+@pytest.mark.parametrize(("models", "gone"), [("b", True), ("ab", False)], ids=["deleted", "it exists"])
+def test_nor_does_it_in_a_round_that_has_ended(make: Make, models: str, *, gone: bool) -> None:
+    results = {"a": make.admitted("a") | DONE, "b": {"state": "Rejected"}}
+    status = make.started("a", "b", results=results).status
+    finished = status.model_copy(update={"finished_at": make.at(50)})
+    job = make.evaluation("control", ended="Complete")
+    labels = {**job.meta.labels, CACHE_LABEL: cache_id(cached_directory(status.results[0]))}
+    job = replace(job, meta=replace(job.meta, labels=labels))
+    assert keeping_volumes(finished, [job], models) == ([job] if gone else [])
