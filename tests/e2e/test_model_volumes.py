@@ -1,4 +1,4 @@
-"""`cache.mode: VolumePerModel` with a real scheduler and kubelet: a claim is fetched to, evaluated from, and given up."""
+"""`cache.mode: VolumePerModel` on a real kubelet: a claim is fetched to, evaluated from, and given up."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ def main(argv: list[str] | None = None) -> int:
     configure_logging(json_lines=True)
     job = PackJob.model_validate_json(sys.stdin.buffer.read())
     with os.fdopen(options.reports, "w", buffering=1) as pipe, stopping_on_sigterm(), contextlib.suppress(Stopped):
-
         writing = threading.Lock()
 
         def report(content: dict[str, Any]) -> None:
