@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bitagent_crds.generate import CRD_FOLDER, files, main
 
@@ -38,3 +40,13 @@ def test_a_definition_of_no_kind_is_reported_and_removed(tmp_path: Path, capsys:
 def test_the_definitions_are_committed_once() -> None:
     folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("c*/**/bitagent.io_*.yaml")}
     assert folders == {CRD_FOLDER}
+
+
+LAST_APPLIED_BYTES = 262_144
+"""Most bytes of all annotations of an object: a client-side apply writes the whole object into one."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / CRD_FOLDER).glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_definition_can_be_applied_by_clients(path: Path) -> None:
+    content = json.dumps(yaml.safe_load(path.read_text()), separators=(",", ":"))
+    assert len(content.encode()) < LAST_APPLIED_BYTES

@@ -33,7 +33,7 @@ from bitagent_operator.plan.jobs.outcome import (
 from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem, pod_problem
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
 from bitagent_operator.plan.jobs.stalls import with_stall
-from bitagent_operator.plan.rounds.attribution import Control, may_be_own
+from bitagent_operator.plan.rounds.attribution import may_be_own
 
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
 """States that record the end of an evaluation."""
@@ -121,7 +121,7 @@ def evaluation_state(
         return StartAttempt(1, packable=True)
     last = begun or next((entry for entry in recorded if entry.reason in QUEUE_REASONS), None)
     job, reported = jobs[-1], Problem(last.reason, last.message) if last is not None else None
-    timeout, stalls = _start_timeout(spec), list(begun.stalls) if begun is not None else []
+    timeout, stalls = start_timeout(spec), list(begun.stalls) if begun is not None else []
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
     if isinstance(outcome, Active) and not job.in_pack:  # a pack bounds the time of each of its evaluations itself
         outcome, stalls = with_stall(
@@ -263,46 +263,12 @@ def _lost_for_good(outcome: Lost | Done[EvaluateSummary], now: datetime) -> Infr
     return InfraFault(Reason.RESULT_LOST, "its summary has no score", now)
 
 
-def control_state(
-    model: str, jobs: Sequence[JobObject], spec: EvalRoundSpec, pods: Sequence[PodObject], pass_: Pass
-) -> Control | StartAttempt:
-    """Return the state of the control that evaluates `model` again, from its Jobs, ordered by attempt.
-
-    Each of its Jobs has one pod and ends with it, so that one that has failed holds no GPU while another control runs.
-    """
-    if not jobs:
-        return StartAttempt(1)
-    job, more = jobs[-1], jobs[-1].attempt < min(spec.workload.max_attempts, naming.MAX_ATTEMPTS)
-    outcome = classify(job, pods, EvaluateSummary, pass_, start_timeout=_start_timeout(spec))
-    disruptions = disruption_times(jobs, pods, known=(), since=None)
-    if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
-        outcome = disrupted_too_often(job, pods, len(disruptions), reported=None, pass_=pass_)
-    match outcome:
-        case Done(summary=summary, pod=pod) if summary.score is not None:
-            done = (p.node for p in pods if p.meta.owner_uid == job.meta.uid and p.phase == "Succeeded" and p.node)
-            return Control(model, succeeded=True, node=pod.node, beside=tuple(dict.fromkeys(done)))
-        case Unseen() | Active():
-            return Control(model)
-        case InfraFault() if outcome.reason is Reason.DEADLINE_EXCEEDED and job.ended is None:
-            return Control(model)  # its Job is about to end
-        case InfraFault() if more and outcome.reason is not Reason.DEADLINE_EXCEEDED and job.ended is not None:
-            return StartAttempt(job.attempt + 1)
-        case InfraFault() | ModelFault():
-            own = isinstance(outcome, ModelFault) or may_be_own(outcome.reason, ran=bool(outcome.nodes))
-            own = own or outcome.reason is Reason.MODEL_FILES_MISSING  # which another control may not lack
-            text = f"{outcome.reason}: {outcome.message}"
-            return Control(model, succeeded=False, message=text, own=own and job.ended is not None)
-        case Lost() | Done() if more:
-            return StartAttempt(job.attempt + 1)
-        case Lost() | Done():
-            return Control(model, succeeded=False, message="its result was lost")
-
-
 def _stall_bound(spec: EvalRoundSpec) -> timedelta:
     return timedelta(seconds=spec.workload.stall_seconds or STALL_SECONDS)
 
 
-def _start_timeout(spec: EvalRoundSpec) -> timedelta | None:
+def start_timeout(spec: EvalRoundSpec) -> timedelta | None:
+    """Return the time that a Job may wait until a container of an attempt runs; None: any."""
     seconds = spec.workload.start_timeout_seconds
     return timedelta(seconds=seconds) if seconds is not None else None
 

@@ -21,13 +21,12 @@ from bitagent_kube.conditions import clip
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import ModelObject, RoundObject, changed
 from bitagent_operator.observed.workloads import JobObject, PodObject
-from bitagent_operator.plan.identity import origin, replaced
+from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.inputs import Pass, Refusal
 from bitagent_operator.plan.interface import StartEvaluation
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.jobs.packs import open_keys, parts
 from bitagent_operator.plan.jobs.pods import LINGERING
-from bitagent_operator.plan.models.fetch import found_again
 from bitagent_operator.plan.rounds.attempts import (
     EVALUATED,
     GaveUp,
@@ -40,12 +39,10 @@ from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders, l
 from bitagent_operator.plan.rounds.packing import family_of, packs, repeats_later_job, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle
+from bitagent_operator.plan.rounds.unstarted import LOST_FOR_GOOD, is_deleted, wait_of, waiting
 from bitagent_operator.plan.rounds.work import Slots, Work
 
 _NEVER = datetime.fromtimestamp(0, UTC)
-_LOST_FOR_GOOD = Update(
-    ResultState.REJECTED, Reason.MODEL_DELETED, "the cache has lost its files, and its MinerModel was deleted meanwhile"
-)
 
 
 @dataclass(frozen=True)
@@ -111,15 +108,15 @@ def plan(
         key, state = found[i]
         match state:
             case Update(state=ResultState.PENDING | ResultState.RUNNING, reason=Reason.MODEL_FILES_MISSING) if (
-                _is_deleted(this, entries[i].model)
+                is_deleted(this, entries[i].model)
             ):
-                updates[i] = _LOST_FOR_GOOD
+                updates[i] = LOST_FOR_GOOD
             case Update():
                 updates[i] = state
             case GaveUp():
                 updates[i] = state.update
             case StartAttempt():
-                wait = _wait(this, entries[i], key, state, task_set)
+                wait = wait_of(this, entries[i], key, state, task_set)
                 if wait is not None:
                     updates[i] = wait
                 else:
@@ -296,7 +293,7 @@ def _started(this: Work, group: Sequence[_Ready], slots: Slots) -> dict[int, Upd
     if others and (refusal := this.refusal(start.job_key, start.attempt)) is not None:
         slots.hold()
         reason, text = refusal.reason, clip(refusal.message, MESSAGE_LENGTH)
-        return {each.index: _waiting(each.entry, each.attempt, reason, text) for each in group}
+        return {each.index: waiting(each.entry, each.attempt, reason, text) for each in group}
     if slots.take(start):
         text = "its Job is being created"
     else:
@@ -308,70 +305,8 @@ def _started(this: Work, group: Sequence[_Ready], slots: Slots) -> dict[int, Upd
 def _for_slot(each: _Ready, text: str) -> Update:
     """Return the wait for a slot, or for a Job that was refused to be accepted."""
     if each.entry.reason is Reason.JOB_REFUSED:
-        return _waiting(each.entry, each.attempt, each.entry.reason, each.entry.message)
-    return _waiting(each.entry, each.attempt, Reason.WAITING_FOR_SLOT, text)
-
-
-def _waiting(entry: ModelResult, attempt: StartAttempt, reason: Reason, message: str = "") -> Update:
-    """Return the state of an owner without a Job."""
-    return Update(
-        ResultState.RUNNING if attempt.failures else ResultState.PENDING,
-        reason,
-        message,
-        attempts=entry.attempts,
-        disruptions=entry.disruptions,
-        stalls=entry.stalls,
-        failures=list(attempt.failures),
-        started_at=entry.started_at,
-    )
-
-
-def _wait(
-    this: Work, entry: ModelResult, key: str, attempt: StartAttempt, task_set: TaskSetStatus | None
-) -> Update | None:
-    """Return what an owner without a Job waits for besides a slot; None if it waits for nothing else."""
-
-    def waiting(reason: Reason, message: str = "") -> Update:
-        return _waiting(entry, attempt, reason, message)
-
-    if this.observed.spec.suspend:
-        return waiting(Reason.ROUND_SUSPENDED)
-    if task_set is None:
-        return waiting(Reason.WAITING_FOR_TASKS, "the task set is being built")
-    if entry.commit is None or entry.repo is None:
-        return waiting(Reason.WAITING_FOR_MODEL)
-    if (since := attempt.files_missing_since) is not None:
-        model = this.models.get(entry.model)
-        if _is_deleted(this, entry.model):
-            return _LOST_FOR_GOOD
-        if model is not None and origin(model.spec.source) != entry.repo:
-            text = "the cache has lost its files, and its MinerModel names another source by now"
-            return Update(ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)
-        again = found_again(model, entry.commit, since=since) if model is not None else None
-        if again is None:
-            text = "the cache has lost its files; it is evaluated once they are fetched again"
-            return replace(waiting(Reason.MODEL_FILES_MISSING, text), finished_at=since)
-        if not again.fetched and again.infrastructure:
-            return infra_fault(again.reason, again.message, this.pass_.now)
-        if not again.fetched:
-            return Update(ResultState.REJECTED, again.reason, clip(again.message, MESSAGE_LENGTH))
-    if key in this.busy:
-        return waiting(Reason.WAITING_FOR_SLOT, "an earlier Job of it is being deleted, or a pod of that has not ended")
-    if (refusal := this.refusal(key, attempt.number)) is not None:
-        if refusal.final:
-            return infra_fault(refusal.reason, refusal.message, this.pass_.now)
-        return waiting(refusal.reason, clip(refusal.message, MESSAGE_LENGTH))
-    return None
-
-
-def _is_deleted(this: Work, name: str) -> bool:
-    """Whether there is no MinerModel of that name, so that nothing fetches its files again."""
-    if name in this.models:
-        return False
-    if this.pass_.may_exist(name):
-        this.pass_.requests.models.add(name)
-        return False
-    return name not in this.pass_.live.unreadable
+        return waiting(each.entry, each.attempt, each.entry.reason, each.entry.message)
+    return waiting(each.entry, each.attempt, Reason.WAITING_FOR_SLOT, text)
 
 
 def _duplicate(entry: ModelResult, owner: str, now: datetime) -> ModelResult:

@@ -18,7 +18,7 @@ from bitagent_operator.observed.objects import ModelObject
 from bitagent_operator.plan.interface import StartEvaluation
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.models.fetch import fetch_result
-from bitagent_operator.plan.rounds.attempts import GaveUp, StartAttempt, Update, control_state
+from bitagent_operator.plan.rounds.attempts import GaveUp, StartAttempt, Update
 from bitagent_operator.plan.rounds.attribution import (
     BECAUSE_LENGTH,
     FETCH_CAUSES,
@@ -32,6 +32,7 @@ from bitagent_operator.plan.rounds.attribution import (
     decide,
     decide_fetch,
 )
+from bitagent_operator.plan.rounds.controls import control_state
 from bitagent_operator.plan.rounds.fetch_controls import decide_by_control, owner_of
 from bitagent_operator.plan.rounds.work import Slots, Work
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.model_result import ModelResult
-from bitagent_operator.plan.rounds.attempts import GaveUp, StartAttempt, Update, control_state, evaluation_state
-from bitagent_operator.plan.rounds.attribution import Control
+from bitagent_operator.plan.rounds.attempts import GaveUp, StartAttempt, Update, evaluation_state
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -199,23 +198,3 @@ def test_a_result_of_an_earlier_job_does_not_count_once_it_was_given_up(make: Ma
     found = state(make, [{}, {"active": 1}], [{"code": 0, "message": SCORED, "job": 0}, {}])
     assert isinstance(found, Update)
     assert (found.state, found.score) == ("Running", None)
-
-
-@pytest.mark.parametrize(
-    ("pods", "workload", "succeeded"),
-    [
-        pytest.param([{}], {}, None, id="it runs"),
-        pytest.param([{"unschedulable": 900}], {"startTimeoutSeconds": 300}, False, id="it never starts"),
-        pytest.param([{"unschedulable": 900}], {}, None, id="it waits without a bound"),
-        pytest.param(EVICTIONS, {"maxDisruptions": 2}, False, id="its pods are removed too often"),
-        pytest.param([{"code": 0, "message": SCORED}], {"maxDisruptions": 0}, True, id="it has succeeded"),
-    ],
-)
-def test_a_control_has_the_bounds_of_an_evaluation(
-    make: Make, pods: list[dict[str, Any]], workload: dict[str, Any], succeeded: bool | None
-) -> None:
-    job = make.evaluation("c", started=1)
-    own = [make.pod(job, name=f"p{i}", **pod) for i, pod in enumerate(pods)]
-    found = control_state("a", [job], make.round(workload=workload).spec, own, make.pass_())
-    assert isinstance(found, Control)
-    assert found.succeeded is succeeded
