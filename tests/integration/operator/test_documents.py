@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from itertools import groupby
@@ -88,9 +89,5 @@ def test_marked_blocks_run_against_a_cluster(run: list[Block], operator: World, 
 
 
 def _here(text: str, namespace: str) -> str:
-    """Return a text with the test's namespace in place of the documents'."""
-    for before in ("-n ", "--namespace ", "namespace: "):
-        text = text.replace(f"{before}bitagent\n", f"{before}{namespace}\n")
-        for after in (" ", ",", "}"):
-            text = text.replace(f"{before}bitagent{after}", f"{before}{namespace}{after}")
-    return text
+    """Return a text with the test's namespace in place of those of the documents."""
+    return re.sub(r"(?m)((?:-n|--namespace|namespace:) )(?:bitagent|team)(?=$|[ ,}])", rf"\g<1>{namespace}", text)
