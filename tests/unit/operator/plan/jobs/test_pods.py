@@ -139,6 +139,10 @@ def test_the_plan_looks_again_when_a_pod_becomes_unschedulable(make: Make) -> No
             None,
             id="another container keeps it",
         ),
+        pytest.param({"code": 3, "phase": "Pending", "at": 940}, "Crashed", None, id="another container cannot start"),
+        pytest.param(
+            {"code": 3, "phase": "Pending", "at": 941}, None, 1, id="another container has time left to start"
+        ),
         pytest.param({"code": 3, "at": 0}, None, None, id="it has failed as a whole"),
     ],
 )

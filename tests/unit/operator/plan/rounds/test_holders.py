@@ -37,6 +37,7 @@ DELETED = "2026-01-01T00:00:00Z"
         pytest.param({"active": 1}, {"code": 78}, False, id="with the model's fault"),
         pytest.param({"active": 1}, {"code": 1}, True, id="with a failure: another pod follows"),
         pytest.param({"active": 1}, {"code": 0, "phase": "Running"}, True, id="a sidecar runs on"),
+        pytest.param({"active": 1}, {"code": 0, "phase": "Pending"}, True, id="a sidecar cannot start"),
         pytest.param({"ended": "Complete"}, {"code": 0}, False, id="ended"),
         pytest.param({"deletionTimestamp": DELETED}, {}, True, id="being deleted"),
         pytest.param({"ended": "Failed", "deletionTimestamp": DELETED}, None, False, id="ended and being deleted"),
