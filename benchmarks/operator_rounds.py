@@ -119,6 +119,16 @@ def until(what: str, holds: Callable[[], Any], *, seconds: float = SECONDS_AT_MO
     raise SystemExit(f"not within {seconds:g} s: {what}")
 
 
+def at_rest(operator: Operator) -> Counter[str]:
+    """Return the writes once there have been none for three seconds: Events and models' histories follow an end."""
+    found = operator.writes()
+    while True:
+        time.sleep(3)
+        if (now := operator.writes()) == found:
+            return found
+        found = now
+
+
 @contextmanager
 def created_jobs(api: Api) -> Iterator[dict[str, float]]:
     """Yield the times at which evaluation Jobs were created, by name, as a watch reports them."""
@@ -175,8 +185,7 @@ def one_round(api: Api, pods: Pods, operator: Operator, models: int) -> dict[str
         last = max(created.values())
     pods.held.clear()
     ended = until("the round is complete", complete(api, "one"))
-    time.sleep(3)  # Events are posted in the background, and models record their results after the end
-    wrote = operator.writes() - before
+    wrote = at_rest(operator) - before
     return {
         "models": models,
         "secondsToLastJob": last - began,
@@ -262,7 +271,7 @@ def main() -> int:
             operator = Operator(plane.kubeconfig, folder, "operator")
             try:
                 until("it leads", lambda: api.get(LEASE)["spec"]["holderIdentity"] == "operator")
-                time.sleep(5)  # the first passes over all models
+                at_rest(operator)  # the first passes over all models
                 for part, measure in {
                     "oneRound": lambda: one_round(api, pods, operator, options.models),
                     "roundsAtOnce": lambda: rounds_at_once(api, options.rounds, options.of),
