@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bitagent_local.cluster.binaries import OPTIONS, content_key, ensure_go
+from bitagent_local.cluster.binaries import COMPILING, OPTIONS, content_key, ensure_go
 from bitagent_local.cluster.host import ClusterError, cache_root, exclusive
 
 FLAGS = "-ldflags=-s -w"
@@ -58,7 +58,7 @@ def _build(go: Path, module: Path, packages: tuple[str, ...], folder: Path) -> N
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".build-") as scratch:
         out = Path(scratch) / "out"
         command = [str(go), "build", *OPTIONS, FLAGS, "-o", f"{out}/", *packages]
-        done = subprocess.run(command, cwd=module, env={**os.environ, "CGO_ENABLED": "0"}, check=False)
+        done = subprocess.run(command, cwd=module, env={**os.environ, **COMPILING}, check=False)
         if done.returncode != 0:
             raise ClusterError(f"`go build` in {module} failed with status {done.returncode}; its output is above")
         out.rename(folder)
