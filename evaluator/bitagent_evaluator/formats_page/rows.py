@@ -109,6 +109,7 @@ _CHANGES: Mapping[RowSkipReason, tuple[RowExample, Row]] = {
     RowSkipReason.BAD_FUNCTIONS: (_WITH_CALLS, {"tools": "see the manual"}),
     RowSkipReason.NO_QUESTION: (_WITH_CALLS, {"query": ""}),
     RowSkipReason.NOT_TEXT: (_OPENAI, {"messages": _IMAGE}),
+    RowSkipReason.UNKNOWN_ROLE: (_OPENAI, {"messages": [{"role": "context", "content": ""}, *_OPENAI.row["messages"]]}),
     RowSkipReason.NO_ANSWER: (_WITH_CALLS, {"answers": None}),
     RowSkipReason.BAD_CALL: (_WITH_CALLS, {"answers": '[{"name": "weather", "arg'}),
     RowSkipReason.TOO_MANY_CALLS: (_WITH_CALLS, {"answers": [_CALL] * (MAX_CALLS + 1)}),

@@ -28,6 +28,7 @@ class RowSkipReason(StrEnum):
     BAD_FUNCTIONS = "with functions that cannot be read"
     NO_QUESTION = "without a question"
     NOT_TEXT = "with a message that is not text"
+    UNKNOWN_ROLE = "with a message of an unknown role"
     NO_ANSWER = "without an answer"
     BAD_CALL = "with a call that cannot be read"
     TOO_MANY_CALLS = "with more calls than are judged"

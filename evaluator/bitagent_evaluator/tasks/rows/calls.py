@@ -7,15 +7,20 @@ checker.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bitagent_evaluator.parsing import AnswerError, parse_bfcl
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.notation import parse_value
 
 GroundTruth = list[dict[str, dict[str, list[Any]]]]
+_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")
+"""Names of the arguments of a call in different conventions, the usual ones first."""
+_WITHOUT_NAME = r"(?<![\w.]){name}\(\s{{0,16}}(?![\s)]|\w{{1,64}}\s{{0,4}}=(?!=))"
+"""A call of a function whose first argument has no name."""
 _OMITTED = ""
 """Among allowed values, this means that the argument may be omitted."""
 
@@ -32,12 +37,16 @@ def parse_calls(data: Any) -> list[PlainCall]:
     """Return the calls in `data`: a list or a single call, as objects or JSON text, or Python calls, `[f(a=1)]`.
 
     A call is `{"name", "arguments"}` or OpenAI's `{"function": {...}}`. An empty list is an answer without calls;
-    nothing at all is not an answer. Raises RowSkipped if there is none, or a call is malformed.
+    nothing at all is not an answer. Raises RowSkipped if there is none, or a call is malformed, as is a message without
+    calls that has a text: the call may be in that.
     """
     if isinstance(data, str):
         data = _parse_text(data)
     if isinstance(data, Mapping):
-        data = data["tool_calls"] if isinstance(data.get("tool_calls"), list) else [data]
+        listed = data.get("tool_calls")
+        if listed == [] and data.get("content"):
+            raise RowSkipped(RowSkipReason.BAD_CALL)
+        data = listed if isinstance(listed, list) else [data]
     if data is None:
         raise RowSkipped(RowSkipReason.NO_ANSWER)
     if not isinstance(data, list):
@@ -53,7 +62,7 @@ def parse_call(data: Any) -> PlainCall:
         data = data["function"]
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"].strip():
         raise RowSkipped(RowSkipReason.BAD_CALL)
-    arguments = data.get("arguments", data.get("parameters"))
+    arguments = next((data[name] for name in _ARGUMENTS if data.get(name) is not None), None)
     if isinstance(arguments, str):
         arguments = _parse_json(arguments) if arguments.strip() else {}
     if arguments is None:
@@ -154,19 +163,29 @@ def _list_members(value: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: [member] for name, member in value.items()}
 
 
+def check_keywords(text: str, names: Iterable[str]) -> None:
+    """Raise RowSkipped if a text calls one of these functions with an argument that has no name.
+
+    The readers of Python calls drop such arguments, as the official decoder does.
+    """
+    if any(re.search(_WITHOUT_NAME.format(name=re.escape(name)), text) for name in names):
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+
+
 def _parse_text(text: str) -> Any:
     try:
-        return json.loads(text) if text.strip() else None
-    except (ValueError, RecursionError):
+        return parse_value(text) if text.strip() else None
+    except ValueError:
         try:
             calls = parse_bfcl(text)
         except AnswerError:
             raise RowSkipped(RowSkipReason.BAD_CALL) from None
+    check_keywords(text, (name for call in calls for name in call))
     return [{"name": name, "arguments": arguments} for call in calls for name, arguments in call.items()]
 
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        return parse_value(text)
+    except ValueError:
         raise RowSkipped(RowSkipReason.BAD_CALL) from None

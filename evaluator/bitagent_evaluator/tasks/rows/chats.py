@@ -2,74 +2,57 @@
 
 The messages before the first call are the task, that call and those beside it its ground truth. A chat without any
 call is a task for which no call is right, but only if its answer is there and is prose: a call that cannot be read is
-never taken for no call, nor is an answer that is missing.
+never taken for no call, nor is an answer that is missing. Neither is a chat that has the result of a call, or a message
+of which nothing is known: what was not read may be the call.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bitagent_evaluator.parsing import FORMS_OF_TEMPLATES, AnswerError, AnswerSyntax
-from bitagent_evaluator.parsing import parse_calls as parse_answer_calls
-from bitagent_evaluator.parsing.thinking import strip_thinking
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
-from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_call, parse_calls
+from bitagent_evaluator.tasks.rows.call_texts import calls_in_text, said
+from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_calls
+from bitagent_evaluator.tasks.rows.notation import parse_value
 
-CALL_ROLES = frozenset({"tool call", "tool_call", "function_call", "function call"})
-"""Roles of messages whose content is a call."""
 ROLES: Mapping[str, str] = {
-    "human": "user",
-    "gpt": "assistant",
-    "model": "assistant",
-    "developer": "system",
-    "tool response": "tool",
-    "tool_response": "tool",
-    "function_response": "tool",
-    "function response": "tool",
-    "function": "tool",
-    "observation": "tool",
+    **dict.fromkeys(("user", "human"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "model", "ai", "bot", "chatgpt"), "assistant"),
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("tool", "function", "observation", "ipython", "environment"), "tool"),
+    **{f"{kind}_{what}": "tool" for kind in ("tool", "function") for what in ("response", "result", "output")},
 }
-"""Names of roles in other conventions."""
+"""Names of roles in other conventions, as `_role` returns them."""
 
-_MARK = re.compile(
-    r"<\s{0,4}\|?/?\s{0,4}(?:tool|function)[\s_]{0,4}(?:calls?|code)(?![a-z])|<function=|\[TOOL_CALLS\]|<\|python_tag\|>"
-    r"|functools\s{0,4}\[|\"(?:tool_calls|function_call|arguments|action_input|tool_name)\"\s{0,4}:"
-    r"|<arg_key>|invoke name=|<function name=|<｜tool▁|to=functions\.|<\|recipient\|>|^>>>\w|<start_function_call>"
-    r"|<\|python_start\|>|```tool_code|^[ \t*]{0,8}Action[ _]?Input[ \t*]{0,4}:|✿ARGS✿|<TOOLCALL>",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""What only a call has. Half a call has it too."""
-_BLOCK_START = re.compile(r"<\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
-_BLOCK_END = re.compile(r"<\s{0,4}/\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
-_SYNTAXES = (AnswerSyntax.ARGUMENT_TAGS, *FORMS_OF_TEMPLATES, AnswerSyntax.PYTHON)
-_TAGS = ("<function=", "<arg_key>", "invoke name=")
-"""Tags in a block, which its own readers do not know."""
+_CALL = re.compile(r"(?:tool|function)_?(?:calls?|use)")
+"""Roles of messages whose content is a call, and members of messages that have calls."""
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_RESULT = re.compile(r"\s*<\|?(?:tool|function)_?(?:response|result|output)", re.IGNORECASE)
+"""Beginning of a user's message that is the result of a call, as some chat templates write it."""
+_CALL_PARTS = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
+"""Types of the parts of a content that are calls."""
 
 
 def parse_messages(data: Any) -> list[Any]:
-    """Return a list of messages, given as such or as JSON text. Raises RowSkipped if it is neither."""
+    """Return a list of messages, given as such or as a text. Raises RowSkipped if it is neither."""
     if isinstance(data, str):
         try:
-            data = json.loads(data, strict=False)
-        except (ValueError, RecursionError):
+            data = parse_value(data)
+        except ValueError:
             raise RowSkipped(RowSkipReason.NO_QUESTION) from None
     if not isinstance(data, list):
         raise RowSkipped(RowSkipReason.NO_QUESTION)
     return data
 
 
-def convert_messages(messages: Iterable[Any], *, roles: Mapping[str, str] = ROLES) -> list[dict[str, Any]]:
-    """Return messages `{"role", "content"}` up to the last one of the user, with roles renamed by `roles`.
+def convert_messages(messages: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return messages `{"role", "content"}` up to the last one of the user, with roles renamed by `ROLES`.
 
-    Raises RowSkipped if a message has no text, or the user says nothing.
+    Raises RowSkipped if a message has no text or an unknown role, or the user says nothing.
     """
-    found = []
-    for message in messages:
-        role = _role(message)
-        found.append((roles.get(role, role), message))
+    found = [(_role(message), message) for message in messages]
     while found and found[-1][0] != "user":
         found.pop()
     contents = [_content(message) for _, message in found]
@@ -79,8 +62,74 @@ def convert_messages(messages: Iterable[Any], *, roles: Mapping[str, str] = ROLE
     for (role, _), content in zip(found, contents, strict=True):
         if content is None:
             raise RowSkipped(RowSkipReason.NO_QUESTION)
+        if role not in ROLES.values():
+            raise RowSkipped(RowSkipReason.UNKNOWN_ROLE)
         converted.append({"role": role, "content": content})
     return converted
+
+
+def split_chat(
+    messages: Sequence[Any], functions: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[PlainCall]]:
+    """Return the messages of the task, and the calls that answer them; no calls if the chat has none.
+
+    `functions` are the descriptions, in BFCL's form. Raises RowSkipped.
+    """
+    for at, message in enumerate(messages):
+        calls = calls_of(message, functions)
+        if not calls:
+            continue
+        for following in messages[at + 1 :]:
+            more = calls_of(following, functions)
+            if not more:
+                break
+            calls += more
+        return convert_messages(messages[:at]), calls
+    at = next((at for at, message in enumerate(messages) if _role(message) == "assistant"), len(messages))
+    question = convert_messages(messages[:at])
+    if at == len(messages) or not said(_content(messages[at]) or ""):
+        raise RowSkipped(RowSkipReason.NO_ANSWER)
+    for message in messages:
+        _check_prose(message)
+    return question, []
+
+
+def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
+    """Return the calls of a message; none if it makes none. Raises RowSkipped if they cannot be read."""
+    role, content = _role(message), _member(message, "content", "value")
+    if _CALL.fullmatch(role):
+        if not (calls := parse_calls(content)):
+            raise RowSkipped(RowSkipReason.NO_ANSWER)
+        return calls
+    if role != "assistant":
+        return []
+    for name, value in message.items():
+        if _CALL.fullmatch(_snake_case(name)) and not _is_nothing(value) and (calls := parse_calls(value)):
+            return calls
+    if isinstance(content, Mapping):
+        return parse_calls(content)
+    if isinstance(content, list) and (parts := [part for part in content if _is_call_part(part)]):
+        return parse_calls(parts)
+    return calls_in_text(_content(message) or "", functions) or []
+
+
+def answered_calls(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
+    """Return the calls of an assistant's message; none if it is prose. Raises RowSkipped if it is neither."""
+    calls = calls_of(message, functions)
+    if not calls and not said(_content(message) or ""):
+        raise RowSkipped(RowSkipReason.NO_ANSWER)
+    return calls
+
+
+def _check_prose(message: Any) -> None:
+    """Raise RowSkipped if a message of a chat without calls may be a call, or a sign that there was one."""
+    role, content = _role(message), _member(message, "content", "value")
+    if role not in ROLES.values():
+        raise RowSkipped(RowSkipReason.UNKNOWN_ROLE)
+    if role == "assistant" and content is None:
+        raise RowSkipped(RowSkipReason.NO_ANSWER)
+    if role == "tool" or (isinstance(content, str) and role == "user" and _RESULT.match(content)):
+        raise RowSkipped(RowSkipReason.BAD_CALL)
 
 
 def _member(message: Any, *names: str) -> Any:
@@ -90,7 +139,21 @@ def _member(message: Any, *names: str) -> Any:
 
 
 def _role(message: Any) -> str:
-    return str(_member(message, "role", "from") or "")
+    """The role of a message by its usual name; one that is not known as it is, in snake case."""
+    role = _snake_case(str(_member(message, "role", "from") or ""))
+    return ROLES.get(role, role)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", _CAPITAL.sub("_", name.strip())).lower()
+
+
+def _is_nothing(value: Any) -> bool:
+    return not value or (isinstance(value, str) and value.strip().lower() in ("", "[]", "{}", "null", "none"))
+
+
+def _is_call_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _CALL_PARTS
 
 
 def _content(message: Any) -> str | None:
@@ -105,87 +168,3 @@ def _content(message: Any) -> str | None:
             raise RowSkipped(RowSkipReason.NOT_TEXT)
         parts.append(text)
     return "".join(parts)
-
-
-def split_chat(
-    messages: Sequence[Any],
-    functions: Sequence[Mapping[str, Any]],
-    *,
-    parse_block: Callable[[str], PlainCall] = parse_call,
-) -> tuple[list[dict[str, Any]], list[PlainCall]]:
-    """Return the messages of the task, and the calls that answer them; no calls if the chat has none.
-
-    `functions` are the descriptions, in BFCL's form; `parse_block` reads a marked call. Raises RowSkipped.
-    """
-    for at, message in enumerate(messages):
-        calls = _calls(message, functions, parse_block)
-        if calls is None:
-            continue
-        for following in messages[at + 1 :]:
-            if _role(following) not in CALL_ROLES:
-                break
-            calls += _calls(following, functions, parse_block) or []
-        return convert_messages(messages[:at]), calls
-    at = next((at for at, message in enumerate(messages) if _is_answer(message)), len(messages))
-    question = convert_messages(messages[:at])
-    if at == len(messages) or not (_content(messages[at]) or "").strip():
-        raise RowSkipped(RowSkipReason.NO_ANSWER)
-    return question, []
-
-
-def _is_answer(message: Any) -> bool:
-    role = _role(message)
-    return ROLES.get(role, role) == "assistant"
-
-
-def _calls(
-    message: Any, functions: Sequence[Mapping[str, Any]], parse_block: Callable[[str], PlainCall]
-) -> list[PlainCall] | None:
-    """Return the calls of a message; None if it makes none. Raises RowSkipped if they cannot be read."""
-    if _role(message) in CALL_ROLES:
-        return parse_calls(_member(message, "content", "value"))
-    if not _is_answer(message):
-        return None
-    if listed := message.get("tool_calls") or message.get("function_call"):
-        return parse_calls(listed)
-    return calls_in_text(_content(message) or "", functions, parse_block=parse_block)
-
-
-def calls_in_text(
-    text: str, functions: Sequence[Mapping[str, Any]], *, parse_block: Callable[[str], PlainCall] = parse_call
-) -> list[PlainCall] | None:
-    """Return the calls in an assistant's text, in whatever marks; None if it is prose.
-
-    Raises RowSkipped if the text has the marks of a call, or a described name with a parenthesis, and cannot be read.
-    """
-    text = strip_thinking(text)
-    if not _MARK.search(text) and not _names_a_function(text, functions):
-        return None
-    _, *blocks = _BLOCK_START.split(text)
-    blocks = [_BLOCK_END.split(block)[0].strip() for block in blocks]
-    if blocks and not any(tag in block for block in blocks for tag in _TAGS):
-        return [call for block in blocks for call in _block_calls(block, parse_block)]
-    try:
-        found = parse_answer_calls(text, _SYNTAXES, functions)
-    except AnswerError:
-        found = []
-    if not found:
-        raise RowSkipped(RowSkipReason.BAD_CALL)
-    return [_plain(name, arguments) for call in found for name, arguments in call.items()]
-
-
-def _block_calls(block: str, parse_block: Callable[[str], PlainCall]) -> list[PlainCall]:
-    try:
-        return [parse_block(block)]
-    except RowSkipped:
-        return parse_calls(block)
-
-
-def _plain(name: str, arguments: Mapping[str | None, Any]) -> PlainCall:
-    if not name or None in arguments:
-        raise RowSkipped(RowSkipReason.BAD_CALL)
-    return PlainCall(name, {key: value for key, value in arguments.items() if key is not None})
-
-
-def _names_a_function(text: str, functions: Sequence[Mapping[str, Any]]) -> bool:
-    return any(re.search(rf"(?<!\w){re.escape(function['name'])}\s{{0,4}}\(", text) for function in functions)

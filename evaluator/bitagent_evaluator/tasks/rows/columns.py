@@ -6,16 +6,17 @@ A dot in a name selects a member of an object, or by its number an item of a lis
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from bitagent_crds.task_set import Expects, Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.call_texts import calls_in_text
 from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_calls
-from bitagent_evaluator.tasks.rows.chats import calls_in_text, convert_messages, parse_messages
+from bitagent_evaluator.tasks.rows.chats import answered_calls, convert_messages, parse_messages
 from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.notation import parse_value
 from bitagent_evaluator.tasks.rows.task import make_call_task, make_task
 
 
@@ -66,7 +67,10 @@ class ColumnRows:
         )
 
     def _calls(self, answers: Any, functions: list[dict[str, Any]]) -> list[PlainCall]:
-        """Return the calls of an answer, also of one written as a model writes it, in marks or in prose."""
+        """Return the calls of an answer, also of one written as a model writes it, in marks or in prose, and of an
+        assistant's message."""
+        if isinstance(answers, dict) and "content" in answers:
+            return answered_calls({**answers, "role": "assistant"}, functions)
         try:
             return parse_calls(answers)
         except RowSkipped:
@@ -95,8 +99,8 @@ def column_value(row: dict[str, Any], path: str) -> Any:
             inner = row[path[:end]]
             if isinstance(inner, str):
                 try:
-                    inner = json.loads(inner)
-                except (ValueError, RecursionError):
+                    inner = parse_value(inner)
+                except ValueError:
                     continue
             if isinstance(inner, list):
                 inner = {str(place): inner[place] for place in range(-len(inner), len(inner))}

@@ -34,6 +34,7 @@ ROW_READERS: Mapping[RowFormat, Callable[[Origin, Columns | None], RowReader]] =
 """The reader of each row format."""
 
 _SHOWN_COLUMNS = 20
+_SEPARATORS = frozenset(",;|\t")
 _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
     {
         RowFormat.GLAIVE: frozenset({"system", "chat"}),
@@ -92,5 +93,10 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
     ((reason, _),) = skipped.most_common(1)
     if reason in _OF_CONTENT:
         return _OF_CONTENT[reason]
+    for column in row:
+        if reason == f"without column {column.strip().lower()!r}":
+            return f"The file calls it {column!r}: name it so."
+    if separators := _SEPARATORS & set(next(iter(row), "")):
+        return f"Are the columns separated by {' or '.join(sorted(separators))!r}?"
     usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys()]
     return "Is `rows` the right format?" + (f" These columns look like {' or '.join(usual)}." if usual else "")

@@ -8,12 +8,12 @@ checker knows.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.notation import parse_value
 
 _TYPES = {
     **dict.fromkeys(("string", "str", "text", "date", "datetime", "time", "char", "email", "url", "enum"), "string"),
@@ -33,13 +33,13 @@ _MAX_DEPTH = 32
 def convert_functions(data: Any) -> list[dict[str, Any]]:
     """Return all descriptions in BFCL's form, in their order; of two with the same name, the first.
 
-    `data` is a list, one description, or either as JSON text. Raises RowSkipped if something in it is not a
+    `data` is a list, one description, or any of these as JSON text. Raises RowSkipped if something in it is not a
     description.
     """
     if isinstance(data, str):
         try:
-            data = json.loads(data) if data.strip() else []
-        except (ValueError, RecursionError):
+            data = parse_value(data) if data.strip() else []
+        except ValueError:
             raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
     if isinstance(data, dict):
         data = [data]
@@ -55,6 +55,8 @@ def convert_functions(data: Any) -> list[dict[str, Any]]:
 
 
 def _convert_function(data: Any) -> dict[str, Any]:
+    if isinstance(data, str):
+        data = _parse_description(data)
     if isinstance(data, dict) and isinstance(data.get("function"), dict):
         data = data["function"]
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not data["name"].strip():
@@ -63,7 +65,7 @@ def _convert_function(data: Any) -> dict[str, Any]:
     if parameters is None:
         parameters = data.get("arguments")
     if isinstance(parameters, str):
-        parameters = _parse_parameters(parameters)
+        parameters = _parse_description(parameters)
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
@@ -76,11 +78,11 @@ def _convert_function(data: Any) -> dict[str, Any]:
     }
 
 
-def _parse_parameters(text: str) -> Any:
-    """Return parameters given as JSON text. Raises RowSkipped if it is malformed."""
+def _parse_description(text: str) -> Any:
+    """Return a description, or its parameters, given as a text. Raises RowSkipped if it is malformed."""
     try:
-        return json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError):
+        return parse_value(text) if text.strip() else {}
+    except ValueError:
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
 
 

@@ -20,7 +20,6 @@ from typing import Any
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
-from bitagent_evaluator.tasks.rows.calls import PlainCall
 from bitagent_evaluator.tasks.rows.chats import split_chat
 from bitagent_evaluator.tasks.rows.functions import convert_functions
 from bitagent_evaluator.tasks.rows.task import make_call_task
@@ -30,8 +29,6 @@ CATEGORY = "glaive"
 _TURN = re.compile(r"^[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE):", re.MULTILINE)
 _ROLES = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
 _END = "<|endoftext|>"
-_NAME = re.compile(r'\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*')
-_ARGUMENTS = re.compile(r',\s*"arguments"\s*:\s*')
 
 
 class GlaiveRows:
@@ -52,7 +49,7 @@ class GlaiveRows:
             raise RowSkipped(RowSkipReason.NO_FUNCTIONS)
         turns = _turns(text)
         chat = [{"role": role, "content": content} for role, content in turns]
-        messages, calls = split_chat(chat, functions, parse_block=parse_glaive_call)
+        messages, calls = split_chat(chat, functions)
         return make_call_task(
             self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
         )
@@ -81,33 +78,3 @@ def _turns(text: str) -> list[tuple[str, str]]:
         (_ROLES[mark.group(1)], text[mark.end() : end].replace(_END, "").strip())
         for mark, end in zip(marks, ends, strict=True)
     ]
-
-
-def parse_glaive_call(text: str) -> PlainCall:
-    """Return one call in Glaive's notation. Raises RowSkipped if it is malformed."""
-    named = _NAME.match(text)
-    if named is None or not text.endswith("}"):
-        raise RowSkipped(RowSkipReason.BAD_CALL)
-    name = json.loads(named.group(1), strict=False)
-    rest = text[named.end() : -1].strip()
-    between = _ARGUMENTS.match(rest)
-    if between is None:
-        if rest:
-            raise RowSkipped(RowSkipReason.BAD_CALL)
-        return PlainCall(name, {})
-    return PlainCall(name, _arguments(rest[between.end() :].strip()))
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Return arguments written as an object, a JSON string of one, or in single quotes with or without backslashes."""
-    if len(text) >= 2 and text[0] == text[-1] == "'":
-        text = text[1:-1].strip()
-    for candidate in (text, text.replace("\\'", "'"), text.replace("\\'", "'").replace('\\"', '"')):
-        try:
-            value = json.loads(candidate, strict=False) if candidate else {}
-            value = json.loads(value, strict=False) if isinstance(value, str) else value
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return value
-    raise RowSkipped(RowSkipReason.BAD_CALL)

@@ -5,7 +5,7 @@
      "tools": [{"type": "function", "function": {"name", "description", "parameters"}}]}
 
 `arguments` are JSON text or an object. `functions` and `function_call` are the API before tools. Both columns may be
-JSON text.
+JSON text. Without functions in a column they are looked for in the system text, as rows `ShareGPT` have them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped
 from bitagent_evaluator.tasks.rows.chats import parse_messages, split_chat
 from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.system_texts import described_in
 from bitagent_evaluator.tasks.rows.task import make_call_task
 
 CATEGORY = "openai"
@@ -32,8 +33,12 @@ class OpenAIRows:
         """Return the task. Raises RowSkipped if the row is not one."""
         if "messages" not in row:
             raise RowSkipped("without column 'messages'")
-        functions = convert_functions(row["tools"] if row.get("tools") else row.get("functions"))
-        messages, calls = split_chat(parse_messages(row["messages"]), functions)
+        chat = parse_messages(row["messages"])
+        described = row.get("tools") or row.get("functions")
+        if not described and (found := described_in(chat)) is not None:
+            described, chat = found, chat[1:]
+        functions = convert_functions(described)
+        messages, calls = split_chat(chat, functions)
         return make_call_task(
             self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
         )

@@ -10,8 +10,6 @@ functions were found only describes them, and is not part of the task.
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 from bitagent_crds.task_set import Task
@@ -19,13 +17,10 @@ from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped
 from bitagent_evaluator.tasks.rows.chats import parse_messages, split_chat
 from bitagent_evaluator.tasks.rows.functions import convert_functions
+from bitagent_evaluator.tasks.rows.system_texts import SYSTEM, described_in
 from bitagent_evaluator.tasks.rows.task import make_call_task
 
 CATEGORY = "sharegpt"
-_SYSTEM = "system"
-_TAGGED = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
-_OPENING = re.compile(r"[\[{]")
-_MAX_OPENINGS = 64
 
 
 class ShareGPTRows:
@@ -39,49 +34,13 @@ class ShareGPTRows:
         if "conversations" not in row:
             raise RowSkipped("without column 'conversations'")
         chat = parse_messages(row["conversations"])
-        if isinstance(text := row.get(_SYSTEM), str) and text.strip():
-            chat = [{"from": _SYSTEM, "value": text}, *chat]
+        if isinstance(text := row.get(SYSTEM), str) and text.strip():
+            chat = [{"from": SYSTEM, "value": text}, *chat]
         described = row.get("tools")
-        if not described and (found := _described(chat)) is not None:
+        if not described and (found := described_in(chat)) is not None:
             described, chat = found, chat[1:]
         functions = convert_functions(described)
         messages, calls = split_chat(chat, functions)
         return make_call_task(
             self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
         )
-
-
-def _described(chat: list[Any]) -> Any:
-    """Return the functions in the system text of a chat; None if there is no such text, or none is in it."""
-    first = chat[0] if chat and isinstance(chat[0], dict) else {}
-    text = first.get("value", first.get("content"))
-    if first.get("from", first.get("role")) != _SYSTEM or not isinstance(text, str):
-        return None
-    tagged = _TAGGED.search(text)
-    return _json_functions(tagged[1] if tagged else text)
-
-
-def _json_functions(text: str) -> list[Any] | None:
-    """Return the first list of objects with names in a text, or all such objects if they are in no list."""
-    decoder = json.JSONDecoder(strict=False)
-    found: list[Any] = []
-    position = 0
-    for _ in range(_MAX_OPENINGS):
-        opening = _OPENING.search(text, position)
-        if opening is None:
-            break
-        try:
-            value, position = decoder.raw_decode(text, opening.start())
-        except (ValueError, RecursionError):
-            position = opening.end()
-            continue
-        if isinstance(value, list) and value and all(_is_described(item) for item in value):
-            return value
-        if _is_described(value):
-            found.append(value)
-    return found or None
-
-
-def _is_described(value: Any) -> bool:
-    inner = value.get("function", value) if isinstance(value, dict) else None
-    return isinstance(inner, dict) and isinstance(inner.get("name"), str)

@@ -6,17 +6,19 @@ a byte-order mark says. Rows and lines are numbered from 1 in errors.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Protocol
+
+from bitagent_evaluator.tasks.sources.text_files import check_is_text, not_unicode, text_of
 
 MAX_ROW_BYTES = 1 << 20
 """Longest row, in bytes of a line, or in characters of JSON or CSV."""
@@ -26,6 +28,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 _BETWEEN_OBJECTS = " \t\r\n,"
 _ROWS_PER_BATCH = 64
 _BATCH_BYTES = 8 << 20
+_PARQUET = b"PAR1"
+_SHOWN_BYTES = 64
+"""Beginning of a file that tells its kind."""
 _READ_AHEAD = 1 << 20
 """Least number of bytes fetched with one request, for Parquet."""
 
@@ -86,24 +91,6 @@ class _Gzip:
         raise ValueError("a compressed file of this format cannot be read: decompress it")
 
 
-def in_utf8(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a text in UTF-8, in whatever encoding it announces itself. Raises ValueError if it is not in that."""
-    iterator = iter(pieces)
-    first = next(iterator, b"")
-    encoding = encoding_of(first)
-    if encoding == _UTF_8:
-        yield first
-        yield from iterator
-        return
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        for piece in itertools.chain([first], iterator):
-            yield decoder.decode(piece).encode()
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise ValueError(not_unicode(error)) from None
-
-
 def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank with their numbers from 1. Raises ValueError at one above MAX_ROW_BYTES."""
     rest, number = b"", 0
@@ -142,10 +129,13 @@ def parse_object(line: bytes) -> dict[str, Any]:
 def csv_rows(file: DataFile) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV file; every value is a text. Raises ValueError if it is malformed.
 
-    Columns are separated by whichever of `,`, `;` and tab the header line has most of, as spreadsheets export them.
+    Columns are separated by what Excel's line `sep=;` before the header says, or else by whichever of `,`, `;`, `|` and
+    tab the header line has most of, as spreadsheets export them.
     """
     lines = _lines(file)
     header = next(lines, "")
+    if said := _SEPARATOR.fullmatch(header.strip("\r\n")):
+        return _delimited_rows(lines, said[1])
     delimiter = max(_DELIMITERS, key=_outside_quotes(header).count)
     return _delimited_rows(itertools.chain([header], lines), delimiter)
 
@@ -155,7 +145,8 @@ def tsv_rows(file: DataFile) -> Iterator[dict[str, Any]]:
     return _delimited_rows(_lines(file), "\t")
 
 
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r"\"?sep=([^\"])\"?")
 
 
 def _outside_quotes(line: str) -> str:
@@ -176,7 +167,7 @@ def _delimited_rows(lines: Iterable[str], delimiter: str) -> Iterator[dict[str, 
 def _lines(file: DataFile) -> Iterator[str]:
     """Yield lines with their line breaks, which the reader needs inside quotes."""
     rest = ""
-    for text in _text(file):
+    for text in text_of(file):
         *whole, rest = (rest + text).split("\n")
         yield from (line + "\n" for line in whole)
         if len(rest) > MAX_ROW_BYTES:
@@ -192,7 +183,7 @@ def json_rows(file: DataFile) -> Iterator[dict[str, Any]]:
     """
     decoder = json.JSONDecoder()
     buffer, number, in_array = "", 0, False  # in_array: after its "[", before its "]"
-    for more in _text(file):
+    for more in text_of(file):
         buffer += more
         at = 0
         while True:
@@ -230,41 +221,6 @@ def _skip(buffer: str, at: int) -> int:
     return at
 
 
-def _text(file: DataFile) -> Iterator[str]:
-    """Yield the text in pieces. Raises ValueError if it is in no Unicode encoding that it announces."""
-    decoder: codecs.IncrementalDecoder | None = None
-    line = 1
-    try:
-        for piece in file.stream():
-            if decoder is None:
-                decoder = codecs.getincrementaldecoder(encoding_of(piece))()
-            text = decoder.decode(piece)
-            line += text.count("\n")
-            yield text
-        if decoder is not None:
-            yield decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        line += error.object[: error.start].count(b"\n")
-        raise ValueError(f"line {line}: {not_unicode(error)}") from None
-
-
-_UTF_8 = "utf-8-sig"
-"""UTF-8, with or without a byte-order mark."""
-
-
-def encoding_of(beginning: bytes) -> str:
-    """Return the encoding that a byte-order mark announces; UTF-8 without one."""
-    if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # before UTF-16, whose mark it begins with
-        return "utf-32"
-    return "utf-16" if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _UTF_8
-
-
-def not_unicode(error: UnicodeDecodeError) -> str:
-    """Return what is wrong with a text that cannot be decoded, and what to do."""
-    byte = error.object[error.start : error.start + 1].hex()
-    return f"not UTF-8 (byte 0x{byte}); is it from a spreadsheet? Save it as UTF-8"
-
-
 def parquet_rows(file: DataFile) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file: its footer is read first, then a few rows at a time.
 
@@ -281,6 +237,8 @@ def parquet_rows(file: DataFile) -> Iterator[dict[str, Any]]:
                 for row in batch.to_pylist():
                     yield {name: _without_nulls(value) for name, value in row.items()}
     except (pyarrow.ArrowException, OSError) as error:
+        if not (beginning := file.part(0, min(file.size, _SHOWN_BYTES))).startswith(_PARQUET):
+            check_is_text(beginning)
         raise ValueError(f"not Parquet: {error}") from error
 
 

@@ -22,12 +22,12 @@ from bitagent_evaluator.tasks.sources.base import SourceInputs, manifest_paramet
 from bitagent_evaluator.tasks.sources.file_formats import (
     FILE_FORMATS,
     decompressed,
-    in_utf8,
     parse_object,
     read_file_rows,
     split_lines,
     suffix_of,
 )
+from bitagent_evaluator.tasks.sources.text_files import in_utf8
 
 _LINE_FORMATS = frozenset({"jsonl", "ndjson"})
 MAX_DOWNLOAD_BYTES = 1 << 34
@@ -105,14 +105,14 @@ def _hint(line: bytes, number: int) -> str:
     """Return what the file seems to be instead of JSON Lines; empty if nothing is recognised."""
     if number != 1:
         return ""
-    if line.startswith(b"\x1f\x8b"):
-        return "; this is a compressed file: its name must end in .gz"
-    if line.startswith(b"PK\x03\x04"):
-        return "; this is a ZIP archive or a spreadsheet: unpack it, or export it as CSV"
-    if line.startswith(b"PAR1"):
-        return "; this is a Parquet file: its name must end in .parquet"
     if line.strip() in (b"[", b"{") or line.lstrip().startswith(b"["):
         return "; this is JSON, but not an object a line: let its name end in .json"
+    if line.rstrip().endswith(b"},"):
+        return "; there is a comma between objects: let its name end in .json"
+    if b"}\r{" in line:
+        return "; lines end as on an old Mac: save it with line feeds"
+    if line.startswith((b"{'", b"[{'")):
+        return "; this is Python's notation: write each row with json.dumps"
     return ""
 
 

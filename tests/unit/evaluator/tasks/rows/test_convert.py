@@ -60,11 +60,13 @@ ADVICE = {
     "another format": (RowSkipReason.BAD_CALL, {"conversations": [], "tools": ""}, "ShareGPT"),
     "OpenAI's": (RowSkipReason.NO_QUESTION, {"messages": [], "tools": []}, "OpenAI"),
     "an unknown one": (RowSkipReason.NO_QUESTION, {"text": ""}, "right format"),
+    "a column in capitals": ("without column 'query'", {"Query ": ""}, "The file calls it 'Query '"),
+    "another separator": ("without column 'query'", {"query;tools": ""}, "separated by ';'"),
 }
 
 
 @pytest.mark.parametrize(("reason", "row", "advice"), ADVICE.values(), ids=ADVICE)
-def test_data_without_a_task_says_what_to_do(reason: RowSkipReason, row: dict[str, Any], advice: str) -> None:
+def test_data_without_a_task_says_what_to_do(reason: str, row: dict[str, Any], advice: str) -> None:
     with pytest.raises(TaskSetError) as caught:
         read(row | {"raise": RowSkipped(reason)})
     assert advice in str(caught.value).partition("columns: ")[2].partition(". ")[2]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bitagent_crds.task_set import Expects, Task
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.calls import PlainCall
-from bitagent_evaluator.tasks.rows.glaive import GlaiveRows, parse_glaive_call
+from bitagent_evaluator.tasks.rows.glaive import GlaiveRows
+from bitagent_evaluator.tasks.rows.glaive_calls import parse_glaive_call
 
 PLANT = {
     "name": "water_plant",

@@ -62,3 +62,31 @@ def test_the_same_calls_are_read_as_rows_of_bitagent() -> None:
 def test_a_row_without_messages_says_so() -> None:
     with pytest.raises(RowSkipped, match="messages"):
         read({"conversations": []})
+
+
+def with_system(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "system", "content": text}, *ROW["messages"][1:]], "tools": None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<tools>{json.dumps(ROW['tools'])}</tools>",
+        "You may call:\n" + "\n".join(["[note]"] * 60 + [json.dumps(WEATHER)]),
+    ],
+    ids=["in tags", "an object"],
+)
+def test_functions_are_also_read_in_the_system_text(text: str) -> None:
+    task = read(with_system(text))
+    assert [function["name"] for function in task.functions] == ["get_weather"]
+    assert task.messages == [{"role": "user", "content": "Weather in Oslo?"}]
+
+
+def test_an_object_with_a_name_in_the_system_text_is_not_a_function() -> None:
+    with pytest.raises(RowSkipped, match="without functions"):
+        read(with_system('The user is {"name": "Ada", "age": 36}.'))
+
+
+@pytest.mark.parametrize("item", [json.dumps(WEATHER), json.dumps(ROW["tools"][0])], ids=["a function", "OpenAI's"])
+def test_descriptions_may_be_texts(item: str) -> None:
+    assert read(ROW | {"tools": [item]}).ground_truth == [{"get_weather": {"city": ["Oslo"]}}]

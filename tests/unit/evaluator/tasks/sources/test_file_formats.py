@@ -96,9 +96,14 @@ def test_compressed_files_that_cannot_be_read(name: str, content: bytes) -> None
         list(read_file_rows(name, InMemory(content)))
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_spreadsheets_separate_columns_in_several_ways(delimiter: str) -> None:
     assert list(read_file_rows("train.csv", InMemory(as_delimited(delimiter)))) == ROWS
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\n'])
+def test_the_separator_may_be_said_before_the_header(line: str) -> None:
+    assert list(read_file_rows("train.csv", InMemory(line.encode() + as_delimited(";")))) == ROWS
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])

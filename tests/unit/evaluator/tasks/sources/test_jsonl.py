@@ -96,6 +96,9 @@ HINTS = {
     "parquet": (b"PAR1\x00", ".parquet"),
     "array": (b"[\n{}\n]", ".json"),
     "pretty": (b"{\n  1\n}", ".json"),
+    "a comma": (b"{},\n{}", ".json"),
+    "carriage returns": (b"{}\r{}\r", "line feeds"),
+    "Python's notation": (b"{'id': 1}", "json.dumps"),
 }
 
 
