@@ -17,7 +17,7 @@ from itertools import chain
 from bitagent_crds.evaluation import BuiltinScorer, ScorerName
 from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
 from bitagent_crds.task_set import Expects, Language, Task
-from bitagent_evaluator.evaluation.findings import FindingKind, RunFinding
+from bitagent_evaluator.evaluation.findings import BY_ENDPOINT, FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
 from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING, strip_thinking
@@ -83,7 +83,7 @@ def diagnose(
         for kind in _kinds(verdict, responses.get(verdict.id), evidence):
             found[kind].append(verdict)
     found |= {FindingKind.ALIKE: alike} if (alike := _alike(verdicts, responses, evidence)) else {}
-    not_asked = {FindingKind.ABSENT, *_NOT_ASKED.values()}
+    not_asked = {FindingKind.ABSENT, FindingKind.ENDPOINT_REFUSED, *_NOT_ASKED.values()}
     findings = [
         RunFinding(
             kind,
@@ -118,7 +118,8 @@ def _note(kind: FindingKind, first: Verdict, responses: Mapping[str, Response], 
         return "; ".join(evidence.notes[NoteKind.TURN_END])
     if kind is FindingKind.ALIKE:
         return json.dumps(shorten(join_lines(responses[first.id].text), _EXCERPT), ensure_ascii=False)
-    return first.detail if kind is FindingKind.PROMPT_REFUSED else ""
+    refused = (FindingKind.PROMPT_REFUSED, FindingKind.ENDPOINT_REFUSED)
+    return first.detail.removeprefix(BY_ENDPOINT) if kind in refused else ""
 
 
 def _of_ids(coverage: Coverage | None) -> Iterator[RunFinding]:
@@ -142,6 +143,8 @@ def _kinds(verdict: Verdict, response: Response | None, evidence: Evidence) -> I
         kind = _NOT_ASKED.get(verdict.error)
         if kind is FindingKind.NO_ROOM and evidence.coverage is not None:
             kind = FindingKind.ABSENT
+        if kind is FindingKind.PROMPT_REFUSED and verdict.detail.startswith(BY_ENDPOINT):
+            kind = FindingKind.ENDPOINT_REFUSED
         if kind is not None:
             yield kind
         return

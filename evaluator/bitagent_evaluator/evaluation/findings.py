@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+BY_ENDPOINT = "the endpoint: "
+"""Beginning of why a task was not answered, if an endpoint is the reason."""
+
 
 class FindingKind(StrEnum):
     """Kinds of findings, the gravest first."""
@@ -28,6 +31,8 @@ class FindingKind(StrEnum):
     CREDITED = "Credited"
     """Passed as "no call", though the answer is a broken call or was cut."""
     PROMPT_REFUSED = "PromptRefused"
+    ENDPOINT_REFUSED = "EndpointRefused"
+    """An endpoint answered the request with an error, or with what is not an answer."""
     NO_ROOM = "NoRoom"
     PROMPT_TOO_LONG = "PromptTooLong"
     BUDGET_EXCEEDED = "BudgetExceeded"
@@ -100,8 +105,13 @@ WORDS: Mapping[FindingKind, Words] = {
     ),
     FindingKind.PROMPT_REFUSED: Words(
         "{count} of {of} tasks were not asked: their prompts were refused",
-        "the model's chat template, or the endpoint, rejects the conversation: {note}",
+        "the model's chat template rejects the conversation: {note}",
         "make the template accept the roles and tools of these tasks, or choose another --prompt-format",
+    ),
+    FindingKind.ENDPOINT_REFUSED: Words(
+        "{count} of {of} tasks have no answer: the endpoint refused them, or sent what is not an answer",
+        "{note}",
+        "read the server's log; other roles or tools in the messages: choose another --prompt-format",
     ),
     FindingKind.NO_ROOM: Words(
         "{count} of {of} tasks were not asked: their prompts leave no room for an answer",

@@ -27,6 +27,7 @@ from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint,
 from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, RequestFailed, RequestFailure
 from bitagent_evaluator.evaluation.budget import Budget, Meter, UnansweredTask
 from bitagent_evaluator.evaluation.endpoint_prompts import EndpointRequest, ToolChoice, endpoint_request
+from bitagent_evaluator.evaluation.findings import BY_ENDPOINT
 from bitagent_evaluator.evaluation.journal import Journal, RunKey, prompts_digest
 from bitagent_evaluator.evaluation.results import Evaluated, Provenance, finish
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, pool_size, usable_cores
@@ -142,7 +143,7 @@ def _evaluate(evaluation: RemoteEvaluation, progress: Progress) -> Evaluated:
         workers = pool_size(evaluation.tasks, usable_cores())
         with ScoringPool(evaluation.tasks, run.prompt_format, run.scorer, workers=workers) as pool:
             failed = _ask(evaluation, questions, journal, pool, progress, meter)
-            refused = {q.id: f"the endpoint: {failed[q.id]}" for q in questions if q.id in failed}
+            refused = {q.id: BY_ENDPOINT + str(failed[q.id]) for q in questions if q.id in failed}
             unasked = {task_id: UnansweredTask(Unanswered.PROMPT_REFUSED, why) for task_id, why in refused.items()}
             unasked |= _over_limit(journal.responses, run.max_prompt_tokens)
             responses, late = meter.settle(journal.responses)

@@ -76,3 +76,10 @@ def test_a_question_about_a_memory_is_right_if_its_last_answer_contains_the_trut
 def test_a_bad_line_is_named(name: PairFormat, line: str) -> None:
     with pytest.raises(BadLine, match=r"^line 2: "):
         list(PAIR_SCORERS[name]().results([json.dumps(LINES[name]).encode(), line.encode()]))
+
+
+def test_of_two_tools_with_one_name_the_first_counts() -> None:
+    tools = [{"name": "f", "arguments": {"a": {"required": required}}} for required in (True, False)]
+    line = LINES[PairFormat.BITAGENT] | {"tools": tools, "response": "f()"}
+    (result,) = PAIR_SCORERS[PairFormat.BITAGENT]().results([json.dumps(line).encode()])
+    assert result["criteria"][-1] == [-3.0, 3.0]

@@ -132,6 +132,21 @@ def test_every_cause_of_a_missing_answer_is_counted(cause: Unanswered) -> None:
     assert finding.kind not in (FindingKind.ABSENT, FindingKind.MODEL_NOTE)
 
 
+@pytest.mark.parametrize(
+    ("detail", "kind", "cause"),
+    [
+        ("the endpoint: answered 400: filtered", FindingKind.ENDPOINT_REFUSED, "answered 400: filtered"),
+        ("no system role", FindingKind.PROMPT_REFUSED, "the model's chat template rejects the conversation: no system"),
+    ],
+    ids=["endpoint", "template"],
+)
+def test_who_refused_a_task_is_said(detail: str, kind: FindingKind, cause: str) -> None:
+    verdict = Verdict(id="t", category="c", passed=False, error=Unanswered.PROMPT_REFUSED.value, detail=detail)
+    (finding,) = diagnose([verdict], {}, Evidence(BuiltinScorer.BFCL, 9))
+    assert (finding.kind, finding.count, finding.of) == (kind, 1, 1)
+    assert finding.cause.startswith(cause)
+
+
 def test_given_answers_are_counted_by_id() -> None:
     failed = Verdict(id="t", category="c", passed=False, error=Unanswered.NO_RESPONSE)
     coverage = Coverage(answered=3, absent=1, unknown=2, repeated=5)

@@ -85,6 +85,12 @@ def test_page_asks_for_nothing(results_directory: Any) -> None:
     assert "prefers-color-scheme: dark" in html
 
 
+def test_long_names_of_categories_break_after_underscores(results_directory: Any) -> None:
+    verdicts = [verdict(i, True, category="live_simple<b>") for i in range(2)]
+    html = render(page_of(results_directory("m", verdicts, [response(i) for i in range(2)])))
+    assert "<td>live_<wbr>simple&lt;b&gt;</td>" in html
+
+
 def test_texts_of_many_failures_are_shortened(results_directory: Any) -> None:
     """A thousand failures with long texts make a page of a few megabytes, and the worst are in full."""
     long = "x" * 5_000
