@@ -22,6 +22,7 @@ DEFAULT_REVISION = "main"
 
 EXPECTED = {
     "source.huggingFace.repo": "the model is written REPO or REPO@REV, and REPO is owner/name as on the hub",
+    "promptFormat": "--prompt-format is letters and digits after a capital letter, such as ChatML",
     "miner.hotkey": "--hotkey is the ss58 address of the miner's hotkey, 47 or 48 characters",
 }
 """What is expected in place of a refused value, by its field: a pattern alone does not say."""

@@ -75,7 +75,7 @@ def test_a_model_is_submitted_changed_and_waited_for(cluster: Cluster) -> None:
 
 def test_a_submission_that_is_refused_or_managed_elsewhere(cluster: Cluster) -> None:
     assert cluster.run("submit", "no-slash").code == Exit.USAGE
-    dry = cluster.run("submit", "acme/tiny", "--dry-run", "--prompt-format", "chatml")
+    dry = cluster.run("submit", "acme/tiny", "--dry-run", "--prompt-format", "ChatMl")
     assert (dry.code, "would be submitted" in dry.out) == (Exit.DONE, True)
     assert "did you mean ChatML?" in dry.err
     assert cluster.api.get(cluster.path("minermodels"))["items"] == []

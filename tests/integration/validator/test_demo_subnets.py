@@ -259,7 +259,12 @@ class Demo:
 
         def fetched() -> bool:
             found = self.operator.all("minermodels")
-            ready = [m for m in found for c in m.get("status", {}).get("conditions", ()) if c["type"] == "Fetched"]
+            ready = [
+                m
+                for m in found
+                for c in m.get("status", {}).get("conditions", ())
+                if (c["type"], c["status"]) == ("Fetched", "True")
+            ]
             return len(ready) >= models
 
         self.advance(fetched, what=f"{models} models are fetched")

@@ -58,6 +58,7 @@ def test_all_options() -> None:
         pytest.param(Submission("tiny"), "owner/name", id="no owner"),
         pytest.param(Submission("https://hub/a/b"), "owner/name", id="an address"),
         pytest.param(Submission("a/b", hotkey="x"), "--hotkey is the ss58 address", id="no account"),
+        pytest.param(Submission("a/b", prompt_format="chatml"), "--prompt-format is letters", id="no name of a format"),
         pytest.param(Submission("a/b", commit_block=1), "--hotkey", id="a block without an account"),
         pytest.param(Submission("a/b@main", hotkey=HOTKEY, commit_block=1), "40 digits", id="a block of a branch"),
         pytest.param(Submission("a/b", labels=("x",)), "KEY=VALUE", id="no label"),
