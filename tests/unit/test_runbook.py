@@ -1,4 +1,7 @@
-"""docs/runbook.md names tests, reasons and metrics that exist, and every fault of the infrastructure."""
+"""docs/runbook.md names tests, reasons and metrics that exist, and every fault of the infrastructure.
+
+The tests that docs/validating.md names exist, too.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "runbook.md").read_text()
 REASONS = TEXT.index("## Reasons")
 MATRIX = TEXT.index("## Fault matrix")
+VALIDATING = (ROOT / "docs" / "validating.md").read_text()
+TROUBLES = VALIDATING.index("## Troubles of validators elsewhere")
+NAMED = re.compile(r"`([a-z0-9_/]+\.py::test_\w+)`")
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z0-9_/]+\.py::test_\w+)`", TEXT[MATRIX:]))))
+@pytest.mark.parametrize("name", sorted({*NAMED.findall(TEXT[MATRIX:]), *NAMED.findall(VALIDATING[TROUBLES:])}))
 def test_tests_of_the_fault_matrix_exist(name: str) -> None:
     file, _, function = name.partition("::")
     tree = ast.parse((ROOT / "tests" / file).read_text())

@@ -167,6 +167,7 @@ BAD = [
         id="a maximum below the default minimum",
     ),
     pytest.param("Validator", VALIDATOR | {"netuid": 70000}, "less than or equal to 65535", id="netuid"),
+    pytest.param("Validator", VALIDATOR | {"netuid": 0}, "greater than or equal to 1", id="the root network"),
     pytest.param("Validator", VALIDATOR | {"chain": {"endpoints": ["http://x"]}}, "should match", id="not a websocket"),
 ]
 

@@ -182,3 +182,21 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
         follower.mark_unusable(broken, error=ChainUnavailable("it lies"))
         assert (await until(lambda s: isinstance(s, Down))).message == "it lies"
         await until(lambda s: isinstance(s, Up) and s.connection is not broken)
+
+
+async def test_an_upgrade_of_the_runtime_under_an_open_connection(
+    start_chain: Start, request_for: Callable[..., SubmissionRequest]
+) -> None:
+    """Reading goes on with the new metadata, and a row that is signed afterwards lands."""
+    chain = start_chain()
+    async with connect(chain.endpoint) as connection:
+        before = await connection.subnet(20, hotkey=keys.address("//Validator"), block=await connection.finalized())
+        await asyncio.to_thread(chain.post, "upgrade")
+        upgraded = await connection.head() + 1
+        async for block in connection.blocks(stall_seconds=30):
+            if block > upgraded:
+                break
+        after = await connection.subnet(20, hotkey=keys.address("//Validator"), block=await connection.finalized())
+        assert (after.neurons.keys(), after.rules) == (before.neurons.keys(), before.rules)
+    result = await submit(request_for(chain), timeout_seconds=30)
+    assert result.outcome is SubmissionOutcome.INCLUDED

@@ -41,6 +41,7 @@ NEURONS = [
 ]
 SKILLS = {"a": 85, "b": 60, "c": 35}
 """Of a hundred questions, those that a miner's model can answer; one has no model."""
+OTHER_WORDS = " Kindly."
 PACE = Event()
 """Never set: one waits for it between two looks."""
 TASKS = {
@@ -50,10 +51,16 @@ TASKS = {
 }
 
 
+def hardness(task: Task) -> int:
+    """Of a hundred, how many questions are easier to all models."""
+    asked = hashlib.sha256(str(task.messages[-1]["content"]).removesuffix(OTHER_WORDS).encode()).digest()
+    return int.from_bytes(asked[:4], "big") % 100
+
+
 def answer(task: Task, skill: int) -> str:
     """A model's answer: right for the questions that it can answer, whatever the order of the functions."""
-    asked = hashlib.sha256(str(task.messages[-1]["content"]).encode()).digest()
-    if int.from_bytes(asked[:4], "big") % 100 >= skill:
+    otherwise = str(task.messages[-1]["content"]).endswith(OTHER_WORDS)
+    if (hardness(task) < skill) is otherwise:
         return "I cannot say."
     return "[]" if task.expects is Expects.NO_CALL else render_calls(expected_calls(task))
 
@@ -63,13 +70,26 @@ def verdicts(tasks: list[Task], skill: int) -> Iterator[Verdict]:
     return load_scorer(BuiltinScorer.BFCL).verdicts(answered)
 
 
-def evaluate(world: Any, folder: Path) -> tuple[str, dict[str, list[Verdict]]]:
+def worded_otherwise(tasks: list[Task]) -> list[Task]:
+    """Tasks of which another rewriter words one otherwise: what a model could answer it now cannot, and the reverse.
+
+    So one verdict of 120 differs for each model; measured was one of 300 (docs/decisions/042-several-validators.md).
+    """
+    # Not one that all models, or none, could answer: their scores would move together, and the shares hardly.
+    chosen = next(number for number, task in enumerate(tasks) if SKILLS["c"] <= hardness(task) < SKILLS["a"])
+    task = tasks[chosen]
+    last = {**task.messages[-1], "content": f"{task.messages[-1]['content']}{OTHER_WORDS}"}
+    reworded = task.model_copy(update={"messages": [*task.messages[:-1], last]})
+    return [*tasks[:chosen], reworded, *tasks[chosen + 1 :]]
+
+
+def evaluate(world: Any, folder: Path, *, reworded: bool) -> tuple[str, dict[str, list[Verdict]]]:
     """Be the operator of one namespace, from the published seed to a complete round; digest and verdicts."""
     (round_,) = world.rounds()
     world.wait_seed(round_)
     (round_,) = world.rounds()
     manifest = build_task_set(Tasks.model_validate(round_["spec"]["tasks"]), files={}, out=folder)
-    tasks = read_tasks(folder)
+    tasks = worded_otherwise(read_tasks(folder)) if reworded else read_tasks(folder)
     judged = {name: list(verdicts(tasks, skill)) for name, skill in SKILLS.items()}
     world.complete(round_, {name: aggregate(each, seed=None).score for name, each in judged.items()})
     return manifest.digest, judged
@@ -83,11 +103,21 @@ def begin(world: Any) -> None:
     world.freeze(rounds[0])
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["with one key", "with keys of their own"])
+@pytest.mark.parametrize(
+    ("shared", "rewriters"),
+    [
+        pytest.param(True, False, id="with one key"),
+        pytest.param(False, False, id="with keys of their own"),
+        pytest.param(True, True, id="with one key and rewriters of their own"),
+    ],
+)
 def test_two_validators(
-    start_world: Callable[..., Any], eventually: Callable[..., Any], tmp_path: Path, shared: bool
+    start_world: Callable[..., Any], eventually: Callable[..., Any], tmp_path: Path, shared: bool, rewriters: bool
 ) -> None:
-    """The same tasks, verdicts and weights with `tasks.secretRef`; without it, weights that differ by chance."""
+    """The same tasks, verdicts and weights with `tasks.secretRef`; without it, weights that differ by chance.
+
+    A question that the second one's rewriter words otherwise changes a verdict of each model, and costs it some trust.
+    """
     template = {"models": {"matchLabels": {}}, "tasks": TASKS}
     if shared:
         template = template | {"tasks": TASKS | {"secretRef": {"name": "seeds", "key": "key"}}}
@@ -109,7 +139,9 @@ def test_two_validators(
         begin(world)
     chain.post("blocks", count=FREEZE + FINALITY)
     with ThreadPoolExecutor(2) as pool:
-        (digest, own), (other_digest, other) = pool.map(evaluate, worlds, [tmp_path / "one", tmp_path / "two"])
+        one = pool.submit(evaluate, worlds[0], tmp_path / "one", reworded=False)
+        two = pool.submit(evaluate, worlds[1], tmp_path / "two", reworded=rewriters)
+        (digest, own), (other_digest, other) = one.result(), two.result()
     chain.post("faults", stall_blocks=False)
     for world in worlds:
         eventually(lambda w=world: w.condition("WeightsCurrent") == ("True", "WeightsSet"), what="weights are set")
@@ -119,7 +151,14 @@ def test_two_validators(
     rows = chain.weights("//Validator"), chain.weights("//Second")
     trust = [neuron["validator_trust"] for neuron in chain.state()["neurons"] if neuron["permit"]]
     assert set(rows[0]) == set(rows[1]) == {keys.address(f"//{name}") for name in SKILLS}
-    if shared:
+    if rewriters:
+        assert digest == other_digest
+        differing = [a != b for name in SKILLS for a, b in zip(own[name], other[name], strict=True)]
+        assert sum(differing) == len(SKILLS)
+        assert rows[0] != rows[1]
+        assert trust[0] == U16
+        assert 0.95 * U16 < trust[1] < U16
+    elif shared:
         assert digest == other_digest
         assert own == other
         assert rows[0] == rows[1]

@@ -309,6 +309,15 @@ async def test_a_watch_yields_what_changes(server: Server) -> None:
     assert server.observed == [("WATCH", 200)]
 
 
+async def test_an_event_may_be_as_large_as_an_object(server: Server) -> None:
+    """An API server stores objects of 1.5 MB, far more than a line has by default."""
+    large = event("MODIFIED", "a", "8")
+    large["object"]["status"] = {"message": "m" * 1_500_000}
+    server.answers = [server.watch(large)]
+    found = [e.object async for e in server.client.watch(LEASES, version="7")]
+    assert [len(each["status"]["message"]) for each in found] == [1_500_000]
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

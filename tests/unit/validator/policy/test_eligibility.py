@@ -158,6 +158,14 @@ def test_who_holds_the_slot(neuron: Callable[..., Neuron], changes: dict[str, An
     assert ("a" in result.candidates) is (expected is None)
 
 
+@pytest.mark.parametrize(("limit", "left_out"), [(6000, False), (4000, True)], ids=["below the limit", "above it"])
+def test_who_counts_as_a_validator_is_a_parameter(neuron: Callable[..., Neuron], limit: int, left_out: bool) -> None:
+    """Miners with much stake get permits as well."""
+    holder = {"a": neuron("a", permit=True, stake=5000 * RAO)}
+    result = assess(Standings(scored({"a": history(0.9)})), holder, Terms(validator_stake=limit))
+    assert result.excluded == ({"a": Standing.VALIDATOR} if left_out else {})
+
+
 def test_a_slot_that_changed_hands_does_not_inherit_a_score(neuron: Callable[..., Neuron]) -> None:
     result = assess(Standings(scored({"a": history(0.5)})), {"z": neuron("z", uid=1)}, Terms())
     assert (result.candidates, result.excluded) == ({}, {"a": Standing.NOT_REGISTERED})
