@@ -205,8 +205,8 @@ class PodObject:
     waits: tuple[MemberWait, ...] = ()
     """Of a pack: the containers of its evaluations that have not started."""
     silent_since: datetime | None = None
-    """Of one evaluation's part of a pack: since when the engine has ended, while the container that says how this
-    evaluation did has not; None: the engine runs, or that container has ended."""
+    """Of one evaluation's part of a pack: since when a result of it should be there, while its pod has not ended: the
+    engine, or the evaluation itself, has ended by then. None: it runs, or its end is known."""
     ahead: int = 0
     """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
     beside: str = ""

@@ -68,8 +68,14 @@ def pod_of(pod: PodObject, key: str) -> PodObject:
         code = ends[key].exit_code
         # With the whole pod also those containers are killed whose evaluation had not begun.
         ahead = max(1, ahead) if code == EXIT_NOT_BEGUN else ahead if code not in _OUTCOMES else 0
-    elif key not in ends and pod.terminated is not None:
-        if pod.terminated.started is None or (phase in _ENDED and pod.terminated.exit_code not in _VERDICTS):
+        if end.exit_code == EXIT_OK and pod.phase not in _ENDED:
+            silent = end.finished  # a score that can be read ends the evaluation, whatever the pod does
+    elif pod.terminated is not None:
+        if (
+            key not in ends
+            and pod.terminated.exit_code not in _VERDICTS
+            and (pod.terminated.started is None or phase in _ENDED)
+        ):
             end = pod.terminated  # the container that waits for the outcome never learns of it, or never ran
         elif phase not in _ENDED:
             silent = pod.terminated.finished or pod.meta.created

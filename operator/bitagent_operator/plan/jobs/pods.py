@@ -79,8 +79,7 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
 def _without_outcome(pod: PodObject) -> Problem:
     """Return why the result of one evaluation of a pack does not arrive; `pod` is the evaluation's part."""
     if not pod.waiting_reason:
-        text = "the container that passes on its result does not end, though that of the engine has ended"
-        return Problem(Reason.RESULT_LOST, text)
+        return Problem(Reason.RESULT_LOST, "no result of it has come, though the engine is done with it")
     reason = Reason.IMAGE_PULL_FAILED if pod.waiting_reason in _IMAGE_PULL else Reason.POD_NOT_STARTED
     cause = ": ".join(filter(None, (pod.waiting_reason, pod.waiting_message)))
     return Problem(reason, f"the container that passes on its result has not started: {cause}")
@@ -198,14 +197,24 @@ def overdue(pod: PodObject, kind: type[Model], pass_: Pass) -> Overdue | None:
         problem = Problem(Reason.EVICTED, f"{text}; {pod.disruption}" if pod.disruption else text)
     elif pod.silent_since is not None:
         due, problem = pod.silent_since + LINGERING, _without_outcome(pod)
-    elif ended is not None and ended.finished is not None and pod.phase not in _ENDED and ended.exit_code != EXIT_OK:
+    elif ended is not None and ended.finished is not None and pod.phase not in _ENDED and not _done(ended, kind):
         due, found = ended.finished + LINGERING, pod_problem(pod, kind, pass_)
         text = f"another container keeps pod {pod.meta.name} running"
-        problem = Problem(found.reason, f"{found.message}; {text}") if found else Problem(Reason.CRASHED, text)
+        reason = Reason.RESULT_LOST if ended.exit_code == EXIT_OK else Reason.CRASHED
+        problem = Problem(found.reason, f"{found.message}; {text}") if found else Problem(reason, text)
     if due is None:
         return None
     pass_.look_at(due)
     return Overdue(problem, due) if pass_.now >= due else None
+
+
+def _done(ended: Terminated, kind: type[Model]) -> bool:
+    """Whether the container has done its work, and says so."""
+    try:
+        kind.model_validate_json(ended.message)
+    except ValidationError:
+        return False
+    return ended.exit_code == EXIT_OK
 
 
 def _failure(ended: Terminated, kind: type[Model] | None) -> Problem:

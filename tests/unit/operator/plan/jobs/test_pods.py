@@ -126,6 +126,9 @@ def test_the_plan_looks_again_when_a_pod_becomes_unschedulable(make: Make) -> No
     assert pass_.next_look() == 200
 
 
+DONE = '{"reason": "ShardEvaluated", "total": 3}'
+
+
 @pytest.mark.parametrize(
     ("pod", "reason", "look"),
     [
@@ -143,6 +146,8 @@ def test_the_plan_looks_again_when_a_pod_becomes_unschedulable(make: Make) -> No
         pytest.param(
             {"code": 3, "phase": "Pending", "at": 941}, None, 1, id="another container has time left to start"
         ),
+        pytest.param({"code": 0, "phase": "Running", "at": 940}, "ResultLost", None, id="it has left no result"),
+        pytest.param({"code": 0, "phase": "Running", "at": 0, "message": DONE}, None, None, id="it has done its share"),
         pytest.param({"code": 3, "at": 0}, None, None, id="it has failed as a whole"),
     ],
 )

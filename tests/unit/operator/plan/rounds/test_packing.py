@@ -6,9 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.operator.conftest import Make
+from tests.unit.schema_strategies import examples
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import EXIT_NOT_BEGUN, EXIT_PACK_LOST, EXIT_STOPPED, outcome_container
+from bitagent_crds.model_result import FINAL_STATES
 from bitagent_crds.names import ATTEMPT_LABEL, KEY_LABEL, PACK_PREFIX, ROUND_LABEL, Component, pack_key
 from bitagent_operator import naming
 from bitagent_operator.observed.objects import ModelObject
@@ -16,9 +21,10 @@ from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.inputs import Refusal
 from bitagent_operator.plan.jobs.pods import pod_problem
 from bitagent_operator.plan.rounds.packing import packs
+from bitagent_operator.plan.rounds.round import plan as plan_round
 
 if TYPE_CHECKING:
-    from tests.unit.operator.conftest import Make, Plan
+    from tests.unit.operator.conftest import Plan
 
 Obj = dict[str, Any]
 PACKING = {"packing": {"mode": "SameArchitecture", "maxModels": 3}}
@@ -415,3 +421,66 @@ def test_a_model_at_fault_is_not_the_pods_problem(make: Make) -> None:
     job = pack(make)
     ends = [(0, make.scored()), (78, make.evaluate_fault("NonFiniteWeights")), (0, make.scored())]
     assert pod_problem(pod(make, job, *ends, engine=0, phase="Failed"), None, make.pass_()) is None
+
+
+WAITS = [
+    {"reason": "ContainerCreating"},
+    {"reason": "ErrImagePull"},
+    {"reason": "CreateContainerError", "message": "x"},
+]
+MESSAGES = st.sampled_from(["scored", "fault", "garbage", ""])
+CONTAINER = st.one_of(
+    st.just({"running": {"startedAt": "2026-01-01T00:00:01Z"}}),
+    st.sampled_from(WAITS).map(lambda why: {"waiting": why}),
+    st.tuples(st.sampled_from([0, 1, 70, 71, 75, 78, 128, 137]), MESSAGES, st.booleans()).map(
+        lambda end: {
+            "terminated": {"exitCode": end[0], "message": end[1], "finishedAt": "2026-01-01T00:00:30Z"}
+            | ({"startedAt": "2026-01-01T00:00:01Z"} if end[2] else {})
+        }
+    ),
+)
+
+
+def phase_of(states: list[Obj]) -> str:
+    """The phase that a kubelet gives a pod whose containers are not started again."""
+    if any("waiting" in state for state in states):
+        return "Pending"
+    if any("running" in state for state in states):
+        return "Running"
+    return "Succeeded" if all(state["terminated"]["exitCode"] == 0 for state in states) else "Failed"
+
+
+@examples(100)
+@given(CONTAINER, st.lists(CONTAINER, min_size=3, max_size=3), st.integers(1, 3))
+def test_whatever_its_containers_say_a_pack_whose_engine_has_ended_holds_nothing_for_long(
+    engine: Obj, ends: list[Obj], attempts: int
+) -> None:
+    """And a result has a score only from an outcome of its own."""
+    make, says = Make(), {"scored": Make().scored(), "fault": Make().evaluate_fault("NonFiniteWeights")}
+    for state in (engine, *ends):
+        if (end := state.get("terminated")) is not None:
+            state["terminated"] = end | {"message": says.get(end["message"], end["message"]), "reason": "x"}
+    phase = phase_of([engine, *ends])
+    ended = {"Succeeded": {"ended": "Complete"}, "Failed": {"ended": "Failed", "reason": "BackoffLimitExceeded"}}
+    job = pack(make, started=1, **ended.get(phase, {}))
+    names = ["evaluate", *map(outcome_container, job.members)]
+    found = [{"name": name, "state": state} for name, state in zip(names, [engine, *ends], strict=True)]
+    own = make.pod(job, status={"phase": phase, "containerStatuses": found}, node="n")
+    observed = make.started("1", "2", "3", workload={"maxAttempts": attempts}, **PACKING)
+    listed = {"jobs": [job], "pods": [own]}
+    planned = plan_round(
+        observed,
+        models={each.meta.name: each for each in models(make)},
+        pass_=make.pass_(now=500, listed=[job], events={job.meta.uid: None, own.meta.uid: None}),
+        **listed,
+    )
+    assert not planned.reads
+    results = {result.model: result for result in planned.status.results}
+    again = {e.entry.model for start in planned.evaluate for e in (start, *start.others)}
+    for name, end in zip("123", ends, strict=True):
+        result, code = results[name], end.get("terminated", {}).get("exitCode")
+        if result.score is not None:
+            assert code in (0, 78), "no verdict without one"
+        if "terminated" in engine:
+            over = result.state in FINAL_STATES or name in again or result.failures
+            assert over or result.reason in ("ModelFilesMissing", "WaitingForSlot"), (name, result)
