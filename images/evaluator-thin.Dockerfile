@@ -25,7 +25,7 @@ FROM ${BASE}
 RUN dpkg --status libnuma1 >/dev/null 2>&1 \
  || { apt-get update && apt-get install --yes --no-install-recommends libnuma1 && rm -rf /var/lib/apt/lists/*; }
 # A passwd entry: torch asks for the user's name and fails without one.
-RUN groupadd --gid 65532 app && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
+RUN groupadd --gid 65532 app && SOURCE_DATE_EPOCH=86400 useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
 COPY --from=code /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
     PYTHONPATH=/opt/site VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1

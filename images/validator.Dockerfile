@@ -34,7 +34,7 @@ RUN touch README.md \
 
 FROM ${BASE}
 # A passwd entry: libraries ask for the user's name and fail without one.
-RUN groupadd --gid 65532 app && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
+RUN groupadd --gid 65532 app && SOURCE_DATE_EPOCH=86400 useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=code /staged/opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp

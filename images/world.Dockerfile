@@ -30,7 +30,7 @@ RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /op
 
 FROM ${BASE}
 # A passwd entry: libraries ask for the user's name and fail without one.
-RUN groupadd --gid 65532 app && useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
+RUN groupadd --gid 65532 app && SOURCE_DATE_EPOCH=86400 useradd --uid 65532 --gid 65532 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin app
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=code /opt/world /opt/world
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \

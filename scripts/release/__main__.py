@@ -19,6 +19,7 @@ from scripts.release.sums import NAME, write_sums
 from scripts.release.versions import ROOT, charts, differences, version
 from scripts.release.wheel import ReleaseError, build_wheel
 
+OVERRIDES = Path(__file__).parent / "uv-overrides.txt"
 FOLDERS = ("charts", "requirements", "sbom", "images")
 
 
@@ -73,12 +74,13 @@ def release(out: Path, *, epoch: int, helm: str, wanted: str = "none") -> None:
             (out / "requirements" / lock.name).write_text(text)
             bill = document(text, name=lock.stem, version=number, epoch=epoch)
             (out / "sbom" / f"bitagent-{lock.stem}-{number}.cdx.json").write_text(bill)
-    _images(out / "images", number, wanted)
+        shutil.copyfile(OVERRIDES, out / OVERRIDES.name)
+    _images(out / "images", number, wanted, epoch=epoch)
     write_sums(out)
     sys.stdout.write(f"{out}: bitagent {number}, {sum(1 for _ in (out / NAME).open())} files\n")
 
 
-def _images(folder: Path, number: str, wanted: str) -> None:
+def _images(folder: Path, number: str, wanted: str, *, epoch: int) -> None:
     names = images.released() if wanted == "all" else [name for name in wanted.split(",") if name not in ("", "none")]
     if unknown := set(names) - set(images.released()):
         raise ReleaseError(
@@ -89,7 +91,7 @@ def _images(folder: Path, number: str, wanted: str) -> None:
         names = []
     for name in names:
         with _step(f"image {name}"):
-            images.archive_images([name], folder, version=number)
+            images.archive_images([name], folder, version=number, epoch=epoch)
     if not names:
         folder.rmdir()
     build = f"docker build -f images/evaluator.Dockerfile -t REGISTRY/evaluator:{number} ."

@@ -33,8 +33,11 @@ def possible() -> str:
     return ""
 
 
-def archive_images(names: Sequence[str], out: Path, *, version: str, root: Path = ROOT) -> list[Path]:
-    """Build images and write each as an OCI archive that any container engine loads. Raises ReleaseError."""
+def archive_images(names: Sequence[str], out: Path, *, version: str, epoch: int, root: Path = ROOT) -> list[Path]:
+    """Build images and write each as an OCI archive that any container engine loads; files have the time `epoch`.
+
+    Raises ReleaseError if one cannot be built, or if its programs do not run.
+    """
     made = []
     for name in names:
         target = out / f"{name}-{version}.oci.tar"
@@ -46,6 +49,7 @@ def archive_images(names: Sequence[str], out: Path, *, version: str, root: Path 
             name,
             str(target),
             f"bitagent/{name}:{version}",
+            str(epoch),
         ]
         environment = {**os.environ, "PYTHONPATH": str(root / "local")}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)

@@ -155,6 +155,14 @@ def test_archives_are_normalised() -> None:
         assert [(each.name, each.mtime, each.uname) for each in read] == [("a", 5, ""), ("b", 5, "")]
 
 
+def test_what_uv_leaves_out_is_in_no_lock_of_the_evaluator(built: Path) -> None:
+    lines = [each for each in (built / "uv-overrides.txt").read_text().splitlines() if not each.startswith("#")]
+    left_out = {line.partition(" ;")[0] for line in lines if line.endswith("sys_platform == 'never'")}
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements" / "evaluator.txt").read_text(), re.M))
+    assert {"sentence-transformers", "faiss-cpu"} <= left_out
+    assert left_out & locked == set()
+
+
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 

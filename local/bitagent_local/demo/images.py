@@ -11,6 +11,7 @@ from bitagent_local.cluster.node import Node
 from bitagent_local.demo.phases import Phases
 from bitagent_local.demo.toolchain import PYTHON, ROOT
 from bitagent_local.images.build import run_in_image
+from bitagent_local.images.smoke import SMOKE
 
 ROLES = {
     "operator": "operator",
@@ -23,25 +24,6 @@ ROLES = {
 
 MINERS = {"miner": "miner"}
 """Further images of `make demo-subnets`."""
-
-SMOKE = {
-    "operator": ["bitagent-operator", "--help"],
-    "validator": ["bitagent-validator", "--help"],
-    "evaluator-cpu": [
-        "python3",
-        "-c",
-        "import vllm, bitagent_evaluator.cli.app as app; raise SystemExit(app.main(['--help']))",
-    ],
-    "evaluator-thin": ["bitagent-eval", "--help"],
-    "leaderboard": [
-        "sh",
-        "-c",
-        "echo '{\"items\": []}' > /tmp/o && bitagent-leaderboard export /tmp/out --objects /tmp/o",
-    ],
-    "miner": ["bitagent-miner", "--help"],
-    "world": ["python3", "-m", "bitagent_local.chain", "--help"],
-}
-"""A command that must succeed in each image. The GPU image is left out: it has 10 GB of packages and needs a GPU."""
 
 
 def _images(phases: Phases, title: str, verb: str, names: list[str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("name", metavar="NAME")
     command.add_argument("target", type=Path, metavar="FILE")
     command.add_argument("tag", metavar="TAG", help="name of the image in the archive, such as bitagent/operator:0.1.0")
+    command.add_argument("epoch", type=int, metavar="TIME", help="time of all files, in Unix time")
     command.set_defaults(run=_archive)
     options = parser.parse_args(arguments)
     try:
@@ -55,7 +56,7 @@ def _base(_options: argparse.Namespace) -> None:
 def _archive(options: argparse.Namespace) -> None:
     from bitagent_local.images.catalogue import spec_of  # Needs PyYAML; the other commands do not.
 
-    print(archive_image(Node(), spec_of(options.name), options.target, tag=options.tag))
+    print(archive_image(Node(), spec_of(options.name), options.target, tag=options.tag, epoch=options.epoch))
 
 
 def _images(options: argparse.Namespace) -> None:

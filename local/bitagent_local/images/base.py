@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -48,18 +49,32 @@ def base_reference() -> str:
     return reference("base", hashlib.sha256(recipe.encode()).hexdigest()[:16])
 
 
-def ensure_base(store: Store) -> str:
+def ensure_base(store: Store, *, epoch: int | None = None) -> str:
     """Return the name of the base image, making it first if the store lacks it (about a minute).
 
+    With `epoch` it is another image, whose files all have that time: the same packages give the same bytes.
     Raises ClusterError if Debian's packages cannot be fetched, or buildah fails.
     """
-    name = base_reference()
+    name = at_time(base_reference(), epoch)
     if store.has(name):
         return name
     store.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.scratch) as context:
-        done = subprocess.run(bootstrap(Path(context) / "root.tar"), capture_output=True, text=True, check=False)
+        environment = os.environ | ({} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)})
+        command = bootstrap(Path(context) / "root.tar")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ClusterError(f"mmdebstrap failed with status {done.returncode}: {done.stderr.strip()[-3000:]}")
-        store.run("bud", "--quiet", "--format", "oci", "--tag", name, "--file", str(DOCKERFILE), context)
+        options = ["--quiet", "--format", "oci", *timestamp(epoch)]
+        store.run("bud", *options, "--tag", name, "--file", str(DOCKERFILE), context)
     return name
+
+
+def at_time(name: str, epoch: int | None) -> str:
+    """Return the name of an image whose files have the time `epoch`; without one that of the image itself."""
+    return name if epoch is None else f"{name}-{epoch}"
+
+
+def timestamp(epoch: int | None) -> list[str]:
+    """Return the options of a build whose files and history have the time `epoch`."""
+    return [] if epoch is None else ["--timestamp", str(epoch)]

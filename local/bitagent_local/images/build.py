@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bitagent_local.cluster.host import ClusterError, exclusive
 from bitagent_local.cluster.node import Node
-from bitagent_local.images.base import base_reference, ensure_base
+from bitagent_local.images.base import at_time, base_reference, ensure_base, timestamp
+from bitagent_local.images.smoke import SMOKE
 from bitagent_local.images.spec import ImageSpec, content_key, reference, stage
 from bitagent_local.images.store import Store
 
@@ -24,15 +25,16 @@ def image_reference(spec: ImageSpec) -> str:
     return reference(spec.name, content_key(spec, base=base_reference()))
 
 
-def build_image(node: Node, spec: ImageSpec, *, show: bool = False) -> str:
+def build_image(node: Node, spec: ImageSpec, *, show: bool = False, epoch: int | None = None) -> str:
     """Return the name of an image, building it if the store lacks it. Needs root, but no node.
 
+    With `epoch` it is another image, whose files all have that time: built again, it has the same digest.
     Raises ClusterError if the build fails.
     """
-    store, name = Store(node.cache), image_reference(spec)
+    store, name = Store(node.cache), at_time(image_reference(spec), epoch)
     with exclusive(node.cache / "buildah.lock"):
         if not store.has(name):
-            _build(store, spec, name, ensure_base(store), show=show)
+            _build(store, spec, name, ensure_base(store, epoch=epoch), show=show, epoch=epoch)
     return name
 
 
@@ -76,12 +78,13 @@ def push_image(node: Node, name: str) -> None:
     Store(node.cache).run("push", "--quiet", "--tls-verify=false", *compression, name, enter=node.enter)
 
 
-def archive_image(node: Node, spec: ImageSpec, target: Path, *, tag: str) -> str:
+def archive_image(node: Node, spec: ImageSpec, target: Path, *, tag: str, epoch: int) -> str:
     """Write an image as an OCI archive under another name, building it first if the store lacks it. Needs root.
 
-    Raises ClusterError if the build fails.
+    Its files have the time `epoch`. Raises ClusterError if the build fails, or if its programs do not run.
     """
-    name = build_image(node, spec)
+    name = build_image(node, spec, epoch=epoch)
+    run_in_image(node, name, SMOKE[spec.name])
     target.unlink(missing_ok=True)  # buildah adds to an archive that exists
     Store(node.cache).run("push", "--quiet", name, f"oci-archive:{target}:{tag}")
     return name
@@ -100,7 +103,7 @@ def run_in_image(node: Node, reference: str, command: Sequence[str]) -> str:
         store.run("rm", container)
 
 
-def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool) -> None:
+def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool, epoch: int | None) -> None:
     store.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.scratch) as context:
         stage(spec, Path(context))
@@ -110,4 +113,5 @@ def _build(store: Store, spec: ImageSpec, name: str, base: str, *, show: bool) -
         ]
         # Chroot isolation needs only root; layers are kept, working containers are not.
         fixed = ["--layers", "--force-rm", "--isolation", "chroot", "--pull-never", "--format", "oci"]
-        store.run("bud", *fixed, *binds, *args, "--tag", name, "--file", str(spec.dockerfile), context, show=show)
+        words = [*fixed, *timestamp(epoch), *binds, *args, "--tag", name, "--file", str(spec.dockerfile), context]
+        store.run("bud", *words, show=show)

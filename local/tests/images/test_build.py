@@ -53,9 +53,13 @@ def test_an_archive_has_the_image_under_the_name_of_the_release(
     """An archive that exists is replaced: buildah would add to it."""
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(build.Store, "run", lambda self, *words, **options: calls.append(words))
-    monkeypatch.setattr(build, "build_image", lambda node, spec: "localhost:5000/bitagent/app:1")
+    monkeypatch.setattr(build, "build_image", lambda node, spec, epoch: f"localhost:5000/bitagent/app:1-{epoch}")
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(build, "run_in_image", lambda node, name, command: ran.append((name, *command)))
+    monkeypatch.setattr(build, "SMOKE", {"app": ["app", "--help"]})
     target = tmp_path / "app.tar"
     target.write_text("old")
-    archive_image(Node(cache=tmp_path, state=tmp_path), spec, target, tag="bitagent/app:0.1.0")
-    assert calls == [("push", "--quiet", "localhost:5000/bitagent/app:1", f"oci-archive:{target}:bitagent/app:0.1.0")]
+    archive_image(Node(cache=tmp_path, state=tmp_path), spec, target, tag="bitagent/app:0.1.0", epoch=7)
+    assert calls == [("push", "--quiet", "localhost:5000/bitagent/app:1-7", f"oci-archive:{target}:bitagent/app:0.1.0")]
     assert not target.exists()
+    assert ran == [("localhost:5000/bitagent/app:1-7", "app", "--help")]
