@@ -55,6 +55,15 @@ def test_a_new_model_is_fetched_at_once(make: Make) -> None:
     }
 
 
+def test_a_fetch_that_something_else_suspends_is_left_alone(make: Make) -> None:
+    """No fight, and a word in the status."""
+    start = plan(make, make.model("a")).fetch
+    assert start is not None
+    found = plan(make, make.model("a"), jobs=[make.fetch("a", need=start.need, suspended=True)])
+    fetched = condition(found, "Fetched")
+    assert (found.fetch, found.delete, fetched.status, fetched.reason) == (None, (), "Unknown", "JobSuspended")
+
+
 def test_a_suspended_model_is_not_fetched(make: Make) -> None:
     running = make.fetch("a")
     found = plan(make, make.model("a", suspend=True), jobs=[running])
