@@ -138,7 +138,7 @@ class Pools:
             with path.open("rb") as file:
                 marked = marks_of(lines(file))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "a line is no task"
+            why = error.strerror if isinstance(error, OSError) else "a line cannot be read as a task"
             text = f"the tasks of round {files.round_uid}, which runs, cannot be read: {why}"
             raise RequestRefused(ExaminerReason.ROUND_UNREADABLE, text) from None
         if f"sha256:{found.hexdigest()}" != files.digest:

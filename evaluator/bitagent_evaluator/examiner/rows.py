@@ -19,7 +19,7 @@ Marks = frozenset[bytes]
 def marks(task: Mapping[str, Any]) -> Marks:
     """Return the marks of a task, a line of tasks.jsonl; two tasks that have a row in common share one at least.
 
-    Raises LookupError, TypeError or AttributeError if it is no task.
+    Raises LookupError, TypeError or AttributeError for anything else.
     """
     asked = (task.get("parent") or task)["messages"]
     # Alteration Merge asks the question of another row of the same source as well.
