@@ -20,6 +20,9 @@ class Metrics:
         self.weights_current = gauge(
             "weights_current", "1 while the chain holds the weights of the last complete rounds"
         )
+        self.sets_weights = gauge(
+            "sets_weights", "1 while the spec lets it set weights: mode Set, and not suspended; 0 in DryRun and Off"
+        )
         self.foreign_weights = gauge(
             "foreign_weights", "1 while another process sets weights for this hotkey; this one then sets none"
         )

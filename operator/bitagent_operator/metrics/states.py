@@ -33,10 +33,12 @@ class StateCollector(Collector):
         yield from self._bad_objects()
         deployed = GaugeMetricFamily(
             "bitagent_validator_deployed",
-            "Whether the pod of the Validator, by name, is ready (1) or not (0).",
+            "Whether the pod of the Validator, by name, is ready (1) or not (0); of those that are not suspended.",
             labels=["validator"],
         )
         for validator in self._cache.validators:
+            if validator.spec.suspend:
+                continue
             c = find(validator.conditions, ConditionType.DEPLOYED)
             deployed.add_metric([validator.meta.name], float(c is not None and c.status == ConditionStatus.TRUE))
         yield deployed

@@ -57,11 +57,12 @@ FULL, SLOT = (f'bitagent_models_waiting{{{NS},reason="{reason}"}}' for reason in
 WAITS = f'bitagent_round_results_waiting{{{NS},reason="WaitingInQueue"}}'
 RUNS = f'bitagent_round_results{{{NS},state="Running"}}'
 UNSCORED = f'bitagent_finished_round_results{{{NS},state="Unscored"}}'
-PERMITTED, CONNECTED, CURRENT, AGE, LEFT, OLD, TRUST, FROZEN, PASS, HELD = (
+PERMITTED, CONNECTED, CURRENT, AGE, LEFT, OLD, TRUST, FROZEN, PASS, HELD, SETS = (
     f"bitagent_validator_{name}{{{NS}}}"
     for name in (
         "permitted", "chain_connected", "weights_current", "weights_age_blocks", "blocks_until_inactive",
         "chain_age_seconds", "validator_trust_ratio", "frozen", "last_whole_pass_timestamp_seconds", "lease_held",
+        "sets_weights",
     )
 )  # fmt: skip
 
@@ -111,12 +112,22 @@ CASES = {
     "BitagentValidatorNotDeployed": [_one("bitagent_validator_deployed", "0x100", "1x100", ',validator="v"')],
     "BitagentChainDisconnected": [_one("bitagent_validator_chain_connected", "0x100", "1x100")],
     "BitagentValidatorNotPermitted": [
-        Case({PERMITTED: "0x100", CONNECTED: "1x100"}, {PERMITTED: "0x100", CONNECTED: "0x100"}, 70),
-        Case({PERMITTED: "0x100", CONNECTED: "1x100"}, {PERMITTED: "1x100", CONNECTED: "1x100"}, 70),
+        Case({PERMITTED: "0x100", CONNECTED: "1x100", SETS: "1x100"}, {PERMITTED: "0x100", CONNECTED: "0x100"}, 70),
+        Case({PERMITTED: "0x100", CONNECTED: "1x100", SETS: "1x100"}, {PERMITTED: "1x100", CONNECTED: "1x100"}, 70),
+        Case(
+            {PERMITTED: "0x100", CONNECTED: "1x100", SETS: "1x100"},
+            {PERMITTED: "0x100", CONNECTED: "1x100", SETS: "0x100"},
+            70,
+        ),
     ],
     "BitagentWeightsNotCurrent": [
-        Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "0x500", CONNECTED: "0x500"}, 400),
-        Case({CURRENT: "0x500", CONNECTED: "1x500"}, {CURRENT: "1x500", CONNECTED: "1x500"}, 400),
+        Case({CURRENT: "0x500", CONNECTED: "1x500", SETS: "1x500"}, {CURRENT: "0x500", CONNECTED: "0x500"}, 400),
+        Case({CURRENT: "0x500", CONNECTED: "1x500", SETS: "1x500"}, {CURRENT: "1x500", CONNECTED: "1x500"}, 400),
+        Case(
+            {CURRENT: "0x500", CONNECTED: "1x500", SETS: "1x500"},
+            {CURRENT: "0x500", CONNECTED: "1x500", SETS: "0x500"},
+            400,
+        ),
     ],
     "BitagentForeignWeights": [_one("bitagent_validator_foreign_weights", "1x100", "0x100")],
     "BitagentOnlineStopped": [
@@ -129,8 +140,9 @@ CASES = {
     ],
     "BitagentRoundsBehind": [_one("bitagent_validator_rounds_behind_epochs", "2x100", "1x100", ',competition="c"')],
     "BitagentWeightsStale": [
-        Case({AGE: "300x100", LEFT: "100x100"}, {AGE: "200x100", LEFT: "200x100"}),
-        Case({AGE: "300x100", LEFT: "-50x100"}, {AGE: "20x100", LEFT: "4980x100"}),
+        Case({AGE: "300x100", LEFT: "100x100", SETS: "1x100"}, {AGE: "200x100", LEFT: "200x100", SETS: "1x100"}),
+        Case({AGE: "300x100", LEFT: "-50x100", SETS: "1x100"}, {AGE: "20x100", LEFT: "4980x100", SETS: "1x100"}),
+        Case({AGE: "300x100", LEFT: "100x100", SETS: "1x100"}, {AGE: "300x100", LEFT: "100x100", SETS: "0x100"}),
     ],
     "BitagentSubmissionsFail": [
         _one("bitagent_validator_submissions_total", "0+1x100", "5x100", ',outcome="Refused"'),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bitagent_crds.conditions import ConditionStatus
 from bitagent_crds.policies import Standing
-from bitagent_crds.validator import ValidatorSpec
+from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_kube.conditions import ConditionValue
 from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
@@ -57,6 +57,7 @@ class Gauges:
         metrics.registered.set(me is not None)
         metrics.permitted.set(bool(subnet and me and permit_problem(subnet, me) is None))
         metrics.weights_current.set(bool(decision and decision.current and up and not spec.suspend))
+        metrics.sets_weights.set(spec.weights.mode is WeightsMode.SET and not spec.suspend)
         metrics.foreign_weights.set(foreign and up)
         metrics.online_problem.clear()
         if online is not None and online.status is ConditionStatus.FALSE and up and not spec.suspend:

@@ -72,3 +72,11 @@ def test_a_rewriter_that_a_round_needs(make: Make, conditions: list[tuple[str, s
     made = [make.condition("RewriterReady", *each) for each in conditions]
     cache.put("Validator", make.validator_raw("v", conditions=made))
     assert lines(cache, make, "bitagent_rewriter_ready") == expected
+
+
+def test_a_suspended_validator_is_not_one_that_is_down(make: Make) -> None:
+    cache = Cache()
+    down = [make.condition("Deployed", "False", "SecretNotFound")]
+    cache.put("Validator", make.validator_raw("down", conditions=down))
+    cache.put("Validator", make.validator_raw("rests", suspend=True))
+    assert lines(cache, make, "bitagent_validator_deployed") == ['{validator="down"} 0.0']

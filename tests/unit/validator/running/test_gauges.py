@@ -31,6 +31,7 @@ def measured(competition: Callable[..., Any]) -> Callable[..., Metrics]:
             "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
             "competitions": [competition().to_wire()],
             "suspend": changes.pop("suspend", False),
+            "weights": {"mode": changes.pop("mode", "Set")},
         }
         metrics = Metrics()
         gauges = Gauges(metrics)
@@ -75,3 +76,19 @@ def test_why_online_evaluation_stands_still(measured: Any, changes: Any, reasons
 def test_another_writer_is_a_metric(measured: Any, changes: Any, foreign: int) -> None:
     (sample,) = measured(**changes).foreign_weights.collect()[0].samples
     assert sample.value == foreign
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, 1, id="sets"),
+        pytest.param({"mode": "DryRun"}, 0, id="computes only"),
+        pytest.param({"mode": "Off"}, 0, id="off"),
+        pytest.param({"suspend": True}, 0, id="suspended"),
+        pytest.param({"chain": DOWN}, 1, id="the chain is away"),
+    ],
+)
+def test_whether_weights_are_to_be_set(measured: Any, changes: Any, expected: int) -> None:
+    """Alerts about weights are silent where none are to be set."""
+    (sample,) = measured(**changes).sets_weights.collect()[0].samples
+    assert sample.value == expected
