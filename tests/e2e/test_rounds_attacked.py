@@ -65,11 +65,12 @@ def test_answers_without_end_are_worth_less_than_the_same_with_an_end(attacked_r
 def paid(round_: dict[str, Any]) -> dict[str, Pay]:
     """What each model's hotkey earns by the round; the earlier in its list was committed first."""
     status = round_["status"]
+    tasks = {key: value for key, value in round_["spec"]["tasks"].items() if key != "seed"}
     results = tuple(ModelResult.model_validate(r) for r in status["results"])
     wire = {
         "id": "attacked",
         "schedule": {"everyBlocks": 100},
-        "round": {"models": {"matchLabels": {}}, "tasks": round_["spec"]["tasks"]},
+        "round": {"models": {"matchLabels": {}}, "tasks": tasks},
         "policy": "BitAgent",
         "duplicates": "EarliestEarns",
     }
@@ -79,7 +80,7 @@ def paid(round_: dict[str, Any]) -> dict[str, Pay]:
         name: Neuron(uid=uid, hotkey=name, stake=0, permit=False, registered_at=1, last_update=1)
         for uid, name in enumerate(names)
     }
-    complete = Round("r", 1, 100, RoundPhase.COMPLETE, results=results, baseline=status["taskSet"]["baseline"]["score"])
+    complete = Round("r", 1, 100, RoundPhase.COMPLETE, results=results, baseline=status["taskSet"]["baseline"])
     submissions = {name: Submission(hotkey=name, block=block) for block, name in enumerate(names)}
     scored = record(None, complete, competition=competition, submissions=submissions, neurons=neurons)
     return pay(competition, Standings(scored), neurons)
