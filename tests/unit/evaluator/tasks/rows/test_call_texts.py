@@ -66,6 +66,7 @@ UNREADABLE = {
     "a name that Python cannot spell": "[Weather API(city=1)]",
     "unknown marks": "<|tool_call_begin|>get_weather<|sep|>Oslo",
     "marks in brackets": '[TOOL CALL] weather {"city": "Oslo"}',
+    "half a name in JSON": 'So: [{"get_weather"',
     "a name in JSON": 'I use {"tool": "get_weather", "with": "Oslo"}.',
     "Python's quotes": "{'name': 'get_weather', 'arguments': 'Oslo'",
     "a tag of its name": '<get_weather city="Oslo"/>',
