@@ -1,6 +1,7 @@
 """Volumes of the node: folders below its state, as PersistentVolumes bound in advance to one claim each.
 
-There is no provisioner and no StorageClass: a claim with `storageClassName: ""` and the volume's name is bound to it.
+They need no StorageClass and no provisioner (for volumes made on demand: `provisioner`): a claim with
+`storageClassName: ""` and the volume's name is bound to it.
 """
 
 from __future__ import annotations
