@@ -48,3 +48,14 @@ def test_what_fails_names_the_module(module: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ClusterError, match=r"mod download example\.org/a"):
         module_folder(module, "example.org/a")
     assert list((module.parent / "cache" / "tools").glob("[!.]*")) == []
+
+
+def test_programs_are_static_and_the_compiler_has_room(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = tmp_path / "go"
+    go.write_text('#!/bin/sh\nfor a; do [ "$last" != -o ] || { mkdir "$a"; env > "$a/a"; }; last=$a; done\n')
+    go.chmod(0o755)
+    monkeypatch.setattr(go_programs, "ensure_go", lambda: (go, "go1.26"))
+    environment = (ensure_programs(module, "example.org/a") / "a").read_text().splitlines()
+    assert {"CGO_ENABLED=0", "GOGC=400"} <= set(environment)
