@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,5 +55,10 @@ class Store:
         self.scratch.mkdir(parents=True, exist_ok=True)
         config = self.folder / "storage.conf"
         layers, run = self.folder / "layers", self.folder / "run"
-        config.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{layers}"\nrunroot = "{run}"\n')
+        text = f'[storage]\ndriver = "overlay"\ngraphroot = "{layers}"\nrunroot = "{run}"\n'
+        if not config.exists() or config.read_text() != text:
+            # As a whole: a buildah that another process has started must not read half of it.
+            new = self.scratch / f"storage.conf.{os.getpid()}.{threading.get_ident()}"
+            new.write_text(text)
+            new.replace(config)
         return {**os.environ, "CONTAINERS_STORAGE_CONF": str(config), "TMPDIR": str(self.scratch)}
