@@ -189,7 +189,7 @@ class Kubelet:
                 try:
                     self._step(pod)
                 except ApiError as error:
-                    if error.status not in (404, 409, 422):
+                    if error.status not in (403, 404, 409, 422):  # 403: its namespace is being deleted
                         raise
 
     def _step(self, pod: Obj) -> None:

@@ -1,0 +1,97 @@
+"""Public troubles of other operators: a policy that denies, and a namespace that is deleted under a running round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bitagent_crds.jobs import EXIT_STOPPED
+from bitagent_local.cluster.api import ApiError
+
+if TYPE_CHECKING:
+    from tests.integration.operator.conftest import Exit, Obj, Outcomes, World
+
+pytestmark = pytest.mark.integration
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+WORDS = "a label cost-centre is missing"
+
+
+def deny(world: World, group: str, resource: str) -> str:
+    """Put a policy in force that requires a label; return the path of its binding."""
+    name = f"{world.namespace}-{resource}"
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
+    namespaces = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
+    labelled = "has(object.metadata.labels) && 'cost-centre' in object.metadata.labels"
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule], "namespaceSelector": namespaces},
+        "validations": [{"expression": labelled, "message": WORDS}],
+    }
+    world.api.create(f"{ADMISSION}/validatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+    bound = {"policyName": name, "validationActions": ["Deny"]}
+    path = f"{ADMISSION}/validatingadmissionpolicybindings"
+    world.api.create(path, {"metadata": {"name": name}, "spec": bound})
+    pod: Obj = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+    probe = {"jobs": {"template": {"spec": pod}}, "pods": pod}[resource]
+
+    def denies() -> bool:
+        try:
+            world.api.create(f"{world.path(resource)}?dryRun=All", {"metadata": {"name": "probe"}, "spec": probe})
+        except ApiError as error:
+            return WORDS in str(error)
+        return False
+
+    world.until("the policy is in force", denies)
+    return f"{path}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "reason"),
+    [pytest.param("batch", "jobs", "JobRefused", id="Jobs"), pytest.param("", "pods", "PodRefused", id="pods")],
+)
+def test_a_policy_is_quoted_in_status_until_it_lets_them_pass(
+    world: World, group: str, resource: str, reason: str
+) -> None:
+    binding = deny(world, group, resource)
+    world.start_operator()
+    world.model("m-500")
+    world.round("denied")
+
+    def said() -> bool:
+        found = (
+            world.condition("evalrounds", "denied", "TasksReady"),
+            world.condition("minermodels", "m-500", "Fetched"),
+        )
+        return all(c["reason"] == reason and WORDS in c["message"] for c in found)
+
+    world.until("round and model have the policy's words", said)
+    world.api.delete(binding)
+    world.until_condition("evalrounds", "denied", "Complete")
+
+
+def test_a_namespace_that_is_deleted_in_mid_round_goes(operator: World, outcomes: Outcomes) -> None:
+    """Nothing of ours keeps it, and the operator does not end."""
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        return None if document["kind"] == "Evaluate" else outcomes.usual(pod, document)
+
+    operator.kubelet.script = script
+    operator.kubelet.stopped = outcomes.crashed(EXIT_STOPPED, "", "Error")
+    for name in ("m-100", "m-200"):
+        operator.model(name)
+    operator.round("r")
+    operator.until("it runs", lambda: {r["state"] for r in operator.results("r").values()} == {"Running"})
+    operator.api.delete(f"/api/v1/namespaces/{operator.namespace}")
+
+    def gone() -> bool:
+        try:
+            operator.api.get(f"/api/v1/namespaces/{operator.namespace}")
+        except ApiError as error:
+            return error.status == 404
+        return False
+
+    operator.until("the namespace is gone", gone)
+    (process,) = operator.operators
+    assert process.poll() is None
