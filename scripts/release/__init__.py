@@ -7,5 +7,5 @@
     images     OCI archives, by the local builder
     sums       SHA256SUMS
 
-Everything but images has the same bytes when it is built again from the same commit.
+Everything has the same bytes when it is built again from the same commit, images as long as Debian's packages do.
 """

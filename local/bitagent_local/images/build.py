@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,9 +86,22 @@ def archive_image(node: Node, spec: ImageSpec, target: Path, *, tag: str, epoch:
     """
     name = build_image(node, spec, epoch=epoch)
     run_in_image(node, name, SMOKE[spec.name])
-    target.unlink(missing_ok=True)  # buildah adds to an archive that exists
-    Store(node.cache).run("push", "--quiet", name, f"oci-archive:{target}:{tag}")
+    store = Store(node.cache)
+    store.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store.scratch) as folder:
+        store.run("push", "--quiet", name, f"oci:{folder}:{tag}")
+        _write_archive(Path(folder), target, epoch=epoch)
     return name
+
+
+def _write_archive(folder: Path, target: Path, *, epoch: int) -> None:
+    """Write the files of a folder as a tar archive: in the order of their names, of one time and no owner."""
+    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+            entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            entry.size, entry.mode, entry.mtime = path.stat().st_size, 0o644, epoch
+            with path.open("rb") as content:
+                archive.addfile(entry, content)
 
 
 def run_in_image(node: Node, reference: str, command: Sequence[str]) -> str:

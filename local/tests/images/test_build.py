@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -50,16 +51,31 @@ def test_pushing_needs_the_node(tmp_path: Path) -> None:
 def test_an_archive_has_the_image_under_the_name_of_the_release(
     spec: ImageSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An archive that exists is replaced: buildah would add to it."""
-    calls: list[tuple[str, ...]] = []
-    monkeypatch.setattr(build.Store, "run", lambda self, *words, **options: calls.append(words))
-    monkeypatch.setattr(build, "build_image", lambda node, spec, epoch: f"localhost:5000/bitagent/app:1-{epoch}")
+    """The image was run once; the archive has the same bytes whenever it is written, also over an older one."""
+    calls: list[str] = []
+
+    def push(self: object, *words: str, **options: object) -> None:
+        calls.append(" ".join(words[:3]))
+        _, folder, tag = words[3].split(":", 2)
+        for name in ("oci-layout", "blobs/b", "blobs/a"):
+            path = Path(folder) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(tag)
+
     ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(build.Store, "run", push)
+    monkeypatch.setattr(build, "build_image", lambda node, spec, epoch: f"localhost:5000/bitagent/app:1-{epoch}")
     monkeypatch.setattr(build, "run_in_image", lambda node, name, command: ran.append((name, *command)))
     monkeypatch.setattr(build, "SMOKE", {"app": ["app", "--help"]})
-    target = tmp_path / "app.tar"
-    target.write_text("old")
-    archive_image(Node(cache=tmp_path, state=tmp_path), spec, target, tag="bitagent/app:0.1.0", epoch=7)
-    assert calls == [("push", "--quiet", "localhost:5000/bitagent/app:1-7", f"oci-archive:{target}:bitagent/app:0.1.0")]
-    assert not target.exists()
-    assert ran == [("localhost:5000/bitagent/app:1-7", "app", "--help")]
+    written = []
+    for name in ("a.tar", "b.tar"):
+        target = tmp_path / name
+        target.write_text("old")
+        archive_image(Node(cache=tmp_path, state=tmp_path), spec, target, tag="bitagent/app:0.1.0", epoch=7)
+        written.append(target.read_bytes())
+    assert written[0] == written[1]
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        assert [(each.name, each.mtime) for each in archive] == [("blobs/a", 7), ("blobs/b", 7), ("oci-layout", 7)]
+        assert archive.extractfile("oci-layout").read() == b"bitagent/app:0.1.0"  # type: ignore[union-attr]
+    assert calls == ["push --quiet localhost:5000/bitagent/app:1-7"] * 2
+    assert ran == [("localhost:5000/bitagent/app:1-7", "app", "--help")] * 2
