@@ -42,7 +42,7 @@ def _owners_first(keys: dict[str, Seniority], models: Mapping[str, ModelObject |
     for name, model in models.items():
         source = model.spec.source.hugging_face if model is not None else None
         facts = model.status.resolved if model is not None else None
-        if source is not None and facts is not None and facts.card_hotkey is not None:
+        if source is not None and facts is not None:
             same.setdefault((source.repo, facts.commit), []).append(name)
     for names in same.values():
         earliest = min(keys[name] for name in names)

@@ -112,6 +112,13 @@ def test_of_one_commit_the_hotkey_that_its_card_names_is_the_first(
     assert first(make, clocked=clocked, owner=owner, zcopy=other) == "owner"
 
 
+def test_facts_of_an_earlier_version_do_not_hide_whose_commit_it_is(make: Make) -> None:
+    """They have no card's hotkey."""
+    other = with_card(make, "mallory", None, commit_block=5)
+    owner = with_card(make, "alice", "alice", commit_block=8)
+    assert first(make, clocked=True, acopy=other, owner=owner) == "owner"
+
+
 @pytest.mark.parametrize(
     "card",
     [
