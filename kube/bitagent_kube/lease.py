@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +52,10 @@ class LeaseLost(Exception):
     """Another process may act now: this one must not."""
 
 
+FindOwner = Callable[[], Awaitable[ObjectReference | None]]
+"""Reads the owner whenever the Lease is created or taken: Kubernetes deletes what has an owner that is gone."""
+
+
 class Lease:
     """A Lease and this process as its possible holder.
 
@@ -64,7 +68,7 @@ class Lease:
         *,
         name: str,
         identity: str,
-        owner: ObjectReference | None,
+        owner: ObjectReference | FindOwner | None,
         timing: Timing = Timing(),
     ) -> None:
         self.name = name
@@ -160,12 +164,12 @@ class Lease:
         current = await self._client.get(LEASES, self.name)
         try:
             if current is None:
-                self._written = await self._client.create(self._manifest(now))
+                self._written = await self._client.create(self._manifest(now, await self._owners()))
                 return self._identity
             holder = str(current["spec"].get("holderIdentity") or "")
             if holder not in ("", self._identity) and not self._expired(current):
                 return holder
-            metadata = current["metadata"] | self._owners()
+            metadata = current["metadata"] | await self._owners()
             self._written = await self._client.replace(
                 current | {"metadata": metadata, "spec": self._spec(now, previous=current["spec"])}
             )
@@ -189,8 +193,8 @@ class Lease:
         ends_in = self._seen[1] + _EARLY - asyncio.get_running_loop().time()
         return min(self._timing.look, ends_in) if ends_in > 0 else self._timing.look
 
-    def _manifest(self, now: str) -> Obj:
-        metadata = {"name": self.name, "namespace": self._client.namespace, **self._owners()}
+    def _manifest(self, now: str, owners: Obj) -> Obj:
+        metadata = {"name": self.name, "namespace": self._client.namespace, **owners}
         return {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
@@ -198,8 +202,9 @@ class Lease:
             "spec": self._spec(now, previous={}),
         }
 
-    def _owners(self) -> Obj:
-        return {"ownerReferences": [self._owner.as_owner()]} if self._owner is not None else {}
+    async def _owners(self) -> Obj:
+        owner = await self._owner() if callable(self._owner) else self._owner
+        return {"ownerReferences": [owner.as_owner()]} if owner is not None else {}
 
     def _spec(self, now: str, *, previous: Mapping[str, Any]) -> Obj:
         mine = previous.get("holderIdentity") == self._identity

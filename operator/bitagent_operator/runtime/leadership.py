@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
@@ -44,24 +45,30 @@ def identity(*, release: str, pod: str) -> str:
     return f"{release}/{pod}" if release else pod
 
 
-async def lease_of(client: Client, *, deployment: str, home: str, pod: str) -> Lease:
-    """Return the Lease. It is deleted with the operator's Deployment, or with its RoleBinding in another namespace.
-
-    If that cannot be read, it has no owner.
-    """
-    owner, resource = None, DEPLOYMENTS if client.namespace == home else ROLE_BINDINGS
-    if deployment:
-        try:
-            found = await client.get(resource, deployment)
-        except ApiError as error:
-            text = "the Lease will have no owner: %s %s cannot be read: %s"
-            log.warning(text, resource.kind, deployment, error)
-            found = None
-        if found is not None:
-            uid = ObjectMeta.parse(found).uid
-            owner = ObjectReference(resource.api_version, resource.kind, client.namespace, deployment, uid)
+def lease_of(client: Client, *, deployment: str, home: str, pod: str) -> Lease:
+    """Return the Lease. It is deleted with the operator's Deployment, or with its RoleBinding in another namespace."""
     release = release_name(deployment=deployment, home=home, namespace=client.namespace)
+    owner = partial(_owner_of, client, deployment=deployment, home=home)
     return Lease(client, name=MANAGER, identity=identity(release=release, pod=pod), owner=owner, timing=TIMING)
+
+
+async def _owner_of(client: Client, *, deployment: str, home: str) -> ObjectReference | None:
+    """Return the owner of the Lease as it is now; None if there is none, or if it cannot be read.
+
+    A RoleBinding may be created again while this process runs, as after its namespace was deleted, with another uid.
+    """
+    if not deployment:
+        return None
+    resource = DEPLOYMENTS if client.namespace == home else ROLE_BINDINGS
+    try:
+        found = await client.get(resource, deployment)
+    except ApiError as error:
+        log.warning("the Lease will have no owner: %s %s cannot be read: %s", resource.kind, deployment, error)
+        return None
+    if found is None:
+        return None
+    uid = ObjectMeta.parse(found).uid
+    return ObjectReference(resource.api_version, resource.kind, client.namespace, deployment, uid)
 
 
 class Standby:

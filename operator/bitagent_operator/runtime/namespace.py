@@ -45,7 +45,7 @@ async def operate(
     # Two clients: the connections of a busy one must not keep the Lease from being renewed.
     with kube_logging.fields(namespace=namespace):
         async with connected() as lease_client:
-            lease = await leadership.lease_of(lease_client, deployment=deployment, home=home, pod=pod)
+            lease = leadership.lease_of(lease_client, deployment=deployment, home=home, pod=pod)
             async with connected(may_write=lambda: lease.held) as client:
                 operator = Operator(config, client, metrics, health, instance=pod, traces=traces)
                 metrics.registry.register(StateCollector(operator.cache, now=clock.now))

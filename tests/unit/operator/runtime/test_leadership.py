@@ -183,7 +183,7 @@ async def test_the_lease_is_deleted_with_the_deployment(deployment: str, found: 
             return cast("dict[str, Any] | None", found)
 
     api = Deployments()
-    lease = await lease_of(cast(Client, api), deployment=deployment, home="n", pod="p")
+    lease = lease_of(cast(Client, api), deployment=deployment, home="n", pod="p")
     await lease.acquire(waiting=print)
     assert api.held
     owners = api.held["metadata"].get("ownerReferences", [])
@@ -200,12 +200,39 @@ async def test_the_lease_of_another_namespace_is_deleted_with_the_releases_bindi
             return await super().get(cast(ApiResource, resource), "l")
 
     api = Bindings()
-    lease = await lease_of(cast(Client, api), deployment="op", home="elsewhere", pod="p")
+    lease = lease_of(cast(Client, api), deployment="op", home="elsewhere", pod="p")
     await lease.acquire(waiting=print)
     assert api.held
     (owner,) = api.held["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("RoleBinding", "op"), "an owner in another namespace does not count"
     assert api.held["spec"]["holderIdentity"] == "elsewhere/op/p"
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["the Lease is created again", "the Lease is taken"])
+async def test_a_binding_that_was_created_again_owns_the_lease(deleted: bool) -> None:
+    """Kubernetes deletes a Lease whose owner is gone: two processes might then act, time after time."""
+
+    class Bindings(OneObject):
+        uid = "old"
+
+        async def get(self, resource: object, name: str) -> dict[str, Any] | None:
+            if resource == ROLE_BINDINGS:
+                return {"metadata": {"name": name, "uid": self.uid, "resourceVersion": "1"}}
+            return await super().get(cast(ApiResource, resource), "l")
+
+    api = Bindings()
+    lease = lease_of(cast(Client, api), deployment="op", home="elsewhere", pod="p")
+    await lease.acquire(waiting=print)
+    api.uid = "new"
+    if deleted:
+        api.held = None
+    else:
+        await lease.release()
+    keeping = asyncio.create_task(lease.keep() if deleted else lease.acquire(waiting=print))
+    await asyncio.sleep(2 * TIMING.retry)
+    keeping.cancel()
+    assert api.held
+    assert [each["uid"] for each in api.held["metadata"]["ownerReferences"]] == ["new"]
 
 
 @pytest.mark.parametrize(
