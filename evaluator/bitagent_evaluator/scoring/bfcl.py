@@ -203,7 +203,7 @@ def _checker() -> ModuleType:
     """A private copy of the checker's module; sys.modules is left unchanged."""
     spec = importlib.util.find_spec(_CHECKER)
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"{_CHECKER} is missing: install bitagent[evaluator]", name=_CHECKER)
+        raise ModuleNotFoundError(f"{_CHECKER} is missing: install bitagent[benchmark]", name=_CHECKER)
     module = importlib.util.module_from_spec(spec)
     with _substitute_model_config():
         spec.loader.exec_module(module)

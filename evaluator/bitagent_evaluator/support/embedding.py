@@ -138,7 +138,7 @@ class MiniLM:
 def _folder() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{_PACKAGE} is missing: install bitagent[evaluator]", name=_PACKAGE)
+        raise ModuleNotFoundError(f"{_PACKAGE} is missing: install bitagent[benchmark]", name=_PACKAGE)
     return Path(spec.origin).parent / "model"
 
 

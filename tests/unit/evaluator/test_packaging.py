@@ -28,10 +28,11 @@ def normal(name: str) -> str:
 
 
 def required() -> set[str]:
-    """Distributions that the project and its extra `evaluator` name."""
+    """Distributions that the project and its extras `evaluator` and `benchmark` name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["evaluator"]]
-    return {normal(match[0]) for line in lines if (match := re.match(r"[\w.-]+", line))}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["evaluator"], *extras["benchmark"]]
+    return {normal(match[0]) for line in lines if (match := re.match(r"[\w.-]+", line))} - {"bitagent"}
 
 
 @pytest.mark.parametrize("lock", ["evaluator.txt", "evaluator-cpu.txt", "evaluator-gpu.txt", "dev.txt"])

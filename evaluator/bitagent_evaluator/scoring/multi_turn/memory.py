@@ -166,7 +166,7 @@ def _class(name: str) -> Any:
 def _private_copy(name: str) -> ModuleType:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"{name} is missing: install bitagent[evaluator]", name=name)
+        raise ModuleNotFoundError(f"{name} is missing: install bitagent[benchmark]", name=name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -55,7 +55,7 @@ def _checker(execute: Callable[..., Any]) -> ModuleType:
     """Return a private copy of the checker's module; sys.modules stays as it was."""
     spec = importlib.util.find_spec(_CHECKER)
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"{_CHECKER} is missing: install bitagent[evaluator]", name=_CHECKER)
+        raise ModuleNotFoundError(f"{_CHECKER} is missing: install bitagent[benchmark]", name=_CHECKER)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     setattr(module, _EXECUTE, execute)
