@@ -33,7 +33,10 @@ RETRY_SECONDS = 30.0
 REQUEST_SECONDS = 10.0
 """Time limit of one request."""
 SPANS_OF_A_REQUEST = 500
+QUOTED_BYTES = 500
+"""How much of an answer is read, and only of one that is quoted."""
 
+_TAKEN = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 _REPEATED = frozenset({*_LATER, HTTPStatus.GATEWAY_TIMEOUT})
 """Answers after which the protocol says to send the same again; every other one is final."""
@@ -118,14 +121,16 @@ class TraceExporter:
         document = request(spans, resource=self._resource, scope=MANAGER, version=version("bitagent"))
         try:
             async with session.post(self._endpoint.url, json=document, allow_redirects=False) as answer:
-                status, text = answer.status, (await answer.text(errors="replace"))[:500]
+                status, text = answer.status, ""
+                if status not in _TAKEN:  # what follows 2xx may come slowly, and the spans were taken
+                    text = (await answer.content.read(QUOTED_BYTES)).decode(errors="replace")
         except (aiohttp.ClientError, OSError) as error:  # OSError includes a request that took too long
             self._count("unsent", len(spans))
             raise NotSent(str(error) or type(error).__name__) from error
         if status in _REPEATED:
             self._count("unsent", len(spans))
             raise NotSent(f"it answers {status}: {text}")
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if status not in _TAKEN:
             self._count("refused", len(spans))
             log.error("%s refuses %d spans, which are dropped: %d %s", self._endpoint.url, len(spans), status, text)
             return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.wallet import Account, load_hotkey
 from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.setter import HotkeyChanged
 from bitagent_wire.hotkey_file import HotkeyFileError
 
@@ -26,6 +29,15 @@ def parts_of(spec: ValidatorSpec) -> set[str]:
     }
     parts = ("results", "rounds", "online")
     return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in parts}
+
+
+def is_settled(spec: ValidatorSpec, decisions: Sequence[Decision], *, pending: Collection[int]) -> bool:
+    """Whether all weights are on the chain; `pending`: the mechanisms of rows that may be on their way.
+
+    A row of a mechanism that weights are not set for any more stays pending for ever.
+    """
+    under_way = set(pending) & set(mechanisms_of(spec))
+    return bool(decisions) and all(decision.current for decision in decisions) and not under_way
 
 
 def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet) -> str:

@@ -23,7 +23,14 @@ from bitagent_validator.competitions.competition import CompetitionController, C
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.online.controller import OnlineController
-from bitagent_validator.running.checks import SpecChanged, check_key, mechanisms_of, parts_of, rounds_obstacle
+from bitagent_validator.running.checks import (
+    SpecChanged,
+    check_key,
+    is_settled,
+    mechanisms_of,
+    parts_of,
+    rounds_obstacle,
+)
 from bitagent_validator.running.readings import Readings
 from bitagent_validator.running.reports import Known, Reporter
 from bitagent_validator.services import Services
@@ -192,7 +199,7 @@ class Loop:
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         """Record results, set weights, then take care of rounds: a setting that is due waits for no round."""
         state = self._services.store.state
-        settled = bool(self._weights) and all(d.current for _, d in self._weights.values()) and not state.pending
+        settled = is_settled(spec, [decision for _, decision in self._weights.values()], pending=state.pending)
         subnet = await self._readings.read(spec, chain, urgent=not settled)
         if subnet is None or spec.suspend:
             return

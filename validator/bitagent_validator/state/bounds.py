@@ -23,7 +23,7 @@ def fitted(document: CompetitionState, *, limit: int = LIMIT_BYTES) -> tuple[str
     """Return a document as JSON of at most `limit` bytes where that is possible, and what is left out of it."""
     content, left_out = document.model_dump_json(), ""
     for what, reduce in _steps():
-        if len(content) <= limit:
+        if len(content.encode()) <= limit:
             break
         document, left_out = reduce(document), what
         content = document.model_dump_json()

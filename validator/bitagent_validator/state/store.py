@@ -59,6 +59,8 @@ class StateStore:
             return
         self._loaded = None
         rows = await self._read(self._name(), Rows) or Rows()
+        # Rows that an earlier version kept in the common document may have been moved before this process began.
+        numbers = sorted({*numbers, *rows.pending, *rows.accepted} - {0})
         own = {number: await self._read(self._name(number), MechanismRows) for number in numbers}
         found = {name: await self._read(self._name(name), CompetitionState) or CompetitionState() for name in names}
         self.state = State.joined(rows, found, {number: each for number, each in own.items() if each is not None})

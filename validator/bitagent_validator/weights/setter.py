@@ -189,7 +189,7 @@ class WeightSetter:
         try:
             await self._store.save(state)
         except ApiError as error:
-            if error.conflict or not 400 <= error.code < 500:
+            if not error.final:
                 raise
             # A record that is refused must not cost the weights: this process remembers, and the chain is read anyway.
             log.error("the row cannot be recorded, and is sent all the same: %s", error)
@@ -238,7 +238,7 @@ class WeightSetter:
         try:
             await self._store.save(state)
         except ApiError as error:
-            if error.conflict or not 400 <= error.code < 500:
+            if not error.final:
                 raise
             log.error("the state cannot be recorded: %s", error)
             self._store.remember(state)

@@ -26,6 +26,9 @@ class Collector:
 
     def __init__(self) -> None:
         self.status, self.requests = 200, 0
+        self.hangs = False
+        self.more: dict[str, str] = {}
+        """Headers of its answer."""
         self.headers: dict[str, str] = {}
         self.spans: list[dict[str, Any]] = []
         self.resources: list[dict[str, str]] = []
@@ -36,11 +39,15 @@ class Collector:
         self.headers = dict(request.headers)
         self.came.set()
         if self.status != 200:
-            return web.Response(status=self.status, text="no")
+            return web.Response(status=self.status, body=b"no", headers=self.more)
         for resource in (await request.json())["resourceSpans"]:
             attributes = resource["resource"]["attributes"]
             self.resources.append({a["key"]: a["value"]["stringValue"] for a in attributes})
             self.spans += [span for scope in resource["scopeSpans"] for span in scope["spans"]]
+        if self.hangs:
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await asyncio.sleep(0.3)
         return web.json_response({})
 
     async def again(self) -> None:
@@ -167,6 +174,30 @@ async def test_what_the_collector_cannot_take_now_is_sent_again(
 
 async def test_what_it_refuses_is_dropped(running: World) -> None:
     running.collector.status = 400
+    running.round("r")
+    await running.collector.again()
+    await asyncio.sleep(0.1)
+    assert (running.collector.requests, running.counts) == (1, {"refused": 2})
+
+
+async def test_spans_are_taken_however_slowly_the_answer_ends(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.1)
+    running.collector.hangs = True
+    running.round("r")
+    await running.collector.again()
+    await asyncio.sleep(0.3)
+    assert (running.collector.requests, running.counts) == (1, {"sent": 2})
+
+
+@pytest.mark.parametrize(
+    ("status", "more"),
+    [
+        pytest.param(307, {"Location": "http://127.0.0.1:1/"}, id="elsewhere"),
+        pytest.param(400, {"Content-Type": "text/plain; charset=hex"}, id="in no encoding of texts"),
+    ],
+)
+async def test_an_answer_of_any_kind_is_final(running: World, status: int, more: dict[str, str]) -> None:
+    running.collector.status, running.collector.more = status, more
     running.round("r")
     await running.collector.again()
     await asyncio.sleep(0.1)

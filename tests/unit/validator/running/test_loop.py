@@ -25,7 +25,7 @@ from bitagent_validator.competitions.rounds import RoundPlan
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.running.checks import SpecChanged
+from bitagent_validator.running.checks import SpecChanged, is_settled
 from bitagent_validator.running.loop import Loop
 from bitagent_validator.running.process import loop_health
 from bitagent_validator.state.documents import State
@@ -213,6 +213,21 @@ async def test_a_secret_with_other_endpoints_ends_the_process(stage: Make, spec:
     with pytest.raises(SpecChanged):
         await stage(secret=lambda: ["ws://other"]).one_pass(spec())
     assert (await stage(secret=lambda: ["ws://secret"]).one_pass(spec()))["conditions"]
+
+
+@pytest.mark.parametrize(
+    ("currents", "pending", "settled"),
+    [
+        pytest.param([True], set(), True, id="all weights are on the chain"),
+        pytest.param([True, False], set(), False, id="those of one mechanism are not"),
+        pytest.param([True], {0}, False, id="a row is on its way"),
+        pytest.param([True], {3}, True, id="a row of a mechanism that was removed"),
+        pytest.param([], set(), False, id="nothing is known yet"),
+    ],
+)
+def test_when_the_subnet_is_read_less_often(spec: Make, currents: list[bool], pending: set[int], settled: bool) -> None:
+    decisions = [Decision(Step.WAIT, current, Reason.WEIGHTS_SET, "") for current in currents]
+    assert is_settled(spec(), decisions, pending=pending) is settled
 
 
 async def test_the_first_chain_is_recorded(stage: Make, spec: Make) -> None:

@@ -268,6 +268,29 @@ async def test_rows_of_mechanisms_in_the_common_document_are_moved(killed: bool)
     assert new.state == State(pending={0: PENDING}, accepted={3: ACCEPTED})
 
 
+async def test_a_moved_row_of_a_mechanism_that_is_not_set_any_more_stops_no_write() -> None:
+    """A process was killed between the two writes, and then the last competition of the mechanism was removed."""
+    earlier = Rows(pending={0: PENDING, 3: PENDING})
+    api = ConfigMaps()
+    first = store(api)
+    await first.load([], [0, 3])
+    await first.save(State(pending={3: PENDING}))
+    metadata = {"name": "val-scores", "resourceVersion": "5"}
+    api.held["val-scores"] = {"metadata": metadata, "data": {"state.json": earlier.model_dump_json()}}
+    new = store(api)
+    await new.load([], [0])
+    await new.save(new.state.with_pending(0, None))
+    again = store(api)
+    await again.load([], [0, 3])
+    assert again.state == State(pending={3: PENDING})
+
+
+def test_a_document_is_measured_in_bytes() -> None:
+    document = CompetitionState(refused={"fc/u": {"m": "\u00e9" * 100}})
+    content, left_out = fitted(document, limit=200)
+    assert (len(content.encode()) <= 200, left_out) == (True, "the texts of contradicted claims")
+
+
 def test_what_is_burnt_is_stored_and_nothing_else_changes() -> None:
     burning = Row.planned(WEIGHTS, ("r",), {"a": 9}).as_pending(since=710, account="20/me", uids={"a": 1})
     rows = Rows(pending={0: burning})

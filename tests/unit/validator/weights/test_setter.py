@@ -443,6 +443,14 @@ async def test_the_life_of_a_transaction_is_reckoned_from_its_signature(stage: S
     assert len(stage.requests) == 2
 
 
+@pytest.mark.parametrize("code", [401, 408, 409, 429, 500], ids=str)
+async def test_a_record_that_may_be_taken_later_comes_first(stage: Stage, subnet: Make, code: int) -> None:
+    stage.store.broken = code
+    with pytest.raises(ApiError):
+        await stage.step(subnet())
+    assert stage.requests == []
+
+
 @pytest.mark.parametrize("code", [422, 403, 413])
 async def test_a_record_that_is_refused_does_not_stop_a_setting(stage: Stage, subnet: Make, code: int) -> None:
     stage.store.broken = code
