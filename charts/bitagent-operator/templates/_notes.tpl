@@ -56,11 +56,13 @@ looks: its installer has rights beyond the namespace. `helm template` sees no cl
 {{- end }}
 
 {{/* Secrets and ConfigMaps that the values name and the namespace lacks. Helm keeps its releases in Secrets, so whoever
-installs may read them. */}}
+installs may read them. The operator's own pod needs pull secrets, too, in the namespace of the release. */}}
 {{- define "operator.missingNotes" -}}
+{{- $watched := include "operator.namespaces" . | fromJsonArray }}
+{{- $ours := prepend $watched .Release.Namespace | uniq }}
 {{- $named := list }}
 {{- range include "operator.pullSecrets" . | fromJsonArray }}
-{{- $named = append $named (list "Secret" . "images.pullSecrets" "no image that needs it can be pulled") }}
+{{- $named = append $named (list "Secret" . "images.pullSecrets" "no image that needs it can be pulled" $ours) }}
 {{- end }}
 {{- with .Values.hub.tokenSecretRef }}
 {{- $named = append $named (list "Secret" .name "hub.tokenSecretRef" "fetch Jobs wait for it") }}
@@ -74,11 +76,11 @@ installs may read them. */}}
 {{- with .Values.caBundle.configMap }}
 {{- $named = append $named (list "ConfigMap" . "caBundle.configMap" "fetch, task-set and archive Jobs and validators wait for it") }}
 {{- end }}
-{{- range $namespace := include "operator.namespaces" . | fromJsonArray }}
-{{- range $named }}
-{{- if not (lookup "v1" (index . 0) $namespace (index . 1)) }}
+{{- range $each := $named }}
+{{- range $namespace := ternary $ours $watched (gt (len $each) 4) }}
+{{- if not (lookup "v1" (index $each 0) $namespace (index $each 1)) }}
 
-! {{ index . 0 }} {{ index . 1 }} ({{ index . 2 }}) does not exist in namespace {{ $namespace }}: {{ index . 3 }}.
+! {{ index $each 0 }} {{ index $each 1 }} ({{ index $each 2 }}) does not exist in namespace {{ $namespace }}: {{ index $each 3 }}.
 {{- end }}
 {{- end }}
 {{- end }}

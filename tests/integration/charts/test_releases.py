@@ -101,8 +101,14 @@ def test_releases_that_operate_one_namespace_from_two_are_refused(installed: Clu
     refused = "release bitagent-operator of namespace bitagent operates namespace bitagent already"
     with pytest.raises(AssertionError, match=refused):
         installed.helm("install", *watching, "--set", "watch.namespaces={watched,bitagent}")
-    installed.helm("install", *watching, "--set", "watch.namespaces={watched}")
+    notes = installed.helm(
+        "install", *watching, "--set", "watch.namespaces={watched}", "--set", "images.pullSecrets={pull}"
+    )
     try:
+        assert "kubectl --namespace watched apply" in notes, "an object in the release's own is not operated"
+        assert "pod-security" in notes.partition("namespace watching watched")[2], "both have pods"
+        missing = "Secret pull (images.pullSecrets) does not exist in namespace"
+        assert [f"{missing} {namespace}" in notes for namespace in ("watching", "watched")] == [True, True]
         assert installed.may("create", "jobs", account="watching", namespace="watched")
         assert not installed.may("create", "jobs", account="watching", namespace="watching")
         refused = "release bitagent-operator of namespace watching operates namespace watched already"

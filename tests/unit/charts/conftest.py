@@ -58,9 +58,9 @@ class Helm:
             tuple(o for o in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if o)
         )  # C: ten times faster
 
-    def refusal(self, values: Object, *, release: str = "bitagent-operator") -> str:
+    def refusal(self, values: Object, *, release: str = "bitagent-operator", namespace: str = "bitagent") -> str:
         """What Helm says against the values; fails when it takes them."""
-        done = self._run("template", release, str(self.chart), *TARGET, values=values)
+        done = self._run("template", release, str(self.chart), *TARGET, "--namespace", namespace, values=values)
         assert done.returncode != 0, f"accepted: {values}"
         return done.stderr
 

@@ -65,6 +65,13 @@ def test_the_pod_is_restricted(plain: list[dict[str, Any]], unrestricted: Callab
     assert unrestricted(tuple(plain)) == []
 
 
+def test_a_slow_start_is_not_ended(plain: list[dict[str, Any]]) -> None:
+    (container,) = one(plain, "Deployment")["spec"]["template"]["spec"]["containers"]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+    assert startup["httpGet"] == liveness["httpGet"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
+
+
 def test_the_role_reads_three_kinds(plain: list[dict[str, Any]]) -> None:
     objects = plain
     kinds = ["minermodels", "evalrounds", "validators"]

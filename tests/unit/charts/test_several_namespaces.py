@@ -132,7 +132,39 @@ def test_monitors_look_into_all_and_keep_the_objects_namespace(helm: Any, severa
             "leaderboard.enabled",
             id="a page of none",
         ),
+        pytest.param(
+            {"watch": {"namespaces": ["a", "b"]}, "cache": {"volumeName": "pv"}}, "cache.volumeName", id="one cache"
+        ),
+        pytest.param(
+            {"watch": {"namespaces": ["a", "b"]}, "artifacts": {"volumeName": "pv"}},
+            "artifacts.volumeName",
+            id="one artifact volume",
+        ),
     ],
 )
 def test_refused_values(helm: Any, values: dict[str, Any], named: str) -> None:
     assert named in helm.refusal(values)
+
+
+def test_the_page_without_its_namespace_names_what_to_add(helm: Any) -> None:
+    refused = helm.refusal({"watch": {"namespaces": ["a"]}, "leaderboard": {"enabled": True}}, namespace="here")
+    assert "here" in refused
+    assert "watch.namespaces" in refused
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"watch": {"namespaces": ["a"]}, "cache": {"volumeName": "pv"}}, id="one namespace"),
+        pytest.param(
+            {"watch": {"namespaces": ["a", "b"]}, "cache": {"volumeName": "pv", "mode": "VolumePerModel"}},
+            id="no claim of the chart's",
+        ),
+        pytest.param(
+            {"watch": {"namespaces": ["a", "b"]}, "cache": {"volumeName": "pv", "existingClaim": "mine"}},
+            id="a claim of one's own",
+        ),
+    ],
+)
+def test_a_volume_that_one_claim_binds_at_most_is_taken(helm: Any, values: dict[str, Any]) -> None:
+    assert helm.render(values).objects
