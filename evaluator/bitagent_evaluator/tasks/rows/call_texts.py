@@ -1,13 +1,17 @@
 """Calls in an assistant's text, in whatever marks: read, or refused, never taken for prose.
 
 A text is prose if it has nothing that only a call has. That is a mark of some format, or the name of a described
-function where a call has it: before a bracket or arguments, in JSON, after `name:`, as a tag, or alone.
+function where a call has it: before a bracket or arguments, in JSON, after `name:`, as a tag, or alone; in any case,
+and with any separators. A text that is nothing but a call is one whatever it names: a function may be described by
+another name, or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import html
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +21,7 @@ from bitagent_evaluator.parsing.thinking import START_OF_THINKING, strip_thinkin
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.calls import PlainCall, check_keywords, parse_call, parse_calls
 from bitagent_evaluator.tasks.rows.glaive_calls import parse_glaive_call
+from bitagent_evaluator.tasks.rows.notation import parse_value
 
 _MARK = re.compile(
     r"[<\[]\s{0,4}\|?/?\s{0,4}(?:tool|function)[\s_]{0,4}(?:calls?|code|use)(?![a-z])|<function=|<\|python_tag\|>"
@@ -27,7 +32,7 @@ _MARK = re.compile(
 )
 """What only a call has. Half a call has it too."""
 _NAMED = (
-    r"(?<!\w){name}(?:\s{{0,4}}[({{]|\[)"
+    r"(?<!\w){name}[*`]{{0,3}}(?:\s{{0,4}}[({{]|\[|\s{{0,4}}(?:[-=]>|→|<\w))"
     r"|[\"']{name}[\"']\s{{0,4}}(?:[:}}\]]|,\s{{0,4}}[{{\[])|[{{\[:]\s{{0,4}}[\"']{name}[\"']"
     r"|(?<!\w){name}[\"'`]?\s{{0,4}}:\s{{0,4}}(?:[\"'({{\[]|\n[ \t]{{0,16}}[\w-]{{1,64}}:)"
     r"|(?<!\w){name}\s{{1,4}}(?:--\w|\w{{1,64}}\s{{0,4}}=)"
@@ -36,6 +41,13 @@ _NAMED = (
     r"|\A[\W_]{{0,16}}{name}[\W_]{{0,16}}\Z"
 )
 """The name of a function where a call has it."""
+_SEPARATORS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+"""What is between the words of a name: `get_weather`, `get-weather`, `getWeather`."""
+_ALONE = re.compile(
+    r"\W{0,16}(?:\[\s{0,4}[^\W\d][\w. -]{0,64}|[^\W\d][\w.-]{0,64})\(.*\)[\W_]{0,16}", re.DOTALL | re.IGNORECASE
+)
+"""A text that is nothing but `f(…)` or `[f(…), g(…)]`."""
+_FENCE = re.compile(r"\s*```\w{0,16}\s(.*)```\s*", re.DOTALL)
 _BLOCK_START = re.compile(r"<\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
 _BLOCK_END = re.compile(r"<\s{0,4}/\s{0,4}(?:tool|function)[\s_]{0,4}calls?\s{0,4}>", re.IGNORECASE)
 _END = re.compile(r"\s{0,16}(?:<\|(?:endoftext|im_end|eot_id|end)\|>|</s>)\s{0,16}\Z")
@@ -52,7 +64,7 @@ def calls_in_text(text: str, functions: Sequence[Mapping[str, Any]]) -> list[Pla
     be read.
     """
     text = _END.sub("", strip_thinking(text))
-    if not _MARK.search(text) and not _names_a_function(text, functions):
+    if not has_sign_of_call(text, functions) and not _is_a_call_alone(text):
         return None
     _, *blocks = _BLOCK_START.split(text)
     blocks = [_BLOCK_END.split(block)[0].strip() for block in blocks]
@@ -68,6 +80,17 @@ def calls_in_text(text: str, functions: Sequence[Mapping[str, Any]]) -> list[Pla
         raise RowSkipped(RowSkipReason.BAD_CALL)
     check_keywords(text, (name for call in found for name in call))
     return [_plain(name, arguments) for call in found for name, arguments in call.items()]
+
+
+def has_sign_of_call(text: str, functions: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a text has what only a call has; also one that is escaped as HTML, or in other forms of letters.
+
+    `functions` are the descriptions, in BFCL's form.
+    """
+    if _MARK.search(text):
+        return True
+    text = unicodedata.normalize("NFKC", html.unescape(text))
+    return _MARK.search(text) is not None or _names_a_function(text, functions)
 
 
 def said(text: str) -> str:
@@ -90,5 +113,30 @@ def _plain(name: str, arguments: Mapping[str | None, Any]) -> PlainCall:
 
 
 def _names_a_function(text: str, functions: Sequence[Mapping[str, Any]]) -> bool:
-    names = [function["name"] for function in functions if function["name"] in text]
-    return any(re.search(_NAMED.format(name=re.escape(name)), text) for name in names)
+    folded = _folded(text)
+    names = [str(function["name"]) for function in functions]
+    found = (_name_pattern(name) for name in names if name in text or ((own := _folded(name)) and own in folded))
+    return any(re.search(_NAMED.format(name=pattern), text, re.IGNORECASE) for pattern in found)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def _name_pattern(name: str) -> str:
+    """Return a pattern of a name in any of its spellings."""
+    words = [re.escape(word) for word in _SEPARATORS.split(name) if word]
+    spelled = r"[\W_]{0,2}".join(words)
+    return f"(?:{re.escape(name)}|{spelled})" if words else re.escape(name)
+
+
+def _is_a_call_alone(text: str) -> bool:
+    fenced = _FENCE.fullmatch(text)
+    text = fenced[1] if fenced is not None else text
+    if _ALONE.fullmatch(text):
+        return True
+    try:
+        value = parse_value(text) if text.lstrip()[:1] in ("{", "[") else None
+    except ValueError:
+        return False
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))

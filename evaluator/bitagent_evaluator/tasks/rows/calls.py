@@ -19,6 +19,8 @@ from bitagent_evaluator.tasks.rows.notation import parse_value
 GroundTruth = list[dict[str, dict[str, list[Any]]]]
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")
 """Names of the arguments of a call in different conventions, the usual ones first."""
+_OF_MESSAGES = frozenset({"tool_calls", "role", "id", "type", "index", "finish_reason", "created"})
+"""Members of a message that have no call, beside the list of calls."""
 _WITHOUT_NAME = r"(?<![\w.]){name}\(\s{{0,16}}(?![\s)]|\w{{1,64}}\s{{0,4}}=(?!=))"
 """A call of a function whose first argument has no name."""
 _OMITTED = ""
@@ -38,13 +40,13 @@ def parse_calls(data: Any) -> list[PlainCall]:
 
     A call is `{"name", "arguments"}` or OpenAI's `{"function": {...}}`. An empty list is an answer without calls;
     nothing at all is not an answer. Raises RowSkipped if there is none, or a call is malformed, as is a message without
-    calls that has a text: the call may be in that.
+    calls that has a text or anything else: the call may be in that.
     """
     if isinstance(data, str):
         data = _parse_text(data)
     if isinstance(data, Mapping):
         listed = data.get("tool_calls")
-        if listed == [] and data.get("content"):
+        if listed == [] and any(value for name, value in data.items() if name not in _OF_MESSAGES):
             raise RowSkipped(RowSkipReason.BAD_CALL)
         data = listed if isinstance(listed, list) else [data]
     if data is None:

@@ -8,12 +8,13 @@ of which nothing is known: what was not read may be the call.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
-from bitagent_evaluator.tasks.rows.call_texts import calls_in_text, said
+from bitagent_evaluator.tasks.rows.call_texts import calls_in_text, has_sign_of_call, said
 from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_calls
 from bitagent_evaluator.tasks.rows.notation import parse_value
 
@@ -31,6 +32,8 @@ _CALL = re.compile(r"(?:tool|function)_?(?:calls?|use)")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _RESULT = re.compile(r"\s*<\|?(?:tool|function)_?(?:response|result|output)", re.IGNORECASE)
 """Beginning of a user's message that is the result of a call, as some chat templates write it."""
+_WITHOUT_CALLS = frozenset({"role", "from", "refusal", "thinking", "thought", "reasoning", "reasoning_content"})
+"""Members of an assistant's message that are no place for a call, whatever they say of functions."""
 _CALL_PARTS = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
 """Types of the parts of a content that are calls."""
 
@@ -110,7 +113,10 @@ def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[Plain
         return parse_calls(content)
     if isinstance(content, list) and (parts := [part for part in content if _is_call_part(part)]):
         return parse_calls(parts)
-    return calls_in_text(_content(message) or "", functions) or []
+    if calls := calls_in_text(_content(message) or "", functions):
+        return calls
+    _check_other_members(message, functions)
+    return []
 
 
 def answered_calls(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
@@ -129,6 +135,22 @@ def _check_prose(message: Any) -> None:
     if role == "assistant" and content is None:
         raise RowSkipped(RowSkipReason.NO_ANSWER)
     if role == "tool" or (isinstance(content, str) and role == "user" and _RESULT.match(content)):
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+
+
+def _check_other_members(message: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RowSkipped if a member that is not read may have the call of an assistant's message that is prose."""
+    read = {*_WITHOUT_CALLS, "content" if message.get("content") is not None else "value"}
+    others = {
+        name: value
+        for name, value in message.items()
+        if name not in read and not _is_nothing(value) and not _CALL.fullmatch(_snake_case(name))
+    }
+    try:
+        text = json.dumps(others, ensure_ascii=False, default=str) if others else ""
+    except RecursionError:
+        raise RowSkipped(RowSkipReason.BAD_CALL) from None
+    if others and has_sign_of_call(text.replace('\\"', '"'), functions):
         raise RowSkipped(RowSkipReason.BAD_CALL)
 
 

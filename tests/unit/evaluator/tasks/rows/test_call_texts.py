@@ -75,6 +75,20 @@ UNREADABLE = {
     "YAML": "get_weather:\n  city: Oslo",
     "an action": "Action: get_weather\nWith: Oslo",
     "its name alone": "`get_weather`",
+    "its name in bold": "**get_weather** (city: Oslo)",
+    "an arrow": "get_weather → city=Oslo",
+    "a tag after its name": "get_weather <city>Oslo</city>",
+    "its name with a blank": "I use get weather(city='Oslo').",
+    "its name in Markdown": r"I use get\_weather(city='Oslo').",
+    "its name with another hyphen": "I use get‑weather(city='Oslo').",
+    "its name in camel case": "I use getWeather(city='Oslo').",
+    "escaped marks": "&lt;tool_call&gt;{...}",
+    "escaped JSON": "{&quot;name&quot;: &quot;get_weather&quot;}",
+    "BFCL's, of another function": '[{"send_mail": {"to": "x"}}]',
+    "another function, in a fence": '```json\n{"tool": "send_mail", "input": {"to": "x"}}\n```',
+    "a point after another function": "[send_mail(to='x')].",
+    "names with blanks": "[Mail API(city='x'), Mail API(city='y')]",
+    "another function, without a name": 'send_mail("x")',
     "an argument without a name": '[get_weather("Oslo")]',
     "an argument without a name in a fence": '```python\nget_weather("Oslo")\n```',
 }
@@ -90,6 +104,23 @@ def test_what_looks_like_a_call_and_cannot_be_read_is_skipped(text: str) -> None
 @pytest.mark.parametrize(
     "text",
     [
+        "[send_mail(to='x')]",
+        "send_mail(to='x')",
+        "```python\nsend_mail(to='x')\n```",
+        '{"name": "send_mail", "args": {"to": "x"}}',
+    ],
+)
+def test_a_text_that_is_only_a_call_is_one_although_nothing_describes_it(text: str) -> None:
+    assert calls_in_text(text, [WEATHER]) == [PlainCall("send_mail", {"to": "x"})]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No function fits (sorry).",
+        "Use print(x) in Python.",
+        "The answer is max(3, 4) = 4.",
+        "[1, 2]",
         "No function fits.",
         "I looked at {x} and [1].",
         "get_weather is of no use here.",

@@ -79,6 +79,16 @@ NO_TASK: dict[str, tuple[list[Any], str]] = {
     "a later answer that is null": ([ASK, PROSE, ASK, {"role": "assistant", "content": None}], RowSkipReason.NO_ANSWER),
     "a call of nothing": ([ASK, {"role": "tool call", "content": "[]"}], RowSkipReason.NO_ANSWER),
     "an object that is no call": ([ASK, PROSE, {"role": "assistant", "content": {"a": 1}}], RowSkipReason.BAD_CALL),
+    **{
+        f"a call in {name}": ([ASK, PROSE | {name: value}], RowSkipReason.BAD_CALL)
+        for name, value in {
+            "additional_kwargs": {"tool_calls": [{"function": json.loads(CALL)}]},
+            "calls": [json.loads(CALL)],
+            "tool_uses": CALL,
+            "action": "get_weather",
+            "value": f"<tool_call>{CALL}</tool_call>",
+        }.items()
+    },
     "a result": ([ASK, PROSE, {"role": "tool", "content": "Rain"}], RowSkipReason.BAD_CALL),
     "a result in another convention": ([ASK, PROSE, {"from": "observation", "value": "Rain"}], RowSkipReason.BAD_CALL),
     "a result of the user": (
@@ -97,6 +107,15 @@ def test_what_is_no_task(chat: list[Any], reason: str) -> None:
     with pytest.raises(RowSkipped) as caught:
         split_chat(chat, [WEATHER])
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"tool_calls": "[ ]"}, {"metadata": {"title": "Rain"}}, {"reasoning_content": f"I could say {CALL}."}],
+    ids=["no calls", "of other things", "thoughts"],
+)
+def test_members_without_a_call_leave_prose_as_it_is(members: dict[str, Any]) -> None:
+    assert split_chat([ASK, PROSE | members], [WEATHER]) == ([ASK], [])
 
 
 def test_calls_of_several_messages_are_one_answer() -> None:

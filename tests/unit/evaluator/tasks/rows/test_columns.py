@@ -65,7 +65,9 @@ def test_answers(answers: Any) -> None:
     assert read(ROW | {"answers": answers}).ground_truth == TRUTH
 
 
-@pytest.mark.parametrize("answers", [[], "[]"], ids=["list", "text"])
+@pytest.mark.parametrize(
+    "answers", [[], "[]", {"role": "assistant", "tool_calls": []}], ids=["list", "text", "message"]
+)
 def test_no_answers_means_no_call(answers: Any) -> None:
     task = read(ROW | {"answers": answers})
     assert (task.expects, task.ground_truth) == (Expects.NO_CALL, None)
@@ -161,6 +163,14 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "no functions": (ROW | {"tools": []}, RowSkipReason.NO_FUNCTIONS),
     "broken functions": (ROW | {"tools": "[{"}, RowSkipReason.BAD_FUNCTIONS),
     "broken call": (ROW | {"answers": "add one"}, RowSkipReason.BAD_CALL),
+    "an empty list beside a call": (
+        ROW | {"answers": {"tool_calls": [], "function_call": CALL}},
+        RowSkipReason.BAD_CALL,
+    ),
+    "an empty list beside a call, as text": (
+        ROW | {"answers": json.dumps({"tool_calls": [], "function_call": CALL})},
+        RowSkipReason.BAD_CALL,
+    ),
     "call without name": (ROW | {"answers": [{"arguments": {}}]}, RowSkipReason.BAD_CALL),
     "call of another function": (ROW | {"answers": [CALL | {"name": "sub"}]}, RowSkipReason.UNKNOWN_FUNCTION),
     "another argument": (ROW | {"answers": [CALL | {"arguments": {"a": 1, "b": 2}}]}, RowSkipReason.UNKNOWN_ARGUMENT),
