@@ -93,14 +93,31 @@ def parse(content: bytes) -> Completion:
     try:
         found = json.loads(content)
         message = found["choices"][0]["message"]
-        called = [
-            (str(c["function"]["name"]), str(c["function"]["arguments"])) for c in message.get("tool_calls") or ()
-        ]
-        text = calls(called) if called else str(message.get("content") or "")
+        called = [(str(c["function"]["name"]), _arguments(c["function"])) for c in message.get("tool_calls") or ()]
+        text = calls(called) if called else _text(message.get("content") or "")
         usage = found.get("usage") or {}
-        return Completion(text, int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # Lone surrogates, which JSON can escape, are no text that can be sent.
+        text = text.encode(errors="replace").decode()
+        return Completion(text, _tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens")))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelFailed(f"the endpoint's answer is not a chat completion: {type(error).__name__}") from error
+
+
+def _arguments(called: dict[str, Any]) -> str:
+    """Return the arguments of a call as JSON; some servers send the object itself, or none where there are none."""
+    arguments = called.get("arguments")
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+
+
+def _text(content: Any) -> str:
+    """Return the text of a message, also one in parts."""
+    parts = content if isinstance(content, list) else [content]
+    return "".join(part if isinstance(part, str) else str(part.get("text") or "") for part in parts)
+
+
+def _tokens(count: Any) -> int:
+    """Return a count for a metric, which cannot be lowered."""
+    return max(0, int(count or 0))
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -9,9 +10,11 @@ from aiohttp import web
 
 from bitagent_miner.endpoint import Endpoint, EndpointSettings, ModelFailed, parse
 from bitagent_miner.prompting import ToolMode
-from bitagent_wire.messages import ChatMessage, QueryTask, Role, Tool
+from bitagent_wire.messages import ChatMessage, QueryTask, Role, Tool, write_answer
 
 TASK = QueryTask(messages=[ChatMessage(role=Role.USER, content="q")], tools=[Tool(name="f")])
+
+INFINITE = b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": Infinity}}'
 
 
 async def answered(openai: Any, *, settings: dict[str, Any] | None = None, **model: Any) -> Any:
@@ -65,8 +68,8 @@ async def test_an_answer_without_end_is_cut(openai: Any) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}', b"[" * 100_000],
-    ids=["empty", "list", "object", "no choice", "no message", "nested"],
+    [b"", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": null}]}', b"[" * 100_000, INFINITE],
+    ids=["empty", "list", "object", "no choice", "no message", "nested", "tokens without end"],
 )
 def test_answers_that_are_no_completions(content: bytes) -> None:
     with pytest.raises(ModelFailed):
@@ -75,3 +78,27 @@ def test_answers_that_are_no_completions(content: bytes) -> None:
 
 def test_an_answer_without_text_or_usage() -> None:
     assert parse(b'{"choices": [{"message": {"content": null}}]}').text == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "a\ud800b"}, "a?b"),
+        ({"content": [{"type": "text", "text": "[f("}, {"type": "text", "text": "a=1)]"}]}, "[f(a=1)]"),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": {"a": "\ud800"}}}]}, "[f(a='\\ud800')]"),
+        ({"tool_calls": [{"function": {"name": "f", "arguments": None}}]}, "[f()]"),
+        ({"tool_calls": [{"function": {"name": "f"}}]}, "[f()]"),
+    ],
+    ids=["lone surrogate", "parts", "an object of arguments", "null arguments", "no arguments"],
+)
+def test_the_answers_of_other_servers_can_be_sent(message: dict[str, Any], text: str) -> None:
+    completion = parse(json.dumps({"choices": [{"message": message}]}).encode())
+    assert completion.text == text
+    sent = json.loads(write_answer(TASK.model_copy(update={"response": completion.text})))
+    assert sent["response"] == text
+
+
+@pytest.mark.parametrize(("count", "tokens"), [("-5", 0), ("null", 0), ("7.0", 7)])
+def test_a_count_of_tokens_never_lowers_a_metric(count: str, tokens: int) -> None:
+    content = INFINITE.replace(b"Infinity", count.encode())
+    assert parse(content).prompt_tokens == tokens
