@@ -33,29 +33,33 @@ def seniority(
 
 
 def _owners_first(keys: dict[str, Seniority], models: Mapping[str, ModelObject | None]) -> dict[str, Seniority]:
-    """Return the keys with the owner first among the models of one repository and commit.
+    """Return the keys with the owner first among the models of one commit.
 
-    The owner's is that whose hotkey the commit's own card names. Whoever can write to the repository wrote the card, so
-    naming another miner's commit, however early, makes no one the first. A deleted model keeps its place.
+    The owner's is that whose hotkey the commit's own card names. Whoever made the commit wrote the card, so naming
+    another miner's commit, however early and by whatever name of its repository or of a clone, makes no one the first.
+    A deleted model keeps its place.
     """
-    same: dict[tuple[str, str], list[str]] = {}
+    same: dict[str, dict[str, ModelObject]] = {}
     for name, model in models.items():
-        source = model.spec.source.hugging_face if model is not None else None
         facts = model.status.resolved if model is not None else None
-        if source is not None and facts is not None:
-            same.setdefault((source.repo, facts.commit), []).append(name)
-    for names in same.values():
-        earliest = min(keys[name] for name in names)
-        for name in names:
-            if _is_owner(models[name]):
+        if model is not None and facts is not None and model.spec.source.hugging_face is not None:
+            same.setdefault(facts.commit, {})[name] = model
+    for found in same.values():
+        if len({_card_hotkey(model) for model in found.values()} - {None}) > 1:
+            continue  # a commit has one card, so a hub is wrong about one of them
+        earliest = min(keys[name] for name in found)
+        for name, model in found.items():
+            if _is_owner(model):
                 keys[name] = (*earliest[:2], "")
     return keys
 
 
-def _is_owner(model: ModelObject | None) -> bool:
-    if model is None or model.status.resolved is None or model.spec.miner is None:
-        return False
-    return model.status.resolved.card_hotkey == model.spec.miner.hotkey
+def _card_hotkey(model: ModelObject) -> str | None:
+    return model.status.resolved.card_hotkey if model.status.resolved is not None else None
+
+
+def _is_owner(model: ModelObject) -> bool:
+    return model.spec.miner is not None and model.spec.miner.hotkey == _card_hotkey(model)
 
 
 def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObject | None:

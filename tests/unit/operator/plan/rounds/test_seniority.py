@@ -112,6 +112,15 @@ def test_of_one_commit_the_hotkey_that_its_card_names_is_the_first(
     assert first(make, clocked=clocked, owner=owner, zcopy=other) == "owner"
 
 
+@pytest.mark.parametrize("repo", ["Org/Model", "org/former-name", "mallory/mirror"], ids=["case", "old name", "mirror"])
+def test_a_commit_is_the_same_one_by_any_name_of_its_repository(make: Make, repo: str) -> None:
+    """A hub takes names in any case and former ones, and who clones a repository has its commits, cards and all."""
+    spec = {"source": {"huggingFace": {"repo": repo, "revision": "c" * 40}}}
+    other = with_card(make, "mallory", "alice", commit_block=5) | {"raw_spec": spec}
+    owner = with_card(make, "alice", "alice", commit_block=8)
+    assert first(make, clocked=True, acopy=other, owner=owner) == "owner"
+
+
 def test_facts_of_an_earlier_version_do_not_hide_whose_commit_it_is(make: Make) -> None:
     """They have no card's hotkey."""
     other = with_card(make, "mallory", None, commit_block=5)
