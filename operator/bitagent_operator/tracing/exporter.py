@@ -80,7 +80,7 @@ class TraceExporter:
                 except NotSent as error:
                     if not failing:
                         log.warning(
-                            "traces cannot be sent to %s, which stops nothing else: %s", self._endpoint.url, error
+                            "traces cannot be sent to %s, which stops nothing else: %s", self._endpoint.shown, error
                         )
                     failing = True
                 except Exception:  # a bug in what is only watched must not stop the operator
@@ -132,7 +132,7 @@ class TraceExporter:
             raise NotSent(f"it answers {status}: {text}")
         if status not in _TAKEN:
             self._count("refused", len(spans))
-            log.error("%s refuses %d spans, which are dropped: %d %s", self._endpoint.url, len(spans), status, text)
+            log.error("%s refuses %d spans, which are dropped: %d %s", self._endpoint.shown, len(spans), status, text)
             return
         self._count("sent", len(spans))
 

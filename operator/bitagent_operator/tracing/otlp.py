@@ -25,6 +25,13 @@ class Endpoint:
     url: str
     headers: Mapping[str, str]
 
+    @property
+    def shown(self) -> str:
+        """The address as it may be logged: without a password or a key in it."""
+        scheme, _, rest = self.url.partition("://")
+        host, slash, path = rest.partition("?")[0].partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
 
 def endpoint_of(environment: Mapping[str, str]) -> Endpoint | None:
     """Return the endpoint that OpenTelemetry's variables name; None: no traces are sent.

@@ -86,3 +86,16 @@ def test_the_endpoint_is_that_of_opentelemetrys_variables(
     environment: dict[str, str], expected: Endpoint | None
 ) -> None:
     assert endpoint_of(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        pytest.param("http://c:4318/v1/traces", "http://c:4318/v1/traces", id="nothing to hide"),
+        pytest.param("https://me:word@c/v1/traces", "https://c/v1/traces", id="a password"),
+        pytest.param("https://c/v1/traces?key=abc", "https://c/v1/traces", id="a key"),
+        pytest.param("https://c?key=a/b@d", "https://c", id="a key with signs"),
+    ],
+)
+def test_what_is_logged_of_an_address(url: str, shown: str) -> None:
+    assert Endpoint(url, {}).shown == shown
