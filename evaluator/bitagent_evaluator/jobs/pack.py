@@ -106,7 +106,8 @@ class _Pack:
                 self._follow(engine)
             except Stopped:
                 engine.stop()
-                self._take(engine.lines())
+                with contextlib.suppress(ValueError):
+                    self._take(engine.lines())
                 if self._current is not None:
                     self._end(EvaluateSummary(reason=Reason.STOPPED, message="stopped by SIGTERM"))
                 raise
@@ -118,7 +119,13 @@ class _Pack:
         more = True
         while more:
             more = engine.wait(max(0.0, min(self._until, self._stalls_at()) - time.monotonic()))
-            self._take(engine.lines())
+            try:
+                self._take(engine.lines())
+            except ValueError as error:  # also a report that does not conform: whose the next one is, is unknown
+                engine.kill()
+                text = f"the engine's process has reported what cannot be read: {str(error)[:_LOG_LENGTH]}"
+                self._end(EvaluateSummary(reason=Reason.CRASHED, message=text))
+                return
             now = time.monotonic()
             if more and now >= min(self._until, self._stalls_at()):
                 engine.kill()

@@ -52,6 +52,9 @@ for number in range(options.first, len(job["members"])):
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "exits":
         sys.exit(3)
+    if how == "babbles":
+        print('{"summary": {"reas' + json.dumps({"progress": {}}), file=pipe)
+        time.sleep(600)
     if how in ("hangs", "is-stopped"):
         time.sleep(600)
     if how in ("stalls", "falls-silent"):
@@ -109,6 +112,7 @@ GOOD = (EXIT_OK, Reason.EVALUATED)
         pytest.param("lacks-files", (EXIT_LATER, Reason.MODEL_FILES_MISSING), [0], id="files missing"),
         pytest.param("dies", (EXIT_INFRASTRUCTURE, Reason.CRASHED), [0, 2], id="signal"),
         pytest.param("exits", (EXIT_INFRASTRUCTURE, Reason.CRASHED), [0, 2], id="exit code"),
+        pytest.param("babbles", (EXIT_INFRASTRUCTURE, Reason.CRASHED), [0, 2], id="reports that cannot be read"),
         pytest.param("never-begins", (EXIT_INFRASTRUCTURE, Reason.CRASHED), [0, 1, 2], id="no engine for it"),
     ],
 )
