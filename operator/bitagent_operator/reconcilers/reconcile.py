@@ -33,7 +33,6 @@ from bitagent_operator.plan.models.fetch import urgent
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.models.selectors import admissions_for
-from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.plan.rounds.settlement import fetch_gave_up
@@ -98,7 +97,7 @@ async def _model(context: Context, key: Key) -> float | None:
         plan = plan_with(NOTHING_WAITS)
         if not plan.reads and (turns := _turns(context, model, plan, rounds)) != NOTHING_WAITS:
             plan = plan_with(turns)
-        if needs_volume(plan):
+        if not plan.reads and context.config.cache.per_model:
             plan = planned_volume(context, model, plan, context.new_pass(key, observed.meta, live))
         starts = () if plan.reads else (plan.fetch, plan.resolve)
         return Planned(model, plan, [_fetch_job(context, model, start) for start in starts if start is not None])

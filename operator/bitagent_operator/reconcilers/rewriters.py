@@ -22,7 +22,6 @@ from bitagent_operator.observed.objects import ValidatorObject
 from bitagent_operator.plan.inputs import NO_RESULTS
 from bitagent_operator.plan.interface import JobDeletion, ModelPlan
 from bitagent_operator.plan.models.model import plan as plan_model
-from bitagent_operator.plan.models.volume_step import needs_volume
 from bitagent_operator.plan.validators.rewriter import (
     as_model,
     demand,
@@ -117,7 +116,7 @@ async def _fetch(
             pass_=pass_,
             templates=fetch_templates(context.config, model, jobs),
         )
-        return planned_volume(context, model, found, pass_) if needs_volume(found) else found
+        return planned_volume(context, model, found, pass_)
 
     for _ in range(MAX_PLANS):
         found = guarded(planned)

@@ -18,7 +18,7 @@ from bitagent_operator.plan.files.cache_room import room_for
 from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.interface import EventReason, ModelPlan, VolumePlan
 from bitagent_operator.plan.models.model_volumes import busy_ids, last_used
-from bitagent_operator.plan.models.volume_step import releasing, with_volume
+from bitagent_operator.plan.models.volume_step import needs_volume, releasing, with_volume
 from bitagent_operator.reconcilers.context import Context
 
 OWNER_TRIES = 4
@@ -40,7 +40,12 @@ def cache_room(context: Context, model: ModelObject) -> CacheRoom:
 
 
 def planned_volume(context: Context, model: ModelObject, plan: ModelPlan, pass_: Pass) -> ModelPlan:
-    """Return the plan of a model that needs a volume of its own, with what that takes."""
+    """Return the plan of a model with the volume of its own that it needs, and with what that takes.
+
+    Also of one that waits for the API server to accept its claim: what keeps an earlier one of that name has to go.
+    """
+    if not needs_volume(plan):
+        return releasing(plan, context.cache.jobs, pass_)
     listed, cache, limit = pass_.live.volumes is not None, context.cache, context.config.cache.max_bytes
     found = with_volume(
         model,

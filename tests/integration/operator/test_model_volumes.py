@@ -132,6 +132,21 @@ def test_only_what_no_running_round_needs_gives_way(world: World, script: Script
     assert script.without_claim == []
 
 
+def test_a_claim_that_somebody_has_deleted_is_made_again(world: World, script: Script) -> None:
+    """A round's pod that has ended keeps it, so that none of its name can be made."""
+    world.model("m-500")
+    world.until_condition("minermodels", "m-500", "Fetched")
+    world.round("r")
+    world.until_condition("evalrounds", "r", "Complete")
+    claim = claim_of("org/m-500")
+    world.api.delete(world.path("persistentvolumeclaims", claim))
+    world.until("it is kept", lambda: claim in kept(world) - names(world))
+    world.model("same", repo="org/m-500")
+    world.until("another is made", lambda: claim in names(world))
+    world.until_condition("minermodels", "same", "Fetched")
+    assert script.without_claim == []
+
+
 def test_a_claim_that_is_refused_is_said(world: World, script: Script) -> None:
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"persistentvolumeclaims": "0"}}}
     world.api.create(world.path("resourcequotas"), quota)

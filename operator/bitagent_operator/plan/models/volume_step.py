@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import CacheRoom
@@ -22,6 +22,9 @@ from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch_step import ROOM_BACKOFF, failed, unknown
 from bitagent_operator.plan.models.model import events
 from bitagent_operator.plan.models.model_volumes import make_room, volume_bytes
+
+RECORDED_AFTER = timedelta(seconds=10)
+"""Time after its end in which what a Job has found is recorded: until then it stays, whoever deletes its claim."""
 
 
 def needs_volume(plan: ModelPlan) -> bool:
@@ -70,15 +73,23 @@ def with_volume(
 
 
 def releasing(plan: ModelPlan, jobs: Iterable[JobObject], pass_: Pass) -> ModelPlan:
-    """Return the plan with the deletion of the ended Jobs whose pods keep claims that are, or now become, deleted."""
-    going = {each.id for each in pass_.live.volumes or () if each.deleting}
-    going |= {each.id for each in plan.volume.delete} if plan.volume is not None else set()
+    """Return the plan with the deletion of the ended Jobs whose pods keep claims that are, or now become, deleted.
+
+    Only those of claims that now become deleted are known to be recorded.
+    """
+    left = {each.id for each in plan.volume.delete} if plan.volume is not None else set()
+    going = {each.id for each in pass_.live.volumes or () if each.deleting} - left
+    if not going and not left:
+        return plan
     known = {each.uid for each in plan.delete}
-    ended = [
-        JobDeletion(job.meta.name, job.meta.uid)
-        for job in jobs
-        if job.ended is not None and not job.meta.deleting and job.meta.labels.get(CACHE_LABEL) in going
-    ]
+
+    def is_spent(job: JobObject) -> bool:
+        volume = job.meta.labels.get(CACHE_LABEL)
+        if job.ended is None or job.meta.deleting:
+            return False
+        return volume in left or (volume in going and pass_.now >= job.ended.at + RECORDED_AFTER)
+
+    ended = [JobDeletion(job.meta.name, job.meta.uid) for job in jobs if is_spent(job)]
     return replace(plan, delete=(*plan.delete, *(each for each in ended if each.uid not in known)))
 
 

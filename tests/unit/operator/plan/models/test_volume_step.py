@@ -158,6 +158,7 @@ def test_what_its_volume_takes(make: Make, volumes: list[str] | None, limit: int
         pytest.param({"ended": "Complete"}, False, True, True, id="its claim is deleted now"),
         pytest.param({"ended": "Complete"}, True, False, True, id="its claim waits for its pod"),
         pytest.param({"ended": "Complete"}, False, False, False, id="its claim stays"),
+        pytest.param({"ended": "Complete", "at": 995}, True, False, False, id="what it found may be unrecorded"),
         pytest.param({}, True, False, False, id="it has not ended"),
         pytest.param({"ended": "Complete", "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, False, False, id="gone"),
     ],
