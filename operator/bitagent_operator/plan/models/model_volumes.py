@@ -57,12 +57,13 @@ def make_room(
     """Return which volumes are deleted so that one of `needed` bytes fits: into its hotkey's share, and into `limit`.
 
     `limit` 0: unlimited. `room`: what the operator knows of the models; `busy`: those that a Job or pod uses; `used`:
-    when the others were used last. Nothing is deleted in vain.
+    when the others were used last. Nothing is deleted in vain, and nothing more for a volume whose claim is refused
+    until one that was deleted for it is gone.
     """
     if not limit:
         return Room()
-    volumes, done, own = list(volumes), set(room.done), set(room.same_hotkey)
-    kept = {*room.in_use, *busy}
+    done, own, kept = set(room.done), set(room.same_hotkey), {*room.in_use, *busy}
+    volumes = [each for each in volumes if not each.deleting or each.id in kept]
     last = {each.uid: max(each.created, used.get(each.id, each.created)) for each in volumes}
     free = [each for each in volumes if each.id not in kept and not each.deleting]
     free.sort(key=lambda each: (each.id not in done, last[each.uid], each.id))
