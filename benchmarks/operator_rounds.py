@@ -2,8 +2,8 @@
 
     python benchmarks/operator_rounds.py [--models N] [--rounds N] [--of N] [--failovers N] [--out FILE]
 
-A real etcd, kube-apiserver and kube-controller-manager; a double of the kubelet ends pods as it is told, and the
-operator is a process of its own. Measured are
+A real etcd, kube-apiserver and kube-controller-manager; a double of the kubelet ends pods at the benchmark's command,
+and the operator is a process of its own. Measured are
 
 - one round of `--models` fetched models: from its creation, and from its task set, until the last Job exists; from the
   last pod's exit until it is Complete; and requests that write, by method, for each model,

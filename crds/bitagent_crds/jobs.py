@@ -437,8 +437,8 @@ earlier version that a round has frozen would refuse."""
 
 
 STALL_SECONDS_KEY = "STALL_SECONDS"
-"""Environment variable of a pack with its round's `workload.stallSeconds`; it is no member of the document for the same
-reason. Absent: `evaluation.STALL_SECONDS`."""
+"""Environment variable of a pack with its round's `workload.stallSeconds`; for the same reason the document has no
+such member. Absent: `evaluation.STALL_SECONDS`."""
 
 
 def source_key(index: int) -> str:

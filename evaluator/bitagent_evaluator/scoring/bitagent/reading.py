@@ -104,7 +104,7 @@ def _names(node: ast.AST) -> Iterator[str | None]:
 
 
 def _name(node: ast.expr) -> str | None:
-    """The dotted name of what is called, without what is no name before its first dot; None if it has none."""
+    """The dotted name of what is called, without anything else before its first dot; None if it has none."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

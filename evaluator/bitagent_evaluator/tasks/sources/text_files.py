@@ -1,4 +1,4 @@
-"""Texts of data files: their encoding, and what a file is that is no text of rows at all."""
+"""Texts of data files: their encoding, and what a file is that has no text of rows at all."""
 
 from __future__ import annotations
 
