@@ -23,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MODULE = "bitagent_validator.weights.signing"
 """The process."""
+REST_SECONDS = 5.0
+"""Time for the end of its output once it was killed."""
 
 
 class _Message(BaseModel):
@@ -102,16 +104,21 @@ async def submit(request: SubmissionRequest, *, timeout_seconds: float) -> Submi
         message = f"the submitting process cannot be started: {error}"
         return SubmissionResult(outcome=SubmissionOutcome.REFUSED, message=message)
     lines: list[bytes] = []
+    in_time = False
     try:
         async with asyncio.timeout(timeout_seconds):
             await _talk(process, request.model_dump_json().encode(), lines)
+            in_time = True
     except TimeoutError:
-        killed = f"the submission was killed after {timeout_seconds:g} s"
-        return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message=killed, **_signing(lines))
+        pass
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    if not in_time:
+        await _read_rest(process, lines)
+        killed = f"the submission was killed after {timeout_seconds:g} s"
+        return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message=killed, **_signing(lines))
     try:
         return SubmissionResult.model_validate_json(lines[-1] if lines else b"")
     except ValidationError:
@@ -130,6 +137,16 @@ async def _talk(process: asyncio.subprocess.Process, request: bytes, lines: list
     async for line in process.stdout:
         lines.append(line)  # noqa: PERF401 - what was read counts also if the time limit ends the loop
     await process.wait()
+
+
+async def _read_rest(process: asyncio.subprocess.Process, lines: list[bytes]) -> None:
+    """Append what a killed process had printed and nobody had read: it may have signed right before its end."""
+    if process.stdout is None:
+        raise RuntimeError("the submitting process has no pipes")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REST_SECONDS):
+            async for line in process.stdout:
+                lines.append(line)  # noqa: PERF401 - as above
 
 
 def _signing(lines: list[bytes]) -> dict[str, Any]:

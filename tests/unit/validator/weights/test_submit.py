@@ -5,6 +5,7 @@ The process itself is tested against a simulated chain in tests/integration/vali
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from pathlib import Path
@@ -72,3 +73,21 @@ async def test_what_a_killed_process_said_counts(
     result = await submit(REQUEST, timeout_seconds=2)
     assert result.outcome is SubmissionOutcome.TIMED_OUT
     assert (result.signed, result.commit, result.certain) == (signed, commit, certain)
+
+
+async def test_what_a_killed_process_said_last_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read after the time limit, because the event loop was busy when it came."""
+    said = tmp_path / "said"
+    code = f"import pathlib, time; print('{{\"signed\": 7}}', flush=True); pathlib.Path({str(said)!r}).touch(); "
+    child(code + "time.sleep(60)", folder=tmp_path, monkeypatch=monkeypatch)
+    until = time.monotonic() + 30
+
+    def busy() -> None:
+        time.sleep(0.5)
+        while not said.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+
+    submitting = asyncio.create_task(submit(REQUEST, timeout_seconds=0.3))
+    asyncio.get_running_loop().call_later(0.1, busy)
+    result = await submitting
+    assert (result.outcome, result.signed, result.certain) == (SubmissionOutcome.TIMED_OUT, 7, False)
