@@ -175,9 +175,11 @@ HOTKEY_FIELD = "bitagent_hotkey"
 """Member of a card's front matter that names the hotkey of the model's owner."""
 _HOTKEY = re.compile(r"[1-9A-HJ-NP-Za-km-z]{47,48}")
 _LICENSE_KEY, _HOTKEY_KEY = (
-    re.compile(rf"""^(?:\{{\s*)?["']?{name}["']?\s*:|,\s*["']?{name}["']?\s*:""", re.MULTILINE)
+    re.compile(rf"""^(?:\{{\s*|\?\s+)?["']?{name}["']?\s*(?::|$)|,\s*["']?{name}["']?\s*:""", re.MULTILINE)
     for name in ("license", HOTKEY_FIELD)
 )
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U0000([0-9a-fA-F]{4}))")
+"""Characters by number, in YAML's double quotes: a key can be written with them."""
 
 
 def weight_files(names: Iterable[str]) -> list[str]:
@@ -287,7 +289,7 @@ def parse_card_license(card: bytes) -> str:
     front = _front_matter(card)
     fields = _fields(front)
     named, own = fields.get("license"), fields.get("license_name")
-    if len(_LICENSE_KEY.findall(front)) > 1:
+    if _times(_LICENSE_KEY, front) > 1:
         return ""  # YAML's readers take the last one, people the first.
     if isinstance(named, list):
         named = named[0] if len(named) == 1 else ""
@@ -299,15 +301,20 @@ def parse_card_license(card: bytes) -> str:
 def parse_card_hotkey(card: bytes) -> str | None:
     """Return the hotkey in a model card's front matter (`bitagent_hotkey`); None if it names none, or several."""
     front = _front_matter(card)
-    if len(_HOTKEY_KEY.findall(front)) != 1:
+    if _times(_HOTKEY_KEY, front) != 1:
         return None
     named = _fields(front).get(HOTKEY_FIELD)
     return named if isinstance(named, str) and _HOTKEY.fullmatch(named) else None
 
 
+def _times(key: re.Pattern[str], front: str) -> int:
+    """Return how often a card's front matter has a key."""
+    return len(key.findall(_ESCAPE.sub(lambda found: chr(int(next(filter(None, found.groups())), 16)), front)))
+
+
 def _front_matter(card: bytes) -> str:
     """Return the YAML at the start of a model card; empty without one."""
-    text = card[:CARD_BYTES].decode("utf-8", errors="replace").replace("\r\n", "\n")
+    text = card[:CARD_BYTES].decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").lstrip()
     front, end, _ = text[4:].partition("\n---")
     return front if text.startswith("---\n") and end else ""
 

@@ -66,6 +66,10 @@ def test_other_files_are_ignored() -> None:
         (b"---\nlicense: [mit, gpl-3.0]\n---\n", ""),
         (b"---\nlicense: mit\n'license': gpl-3.0\n---\n", ""),
         (b"---\n{license: mit, license: gpl-3.0}\n---\n", ""),
+        (b'---\nlicense: mit\n"licens\\u0065": gpl-3.0\n---\n', ""),
+        (b"---\nlicense: mit\n? license\n: gpl-3.0\n---\n", ""),
+        (b"\xef\xbb\xbf---\nlicense: mit\n---\n", "mit"),
+        (b"\n---\rlicense: mit\r---\r", "mit"),
         (b"---\nlicense: mit\ndata:\n  license: gpl-3.0\n---\n", "mit"),
         (b"# no front matter\nlicense: mit", ""),
         (b"---\nlicense: {a: b}\n---\n", ""),
@@ -74,7 +78,8 @@ def test_other_files_are_ignored() -> None:
         (b"---\nlicense: mit\nx: !!int ''\n---\n", ""),
     ],
     ids=[
-        *("plain", "crlf", "other", "list", "list of two", "given twice", "twice in one line", "of something else"),
+        *("plain", "crlf", "other", "list", "list of two", "given twice", "twice in one line"),
+        *("twice, once escaped", "twice, once as a long key", "byte-order mark", "cr", "of something else"),
         *("no front matter", "object", "broken yaml", "code", "tag"),
     ],
 )
@@ -91,6 +96,10 @@ HOTKEY = "5" + "F" * 47
         pytest.param(f"---\nbitagent_hotkey: {HOTKEY}\n---\n# Model", HOTKEY, id="named"),
         pytest.param(f"---\nbitagent_hotkey: '{HOTKEY}'\n---\n", HOTKEY, id="quoted"),
         pytest.param(f"---\nbitagent_hotkey: {HOTKEY}\nbitagent_hotkey: {HOTKEY}\n---\n", None, id="twice"),
+        pytest.param(
+            f'---\nbitagent_hotkey: {HOTKEY}\n"bitagent_hotke\\x79": {HOTKEY}\n---\n', None, id="twice, once escaped"
+        ),
+        pytest.param(f"\ufeff---\nbitagent_hotkey: {HOTKEY}\n---\n", HOTKEY, id="byte-order mark"),
         pytest.param(f"---\nx: {{bitagent_hotkey: {HOTKEY}}}\n---\n", None, id="in a member"),
         pytest.param(f"bitagent_hotkey: {HOTKEY}\n", None, id="not in the front matter"),
         pytest.param(f"---\nbitagent_hotkey: [{HOTKEY}]\n---\n", None, id="a list"),
