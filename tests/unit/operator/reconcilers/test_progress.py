@@ -151,7 +151,7 @@ class World:
             now=self.now,
             enqueue=self.enqueued.extend,
             count=self.outcomes.append,
-            seconds=0.3,
+            seconds=1.5,  # of a busy machine, too
         )
 
     def now(self) -> datetime:
