@@ -10,6 +10,7 @@ from pathlib import Path
 
 KINDS = ("er", "mm", "val")
 """Short names of the kinds: EvalRound, MinerModel, Validator."""
+_LONG_NAMES = {"evalround": "er", "minermodel": "mm", "validator": "val"}
 LISTS = ("wide", "name", "json", "yaml")
 DOCUMENTS = ("json", "yaml")
 FETCH_BYTES = 20 * 2**30
@@ -84,8 +85,14 @@ def _leaderboard(parser: argparse.ArgumentParser) -> None:
     _add_output(parser, ("wide", *DOCUMENTS))
 
 
+def _kind(word: str) -> str:
+    """Return the short name of the kind that kubectl knows by this word; the word itself if there is none."""
+    singular = word.lower().removesuffix(".bitagent.io").removesuffix("s")
+    return _LONG_NAMES.get(singular, word)
+
+
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", choices=KINDS, help="kind: EvalRound, MinerModel or Validator")
+    parser.add_argument("kind", type=_kind, choices=KINDS, help="kind: EvalRound, MinerModel or Validator")
     parser.add_argument("name", metavar="NAME", help="its name")
     parser.add_argument("--all", action="store_true", help="every moment of every model, also of large rounds")
     _add_output(parser, DOCUMENTS)

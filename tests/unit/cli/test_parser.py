@@ -49,6 +49,14 @@ def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("er", "er"), ("evalround", "er"), ("evalrounds.bitagent.io", "er"), ("MinerModel", "mm"), ("validators", "val")],
+)
+def test_a_kind_has_the_names_that_kubectl_takes(word: str, kind: str) -> None:
+    assert build().parse_args(["explain", word, "x"]).kind == kind
+
+
 def test_help_loads_no_library() -> None:
     """A help that imports Kubernetes' client or pydantic takes a second instead of a tenth of one."""
     program = (

@@ -140,7 +140,7 @@ async def _talk(process: asyncio.subprocess.Process, request: bytes, lines: list
 
 
 async def _read_rest(process: asyncio.subprocess.Process, lines: list[bytes]) -> None:
-    """Append what a killed process had printed and nobody had read: it may have signed right before its end."""
+    """Append what a killed process had printed and was not read: it may have signed right before its end."""
     if process.stdout is None:
         raise RuntimeError("the submitting process has no pipes")
     with contextlib.suppress(TimeoutError):

@@ -98,5 +98,10 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
             return f"The file calls it {column!r}: name it so."
     if separators := _SEPARATORS & set(next(iter(row), "")):
         return f"Are the columns separated by {' or '.join(sorted(separators))!r}?"
+    return "Is `rows` the right format?" + likely_format(row)
+
+
+def likely_format(row: Mapping[str, Any]) -> str:
+    """Return a sentence that names the formats of common datasets with these columns; empty if there is none."""
     usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys()]
-    return "Is `rows` the right format?" + (f" These columns look like {' or '.join(usual)}." if usual else "")
+    return f" These columns look like {' or '.join(usual)}." if usual else ""

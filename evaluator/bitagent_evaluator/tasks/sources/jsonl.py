@@ -17,7 +17,7 @@ from bitagent_crds.tasks import JsonlSource, RowFormat, UrlFile
 from bitagent_evaluator.support.files import digest_of_pieces, hash_pieces, hex_digits, read_pieces
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError
-from bitagent_evaluator.tasks.rows.convert import ROW_READERS, read_rows
+from bitagent_evaluator.tasks.rows.convert import ROW_READERS, likely_format, read_rows
 from bitagent_evaluator.tasks.sources.base import SourceInputs, manifest_parameters, open_address
 from bitagent_evaluator.tasks.sources.file_formats import (
     FILE_FORMATS,
@@ -81,7 +81,9 @@ class JsonlTasks:
                 if task.id in tasks:
                     raise RowError("id", f"{task.id!r} is also the id of {self._unit} {lines[task.id]}")
             except RowError as error:
-                raise TaskSetError(f"{self._lines.what}, {self._unit} {number}: {error}") from error
+                likely = likely_format(row)
+                hint = f". Is `rows` the right format?{likely}" if likely else ""
+                raise TaskSetError(f"{self._lines.what}, {self._unit} {number}: {error}{hint}") from error
             tasks[task.id], lines[task.id] = task, number
         return list(tasks.values())
 

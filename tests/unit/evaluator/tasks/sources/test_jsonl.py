@@ -42,6 +42,23 @@ def read(tmp_path: Path, content: str | bytes) -> list[Task]:
     return list(JsonlTasks(JsonlSource(), SourceInputs(path)).tasks())
 
 
+@pytest.mark.parametrize(
+    ("row", "format_"),
+    [
+        pytest.param({"messages": [], "tools": []}, RowFormat.OPENAI, id="OpenAI"),
+        pytest.param({"conversations": []}, RowFormat.SHARE_GPT, id="ShareGPT"),
+        pytest.param({"system": "", "chat": ""}, RowFormat.GLAIVE, id="Glaive"),
+        pytest.param({key: value for key, value in GOOD.items() if key != "id"}, None, id="a task with an error"),
+    ],
+)
+def test_rows_of_a_known_format_are_recognised(tmp_path: Path, row: dict[str, Any], format_: RowFormat | None) -> None:
+    with pytest.raises(TaskSetError) as refused:
+        read(tmp_path, json.dumps(row))
+    assert [each for each in RowFormat if f"look like {each}" in str(refused.value)] == [format_] * (
+        format_ is not None
+    )
+
+
 def test_the_least_that_a_line_needs(tmp_path: Path) -> None:
     (task,) = read(tmp_path, json.dumps(GOOD))
     assert task == Task(**GOOD, source="jsonl", category="jsonl", expects=Expects.CALLS, language=Language.PYTHON)
