@@ -166,7 +166,7 @@ class _Pack:
     def _advance(self, document: ProgressDocument) -> None:
         now, before = time.monotonic(), self._progress
         advanced = now - document.idle_seconds
-        # What was on its way for long is no older than what was known.
+        # A report that was on its way for long does not make the last advance an earlier one.
         self._progress = _Progress(document, now, max(advanced, before.advanced_at) if before else advanced)
 
     def _begin(self, number: int) -> None:

@@ -113,8 +113,8 @@ def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[Plain
         return parse_calls(content)
     if isinstance(content, list) and (parts := [part for part in content if _is_call_part(part)]):
         return parse_calls(parts)
-    if calls := calls_in_text(_content(message) or "", functions):
-        return calls
+    if found := calls_in_text(_content(message) or "", functions):
+        return found
     _check_other_members(message, functions)
     return []
 
