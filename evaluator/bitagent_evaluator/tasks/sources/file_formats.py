@@ -76,16 +76,18 @@ class _Gzip:
         raise ValueError("a compressed file of this format cannot be read: decompress it")
 
     def stream(self) -> Iterator[bytes]:
-        inflate = zlib.decompressobj(wbits=_GZIP)
+        inflate, is_open = zlib.decompressobj(wbits=_GZIP), False
         try:
             for piece in self.file.stream():
                 while piece:
                     yield inflate.decompress(piece, _READ_AHEAD)
-                    piece = inflate.unconsumed_tail
+                    piece, is_open = inflate.unconsumed_tail, not inflate.eof
                     if inflate.eof:
                         piece, inflate = inflate.unused_data, zlib.decompressobj(wbits=_GZIP)
         except zlib.error as error:
             raise ValueError(f"not gzip, though its name says so: {error}") from None
+        if is_open:
+            raise ValueError("the compressed file breaks off: fetch or write it again")
 
     def part(self, start: int, end: int) -> bytes:
         raise ValueError("a compressed file of this format cannot be read: decompress it")

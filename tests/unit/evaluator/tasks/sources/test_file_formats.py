@@ -86,6 +86,14 @@ def test_compressed_files_give_the_same_rows(suffix: str) -> None:
     assert list(read_file_rows(f"train.{suffix}.gz", InMemory(members))) == ROWS
 
 
+@pytest.mark.parametrize("missing", [1, 8, 12, 400], ids=["a byte", "the trailer", "the end", "rows"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_compressed_file_that_breaks_off_is_no_shorter_file(missing: int, members: int) -> None:
+    content = gzip.compress(b"a,b\n") * (members - 1) + gzip.compress(as_delimited(","))
+    with pytest.raises(ValueError, match="breaks off"):
+        list(read_file_rows("train.csv.gz", InMemory(content[:-missing])))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [("train.parquet.gz", gzip.compress(as_parquet())), ("train.csv.gz", b"a,b\n1,2\n")],
