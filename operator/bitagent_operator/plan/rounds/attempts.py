@@ -38,6 +38,9 @@ from bitagent_operator.plan.rounds.attribution import may_be_own
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
 """States that record the end of an evaluation."""
 
+_WITHOUT_CLAIM = ("not found", "is being deleted", "bound to non-existent persistentvolume")
+"""Words of the scheduler about a claim that no pod can mount any more."""
+
 
 @dataclass(frozen=True)
 class Update:
@@ -199,7 +202,8 @@ def evaluation_state(
 def _without_claim(job: JobObject, pods: Iterable[PodObject]) -> Unschedulable | None:
     """Return why the Job's last pod is on no node, if that is because the claim of the model's own volume is gone.
 
-    Somebody has deleted it or what it was bound to, or it went with its MinerModel. A fetch makes it again.
+    Somebody has deleted it or what it was bound to, or it went with its MinerModel; pods that have ended may keep it.
+    A fetch makes it again.
     """
     own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
     last = max(own, key=lambda pod: (pod.meta.created, pod.meta.name), default=None)
@@ -207,7 +211,7 @@ def _without_claim(job: JobObject, pods: Iterable[PodObject]) -> Unschedulable |
         return None
     claim = f'persistentvolumeclaim "{model_claim(job.meta.labels[CACHE_LABEL])}" '
     words = last.unschedulable.message
-    gone = any(claim + why in words for why in ("not found", "bound to non-existent persistentvolume"))
+    gone = any(claim + why in words for why in _WITHOUT_CLAIM)
     return last.unschedulable if gone else None
 
 

@@ -154,6 +154,7 @@ def without_claim(make: Make, words: str) -> tuple[JobObject, PodObject]:
             "ModelFilesMissing",
             id="lost",
         ),
+        pytest.param(f'persistentvolumeclaim "{CLAIM}" is being deleted', "ModelFilesMissing", id="kept by a pod"),
         pytest.param('persistentvolumeclaim "artifacts" not found', "WaitingForNode", id="another claim"),
         pytest.param("no GPUs", "WaitingForNode", id="another cause"),
     ],
