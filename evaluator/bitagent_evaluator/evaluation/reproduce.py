@@ -87,8 +87,8 @@ def _rebuild(manifest: ResultsManifest, inputs: TaskSetInputs) -> list[Task]:
     ]
     if missing:
         raise CannotReproduce(
-            f"source {missing[0]} of the task set is a file of the cluster: give it with --file {missing[0]}=PATH, "
-            "or the whole task set with --tasks"
+            f"source {missing[0]} of the task set is a file, which no result holds: give it with "
+            f"--file {missing[0]}=PATH, or the whole task set with --tasks"
         )
     with tempfile.TemporaryDirectory(prefix="bitagent-tasks-") as directory:
         build_task_set(
