@@ -73,7 +73,7 @@ Arguments: shared competitions, the validator's own. */}}
 {{- $hotkeys := dict -}}
 {{- range $name, $each := $all -}}
 {{- if gt (len $name) 24 -}}
-{{- fail (printf "the validator's name %q has %d characters, at most 24 are possible: set `name`" $name (len $name)) -}}
+{{- fail (printf "the validator's name %q has %d characters, at most 24 are possible: set `name`, or shorten its key in `validators`" $name (len $name)) -}}
 {{- end -}}
 {{- $hotkey := printf "Secret %s, key %s, on subnet %v" $each.spec.wallet.hotkeySecretRef.name $each.spec.wallet.hotkeySecretRef.key $each.spec.netuid -}}
 {{- with get $hotkeys $hotkey -}}
