@@ -141,6 +141,12 @@ def test_a_namespace_without_rights_stops_no_other(release: Release) -> None:
     b.round("r")
     b.until_condition("evalrounds", "r", "Complete")
     home.until("it is ready again", lambda: release.ask(release.health)[0] == 200)
+    lease = f"/apis/coordination.k8s.io/v1/namespaces/{b.namespace}/leases/bitagent-operator"
+    new = home.api.get(f"{bindings}/op")["metadata"]["uid"]
+    home.until(
+        "the Lease is the new binding's, so that Kubernetes does not delete it again",
+        lambda: [each["uid"] for each in home.api.get(lease)["metadata"]["ownerReferences"]] == [new],
+    )
 
 
 def test_a_release_of_a_watched_namespace_stands_by(release: Release) -> None:
