@@ -209,7 +209,7 @@ class ModelFacts(StatusModel):
     """license is the licence named in the repository's card, in lower case; empty when none is named, or several."""
     card_hotkey: Hotkey | None = None
     """cardHotkey is the hotkey that the repository's card names as the owner's (`bitagent_hotkey`): of models with this
-    repository and commit, that hotkey's comes first."""
+    commit, by whatever name of the repository, that hotkey's comes first."""
     quantization: ShortText = ""
     """quantization is the method in the configuration (gptq, awq, ...); empty for plain weights."""
     weights_digest: Digest | None = None

@@ -65,6 +65,13 @@ def test_pods_are_restricted(helm: Any, unrestricted: Any) -> None:
     assert unrestricted(helm.render(MODEL).objects) == []
 
 
+def test_a_slow_start_is_not_ended(helm: Any) -> None:
+    (container,) = helm.render(MODEL).one("Deployment")["spec"]["template"]["spec"]["containers"]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+    assert startup["httpGet"] == liveness["httpGet"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
+
+
 def test_secrets_are_files_and_only_their_keys(helm: Any) -> None:
     pod = helm.render(merged(model={"keySecretRef": {"name": "openai", "key": "token"}})).one("Deployment")
     volumes = {each["name"]: each.get("secret") for each in pod["spec"]["template"]["spec"]["volumes"]}

@@ -58,6 +58,13 @@ def test_a_pod_is_ready_to_follow_before_another_ends(default: Any) -> None:
     assert configuration(default).deployment == default.one("Deployment")["metadata"]["name"]
 
 
+def test_a_slow_start_is_not_ended(default: Any) -> None:
+    (container,) = default.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+    assert startup["httpGet"] == liveness["httpGet"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_replicas(helm: Any, replicas: int) -> None:
     rendered = helm.render({"operator": {"replicas": replicas}})
