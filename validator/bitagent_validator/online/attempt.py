@@ -48,7 +48,7 @@ class Due:
     netuid: int
 
 
-class Attempts:
+class StepAttempts:
     """Carries out steps. `examiner` makes a connection for each of them."""
 
     def __init__(

@@ -20,7 +20,7 @@ from bitagent_kube.conditions import ConditionValue
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.objects import ValidatorObject
-from bitagent_validator.online.attempt import Attempts, Due
+from bitagent_validator.online.attempt import Due, StepAttempts
 from bitagent_validator.online.means import recorded
 from bitagent_validator.online.pools import PoolRounds, Problem
 from bitagent_validator.online.reporting import measure, status_of, value_of
@@ -61,7 +61,7 @@ class OnlineController:
         services: Services,
         *,
         pools: PoolRounds,
-        attempts: Attempts,
+        attempts: StepAttempts,
         transcripts: Transcripts,
         tracker: Tracker,
         changed: Callable[[], object],

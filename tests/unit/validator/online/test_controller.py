@@ -25,7 +25,7 @@ from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, RoundPhase, ValidatorObject, parse_round
 from bitagent_validator.online import step as steps
-from bitagent_validator.online.attempt import Attempts
+from bitagent_validator.online.attempt import StepAttempts
 from bitagent_validator.online.controller import VERSION, OnlineController
 from bitagent_validator.online.examiner import Examiner
 from bitagent_validator.online.pools import PoolRounds
@@ -92,7 +92,7 @@ class Stage:
         self.controller = OnlineController(
             services,
             pools=PoolRounds(services, SeedSecrets(b"own", validator_uid="u", netuid=20), uid="u"),
-            attempts=Attempts(
+            attempts=StepAttempts(
                 services,
                 Account(ME, self.folder / "hotkey"),
                 examiner=lambda: Examiner(self.folder / "socket"),
