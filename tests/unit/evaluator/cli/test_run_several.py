@@ -41,7 +41,7 @@ SECONDS = PhaseSeconds(load="1.000", generate="2.000", score="0.100")
 def evaluated(passed: int) -> Evaluated:
     score = f"{passed / TASKS:.6f}"
     categories = {"simple": CategoryScore(passed=passed, total=TASKS, score=score)}
-    total = Aggregate(passed=passed, total=TASKS, score=score, categories=categories, interval=("0.1", "0.9"))
+    total = Aggregate(passed=passed, total=TASKS, score=score, categories=categories, interval=("0.100000", "0.900000"))
     run = RunSpec(repo="m", task_set_digest=DIGEST, prompt_format=BuiltinPromptFormat.BFCL, max_tokens=8)
     return Evaluated(run, total, DIGEST, "pretended", 0, 0, {}, SECONDS)
 
