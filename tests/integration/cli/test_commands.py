@@ -174,12 +174,19 @@ def test_logs_of_all_pods_of_an_object(cluster: Cluster) -> None:
     assert (several.code, "er/r or mm/r" in several.err) == (Exit.FAILED, True)
 
 
+def interruptible() -> None:
+    """Undo what a shell does to processes in the background, which ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_logs_are_followed_to_pods_that_start_later(cluster: Cluster) -> None:
     cluster.round("r")
     cluster.kubelet.logs = {"main": "first\nlast"}
     words = ["logs", "r", "--follow", "-n", cluster.namespace, "--kubeconfig", str(cluster.kubeconfig)]
     command = [sys.executable, "-m", "bitagent_cli.main", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    )
     assert process.stdout is not None
     for name in ("p1", "p2"):
         pod = {"metadata": {"name": name, "labels": {"bitagent.io/round": "r"}}}

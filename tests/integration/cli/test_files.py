@@ -121,12 +121,17 @@ def test_a_pod_that_cannot_run_is_removed(cluster: Cluster, volume: Path, tmp_pa
     assert all("deletionTimestamp" in pod["metadata"] for pod in cluster.api.get(cluster.path("pods"))["items"])
 
 
+def interruptible() -> None:
+    """Undo what a shell does to processes in the background, which ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_command_removes_its_pod(cluster: Cluster, volume: Path, tmp_path: Path) -> None:
     cluster.kubelet.keeps = lambda pod: {"reason": "ContainerCreating", "message": ""}
     cluster.round("r", status(volume))
     words = ["fetch", "r", str(tmp_path / "r"), "-n", cluster.namespace, "--kubeconfig", str(cluster.kubeconfig)]
     command = [sys.executable, "-m", "bitagent_cli.main", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     assert process.stderr is not None
     assert "reads files" in process.stderr.readline()
     process.send_signal(signal.SIGINT)

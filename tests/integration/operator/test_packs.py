@@ -85,6 +85,11 @@ def test_a_container_that_dies_takes_no_result_with_it(operator: World, outcomes
     assert results["c-300"]["attempts"] == 1, "its turn had not come"
 
 
+def owners(world: World) -> set[str]:
+    """The uids of the objects that own pods."""
+    return {pod["metadata"]["ownerReferences"][0]["uid"] for pod in world.all("pods")}
+
+
 def test_a_container_that_never_starts_keeps_neither_gpu_nor_result(world: World, outcomes: Outcomes) -> None:
     """Its model is evaluated again, alone, once the engine has ended; the pack's Job goes with the pod that hangs."""
     world.constants["bitagent_operator.plan.jobs.pods:LINGERING"] = timedelta(seconds=3)
@@ -110,7 +115,7 @@ def test_a_container_that_never_starts_keeps_neither_gpu_nor_result(world: World
     assert [r["score"] for _, r in sorted(world.results("mute").items())] == ["0.100000", "0.200000", "0.300000"]
     world.until("the pack's Job is gone", lambda: evaluations(world) == [("2", ["a-100"])])
     assert {name: r["attempts"] for name, r in world.results("mute").items()} == {"a-100": 2, "b-200": 1, "c-300": 1}
-    assert not [p for p in world.all("pods") if p["metadata"]["ownerReferences"][0]["uid"] == pack["metadata"]["uid"]]
+    world.until("so is its pod", lambda: pack["metadata"]["uid"] not in owners(world))
 
 
 def test_each_result_is_there_before_the_next_model_ends(operator: World, outcomes: Outcomes) -> None:
