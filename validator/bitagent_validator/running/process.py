@@ -28,7 +28,7 @@ from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import Round, ValidatorObject, parse_round, parse_validator
-from bitagent_validator.online.attempt import Attempts
+from bitagent_validator.online.attempt import StepAttempts
 from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.online.examiner import SOCKET, Examiner
 from bitagent_validator.online.pools import PoolRounds
@@ -170,7 +170,7 @@ async def _run_with(
     online = OnlineController(
         services,
         pools=PoolRounds(services, secrets, uid=me.uid),
-        attempts=Attempts(services, account, examiner=lambda: Examiner(settings.examiner_socket)),
+        attempts=StepAttempts(services, account, examiner=lambda: Examiner(settings.examiner_socket)),
         transcripts=Transcripts(settings.transcripts_dir, dropped=metrics.transcripts_dropped.inc),
         tracker=Tracker(dropped=metrics.tracking_rows_dropped.inc),
         changed=wake.set,
