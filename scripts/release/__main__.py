@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--helm", default=_helm(), help="the program (default: that of make toolchain)")
     options = parser.parse_args(argv)
     try:
-        release(options.out, epoch=source_date(), helm=options.helm, wanted=options.images)
+        release(options.out, epoch=source_date(), helm=options.helm, chosen=options.images)
     except ReleaseError as error:
         sys.stderr.write(f"release: {error}\n")
         return 1
@@ -57,7 +57,7 @@ def source_date(root: Path = ROOT) -> int:
     return int(done.stdout)
 
 
-def release(out: Path, *, epoch: int, helm: str, wanted: str = "none") -> None:
+def release(out: Path, *, epoch: int, helm: str, chosen: str = "none") -> None:
     """Build a release into a folder. Raises ReleaseError."""
     if wrong := list(differences()):
         raise ReleaseError("\n".join(["versions differ:", *wrong]))
@@ -75,13 +75,13 @@ def release(out: Path, *, epoch: int, helm: str, wanted: str = "none") -> None:
             bill = document(text, name=lock.stem, version=number, epoch=epoch)
             (out / "sbom" / f"bitagent-{lock.stem}-{number}.cdx.json").write_text(bill)
         shutil.copyfile(OVERRIDES, out / OVERRIDES.name)
-    _images(out / "images", number, wanted, epoch=epoch)
+    _images(out / "images", number, chosen, epoch=epoch)
     write_sums(out)
     sys.stdout.write(f"{out}: bitagent {number}, {sum(1 for _ in (out / NAME).open())} files\n")
 
 
-def _images(folder: Path, number: str, wanted: str, *, epoch: int) -> None:
-    names = images.released() if wanted == "all" else [name for name in wanted.split(",") if name not in ("", "none")]
+def _images(folder: Path, number: str, chosen: str, *, epoch: int) -> None:
+    names = images.released() if chosen == "all" else [name for name in chosen.split(",") if name not in ("", "none")]
     if unknown := set(names) - set(images.released()):
         raise ReleaseError(
             f"no image of a release: {', '.join(sorted(unknown))}; there are {', '.join(images.released())}"

@@ -205,7 +205,7 @@ def test_an_unknown_image_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_without_root_images_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    release(tmp_path, epoch=EPOCH, helm=str(ensure_binaries().helm), wanted="all")
+    release(tmp_path, epoch=EPOCH, helm=str(ensure_binaries().helm), chosen="all")
     assert not (tmp_path / "images").exists()
 
 

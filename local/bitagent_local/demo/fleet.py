@@ -137,8 +137,8 @@ def apply_by_flux(stack: Stack, node: Node, flux: Flux, repository: GitRepositor
         ensure_process(node, name, command, port=port, path="readyz")
     for each in flux_objects(repository.url):
         stack.kubectl.apply(json.dumps(each))
-    wanted = (f"--for=jsonpath={{.status.lastAppliedRevision}}=main@sha1:{revision}", f"kustomization/{RELEASE}")
-    stack.kubectl.run("wait", *wanted, "-n", FLUX_NAMESPACE, "--timeout=120s")
+    applied = (f"--for=jsonpath={{.status.lastAppliedRevision}}=main@sha1:{revision}", f"kustomization/{RELEASE}")
+    stack.kubectl.run("wait", *applied, "-n", FLUX_NAMESPACE, "--timeout=120s")
 
 
 def flux_objects(url: str) -> list[dict[str, Any]]:
@@ -187,8 +187,8 @@ def watch_pods(stack: Stack, node: Node) -> list[str]:
 
 def alert_rules(stack: Stack) -> str:
     """Return the alerts of the operator's chart as a file of rules: what its PrometheusRule has as its spec."""
-    wanted = ("--set", "metrics.prometheusRule.enabled=true", "--show-only", "templates/prometheusrule.yaml")
-    rendered = stack.run_helm("template", "bitagent-operator", str(OPERATOR_CHART), "-n", NAMESPACE, *wanted)
+    chosen = ("--set", "metrics.prometheusRule.enabled=true", "--show-only", "templates/prometheusrule.yaml")
+    rendered = stack.run_helm("template", "bitagent-operator", str(OPERATOR_CHART), "-n", NAMESPACE, *chosen)
     return dedent(rendered.partition("\nspec:\n")[2])
 
 

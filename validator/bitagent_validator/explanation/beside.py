@@ -1,4 +1,4 @@
-"""What stands beside the validator in its pod: the examiner of online evaluation, and the keys that its tasks need."""
+"""What runs beside the validator in its pod: the examiner of online evaluation, and the keys that its tasks need."""
 
 from __future__ import annotations
 
