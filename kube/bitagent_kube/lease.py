@@ -18,6 +18,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj, ObjectReference, micro_time
 from bitagent_kube.resources import LEASES
+from bitagent_kube.retry import Backoff
 
 RELEASE_SECONDS = 5.0
 """The end of the process is not delayed by more than this."""
@@ -43,7 +44,8 @@ class Timing:
     retry: float = 5.0
     """Between two renewals."""
     retry_failed: float = 1.0
-    """Between a renewal that failed and the next."""
+    """Between a renewal that failed and the next. For a process that waits for the Lease, at most the time after its
+    first failed attempt; it doubles with each further one, up to `look`."""
     look: float = 5.0
     """Between two looks of a process that waits for the Lease; it also looks at the moment at which the Lease ends."""
 
@@ -92,6 +94,7 @@ class Lease:
     async def acquire(self, *, waiting: Callable[[str], None]) -> None:
         """Return when the Lease is held. `waiting` is called after each failed attempt, with the present holder."""
         loop, logged = asyncio.get_running_loop(), ""
+        failed = Backoff(first=self._timing.retry_failed, longest=self._timing.look)
         while True:
             began = loop.time()
             try:
@@ -104,7 +107,11 @@ class Lease:
             except (ApiError, TimeoutError) as error:
                 if repr(error) != logged:
                     log.warning("lease %s: %r", self.name, error)
-                logged, holder = repr(error), UNKNOWN
+                logged = repr(error)
+                waiting(UNKNOWN)
+                await asyncio.sleep(failed.next())
+                continue
+            failed.reset()
             waiting(holder)
             await asyncio.sleep(self._until_next_look())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -318,3 +319,23 @@ async def test_the_same_failure_is_logged_once_while_a_process_waits(caplog: pyt
     await asyncio.sleep(0.3)
     acquiring.cancel()
     assert len(caplog.records) == 1
+
+
+async def test_a_first_failure_delays_a_waiting_process_by_less_than_a_look() -> None:
+    """As at the start of a validator, which may read its Lease a moment after the operator knows its hotkey."""
+    server, loop, failures = OneObject(), asyncio.get_running_loop(), []
+    server.broken = True
+
+    def waiting(_holder: str) -> None:
+        failures.append(loop.time())
+        server.broken = len(failures) < 6
+
+    timing = Timing(retry_failed=1, look=5)
+    began = loop.time()
+    await Lease(server, name="l", identity="a", owner=None, timing=timing).acquire(waiting=waiting)
+    times = [*failures, loop.time()]
+    delays = [after - before for before, after in pairwise(times)]
+    assert failures[0] == began
+    assert delays[0] <= 1
+    assert all(delay <= 5 for delay in delays)
+    assert delays[-1] >= 2.5, "it backs off"

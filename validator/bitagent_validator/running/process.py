@@ -16,7 +16,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.events import EventRecorder, ObjectEvents
 from bitagent_kube.health import Health, serve
 from bitagent_kube.informer import Informer
-from bitagent_kube.lease import Lease
+from bitagent_kube.lease import UNKNOWN, Lease
 from bitagent_kube.resources import ROUNDS, VALIDATORS
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE, secret_endpoints
 from bitagent_validator.chain.follower import Follower
@@ -133,7 +133,10 @@ async def _run_with(
     async with standby_reports(client, me, account, lease=lease.name) as held_by:
 
         def waiting(holder: str) -> None:
-            log.info("standing by: %s acts for this hotkey", holder)
+            if holder == UNKNOWN:
+                log.info("waiting for the Lease %s, which cannot be read or taken yet", lease.name)
+            else:
+                log.info("standing by: %s acts for this hotkey", holder)
             # A standby is as ready as it can be; a rolling update would never finish otherwise.
             health.ready = True
             health.beat()
