@@ -133,14 +133,14 @@ async def _run_with(
     async with standby_reports(client, me, account, lease=lease.name) as held_by:
 
         def waiting(holder: str) -> None:
+            # A standby is as ready as it can be; a rolling update would never finish otherwise.
+            health.ready = True
+            health.beat()
             if holder == UNKNOWN:
                 log.info("waiting for the Lease %s, which cannot be read or taken yet", lease.name)
             else:
                 log.info("standing by: %s acts for this hotkey", holder)
-            # A standby is as ready as it can be; a rolling update would never finish otherwise.
-            health.ready = True
-            health.beat()
-            held_by(holder)
+                held_by(holder)
 
         await lease.acquire(waiting=waiting)
     metrics.lease_held.set(1)
