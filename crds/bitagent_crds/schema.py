@@ -64,7 +64,12 @@ class Model(BaseModel):
     """Base of the types of the contract: camelCase on the wire, docstrings as descriptions, unknown fields rejected."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        defer_build=True,
+        frozen=True,
     )
 
     def to_wire(self) -> dict[str, Any]:
@@ -147,7 +152,9 @@ SCHEMA_VERSION = 1
 class FileModel(BaseModel):
     """Base of the models of files: frozen, snake_case, unknown fields (of a newer version) ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, defer_build=True, ser_json_inf_nan="strings"
+    )
     _later: ClassVar[frozenset[str]] = frozenset()
     """Fields added after schema 1; omitted when empty so that existing digests stay valid."""
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -41,7 +41,7 @@ APPLY = "application/apply-patch+yaml"
 """Server-side apply. JSON is YAML."""
 MERGE = "application/merge-patch+json"
 
-PAGE = 500
+PAGE = 250
 REQUEST_SECONDS = 30.0
 WATCH_SECONDS = 300
 """The server ends a watch after this."""
@@ -109,19 +109,31 @@ class Client:
     async def pages(
         self, resource: ApiResource, *, labels: str = "", fields: str = "", size: int = PAGE
     ) -> AsyncGenerator[Listing]:
-        """Yield the collection page by page, so that it need not be in memory as a whole."""
+        """Yield the collection page by page, so that it need not be in memory as a whole.
+
+        The next page is requested before one is yielded: a caller that awaits something while it reads a page waits
+        less for the next one.
+        """
+        path = resource.path(self.namespace)
         query = {"limit": str(size), "labelSelector": labels, "fieldSelector": fields}
-        while True:
-            page = await self._call("GET", resource.path(self.namespace), query=query)
-            items: list[Obj] = page.pop("items") or []
-            for item in items:
-                item["metadata"].pop("managedFields", None)  # can be half of an object, and is never read
-            yield Listing(items, page["metadata"].get("resourceVersion", ""))
-            del items
-            token = page["metadata"].get("continue")
-            if not token:
-                return
-            query["continue"] = token
+        request = asyncio.ensure_future(self._call("GET", path, query=query))
+        try:
+            while True:
+                page = await request
+                token = page["metadata"].get("continue")
+                if token:
+                    request = asyncio.ensure_future(self._call("GET", path, query=query | {"continue": token}))
+                items: list[Obj] = page.pop("items") or []
+                for item in items:
+                    item["metadata"].pop("managedFields", None)  # can be half of an object, and is never read
+                yield Listing(items, page["metadata"].get("resourceVersion", ""))
+                del items, page
+                if not token:
+                    return
+        finally:
+            request.cancel()
+            with suppress(asyncio.CancelledError, ApiError):
+                await request
 
     async def served(self, resource: ApiResource) -> bool:
         """Whether the API server says that it serves the kind: its definition may be missing, or just have come."""

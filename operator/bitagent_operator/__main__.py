@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,9 @@ LOG_LEVELS = dict.fromkeys(_LINE_BY_LINE, logging.WARNING)
 _RETOLD = ("kopf._core.reactor.running", "kopf._core.reactor.orchestration", "kopf._cogs.clients")
 LOG_LEVELS |= dict.fromkeys(_RETOLD, logging.CRITICAL)
 """What these say of a watch that fails, attempt by attempt and with a traceback, its follower says in one line."""
+
+GC_THRESHOLD = 20_000
+"""Objects created since the last collection of the youngest that begin the next one; 700 is Python's own."""
 
 log = logging.getLogger("bitagent_operator")
 
@@ -118,6 +122,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     level = logging.DEBUG if os.environ.get("BITAGENT_DEBUG") else logging.INFO
     kube_logging.configure(json_lines=not kube_logging.on_terminal(), level=level, levels=LOG_LEVELS)
+    # What is imported stays, and most of what is created afterwards is observed objects, which are not in cycles:
+    # looking through them more rarely halves the time of a first list of 10,000.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     try:
         asyncio.run(run(config.load()))
     except (config.ConfigError, ApiError, OSError) as error:

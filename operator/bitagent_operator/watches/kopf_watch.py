@@ -144,11 +144,11 @@ def settings(resource: ApiResource, *, labelled: bool) -> kopf.OperatorSettings:
     out.scanning.disabled = True
     out.peering.standalone = True
     out.process.ultimate_exiting_timeout = None
-    out.watching.chunk_size = 500
+    out.watching.chunk_size = 100
     out.watching.inactivity_timeout = SILENT_SECONDS
     if labelled:
         out.watching.label_selectors[resource.group, resource.version, resource.plural] = MANAGED_SELECTOR
-    out.queueing.idle_timeout = 1
+    out.queueing.idle_timeout = 0.05  # a worker for each object of a list, and the object, are kept for so long
     out.networking.connect_timeout = 10
     out.networking.request_timeout = 60
     return out

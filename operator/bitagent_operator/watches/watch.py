@@ -49,6 +49,10 @@ QUIET_SECONDS = 1.0
 """Once kopf has delivered nothing of a list for so long, it is complete: then the list of our own follows."""
 BEGINS_SECONDS = 5.0
 """After which a list follows the begin of a watch in any case: of a list without objects kopf delivers nothing."""
+_AT_ONCE = 50
+"""Objects of a list that are parsed before other tasks run, among them the request for the next page."""
+_AT_ONCE = 50
+"""Objects of a list that are parsed before other tasks run, among them the request for the next page."""
 STEADY_SECONDS = 30.0
 """A watch that ends after this time is not one more failure in a row."""
 
@@ -183,9 +187,11 @@ class Watcher:
         kind, listed = resource.kind, set[str]()
         try:
             async for page in self._client.pages(resource, labels=MANAGED_SELECTOR if WATCHED[resource] else ""):
-                for obj in page.items:
+                for number, obj in enumerate(page.items):
                     listed.add(obj["metadata"]["uid"])
                     changed += self._cache.put(kind, obj)
+                    if number % _AT_ONCE == 0:
+                        await asyncio.sleep(0)
         except ApiError as error:
             # An API server that starts may not know a kind yet. kopf trusts what is said about the kinds, so this does.
             if not error.not_found or await self._client.served(resource):

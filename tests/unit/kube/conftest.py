@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -28,13 +29,22 @@ class Server:
         self.slept: list[float] = []
         """Pauses of the client, none of which takes time."""
         self.observed: list[tuple[str, int]] = []
+        self._arrived = asyncio.Event()
         self.configuration: Configuration
         self.client: Client
+
+    async def asked(self, times: int) -> None:
+        """Wait until so many requests have arrived."""
+        async with asyncio.timeout(5):
+            while len(self.requests) < times:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.text()
         self.requests.append((request.method, request.path, json.loads(body) if body else None))
         self.queries.append(dict(request.query))
+        self._arrived.set()
         self.headers.append(dict(request.headers))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return answer(request)

@@ -201,6 +201,16 @@ async def test_lists_are_read_in_pages(server: Server) -> None:
     assert server.requests[0][1] == "/apis/bitagent.io/v1alpha1/namespaces/ns/minermodels"
 
 
+async def test_the_next_page_is_requested_while_one_is_read(server: Server) -> None:
+    pages = [{"metadata": {"continue": str(n)}, "items": [{"metadata": {}}]} for n in range(3)]
+    server.answers = [server.say(200, page) for page in pages]
+    reading = server.client.pages(MODELS)
+    assert len((await anext(reading)).items) == 1
+    await server.asked(2)
+    await reading.aclose()
+    assert [q.get("continue") for q in server.queries] == [None, "0"], "and none after the reader has left"
+
+
 async def test_creating_what_exists_is_a_conflict_or_returns_it_untouched(server: Server) -> None:
     server.answers = [server.refuse(409, "AlreadyExists")]
     with pytest.raises(ApiError) as caught:
