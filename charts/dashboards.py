@@ -174,6 +174,12 @@ def one_round() -> dashboard.Dashboard:
         graph("As it grew", "By phase.", "s", (phases, "{{phase}}"), stacked=True),
         graph("GPU time", "", "s", (held, "held"), (generating, "generated")),
         graph("Evaluations done", "", "percentunit", (r("done_ratio"), "{{round}}")),
+        graph(
+            "Tokens generated per second",
+            "By the evaluations that run, together.",
+            "none",
+            (r("generated_tokens_per_second"), "{{round}}"),
+        ),
         dashboard.Row("All rounds of the namespace"),
         graph(
             "Models in unfinished rounds",
@@ -248,6 +254,19 @@ def cluster() -> dashboard.Dashboard:
             (f"sum({generating})", "generated"),
         ),
         graph("Generated, of the time held", "By round.", "percentunit", (f"{generating} / {held}", "{{round}}")),
+        graph(
+            "Tokens generated per second",
+            "Of each round that has not ended, by the evaluations that run.",
+            "none",
+            (objects("round_generated_tokens_per_second", "namespace, round"), "{{round}}"),
+            stacked=True,
+        ),
+        graph(
+            "Pods evicted, preempted or lost with their node",
+            "Of the evaluations of each round.",
+            "none",
+            (objects("round_disruptions", "namespace, round"), "{{round}}"),
+        ),
         graph(
             "Requests for progress",
             "A mute process says nothing of how far it is.",

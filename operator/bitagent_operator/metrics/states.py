@@ -14,6 +14,7 @@ from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import FINAL_STATES, ResultState
 from bitagent_kube.conditions import find
 from bitagent_operator.metrics.durations import durations
+from bitagent_operator.metrics.running import running
 from bitagent_operator.metrics.waiting import waiting
 from bitagent_operator.observed.cache import Cache, Kind
 from bitagent_operator.observed.objects import ModelObject, RoundObject
@@ -74,6 +75,7 @@ class StateCollector(Collector):
         yield started
         yield from _gpu_time(rounds)
         yield from durations(rounds)
+        yield from running(rounds)
         oldest = GaugeMetricFamily(
             "bitagent_oldest_unfinished_round_age_seconds",
             "Time since the oldest EvalRound was created that has not ended; 0 if all have.",
