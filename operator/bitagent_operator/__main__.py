@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 
 from bitagent_kube import health
 from bitagent_kube import logging as kube_logging
@@ -22,7 +23,8 @@ from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.metrics.process import process_registry
 from bitagent_operator.naming import MANAGER
 from bitagent_operator.observed.cache import Key, Kind
-from bitagent_operator.runtime.namespace import operate, together
+from bitagent_operator.runtime.namespace import operate
+from bitagent_operator.runtime.parts import Part, together
 from bitagent_operator.tracing.otlp import endpoint_of
 from bitagent_operator.watches.watch import list_health
 
@@ -60,20 +62,24 @@ async def _run(settings: config.Config) -> None:
     # One clock: each renewal of a Lease shows within a second that this machine's was set; passes may make no request.
     clock = ServerClock()
     traces = endpoint_of(os.environ)
+
+    def part(namespace: str) -> Part:
+        own, state = metrics[namespace], states[namespace]
+        work = partial(
+            operate,
+            settings.within(namespace),
+            home=settings.namespace,
+            pod=pod,
+            metrics=own,
+            health=state,
+            clock=clock,
+            traces=traces,
+        )
+        return Part(namespace, work, state, own.restarts.inc)
+
     ports = {"health_port": settings.health_port, "metrics_port": settings.metrics_port}
     async with health.serve(health.Parts(states), registry, **ports):
-        await together(
-            operate(
-                settings.within(namespace),
-                home=settings.namespace,
-                pod=pod,
-                metrics=metrics[namespace],
-                health=states[namespace],
-                clock=clock,
-                traces=traces,
-            )
-            for namespace in settings.watched
-        )
+        await together([part(namespace) for namespace in settings.watched])
 
 
 async def print_explanation(kind: Kind, name: str, namespace: str | None) -> None:

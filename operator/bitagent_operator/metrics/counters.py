@@ -62,6 +62,10 @@ class Metrics:
         self.trace_spans = self._counter(
             "trace_spans", "Spans for the collector of traces, by outcome (sent, unsent, refused).", "outcome"
         )
+        self.restarts = self._counter(
+            "restarts",
+            "Times that the work in the namespace ended unexpectedly and was begun again while others continued.",
+        )
         self.leader = self._gauge("leader", "Whether this process holds the Lease and acts (1), or stands by (0).")
         self.kind_served = self._gauge(
             "kind_served",

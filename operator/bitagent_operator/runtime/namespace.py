@@ -7,7 +7,7 @@ missing right or a namespace that is gone, concerns no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.naming import MANAGER
 from bitagent_operator.runtime import leadership
 from bitagent_operator.runtime.leadership import Standby, release_name
+from bitagent_operator.runtime.parts import raise_first
 from bitagent_operator.runtime.term import Operator
 from bitagent_operator.tracing.otlp import Endpoint
 
@@ -37,8 +38,9 @@ async def operate(
 ) -> None:
     """Work in the configuration's namespace until cancelled; `home` is the namespace of the release.
 
-    `clock` is that of all namespaces; `traces`: where those of finished rounds are sent, None: nowhere. Raises ApiError
-    if there is no API server to talk to.
+    It may be called again with the same `metrics` and `health` after its end. `clock` is that of all namespaces;
+    `traces`: where those of finished rounds are sent, None: nowhere. Raises ApiError if there is no API server to talk
+    to.
     """
     namespace, deployment = config.namespace, config.deployment
     connected = partial(connect, namespace=namespace, field_manager=MANAGER, observe=metrics.request, clock=clock)
@@ -48,7 +50,7 @@ async def operate(
             lease = leadership.lease_of(lease_client, deployment=deployment, home=home, pod=pod)
             async with connected(may_write=lambda: lease.held) as client:
                 operator = Operator(config, client, metrics, health, instance=pod, traces=traces)
-                metrics.registry.register(StateCollector(operator.cache, now=clock.now))
+                states = StateCollector(operator.cache, now=clock.now)
                 release = release_name(deployment=deployment, home=home, namespace=namespace)
                 waiting = Standby(namespace=namespace, release=release, health=health)
 
@@ -56,7 +58,11 @@ async def operate(
                     await operator.in_sync()
                     await leadership.lead(lease, operator.term, waiting=waiting, metrics=metrics)
 
-                await until_one_ends(act(), operator.watcher.run())
+                metrics.registry.register(states)
+                try:
+                    await until_one_ends(act(), operator.watcher.run())
+                finally:
+                    metrics.registry.unregister(states)
 
 
 async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
@@ -67,20 +73,4 @@ async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
     finally:
         for task in tasks:  # the first one first: it gives up the Lease, and then another may act
             await leadership.end(task)
-    _raise_first(tasks)
-
-
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all until one ends or this is cancelled, then end the others at the same time; raise what one has raised."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await asyncio.gather(*map(leadership.end, tasks))
-    _raise_first(tasks)
-
-
-def _raise_first(tasks: Iterable[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+    raise_first(tasks)

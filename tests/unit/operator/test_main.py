@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,9 +12,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from bitagent_operator.__main__ import main
+from bitagent_kube.health import Health
+from bitagent_operator.__main__ import _run, main
+from bitagent_operator.config import Config
 
 Ports = Callable[[], int]
 
@@ -91,3 +95,50 @@ def test_a_signal_before_the_first_list_ends_it_in_order(
         finally:
             process.kill()
             process.wait()
+
+
+async def test_a_bug_in_one_namespace_does_not_end_the_process(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port_factory: Ports
+) -> None:
+    """It is named at /readyz while that namespace pauses, and counted when it begins again."""
+    begun: list[str] = []
+    again = asyncio.Event()
+
+    async def operate(config: Config, *, health: Health, **_: object) -> None:
+        begun.append(config.namespace)
+        if begun.count("b") == 1 and config.namespace == "b":
+            raise KeyError("a member that is missing")
+        health.ready = True
+        if begun.count("b") == 2:
+            again.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("bitagent_operator.__main__.operate", operate)
+    health_port, metrics_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    configuration = {
+        "namespace": "home",
+        "watch": {"namespaces": ["a", "b"]},
+        "images": {"evaluator": "e", "validator": "v"},
+        "cache": {"claimName": "c"},
+        "artifacts": {"claimName": "a"},
+        "healthPort": health_port,
+        "metricsPort": metrics_port,
+    }
+    running = asyncio.create_task(_run(Config.model_validate(configuration)))
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+
+        async def ask(url: str) -> tuple[int, str]:
+            async with session.get(url) as answer:
+                return answer.status, await answer.text()
+
+        while not begun:  # noqa: ASYNC110 - nothing says when
+            await asyncio.sleep(0.01)
+        status, text = await ask(f"http://127.0.0.1:{health_port}/readyz")
+        assert (status, "KeyError" in text, "b: " in text) == (503, True, True)
+        await again.wait()
+        assert await ask(f"http://127.0.0.1:{health_port}/readyz") == (200, "ok")
+        _, exported = await ask(f"http://127.0.0.1:{metrics_port}/metrics")
+        assert 'bitagent_operator_restarts_total{namespace="b"} 1.0' in exported
+    assert begun == ["a", "b", "b"]
+    running.cancel()
+    await asyncio.wait([running])
