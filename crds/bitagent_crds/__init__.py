@@ -20,6 +20,7 @@
     policies.py                                  weight policies: names, parameters, why a hotkey earns or does not
     ranking.py                                   ranks of the models of a round
     fields.py, schema.py                         bounded field types; base classes and structural schemas
+    docstrings.py                                docstrings of members, and schemas with them as descriptions
     defaults.py                                  which defaults the API server writes into objects
     generate.py, reference.py                    CustomResourceDefinitions and docs/reference.md from the models
     logs.py, printable.py                        format of log lines; texts that may be shown

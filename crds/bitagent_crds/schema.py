@@ -26,10 +26,11 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from bitagent_crds.defaults import without_defaults_of_items
+from bitagent_crds.docstrings import DescribedJsonSchema
 
 Schema = dict[str, Any]
 
@@ -67,7 +68,6 @@ class Model(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         defer_build=True,
         frozen=True,
     )
@@ -152,9 +152,7 @@ SCHEMA_VERSION = 1
 class FileModel(BaseModel):
     """Base of the models of files: frozen, snake_case, unknown fields (of a newer version) ignored."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", use_attribute_docstrings=True, defer_build=True, ser_json_inf_nan="strings"
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, ser_json_inf_nan="strings")
     _later: ClassVar[frozenset[str]] = frozenset()
     """Fields added after schema 1; omitted when empty so that existing digests stay valid."""
 
@@ -228,7 +226,7 @@ def map_list(*keys: str) -> Schema:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
-class _Generator(GenerateJsonSchema):
+class _Generator(DescribedJsonSchema):
     """JSON schema in which optional means "may be absent", as in Kubernetes; None is never a value."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:

@@ -67,7 +67,7 @@ Text = Annotated[str, Field(max_length=TEXT_MAX), BeforeValidator(_empty_text)]
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class ToolArgument(BaseModel):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
+from bitagent_crds.docstrings import member_docs
 from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.tasks import Columns, RowFormat
 from bitagent_evaluator.formats_page import answers, rows
-from bitagent_evaluator.formats_page.members import member_docs
 from bitagent_evaluator.models.validation.architectures import family_rows
 from bitagent_evaluator.models.validation.quantization import METHODS
 from bitagent_evaluator.parsing import AnswerSyntax, ParsedAnswer, Unreadable
@@ -49,7 +50,7 @@ def _models() -> list[str]:
 
 
 def _rows() -> list[str]:
-    docs = member_docs(RowFormat)
+    docs = member_lines(RowFormat)
     parts = ["## Row formats", "`rows` of a source of tasks. All examples but the last are the same task."]
     for name in RowFormat:
         parts += [f"### {name}", docs[name]]
@@ -75,13 +76,19 @@ def _rows() -> list[str]:
     ]
 
 
+def member_lines(enumeration: type[StrEnum]) -> dict[str, str]:
+    """Return the docstring of each member of an enumeration, in one line, by its value; empty for one without."""
+    docs = member_docs(enumeration)
+    return {member.value: " ".join(docs.get(member.name, "").split()) for member in enumeration}
+
+
 def _roles() -> list[tuple[str, str]]:
-    fields = Columns.model_fields.items()
-    return [(code(name), " ".join((field.description or "").split())) for name, field in fields]
+    docs = member_docs(Columns)
+    return [(code(name), " ".join(docs.get(name, "").split())) for name in Columns.model_fields]
 
 
 def _prompts() -> list[str]:
-    docs = member_docs(BuiltinPromptFormat)
+    docs = member_lines(BuiltinPromptFormat)
     found = []
     for name in BuiltinPromptFormat:
         if name not in BUILT_IN:
@@ -100,7 +107,7 @@ def _prompts() -> list[str]:
 
 
 def _answers() -> list[str]:
-    docs = member_docs(AnswerSyntax)
+    docs = member_lines(AnswerSyntax)
     chat = tuple(prompt_format(BuiltinPromptFormat.CHAT_TEMPLATE).syntaxes)
     parts = ["## Answers that are read", "A line break in an answer is shown as ⏎."]
     for syntax, examples in answers.SYNTAX_EXAMPLES.items():
@@ -123,7 +130,7 @@ def _answers() -> list[str]:
         _read_table([(text, answers.read(text, chat)) for text in answers.COMMON_EXAMPLES]),
         "## Answers that cannot be read",
         "The verdict has the words of the reader that got furthest.",
-        table(("reason", "meaning"), [(code(name), text) for name, text in member_docs(Unreadable).items()]),
+        table(("reason", "meaning"), [(code(name), text) for name, text in member_lines(Unreadable).items()]),
         table(("answer with `ChatTemplate`", "reason", "detail"), unreadable),
         "## Answers that fail",
         f"Errors of BFCL's checker. The task has the functions {code(names)} and expects "

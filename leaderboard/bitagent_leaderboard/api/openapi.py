@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from bitagent_crds.docstrings import DescribedJsonSchema
 from bitagent_leaderboard.api import schemas
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 63}}
@@ -27,7 +28,9 @@ def openapi() -> str:
     """Return the document as JSON."""
     kinds = [kind for _, _, kind in _DOCUMENTS]
     _, defined = models_json_schema(
-        [(kind, "serialization") for kind in kinds], ref_template="#/components/schemas/{model}"
+        [(kind, "serialization") for kind in kinds],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=DescribedJsonSchema,
     )
     paths = {
         path: _get(path, summary, "application/json", {"$ref": f"#/components/schemas/{kind.__name__}"})

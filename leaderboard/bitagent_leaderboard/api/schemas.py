@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Document(BaseModel):
     """Base of all parts of a document."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Part(Document):
@@ -280,3 +280,22 @@ class BoardDocument(Document):
     competitions: list[CompetitionDocument]
     manifests: bool
     """Whether manifests are read, which have the categories."""
+
+
+class NamespaceSummary(Document):
+    """A namespace in the list of a page of several."""
+
+    name: str
+    folder: str
+    """Folder of its documents, relative to the first page: its `api/v1` is there."""
+    read: bool
+    """Whether its objects were listed since the page started; false: the numbers are 0."""
+    competitions: int
+    rounds: int
+    models: int
+
+
+class NamespaceList(Document):
+    """The namespaces of a page of several."""
+
+    namespaces: list[NamespaceSummary]

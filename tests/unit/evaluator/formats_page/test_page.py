@@ -9,8 +9,7 @@ import pytest
 from bitagent_crds.tasks import RowFormat
 from bitagent_evaluator.formats_page import answers, rows
 from bitagent_evaluator.formats_page.__main__ import main
-from bitagent_evaluator.formats_page.members import member_docs
-from bitagent_evaluator.formats_page.page import PAGE, code, page, table
+from bitagent_evaluator.formats_page.page import PAGE, code, member_lines, page, table
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts.formats import BUILT_IN, prompt_format
 from bitagent_evaluator.tasks.rows.base import RowSkipReason
@@ -67,7 +66,7 @@ def test_failures_differ_and_the_first_two_are_right() -> None:
 
 
 def test_members_have_their_docstrings() -> None:
-    docs = member_docs(AnswerSyntax)
+    docs = member_lines(AnswerSyntax)
     assert docs.keys() == set(AnswerSyntax)
     assert all(docs.values())
 
