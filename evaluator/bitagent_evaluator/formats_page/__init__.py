@@ -2,7 +2,6 @@
 
     rows        example rows, the columns they need, and rows that are skipped
     answers     example answers, read and unreadable, right and wrong
-    members     the docstrings of an enumeration's members
     page        the whole page, as Markdown
 
 `python -m bitagent_evaluator.formats_page ROOT` writes it, with `--check` it only compares.
