@@ -42,6 +42,8 @@ ENDPOINTS_MOUNT = "/etc/bitagent/endpoints"
 """Where the validator looks for the addresses of `chain.endpointsSecretRef` (`bitagent_validator.chain.endpoints`)."""
 ENDPOINTS_FILE = "endpoints"
 HEALTH_PORT, METRICS_PORT = 8080, 9090
+START_SECONDS = 300
+"""Time in which the process has to serve its health: a node that is busy may need minutes to start it."""
 API_ACCESS_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where clients look for a pod's token."""
 TOKEN_SECONDS = 3607
@@ -136,6 +138,7 @@ def _pod(config: Config, validator: ValidatorObject, account: str) -> Obj:
         "env": list(unique("name", ENVIRONMENT, config.validator.env)),
         **({"envFrom": list(config.validator.env_from)} if config.validator.env_from else {}),
         "ports": [{"name": "health", "containerPort": HEALTH_PORT}, {"name": "metrics", "containerPort": METRICS_PORT}],
+        "startupProbe": _probe("/healthz", periodSeconds=1, failureThreshold=START_SECONDS, timeoutSeconds=5),
         "livenessProbe": _probe("/healthz", periodSeconds=20, failureThreshold=6, timeoutSeconds=5),
         "readinessProbe": _probe("/readyz", periodSeconds=5, timeoutSeconds=5),
         "resources": without_gpu(config.validator.resources),

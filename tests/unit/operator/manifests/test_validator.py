@@ -31,6 +31,15 @@ def test_one_pod_at_a_time(make: Make) -> None:
     assert built(make, suspend=True)["Deployment"]["spec"]["replicas"] == 0
 
 
+def test_a_slow_start_is_not_ended(make: Make) -> None:
+    """A pod that is ended while it starts, again and again, never sets weights."""
+    container = built(make)["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+    assert startup["httpGet"] == liveness["httpGet"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
+    assert startup["periodSeconds"] <= 1, "readiness is not asked before it has succeeded"
+
+
 def test_the_pod_is_replaced_only_for_what_it_cannot_follow(make: Make) -> None:
     def annotation(**more: Any) -> str:
         template = built(make, **more)["Deployment"]["spec"]["template"]
