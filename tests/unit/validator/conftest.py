@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,24 @@ RULES: dict[str, Any] = {
     "stake_threshold": 0,
     "activity_cutoff": 5000,
 }
+
+
+@pytest.fixture
+def policy_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Install a package of one module with one policy, for this process and those that it starts."""
+
+    def install(code: str, *, policy: str = "Theirs", name: str = "theirs") -> None:
+        folder = tmp_path / "packages"
+        info = folder / f"{name}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[bitagent.policies]\n{policy} = {name}:policy\n")
+        (folder / f"{name}.py").write_text(code)
+        before = os.environ.get("PYTHONPATH")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *([before] if before else [])]))
+        monkeypatch.syspath_prepend(str(folder))
+
+    return install
 
 
 @pytest.fixture(scope="session")

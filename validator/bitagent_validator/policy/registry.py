@@ -14,7 +14,7 @@ from bitagent_crds.policies import BitAgentParameters, BuiltinPolicy, PolicyPara
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron
 from bitagent_validator.policy import bitagent, fixed, win_rate, winner_takes_all
-from bitagent_validator.policy.eligibility import Standings, Terms, assess
+from bitagent_validator.policy.eligibility import Eligibility, Standings, Terms, assess
 from bitagent_validator.policy.interface import Candidate, Pay, PolicyError, PolicyFunction, PolicyInput
 
 BUILT_IN: Mapping[str, PolicyFunction] = {
@@ -30,6 +30,9 @@ WITHOUT_ROUNDS = frozenset({BuiltinPolicy.FIXED})
 
 SUM_TOLERANCE = 1e-6
 """How far the sum of a policy's shares may be from 1."""
+
+Answer = Mapping[str, float] | PolicyError
+"""What a policy that was applied elsewhere gave: its shares by hotkey, or why there are none."""
 
 
 def find_policy(name: str) -> PolicyFunction:
@@ -68,25 +71,41 @@ def _online_percent(competition: Competition, parameters: PolicyParameters) -> i
     return (parameters.bit_agent or BitAgentParameters()).online_percent
 
 
-def pay(competition: Competition, given: Standings, neurons: Mapping[str, Neuron]) -> dict[str, Pay]:
+def prepared(
+    competition: Competition, given: Standings, neurons: Mapping[str, Neuron]
+) -> tuple[Eligibility, PolicyInput | None]:
+    """Return who may be paid by a competition, and what its policy is given; None if no round was complete yet."""
+    found = assess(given, neurons, terms_of(competition))
+    if given.scored is None and competition.policy not in WITHOUT_ROUNDS:
+        return found, None
+    policy_input = PolicyInput(
+        scores=found.candidates,
+        baseline=found.baseline,
+        newcomers=found.newcomers,
+        rounds=competition.smoothing.rounds,
+        parameters=competition.policy_parameters or PolicyParameters(),
+    )
+    return found, policy_input
+
+
+def pay(
+    competition: Competition, given: Standings, neurons: Mapping[str, Neuron], *, answer: Answer | None = None
+) -> dict[str, Pay]:
     """Return what each hotkey with a model, or with a share, earns by a competition, and why.
 
-    Raises PolicyError if there is no such policy, if it fails, or if its shares are not a distribution over
-    registered hotkeys.
+    `answer` is what its policy gave, if it was applied already. Raises PolicyError if there is no such policy, if it
+    fails, or if its shares are not a distribution over registered hotkeys.
     """
-    if given.scored is None and competition.policy not in WITHOUT_ROUNDS:
-        find_policy(competition.policy)
-    found = assess(given, neurons, terms_of(competition))
+    found, policy_input = prepared(competition, given, neurons)
     shares: Mapping[str, float] = {}
-    if given.scored is not None or competition.policy in WITHOUT_ROUNDS:
-        policy_input = PolicyInput(
-            scores=found.candidates,
-            baseline=found.baseline,
-            newcomers=found.newcomers,
-            rounds=competition.smoothing.rounds,
-            parameters=competition.policy_parameters or PolicyParameters(),
-        )
+    if isinstance(answer, PolicyError):
+        raise PolicyError(str(answer))
+    if answer is not None:
+        shares = answer
+    elif policy_input is not None:
         shares = apply_policy(competition.policy, policy_input, neurons)
+    else:
+        find_policy(competition.policy)
     result = {hotkey: Pay(standing) for hotkey, standing in found.excluded.items()}
     result |= {hotkey: Pay(Standing.AWAITS_SCORE) for hotkey in found.newcomers}
     result |= {hotkey: _pay(Standing.NOT_CHOSEN, 0.0, candidate) for hotkey, candidate in found.candidates.items()}

@@ -31,6 +31,7 @@ from bitagent_validator.running.checks import (
     parts_of,
     rounds_obstacle,
 )
+from bitagent_validator.running.policies import PackagePolicies
 from bitagent_validator.running.readings import Readings
 from bitagent_validator.running.reports import Known, Reporter
 from bitagent_validator.services import Services
@@ -69,6 +70,7 @@ class Loop:
         wake: asyncio.Event,
         secret: Callable[[], list[str]] = list,
         secret_used: list[str] | None = None,
+        policies: PackagePolicies | None = None,
     ) -> None:
         self._account = account
         self._started_with = spec
@@ -88,6 +90,7 @@ class Loop:
         """Reads the endpoints in the Secret; raises ValueError if it cannot be read."""
         self._secret_used = secret_used if secret_used is not None else []
         """Those in use."""
+        self._policies = policies or PackagePolicies()
         self._troubles = Troubles(services.metrics, beat=health.beat, ends=(SpecChanged, HotkeyChanged))
         self._readings = Readings(account)
         self._reporter = Reporter(services, self._readings, hotkey=account.hotkey)
@@ -288,7 +291,10 @@ class Loop:
         else:
             held = self._services.store.state.held
             view = subnet.on(mechanism)
-            computed = compute_weights(own, standings=standings, subnet=view, weights=spec.weights, held=held)
+            answers = await self._policies.answers(own, standings, view.neurons)
+            computed = compute_weights(
+                own, standings=standings, subnet=view, weights=spec.weights, held=held, answers=answers
+            )
         setter = self._setters[mechanism]
         return computed, setter.decide(spec, computed, subnet.on(mechanism), accepts=me.accepts, skew=chain.skew)
 

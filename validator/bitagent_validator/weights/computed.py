@@ -14,7 +14,7 @@ from bitagent_crds.validator import Competition, Fill, Weights, WithoutResult
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.policy.registry import pay
+from bitagent_validator.policy.registry import Answer, pay
 from bitagent_validator.state.rows import Row
 from bitagent_validator.weights.fill import Part, burn_target, filled_row, unearned_part, with_burn
 from bitagent_validator.weights.vector import U16_MAX, combine
@@ -63,11 +63,13 @@ def compute_weights(
     subnet: Subnet,
     weights: Weights | None = None,
     held: Mapping[str, Mapping[str, int]] | None = None,
+    answers: Mapping[str, Answer] | None = None,
 ) -> ComputedWeights:
     """Apply every competition's policy to what is known about its hotkeys, burn, and fill the row.
 
     `held` are the shares that each competition paid last. If a policy cannot be applied and it has paid none, there
-    are no weights at all: its share must not go to the other competitions.
+    are no weights at all: its share must not go to the other competitions. `answers` are what the policies of packages
+    gave, by competition; one that is missing is applied here.
     """
     weights = weights or Weights()
     by_competition: dict[str, dict[str, Pay]] = {}
@@ -77,7 +79,8 @@ def compute_weights(
     for each in competitions:
         last = {h: float(v) for h, v in (held or {}).get(each.id, {}).items() if h in subnet.neurons and v}
         try:
-            by_competition[each.id] = pay(each, standings.get(each.id, Standings(None)), subnet.neurons)
+            standing, answer = standings.get(each.id, Standings(None)), (answers or {}).get(each.id)
+            by_competition[each.id] = pay(each, standing, subnet.neurons, answer=answer)
         except PolicyError as error:
             failed[each.id] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one competition must not stop the others

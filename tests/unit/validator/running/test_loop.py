@@ -27,6 +27,7 @@ from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.running.checks import SpecChanged, is_settled
 from bitagent_validator.running.loop import Loop
+from bitagent_validator.running.policies import PackagePolicies
 from bitagent_validator.running.process import loop_health
 from bitagent_validator.state.documents import State
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
@@ -156,6 +157,7 @@ class Stage:
             wake=asyncio.Event(),
             secret=self.secret,
             secret_used=["ws://secret"] if self.secret is not list else [],
+            policies=PackagePolicies(seconds=2),
         )
         loop._setters[0] = self  # type: ignore[assignment]
         task = asyncio.create_task(loop.run())
@@ -306,6 +308,24 @@ async def test_weights_are_computed_unless_off(stage: Make, spec: Make, mode: st
     scored = ScoredRound(round="val-fc-7", epoch=7, block=700, scores=scores)
     status = await stage(state=State(scored={"fc": scored})).one_pass(spec(weights={"mode": mode}))
     assert [weight["hotkey"] for weight in status.get("weights", [])] == paid
+
+
+async def test_a_policy_that_never_returns_stops_no_other_competition(
+    stage: Make, spec: Make, competition: Make, policy_package: Make
+) -> None:
+    """What it has paid last is paid on, and the pass ends: a weight that is due is set."""
+    policy_package("import time\ndef policy(given, neurons): time.sleep(3600)")
+    scores = {MINER: HotkeyScore(registered_at=10, results=(RoundResult(state=ResultState.SUCCEEDED, score=0.5),))}
+    scored = {name: ScoredRound(round=f"val-{name}-7", epoch=7, block=700, scores=scores) for name in ("fc", "slow")}
+    slow = competition(id="slow", policy="Theirs", rewardShare=50).to_wire()
+    both = spec(competitions=[competition(rewardShare=50).to_wire(), slow])
+    on = stage(state=State(scored=scored, held={"slow": {HOTKEY: 65535}}))
+    status = await on.one_pass(both)
+    assert {weight["hotkey"]: weight["weight"] for weight in status["weights"]} == {
+        HOTKEY: "0.500000",
+        MINER: "0.500000",
+    }
+    assert (on.steps, on.reconciled) == (1, ["fc", "slow"])
 
 
 @pytest.mark.parametrize("away", [False, True])

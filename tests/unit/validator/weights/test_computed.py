@@ -71,7 +71,7 @@ def test_a_policy_that_fails_stops_no_other(
     competition: Callable[..., Competition], owned: Subnet, monkeypatch: pytest.MonkeyPatch, policy: Any
 ) -> None:
     real = module.pay
-    monkeypatch.setattr(module, "pay", lambda c, *rest: policy() if c.id == "x" else real(c, *rest))
+    monkeypatch.setattr(module, "pay", lambda c, *rest, **more: policy() if c.id == "x" else real(c, *rest, **more))
     two = [competition(id="x", rewardShare=60), competition(id="y", rewardShare=40)]
     standings = {"y": scored("r-y", b=0.5)}
     found = compute_weights(two, standings=standings, subnet=owned, held={"x": {"a": 65535}})
@@ -138,7 +138,7 @@ def test_a_policy_that_fails_is_not_called_few_models(
     competition: Callable[..., Competition], owned: Subnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = module.pay
-    monkeypatch.setattr(module, "pay", lambda c, *rest: {}["x"] if c.id == "x" else real(c, *rest))
+    monkeypatch.setattr(module, "pay", lambda c, *rest, **more: {}["x"] if c.id == "x" else real(c, *rest, **more))
     two = [competition(id="x", rewardShare=60), competition(id="y", rewardShare=40)]
     known = {"x": scored("r-x", a=0.5, b=0.4), "y": scored("r-y", a=0.5, b=0.4)}
     found = compute_weights(two, standings=known, subnet=owned, held={"x": {"a": 65535}})
