@@ -45,7 +45,7 @@ def answer(messages):
         return "[core_memory_clear(), archival_memory_list_keys()]" if kv else "[memory_update(text={'a': 1})]"
     return "Noted."
 """
-"""Source of what the model says, a function of the messages: it goes on calling after some questions."""
+"""Source of what the model says, a function of the messages: it continues to call after some questions."""
 OFFICIAL = f"""
 import contextlib, copy, io, json, sys, types
 from pathlib import Path
@@ -75,12 +75,12 @@ class Scripted(OSSHandler):
     def _parse_query_response_prompting(self, api_response):
         return {{"model_responses": api_response, "input_token": 1, "output_token": 1}}
 
-category, wanted = sys.argv[1], json.load(sys.stdin)
+category, expected = sys.argv[1], json.load(sys.stdin)
 prompts, turns = [], {{}}
 with contextlib.redirect_stdout(io.StringIO()):
     cases = populate_initial_settings_for_memory_test_cases(load_dataset_entry(category), Path(sys.argv[2]))
     for case in cases:
-        if case["id"] in wanted["questions"] or "prereq" in case["id"] and case["scenario"] in wanted["scenarios"]:
+        if case["id"] in expected["questions"] or "prereq" in case["id"] and case["scenario"] in expected["scenarios"]:
             handler = Scripted()
             turns[case["id"]], _ = handler.inference_multi_turn_prompting(case, False, True)
             prompts += handler.prompts

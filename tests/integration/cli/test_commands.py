@@ -223,5 +223,5 @@ def test_messages_without_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     config["users"][0]["user"] = {"token": "wrong"}
     wrong = tmp_path / "wrong"
     wrong.write_text(json.dumps(config))
-    stranger = cluster.run("rounds", kubeconfig=wrong)
-    assert (stranger.code, "credentials" in stranger.err) == (Exit.FAILED, True)
+    outsider = cluster.run("rounds", kubeconfig=wrong)
+    assert (outsider.code, "credentials" in outsider.err) == (Exit.FAILED, True)

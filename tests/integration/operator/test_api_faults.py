@@ -1,4 +1,4 @@
-"""Faults of the API server between the operator and a real one: a proxy answers, ends and silences as it is told."""
+"""Faults of the API server between the operator and a real one: a proxy answers, ends and silences as the test says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 import yaml
 from aiohttp import web
+
 from bitagent_kube.retry import ATTEMPTS
 
 if TYPE_CHECKING:

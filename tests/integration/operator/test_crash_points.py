@@ -176,7 +176,7 @@ def until_archived(world: World, dying: Program | None) -> None:
     world.until("the round is archived", over)
 
 
-def told(world: World) -> Counter[tuple[str, str, str]]:
+def events_of(world: World) -> Counter[tuple[str, str, str]]:
     """How often each Event was posted, by object and reason; those of other programs are left out."""
     found: Counter[tuple[str, str, str]] = Counter()
     for event in world.all("events"):
@@ -202,9 +202,9 @@ def test_a_kill_changes_nothing(world: World, outcomes: Outcomes, dies: str, *, 
         world.operators.append(dying)
         until_archived(world, dying)
         try:
-            world.until("Events", lambda: told(world) == events, 15)
+            world.until("Events", lambda: events_of(world) == events, 15)
         except AssertionError:
-            assert told(world) == events
+            assert events_of(world) == events
     results = world.results("r")
     fields = ("state", "reason", "score", "rank", "attempts")
     found = {m: tuple(r.get(f, 0 if f == "attempts" else None) for f in fields) for m, r in results.items()}

@@ -122,8 +122,8 @@ def test_events_of_a_pass_that_was_cut_off_are_posted_later_once(world: World) -
     """As if the process had been killed between the status and its Events: they are gone, the status is there."""
     process = world.start_operator()
     world.model("m-500")
-    world.round("told-later")
-    world.until_condition("evalrounds", "told-later", "Complete")
+    world.round("reported-later")
+    world.until_condition("evalrounds", "reported-later", "Complete")
     world.until("the Event", lambda: world.events_of("RoundComplete"))
     process.terminate()
     process.wait(timeout=20)

@@ -64,11 +64,11 @@ def test_names_with_dots_compete(operator: World) -> None:
     results = {r["model"]: r["state"] for r in done["status"]["results"]}
     assert results == dict.fromkeys(("llama-3.1-8b", "qwen2.5-0.5b", "m-500", "m-250"), "Succeeded")
 
-    def told() -> bool:
+    def reported() -> bool:
         latest = operator.get("minermodels", "llama-3.1-8b")["status"]["latest"]
         return bool(latest["round"] == "week-1.2" and latest["score"] == "0.375000")
 
-    operator.until("the model has its score", told)
+    operator.until("the model has its score", reported)
 
 
 @pytest.mark.changes_definitions

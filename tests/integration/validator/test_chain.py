@@ -115,7 +115,7 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
         assert subnet.weights == {}
         assert subnet.me is not None
         assert subnet.me.last_update == chain.settings()[0]["block"]
-        assert [commit.digest for commit in subnet.commits] == [result.commit], "told from another's by its bytes"
+        assert [commit.digest for commit in subnet.commits] == [result.commit], "known by its bytes"
 
 
 @pytest.mark.parametrize("kind", ["wrong_type", "half_open", "null"])
@@ -187,7 +187,7 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
 async def test_an_upgrade_of_the_runtime_under_an_open_connection(
     start_chain: Start, request_for: Callable[..., SubmissionRequest]
 ) -> None:
-    """Reading goes on with the new metadata, and a row that is signed afterwards lands."""
+    """Reading continues with the new metadata, and a row that is signed afterwards lands."""
     chain = start_chain()
     async with connect(chain.endpoint) as connection:
         before = await connection.subnet(20, hotkey=keys.address("//Validator"), block=await connection.finalized())

@@ -107,20 +107,22 @@ def unrestricted() -> Callable[[tuple[Object, ...]], list[str]]:
         assert pods, "no pod to judge"
         for name, pod in pods:
             security = pod["securityContext"]
-            wanted = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
-            yield from (f"{name}: {key} is not {value}" for key, value in wanted.items() if security.get(key) != value)
+            expected = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+            yield from (
+                f"{name}: {key} is not {value}" for key, value in expected.items() if security.get(key) != value
+            )
             if pod.get("enableServiceLinks") is not False:
                 yield f"{name}: service links"
             yield from (f"{name}: {key}" for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key))
             yield from (f"{name}: hostPath {v['name']}" for v in pod.get("volumes", ()) if "hostPath" in v)
             for container in [*pod["containers"], *pod.get("initContainers", ())]:
                 own = container["securityContext"]
-                wanted = {
+                expected = {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 }
-                yield from (f"{name}: {key} is not {value}" for key, value in wanted.items() if own.get(key) != value)
+                yield from (f"{name}: {key} is not {value}" for key, value in expected.items() if own.get(key) != value)
                 if "memory" not in container["resources"]["limits"]:
                     yield f"{name}: no memory limit"
 

@@ -43,14 +43,14 @@ def test_its_models_are_on_the_hub_and_in_no_other_round(root: Path, round_: dic
     assert {o["spec"]["source"]["huggingFace"]["repo"] for o in listed} <= repositories(root, "models")
     validator = yaml.safe_load((root / "examples/demo/validator.yaml").read_text())
     for competition in validator["spec"]["competitions"]:
-        wanted = competition["round"]["models"]["matchLabels"].items()
-        assert not [o for o in listed if wanted <= o["metadata"].get("labels", {}).items()]
+        expected = competition["round"]["models"]["matchLabels"].items()
+        assert not [o for o in listed if expected <= o["metadata"].get("labels", {}).items()]
 
 
 def test_datasets_are_on_the_hub(root: Path, round_: dict[str, Any]) -> None:
-    wanted = {s["huggingFace"]["repo"] for s in round_["spec"]["tasks"]["sources"] if "huggingFace" in s}
-    assert wanted
-    assert wanted <= repositories(root, "datasets")
+    expected = {s["huggingFace"]["repo"] for s in round_["spec"]["tasks"]["sources"] if "huggingFace" in s}
+    assert expected
+    assert expected <= repositories(root, "datasets")
     served = yaml.safe_load_all((root / "local/manifests/world.yaml").read_text())
     (hub,) = [o for o in served if o["kind"] == "Deployment" and o["metadata"]["name"] == "hub"]
     args = hub["spec"]["template"]["spec"]["containers"][0]["args"]

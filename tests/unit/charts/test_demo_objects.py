@@ -51,8 +51,8 @@ def test_objects_keep_the_contract(demo: Path, file: str) -> None:
 
 def test_repositories_are_on_the_hub_but_the_missing_one(root: Path, models: dict[str, Any]) -> None:
     hub = {r["repo"] for r in yaml.safe_load((root / "local/models/repositories.yaml").read_text())["repositories"]}
-    wanted = {m["source"]["huggingFace"]["repo"] for m in models.values()}
-    assert wanted - hub == {"bad/missing"}
+    expected = {m["source"]["huggingFace"]["repo"] for m in models.values()}
+    assert expected - hub == {"bad/missing"}
 
 
 def test_revisions_are_the_hubs_commits(root: Path, models: dict[str, Any], tmp_path: Path) -> None:
@@ -83,8 +83,8 @@ def test_the_copy_was_committed_later(models: dict[str, Any]) -> None:
 def test_the_competition_takes_every_model(demo: Path) -> None:
     (validator,) = objects(demo / "validator.yaml")
     (competition,) = validator["spec"]["competitions"]
-    wanted = competition["round"]["models"]["matchLabels"].items()
-    assert all(wanted <= m["metadata"]["labels"].items() for m in objects(demo / "minermodels.yaml"))
+    expected = competition["round"]["models"]["matchLabels"].items()
+    assert all(expected <= m["metadata"]["labels"].items() for m in objects(demo / "minermodels.yaml"))
 
 
 def test_a_hundred_official_cases_and_every_task_of_the_file(root: Path, demo: Path) -> None:

@@ -199,8 +199,10 @@ class TestMonitors:
 
     def test_a_service_monitor_selects_both_services(self, helm: Any) -> None:
         rendered = helm.render({"metrics": {"serviceMonitor": {"enabled": True}}})
-        wanted = rendered.one("ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
-        selected = [s["metadata"]["name"] for s in rendered.all("Service") if wanted <= s["metadata"]["labels"].items()]
+        matched = rendered.one("ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
+        selected = [
+            s["metadata"]["name"] for s in rendered.all("Service") if matched <= s["metadata"]["labels"].items()
+        ]
         assert selected == ["bitagent-operator-metrics", "bitagent-operator-validators"]
 
     def test_the_services_select_operator_and_validator_pods(self, helm: Any) -> None:

@@ -215,8 +215,8 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
             pass
 
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range", "")
-            site.asked.append((self.path, wanted))
+            expected = self.headers.get("Range", "")
+            site.asked.append((self.path, expected))
             site.credentials.append((self.headers["Host"], self.headers.get("Authorization", "")))
             if site.statuses:
                 return self.send(site.statuses.pop(0), b"", site.retry_after)
@@ -228,9 +228,9 @@ def website(monkeypatch: pytest.MonkeyPatch) -> Iterator[Website]:
             content = site.files.get(self.path)
             if content is None:
                 return self.send(404, b"")
-            if not wanted or not site.ranges:
+            if not expected or not site.ranges:
                 return self.send(200, content)
-            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            first, _, last = expected.removeprefix("bytes=").partition("-")
             start = int(first) - site.more if first else max(0, len(content) - int(last) - site.more)
             end = min(len(content), int(last) + 1) if first and last else len(content)
             if start >= end:

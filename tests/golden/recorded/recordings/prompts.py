@@ -50,11 +50,11 @@ def histories(task: Task) -> list[Task]:
     first, second, *_ = task["conversation"]["turns"]
     results = [{"role": "tool", "name": "pwd()", "content": '{"current_working_directory": "/a b"}'}]
     called, done = {"role": "assistant", "content": "[pwd()]"}, {"role": "assistant", "content": "Done."}
-    told = {"role": "user", "content": repr(results)}
+    results_message = {"role": "user", "content": repr(results)}
     return [
         task,
         {**task, "messages": [*first, called, *results, done, *second]},
-        {**task, "messages": [*first, called, told, done, *second]},
+        {**task, "messages": [*first, called, results_message, done, *second]},
     ]
 
 

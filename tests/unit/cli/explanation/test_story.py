@@ -30,12 +30,12 @@ RESULTS = [
 ]
 
 
-def told(known: Known, *, every: bool = False, colours: bool = False) -> str:
+def story_of(known: Known, *, every: bool = False, colours: bool = False) -> str:
     return "\n".join(story(known, Terminal(io.StringIO(), io.StringIO(), colours), every=every))
 
 
 def test_a_failed_round() -> None:
-    text = told(Known("er", a_round(RESULTS), NOW, unread=("Events: forbidden",)))
+    text = story_of(Known("er", a_round(RESULTS), NOW, unread=("Events: forbidden",)))
     assert text.startswith("EvalRound r in namespace ns, 1h old: Failed\n  1 \\x1b[2JCrashed\n\nwhat to do\n")
     for title in ("where the time went", "what happened", "conditions", "models", "seconds of each model", "not read"):
         assert f"\n{title}\n" in text
@@ -45,22 +45,22 @@ def test_a_failed_round() -> None:
 
 def test_what_others_wrote_has_no_colours_of_its_own() -> None:
     results = [{"model": "\x1b[31mred", "state": "Running"}]
-    assert "\x1b[31mred" not in told(Known("er", a_round(results), NOW), colours=True)
+    assert "\x1b[31mred" not in story_of(Known("er", a_round(results), NOW), colours=True)
 
 
 def test_a_large_round_shows_what_is_not_well() -> None:
     results = [{"model": f"m{i}", "state": "Succeeded"} for i in range(60)] + RESULTS
-    text = told(Known("er", a_round(results), NOW))
+    text = story_of(Known("er", a_round(results), NOW))
     assert "m7 " not in text
     assert "61 more, with --all" in text
     assert "signal" in text
-    assert "m7 " in told(Known("er", a_round(results), NOW), every=True)
+    assert "m7 " in story_of(Known("er", a_round(results), NOW), every=True)
 
 
 @pytest.mark.parametrize("kind", ["mm", "val"])
 def test_other_kinds_have_no_course(kind: str) -> None:
     obj = {"kind": "X", "metadata": {"name": "x", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}}
-    assert "where the time went" not in told(Known(kind, obj, NOW))
+    assert "where the time went" not in story_of(Known(kind, obj, NOW))
     assert document(Known(kind, obj, NOW))["spent"] == {}
 
 

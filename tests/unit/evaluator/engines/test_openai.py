@@ -47,8 +47,8 @@ async def test_a_request_says_what_is_asked(fake_endpoint: Any) -> None:
 async def test_variables_for_the_chat_template_are_beside_the_api(fake_endpoint: Any) -> None:
     await ask(fake_endpoint.url, template_variables={"thinking": False})
     await ask(fake_endpoint.url, template_variables={})
-    told, silent = (request.body for request in fake_endpoint.requests)
-    assert told["chat_template_kwargs"] == {"thinking": False}
+    chosen, silent = (request.body for request in fake_endpoint.requests)
+    assert chosen["chat_template_kwargs"] == {"thinking": False}
     assert "chat_template_kwargs" not in silent
 
 

@@ -117,7 +117,7 @@ def test_every_field_of_a_run_is_in_the_key_or_excepted() -> None:
 
 
 def test_the_key_on_disk_is_that_of_earlier_versions(begun: Path) -> None:
-    """So that an evaluation that an earlier version began goes on."""
+    """So that an evaluation that an earlier version began can be completed."""
     assert json.loads((begun / RUN).read_bytes())["key"] == {
         "task_set_digest": "sha256:" + "2" * 64,
         "weights_digest": "sha256:" + "1" * 64,

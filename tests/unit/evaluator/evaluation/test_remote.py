@@ -68,12 +68,12 @@ def test_an_endpoint_is_told_to_think_and_has_room_for_it(fake_endpoint: Any, re
     fake_endpoint.script = lambda r: replies.completion(f"<think>Hm.</think>[add(a={number_in(r)})]")
     found = run(fake_endpoint.url, tmp_path, thinking=Thinking.ON, max_thought_tokens=1000)
     assert found.aggregate.passed == 6
-    told = {"enable_thinking": True, "thinking": True}
+    switches = {"enable_thinking": True, "thinking": True}
     body = fake_endpoint.requests[0].body
-    assert (body["max_tokens"], body["chat_template_kwargs"]) == (1032, told)
+    assert (body["max_tokens"], body["chat_template_kwargs"]) == (1032, switches)
     manifest = ResultsManifest.model_validate_json((tmp_path / "manifest.json").read_bytes())
     assert (manifest.thinking, manifest.max_tokens, manifest.max_thought_tokens) == ("On", 32, 1000)
-    assert (manifest.engine["max_tokens"], manifest.engine["chat_template_kwargs"]) == (1032, told)
+    assert (manifest.engine["max_tokens"], manifest.engine["chat_template_kwargs"]) == (1032, switches)
 
 
 def test_a_format_of_finished_texts_asks_no_template_to_think(

@@ -116,7 +116,7 @@ def test_a_deleted_object_that_could_not_be_read_concerns_its_rounds(make: Make)
 
 @pytest.mark.parametrize("readable", [True, False], ids=["can be read", "cannot"])
 def test_of_two_models_of_one_name_the_newer_counts(make: Make, readable: bool) -> None:
-    """One was deleted while nobody watched, and created again."""
+    """One was deleted while there was no watch, and created again."""
     cache, later = Cache(), {"inventedLater": True}
     cache.put("MinerModel", make.model_raw("a", raw_spec={} if not readable else later, uid="first"))
     cache.put("MinerModel", make.model_raw("a", raw_spec={} if readable else later, uid="second"))

@@ -87,7 +87,7 @@ async def test_a_round_that_cannot_be_read_says_so_and_the_other_runs(make: Make
     before = server.statuses
     operator.enqueue([Key(Kind.ROUND, "bad")])
     await settle(operator, server)
-    assert (server.statuses, [r for r, _ in server.events].count("Invalid")) == (before, 1), "told once"
+    assert (server.statuses, [r for r, _ in server.events].count("Invalid")) == (before, 1), "reported once"
 
     put(server, make.round_raw("bad") | {"status": server.objects["EvalRound", "bad"]["status"]}, "EvalRound")
     await settle(operator, server)
@@ -168,7 +168,7 @@ async def test_an_error_in_planning_is_told_and_the_rest_goes_on(
 
     def broken(observed: Any, **more: Any) -> Any:
         if observed.meta.name == "a":
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError("an unforeseen error")
         return planner(observed, **more)
 
     monkeypatch.setattr(reconciler, which, broken)
@@ -176,7 +176,7 @@ async def test_an_error_in_planning_is_told_and_the_rest_goes_on(
     await settle(operator, server)
     stalled = server.condition(kind, "a", "Stalled")
     assert (stalled["reason"], stalled["status"]) == ("Invalid", "True")
-    assert "nobody foresaw this" in stalled["message"]
+    assert "an unforeseen error" in stalled["message"]
     ready, seen = server.condition(kind, "a", "Ready"), server.objects[kind, "a"]["status"]["observedGeneration"]
     assert (ready["status"], ready["reason"], seen) == ("False", "Invalid", 1)
     assert server.condition(kind, "b", "Stalled") == {}
@@ -214,7 +214,7 @@ async def test_a_round_that_is_not_planned_asks_for_no_slots(
     else:
 
         def broken(*_: Any, **__: Any) -> Any:
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError("an unforeseen error")
 
         monkeypatch.setattr(reconciler, "plan_round", broken)
     operator.queue = {}

@@ -60,7 +60,7 @@ def test_what_a_refusal_means(
 def test_each_job_backs_off_by_itself() -> None:
     refusals, error, waits = Refusals(), ApiError(code=403, reason="Forbidden", message="exceeded quota"), []
     for times in range(8):
-        assert refusals.record(KEY, "a", error, owner="1", now=T0) is (times == 0), "told once"
+        assert refusals.record(KEY, "a", error, owner="1", now=T0) is (times == 0), "reported once"
         retry_at = refusals.of(KEY, owner="1")["a"].retry_at
         assert retry_at is not None
         waits.append((retry_at - T0).total_seconds())

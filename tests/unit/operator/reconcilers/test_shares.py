@@ -40,14 +40,14 @@ class World:
     def share(self, observed: RoundObject) -> Share | None:
         return self.shares.of(observed, self.cache, bound=self.bound, now=self.make.at(10))
 
-    def pass_(self, observed: RoundObject, *, held: int, wants: int) -> tuple[int, list[str]]:
+    def pass_(self, observed: RoundObject, *, held: int, demand: int) -> tuple[int, list[str]]:
         """A pass of a round that holds so many and could start as many more; what it starts, and who is called."""
         share = self.share(observed)
         assert share is not None
-        started = share.room(holds=held, waits=wants)
+        started = share.room(holds=held, waits=demand)
         entry: Any = None
         starts = tuple(StartEvaluation(f"k{n}", 1, entry) for n in range(started))
-        plan = RoundPlan(status=observed.status, held=held, evaluate=starts, waits_for_slots=wants - started)
+        plan = RoundPlan(status=observed.status, held=held, evaluate=starts, waits_for_slots=demand - started)
         called = self.shares.settle(observed, share, plan, now=self.make.at(10))
         return started, [key.name for key in called]
 
@@ -71,34 +71,34 @@ def test_what_other_rounds_hold_counts_before_they_were_planned(make: Make) -> N
     world = World(make)
     world.round("b", jobs=3)
     world.round("c", jobs=9, queueName="gpu")
-    assert world.pass_(world.round("a"), held=0, wants=8) == (1, [])
+    assert world.pass_(world.round("a"), held=0, demand=8) == (1, [])
 
 
 def test_a_slot_is_taken_before_its_job_is_seen(make: Make) -> None:
     world = World(make)
     a, b = world.round("a"), world.round("b")
-    assert world.pass_(a, held=0, wants=8) == (4, [])
-    assert world.pass_(b, held=0, wants=8) == (0, []), "though the cache has no Job yet"
+    assert world.pass_(a, held=0, demand=8) == (4, [])
+    assert world.pass_(b, held=0, demand=8) == (0, []), "though the cache has no Job yet"
 
 
 def test_rounds_are_called_when_slots_are_free_and_share_them(make: Make) -> None:
     world = World(make)
     a, b, c = world.round("a"), world.round("b"), world.round("c")
-    world.pass_(a, held=0, wants=8)
-    world.pass_(b, held=0, wants=8)
-    world.pass_(c, held=0, wants=8)
-    assert world.pass_(a, held=3, wants=4) == (0, ["b"]), "it may start one"
-    assert world.pass_(b, held=0, wants=8) == (1, ["c"]), "which is the next one now"
-    assert world.pass_(a, held=2, wants=4) == (0, ["c"])
-    assert world.pass_(c, held=0, wants=8)[0] == 1
-    assert world.pass_(c, held=1, wants=7) == (0, []), "a pass that changes nothing calls nobody"
+    world.pass_(a, held=0, demand=8)
+    world.pass_(b, held=0, demand=8)
+    world.pass_(c, held=0, demand=8)
+    assert world.pass_(a, held=3, demand=4) == (0, ["b"]), "it may start one"
+    assert world.pass_(b, held=0, demand=8) == (1, ["c"]), "which is the next one now"
+    assert world.pass_(a, held=2, demand=4) == (0, ["c"])
+    assert world.pass_(c, held=0, demand=8)[0] == 1
+    assert world.pass_(c, held=1, demand=7) == (0, []), "a pass that changes nothing calls no other round"
 
 
 def test_the_end_of_a_round_frees_what_it_held(make: Make) -> None:
     world = World(make)
     a, b = world.round("a", jobs=4), world.round("b")
-    world.pass_(a, held=4, wants=0)
-    assert world.pass_(b, held=0, wants=8)[0] == 0
+    world.pass_(a, held=4, demand=0)
+    assert world.pass_(b, held=0, demand=8)[0] == 0
     share = world.share(a)
     assert share is not None
     over = RoundPlan(status=a.status)
@@ -114,8 +114,8 @@ def test_the_end_of_a_round_frees_what_it_held(make: Make) -> None:
 def test_a_round_that_is_deleted_holds_what_its_jobs_hold(make: Make) -> None:
     world = World(make)
     a, b = world.round("a", jobs=4), world.round("b")
-    world.pass_(a, held=4, wants=0)
-    world.pass_(b, held=0, wants=8)
+    world.pass_(a, held=4, demand=0)
+    world.pass_(b, held=0, demand=8)
     world.cache.drop("EvalRound", a.meta.uid)
 
     def leave() -> list[str]:
@@ -138,10 +138,10 @@ def test_pods_on_a_lost_node_hold_the_slots_of_a_deleted_round_for_a_time(make: 
         {"uid": "gone", "controller": True, "kind": "Job", "name": "a-0", "apiVersion": "batch/v1"}
     ]
     world.cache.put("Pod", {"metadata": meta, "spec": {"nodeName": "n"}, "status": {"phase": "Running"}})
-    world.pass_(a, held=1, wants=0)
+    world.pass_(a, held=1, demand=0)
     world.cache.drop("EvalRound", a.meta.uid)
     assert world.shares.leave("a", world.cache, bound=4, now=make.at(10)) == []
-    assert world.pass_(b, held=0, wants=8)[0] == 3
+    assert world.pass_(b, held=0, demand=8)[0] == 3
     later = world.shares.of(b, world.cache, bound=4, now=make.at(0) + GONE_AFTER)
     assert later is not None and later.room(holds=0, waits=8) == 4
 
@@ -162,8 +162,8 @@ def test_jobs_whose_pods_are_refused_leave_their_slots_after_a_time(make: Make) 
 def test_a_weight_may_change(make: Make) -> None:
     world = World(make)
     a, b = world.round("a", weight=3), world.round("b")
-    world.pass_(b, held=0, wants=0)
-    assert world.pass_(a, held=0, wants=8)[0] == 4
+    world.pass_(b, held=0, demand=0)
+    assert world.pass_(a, held=0, demand=8)[0] == 4
     assert world.shares.of(a, world.cache, bound=8, now=make.at(1)) is not None
     heavier = replace(a, spec=a.spec)
     share = world.share(heavier)

@@ -134,14 +134,14 @@ async def test_after_a_term_nothing_waits_here(make: Make) -> None:
     assert [metrics.registry.get_sample_value(name) for name in waiting] == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("ago", "told"), [(60, ["RoundComplete"]), (3600, [])], ids=["lately", "long ago"])
-async def test_the_end_of_a_round_is_reported_by_the_next_process(make: Make, ago: float, told: list[str]) -> None:
+@pytest.mark.parametrize(("ago", "reported"), [(60, ["RoundComplete"]), (3600, [])], ids=["lately", "long ago"])
+async def test_the_end_of_a_round_is_reported_by_the_next_process(make: Make, ago: float, reported: list[str]) -> None:
     server = Refusing(make)
     complete = make.condition("Complete", "True", "RoundComplete", at=-ago, message="2 of 2 models have a score")
     times = {"startedAt": "2025-12-31T00:00:00Z", "finishedAt": "2025-12-31T23:00:00Z"}
     put(server, make.round_raw("r", status={"conditions": [complete], "phase": "Complete", **times}), "EvalRound")
     await late_events(Reconciled(server).context)
-    assert [reason for reason, _ in server.events] == told
+    assert [reason for reason, _ in server.events] == reported
 
 
 async def test_the_time_is_that_of_the_api_server(make: Make) -> None:

@@ -112,7 +112,7 @@ DISCOVERY: dict[str, Any] = {
 
 @pytest.fixture
 async def api(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[None]:
-    """An API server with two models, whose first watch is told to list again."""
+    """An API server with two models, whose first watch ends with the order to list again."""
     models, watches = [make.model_raw("a"), make.model_raw("b")], 0
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -65,11 +65,11 @@ def test_kinds_that_are_not_served() -> None:
     assert found.level is Level.BAD
 
 
-def deployment(name: str = "op", ready: int = 1, wanted: int = 1) -> dict[str, Any]:
+def deployment(name: str = "op", ready: int = 1, expected: int = 1) -> dict[str, Any]:
     template = {"spec": {"containers": [{"image": "i"}]}}
     return {
         "metadata": {"name": name},
-        "spec": {"replicas": wanted, "template": template},
+        "spec": {"replicas": expected, "template": template},
         "status": {"readyReplicas": ready},
     }
 
@@ -85,7 +85,7 @@ def lease(age: float = 5, holder: str = "op/pod") -> dict[str, Any]:
         pytest.param([], None, [Level.BAD], id="none"),
         pytest.param([deployment()], lease(), [Level.OK, Level.OK], id="well"),
         pytest.param([deployment(ready=0)], lease(), [Level.BAD, Level.OK], id="not ready"),
-        pytest.param([deployment(ready=1, wanted=2)], lease(), [Level.BAD, Level.OK], id="one of two"),
+        pytest.param([deployment(ready=1, expected=2)], lease(), [Level.BAD, Level.OK], id="one of two"),
         pytest.param([deployment()], lease(age=600), [Level.OK, Level.BAD], id="a Lease that nothing renews"),
         pytest.param([deployment()], None, [Level.OK, Level.BAD], id="no Lease"),
         pytest.param([], lease(holder="home/op/pod"), [Level.OK, Level.OK], id="a release of another namespace"),

@@ -156,7 +156,7 @@ def test_conversations_before_the_questions() -> None:
     assert sizes == {"student": 10, "customer": 10, "finance": 7, "healthcare": 5, "notetaker": 5}
     assert {m["role"] for turns in memory_conversations("student") for turn in turns for m in turn} == {"user"}
     with pytest.raises(TaskSetError):
-        memory_conversations("nobody")
+        memory_conversations("unknown-person")
 
 
 @pytest.mark.parametrize("case_id", ["simple_python_1", "format_sensitivity_0:ret_fmt=yaml:simple_python_1"])

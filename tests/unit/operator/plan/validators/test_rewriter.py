@@ -178,7 +178,7 @@ def pod(make: Make, **more: Any) -> PodObject:
         pytest.param({"available": 1, "current": False}, "False", "RewriterLoading", id="an older spec answers"),
         pytest.param({}, "False", "RewriterLoading", id="no pod yet"),
         pytest.param({"pod": {}}, "False", "RewriterLoading", id="loading"),
-        pytest.param({"replicas": 0}, "False", "RewriterIdle", id="no pod wanted"),
+        pytest.param({"replicas": 0}, "False", "RewriterIdle", id="no pod expected"),
         pytest.param({"refusal": "403: no"}, "False", "InfrastructureFault", id="refused"),
         pytest.param({"failure": "exceeded quota"}, "False", "InfrastructureFault", id="quota"),
         pytest.param({"pod": {"unschedulable": 0}}, "False", "Unschedulable", id="no GPU"),
