@@ -19,6 +19,7 @@ from bitagent_miner.rates import RateLimit
 from bitagent_miner.settings import Settings
 from bitagent_miner.turns import Turns
 from bitagent_miner.wallet import load_hotkey
+from bitagent_wire.connections import ConnectionLimit, LimitedSite
 from bitagent_wire.keys import CryptoType
 from bitagent_wire.server import MessageServer, Rejection, Served, runner
 
@@ -73,7 +74,10 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None, show: Ca
         await serving.setup()
         following = asyncio.create_task(follower.run())
         try:
-            await operations.listen(web.TCPSite(serving, settings.host, settings.port), option="--listen-port")
+            limit = ConnectionLimit(
+                settings.connections, changed=metrics.connections.set, refused=metrics.refused_connections.inc
+            )
+            await operations.listen(LimitedSite(serving, settings.host, settings.port, limit), option="--listen-port")
             log.info("serving %s on port %d", key.ss58_address, settings.port)
             waiting = asyncio.create_task(stop.wait())
             await asyncio.wait({waiting, following}, return_when=asyncio.FIRST_COMPLETED)

@@ -48,6 +48,9 @@ class Settings:
     parallel: int = 4
     queue: int = 64
     rate_per_minute: float = 60.0
+    connections: int = 128
+    """Of one address at once, 0 for any number. The 64 validators of a subnet may reach the miner by one address, that
+    of a proxy or a node of the cluster, with a connection on each wire."""
     refresh_seconds: float = 120.0
     operations_port: int = 8080
     drain_seconds: float = 15.0
@@ -105,6 +108,7 @@ def add_serving(flags: Flags) -> None:
     flags.add("--parallel", type=int, default=4, about="requests at the endpoint at once")
     flags.add("--queue", type=int, default=64, about="requests that wait at most, those with most stake first")
     flags.add("--rate", type=float, default=60.0, about="requests of one hotkey in a minute")
+    flags.add("--connections", type=int, default=128, about="connections of one address at once; 0: any number")
     flags.add("--refresh", type=float, default=120.0, about="seconds between two readings of the chain")
     flags.add("--operations-port", type=int, default=8080, about="port of /healthz, /readyz and /metrics")
 
@@ -120,8 +124,8 @@ def settings(options: argparse.Namespace, environment: Mapping[str, str] | None 
     for flag in ("max_tokens", "timeout", "parallel", "rate", "refresh"):
         if not (math.isfinite(getattr(options, flag)) and getattr(options, flag) > 0):
             raise BadSettings(f"--{flag.replace('_', '-')} must be more than 0")
-    if options.queue < 0 or not options.minimum_stake >= 0:
-        raise BadSettings("--queue and --minimum-stake must not be negative")
+    if options.queue < 0 or options.connections < 0 or not options.minimum_stake >= 0:
+        raise BadSettings("--queue, --connections and --minimum-stake must not be negative")
     model = EndpointSettings(
         url=options.model_url,
         model=options.model,
@@ -144,6 +148,7 @@ def settings(options: argparse.Namespace, environment: Mapping[str, str] | None 
         parallel=options.parallel,
         queue=options.queue,
         rate_per_minute=options.rate,
+        connections=options.connections,
         refresh_seconds=options.refresh,
         operations_port=options.operations_port,
     )

@@ -14,6 +14,7 @@ From the bottom up:
     outcomes  what came of asking a miner
     client  ask one miner one message
     server  answer on either wire
+    connections  how many connections one address may have
 
 Which miners are asked, what an answer earns, and how a miner answers are not here.
 """

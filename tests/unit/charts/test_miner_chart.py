@@ -48,7 +48,10 @@ def test_values_reach_the_program(helm: Any, tmp_path: Any) -> None:
         announce={"address": "2001:db8::1"},
         service={"port": 9000},
         callers={"who": "registered", "minimumStake": 1000000, "allow": [HOTKEY], "deny": [HOTKEY]},
-        limits={"timeoutSeconds": 7.5, "parallel": 2, "queue": 3, "ratePerMinute": 6, "refreshSeconds": 60},
+        limits={
+            **{"timeoutSeconds": 7.5, "parallel": 2, "queue": 3, "ratePerMinute": 6, "connections": 0},
+            "refreshSeconds": 60,
+        },
         model={"maxTokens": 99, "temperature": 0.5, "tools": "native"},
     )
     assert (found.netuid, found.names.submitted, found.names.running) == (76, "me/m@main", "me/other")
@@ -57,7 +60,7 @@ def test_values_reach_the_program(helm: Any, tmp_path: Any) -> None:
     assert (found.rules.callers, found.rules.minimum_stake) == ("registered", 1e6)
     assert (found.rules.allow, found.rules.deny) == (frozenset([HOTKEY]), frozenset([HOTKEY]))
     assert (found.timeout_seconds, found.parallel, found.queue) == (7.5, 2, 3)
-    assert (found.rate_per_minute, found.refresh_seconds) == (6, 60)
+    assert (found.rate_per_minute, found.refresh_seconds, found.connections) == (6, 60, 0)
     assert (found.model.max_tokens, found.model.temperature, found.model.mode) == (99, 0.5, "native")
 
 

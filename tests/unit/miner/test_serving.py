@@ -66,6 +66,44 @@ async def test_requests_under_way_are_answered_and_no_new_ones_at_the_end(
     assert found.message.response == "late"
 
 
+async def test_one_address_cannot_take_all_connections(
+    openai: Any, hotkey_file: Any, unused_tcp_port_factory: Any
+) -> None:
+    port, operations, dead = (unused_tcp_port_factory() for _ in range(3))
+    stop = asyncio.Event()
+    async with openai() as model:
+        settings = Settings(
+            hotkey_file=hotkey_file("//Miner"),
+            netuid=20,
+            endpoints=(f"ws://127.0.0.1:{dead}",),
+            model=EndpointSettings(url=model.url, model="m"),
+            names=Names(submitted=None, running="m"),
+            rules=Rules(callers=Callers.ANYONE),
+            host="127.0.0.1",
+            port=port,
+            operations_port=operations,
+            connections=1,
+        )
+        running = asyncio.create_task(serving.run(settings, stop=stop))
+        try:
+            async with asyncio.timeout(20):
+                await _until(port, Outcome.ANSWERED)
+                held = []
+                while (await _ask(port, IsAlive())).outcome is not Outcome.RATE_LIMITED:
+                    # Refused itself, if the question before it has not quite ended.
+                    held.append((await asyncio.open_connection("127.0.0.1", port))[1])
+                metrics = await _text(operations, "metrics")
+                for each in held:
+                    each.close()
+                await _until(port, Outcome.ANSWERED)
+        finally:
+            stop.set()
+            await asyncio.wait({running})
+    found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert float(found["bitagent_miner_connections"]) == 1
+    assert float(found["bitagent_miner_refused_connections_total"]) >= 1
+
+
 async def _until(port: int, outcome: Outcome) -> None:
     while (await _ask(port, IsAlive())).outcome is not outcome:  # noqa: ASYNC110 - a port has no event
         await asyncio.sleep(0.02)
@@ -82,3 +120,8 @@ async def _ask(port: int, message: Message) -> Answer[Message]:
 async def _status(port: int, path: str) -> int:
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{path}") as response:
         return response.status
+
+
+async def _text(port: int, path: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/{path}") as response:
+        return await response.text()
