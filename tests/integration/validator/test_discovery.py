@@ -112,3 +112,40 @@ def test_without_discovery_a_validator_has_no_right_to_write_models(
     assert "minermodels" in str(world.validator()["status"]["conditions"])
     assert models(world) == {}
     world.wait_round()
+
+
+def test_the_hash_of_a_commitment_is_claimed_corrected_and_withdrawn(
+    start_world: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    """With `verifyHash`; a corrected hash is the same submission, and without it nothing is claimed any more."""
+    world = start_world(discovery={"commitments": {"verifyHash": True}}, weights={"mode": "Off"})
+    right, wrong = "k2oYXKqiZrucvpgengXLeM1zKwsygOuURBK7b4+PB68=", "A" * 43 + "="
+    commit(world, "a", f"a:tools:{COMMIT}:{wrong}:fc")
+    commit(world, "b", f"b:tools:{COMMIT}:hash:fc")
+    commit(world, "c", f"c/tools@{COMMIT}")
+    world.start()
+
+    eventually(lambda: set(models(world)) == {"a/tools", "c/tools"}, what="two models are discovered")
+    first = models(world)["a/tools"]
+    assert first["spec"]["miner"]["commitmentHash"] == wrong
+    assert "commitmentHash" not in models(world)["c/tools"]["spec"]["miner"], "its form has none"
+    status = eventually(lambda: world.validator()["status"]["discovery"], what="discovery is reported")
+    assert [(i["hotkey"], i["reason"]) for i in status["ignored"]] == [(keys.address("//b"), "Malformed")]
+
+    def claimed(repo: str) -> str | None:
+        found = models(world)
+        return found[repo]["spec"]["miner"].get("commitmentHash") if repo in found else None
+
+    commit(world, "a", f"a:tools:{COMMIT}:{right}:fc")
+    commit(world, "b", f"b:tools:{COMMIT}:{right}:fc")
+    eventually(lambda: claimed("a/tools") == claimed("b/tools") == right, what="both claim the right hash")
+    corrected = models(world)["a/tools"]
+    assert corrected["metadata"]["uid"] == first["metadata"]["uid"], "the same submission"
+    assert corrected["spec"]["miner"]["commitBlock"] == first["spec"]["miner"]["commitBlock"], "from its first sight"
+
+    world.plane.api.merge(
+        world.at("validators", "val"), {"spec": {"discovery": {"commitments": {"verifyHash": False}}}}
+    )
+    eventually(lambda: claimed("a/tools") is None and claimed("b/tools") is None, what="nothing is claimed")
+    withdrawn = models(world)["a/tools"]["metadata"]
+    assert (withdrawn["uid"], withdrawn["generation"]) == (first["metadata"]["uid"], 3)
