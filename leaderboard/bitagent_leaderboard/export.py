@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bitagent_leaderboard.site import Site
+from bitagent_leaderboard.site.several import Documents
 
 MARK = ".bitagent-leaderboard"
 """File by which a folder is known as an export."""
@@ -26,7 +26,7 @@ class ExportError(Exception):
     """Raised if the folder cannot be written."""
 
 
-def export(site: Site, folder: Path) -> int:
+def export(site: Documents, folder: Path) -> int:
     """Write all documents; return their number. Raises ExportError.
 
     A folder that is there is replaced if it is an export or empty.
@@ -52,7 +52,7 @@ def _replaceable(folder: Path) -> bool:
     return folder.is_dir() and ((folder / MARK).is_file() or not any(folder.iterdir()))
 
 
-def _write(site: Site, folder: Path) -> int:
+def _write(site: Documents, folder: Path) -> int:
     documents = {path: source.render() for path in site.paths() if (source := site.find(path)) is not None}
     folder.mkdir()
     _write_files(folder, documents.items())

@@ -8,51 +8,41 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
 
 from bitagent_kube import logging as kube_logging
-from bitagent_kube.client import connect
+from bitagent_kube.client import Client, connect
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.health import serve as serve_health
-from bitagent_kube.resources import MODELS, ROUNDS, VALIDATORS
 from bitagent_leaderboard.export import ExportError, export
-from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.model.text import shown, web_address
 from bitagent_leaderboard.pages.commands import Archives
 from bitagent_leaderboard.pages.render import Settings, moment
 from bitagent_leaderboard.serving.app import Serving
 from bitagent_leaderboard.serving.metrics import Metrics
-from bitagent_leaderboard.site import Site
-from bitagent_leaderboard.source.documents import ObjectsError, board_of, read_objects, with_manifests
+from bitagent_leaderboard.site.several import documents_of
+from bitagent_leaderboard.source.documents import ObjectsError
+from bitagent_leaderboard.source.origin import MANAGER, Artifacts, Origin, boards_from
 from bitagent_leaderboard.source.watch import Callbacks, Watch
 
-MANAGER = "bitagent-leaderboard"
-"""Name by which requests to the API server are known; none of them writes."""
 HEARTBEAT_SECONDS = 120.0
+READY_SECONDS = 30.0
+"""A namespace that cannot be listed holds the others back for this time after the first of them."""
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _BASE = re.compile(r"(/[A-Za-z0-9._~-]+)*/?", re.ASCII)
 
 T = TypeVar("T")
 
 log = logging.getLogger("bitagent_leaderboard")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the data comes from."""
-
-    namespace: str | None
-    """Namespace of the cluster; None: a file."""
-    objects: Path | None
-    artifacts: Path | None
-    """Artifact volume or a copy of it; None: no manifests."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +67,27 @@ def arguments() -> argparse.ArgumentParser:
     export_ = commands.add_parser("export", help="write the page as static files")
     export_.add_argument("folder", type=Path, metavar="DIR", help="folder of the files; an earlier export is replaced")
     for each in (serve_, export_):
-        each.add_argument("--namespace", help="namespace of the objects")
+        each.add_argument(
+            "--namespace",
+            type=_namespace,
+            action="append",
+            default=[],
+            help="namespace of the objects; repeat it for a page of several",
+        )
         each.add_argument(
             "--objects",
             type=Path,
             metavar="FILE",
-            help="read `kubectl get minermodels,evalrounds,validators -o json` from a file instead of the cluster",
+            help="read `kubectl get minermodels,evalrounds,validators -o json` from a file instead of the cluster; "
+            "with --all-namespaces it makes a page of several",
         )
         each.add_argument(
-            "--artifacts", type=Path, metavar="DIR", help="the artifact volume, read-only: intervals and categories"
+            "--artifacts",
+            type=_artifacts,
+            action="append",
+            default=[],
+            metavar="[NAMESPACE=]DIR",
+            help="the artifact volume, read-only: intervals and categories; of one namespace or of all",
         )
         each.add_argument("--title", type=shown, default=Settings.title, help="title of the page")
         each.add_argument("--site", type=_address, metavar="URL", help="public address of the page, https")
@@ -126,6 +128,19 @@ def _address(text: str) -> str:
     return _checked(web_address, text)
 
 
+def _namespace(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a namespace")
+    return text
+
+
+def _artifacts(text: str) -> Artifacts:
+    namespace, equals, folder = text.partition("=")
+    if equals and _NAMESPACE.fullmatch(namespace):
+        return Artifacts(namespace, Path(folder))
+    return Artifacts(None, Path(text))
+
+
 def _archives(text: str) -> Archives:
     return _checked(Archives.parse, text)
 
@@ -147,23 +162,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     parser = arguments()
     options = parser.parse_args(argv)
-    if (options.namespace is None) == (options.objects is None):
+    if bool(options.namespace) == (options.objects is not None):
         parser.error("give --namespace, or --objects with a file")
     kube_logging.configure(json_lines=options.log_format == "json")
-    origin = Origin(options.namespace, options.objects, options.artifacts)
+    origin = Origin(tuple(dict.fromkeys(options.namespace)), options.objects, tuple(options.artifacts))
+    own = frozenset(each.namespace for each in origin.artifacts if each.namespace is not None)
     settings = Settings(
         title=options.title,
         hub=options.hub,
         site=options.site,
         archives=options.archive,
         with_tasks=not options.without_tasks,
-        has_manifests=options.artifacts is not None,
+        has_manifests=any(each.namespace is None for each in origin.artifacts),
+        with_manifests=own,
         live=options.command == "serve",
         exported=moment(datetime.now(UTC)) if options.command == "export" else None,
     )
     try:
         if options.command == "export":
-            count = export(Site(asyncio.run(board_from(origin)), settings), options.folder)
+            count = export(documents_of(asyncio.run(boards_from(origin)), settings), options.folder)
             log.info("%d documents are in %s", count, options.folder)
         else:
             ports = Ports(
@@ -181,24 +198,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def board_from(origin: Origin) -> Board:
-    """Return the board as it is now. Raises ApiError and ObjectsError."""
-    if origin.objects is not None:
-        board = board_of(read_objects(origin.objects))
-    else:
-        async with connect(namespace=origin.namespace or "", field_manager=MANAGER) as client:
-            objects = []
-            for resource in (MODELS, ROUNDS, VALIDATORS):
-                objects += [{**each, "kind": resource.kind} for each in await client.list(resource)]
-        board = board_of(objects)
-    return with_manifests(board, origin.artifacts) if origin.artifacts is not None else board
-
-
 async def run(origin: Origin, settings: Settings, ports: Ports) -> None:
     """Serve until SIGTERM or SIGINT. Raises ApiError if there is no API server, and OSError if a port is taken."""
     health = Health(limit_seconds=HEARTBEAT_SECONDS, stalled="the watch has stopped", unready="nothing is listed yet")
     metrics = Metrics()
-    serving = Serving(settings, metrics, base=ports.base, readers=ports.readers)
+    boards = await boards_from(origin) if origin.objects is not None else {}
+    namespaces = origin.namespaces or tuple(boards)
+    serving = Serving(settings, metrics, namespaces=namespaces, base=ports.base, readers=ports.readers)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -211,30 +217,48 @@ async def run(origin: Origin, settings: Settings, ports: Ports) -> None:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, host=ports.host, port=ports.page).start()
         if origin.objects is not None:
-            serving.show(await board_from(origin))
+            for namespace, board in boards.items():
+                serving.show(board, namespace)
             health.ready = True
             await stop.wait()
             return
-        client = await stack.enter_async_context(connect(namespace=origin.namespace or "", field_manager=MANAGER))
-
-        def ready() -> None:
-            health.ready = True
-
-        def count(manifests: dict[str, int]) -> None:
-            for outcome, number in manifests.items():
-                metrics.manifests.labels(outcome).inc(number)
-
-        callbacks = Callbacks(show=serving.show, ready=ready, beat=health.beat, manifests=count)
-        watch = asyncio.create_task(Watch(client, callbacks, artifacts=origin.artifacts).run())
+        clients = {
+            each: await stack.enter_async_context(connect(namespace=each, field_manager=MANAGER)) for each in namespaces
+        }
+        following = asyncio.create_task(_follow(origin, clients, serving, health))
         stopped = asyncio.create_task(stop.wait())
-        done, pending = await asyncio.wait({watch, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        if watch in done:
-            watch.result()
+        if following in done:
+            following.result()
         log.info("stopped")
+
+
+async def _follow(origin: Origin, clients: Mapping[str, Client], serving: Serving, health: Health) -> None:
+    """Follow the namespaces until cancelled; the page is ready once all are listed, or some for a while."""
+    listed = {namespace: asyncio.Event() for namespace in clients}
+
+    def count(manifests: dict[str, int]) -> None:
+        for outcome, number in manifests.items():
+            serving.metrics.manifests.labels(outcome).inc(number)
+
+    async with asyncio.TaskGroup() as tasks:
+        for namespace, client in clients.items():
+            callbacks = Callbacks(
+                show=partial(serving.show, namespace=namespace),
+                ready=listed[namespace].set,
+                beat=health.beat,
+                manifests=count,
+            )
+            tasks.create_task(Watch(client, callbacks, artifacts=origin.artifacts_of(namespace)).run())
+        waiting = {tasks.create_task(event.wait()) for event in listed.values()}
+        _, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if rest:
+            await asyncio.wait(rest, timeout=READY_SECONDS)
+        health.ready = True
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.pages.render import Settings
 from bitagent_leaderboard.serving.app import Serving
 from bitagent_leaderboard.serving.metrics import Metrics
-from bitagent_leaderboard.site import Site
+from bitagent_leaderboard.site.documents import Site
 from bitagent_leaderboard.source.documents import board_of, with_manifests
 from tests import leaderboard_objects as objects
 

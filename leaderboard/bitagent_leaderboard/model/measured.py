@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.results import CategoryScore, ResultsManifest
+from bitagent_crds.texts import digest_of
 from bitagent_leaderboard.model.objects import Interval
 from bitagent_leaderboard.model.text import shown
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.evalround import EvalRound, EvalRoundSpec, EvalRoundStatus, RoundPhase
-from bitagent_crds.fields import digest_of
 from bitagent_crds.minermodel import MinerModel
 from bitagent_crds.model_result import FINAL_STATES, ModelResult
 from bitagent_crds.names import (
@@ -31,6 +30,7 @@ from bitagent_crds.names import (
 from bitagent_crds.policies import Standing
 from bitagent_crds.seeds import SeedError
 from bitagent_crds.tasks import Tasks
+from bitagent_crds.texts import digest_of
 from bitagent_crds.validator import Validator
 from bitagent_kube.conditions import find, holds
 from bitagent_kube.objects import Obj, ObjectMeta

@@ -34,6 +34,20 @@ def competition_path(validator: str, identity: str) -> str:
     return f"validators/{validator}/competitions/{identity}/index.html"
 
 
+_NAMESPACES = "namespaces/"
+
+
+def namespace_path(name: str) -> str:
+    """Return the folder of a namespace's documents, on a page of several."""
+    return f"{_NAMESPACES}{name}/"
+
+
+def within_namespace(path: str) -> tuple[str | None, str]:
+    """Return the namespace that a document is of, and its path there; None: it is in the folder of none."""
+    name, slash, rest = path.removeprefix(_NAMESPACES).partition("/")
+    return (name, rest) if path.startswith(_NAMESPACES) and slash else (None, path)
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
     """Links from a document at `path`."""
@@ -52,6 +66,14 @@ class Links:
         if not self.files and path.endswith("index.html"):
             path = path.removesuffix("index.html")
         return f"{self.root}{path}" or "./"
+
+    def namespace(self, name: str) -> str:
+        """Return the link to the first page of a namespace."""
+        return self.to(f"{namespace_path(name)}index.html")
+
+    def namespaces(self) -> str:
+        """Return the link from a namespace's document to the list of all."""
+        return f"{self.root}../../{'index.html' if self.files else ''}"
 
     def round(self, name: str, number: int = 1) -> str:
         """Return the link to a page of a round."""

@@ -33,10 +33,18 @@ class Settings:
     """Whether rounds of public sources show by which document anyone can ask the same."""
     has_manifests: bool = False
     """Whether manifests of results are read."""
+    with_manifests: frozenset[str] = frozenset()
+    """Namespaces whose manifests are read, on a page of several."""
+    namespace: str | None = None
+    """Namespace of the documents, on a page of several."""
     live: bool = False
     """Whether the page announces changes while it is open."""
     exported: str | None = None
     """Time of the export; None: the page is served."""
+
+    def has_manifests_of(self, namespace: str) -> bool:
+        """Whether manifests of a namespace's results are read, on a page of several."""
+        return self.has_manifests or namespace in self.with_manifests
 
     @property
     def files(self) -> bool:
@@ -96,11 +104,14 @@ def environment() -> Environment:
         "short": short,
         "parameters": parameters,
     }
-    made.globals |= {"static_version": static_version, "hub_link": hub_link}
+    made.globals |= {"static_version": static_version, "hub_link": hub_link, "is_list": False}
     return made
 
 
 def render(template: str, *, links: Links, settings: Settings, topics: str, **values: Any) -> str:
-    """Return a page. `topics` are the objects it shows, as in `rounds/demo-tools-3`, or `*` for all."""
+    """Return a page. `topics` are the objects it shows, as in `rounds/demo-tools-3`, or `*` for all.
+
+    With `is_list` it is above the folders of several namespaces.
+    """
     made = environment().get_template(template)
     return made.render(links=links, settings=settings, topics=topics, **values)

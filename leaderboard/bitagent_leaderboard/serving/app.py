@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from bitagent_leaderboard.model.board import Board, changes
+from bitagent_leaderboard.pages.links import namespace_path, within_namespace
 from bitagent_leaderboard.pages.render import Settings
 from bitagent_leaderboard.serving.cache import DocumentCache, Rendered, rendered
 from bitagent_leaderboard.serving.metrics import Metrics
 from bitagent_leaderboard.serving.streams import Streams, TooManyReaders
-from bitagent_leaderboard.site import HTML, Site, Source, StandingsCache
+from bitagent_leaderboard.site.documents import HTML, Source, StandingsCache
+from bitagent_leaderboard.site.several import Documents, documents_of
 
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -32,35 +35,48 @@ _RETRY = "retry: 5000\n\n"
 
 
 class Serving:
-    """The board that is served at present, and what follows from it."""
+    """The boards that are served at present, and what follows from them."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, *, base: str = "", readers: int = 1000) -> None:
-        """`base` is the path below which the page lies, such as `/board`, if a proxy leaves it in the address."""
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        namespaces: Sequence[str] = ("",),
+        base: str = "",
+        readers: int = 1000,
+    ) -> None:
+        """`base` is the path below which the page lies, such as `/board`, if a proxy leaves it in the address.
+
+        Each of several namespaces has a folder of its own; the name of a single one does not matter.
+        """
         self._settings, self.metrics, self._base = settings, metrics, base.rstrip("/")
         self.streams = Streams(readers)
         self.documents = DocumentCache()
         self._standings = StandingsCache()
-        self._site = Site(Board(), settings, self._standings)
+        self._boards: dict[str, Board | None] = dict.fromkeys(namespaces)
+        self._site: Documents = documents_of(self._boards, settings, self._standings)
         metrics.count_readers(lambda: len(self.streams))
+        metrics.count_unread(lambda: sum(board is None for board in self._boards.values()))
 
-    @property
-    def board(self) -> Board:
-        """The board."""
-        return self._site.board
-
-    def show(self, board: Board) -> None:
-        """Serve another board from now on, and say to readers what has changed."""
-        names = changes(self.board, board)
-        self._site = Site(board, self._settings, self._standings)
+    def show(self, board: Board, namespace: str = "") -> None:
+        """Serve another board of a namespace from now on, and say to readers what has changed."""
+        before = self._boards[namespace]
+        names = changes(before or Board(), board)
+        folder = namespace_path(namespace) if len(self._boards) > 1 else ""
+        self._boards[namespace] = board
+        self._site = documents_of(self._boards, self._settings, self._standings)
         self.metrics.changes.inc(len(names))
         if names:
             self.metrics.last_change.set_to_current_time()
-            self.streams.announce(names)
+        if names or (folder and before is None):
+            self.streams.announce([f"{folder}{name}" for name in names] or [folder])
 
     def application(self) -> web.Application:
         """Return the application."""
         app = web.Application(middlewares=[])
         app.router.add_get(f"{self._base}/events", self._events, allow_head=False)
+        app.router.add_get(f"{self._base}/{namespace_path('{namespace}')}events", self._events, allow_head=False)
         app.router.add_get(f"{self._base}/{{path:.*}}", self._document)
         if self._base:
             app.router.add_get(self._base, self._to_folder)
@@ -93,7 +109,7 @@ class Serving:
     def _found(self, request: web.Request, path: str, source: Source) -> web.Response:
         document = self.documents.get(path, source)
         headers = {"ETag": document.etag, "Vary": "Accept-Encoding", "Cache-Control": _freshness(path)}
-        if path.startswith(_SHARED) and document.kind != HTML:
+        if within_namespace(path)[1].startswith(_SHARED) and document.kind != HTML:
             headers["Access-Control-Allow-Origin"] = "*"
         if _is_known(request, document):
             return self._answer(web.Response(status=304, headers=headers), _label(path))
@@ -116,8 +132,11 @@ class Serving:
         return response
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        namespace = request.match_info.get("namespace")
+        if namespace is not None and (len(self._boards) == 1 or namespace not in self._boards):
+            return self._missing(f"{namespace_path(namespace)}events")
         try:
-            reader = self.streams.join()
+            reader = self.streams.join(namespace_path(namespace) if namespace is not None else "")
         except TooManyReaders:
             answer = web.Response(status=503, text="too many readers are connected", headers={"Retry-After": "60"})
             return self._answer(answer, "events")
@@ -146,6 +165,7 @@ def _is_known(request: web.Request, document: Rendered) -> bool:
 
 
 def _freshness(path: str) -> str:
+    path = within_namespace(path)[1]
     if path.startswith("static/"):
         return "public, max-age=86400"  # pages name the version
     return "public, max-age=60" if path.startswith("badges/") else "no-cache"
@@ -155,5 +175,5 @@ _LABELS = frozenset({"api", "badges", "models", "rounds", "static", "validators"
 
 
 def _label(path: str) -> str:
-    folder = path.partition("/")[0]
+    folder = within_namespace(path)[1].partition("/")[0]
     return folder if folder in _LABELS else "lists"

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from bitagent_leaderboard.site import Source
+from bitagent_leaderboard.site.documents import Source
 
 _SMALLEST = 512
 """Bytes from which on a document is compressed."""

@@ -41,7 +41,16 @@ class Metrics:
             registry=self.registry,
         )
         self._readers = Gauge("bitagent_leaderboard_readers", "Open streams of events", registry=self.registry)
+        self._unread = Gauge(
+            "bitagent_leaderboard_unread_namespaces",
+            "Namespaces whose objects were not listed since the start",
+            registry=self.registry,
+        )
 
     def count_readers(self, count: Callable[[], int]) -> None:
         """Report the number of open streams."""
         self._readers.set_function(count)
+
+    def count_unread(self, count: Callable[[], int]) -> None:
+        """Report the number of namespaces that were not read yet."""
+        self._unread.set_function(count)

@@ -21,9 +21,10 @@ class TooManyReaders(Exception):
 
 
 class Reader:
-    """What one reader has not been sent yet."""
+    """What one reader has not been sent yet, of the names that begin with `folder`; it gets what follows of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "") -> None:
+        self._folder = folder
         self._names: set[str] = set()
         self._all = False
         self._wake = asyncio.Event()
@@ -31,7 +32,10 @@ class Reader:
 
     def add(self, names: Iterable[str]) -> None:
         """Remember changes."""
-        self._names.update(names)
+        of_folder = {each.removeprefix(self._folder) for each in names if each.startswith(self._folder)}
+        if not of_folder:
+            return
+        self._names |= of_folder
         if len(self._names) > NAMES:
             self._all = True
             self._names.clear()
@@ -66,11 +70,11 @@ class Streams:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def join(self) -> Reader:
-        """Admit a reader. Raises TooManyReaders."""
+    def join(self, folder: str = "") -> Reader:
+        """Admit a reader of what changes in a folder. Raises TooManyReaders."""
         if len(self._readers) >= self._limit:
             raise TooManyReaders
-        reader = Reader()
+        reader = Reader(folder)
         self._readers.add(reader)
         return reader
 

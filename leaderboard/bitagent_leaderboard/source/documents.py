@@ -11,9 +11,12 @@ from typing import Any, TypeVar
 
 from bitagent_kube.cache import said
 from bitagent_kube.objects import Obj
+from bitagent_kube.resources import MODELS, ROUNDS, VALIDATORS
 from bitagent_leaderboard.model.board import Board, Measures, board
 from bitagent_leaderboard.model.reading import RoundReader, read_model, read_validator
 from bitagent_leaderboard.source.manifests import due, read_round
+
+_KINDS = frozenset(each.kind for each in (MODELS, ROUNDS, VALIDATORS))
 
 T = TypeVar("T")
 
@@ -34,6 +37,18 @@ def read_objects(path: Path) -> list[Obj]:
         raise ObjectsError(f"{path}: it is not what `kubectl get minermodels,evalrounds,validators -o json` writes")
     found: list[Obj] = content.get("items", [content])
     return found
+
+
+def by_namespace(objects: Iterable[Obj]) -> dict[str, list[Obj]]:
+    """Return the objects of the three kinds by namespace, by name; those that name none are of the namespace `""`."""
+    found: dict[str, list[Obj]] = {}
+    for obj in objects:
+        if obj.get("kind") not in _KINDS:
+            continue
+        metadata = obj.get("metadata")
+        namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+        found.setdefault(str(namespace or ""), []).append(obj)
+    return {name: found[name] for name in sorted(found)}
 
 
 def board_of(objects: Iterable[Obj]) -> Board:

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -121,20 +121,23 @@ def rules(rendered: Callable[..., list[Obj]]) -> list[Obj]:
 def start_page(
     plane: ControlPlane, rules: list[Obj], tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Page]]:
-    """Make a namespace and start the page of it; arguments are further options."""
+    """Make a namespace and start the page of it, and of those `beside` it; arguments are further options."""
     programs: list[Page] = []
 
-    def start(*options: str) -> Page:
+    def start(*options: str, beside: Sequence[str] = ()) -> Page:
         namespace = f"board-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{next(NUMBERS)}"
         plane.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         kubeconfig = _kubeconfig(plane, namespace, rules, tmp_path / f"{namespace}.json")
+        for other in beside:
+            _permit(plane, other, rules, account_of=namespace)
+            options = (*options, "--namespace", other)
         port, health, metrics = _ports(3)
         log = tmp_path / f"{namespace}.log"
         command = ["serve", "--namespace", namespace, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--health-port", str(health), "--metrics-port", str(metrics), "--log-format", "text", *options]
         environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
         environment.pop("KUBERNETES_SERVICE_HOST", None)
-        constants = {KUBECONFIG: str(kubeconfig)}
+        constants = {KUBECONFIG: str(kubeconfig), "bitagent_leaderboard.main:READY_SECONDS": 3.0}
         program = Program(
             "bitagent_leaderboard.main:main", command, environment=environment, output=log, constants=constants
         )
@@ -160,16 +163,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def _kubeconfig(plane: ControlPlane, namespace: str, rules: list[Obj], path: Path) -> Path:
-    core, rbac = f"/api/v1/namespaces/{namespace}", f"/apis/{RBAC}/namespaces/{namespace}"
-    metadata = {"metadata": {"name": "page"}}
-    plane.api.create(f"{core}/serviceaccounts", metadata)
-    plane.api.create(f"{rbac}/roles", metadata | {"rules": rules})
-    subject = {"kind": "ServiceAccount", "name": "page", "namespace": namespace}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "page"}
-    plane.api.create(f"{rbac}/rolebindings", metadata | {"subjects": [subject], "roleRef": reference})
+    core = f"/api/v1/namespaces/{namespace}"
+    plane.api.create(f"{core}/serviceaccounts", {"metadata": {"name": "page"}})
+    _permit(plane, namespace, rules, account_of=namespace)
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token = plane.api.create(f"{core}/serviceaccounts/page/token", request)["status"]["token"]
     config = json.loads(plane.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": token}
     path.write_text(json.dumps(config))
     return path
+
+
+def _permit(plane: ControlPlane, namespace: str, rules: list[Obj], *, account_of: str) -> None:
+    """Give the page's account of a namespace the rights of the chart's Role in a namespace."""
+    rbac, name = f"/apis/{RBAC}/namespaces/{namespace}", f"page-of-{account_of}"
+    metadata = {"metadata": {"name": name}}
+    plane.api.create(f"{rbac}/roles", metadata | {"rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "page", "namespace": account_of}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    plane.api.create(f"{rbac}/rolebindings", metadata | {"subjects": [subject], "roleRef": reference})

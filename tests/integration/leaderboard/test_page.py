@@ -60,6 +60,43 @@ def test_a_change_becomes_an_event_and_another_page(start_page: Start, eventuall
     eventually(lambda: not page.json("api/v1/rounds.json")["rounds"], what="a deleted round is gone")
 
 
+def test_several_namespaces_each_by_the_rights_in_it(start_page: Start, eventually: Wait) -> None:
+    first, second = start_page(), start_page()
+    for number, page in enumerate((first, second)):
+        page.put(objects.model(number, "same"))
+    page = start_page(beside=[first.namespace, second.namespace])
+    for number, each in enumerate((first, second)):
+        hotkey = page.json(f"namespaces/{each.namespace}/api/v1/models/same.json")["hotkey"]
+        assert hotkey == objects.hotkey(number)
+    with urllib.request.urlopen(f"{page.address}/namespaces/{second.namespace}/events", timeout=60) as events:
+        assert events.readline() == b"retry: 5000\n"
+        first.put(objects.model(7, "other"))
+        second.put(objects.model(8, "mine"))
+        seen = eventually(lambda: names(events) or None, what="an event names a change")
+    assert seen == "models/mine"
+    listed = page.json("api/v1/namespaces.json")["namespaces"]
+    assert [(each["name"], each["read"], each["models"]) for each in listed] == [
+        (page.namespace, True, 0),
+        (first.namespace, True, 2),
+        (second.namespace, True, 2),
+    ]
+
+
+def test_a_namespace_that_may_not_be_read_does_not_hold_the_others_up(
+    plane: ControlPlane, start_page: Start, eventually: Wait
+) -> None:
+    """As after the removal of its RoleBinding."""
+    metadata = {"name": "board-forbidden"}
+    plane.api.create("/api/v1/namespaces", {"metadata": metadata})
+    page = start_page("--namespace", metadata["name"])
+    listed = page.json("api/v1/namespaces.json")["namespaces"]
+    assert [(each["name"], each["read"]) for each in listed] == [(page.namespace, True), (metadata["name"], False)]
+    page.put(objects.model(1))
+    eventually(
+        lambda: page.json(f"namespaces/{page.namespace}/api/v1/models.json")["models"], what="the other is followed"
+    )
+
+
 def names(events: Any) -> str:
     """The names of the next event, or nothing of a comment."""
     line: bytes = events.readline()

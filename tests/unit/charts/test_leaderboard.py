@@ -86,6 +86,26 @@ def test_the_role_reads_three_kinds(plain: list[dict[str, Any]]) -> None:
     )
 
 
+def test_each_namespace_that_is_shown_has_a_role(helm: Any) -> None:
+    """And none that is only operated: what everybody may see is named."""
+    watched = {"watch": {"namespaces": ["a", "b", "c"]}}
+    objects = render(helm, namespaces=["a", "b"], rest=watched)
+    for kind in ("Role", "RoleBinding"):
+        assert [each["metadata"]["namespace"] for each in objects if each["kind"] == kind] == ["a", "b"]
+    for binding in (each for each in objects if each["kind"] == "RoleBinding"):
+        account = {"kind": "ServiceAccount", "name": one(objects, "ServiceAccount")["metadata"]["name"]}
+        assert binding["subjects"] == [account | {"namespace": "bitagent"}]
+    others = [each for each in objects if each["kind"] not in ("Role", "RoleBinding")]
+    assert all("namespace" not in each["metadata"] for each in others), "the page is in the release's namespace"
+    assert options(objects).namespace == ["a", "b"]
+
+
+def test_without_a_choice_only_the_releases_namespace_is_shown(helm: Any) -> None:
+    objects = render(helm, rest={"watch": {"namespaces": ["a", "bitagent"]}})
+    assert options(objects).namespace == ["bitagent"]
+    assert "namespace" not in one(objects, "Role")["metadata"]
+
+
 def test_the_operator_is_not_what_the_page_selects(plain: list[dict[str, Any]]) -> None:
     objects = plain
     selector = one(objects, "Deployment")["spec"]["selector"]["matchLabels"]
@@ -109,7 +129,7 @@ REST = {"archive": {"url": "s3://bucket/x", "secretName": "s3"}, "hub": {"endpoi
 
 def test_values_reach_the_program(helm: Any, plain: list[dict[str, Any]]) -> None:
     found = options(plain)
-    assert (found.namespace, found.artifacts, found.without_tasks, found.site) == ("bitagent", None, False, None)
+    assert (found.namespace, found.artifacts, found.without_tasks, found.site) == (["bitagent"], [], False, None)
     assert (found.hub, found.archive) == ("https://huggingface.co", None)
     found = options(render(helm, **VALUES, rest=REST))
     assert (found.site, found.base_path, found.title) == ("https://board.example.org/x", "/board", "a b")
@@ -129,7 +149,8 @@ def test_the_artifact_volume_is_mounted_read_only_if_asked_for(helm: Any, plain:
     (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "artifacts"]
     assert volume["persistentVolumeClaim"]["readOnly"]
     assert mount["readOnly"]
-    assert str(options(mounted).artifacts) == mount["mountPath"]
+    (artifacts,) = options(mounted).artifacts
+    assert (artifacts.namespace, str(artifacts.folder)) == ("bitagent", mount["mountPath"])
     without = one(plain, "Deployment")["spec"]["template"]["spec"]
     assert [each["name"] for each in without["volumes"]] == ["tmp"]
 
@@ -174,6 +195,8 @@ def test_ingress_and_route_lead_to_the_service(helm: Any) -> None:
     "values",
     [
         {"url": "http://x.org"},
+        {"namespaces": ["A"]},
+        {"namespaces": "bitagent"},
         {"url": "https://user@x.org"},
         {"basePath": "board"},
         {"from": []},

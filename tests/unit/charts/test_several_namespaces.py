@@ -129,8 +129,21 @@ def test_monitors_look_into_all_and_keep_the_objects_namespace(helm: Any, severa
         pytest.param({"watch": {"namespace": ["a"]}}, "namespace", id="misspelt"),
         pytest.param(
             {"watch": {"namespaces": ["a"]}, "leaderboard": {"enabled": True}},
-            "leaderboard.enabled",
+            "leaderboard.namespaces",
             id="a page of none",
+        ),
+        pytest.param(
+            {"watch": {"namespaces": ["a"]}, "leaderboard": {"enabled": True, "namespaces": ["a", "b"]}},
+            "leaderboard.namespaces",
+            id="a page of one that is not watched",
+        ),
+        pytest.param(
+            {
+                "watch": {"namespaces": ["a"]},
+                "leaderboard": {"enabled": True, "namespaces": ["a"], "artifacts": True},
+            },
+            "leaderboard.artifacts",
+            id="a page with another namespace's volume",
         ),
         pytest.param(
             {"watch": {"namespaces": ["a", "b"]}, "cache": {"volumeName": "pv"}}, "cache.volumeName", id="one cache"

@@ -8,7 +8,7 @@ from bitagent_leaderboard import export as module
 from bitagent_leaderboard.export import MARK, ExportError, export
 from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.pages.render import Settings
-from bitagent_leaderboard.site import Site
+from bitagent_leaderboard.site.documents import Site
 
 EXPORTED = Settings(exported="2026-12-01 00:00 UTC")
 

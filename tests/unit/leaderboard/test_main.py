@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_leaderboard.main import main
+from bitagent_leaderboard.main import arguments, main
+from bitagent_leaderboard.source.origin import Origin
 from tests import leaderboard_objects as objects
 
 
@@ -32,11 +33,37 @@ def test_objects_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "out/models").iterdir()] == ["model-1"]
 
 
+def test_objects_of_several_namespaces(tmp_path: Path) -> None:
+    items = [objects.obj("MinerModel", "same", objects.model(n)["spec"], namespace=f"team-{n}") for n in (2, 1)]
+    (tmp_path / "objects.json").write_text(json.dumps({"items": items}))
+    assert main(["export", str(tmp_path / "out"), "--objects", str(tmp_path / "objects.json")]) == 0
+    for n in (1, 2):
+        assert objects.hotkey(n) in (tmp_path / f"out/namespaces/team-{n}/models/same/index.html").read_text()
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("words", "of_a", "of_b"),
+    [
+        pytest.param([], None, None, id="none"),
+        pytest.param(["--artifacts", "/all"], "/all", "/all", id="of all"),
+        pytest.param(["--artifacts", "a=/x"], "/x", None, id="of one"),
+        pytest.param(["--artifacts", "a=/x", "--artifacts", "/all"], "/x", "/all", id="of one and of the others"),
+        pytest.param(["--artifacts", "/all=1"], "/all=1", "/all=1", id="a folder with a sign"),
+    ],
+)
+def test_artifacts_of_a_namespace(words: list[str], of_a: str | None, of_b: str | None) -> None:
+    options = arguments().parse_args(["serve", "--namespace", "a", "--namespace", "b", *words])
+    origin = Origin(tuple(options.namespace), None, tuple(options.artifacts))
+    found = [origin.artifacts_of(name) for name in ("a", "b")]
+    assert found == [Path(each) if each is not None else None for each in (of_a, of_b)]
+
+
+@pytest.mark.parametrize(
+    "words",
     [
         ["serve"],
         ["export", "x", "--namespace", "a", "--objects", "b"],
+        ["serve", "--namespace", "a/b"],
         ["serve", "--namespace", "a", "--site", "http://x.org"],
         ["serve", "--namespace", "a", "--hub", "javascript:x"],
         ["serve", "--namespace", "a", "--archive", "s3://b=http://x"],
@@ -45,7 +72,7 @@ def test_objects_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     ],
     ids=lambda words: " ".join(words),
 )
-def test_refused_arguments(arguments: list[str]) -> None:
+def test_refused_arguments(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main(words)
     assert ended.value.code == 2

@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from bitagent_leaderboard.api.openapi import openapi
 from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.pages.render import Settings
-from bitagent_leaderboard.site import Site
+from bitagent_leaderboard.site.documents import Site
 from tests import leaderboard_objects as objects
 
 Text = Callable[..., str]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_leaderboard.model.measured import COLUMNS, ManifestError, measured
 from tests import leaderboard_objects as objects
 

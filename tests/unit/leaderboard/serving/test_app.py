@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
@@ -124,6 +125,59 @@ async def test_below_a_path(demo: Board) -> None:
         answer = await client.get("/board", allow_redirects=False)
         assert (answer.status, answer.headers["Location"]) == (308, "/board/")
         assert (await client.get("/")).status == 404
+
+
+@pytest.fixture
+def several() -> Serving:
+    """A page of two namespaces, each with a round of the same name; the second one was not read yet."""
+    made = Serving(Settings(live=True), Metrics(), namespaces=["a", "b"], base="/board")
+    made.show(board_of([objects.round_("same", [objects.scored(1, 0.5, 1)])]), "a")
+    return made
+
+
+async def test_each_namespace_has_a_folder(several: Serving) -> None:
+    async with TestClient(TestServer(several.application())) as client:
+        assert (await client.get("/board/namespaces/a/rounds/same/")).status == 200
+        assert (await client.get("/board/namespaces/b/")).status == 404
+        unread = several.metrics.registry.get_sample_value("bitagent_leaderboard_unread_namespaces")
+        assert unread == 1
+        several.show(board_of([objects.round_("same", [], phase="Running")]), "b")
+        assert "Running" in await (await client.get("/board/namespaces/b/rounds/same/")).text()
+        assert "Running" not in await (await client.get("/board/namespaces/a/rounds/same/")).text()
+        answer = await client.get("/board/namespaces/a", allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (308, "a/")
+        assert (await client.get("/board/rounds/same/")).status == 404
+        static = await client.get("/board/namespaces/a/static/board.css")
+        assert "max-age=86400" in static.headers["Cache-Control"]
+        data = await client.get("/board/namespaces/a/api/v1/rounds.json")
+        assert data.headers["Access-Control-Allow-Origin"] == "*"
+    registry = several.metrics.registry
+    assert registry.get_sample_value("bitagent_leaderboard_unread_namespaces") == 0
+    assert registry.get_sample_value("bitagent_leaderboard_requests_total", {"document": "api", "code": "200"}) == 1
+
+
+async def test_readers_of_a_namespace_are_sent_its_changes(several: Serving) -> None:
+    async with TestClient(TestServer(several.application())) as client:
+        assert (await client.get("/board/namespaces/none/events")).status == 404
+        async with client.get("/board/namespaces/b/events") as own, client.get("/board/events") as all_of_them:
+            for events in (own, all_of_them):
+                await events.content.readuntil(b"\n\n")
+            several.show(board_of([]), "a")
+            several.show(board_of([objects.round_("other", [])]), "b")
+            assert await names(own) == ["rounds/other"]
+            assert await names(all_of_them) == ["namespaces/a/rounds/same", "namespaces/b/rounds/other"]
+
+
+async def names(events: ClientResponse) -> list[str]:
+    """The names of the next event."""
+    assert await events.content.readline() == b"event: change\n"
+    found: list[str] = json.loads((await events.content.readline()).removeprefix(b"data: "))["names"]
+    return found
+
+
+async def test_a_page_of_one_namespace_has_no_folder_for_it(client: Client) -> None:
+    assert (await client.get("/namespaces/a/events")).status == 404
+    assert (await client.get("/api/v1/namespaces.json")).status == 404
 
 
 async def test_metrics(client: Client, serving: Serving) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 
 from bitagent_leaderboard.serving.cache import DocumentCache
-from bitagent_leaderboard.site import Source
+from bitagent_leaderboard.site.documents import Source
 
 
 def source(text: str, depends: object = 1) -> Source:

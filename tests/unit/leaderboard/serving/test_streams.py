@@ -46,3 +46,13 @@ async def test_all_streams_end() -> None:
     streams.end()
     await reader.next(0.01)
     assert reader.ended
+
+
+async def test_a_reader_of_a_folder_is_sent_what_changes_in_it() -> None:
+    streams = Streams()
+    inside, all_of_them = streams.join("namespaces/a/"), streams.join()
+    streams.announce(["namespaces/b/rounds/x"])
+    assert await inside.next(0.01) == ": alive\n\n"
+    streams.announce(["namespaces/a/rounds/y"])
+    assert data(await inside.next(0.01))["names"] == ["rounds/y"]
+    assert data(await all_of_them.next(0.01))["names"] == ["namespaces/a/rounds/y", "namespaces/b/rounds/x"]

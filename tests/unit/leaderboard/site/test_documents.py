@@ -15,7 +15,7 @@ import pytest
 from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.pages.commands import Archives
 from bitagent_leaderboard.pages.render import Settings
-from bitagent_leaderboard.site import Site, StandingsCache
+from bitagent_leaderboard.site.documents import Site, StandingsCache
 from bitagent_leaderboard.source.documents import board_of, with_manifests
 from tests import leaderboard_objects as objects
 

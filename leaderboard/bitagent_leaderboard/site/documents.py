@@ -1,4 +1,4 @@
-"""Which documents there are, what each is made of, and what it depends on.
+"""The documents of one board, what each is made of, and what it depends on.
 
 A document is rendered when it is first asked for after something that it depends on has changed. The same list of
 paths is served and exported.
@@ -75,6 +75,14 @@ class StandingsCache:
         return found
 
 
+def static_source(path: str) -> Source | None:
+    """Return the source of a file that pages load; None if it is none of them."""
+    folder, _, name = path.partition("/")
+    if folder != "static" or name not in STATIC:
+        return None
+    return Source(_STATIC_TYPES[name.rpartition(".")[2]], None, lambda: static_file(name))
+
+
 class Site:
     """All documents of one board."""
 
@@ -122,9 +130,8 @@ class Site:
         }
         if path in plain:
             return Source(*plain[path])
-        folder, _, name = path.partition("/")
-        if folder == "static" and name in STATIC:
-            return Source(_STATIC_TYPES[name.rpartition(".")[2]], None, lambda: static_file(name))
+        if (static := static_source(path)) is not None:
+            return static
         finders = (self._list, self._round, self._asked, self._model, self._of_validator, self._data)
         return next((found for finder in finders if (found := finder(path)) is not None), None)
 
