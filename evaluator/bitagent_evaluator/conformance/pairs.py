@@ -213,7 +213,8 @@ RULE_SETS: Mapping[RuleSetName, RuleSet] = {
 class ArgumentLine(BaseModel):
     """An argument's description."""
 
-    required: bool = False
+    required: Any = False
+    """Any value that is true in Python, such as a text: the subnet's validators asked no more of it."""
 
 
 class ToolLine(BaseModel):

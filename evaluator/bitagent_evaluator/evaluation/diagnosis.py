@@ -20,7 +20,7 @@ from bitagent_crds.task_set import Expects, Language, Task
 from bitagent_evaluator.evaluation.findings import BY_ENDPOINT, FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
-from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING, strip_thinking
+from bitagent_evaluator.parsing.thinking import ENDS_OF_THINKING, STARTS_OF_THINKING, strip_thinking
 from bitagent_evaluator.scoring.base import REFUSED
 from bitagent_evaluator.scoring.bfcl import DECODER_FAILED, MISSING_CALL, UNEXPECTED_CALL, WRONG_FORMAT
 from bitagent_evaluator.scoring.exact_match import UNREADABLE
@@ -164,12 +164,12 @@ def _kind_of_cut(response: Response, evidence: Evidence) -> FindingKind:
     if evidence.notes.get(NoteKind.TURN_END):
         return FindingKind.NEVER_ENDS
     # A prompt may open the thought. Then only its length shows it: an answer of a run with two limits is shorter.
-    opened = START_OF_THINKING in response.text or (
+    opened = any(start in response.text for start in STARTS_OF_THINKING) or (
         evidence.max_thought_tokens is not None
         and not response.turns
         and response.completion_tokens > evidence.max_tokens
     )
-    in_thought = opened and END_OF_THINKING not in response.text
+    in_thought = opened and not any(end in response.text for end in ENDS_OF_THINKING)
     return FindingKind.CUT_IN_THOUGHT if in_thought else FindingKind.CUT_OFF
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING
+from bitagent_evaluator.parsing.thinking import ENDS_OF_THINKING, START_OF_THINKING, STARTS_OF_THINKING
 
 Tokens = Sequence[int]
 Decode = Callable[[Sequence[Tokens]], list[str]]
@@ -22,7 +22,7 @@ Decode = Callable[[Sequence[Tokens]], list[str]]
 
 OPENING_TOKENS = 16
 """Number of tokens at the end of a prompt, or at the beginning of an answer, in which an opening mark is looked for."""
-_STEP, _WIDTH = 48, 64
+_STEP, _WIDTH = 32, 64
 """Distance and width of the pieces in whose text a closing mark is looked for; they overlap by more than a mark."""
 
 
@@ -73,18 +73,19 @@ class ThoughtFinder:
     """Finds the marks of thoughts in the tokens of one model."""
 
     def __init__(self, decode: Decode, end_id: int | None) -> None:
-        """`end_id` is the token that is the closing mark; None if the tokenizer has none."""
+        """`end_id` is the token that is `</think>`; None if there is none, so that the marks of all families count."""
         self._decode, self._end_id = decode, end_id
+        self._starts = STARTS_OF_THINKING if end_id is None else (START_OF_THINKING,)
 
     def opened_by(self, prompts: Sequence[Tokens]) -> list[bool]:
         """Return for each prompt whether it ends with an opening mark, as those of some templates do."""
         texts = self._decode([prompt[-OPENING_TOKENS:] for prompt in prompts])
-        return [text.rstrip().endswith(START_OF_THINKING) for text in texts]
+        return [text.rstrip().endswith(self._starts) for text in texts]
 
     def opened_in(self, answers: Sequence[Tokens]) -> list[bool]:
         """Return for each answer whether it begins with an opening mark."""
         texts = self._decode([answer[:OPENING_TOKENS] for answer in answers])
-        return [text.lstrip().startswith(START_OF_THINKING) for text in texts]
+        return [text.lstrip().startswith(self._starts) for text in texts]
 
     def ends(self, answers: Sequence[Tokens], searched: Sequence[int]) -> list[int | None]:
         """Return for each answer the number of tokens up to and with the first closing mark; None without one.
@@ -99,7 +100,7 @@ class ThoughtFinder:
             self._decode([ids[start : start + _WIDTH] for ids, of in zip(answers, pieces, strict=True) for start in of])
         )
         for ids, starts in zip(answers, pieces, strict=True):
-            marked = [start for start in starts if END_OF_THINKING in next(texts)]
+            marked = [start for start in starts if _closes(next(texts))]
             found.append(self._end_in(ids, marked[0]) if marked else None)
         return found
 
@@ -107,7 +108,11 @@ class ThoughtFinder:
         """Return the number of tokens up to and with the closing mark in the piece that begins at `start`."""
         ends = range(start + 1, min(start + _WIDTH, len(ids)) + 1)
         texts = self._decode([ids[start:end] for end in ends])
-        return next((end for end, text in zip(ends, texts, strict=True) if END_OF_THINKING in text), ends[-1])
+        return next((end for end, text in zip(ends, texts, strict=True) if _closes(text)), ends[-1])
+
+
+def _closes(text: str) -> bool:
+    return any(end in text for end in ENDS_OF_THINKING)
 
 
 def _place(ids: Tokens, mark: int, start: int) -> int | None:

@@ -21,6 +21,7 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         'Let me see.\n<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>\n'
         '<tool_call>\n{"name": "g", "arguments": {}}\n</tool_call>',
         '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1}"}',
+        "<tool_call>{'name': 'f', 'arguments': {'a': 1}}</tool_call>",
     ),
     AnswerSyntax.FUNCTION_TAGS: (
         '<function=f>{"a": 1}</function>',
@@ -54,6 +55,7 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         "<|tool_call_start|>[f(a=1)]<|tool_call_end|>",
         "```tool_code\nprint(default_api.f(a=1))\n```",
         "f(a=1)\ng(b='x')",
+        "[f(a=1)]<|eot|>",
     ),
     AnswerSyntax.REACT: (
         'Thought: f fits.\nAction: f\nAction Input: {"a": 1}\nObservation: done',
@@ -72,6 +74,8 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         '{"name": "f", "parameters": {"a": 1}}',
         '{"name": "f", "arguments": {}}; {"name": "functions.g", "arguments": {}}',
         '[TOOL_CALLS] [{"name": "f", "arguments": {"a": 1}}]',
+        '<|python_tag|>{"type": "function", "function": "f", "parameters": {"a": 1}}',
+        '{"type": "tool_use", "name": "f", "input": {"a": 1}}',
     ),
     AnswerSyntax.FUNCTION_PARAMS: (
         '{"function": "f", "params": {"a": 1}}',
@@ -88,6 +92,8 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
 COMMON_EXAMPLES = (
     "<think>\nPerhaps f(a=2)?\n</think>\n\n[f(a=1)]",
     'I need f.\n</think>\n<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>',
+    "[THINK]Perhaps f(a=2)?[/THINK][f(a=1)]",
+    "<reasoning>\nI need f.\n</reasoning>\n<answer>\n[f(a=1)]\n</answer>",
     '[f(b="</think>")]',
     "[]",
 )

@@ -125,8 +125,8 @@ def _answers() -> list[str]:
     return [
         *parts,
         "### In every format of a chat template",
-        "What a model thinks before `</think>` is not part of its answer; `</think>` inside an argument is text. `[]` "
-        "is an answer without calls.",
+        "What a model thinks before `</think>`, or the mark of another family, is not part of its answer; "
+        "`</think>` inside an argument is text. `[]` is an answer without calls.",
         _read_table([(text, answers.read(text, chat)) for text in answers.COMMON_EXAMPLES]),
         "## Answers that cannot be read",
         "The verdict has the words of the reader that got furthest.",

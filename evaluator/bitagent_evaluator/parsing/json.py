@@ -7,9 +7,11 @@ that begins well and then breaks off makes the whole answer unreadable: half a l
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
+import warnings
 from typing import Any, NoReturn
 
 from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls, collect_calls, named_call
@@ -23,6 +25,11 @@ _OPENING = re.compile(r"[\[{]")
 _OPENED = "[{ \t\r\n"
 _BLOCK_START, _BLOCK_END = "<tool_call>", "</tool_call>"
 TOOL_SPACE = "functions."
+_NAMES = ("name", "function_name", "tool", "function")
+_ARGUMENTS = ("arguments", "parameters", "args", "params", "tool_input", "input")
+"""Members of a call, the usual ones first. `{"type": "function", "function": "f", "parameters": {}}` is what Llama 3
+makes of its prompt, `{"type": "tool_use", "name": "f", "input": {}}` Anthropic's, `tool` and `tool_input` LangChain's.
+"""
 _MAX_ENCODINGS = 2
 """How often arguments may be JSON text within JSON text."""
 
@@ -83,7 +90,8 @@ def parse_tool_call_blocks(text: str) -> Calls:
         </tool_call>
 
     Text outside the blocks is prose. The last closing tag may be missing, because some engines stop before it. A block
-    may contain a list. If one block of several cannot be read, neither can the answer.
+    may contain a list, or the same in Python's notation, `{'name': 'f'}`, which Hermes writes too. If one block of
+    several cannot be read, neither can the answer.
     """
     _, *blocks = text.split(_BLOCK_START)
     if not blocks:
@@ -94,7 +102,8 @@ def parse_tool_call_blocks(text: str) -> Calls:
         position += len(_BLOCK_START)
         content, _, _ = block.partition(_BLOCK_END)
         try:
-            found = collect_calls(find_json_values(content), call_object)
+            found = collect_calls(_python_value(content), call_object)
+            found = found or collect_calls(find_json_values(content), call_object)
         except AnswerError as error:
             error.position += position
             raise
@@ -106,18 +115,35 @@ def parse_tool_call_blocks(text: str) -> Calls:
     return calls
 
 
+def _python_value(text: str) -> list[Any]:
+    """Return the value of a text in Python's notation, as a list of one; none if it is JSON or neither."""
+    content = text.strip()
+    if not content.startswith(("{'", "[{'")):
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as "\d" in a string
+            values = [ast.literal_eval(content)]
+        json.dumps(values, allow_nan=False)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return []
+    _check_depth(values)
+    return values
+
+
 def call_object(item: dict[str, Any]) -> Call | None:
     """Return the call of `{"name": "f", "arguments": {"a": 1}}`; None for an object that is none. Raises AnswerError.
 
-    `parameters` counts as `arguments`. They are an object or, as in OpenAI's API, JSON text of one, which some models
-    encode twice; an empty text means none. `functions.`, OpenAI's name of the space of tools, is not part of a name.
+    Other names of the two members, as agents' libraries have them, count too: `_NAMES`, `_ARGUMENTS`. Arguments are an
+    object or, as in OpenAI's API, JSON text of one, which some models encode twice; an empty text means none.
+    `functions.`, OpenAI's name of the space of tools, is not part of a name.
     """
-    arguments = item.get("arguments", item.get("parameters"))
+    arguments = next((item[member] for member in _ARGUMENTS if member in item), None)
     for _ in range(_MAX_ENCODINGS):
         if not isinstance(arguments, str):
             break
         arguments = _decoded_arguments(arguments)
-    name = item.get("name")
+    name = next((item[member] for member in _NAMES if isinstance(item.get(member), str)), None)
     return named_call(name.removeprefix(TOOL_SPACE) if isinstance(name, str) else name, arguments)
 
 

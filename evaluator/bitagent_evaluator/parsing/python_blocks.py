@@ -18,12 +18,15 @@ _MARKS = (
     ("<function_calls>", "</function_calls>"),
     ("<|tool_call_start|>", "<|tool_call_end|>"),
     ("<|python_start|>", "<|python_end|>"),
+    ("<tool_call>", "</tool_call>"),
 )
 _FENCE = re.compile(r"```(?:tool_code|tool_call|python|py)[ \t]{0,8}\n")
 _FENCE_END = "```"
 _CALL = re.compile(r"[\s\[]{0,16}(?:print\()?[A-Za-z_][\w.]{0,255}\(")
 _API = "default_api."
 """The name space in which Gemma and Gemini show functions."""
+_END = re.compile(r"(?:\s{0,8}(?:<[|｜][^<>\s]{1,32}[|｜]>|</s>|<end_of_turn>|<eos>)){1,4}\s{0,8}\Z")
+"""Marks of an answer's end that a server or a recorded answer kept."""
 _PRINT = re.compile(r"print\((.*)\)", re.DOTALL)
 
 
@@ -33,6 +36,7 @@ def parse_python_blocks(text: str) -> Calls:
     Whether a function is described decides nothing: otherwise one text were a call where its function is offered, and
     none where it was removed. A fence, or lines without a mark, are an answer only if there is nothing but calls.
     """
+    text = _END.sub("", text)
     for start, end in _MARKS:
         if start in text:
             blocks = [part.partition(end)[0] for part in text.split(start)[1:]]

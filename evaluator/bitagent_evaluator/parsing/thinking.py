@@ -1,4 +1,7 @@
-"""What a model thinks before its answer, in `<think>` and `</think>`."""
+"""What a model thinks before its answer, in `<think>` and `</think>` or the marks of other families.
+
+Not all of them are tokens of their models, but a template or a training set may teach any model to write them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,24 @@ import json
 import re
 
 START_OF_THINKING, END_OF_THINKING = "<think>", "</think>"
+_MARKS = (
+    (START_OF_THINKING, END_OF_THINKING),
+    ("[THINK]", "[/THINK]"),  # Magistral
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command-A
+    ("◁think▷", "◁/think▷"),  # Kimi-VL
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+)
+STARTS_OF_THINKING = tuple(start for start, _ in _MARKS)
+ENDS_OF_THINKING = tuple(end for _, end in _MARKS)
 
+_GRANITE = re.compile(r"\s{0,8}Here(?: is|'s) my thought process:.*Here(?: is|'s) my response:", re.DOTALL)
+"""Granite 3.2's thought, which has words for marks."""
+_WRAPPED = re.compile(r"\s{0,8}<(answer|response|output)>(.*?)(?:</\1>\s{0,8})?\Z", re.DOTALL)
+"""What Granite 3.3, Hunyuan and many fine-tunes put around the answer after a thought."""
 _MAX_MARKS = 4
 _MAX_OPENINGS = 64
 """Number of brackets before a mark that are tried as the beginning of a value around it."""
@@ -21,18 +41,22 @@ _DECODER = json.JSONDecoder()
 
 
 def strip_thinking(text: str) -> str:
-    """Return the answer after the last `</think>`; a mark inside an argument of a call is part of the answer.
+    """Return the answer after the last mark of a thought's end; one inside an argument of a call is part of the answer.
 
     The leaderboard's own handlers of thinking models cut there, whatever the format. The template may have written the
-    opening mark, so it need not be in the text.
+    opening mark, so it need not be in the text. Tags around the whole answer are cut too.
     """
+    if worded := _GRANITE.match(text):
+        return text[worded.end() :]
     end = len(text)
     for _ in range(_MAX_MARKS):
-        at = text.rfind(END_OF_THINKING, 0, end)
+        at, mark = max((text.rfind(mark, 0, end), mark) for mark in ENDS_OF_THINKING)
         if at < 0:
             return text
         if not _is_in_a_value(text, at):
-            return text[at + len(END_OF_THINKING) :]
+            answer = text[at + len(mark) :]
+            wrapped = _WRAPPED.fullmatch(answer)
+            return wrapped[2] if wrapped else answer
         end = at
     return text
 

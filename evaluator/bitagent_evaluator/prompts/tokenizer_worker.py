@@ -45,11 +45,11 @@ from bitagent_evaluator.models.validation.tokenizer import (
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import load_tokenizer
 from bitagent_evaluator.models.validation.tokenizer_rules.round_trip import RoundTrip
 from bitagent_evaluator.parsing.named_calls import CALL_MARKS
-from bitagent_evaluator.parsing.thinking import END_OF_THINKING, START_OF_THINKING
+from bitagent_evaluator.parsing.thinking import END_OF_THINKING, ENDS_OF_THINKING, STARTS_OF_THINKING
 from bitagent_evaluator.sandbox.protocol import Refused
 from bitagent_evaluator.support.text import error_line
 
-_MARKS = CALL_MARKS | {START_OF_THINKING, END_OF_THINKING}
+_MARKS = CALL_MARKS.union(STARTS_OF_THINKING, ENDS_OF_THINKING)
 MAX_CHARACTERS = 32 << 20
 """Maximum number of characters of all prompts of one request together."""
 TOKENS_PER_BYTE, TOKENS_PER_TEXT = 2, 64

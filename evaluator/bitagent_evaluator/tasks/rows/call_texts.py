@@ -17,7 +17,7 @@ from typing import Any
 
 from bitagent_evaluator.parsing import FORMS_OF_TEMPLATES, AnswerError, AnswerSyntax
 from bitagent_evaluator.parsing import parse_calls as parse_answer_calls
-from bitagent_evaluator.parsing.thinking import START_OF_THINKING, strip_thinking
+from bitagent_evaluator.parsing.thinking import STARTS_OF_THINKING, strip_thinking
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.calls import PlainCall, check_keywords, parse_call, parse_calls
 from bitagent_evaluator.tasks.rows.glaive_calls import parse_glaive_call
@@ -96,7 +96,7 @@ def has_sign_of_call(text: str, functions: Sequence[Mapping[str, Any]]) -> bool:
 def said(text: str) -> str:
     """Return what a text says after its thoughts; empty if it breaks off in them."""
     answer = strip_thinking(text).strip()
-    return "" if answer.startswith(START_OF_THINKING) else _END.sub("", answer)
+    return "" if answer.startswith(STARTS_OF_THINKING) else _END.sub("", answer)
 
 
 def _block_calls(block: str) -> list[PlainCall]:

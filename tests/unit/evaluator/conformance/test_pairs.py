@@ -78,6 +78,16 @@ def test_a_bad_line_is_named(name: PairFormat, line: str) -> None:
         list(PAIR_SCORERS[name]().results([json.dumps(LINES[name]).encode(), line.encode()]))
 
 
+@pytest.mark.parametrize(
+    ("required", "points"), [(True, -3.0), ("false", -3.0), (1, -3.0), (False, 0.0), (None, 0.0), ("", 0.0)]
+)
+def test_required_is_what_python_takes_for_true(required: object, points: float) -> None:
+    tools = [{"name": "f", "arguments": {"a": {"required": required}}}]
+    line = LINES[PairFormat.BITAGENT] | {"tools": tools, "response": "f()"}
+    (result,) = PAIR_SCORERS[PairFormat.BITAGENT]().results([json.dumps(line).encode()])
+    assert result["criteria"][-1] == [points, 3.0]
+
+
 def test_of_two_tools_with_one_name_the_first_counts() -> None:
     tools = [{"name": "f", "arguments": {"a": {"required": required}}} for required in (True, False)]
     line = LINES[PairFormat.BITAGENT] | {"tools": tools, "response": "f()"}

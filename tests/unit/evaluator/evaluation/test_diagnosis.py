@@ -60,6 +60,7 @@ BROKEN = '<tool_call>\n{"name": "add", "argum'
         pytest.param("Calls", response("[]"), [FindingKind.WITHOUT_CALL], id="an empty list"),
         pytest.param("Calls", response("The sum of one", "length"), [FindingKind.CUT_OFF], id="cut"),
         pytest.param("Calls", response("<think>Well", "length"), [FindingKind.CUT_IN_THOUGHT], id="cut in thought"),
+        pytest.param("Calls", response("[THINK]Well", "length"), [FindingKind.CUT_IN_THOUGHT], id="cut in Magistral's"),
         pytest.param("NoCall", response("No function fits."), [], id="declined"),
         pytest.param("NoCall", response("[add(a=1)]"), [FindingKind.UNEXPECTED_CALL], id="called"),
         pytest.param("NoCall", response(BROKEN), [FindingKind.CREDITED], id="half a call is no call"),

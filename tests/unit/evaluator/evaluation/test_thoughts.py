@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitagent_evaluator.evaluation.thoughts import OPENING_TOKENS, Extent, ThoughtFinder, ThoughtLimits, extent
+from bitagent_evaluator.parsing.thinking import ENDS_OF_THINKING
 
 LIMITS = ThoughtLimits(thought=100, answer=10)
 
@@ -46,6 +47,7 @@ PROMPTS = {
     "not opened": ("<assistant>", False),
     "opened by a question": ("What is <think>?", False),
     "empty": ("", False),
+    "opened by Magistral's mark": ("[/INST][THINK]", True),
 }
 
 
@@ -59,6 +61,7 @@ ANSWERS = {
     "after blanks": (" \n<think>", True),
     "later": ("I <think>", False),
     "half": ("<thin", False),
+    "in another family's mark": ("<seed:think>x", True),
     "not within the first tokens": (" " * OPENING_TOKENS + "<think>", False),
 }
 
@@ -89,6 +92,18 @@ def test_the_end_of_a_thought_is_the_same_in_however_many_looks(
             break
         searched = min(length, len(answer))
     assert found == (before + len(mark) if marks else None)
+
+
+@pytest.mark.parametrize("end", ENDS_OF_THINKING)
+@pytest.mark.parametrize("before", [0, 30, 31, 32, 47, 48, 63, 64])
+def test_a_thought_ends_with_any_mark_wherever_the_pieces_of_text_meet(end: str, before: int) -> None:
+    assert ThoughtFinder(letters, None).ends([ids("x" * before + end + "y")], [0]) == [before + len(end)]
+
+
+def test_other_marks_are_text_to_a_tokenizer_with_a_token_for_the_end_of_a_thought() -> None:
+    """Their ends would not be found, so that their thoughts would have no answer."""
+    finder = ThoughtFinder(letters, 999)
+    assert finder.opened_in([ids("<reasoning>x"), ids("<think>x")]) == [False, True]
 
 
 def test_the_ends_of_several_thoughts_are_found_at_once() -> None:

@@ -96,7 +96,7 @@ FURTHEST = {
     "a line break in a list": (f"[{BROKEN_JSON}]", "ToolCalls: JSON with a mistake"),
     "half a list": ('[{"name": "f", "arguments": {"a": "x', "ToolCalls: JSON that breaks off"),
     "not a number": ('{"name": "f", "arguments": {"a": NaN}}', "ToolCalls: NaN"),
-    "another object": ('{"tool": "f", "input": {}}', "JsonList"),
+    "another object": ('{"api": "f", "with": {}}', "JsonList"),
     "half a call in a tag": ('<function=f>{"a": 1', "FunctionTags"),
     "half a call after a mark": ('[TOOL_CALLS]f[ARGS]{"a": "x', "MistralCalls"),
     "prose": ("I cannot help.", "not Python"),

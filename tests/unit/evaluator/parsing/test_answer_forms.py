@@ -92,6 +92,18 @@ FORMS = {
     "Nemotron": f"<TOOLCALL>[{CALL}]</TOOLCALL>",
     "Seed-OSS": "<seed:tool_call>\n<function=f>\n<parameter=city>Oslo</parameter>\n<parameter=days>3</parameter>\n"
     "</function>\n</seed:tool_call>",
+    "Llama 3.1": f'<|python_tag|>{{"type": "function", "function": "f", "parameters": {ARGUMENTS}}}<|eom_id|>',
+    "Llama 4 with its mark of the end": '[f(city="Oslo", days=3)]<|eot|>',
+    "Python with marks of the end": "f(city='Oslo', days=3)<|im_end|>\n<|endoftext|>",
+    "Hermes in Python's notation": "<tool_call>\n{'arguments': {'city': 'Oslo', 'days': 3}, 'name': 'f'}\n</tool_call>",
+    "Python in a block": '<tool_call>\nf(city="Oslo", days=3)\n</tool_call>',
+    "Magistral": f'[THINK]{{"name": "f", "arguments": {{}}}}?[/THINK][TOOL_CALLS]f[ARGS]{ARGUMENTS}',
+    "Granite 3.3 after a thought": f"<think>f.</think><response>\n<|tool_call|>[{CALL}]\n</response>",
+    "Anthropic's object": f'{{"type": "tool_use", "id": "1", "name": "f", "input": {ARGUMENTS}}}',
+    "LangChain's tool": f'{{"tool": "f", "tool_input": {ARGUMENTS}}}',
+    "args": f'{{"name": "f", "args": {ARGUMENTS}}}',
+    "function_name": f'{{"function_name": "f", "arguments": {ARGUMENTS}}}',
+    "Bagel's members": f'{{"function": "f", "params": {ARGUMENTS}}}',
     "OpenAI, before tool calls": f'{{"function_call": {{"name": "f", "arguments": "{AS_TEXT}"}}}}',
 }
 
@@ -175,6 +187,10 @@ NO_CALLS = {
     "GLM's block without a name": "<tool_call><arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_call>",
     "Gemma's half call": "<start_function_call>call:f{city:<escape>Oslo",
     "Gemma's call without a comma": "<start_function_call>call:f{city:<escape>Oslo<escape> days:3}",
+    "Python's notation that breaks off": "<tool_call>{'name': 'f', 'arguments': {'city': 'Oslo'",
+    "Python's notation of what is not JSON": "<tool_call>{'name': 'f', 'arguments': {'city': {'Oslo'}}}</tool_call>",
+    "a number that is not finite": "<tool_call>{'name': 'f', 'arguments': {'city': 1e999}}</tool_call>",
+    "a name without arguments": '{"tool": "f", "city": "Oslo"}',
     "half an invocation": "<｜tool▁call▁begin｜>f<｜tool▁sep｜>" + ARGUMENTS[:-3],
 }
 

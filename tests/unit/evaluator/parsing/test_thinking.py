@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
-from bitagent_evaluator.parsing.thinking import strip_thinking
-from bitagent_evaluator.prompts.chat_formats import ChatTemplate
+from bitagent_evaluator.parsing.thinking import ENDS_OF_THINKING, STARTS_OF_THINKING, strip_thinking
+from bitagent_evaluator.prompts.chat_formats import Bfcl, ChatTemplate, Hammer
 
 ARGUMENT = '{"name": "write", "arguments": {"text": "close it with </think> here"}}'
 WRITTEN = [{"write": {"text": "close it with </think> here"}}]
@@ -25,6 +25,26 @@ CASES = {
         "<function=f><parameter=a></think></parameter>",
     ),
     "after a parameter that is not closed": ("<parameter=a> maybe</think>f()", "f()"),
+    "Magistral": ("[THINK]f(a=2)?[/THINK]f(a=1)", "f(a=1)"),
+    "Seed-OSS": ("<seed:think>x</seed:think>f(a=1)", "f(a=1)"),
+    "Command-A": ("<|START_THINKING|>x<|END_THINKING|>f(a=1)", "f(a=1)"),
+    "Kimi-VL": ("◁think▷x◁/think▷f(a=1)", "f(a=1)"),
+    "gpt-oss": (
+        "<|channel|>analysis<|message|>f?<|end|><|start|>assistant<|channel|>final<|message|>f(a=1)",
+        "f(a=1)",
+    ),
+    "Granite 3.2": ("Here is my thought process:\n\nf?\n\nHere is my response:\n\nf(a=1)", "\n\nf(a=1)"),
+    "Granite 3.3": ("<think>f(a=2)?</think>\n<response>f(a=1)</response>", "f(a=1)"),
+    "Hunyuan": ("<think>\nx\n</think>\n<answer>\nf(a=1)\n</answer>\n", "\nf(a=1)\n"),
+    "a fine-tune by rewards": ("<reasoning>\nx\n</reasoning>\n<answer>\nf(a=1)", "\nf(a=1)"),
+    "thinking": ("<thinking>x</thinking><output>f(a=1)</output>", "f(a=1)"),
+    "two families' marks": ("<thought>a</thought>b</think>c", "c"),
+    "tags around an answer without a thought": ("<answer>f(a=1)</answer>", "<answer>f(a=1)</answer>"),
+    "words of Granite in an answer": ("So. Here is my response: x", "So. Here is my response: x"),
+    "another family's mark in a value": (
+        ARGUMENT.replace("</think>", "[/THINK]"),
+        ARGUMENT.replace("</think>", "[/THINK]"),
+    ),
 }
 
 
@@ -53,6 +73,14 @@ def test_a_mark_inside_an_argument_is_part_of_the_call(text: str) -> None:
 def test_a_draft_in_a_thought_is_no_call(draft: str) -> None:
     answer = parse_answer(f"{draft.replace('</think>', 'a tag')} would do.</think>I must not.", ChatTemplate.syntaxes)
     assert (answer.text, answer.calls) == ("I must not.", None)
+
+
+@pytest.mark.parametrize(
+    "syntaxes", [Bfcl.syntaxes, Hammer.syntaxes, ChatTemplate.syntaxes], ids=["Bfcl", "Hammer", "ChatTemplate"]
+)
+def test_a_thought_in_any_marks_costs_no_format_its_answer(syntaxes: tuple[AnswerSyntax, ...]) -> None:
+    for start, end in zip(STARTS_OF_THINKING, ENDS_OF_THINKING, strict=True):
+        assert parse_answer(f"{start}\nf(a=2)?\n{end}\n\n[f(a=1)]", syntaxes).calls == [{"f": {"a": 1}}]
 
 
 @given(st.text(alphabet="<>/think[]{}\"' ,:a=", max_size=60).map(lambda text: f"{text}</think>f(a=1)"))

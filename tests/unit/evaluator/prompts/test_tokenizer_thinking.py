@@ -99,16 +99,25 @@ def test_marks_are_found_and_written_out(checkpoint: Any, special: bool | None) 
 
 
 @pytest.mark.parametrize("special", [True, False])
-def test_marks_by_which_a_function_is_named_are_written_out(checkpoint: Any, *, special: bool) -> None:
-    """Without them GLM's and Mistral's calls would be a name and values in one word."""
+@pytest.mark.parametrize(
+    ("names", "call"),
+    [
+        (
+            ("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"),
+            "f<arg_key>city</arg_key><arg_value>Oslo</arg_value>",
+        ),
+        (("[THINK]", "[/THINK]"), "[THINK]f(a=2)?[/THINK][f(a=1)]"),
+    ],
+    ids=["GLM's call", "Magistral's thought"],
+)
+def test_marks_by_which_an_answer_is_read_are_written_out(
+    checkpoint: Any, names: tuple[str, ...], call: str, *, special: bool
+) -> None:
+    """Without them a call would be a name and values in one word, and a thought part of an answer."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    marks = [
-        {"id": THINK + at, "content": text, "special": special} | flags
-        for at, text in enumerate(("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"))
-    ]
+    marks = [{"id": THINK + at, "content": text, "special": special} | flags for at, text in enumerate(names)]
     checkpoint.edit("tokenizer.json", lambda content: content | {"added_tokens": [*content["added_tokens"], *marks]})
     checkpoint.config(vocab_size=THINK + len(marks))
-    call = "f<arg_key>city</arg_key><arg_value>Oslo</arg_value>"
     with SandboxedTokenizer(checkpoint.path) as tokenizer:
         tokenizer.load(template=False)
         assert tokenizer.decode(tokenizer.encode_texts([call])) == [call]

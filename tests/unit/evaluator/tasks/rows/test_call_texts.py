@@ -85,7 +85,7 @@ UNREADABLE = {
     "escaped marks": "&lt;tool_call&gt;{...}",
     "escaped JSON": "{&quot;name&quot;: &quot;get_weather&quot;}",
     "BFCL's, of another function": '[{"send_mail": {"to": "x"}}]',
-    "another function, in a fence": '```json\n{"tool": "send_mail", "input": {"to": "x"}}\n```',
+    "another function, in a fence": '```json\n{"api": "send_mail", "with": {"to": "x"}}\n```',
     "a point after another function": "[send_mail(to='x')].",
     "names with blanks": "[Mail API(city='x'), Mail API(city='y')]",
     "another function, without a name": 'send_mail("x")',
@@ -108,6 +108,7 @@ def test_what_looks_like_a_call_and_cannot_be_read_is_skipped(text: str) -> None
         "send_mail(to='x')",
         "```python\nsend_mail(to='x')\n```",
         '{"name": "send_mail", "args": {"to": "x"}}',
+        '```json\n{"tool": "send_mail", "input": {"to": "x"}}\n```',
     ],
 )
 def test_a_text_that_is_only_a_call_is_one_although_nothing_describes_it(text: str) -> None:
