@@ -2,18 +2,23 @@
 
 Pool and round are drawn apart, by seeds of their own, from the same sources, and altered apart. A task is recognised by
 its source and id, which alterations keep, and by what it asked before all alterations: a row that a second source has
-under another id is the same question.
+under another id is the same question. The same holds for the question that alteration Merge has added.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Marks = frozenset[bytes]
 """What a task is recognised by."""
+MERGE, REWRITE, MASKS = "Merge", "Rewrite", ("FunctionMask", "ParameterMask")
+"""The alterations that change what a message says, by their names in records."""
+EMPTY_LINE = "\n\n"
+PARTS_MAX = 32
+"""Most parts of a message after which a partner's question is looked for."""
 
 
 def marks(task: Mapping[str, Any]) -> Marks:
@@ -25,7 +30,34 @@ def marks(task: Mapping[str, Any]) -> Marks:
     # Alteration Merge asks the question of another row of the same source as well.
     partners = [record["parameters"].get("partner") for record in task.get("alterations") or ()]
     ids = [task["id"], *(each for each in partners if each is not None)]
-    return frozenset({_digest("question", asked), *(_digest("row", task["source"], each) for each in ids)})
+    added = [_digest("question", [{"role": "user", "content": text}]) for text in _added_questions(task)]
+    return frozenset({_digest("question", asked), *added, *(_digest("row", task["source"], each) for each in ids)})
+
+
+def _added_questions(task: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a task may ask beside its own question, as its partners asked it.
+
+    Merge adds a question after an empty line. What was changed in the words afterwards is undone by its record. A
+    question may have empty lines itself, so that it can begin after any of them.
+    """
+    records = task.get("alterations") or ()
+    merges = [place for place, record in enumerate(records) if record["name"] == MERGE]
+    if not merges:
+        return
+    place = len(task["messages"]) - 1
+    text = str(task["messages"][place]["content"])
+    for record in reversed(records[merges[-1] + 1 :]):
+        parameters = record["parameters"]
+        if record["name"] == REWRITE:
+            text = next((turn["from"] for turn in parameters["turns"] if turn["message"] == place), text)
+        elif record["name"] in MASKS:
+            for name, mask in parameters.items():
+                text = text.replace(mask, name)
+    parts = text.split(EMPTY_LINE)
+    for first in range(1, min(len(parts), PARTS_MAX)):
+        # With several partners, another question may follow.
+        for last in range(first, len(parts)) if len(merges) > 1 else [len(parts) - 1]:
+            yield EMPTY_LINE.join(parts[first : last + 1])
 
 
 def marks_of(lines: Iterable[bytes]) -> Marks:
