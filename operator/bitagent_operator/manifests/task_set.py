@@ -29,7 +29,10 @@ from bitagent_operator.config import Config, Hub
 from bitagent_operator.manifests.job import JobParts, claim, job, mount, owner_reference, secret_variable, without_gpu
 from bitagent_operator.observed.objects import RoundObject
 
-DEADLINE_SECONDS = 3600
+ATTEMPT_SECONDS = 3600
+"""Time of one pod, from when a node has accepted it: waiting for a node, a quota or a class is not building."""
+DEADLINE_SECONDS = 24 * 3600
+"""Time of the whole Job, waiting and removed pods included, which its Job does not count."""
 PODS = 6
 """Pods that may fail: with the Job's back-off, a hub or a rewriter may be unavailable for about five minutes,
 for example while it loads a large model."""
@@ -77,6 +80,7 @@ def task_set_job(
         ),
         resources=without_gpu(config.jobs.task_set),
         deadline_seconds=DEADLINE_SECONDS,
+        attempt_seconds=ATTEMPT_SECONDS,
         max_attempts=PODS,
         volumes=tuple(volumes),
         mounts=tuple(mounts),

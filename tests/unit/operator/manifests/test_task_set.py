@@ -43,6 +43,13 @@ def test_the_document_has_the_rounds_evaluation(build: Build) -> None:
     assert built.document.evaluation.prompt_format == "Ours"
 
 
+def test_waiting_for_a_node_is_not_building(build: Build) -> None:
+    """A round must not fail because its first pod has waited for an hour; what is removed again and again ends."""
+    spec = job(build, [BFCL]).raw["spec"]
+    pod = spec["template"]["spec"]
+    assert (pod["activeDeadlineSeconds"], spec["activeDeadlineSeconds"]) == (3600, 24 * 3600)
+
+
 def places(built: BuiltJob) -> set[str]:
     labels = {k: v for k, v in built.labels.items() if k.startswith("bitagent.io/egress-")}
     assert set(labels.values()) <= {"true"}

@@ -60,6 +60,15 @@ def test_failed(make: Make, plan: Plan, reason: str, message: str, code: int, ex
     assert found.evaluate == ()
 
 
+def test_a_pod_that_builds_for_too_long_fails_the_round(make: Make, plan: Plan) -> None:
+    """Its Job would start further pods, and has no condition for it."""
+    job = make.evaluation("tasks")
+    pods = [make.pod(job, code=137, message="", status={"reason": "DeadlineExceeded", "phase": "Failed"})]
+    found = plan(make.started("a", tasks=False), [make.model("a", fetched=True)], jobs=[job], pods=pods)
+    assert found.condition("Failed").status == "True"
+    assert found.condition("TasksReady").reason == "DeadlineExceeded"
+
+
 def test_lost_is_built_again(make: Make, plan: Plan) -> None:
     job = make.evaluation("tasks", ended="Complete")
     assert plan(make.started("a", tasks=False), [make.model("a")], jobs=[job]).task_set_attempt == 2
