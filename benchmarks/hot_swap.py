@@ -35,7 +35,7 @@ from typing import Any
 
 from machine import described
 
-from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.preload import ENVIRONMENT
 from bitagent_evaluator.prompts import ChatPrompt, prompt_format

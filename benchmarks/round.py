@@ -35,9 +35,9 @@ from hot_swap import MODELS, Texts, Work, same, served, texts
 from machine import described
 from safetensors.torch import load_file, save_file
 
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EvaluateJob as Evaluation
 from bitagent_crds.jobs import PackJob, PackMember, document
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.models.digests import weights_digest

@@ -24,9 +24,9 @@ from typing import Any
 from bfcl_eval.model_handler.utils import default_decode_ast_prompting
 from machine import described
 
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, usable_cores
 from bitagent_evaluator.scoring import bfcl as official

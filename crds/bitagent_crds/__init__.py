@@ -7,10 +7,11 @@
     online.py, discovery.py                      parts of it, too: tasks for miners; models that miners submit
     tracking.py                                  services that it reports to
     seeds.py                                     seeds that are unknown until the models are fixed
-    conditions.py                                conditions and reasons that they report
+    conditions.py, status.py                     types of conditions, and reasons; conditions as a status has them
     jobs.py                                      documents and summaries of Jobs
     examiner.py                                  messages between a validator and its examiner
     task_set.py, results.py                      files of task sets, and of results
+    task_forms.py                                right answers, languages, and formats of prompts, as enumerations
     archive.py                                   index of the archive of a round
     leaderboard.py                               the public, signed leaderboard of a round
     sketches.py                                  sketches of weights and answers, by which models are compared
@@ -20,6 +21,7 @@
     policies.py                                  weight policies: names, parameters, why a hotkey earns or does not
     ranking.py                                   ranks of the models of a round
     fields.py, schema.py                         bounded field types; base classes and structural schemas
+    texts.py                                     digests, scores and losses as texts
     docstrings.py                                docstrings of members, and schemas with them as descriptions
     defaults.py                                  which defaults the API server writes into objects
     generate.py, reference.py                    CustomResourceDefinitions and docs/reference.md from the models

@@ -9,8 +9,9 @@ import json
 
 from pydantic import Field
 
-from bitagent_crds.fields import Digest, digest_of
+from bitagent_crds.fields import Digest
 from bitagent_crds.schema import SCHEMA_VERSION, FileModel
+from bitagent_crds.texts import digest_of
 
 INDEX_NAME = "index.json"
 

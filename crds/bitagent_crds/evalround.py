@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from bitagent_crds.conditions import Conditions
 from bitagent_crds.defaults import given
 from bitagent_crds.evaluation import DEADLINE_SECONDS, Evaluation, Packing, Workload
 from bitagent_crds.fields import (
@@ -35,6 +34,7 @@ from bitagent_crds.schema import (
     has_exactly_one,
     rules,
 )
+from bitagent_crds.status import Conditions
 from bitagent_crds.tasks import Tasks
 
 

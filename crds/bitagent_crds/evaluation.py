@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from bitagent_crds.fields import (
-    BuiltinPromptFormat,
     Commit,
     Count,
     Digest,
@@ -24,6 +23,7 @@ from bitagent_crds.fields import (
 )
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.schema import Model, cel, rules
+from bitagent_crds.task_forms import BuiltinPromptFormat
 
 ScorerName = PluginName
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
@@ -69,7 +67,6 @@ Repo = Annotated[str, Field(max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*
 """A repository, `owner/name`; both are also directories of the model cache."""
 Revision = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 Commit = Annotated[str, Field(min_length=40, max_length=40, pattern=r"^[0-9a-f]{40}$")]
-DIGEST_PREFIX = "sha256:"
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 SimilaritySketch = Annotated[str, Field(max_length=256, pattern=r"^[A-Za-z0-9_-]+$")]
 """Sketch of a model's weights, in base64url."""
@@ -124,54 +121,9 @@ Time = Annotated[
 """A time in UTC, in whole seconds."""
 
 
-def digest_of(content: bytes) -> str:
-    """Return the SHA-256 of `content` as a `Digest`."""
-    return DIGEST_PREFIX + hashlib.sha256(content).hexdigest()
-
-
-def score_text(passed: float, total: float) -> str:
-    """Return `passed / total` as a `Score`; 0 of 0 is 0. Raises ValueError outside 0..1."""
-    value = passed / total if total else 0.0
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"score {value} is outside 0..1")
-    return f"{value:.6f}"
-
-
-def loss_text(value: float) -> str:
-    """Return `value` as a `Loss`; NaN and values from 10**12 become `inf`. Raises ValueError below 0."""
-    if value < 0:
-        raise ValueError(f"loss {value} is below 0")
-    return f"{value:.6f}" if value < 10**12 else "inf"
-
-
 PluginName = Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
 """Name of a scorer, prompt format or policy: a built-in one, or one that an installed package adds."""
 PromptFormatName = PluginName
-
-
-class BuiltinPromptFormat(StrEnum):
-    """Built-in formats in which a task is presented to a model."""
-
-    AUTO = "Auto"
-    """The round's format; if that is Auto too, ChatTemplate for losses and for a model whose template takes tools,
-    else Bfcl."""
-    BFCL = "Bfcl"
-    """BFCL's prompting mode: the functions as JSON in the system message."""
-    BITAGENT = "BitAgent"
-    """The BitAgent subnet's system message with its tool list."""
-    CHAT_TEMPLATE = "ChatTemplate"
-    """The model's own chat template, with the functions as its `tools`."""
-    HAMMER = "Hammer"
-    """Hammer's instructions; the answer is a JSON list of `{"name", "arguments"}`."""
-    ALPACA = "Alpaca"
-    """One instruction and a response heading, without special tokens."""
-    VICUNA = "Vicuna"
-    """`USER:` and `ASSISTANT:` turns after a system text."""
-    CHATML = "ChatML"
-    """`<|im_start|>` and `<|im_end|>` turns."""
-    LLAMA2 = "Llama2"
-    """`[INST]` and `<<SYS>>` turns."""
-
 
 JOB_SECRETS = "bitagent-job-"
 """Prefix of the name of every Secret that may be passed to Jobs."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
-from bitagent_crds.conditions import AnyReason, Fault, Reason
+from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.evalround import Admission
 from bitagent_crds.evaluation import MAX_PACK, MAX_SHARDS, Evaluation, RunSpec
 from bitagent_crds.fields import AnswerSketch, Commit, CommitmentHash, Count, Digest, Hotkey, Loss, Score, ShortText
@@ -26,6 +26,7 @@ from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.printable import escape_all
 from bitagent_crds.results import Unanswered
 from bitagent_crds.schema import Model, Open, StatusModel
+from bitagent_crds.status import AnyReason
 from bitagent_crds.tasks import Tasks
 
 EXIT_OK = 0

@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import Field
 
 from bitagent_crds.evalround import EvalRoundSpec, EvalRoundStatus
-from bitagent_crds.fields import Count, Digest, Hotkey, Loss, Score, digest_of
+from bitagent_crds.fields import Count, Digest, Hotkey, Loss, Score
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import COMPETITION_LABEL, EPOCH_LABEL, VALIDATOR_LABEL
 from bitagent_crds.schema import SCHEMA_VERSION, FileModel
 from bitagent_crds.seeds import SeedError
+from bitagent_crds.texts import digest_of
 
 LEADERBOARD_NAME = "leaderboard.json"
 PURPOSE = b"bitagent leaderboard 1\n"

@@ -16,9 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from bitagent_crds.conditions import Conditions
 from bitagent_crds.fields import (
-    BuiltinPromptFormat,
     Commit,
     CommitmentHash,
     Count,
@@ -48,6 +46,8 @@ from bitagent_crds.schema import (
     has_exactly_one,
     rules,
 )
+from bitagent_crds.status import Conditions
+from bitagent_crds.task_forms import BuiltinPromptFormat
 
 
 class HuggingFaceSource(Model):

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitagent_crds.conditions import AnyReason, Reason
+from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import (
     AnswerSketch,
-    BuiltinPromptFormat,
     Commit,
     Count,
     Digest,
@@ -27,6 +26,8 @@ from bitagent_crds.minermodel import PRESERVED, EngineChoices, FrozenChoices
 from bitagent_crds.names import evaluation_key
 from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.schema import Open, StatusModel
+from bitagent_crds.status import AnyReason
+from bitagent_crds.task_forms import BuiltinPromptFormat
 
 
 class ResultState(StrEnum):

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitagent_crds.conditions import Conditions
 from bitagent_crds.evaluation import Toleration
 from bitagent_crds.fields import Labels, ObjectName, Quantity, ResourceName, ShortText, Text
 from bitagent_crds.minermodel import EngineChoices, ModelSource, ResolvedModel
 from bitagent_crds.schema import Model, StatusModel
+from bitagent_crds.status import Conditions
 
 SERVED_MODEL = "rewriter"
 """Name under which the server offers the model."""

@@ -12,8 +12,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bitagent_crds.fields import Count, Digest, digest_of
+from bitagent_crds.fields import Count, Digest
 from bitagent_crds.schema import Model, Schema, cel, rules
+from bitagent_crds.texts import digest_of
 
 BlockHash = Annotated[str, Field(max_length=66, pattern=r"^0x[0-9a-f]{64}$")]
 """Hash of a block: 32 bytes in hex."""

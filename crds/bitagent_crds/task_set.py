@@ -5,7 +5,6 @@ taskset/  tasks.jsonl (Task a line)  manifest.json (TaskSetManifest)
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -13,70 +12,16 @@ from pydantic import Field, model_validator
 from bitagent_crds.evaluation import Aggregation, LossParameters, ScorerName
 from bitagent_crds.fields import Digest, Loss, Score
 from bitagent_crds.schema import SCHEMA_VERSION, FileModel
-
-
-class Expects(StrEnum):
-    """Kind of answer that is right for a task."""
-
-    CALLS = "Calls"
-    """The calls of the ground truth."""
-    NO_CALL = "NoCall"
-    """No call at all (BFCL irrelevance)."""
-    ANY_CALL = "AnyCall"
-    """At least one call, of any function (BFCL relevance)."""
-    STATE = "State"
-    """In a conversation: after each turn, the state and results of the systems that the reference calls produce."""
-    TEXT = "Text"
-    """The text of `reference`; only its loss is measured."""
-    ANSWER = "Answer"
-    """After as many calls as it takes, a text that contains one of the answers of `memory` (BFCL memory)."""
-
-
-SEVERAL_STEPS = frozenset((Expects.STATE, Expects.ANSWER))
-"""Expectations of tasks that may take several answers, because calls are executed in between."""
-
-
-class Language(StrEnum):
-    """Programming language in which the functions and calls of a task are written."""
-
-    PYTHON = "Python"
-    JAVA = "Java"
-    JAVASCRIPT = "JavaScript"
-
-
-class ReturnFormat(StrEnum):
-    """Format in which a prompt asks for calls; the values are the leaderboard's."""
-
-    PYTHON = "python"
-    """`[f(a=1), g(b="x")]`"""
-    JSON = "json"
-    """`[{"function": "f", "parameters": {"a": 1}}]`"""
-    VERBOSE_XML = "verbose_xml"
-    """`<functions><function name="f"><params><param name="a" value="1" type="integer"/></params></function>...`"""
-    CONCISE_XML = "concise_xml"
-    """`<functions><function name="f"><param name="a" type="integer">1</param></function>...`"""
-
-
-class FunctionDocFormat(StrEnum):
-    """Format in which a prompt describes functions; the values are the leaderboard's."""
-
-    PYTHON = "python"
-    XML = "xml"
-    JSON = "json"
-
-
-class PromptLayout(StrEnum):
-    """Layout of a system prompt; the values are the leaderboard's."""
-
-    PLAINTEXT = "plaintext"
-    MARKDOWN = "markdown"
-
-
-class PromptStyle(StrEnum):
-    """Wording of a system prompt; the values are the leaderboard's."""
-
-    CLASSIC = "classic"
-    EXPERIMENTAL = "experimental"
+from bitagent_crds.task_forms import (
+    SEVERAL_STEPS,
+    Expects,
+    FunctionDocFormat,
+    Language,
+    MemoryBackend,
+    PromptLayout,
+    PromptStyle,
+    ReturnFormat,
+)
 
 
 class PromptVariation(FileModel):
@@ -140,17 +85,6 @@ class Conversation(FileModel):
     """Functions that are offered only from a later turn on, by the index of that turn."""
     long_context: bool = False
     """Whether the systems contain much irrelevant content."""
-
-
-class MemoryBackend(StrEnum):
-    """Kind of a memory; the values are the leaderboard's."""
-
-    KV = "kv"
-    """Texts by name: a small memory that is always shown, and an archive whose names can be searched."""
-    REC_SUM = "rec_sum"
-    """One text, which the model writes again and again."""
-    VECTOR = "vector"
-    """Texts by number, which are searched by the similarity of their embeddings."""
 
 
 class Memory(FileModel):

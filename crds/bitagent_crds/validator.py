@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bitagent_crds.alterations import Alterations
-from bitagent_crds.conditions import Conditions
 from bitagent_crds.defaults import given
 from bitagent_crds.discovery import Discovery, DiscoveryStatus
 from bitagent_crds.evalround import EvalRoundTemplate
@@ -38,6 +37,7 @@ from bitagent_crds.schema import (
     map_list,
     rules,
 )
+from bitagent_crds.status import Conditions
 from bitagent_crds.tasks import TaskSource
 from bitagent_crds.tracking import Tracking
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.printable import BREAKS, escape_unprintable
+from bitagent_crds.status import Condition
 
 MESSAGE_LENGTH = 1024
 """Characters of a condition's message."""

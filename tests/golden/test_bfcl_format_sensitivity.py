@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import ReturnFormat, Task
+from bitagent_crds.task_forms import ReturnFormat
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import BfclCategory, BfclSource
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import parse_response

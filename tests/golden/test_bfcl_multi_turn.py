@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_crds.tasks import MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.parsing import ParsedResponse, parse_response
 from bitagent_evaluator.scoring import load_scorer

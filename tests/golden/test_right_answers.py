@@ -9,7 +9,8 @@ import pytest
 
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.parsing.render import render_calls

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import MinerModel, MinerModelSpec
 from bitagent_crds.names import short_hash
 from bitagent_crds.schema import API_VERSION
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_kube.objects import Obj
 
 NAME_BYTES = 52

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from bitagent_crds.jobs import RewriterAddress
-from bitagent_crds.task_set import Language, Task
+from bitagent_crds.task_forms import Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.rewrite_cache import RewriteCache
 from bitagent_evaluator.support.progress import LogProgress, Progress
 

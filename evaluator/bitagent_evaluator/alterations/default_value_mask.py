@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.alterations import DefaultValueMask
-from bitagent_crds.task_set import Language, Task
+from bitagent_crds.task_forms import Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import Altered, Choices, Skipped, SkipReason, TaskPool
 from bitagent_evaluator.alterations.renaming import has_duplicates, strings_in
 from bitagent_evaluator.support.text import SMALL_NUMBERS

@@ -9,7 +9,8 @@ import functools
 from typing import cast
 
 from bitagent_crds.alterations import Merge
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import Altered, Choices, Skipped, SkipReason, TaskPool
 from bitagent_evaluator.alterations.renaming import has_duplicates, is_plain_chat
 from bitagent_evaluator.alterations.tools import distinctive_words, normalise_name

@@ -23,7 +23,8 @@ from bitagent_crds.alterations import (
     ToolShuffle,
 )
 from bitagent_crds.schema import Model
-from bitagent_crds.task_set import SEVERAL_STEPS, AlterationManifest, AlterationRecord, Expects, Task
+from bitagent_crds.task_forms import SEVERAL_STEPS, Expects
+from bitagent_crds.task_set import AlterationManifest, AlterationRecord, Task
 from bitagent_evaluator.alterations.base import (
     Alteration,
     AlterationContext,

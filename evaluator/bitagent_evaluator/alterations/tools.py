@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from bitagent_crds.alterations import DistractorTools, Irrelevance, ToolShuffle
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import (
     AlterationError,
     Altered,

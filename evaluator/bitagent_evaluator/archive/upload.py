@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from bitagent_crds.archive import INDEX_NAME, ArchivedFile, ArchiveIndex
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
 from bitagent_crds.leaderboard import LEADERBOARD_NAME
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.archive.folder import list_files, open_file
 from bitagent_evaluator.archive.reports import reports
 from bitagent_evaluator.archive.store import ArchiveStore, Stored

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import alteration_key, source_key
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import TaskSource
 from bitagent_evaluator.cli.round_document import Asked, Entry, leaves_format_open
 from bitagent_evaluator.prompts import known_formats

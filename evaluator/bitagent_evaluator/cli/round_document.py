@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from bitagent_crds.evalround import EvalRoundSpec
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat, Digest
+from bitagent_crds.fields import Digest
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.results import ResultsManifest
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.cli.documents import DocumentError
 from bitagent_evaluator.support.faults import first_error

@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_USAGE, EvaluateSummary
 from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.admission import refusal_of
 from bitagent_evaluator.cli.console import progress_console, progress_on, show
 from bitagent_evaluator.cli.process import fail, leave, print_json

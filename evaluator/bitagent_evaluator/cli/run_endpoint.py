@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec
-from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.console import progress_console, progress_on, show
 from bitagent_evaluator.cli.names import member_of
 from bitagent_evaluator.cli.process import fail, print_json

@@ -21,8 +21,8 @@ from bitagent_crds.evaluation import (
     ScorerName,
     Thinking,
 )
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EvaluateSummary
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.cli.console import add_quiet
 from bitagent_evaluator.cli.names import member_of, one_of

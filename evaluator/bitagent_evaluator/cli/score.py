@@ -18,11 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.fields import BuiltinPromptFormat, digest_of
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.plugins import PluginError
 from bitagent_crds.results import Response, ResultsManifest
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Baseline
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.console import show, spinner, untrusted
 from bitagent_evaluator.cli.process import fail, print_json
 from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters

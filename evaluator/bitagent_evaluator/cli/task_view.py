@@ -12,7 +12,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from bitagent_crds.task_set import Expects, Task, TaskSetManifest
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.cli.console import untrusted
 from bitagent_evaluator.support.text import join_lines, shorten
 from bitagent_evaluator.tasks.files import TaskSetDifference

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bitagent_crds.alterations import Alteration
 from bitagent_crds.evaluation import Thinking
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.cli import task_view
 from bitagent_evaluator.cli.console import add_quiet, progress_console, progress_on, show
 from bitagent_evaluator.cli.names import did_you_mean, member_of

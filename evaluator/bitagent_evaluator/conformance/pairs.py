@@ -16,7 +16,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import Expects, MemoryBackend
+from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_crds.tasks import MEMORY, MULTI_TURN, BfclCategory
 from bitagent_evaluator.parsing import ParsedResponse, parse_response
 from bitagent_evaluator.scoring.bfcl import BfclScorer

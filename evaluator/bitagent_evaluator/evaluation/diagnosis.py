@@ -16,7 +16,8 @@ from itertools import chain
 
 from bitagent_crds.evaluation import BuiltinScorer, ScorerName
 from bitagent_crds.results import NoteKind, Response, Unanswered, Verdict
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.findings import BY_ENDPOINT, FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec, longest_answer
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.plugins import PluginError
 from bitagent_crds.results import Response, Unanswered
-from bitagent_crds.task_set import SEVERAL_STEPS, Expects, Task, TaskSetManifest
+from bitagent_crds.task_forms import SEVERAL_STEPS, BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.chat_templates.render import thinking_variables
 from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
 from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, RequestFailed, RequestFailure

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.names import cached_model_path
 from bitagent_crds.results import ResultsManifest
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Tasks
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.evaluation.prepared import MAX_MODEL_BYTES, Evaluation
 from bitagent_evaluator.models.cache import ModelCache
 from bitagent_evaluator.models.digests import directory_model_digest, weight_files_digest, weights_digest

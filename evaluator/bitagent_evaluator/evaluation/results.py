@@ -14,11 +14,11 @@ from pathlib import Path
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec
-from bitagent_crds.fields import digest_of, score_text
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.results import NoteKind, Response, ResultsManifest, Unanswered, Verdict, recorded
 from bitagent_crds.task_set import Baseline, Task, TaskSetManifest
+from bitagent_crds.texts import digest_of, score_text
 from bitagent_evaluator.evaluation.answer_sketch import answer_sketch
 from bitagent_evaluator.evaluation.budget import UnansweredTask
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose

@@ -20,11 +20,11 @@ from functools import partial
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import DType
 from bitagent_crds.plugins import PluginError
 from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.results import Response
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.engines.base import Backend, Engine
 from bitagent_evaluator.engines.losses import plan_for_losses
 from bitagent_evaluator.engines.plan import plan_engine

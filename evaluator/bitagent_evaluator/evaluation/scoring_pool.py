@@ -20,7 +20,8 @@ from typing import Self
 from bitagent_crds.conditions import Reason
 from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import SEVERAL_STEPS, Language, Task
+from bitagent_crds.task_forms import SEVERAL_STEPS, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.sandbox.process import InputFault, Sandbox, SandboxUnavailable

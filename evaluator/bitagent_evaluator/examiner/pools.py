@@ -22,9 +22,9 @@ from typing import BinaryIO, Generic, TypeVar
 from pydantic import ValidationError
 
 from bitagent_crds.examiner import ExaminerReason, Pool, TaskSetFiles
-from bitagent_crds.fields import digest_of
 from bitagent_crds.names import task_set_path
 from bitagent_crds.task_set import Task
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.examiner.questions import question
 from bitagent_evaluator.examiner.rows import Marks, marks, marks_of
 from bitagent_evaluator.scoring.suitability import obstacle

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from bitagent_crds.examiner import ExaminerTask
-from bitagent_crds.task_set import SEVERAL_STEPS, Expects, Language, Task
+from bitagent_crds.task_forms import SEVERAL_STEPS, Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.prompts.chat_formats import describe_functions
 
 TOOL_RESPONSE = "tool response"

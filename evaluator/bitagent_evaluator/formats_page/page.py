@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from bitagent_crds.docstrings import member_docs
-from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import Columns, RowFormat
 from bitagent_evaluator.formats_page import answers, rows
 from bitagent_evaluator.models.validation.architectures import family_rows

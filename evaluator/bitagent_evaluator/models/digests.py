@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.models.checkpoint import model_tensors
 from bitagent_evaluator.models.source import digest_of_files
 from bitagent_evaluator.models.validation.architectures import find_architecture

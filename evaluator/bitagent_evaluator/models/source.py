@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.models.validation.files import MAX_FILES, directory_files, fetched_files
 from bitagent_evaluator.support.faults import FetchError
 from bitagent_evaluator.support.files import hex_digits, read_pieces, sha256_of

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bitagent_crds.results import Response
-from bitagent_crds.task_set import Language, PromptVariation
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing.calls import AnswerError, Calls, is_call_list
 from bitagent_evaluator.parsing.render import in_python_terms, render_calls
 from bitagent_evaluator.parsing.syntaxes import AnswerSyntax, parse_bfcl, parse_calls
 from bitagent_evaluator.parsing.thinking import strip_thinking
 from bitagent_evaluator.parsing.variations import parse_variation
+
+if TYPE_CHECKING:  # sandboxes that read models' files import this package, and start faster without pydantic
+    from bitagent_crds.results import Response
+    from bitagent_crds.task_set import PromptVariation
 
 
 class Unreadable(StrEnum):

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls
 from bitagent_evaluator.parsing.python import check_integer
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
 from bitagent_evaluator.parsing.gemma import parse_gemma_calls
 from bitagent_evaluator.parsing.json import parse_json_list, parse_tool_call_blocks, parse_tool_calls

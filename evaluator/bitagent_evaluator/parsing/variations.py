@@ -13,12 +13,15 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from bitagent_crds.task_set import PromptVariation, ReturnFormat
+from bitagent_crds.task_forms import ReturnFormat
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
 from bitagent_evaluator.parsing.python import check_integer, parse_call_list, strip_to_list
+
+if TYPE_CHECKING:
+    from bitagent_crds.task_set import PromptVariation
 
 MAX_CHARACTERS = 65_536
 """Longest answer that is read, as of the other syntaxes."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing import AnswerSyntax
 
 

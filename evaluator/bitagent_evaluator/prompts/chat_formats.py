@@ -21,7 +21,8 @@ from typing import Any
 from bfcl_eval.constants import default_prompts
 from bfcl_eval.constants.type_mappings import GORILLA_TO_OPENAPI
 
-from bitagent_crds.task_set import Language, PromptVariation, Task
+from bitagent_crds.task_forms import Language
+from bitagent_crds.task_set import PromptVariation, Task
 from bitagent_evaluator.parsing import FORMS_OF_TEMPLATES, AnswerSyntax
 from bitagent_evaluator.prompts.base import ChatPrompt, asks_for_calls, with_system_prompt
 from bitagent_evaluator.prompts.variations import variation_prompt

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.plugins import BrokenPlugin, PluginGroup, check_known, known_names, load
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts.base import ChatPrompt, PromptFormat, RawPrompt

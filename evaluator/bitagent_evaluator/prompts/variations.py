@@ -13,7 +13,8 @@ from typing import Any
 
 from bfcl_eval.constants import default_prompts
 
-from bitagent_crds.task_set import FunctionDocFormat, PromptVariation
+from bitagent_crds.task_forms import FunctionDocFormat
+from bitagent_crds.task_set import PromptVariation
 
 _PYTHON_TYPES = {"string": "str", "number": "float", "integer": "int", "boolean": "bool"}
 _LISTS, _DICTS = ("array", "list", "tuple"), ("object", "dict")

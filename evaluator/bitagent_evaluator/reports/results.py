@@ -16,13 +16,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from bitagent_crds.evaluation import Aggregation
-from bitagent_crds.fields import digest_of, loss_text
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.ranking import MODEL_FAULT_SCORE
 from bitagent_crds.results import CategoryScore, Response, ResultsManifest, Verdict
 from bitagent_crds.schema import SCHEMA_VERSION, FileModel
 from bitagent_crds.task_set import Task
+from bitagent_crds.texts import digest_of, loss_text
 from bitagent_evaluator.evaluation.journal import RESPONSES
 from bitagent_evaluator.evaluation.results import MANIFEST, SUMMARY, VERDICTS, count_unanswered, is_fault
 from bitagent_evaluator.evaluation.timeline import Timeline, read_timeline

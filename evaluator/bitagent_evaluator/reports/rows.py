@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bitagent_crds.fields import loss_text
 from bitagent_crds.results import CategoryScore, ResultsManifest, Verdict
+from bitagent_crds.texts import loss_text
 from bitagent_evaluator.reports.results import Results
 from bitagent_evaluator.reports.task_list import visible
 from bitagent_evaluator.scoring.metric import Metric

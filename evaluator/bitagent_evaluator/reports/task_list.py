@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitagent_crds.fields import loss_text
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
+from bitagent_crds.texts import loss_text
 from bitagent_evaluator.evaluation.strategies.base import TEMPLATE_REFUSED
 from bitagent_evaluator.reports.error_words import PARTLY_RIGHT, explain
 from bitagent_evaluator.reports.results import Results

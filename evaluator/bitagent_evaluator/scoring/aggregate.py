@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bitagent_crds.evaluation import Aggregation
-from bitagent_crds.fields import score_text
 from bitagent_crds.results import CategoryScore, Verdict
 from bitagent_crds.task_set import Baseline
+from bitagent_crds.texts import score_text
 from bitagent_evaluator.scoring.metric import SCORE, Metric
 
 

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer, LossNormalization, LossParameters, ScorerName
-from bitagent_crds.fields import loss_text, score_text
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Baseline, Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Baseline, Task
+from bitagent_crds.texts import loss_text, score_text
 from bitagent_evaluator.parsing import Calls
 from bitagent_evaluator.parsing.render import render_calls
 from bitagent_evaluator.scoring.bfcl import DECODER_FAILED, expected_calls

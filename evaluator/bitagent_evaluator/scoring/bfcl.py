@@ -24,7 +24,8 @@ from typing import Any, ClassVar, TypedDict, cast
 from bfcl_eval.constants.enums import Language as OfficialLanguage
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import SEVERAL_STEPS, Expects, Language, Task
+from bitagent_crds.task_forms import SEVERAL_STEPS, Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import BfclCategory
 from bitagent_evaluator.parsing import ParsedAnswer, ParsedResponse, Unreadable, parse_bfcl_answer
 from bitagent_evaluator.scoring.base import REFUSED, pass_fail

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing import ParsedAnswer, Unreadable
 from bitagent_evaluator.scoring import bfcl
 from bitagent_evaluator.scoring.base import pass_fail

@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from bitagent_crds.evaluation import Aggregation
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 
 
 class TaskKind(StrEnum):

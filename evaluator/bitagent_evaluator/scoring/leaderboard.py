@@ -30,10 +30,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from bitagent_crds.fields import score_text
 from bitagent_crds.results import CategoryScore, Verdict
 from bitagent_crds.task_set import PROMPT_VARIATIONS
 from bitagent_crds.tasks import BfclCategory
+from bitagent_crds.texts import score_text
 
 
 @dataclass(frozen=True)

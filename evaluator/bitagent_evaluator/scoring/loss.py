@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bitagent_crds.evaluation import DEFAULT_REFERENCE_BYTES, Aggregation, LossParameters
-from bitagent_crds.fields import loss_text
 from bitagent_crds.results import Response, Unanswered, Verdict
 from bitagent_crds.task_set import Task
+from bitagent_crds.texts import loss_text
 from bitagent_evaluator.parsing import ParsedResponse
 from bitagent_evaluator.scoring.aggregate import Aggregate, summarise
 from bitagent_evaluator.scoring.metric import LOSS, score_of_loss, split_evenly

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from bitagent_crds.evaluation import BuiltinScorer, ScorerName
-from bitagent_crds.task_set import Conversation, Expects, Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import Expects, MemoryBackend
+from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_evaluator.scoring.bitagent.scorer import expected_call, tools_of
 
 MOST = 0.5

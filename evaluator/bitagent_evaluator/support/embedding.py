@@ -26,7 +26,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from threadpoolctl import ThreadpoolController
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 
 Vector = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bitagent_crds.fields import DIGEST_PREFIX
+from bitagent_crds.texts import DIGEST_PREFIX
 
 PIECE_BYTES = 4 << 20
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import RewriterAddress, alteration_key
 from bitagent_crds.seeds import SeedError
 from bitagent_crds.task_set import AlterationManifest, SourceManifest, Task, TaskSetManifest
 from bitagent_crds.tasks import Tasks
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.alterations.base import AlterationContext, AlterationError, SkipReason
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.rewrite_cache import RewriteCache

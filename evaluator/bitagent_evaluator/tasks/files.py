@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.schema import SCHEMA_VERSION
 from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.support.faults import first_error
 from bitagent_evaluator.support.files import write_atomically
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import FINAL_STATES, ResultState
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import find
 from bitagent_operator.metrics.durations import durations
 from bitagent_operator.metrics.running import running

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bitagent_crds.conditions import Condition
 from bitagent_crds.evalround import EvalRoundSpec, EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus
 from bitagent_crds.names import (
@@ -24,6 +23,7 @@ from bitagent_crds.names import (
 )
 from bitagent_crds.rewriter import RewriterStatus
 from bitagent_crds.schema import Model
+from bitagent_crds.status import Condition
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.cache import said
 from bitagent_kube.conditions import parse_conditions

@@ -7,10 +7,10 @@ an evaluation that has begun.
 from __future__ import annotations
 
 from bitagent_crds.evaluation import Evaluation
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import ModelFacts, ModelSource
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import cached_model_path, cached_volume_model_path
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_operator.observed.objects import ModelObject
 
 _VOLUME = "volume"

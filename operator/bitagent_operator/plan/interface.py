@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from bitagent_crds.conditions import Condition, Reason
+from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import pack_key
+from bitagent_crds.status import Condition
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.workloads import PodObject
 from bitagent_operator.plan.inputs import NO_READS, LiveReads, ModelVolume

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import FINAL_STATES, PhaseSeconds
 from bitagent_crds.names import Component
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import find
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.objects import ModelObject, RoundObject, changed

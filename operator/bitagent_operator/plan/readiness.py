@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import EvalRoundStatus
+from bitagent_crds.status import Condition
 from bitagent_crds.validator import WeightsMode
 from bitagent_kube.conditions import Conditions, ConditionValue, find, holds, update_conditions
 from bitagent_operator.observed.objects import changed

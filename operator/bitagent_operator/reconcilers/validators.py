@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bitagent_crds.conditions import Condition, ConditionType
+from bitagent_crds.conditions import ConditionType
 from bitagent_crds.names import COMPONENT_LABEL, Component
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import ConditionValue, update_conditions
 from bitagent_kube.objects import Obj
 from bitagent_kube.resources import CORE_EVENTS, JOBS

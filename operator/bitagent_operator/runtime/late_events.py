@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from bitagent_crds.conditions import Condition, ConditionType, Reason
+from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import find
 from bitagent_kube.errors import ApiError
 from bitagent_kube.events import NOTE_BYTES, clip_bytes

@@ -26,7 +26,8 @@ from attack_models.files import (
     splitting,
     write_llama,
 )
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing.render import render_calls
 from bitagent_evaluator.scoring.bfcl import expected_calls
 

@@ -7,8 +7,9 @@ import pickle
 import pytest
 from pydantic import TypeAdapter
 
-from bitagent_crds.conditions import Condition, ConditionType, Fault, Reason
+from bitagent_crds.conditions import ConditionType, Fault, Reason
 from bitagent_crds.generate import KINDS
+from bitagent_crds.status import Condition
 
 MODEL = {
     Reason.NO_SAFETENSORS,

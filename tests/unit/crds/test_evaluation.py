@@ -16,8 +16,8 @@ from bitagent_crds.evaluation import (
     Thinking,
     longest_answer,
 )
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.task_forms import BuiltinPromptFormat
 
 DIGEST = "sha256:" + "1" * 64
 NEEDED: dict[str, Any] = {"repo": "acme/model", "task_set_digest": DIGEST, "max_tokens": 8}

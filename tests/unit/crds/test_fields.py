@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from bitagent_crds.evalround import EvalRound, ModelSelection
 from bitagent_crds.evaluation import BuiltinScorer, Evaluation, Toleration
 from bitagent_crds.fields import (
-    BuiltinPromptFormat,
     DataKey,
     JobSecretKey,
     LabelKey,
@@ -25,12 +24,12 @@ from bitagent_crds.fields import (
     Repo,
     SecretKey,
     TaintKey,
-    loss_text,
-    score_text,
 )
 from bitagent_crds.minermodel import MinerModel, MinerModelSpec
 from bitagent_crds.results import ResultsManifest
 from bitagent_crds.schema import Resource, manifest
+from bitagent_crds.task_forms import BuiltinPromptFormat
+from bitagent_crds.texts import loss_text, score_text
 from bitagent_crds.validator import BuiltinPolicy, Validator
 
 ROUND = ("spec", "competitions", "[]", "round")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from bitagent_crds.evalround import EvalRoundSpec, EvalRoundStatus
-from bitagent_crds.fields import digest_of
 from bitagent_crds.leaderboard import Leaderboard, SignedLeaderboard, leaderboard_of, signed_text
 from bitagent_crds.seeds import SeedFrom, secret_digest
+from bitagent_crds.texts import digest_of
 
 HOTKEY = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
 LABELS = {"bitagent.io/validator": "val", "bitagent.io/competition": "fc", "bitagent.io/epoch": "7"}

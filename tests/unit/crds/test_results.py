@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer, LossNormalization, LossParameters, RunSpec, Thinking
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.results import Response, ResultsManifest, Verdict, recorded
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task, TaskSetManifest
 
 OLD = Path(__file__).parents[1] / "evaluator/data/results-schema-1"

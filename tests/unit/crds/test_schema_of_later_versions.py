@@ -9,12 +9,13 @@ from hypothesis import given
 from pydantic import ValidationError
 from tests.unit.schema_strategies import examples, part
 
-from bitagent_crds.conditions import Condition, Fault, Reason
+from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary
 from bitagent_crds.minermodel import LaterChoices, MinerModel, MinerModelSpec, MinerModelStatus
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.schema import StatusModel, is_later
+from bitagent_crds.status import Condition
 from bitagent_crds.validator import Validator, ValidatorStatus
 
 CONDITION = {"type": "Fetched", "status": "True", "reason": "Fetched", "lastTransitionTime": "2026-01-01T00:00:00Z"}

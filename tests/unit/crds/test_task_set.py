@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 
 TASK: dict[str, Any] = {"id": "t", "source": "jsonl", "category": "c", "messages": [], "functions": []}
 TURN: list[dict[str, Any]] = [{"role": "user", "content": "q"}]

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer, RunSpec, ScorerName
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response, Verdict
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Baseline
 from bitagent_evaluator.evaluation.journal import Started
 from bitagent_evaluator.evaluation.results import Provenance, write_results

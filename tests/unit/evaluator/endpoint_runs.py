@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.openai import Address
 from bitagent_evaluator.evaluation.remote import RemoteEvaluation, evaluate_endpoint
 from bitagent_evaluator.support.progress import LogProgress

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import (
     MESSAGE_LENGTH,
     Conditions,

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.conditions import Condition
 from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary, termination_message
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import (
@@ -30,6 +29,7 @@ from bitagent_crds.names import (
 )
 from bitagent_crds.progress import ProgressDocument
 from bitagent_crds.seeds import secret_digest
+from bitagent_crds.status import Condition
 from bitagent_operator import naming
 from bitagent_operator.config import Config
 from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject

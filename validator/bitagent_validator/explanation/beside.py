@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.examiner import ExaminerReason, Pool
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.conditions import find, parse_conditions
 from bitagent_kube.objects import Obj

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_validator.state.base import Document
 
 

@@ -18,7 +18,8 @@ from enum import StrEnum
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.strategies.base import (
     GenerationStrategy,
     PromptEncoder,

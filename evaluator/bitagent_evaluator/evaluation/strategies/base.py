@@ -10,8 +10,9 @@ from typing import Protocol
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, LossParameters, ScorerName
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.results import NoteKind, Response
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.base import Engine
 from bitagent_evaluator.prompts import ChatPrompt, PromptFormat, RawPrompt, prompt_format

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.chat_templates.audit.differential import RENDERING_ERRORS
 from bitagent_evaluator.chat_templates.render import CHATML, TemplateRenderer
 from bitagent_evaluator.models.validation.files import (

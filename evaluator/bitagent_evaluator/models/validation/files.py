@@ -12,14 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.minermodel import MemoryShape
 from bitagent_evaluator.parsing.calls import AnswerError
 from bitagent_evaluator.parsing.yaml import parse_yaml_value
 from bitagent_evaluator.sandbox.protocol import Refused
 from bitagent_evaluator.support.text import mask_unprintable, shorten
+
+if TYPE_CHECKING:
+    from bitagent_crds.minermodel import MemoryShape
 
 _CODE_MEMBERS = ("auto_map", "custom_pipelines")
 """Members that name Python code of the repository."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.models.validation.files import (
     TEMPLATE,
     TEMPLATE_JSON,

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import SEVERAL_STEPS, Expects, Task
+from bitagent_crds.task_forms import SEVERAL_STEPS, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.parsing import ParsedResponse
 from bitagent_evaluator.scoring.bfcl import LEFT_OUT, check_answer, first_allowed
 from bitagent_evaluator.scoring.bitagent.criteria import (

@@ -27,7 +27,8 @@ from bfcl_eval.constants.default_prompts import (
 from bfcl_eval.constants.executable_backend_config import BACKEND_PATH_PREFIX, CLASS_FILE_PATH_MAPPING
 from bfcl_eval.eval_checker.agentic_eval.agentic_checker import agentic_checker
 
-from bitagent_crds.task_set import Memory, MemoryBackend
+from bitagent_crds.task_forms import MemoryBackend
+from bitagent_crds.task_set import Memory
 from bitagent_evaluator.parsing import AnswerError, ParsedAnswer, ParsedResponse, Unreadable
 from bitagent_evaluator.parsing.render import executable_calls
 from bitagent_evaluator.scoring.base import REFUSED

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Conversation, MemoryBackend, Task
+from bitagent_crds.task_forms import MemoryBackend
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.parsing import AnswerError, ParsedAnswer, ParsedResponse, Unreadable
 from bitagent_evaluator.parsing.render import executable_calls
 from bitagent_evaluator.sandbox.process import InputFault, ResidentSandbox

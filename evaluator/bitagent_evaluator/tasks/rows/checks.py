@@ -11,7 +11,8 @@ from typing import Any
 
 from bfcl_eval.constants.type_mappings import JAVA_TYPE_CONVERSION, JS_TYPE_CONVERSION
 
-from bitagent_crds.task_set import Conversation, Expects, Language, Memory, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_evaluator.scoring.multi_turn.memory import MEMORY_SCENARIOS
 from bitagent_evaluator.scoring.multi_turn.systems import SYSTEMS
 from bitagent_evaluator.tasks.rows.base import RowError

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.parsing.calls import Calls
 from bitagent_evaluator.parsing.render import render_calls

@@ -27,16 +27,8 @@ from typing import Any
 from bfcl_eval.constants.default_prompts import ADDITIONAL_SYSTEM_PROMPT_FOR_AGENTIC_RESPONSE_FORMAT as _ANSWER_FORMAT
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
 
-from bitagent_crds.task_set import (
-    PROMPT_VARIATIONS,
-    Conversation,
-    Expects,
-    Language,
-    Memory,
-    MemoryBackend,
-    PromptVariation,
-    Task,
-)
+from bitagent_crds.task_forms import Expects, Language, MemoryBackend
+from bitagent_crds.task_set import PROMPT_VARIATIONS, Conversation, Memory, PromptVariation, Task
 from bitagent_crds.tasks import MEMORY, MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.scoring.multi_turn.memory import system_name
 from bitagent_evaluator.tasks.files import TaskSetError

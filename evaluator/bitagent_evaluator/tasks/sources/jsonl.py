@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bitagent_crds.fields import DIGEST_PREFIX
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import JsonlSource, RowFormat, UrlFile
+from bitagent_crds.texts import DIGEST_PREFIX
 from bitagent_evaluator.support.files import digest_of_pieces, hash_pieces, hex_digits, read_pieces
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError

@@ -18,9 +18,9 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import StreamSource
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.support.http_resource import HttpResource
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
-from bitagent_crds.fields import score_text
 from bitagent_crds.model_result import CopyEvidence, ModelResult, ResultState
 from bitagent_crds.sketches import SAME_BASE, SAME_FUNCTION, AnswerSketch, SketchError, WeightsSketch
+from bitagent_crds.texts import score_text
 from bitagent_operator.observed.objects import ChainClock, ModelObject, changed
 from bitagent_operator.plan.rounds.seniority import seniority
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.ranking import ranks
+from bitagent_crds.texts import digest_of
 from bitagent_operator.observed.objects import changed
 
 SCORED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT})

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Fault, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.jobs import EXIT_NO_MODEL
 from bitagent_crds.minermodel import MinerModelSpec, MinerModelStatus, ModelSource
 from bitagent_crds.names import REWRITER_LABEL, short_hash
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import ConditionValue, find
 from bitagent_kube.objects import EventMessage
 from bitagent_operator import naming

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.status import Condition
 from bitagent_kube.conditions import ConditionValue, find, update_conditions
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.applied import FIRST_READ, pause_before_read

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 
 
 def parameter(kind: str = "string", description: str = "", **more: Any) -> dict[str, Any]:

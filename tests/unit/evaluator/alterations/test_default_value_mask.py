@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.evaluator.alterations.sum_tasks import function, parameter, task
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 
 
 @pytest.fixture

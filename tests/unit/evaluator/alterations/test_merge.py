@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.alterations import Alteration as Spec
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import Choices
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.scoring.bfcl import check_text, checker_category, expected_calls

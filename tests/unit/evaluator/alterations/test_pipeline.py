@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitagent_crds.alterations import Alteration as Spec
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import AlterationError
 from bitagent_evaluator.alterations.pipeline import ALTERATIONS, alter_tasks
 from bitagent_evaluator.tasks.files import encode_tasks

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.unit.schema_strategies import examples
 
 from bitagent_crds.alterations import Alteration as Spec
-from bitagent_crds.task_set import AlterationManifest, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import AlterationManifest, Task
 from bitagent_crds.tasks import BfclCategory
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.tools import normalise_name

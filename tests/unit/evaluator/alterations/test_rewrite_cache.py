@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.alterations.rewrite_cache import REWRITES, CachedResponse, RewriteCache
 
 RESPONSES = {

@@ -10,7 +10,8 @@ from tests.unit.evaluator.alterations.sum_tasks import ADD, SUB, SUMS, function,
 
 from bitagent_crds.alterations import Alteration as Spec
 from bitagent_crds.alterations import DistractorTools
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import Altered, Choices, Skipped, SkipReason, TaskPool
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.tools import AddDistractors, distinctive_words, normalise_name

@@ -10,7 +10,7 @@ import pytest
 
 from bitagent_crds.archive import ArchiveIndex
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.archive.upload import Sizes, archive
 from bitagent_evaluator.support.faults import InfrastructureFault
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import digest_of
 from bitagent_crds.results import Verdict
 from bitagent_crds.task_set import Task
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.report import main
 from bitagent_evaluator.evaluation.results import fault_summary, write_summary
 from bitagent_evaluator.models.digests import weights_digest

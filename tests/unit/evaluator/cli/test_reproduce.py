@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat, digest_of
 from bitagent_crds.results import ResultsManifest
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import Tasks
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli import reproduce
 from bitagent_evaluator.cli.run_options import read_first_tasks
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine

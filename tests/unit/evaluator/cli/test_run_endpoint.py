@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.evaluator.endpoint_runs import STATE, TASKS, number_in, task
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli import run as run_verb
 from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.tasks.files import encode_tasks

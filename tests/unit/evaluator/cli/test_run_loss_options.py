@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli import run as run_verb
 from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.tasks.files import encode_tasks

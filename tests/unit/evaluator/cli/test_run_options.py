@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli.run_options import warn_of_tasks
 
 TEXT = Task(

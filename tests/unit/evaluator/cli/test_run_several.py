@@ -12,10 +12,10 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_MODEL_FAULT, EXIT_OK, EXIT_USAGE, EvaluateSummary
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.results import CategoryScore
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Baseline
 from bitagent_evaluator.cli import run
 from bitagent_evaluator.cli.run_models import GivenModel

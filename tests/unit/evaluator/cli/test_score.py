@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli import app, score
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.scoring import aggregate

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EXIT_OK, EvaluateSummary
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.engines.losses import STEP_TOKENS, plan_for_losses
 from bitagent_evaluator.engines.plan import Hardware, plan_engine
 from bitagent_evaluator.tasks.files import encode_tasks

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.evaluator.evaluation.pretended import task
 
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.evaluation.prepared import Evaluation
 
 if TYPE_CHECKING:

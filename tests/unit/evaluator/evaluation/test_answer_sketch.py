@@ -8,7 +8,8 @@ import pytest
 
 from bitagent_crds.results import Response, Verdict
 from bitagent_crds.sketches import AnswerSketch
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.answer_sketch import answer_sketch
 from bitagent_evaluator.parsing import AnswerSyntax
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.unit.evaluator.endpoint_runs import TASKS, number_in, run, task
 
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice, allowed_names
 from bitagent_evaluator.prompts import prompt_format
 

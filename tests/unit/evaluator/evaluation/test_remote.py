@@ -10,9 +10,9 @@ import pytest
 from tests.unit.evaluator.endpoint_runs import DIGEST, STATE, TASKS, number_in, run, task
 
 from bitagent_crds.evaluation import BuiltinScorer, RunSpec, Thinking
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response, ResultsManifest, Unanswered
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.openai import Address, Endpoint
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice, endpoint_request
 from bitagent_evaluator.evaluation.remote import RemoteEvaluation, UnsuitedTasks, ask_endpoint, evaluate_endpoint

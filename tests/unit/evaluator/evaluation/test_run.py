@@ -21,11 +21,12 @@ from tests.unit.evaluator.evaluation.pretended import (
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, ScorerName
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.progress import EvaluationPhase
 from bitagent_crds.results import NoteKind, Response, ResultsManifest
 from bitagent_crds.sketches import AnswerSketch
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.findings import FindingKind
 from bitagent_evaluator.evaluation.journal import RESPONSES

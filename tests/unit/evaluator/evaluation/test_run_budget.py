@@ -14,10 +14,10 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import MemoryLimits
 from bitagent_crds.results import ResultsManifest, Unanswered
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation import run as module

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from bitagent_crds.evaluation import BuiltinScorer, LossNormalization, LossParameters, RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import DType, EngineChoices
 from bitagent_crds.results import ResultsManifest
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli import score as score_verb
 from bitagent_evaluator.engines.losses import STEP_TOKENS, MeasuredText, PassageLoss
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware

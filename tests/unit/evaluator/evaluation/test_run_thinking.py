@@ -13,9 +13,9 @@ import pytest
 import tokenizers
 
 from bitagent_crds.evaluation import RunSpec, Thinking
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response, ResultsManifest
-from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES, RUN

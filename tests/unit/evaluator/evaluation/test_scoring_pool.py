@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Language, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects, Language
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.evaluation import scoring_pool
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, pool_size

@@ -24,9 +24,9 @@ from tests.unit.evaluator.evaluation.pretended import (
 )
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Unanswered
-from bitagent_crds.task_set import Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, MemoryBackend
+from bitagent_crds.task_set import Memory, Task
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.evaluation.run import evaluate_shard
 from bitagent_evaluator.evaluation.shards import Shard

@@ -18,7 +18,8 @@ from bitagent_crds.examiner import (
     Timing,
 )
 from bitagent_crds.names import task_set_path
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.examiner.server import Examiner
 from bitagent_evaluator.parsing.render import render_calls

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.evaluator.examiner.conftest import UID, built
 
 from bitagent_crds.examiner import ExaminerReason, Pool, TaskSetFiles
-from bitagent_crds.fields import digest_of
 from bitagent_crds.names import task_set_path
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.examiner import pools
 from bitagent_evaluator.examiner.pools import Pools, RequestRefused, load
 

@@ -25,7 +25,7 @@ from bitagent_crds.examiner import (
     TaskRequest,
     bounded_answer,
 )
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 
 if TYPE_CHECKING:
     from tests.unit.evaluator.examiner.conftest import Volume

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.examiner.questions import expected_shape, question
 
 if TYPE_CHECKING:

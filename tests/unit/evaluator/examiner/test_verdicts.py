@@ -15,7 +15,8 @@ from tests.unit.evaluator.examiner.conftest import right_answer
 
 from bitagent_crds.examiner import MAX_ANSWER, ExaminerReason, ExaminerVerdict, Timing, bounded_answer
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.examiner import verdicts
 from bitagent_evaluator.examiner.pools import RequestRefused
 from bitagent_evaluator.examiner.verdicts import LIMITS, ONLINE_SYNTAXES, Scorers

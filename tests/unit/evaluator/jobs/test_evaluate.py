@@ -13,7 +13,6 @@ import pytest
 
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.evaluation import BuiltinScorer, LossParameters, RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.jobs import (
     EXIT_INFRASTRUCTURE,
     EXIT_LATER,
@@ -28,6 +27,7 @@ from bitagent_crds.jobs import (
 from bitagent_crds.minermodel import EngineChoices, ModelFacts
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.progress import PROGRESS_PATH, ProgressDocument
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated

@@ -21,7 +21,7 @@ from bitagent_crds.jobs import (
     exit_code,
     source_key,
 )
-from bitagent_crds.task_set import Expects
+from bitagent_crds.task_forms import Expects
 from bitagent_evaluator.jobs.task_set import handle
 from bitagent_evaluator.scoring.kinds import task_kind
 from bitagent_evaluator.tasks.files import read_task_set, read_tasks

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.models.digests import (
     copies_embeddings,
     directory_model_digest,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing import (
     AnswerSyntax,
     Calls,

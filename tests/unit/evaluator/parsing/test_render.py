@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing import AnswerError, AnswerSyntax, parse_answer, parse_bfcl
 from bitagent_evaluator.parsing.render import executable_calls, in_python_terms, render_calls
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.formats_page.answers import SYNTAX_EXAMPLES
 from bitagent_evaluator.parsing import MAX_CHARACTERS, AnswerError, AnswerSyntax, parse_calls
 from bitagent_evaluator.parsing.json import MAX_DEPTH, MAX_PROSE_BRACKETS

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.task_set import PromptVariation, ReturnFormat
+from bitagent_crds.task_forms import ReturnFormat
+from bitagent_crds.task_set import PromptVariation
 from bitagent_evaluator.parsing import AnswerError, AnswerSyntax, Unreadable, parse_answer
 from bitagent_evaluator.parsing.variations import MAX_CHARACTERS, MAX_DEPTH, _list_of_objects, parse_variation
 

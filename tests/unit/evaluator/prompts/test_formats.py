@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.plugins import BrokenPlugin, UnknownName
-from bitagent_crds.task_set import Language, PromptVariation, ReturnFormat, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Language, ReturnFormat
+from bitagent_crds.task_set import PromptVariation, Task
 from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts import ChatPrompt, RawPrompt, known_formats, prompt_format
 from bitagent_evaluator.prompts.chat_formats import Bfcl

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.prompts import RawPrompt, prompt_format
 from bitagent_evaluator.prompts.chat_formats import Bfcl

@@ -13,8 +13,8 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.fields import BuiltinPromptFormat
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.chat_templates.render import MAX_PROMPT_CHARACTERS
 from bitagent_evaluator.evaluation.strategies import ScoringOptions, open_encoder, prepare_strategies
 from bitagent_evaluator.prompts import ChatPrompt, RawPrompt

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import PROMPT_VARIATIONS, FunctionDocFormat, PromptLayout, PromptStyle, PromptVariation
+from bitagent_crds.task_forms import FunctionDocFormat, PromptLayout, PromptStyle
+from bitagent_crds.task_set import PROMPT_VARIATIONS, PromptVariation
 from bitagent_evaluator.prompts.variations import variation_prompt
 
 INNER = {"type": "dict", "properties": {"b": {"type": "boolean", "description": "."}}, "required": []}

@@ -12,10 +12,10 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.fields import digest_of
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.results import Verdict
 from bitagent_crds.task_set import Task
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.evaluation.results import VERDICTS, fault_summary, write_summary
 from bitagent_evaluator.reports.results import (
     FaultResult,

@@ -23,7 +23,8 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer
 from bitagent_crds.jobs import EvaluateSummary
 from bitagent_crds.model_result import PhaseSeconds
-from bitagent_crds.task_set import Baseline, Expects
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Baseline
 from bitagent_evaluator.evaluation.results import write_summary
 from bitagent_evaluator.evaluation.timeline import TIMELINE
 from bitagent_evaluator.reports.error_words import ERRORS

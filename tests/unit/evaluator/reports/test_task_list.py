@@ -13,7 +13,7 @@ from tests.unit.evaluator.reports.report_pages import task
 
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Expects
+from bitagent_crds.task_forms import Expects
 from bitagent_evaluator.reports import task_list
 from bitagent_evaluator.reports.error_words import ERRORS
 from bitagent_evaluator.reports.results import Results, read_results

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer, LossNormalization, LossParameters
-from bitagent_crds.task_set import Conversation, Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.scoring.baseline import BYTES, CALL, COMMONEST, EMPTY_LIST, REFUSAL, SILENCE, baseline
 
 FUNCTION: dict[str, Any] = {

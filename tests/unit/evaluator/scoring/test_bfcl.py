@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.scoring.base import MAX_DETAIL
 from bitagent_evaluator.scoring.bfcl import check_text, checker_category
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bitagent_crds.task_set import Language
+from bitagent_crds.task_forms import Language
 from bitagent_evaluator.scoring.bfcl import check_calls
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.scoring import load_scorer

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.scoring.exact_match import DIFFERENT, match_text
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from bitagent_crds.evaluation import Aggregation, BuiltinScorer
 from bitagent_crds.results import Verdict
-from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.scoring import aggregate
 from bitagent_evaluator.scoring.kinds import TaskKind, task_kind, with_kinds
 

@@ -8,7 +8,8 @@ import pytest
 
 from bitagent_crds.evaluation import BuiltinScorer, LossParameters
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.scoring import Aggregate, aggregate, score
 
 LOSS = BuiltinScorer.LOSS.value

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.task_set import Language, Task
+from bitagent_crds.task_forms import Language
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 from bitagent_evaluator.scoring import bfcl, sandboxed
 from bitagent_evaluator.scoring.sandboxed import CRASHED, TIME_LIMIT, SandboxedRule

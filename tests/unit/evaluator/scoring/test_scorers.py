@@ -12,7 +12,8 @@ import pytest
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.plugins import BrokenPlugin, UnknownName
 from bitagent_crds.results import Response, Verdict
-from bitagent_crds.task_set import PromptVariation, ReturnFormat, Task
+from bitagent_crds.task_forms import ReturnFormat
+from bitagent_crds.task_set import PromptVariation, Task
 from bitagent_evaluator.cli import score as verb
 from bitagent_evaluator.parsing import ParsedResponse
 from bitagent_evaluator.scoring import load_scorer, score, scorer_names

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.scoring.suitability import (
     ANY_VALUE,
     NO_GROUND_TRUTH,

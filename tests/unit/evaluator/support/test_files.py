@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.fields import digest_of
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.support import files
 from bitagent_evaluator.support.files import (
     digest_of_pieces,

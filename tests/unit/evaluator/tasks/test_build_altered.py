@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.alterations import Alteration as Spec
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.alterations.rewrite_cache import REWRITES
 from bitagent_evaluator.parsing.render import render_calls

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bitagent_crds.fields import digest_of
-from bitagent_crds.task_set import Expects, Task, TaskSetManifest
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task, TaskSetManifest
+from bitagent_crds.texts import digest_of
 from bitagent_evaluator.tasks.files import (
     MANIFEST,
     TASKS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitagent_crds.task_set import AlterationRecord, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import AlterationRecord, Task
 from bitagent_evaluator.tasks.files import ChangedTask, TaskSetDifference, compare_task_sets
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.conditions import Condition, ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.evalround import EvalRoundStatus
 from bitagent_crds.minermodel import MinerModelStatus
+from bitagent_crds.status import Condition
 from bitagent_crds.validator import WeightsMode
 from bitagent_operator.plan.readiness import Readiness, of_model, of_round, of_validator, with_readiness
 

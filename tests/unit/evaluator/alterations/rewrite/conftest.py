@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.alterations import Alteration
-from bitagent_crds.task_set import AlterationManifest, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import AlterationManifest, Task
 from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.alterations.base import AlterationContext
 from bitagent_evaluator.alterations.pipeline import alter_tasks

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.alterations import Rewrite
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.base import AlterationError
 from bitagent_evaluator.alterations.rewrite.rewrite import RewordTurns
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Conversation, Task
 
 
 def function(name: str, *parameters: str) -> dict[str, Any]:

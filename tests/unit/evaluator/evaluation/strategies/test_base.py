@@ -11,9 +11,10 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
+from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.plugins import UnknownName
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.strategies import ScoringOptions, open_encoder, resolve_format
 from bitagent_evaluator.evaluation.strategies.single_turn import SingleTurnStrategy
 from bitagent_evaluator.prompts import ChatPrompt

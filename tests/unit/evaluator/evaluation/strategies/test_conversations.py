@@ -13,10 +13,10 @@ import pytest
 from tests.unit.evaluator.evaluation.strategies.conversation_tasks import LATE, function, said, task
 
 from bitagent_crds.evaluation import RunSpec
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.minermodel import EngineChoices
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Expects, Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects, MemoryBackend
+from bitagent_crds.task_set import Memory, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest, Engine
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
 from bitagent_evaluator.evaluation.journal import RESPONSES

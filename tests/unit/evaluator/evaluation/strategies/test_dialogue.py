@@ -11,7 +11,7 @@ import pytest
 from tests.unit.evaluator.evaluation.strategies.conversation_tasks import LATE, function, said, task
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.fields import BuiltinPromptFormat
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.evaluation.strategies import PromptEncoder, open_encoder
 from bitagent_evaluator.evaluation.strategies.dialogue import ChatCapabilities, Dialogue, detect_capabilities
 from bitagent_evaluator.prompts.tokenizer import LIMITS, SandboxedTokenizer

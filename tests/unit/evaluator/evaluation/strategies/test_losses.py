@@ -10,8 +10,9 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, LossNormalization, LossParameters
-from bitagent_crds.fields import BuiltinPromptFormat, PromptFormatName
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.fields import PromptFormatName
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.strategies import ScoringOptions, open_encoder, prepare_strategies
 from bitagent_evaluator.evaluation.strategies.losses import LossStrategy
 from bitagent_evaluator.prompts.tokenizer import SandboxedTokenizer

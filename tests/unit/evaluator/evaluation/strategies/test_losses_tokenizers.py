@@ -15,9 +15,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import BuiltinScorer, LossNormalization, LossParameters
-from bitagent_crds.fields import BuiltinPromptFormat
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import BuiltinPromptFormat, Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.losses import MeasuredText, PassageLoss
 from bitagent_evaluator.evaluation.strategies import PromptEncoder, ScoringOptions
 from bitagent_evaluator.evaluation.strategies.losses import FOLDED_BYTE_NATS, LossStrategy

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import Expects, MemoryBackend
+from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.evaluation.strategies import PromptEncoder, ScoringOptions, memories
 from bitagent_evaluator.evaluation.strategies.dialogue import Dialogue

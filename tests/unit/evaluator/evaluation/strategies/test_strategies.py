@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bitagent_crds.evaluation import BuiltinScorer
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.strategies import STRATEGIES, ScoringOptions, StrategyKind, strategy_kind
 
 

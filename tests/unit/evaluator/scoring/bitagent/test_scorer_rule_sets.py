@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.scoring.bitagent.rules_2024_11 import Rules202411
 from bitagent_evaluator.scoring.bitagent.scorer import best_score, expected_call, tools_of
 

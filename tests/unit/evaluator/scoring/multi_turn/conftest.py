@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Conversation, Task
 from bitagent_evaluator.parsing import ParsedResponse, parse_response
 from bitagent_evaluator.scoring.multi_turn.systems import Systems
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bitagent_crds.results import Response
-from bitagent_crds.task_set import Conversation, Expects, Memory, MemoryBackend, Task
+from bitagent_crds.task_forms import Expects, MemoryBackend
+from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.scoring import load_scorer
 from bitagent_evaluator.scoring.multi_turn.memory import (

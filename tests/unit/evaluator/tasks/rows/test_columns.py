@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.calls import PlainCall
 from bitagent_evaluator.tasks.rows.glaive import GlaiveRows

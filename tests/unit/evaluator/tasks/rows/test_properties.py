@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.parsing.render import render_calls
 from bitagent_evaluator.scoring.bfcl import LEFT_OUT, check_text, first_allowed

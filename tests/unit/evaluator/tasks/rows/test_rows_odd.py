@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitagent_crds.task_set import Expects, Task
+from bitagent_crds.task_forms import Expects
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.rows.base import Origin, RowReader, RowSkipped
 from bitagent_evaluator.tasks.rows.bitagent import BitAgentRows

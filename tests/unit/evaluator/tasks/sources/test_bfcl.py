@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bitagent_crds.task_set import PROMPT_VARIATIONS, Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import PROMPT_VARIATIONS, Task
 from bitagent_crds.tasks import MEMORY, MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.scoring.bfcl import check_text
 from bitagent_evaluator.scoring.multi_turn.memory import MEMORY_SCENARIOS

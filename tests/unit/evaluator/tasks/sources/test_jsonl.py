@@ -12,7 +12,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from bitagent_crds.task_set import Expects, Language, Task
+from bitagent_crds.task_forms import Expects, Language
+from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns, JsonlSource, RowFormat
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.sources.base import SourceInputs

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bitagent_crds.conditions import Condition, Reason
+from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import FetchSummary, termination_message
+from bitagent_crds.status import Condition
 from bitagent_operator.observed.objects import ModelObject, RoundObject
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.interface import EventReason, ModelPlan
