@@ -1,9 +1,10 @@
 """Calls in an assistant's text, in whatever marks: read, or refused, never taken for prose.
 
-A text is prose if it has nothing that only a call has. That is a mark of some format, or the name of a described
-function where a call has it: before a bracket or arguments, in JSON, after `name:`, as a tag, or alone; in any case,
-and with any separators. A text that is nothing but a call is one whatever it names: a function may be described by
-another name, or not at all.
+A text is prose if it has nothing that only a call has. That is a mark of some format, a call of any function with an
+argument that has a name, an object of JSON that names a function, or the name of a described function where a call has
+it: before a bracket or arguments, in JSON, after `name:`, as a tag, or alone; in any case, and with any separators. A
+text that is nothing but a call is one whatever it names. What is called may be described by another name, or not at
+all: a model that calls the described function would fail a task for which no call is right (decision 060).
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ _MARK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What only a call has. Half a call has it too."""
+_UNDESCRIBED = re.compile(
+    r"(?<![\w.])[^\W\d][\w.]{0,64}\(\s{0,4}[^\W\d]\w{0,64}\s{0,4}=\s{0,4}(?:[\"'\d\[{-]|(?:true|false|none|null)\b)"
+    r"|[\"'](?:tool|function|action|api|(?:function|api)_?name)[\"']\s{0,4}:\s{0,4}[\"'][^\W\d]",
+    re.IGNORECASE,
+)
+"""A call whatever it names: `send_mail(to="x")`, `{"tool": "send_mail"`."""
 _NAMED = (
     r"(?<!\w){name}[*`]{{0,3}}(?:\s{{0,4}}[({{]|\[|\s{{0,4}}(?:[-=]>|→|<\w))"
     r"|[\"']{name}[\"']\s{{0,4}}(?:[:}}\]]|,\s{{0,4}}[{{\[])|[{{\[:]\s{{0,4}}[\"']{name}[\"']"
@@ -90,7 +97,7 @@ def has_sign_of_call(text: str, functions: Sequence[Mapping[str, Any]]) -> bool:
     if _MARK.search(text):
         return True
     text = unicodedata.normalize("NFKC", html.unescape(text))
-    return _MARK.search(text) is not None or _names_a_function(text, functions)
+    return any(sign.search(text) for sign in (_MARK, _UNDESCRIBED)) or _names_a_function(text, functions)
 
 
 def said(text: str) -> str:

@@ -89,6 +89,9 @@ UNREADABLE = {
     "a point after another function": "[send_mail(to='x')].",
     "names with blanks": "[Mail API(city='x'), Mail API(city='y')]",
     "another function, without a name": 'send_mail("x")',
+    "another function, in prose": "Sure: send_mail(to='x').",
+    "another function with a number, in prose": "I call mail.send( id = 7, to='x' ) now.",
+    "another function, in JSON in prose": 'I use {"tool": "send_mail", "with": {"to": "x"}}.',
     "an argument without a name": '[get_weather("Oslo")]',
     "an argument without a name in a fence": '```python\nget_weather("Oslo")\n```',
 }
@@ -120,6 +123,8 @@ def test_a_text_that_is_only_a_call_is_one_although_nothing_describes_it(text: s
     [
         "No function fits (sorry).",
         "Use print(x) in Python.",
+        "Let f(x) = 2 and g(y=z) be functions.",
+        'The file has {"to": "x", "kind": "mail"} in it.',
         "The answer is max(3, 4) = 4.",
         "[1, 2]",
         "No function fits.",
