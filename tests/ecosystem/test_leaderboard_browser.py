@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,11 @@ def installed() -> str:
 class Served:
     """The page in a thread of its own."""
 
-    def __init__(self, board: Board) -> None:
-        self.serving = Serving(Settings(live=True, has_manifests=True), Metrics())
-        self.serving.show(board)
+    def __init__(self, board: Board, *namespaces: str) -> None:
+        """Serve the board, of the first of several namespaces; the others are not read yet."""
+        names = namespaces or ("",)
+        self.serving = Serving(Settings(live=True, has_manifests=True), Metrics(), namespaces=names)
+        self.serving.show(board, names[0])
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -71,8 +74,8 @@ class Served:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner
 
-    def show(self, board: Board) -> None:
-        self._loop.call_soon_threadsafe(self.serving.show, board)
+    def show(self, board: Board, namespace: str = "") -> None:
+        self._loop.call_soon_threadsafe(self.serving.show, board, namespace)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(20)
@@ -134,6 +137,29 @@ def test_accessible_in_both_schemes_and_on_a_phone(
         assert not [(each["id"], each["nodes"][0]["html"]) for each in found], path
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider == 0, f"{path} is wider than the screen"
+
+
+def test_a_page_of_several_namespaces(board: Board, open_page: Callable[..., Page]) -> None:
+    """Accessible on a phone, and a change in a namespace reaches the open list and the open pages of that one."""
+    made = Served(board, "team-a", "team-b")
+    other = board_of([objects.round_("demo-tools-2", [objects.pending(7, 1, 2)], phase="Running")])
+    other = replace(other, revision=2)
+    try:
+        listed = open_page(made.address, viewport=PHONE)
+        assert "not read yet" in listed.inner_text("main")
+        made.show(board_of([]), "team-b")
+        expect(listed.get_by_role("link", name="team-b")).to_have_attribute("href", "namespaces/team-b/")
+        own = open_page(f"{made.address}/namespaces/team-b/rounds.html", viewport=PHONE)
+        made.show(other, "team-b")
+        expect(own.get_by_role("link", name="demo-tools-2")).to_be_visible()
+        for page in (listed, own):
+            assert not [each["id"] for each in Axe().run(page).response["violations"]]
+            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wider == 0
+        own.get_by_role("link", name="Namespaces").click()
+        expect(own.get_by_role("heading", level=1)).to_have_text("Namespaces")
+    finally:
+        made.close()
 
 
 def test_read_without_scripts(served: Served, open_page: Callable[..., Page]) -> None:
