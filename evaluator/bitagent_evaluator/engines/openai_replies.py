@@ -161,7 +161,12 @@ def parse_chat(document: Any) -> Reply:
         raise UnreadableReply("tool_calls that are not a list")
     if not calls and isinstance(message.get("function_call"), Mapping):  # the API before tools
         calls = [{"function": message["function_call"]}]
-    return _reply(document, choice, message.get("content"), tuple(_tool_call(call) for call in calls))
+    content = message.get("content")
+    if not calls and isinstance(content, list):
+        calls = [_call_of_part(part) for part in content if _is_call(part)]
+    if not calls and not content:
+        content = message.get("refusal")
+    return _reply(document, choice, content, tuple(_tool_call(call) for call in calls))
 
 
 def parse_completion(document: Any) -> Reply:
@@ -221,6 +226,21 @@ def _content(value: Any) -> str:
                 raise UnreadableReply("content with a text part without a text")
             parts.append(text)
     return "".join(parts)
+
+
+_CALL_PART = re.compile(r"(?:tool|function)[_-]?(?:use|call)")
+"""Types of parts of a content that are calls, as servers have them that translate from Anthropic's API."""
+
+
+def _is_call(part: Any) -> bool:
+    return isinstance(part, Mapping) and _CALL_PART.fullmatch(str(part.get("type"))) is not None
+
+
+def _call_of_part(part: Mapping[str, Any]) -> Any:
+    """Return a part in the form of a tool call: without a name it has none, which is not passed over."""
+    if "function" in part:
+        return part
+    return {"function": {"name": part.get("name"), "arguments": part.get("arguments", part.get("input"))}}
 
 
 def _tool_call(call: Any) -> ToolCall:

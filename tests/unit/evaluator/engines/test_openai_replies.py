@@ -39,10 +39,34 @@ def test_a_call_of_the_api_before_tools() -> None:
     assert (call.name, call.arguments) == ("f", "{}")
 
 
+CALL_PARTS: dict[str, Any] = {
+    "Anthropic's": {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}},
+    "with a function": {"type": "tool_call", "function": {"name": "f", "arguments": '{"a": 1}'}},
+    "of OpenAI's responses": {"type": "function_call", "name": "f", "arguments": '{"a": 1}'},
+}
+
+
+@pytest.mark.parametrize("part", CALL_PARTS.values(), ids=CALL_PARTS)
+def test_a_part_of_the_content_that_is_a_call_is_one(part: dict[str, Any]) -> None:
+    reply = parse_chat(message(content=[{"type": "text", "text": "I look."}, part]))
+    assert (reply.text, [(call.name, call.arguments) for call in reply.tool_calls]) == ("I look.", [("f", '{"a": 1}')])
+
+
+def test_a_call_of_the_message_comes_before_the_same_among_its_parts() -> None:
+    reply = parse_chat(message(content=[CALL_PARTS["Anthropic's"]], tool_calls=[{"function": CALL}]))
+    assert [call.name for call in reply.tool_calls] == ["f"]
+
+
+@pytest.mark.parametrize("content", [None, "", []], ids=["null", "blank", "no parts"])
+def test_a_refusal_is_the_answer_where_there_is_no_other(content: Any) -> None:
+    assert parse_chat(message(content=content, refusal="I cannot.")).text == "I cannot."
+
+
 UNREADABLE: dict[str, tuple[Any, str]] = {
     "an object as content": (message(content={"text": "x"}), "content"),
     "a part that is a number": (message(content=[1]), "content"),
     "a text part without a text": (message(content=[{"type": "text"}]), "content"),
+    "a part that is a call without a name": (message(content=[{"type": "tool_use"}]), "without a function's name"),
     "an error": ({"error": {"message": "out of credits", "code": 402}}, "out of credits"),
     "an error without a message": ({"error": {"status": 7}}, '"status": 7'),
     "an error as text": ({"error": "no GPU is free"}, "no GPU is free"),
