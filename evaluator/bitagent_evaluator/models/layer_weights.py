@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from bitagent_evaluator.models.dequantization import Matrix, linear_weight
-from bitagent_evaluator.models.validation.architectures import Layout, head_dim, key_value_heads
+from bitagent_evaluator.models.validation.architectures import Layout, find_architecture, head_dim, key_value_heads
+from bitagent_evaluator.models.validation.config import reduce_config
+from bitagent_evaluator.models.validation.quantization import find_method
 from bitagent_evaluator.models.values import Floats, StoredTensor
 
 
@@ -23,6 +25,38 @@ class Packing:
 
     bits: int = 4
     method: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is needed of a checked configuration to read its layers."""
+
+    layers: int
+    heads: int
+    key_value_heads: int
+    head_dim: int
+    qk_norm: bool
+    layout: Layout
+    config: Mapping[str, Any]
+    packing: Packing
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """Return what is needed of the configuration. Raises Refused if it is not one that is supported."""
+    architecture = find_architecture(config)
+    known = reduce_config(config, architecture)
+    method = find_method(config)
+    settings = config["quantization_config"] if method is not None else {}
+    return Shape(
+        layers=known["num_hidden_layers"],
+        heads=known["num_attention_heads"],
+        key_value_heads=key_value_heads(known),
+        head_dim=head_dim(known),
+        qk_norm=bool(architecture.qk_norm),
+        layout=architecture.layout,
+        config=known,
+        packing=Packing(int(settings.get("bits", 4)), method.name if method is not None else ""),
+    )
 
 
 @dataclass(frozen=True)
@@ -38,10 +72,9 @@ class LayerWeights:
     down: Matrix
 
 
-def layer_weights(
-    tensors: Mapping[str, StoredTensor], layer: int, layout: Layout, config: Mapping[str, Any], packing: Packing
-) -> LayerWeights | None:
-    """Return the matrices of a layer under a checked configuration; None if a weight is not stored in a known way."""
+def layer_weights(tensors: Mapping[str, StoredTensor], layer: int, shape: Shape) -> LayerWeights | None:
+    """Return the matrices of a layer; None if a weight is not stored in a known way."""
+    layout, config, packing = shape.layout, shape.config, shape.packing
     prefix = f"model.layers.{layer}."
 
     def stored(name: str) -> Matrix | None:

@@ -27,10 +27,7 @@ from threadpoolctl import threadpool_limits
 from bitagent_crds.sketches import MAX_NUMBERS, STEP, WeightsSketch
 from bitagent_evaluator.models.dequantization import Matrix
 from bitagent_evaluator.models.digests import read_config, used_tensors
-from bitagent_evaluator.models.layer_weights import LayerWeights, Packing, layer_weights
-from bitagent_evaluator.models.validation.architectures import Layout, find_architecture, head_dim, key_value_heads
-from bitagent_evaluator.models.validation.config import reduce_config
-from bitagent_evaluator.models.validation.quantization import find_method
+from bitagent_evaluator.models.layer_weights import LayerWeights, Shape, layer_weights, shape_of
 from bitagent_evaluator.models.values import Floats, StoredTensor
 from bitagent_evaluator.sandbox.protocol import Refused
 
@@ -43,18 +40,6 @@ _SILENT = 1e-6
 """A layer whose output is smaller than this share of the usual layer's adds nothing and is left out."""
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Squares of norms beyond these are computed again from scaled weights: scales that cancel may be extreme."""
-
-
-@dataclass(frozen=True)
-class _Shape:
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    qk_norm: bool
-    layout: Layout
-    config: Mapping[str, Any]
-    packing: Packing
 
 
 @dataclass(frozen=True)
@@ -74,7 +59,7 @@ def similarity_sketch(model_dir: Path) -> str | None:
     """
     tensors = used_tensors(model_dir)
     try:
-        shape = _shape(read_config(model_dir))
+        shape = shape_of(read_config(model_dir))
     except Refused:
         return None
     count = shape.layers
@@ -98,27 +83,9 @@ def _step(value: float) -> int:
     return round(value / STEP) % round(1 / STEP) if math.isfinite(value) else 0
 
 
-def _shape(config: Mapping[str, Any]) -> _Shape:
-    """Return what is needed of the configuration. Raises Refused if it is not one that is supported."""
-    architecture = find_architecture(config)
-    known = reduce_config(config, architecture)
-    method = find_method(config)
-    settings = config["quantization_config"] if method is not None else {}
-    return _Shape(
-        layers=known["num_hidden_layers"],
-        heads=known["num_attention_heads"],
-        key_value_heads=key_value_heads(known),
-        head_dim=head_dim(known),
-        qk_norm=bool(architecture.qk_norm),
-        layout=architecture.layout,
-        config=known,
-        packing=Packing(int(settings.get("bits", 4)), method.name if method is not None else ""),
-    )
-
-
-def _layer(tensors: Mapping[str, StoredTensor], layer: int, shape: _Shape) -> _Layer | None:
+def _layer(tensors: Mapping[str, StoredTensor], layer: int, shape: Shape) -> _Layer | None:
     """Return the properties of a layer; None if a weight is not stored in a known way."""
-    weights = layer_weights(tensors, layer, shape.layout, shape.config, shape.packing)
+    weights = layer_weights(tensors, layer, shape)
     if weights is None:
         return None
     first, second = (_norm(tensors, layer, name, shape) for name in shape.layout.read_by or (None, None))
@@ -142,7 +109,7 @@ def _layer(tensors: Mapping[str, StoredTensor], layer: int, shape: _Shape) -> _L
     return _Layer(tuple(float(each) for each in values), float(heads.output_norm + neurons.output_norm))
 
 
-def _norm(tensors: Mapping[str, StoredTensor], layer: int, name: str | None, shape: _Shape) -> Floats:
+def _norm(tensors: Mapping[str, StoredTensor], layer: int, name: str | None, shape: Shape) -> Floats:
     """Return what a norm multiplies by; 1 without a norm."""
     if name is None:
         return np.ones(1, np.float32)
@@ -165,7 +132,7 @@ class _Attention:
     query_spread: float
 
 
-def _attention(weights: LayerWeights, norm: Floats, shape: _Shape) -> _Attention:
+def _attention(weights: LayerWeights, norm: Floats, shape: Shape) -> _Attention:
     query, key, value, output = weights.query, weights.key, weights.value, weights.output
     size, share = shape.head_dim, shape.heads // shape.key_value_heads
     circuits = []

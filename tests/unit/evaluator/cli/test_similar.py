@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bitagent_evaluator.cli.similar import Relation, main
+from bitagent_evaluator.models.untrained import Changes
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,43 @@ def test_a_directory_without_a_model_is_wrong_usage(
 def test_damaged_weights_are_the_model_s_fault(checkpoint: Any, models: Path) -> None:
     (checkpoint.path / "model.safetensors").write_bytes(b"\xff" * 100)
     assert main([str(checkpoint.path), str(models / "tiny-fc-250")]) == 78
+
+
+@pytest.mark.parametrize(
+    ("found", "relation"),
+    [
+        (Changes(0.11, True, (1.1, None, 0.9, 1.3)), Relation.UNTRAINED_COPY),
+        (Changes(0.11, True, (1.1, None, 0.9, 2.1)), Relation.SAME_BASE),
+        (Changes(0.11, True, (1.1, None, None, 1.3)), Relation.SAME_BASE),
+        (Changes(1.4, False, (1.1, None, 0.9, 1.3)), Relation.SAME_BASE),
+        (None, Relation.SAME_BASE),
+    ],
+    ids=["added", "trained", "too few witnesses", "another order", "not compared"],
+)
+def test_among_other_trainings(
+    models: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    found: Changes | None,
+    relation: Relation,
+) -> None:
+    first, later, among = models / "tiny-fc-400", models / "tiny-fc-600", [models / "tiny-fc-1200"] * 4
+    given: list[Any] = []
+    monkeypatch.setattr("bitagent_evaluator.cli.similar.find_changes", lambda *paths: given.append(paths) or found)
+    arguments = [str(first), str(later), "--among", *map(str, among)]
+    assert main([*arguments, "--json"]) == 0
+    assert given == [(first, later, among)]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["relation"] == relation
+    if found is None:
+        assert printed["changes"] is None
+    else:
+        assert (printed["changes"]["size"], printed["changes"]["aligned"]) == (found.size, found.aligned)
+        assert [each["deviation"] for each in printed["changes"]["among"]] == list(found.deviations)
+    assert main(arguments) == 0
+    assert relation in capsys.readouterr().out
+
+
+def test_without_other_models_no_change_is_looked_for(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(models / "tiny-fc-400"), str(models / "tiny-fc-600"), "--json"]) == 0
+    assert "changes" not in json.loads(capsys.readouterr().out)
