@@ -104,7 +104,10 @@ class _Opened:
             found = layer_weights(self.tensors, layer, self.shape)
         except (KeyError, IndexError, ValueError):
             return []
-        return [found.query, found.key, found.value, found.output, found.gate, found.up, found.down] if found else []
+        if found is None:
+            return []
+        matrices = [found.query, found.key, found.value, found.output, found.gate, found.up, found.down]
+        return matrices if all(len(matrix.shape) == 2 for matrix in matrices) else []
 
 
 def _open(path: Path) -> _Opened | None:

@@ -152,3 +152,10 @@ def test_models_that_cannot_be_compared(make_model: Any, compare: Any, tmp_path:
     unknown = make_model(1)
     unknown.config["architectures"] = ["OtherForCausalLM"]
     assert find_changes(tmp_path / "0", unknown.write(tmp_path / "unknown"), []) is None
+
+
+def test_a_weight_that_is_no_matrix_is_not_compared(make_model: Any, compare: Any) -> None:
+    flat = make_model(1)
+    name = "model.layers.0.mlp.up_proj.weight"
+    flat.weights[name] = flat.weights[name].ravel()
+    assert compare(make_model(1), flat) is None
