@@ -10,8 +10,7 @@ decides its answers may change from then on. Whatever is not fixed when the seed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,14 +56,16 @@ def select(
     models: Iterable[ModelObject],
     *,
     models_per_hotkey: int = 0,
+    seed_block: int | None = None,
     suspended: frozenset[str] = frozenset(),
 ) -> Selection:
     """Return the models to freeze. A listed name that does not exist is kept, and its result will report that.
 
     `suspended`: names of models that are suspended and cannot be read, besides `models`.
 
-    If more match than a round can hold, those with the earliest commit blocks compete, then those whose objects are the
-    oldest; models beyond what their hotkey may have come last.
+    If more match than a round can hold, each hotkey has a place for its last commitment before any has one for another:
+    those whose first commit blocks are the earliest, then those whose objects are the oldest. Models beyond what their
+    hotkey may have come last, and so do those that were committed after `seed_block`, which are too late.
     """
     models = list(models)
     if selection.names is not None:
@@ -75,7 +76,7 @@ def select(
         names = {m.meta.name for m in present if labels <= m.meta.labels.items()}
     if len(names) <= MAX_MODELS:
         return Selection(tuple(sorted(names)))
-    chosen = _earliest([m for m in models if m.meta.name in names], models_per_hotkey)[:MAX_MODELS]
+    chosen = _earliest([m for m in models if m.meta.name in names], models_per_hotkey, seed_block)[:MAX_MODELS]
     return Selection(tuple(sorted(m.meta.name for m in chosen)), len(names) - len(chosen))
 
 
@@ -93,20 +94,41 @@ def unreadable(selection: ModelSelection, found: Mapping[str, str]) -> dict[str,
     return {name: error for name, error in found.items() if selection.names is None or name in selection.names}
 
 
-def _earliest(models: Iterable[ModelObject], models_per_hotkey: int) -> list[ModelObject]:
+def _earliest(models: Sequence[ModelObject], models_per_hotkey: int, seed_block: int | None) -> list[ModelObject]:
     """Return the models in the order in which they may compete."""
-    counts: Counter[str] = Counter()
-    keys: dict[str, tuple[bool, float, datetime, str]] = {}
-    models = sorted(models, key=lambda m: (m.meta.created, m.meta.name))
-    for model in models:
-        miner = model.spec.miner
-        block = float("inf") if miner is None or miner.commit_block is None else float(miner.commit_block)
-        surplus = False
-        if miner is not None:
-            surplus = 0 < models_per_hotkey <= counts[miner.hotkey]
-            counts[miner.hotkey] += 1
-        keys[model.meta.name] = (surplus, block, model.meta.created, model.meta.name)
+    by_hotkey: dict[str, list[ModelObject]] = {}
+    keys: dict[str, tuple[bool, int, float, datetime, str]] = {}
+    for model in sorted(models, key=lambda m: (m.meta.created, m.meta.name)):
+        if model.spec.miner is None:
+            keys[model.meta.name] = (False, 0, float("inf"), model.meta.created, model.meta.name)
+        else:
+            by_hotkey.setdefault(model.spec.miner.hotkey, []).append(model)
+    for owned in by_hotkey.values():
+        most = models_per_hotkey or len(owned)
+        in_time = [m for m in owned[:most] if seed_block is None or (_block(m) or 0) <= seed_block]
+        last_first = sorted(in_time, key=_commitment, reverse=True)
+        since = min((_block_or_never(m) for m in in_time), default=float("inf"))
+        for turn, model in enumerate(last_first):
+            keys[model.meta.name] = (False, turn, since, model.meta.created, model.meta.name)
+        for model in owned:
+            late = (True, 0, _block_or_never(model), model.meta.created, model.meta.name)
+            keys.setdefault(model.meta.name, late)
     return sorted(models, key=lambda m: keys[m.meta.name])
+
+
+def _block(model: ModelObject) -> int | None:
+    return model.spec.miner.commit_block if model.spec.miner is not None else None
+
+
+def _block_or_never(model: ModelObject) -> float:
+    block = _block(model)
+    return float("inf") if block is None else float(block)
+
+
+def _commitment(model: ModelObject) -> tuple[bool, int, datetime, str]:
+    """Return the order of commitments of one hotkey, of which the last one counts."""
+    block = _block(model)
+    return (block is not None, block or 0, model.meta.created, model.meta.name)
 
 
 def admit(observed: RoundObject, *, models: Mapping[str, ModelObject], pass_: Pass) -> list[ModelResult]:
@@ -200,7 +222,7 @@ def _fixed(
 
     With a seed that was published before the round started (a person repeats one), only named commits take part.
     """
-    block = model.spec.miner.commit_block if model.spec.miner is not None else None
+    block = _block(model)
     if block is not None and block > seed_from.block:
         text = f"its commit block {block} is later than block {seed_from.block}, whose hash is part of the seed"
         return _with(entry, ResultState.REJECTED, Reason.COMMIT_TOO_LATE, text)

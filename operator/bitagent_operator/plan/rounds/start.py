@@ -51,6 +51,7 @@ def plan_start(observed: RoundObject, pass_: Pass) -> RoundPlan:
         observed.spec.models,
         candidates,
         models_per_hotkey=pass_.settings.models_per_hotkey,
+        seed_block=observed.spec.tasks.seed_from.block if observed.spec.tasks.seed_from is not None else None,
         suspended=pass_.live.suspended,
     )
     missing = set(selection.names) - {m.meta.name for m in candidates}

@@ -410,6 +410,38 @@ def test_one_hotkey_cannot_fill_a_round(make: Make) -> None:
     assert (len(found.names), found.left_out) == (MAX_MODELS, 1992)
 
 
+def flood_of(make: Make, hotkeys: int, each: int) -> list[ModelObject]:
+    """Models of several hotkeys with blocks before those of `many`; the last of a hotkey is its last commitment."""
+    return [
+        make.model(f"f{hotkey:04}-{number}", commit_block=1 + number, hotkey=f"flood{hotkey}", created=number + 1)
+        for hotkey in range(hotkeys)
+        for number in range(each)
+    ]
+
+
+def test_each_hotkey_has_a_place_before_any_has_two(make: Make) -> None:
+    """128 hotkeys of eight models fill no round, and each has its last commitment in it."""
+    found = select(ModelSelection(match_labels={}), [*flood_of(make, 128, 8), *many(make, 512)], models_per_hotkey=8)
+    assert sum(name.startswith("m") for name in found.names) == 512
+    assert {name for name in found.names if name.endswith("-7")} == {f"f{hotkey:04}-7" for hotkey in range(128)}
+    assert (len(found.names), found.left_out) == (MAX_MODELS, 512)
+
+
+def test_a_later_model_does_not_cost_the_place_of_its_hotkey(make: Make) -> None:
+    """Its place is by its first commit block, and its last commitment has it."""
+    improved = [make.model(f"own{block}", commit_block=block, hotkey="own") for block in (1, 10**6)]
+    found = select(ModelSelection(match_labels={}), [*improved, *many(make, MAX_MODELS)])
+    assert set(found.names) & {"own1", "own1000000"} == {"own1000000"}
+
+
+def test_models_that_are_too_late_take_no_place(make: Make) -> None:
+    late = [make.model(f"late{i:04}", commit_block=block, hotkey=f"late{i}") for i in range(8) for block in (10**6,)]
+    own = [make.model(f"own{block}", commit_block=block, hotkey="own") for block in (1, 10**6)]
+    models = [*late, *own, *many(make, MAX_MODELS)]
+    found = select(ModelSelection(match_labels={}), models, seed_block=10**5)
+    assert set(found.names) - {m.meta.name for m in many(make, MAX_MODELS)} == {"own1"}
+
+
 def test_a_model_without_a_block_comes_after_those_with_one(make: Make) -> None:
     free = [make.model(name, created=created) for name, created in (("younger", 9), ("older", 1))]
     found = select(ModelSelection(match_labels={}), [*free, *many(make, MAX_MODELS - 1)])
