@@ -59,6 +59,8 @@ class JobObject:
     """Whether this is the part that one evaluation has in a Job of several (`plan.jobs.packs`)."""
     pods: int = 1
     """Pods that must succeed: the shards of its work."""
+    attempt_seconds: int | None = None
+    """Time of one of its pods; of the part that one evaluation has in a pack, its own. None: it has no bound."""
 
     @property
     def series(self) -> int:
@@ -109,6 +111,7 @@ class JobObject:
             template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
             suspended_at=suspended_at,
             pods=obj["spec"].get("completions") or 1,
+            attempt_seconds=((obj["spec"].get("template") or {}).get("spec") or {}).get("activeDeadlineSeconds"),
         )
 
 
@@ -209,6 +212,8 @@ class PodObject:
     engine, or the evaluation itself, has ended by then. None: it runs, or its end is known."""
     ahead: int = 0
     """Of one evaluation's part of a pack: how many evaluations come before it that have not ended."""
+    turn_since: datetime | None = None
+    """Of one evaluation's part of a pack: since when it has its turn, by the ends of others; None: it has not."""
     beside: str = ""
     """Another container of the pod that waits, and why; empty: none does."""
 

@@ -229,14 +229,13 @@ class Kubelet:
             self._report(path, "Succeeded" if end.code == 0 else "Failed", pod, state, end.pod)
             self._ended.add(uid)
         elif running is None:
-            began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self.age))
-            self._report(path, "Running", pod, {"running": {"startedAt": began}}, self._addresses())
+            self._report(path, "Running", pod, {"running": {"startedAt": self._began()}}, self._addresses())
 
     def _step_pack(self, path: str, pod: Obj, document: Obj, now: str) -> None:
         """Run the models of a pack one after the other, each as the script says of a Job of its own."""
         before = {c["name"]: c["state"] for c in pod.get("status", {}).get("containerStatuses", [])}
         names = [c["name"] for c in pod["spec"]["containers"]]
-        states = before or {name: {"running": {"startedAt": now}} for name in names}
+        states = before or {name: {"running": {"startedAt": self._began()}} for name in names}
         engine = names[0]
         mute = {outcome_container(m["key"]) for m in document["members"] if m["job"]["repo"] in self.mute}
         if not before:
@@ -272,6 +271,9 @@ class Kubelet:
         self._pods[pod["metadata"]["uid"]] = self._api.merge(f"{path}/status", {"status": status})
         if ended:
             self._ended.add(pod["metadata"]["uid"])
+
+    def _began(self) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - self.age))
 
     def _addresses(self) -> Obj:
         return {"podIP": self.address, "podIPs": [{"ip": self.address}]} if self.address else {}

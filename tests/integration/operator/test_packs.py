@@ -118,6 +118,31 @@ def test_a_container_that_never_starts_keeps_neither_gpu_nor_result(world: World
     world.until("so is its pod", lambda: pack["metadata"]["uid"] not in owners(world))
 
 
+def test_a_supervisor_that_hangs_keeps_the_others_for_the_time_of_one(operator: World, outcomes: Outcomes) -> None:
+    """Its Job is deleted; the model whose turn it was is evaluated alone, and the others are packed again."""
+    hangs = True
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        held = hangs and document["kind"] == "Evaluate" and document["repo"] == "org/a-100"
+        return None if held else outcomes.usual(pod, document)
+
+    operator.kubelet.script, operator.kubelet.age = script, 7200 + 301
+    fetched(operator, "a-100", "b-200", "c-300", "d-400")
+    operator.round("hangs", packing=PACKING, workload={"maxAttempts": 1})
+    (pack,) = operator.until("a pack", lambda: operator.all("jobs", **EVALUATE))
+    operator.until("the hang is recorded", lambda: operator.results("hangs")["a-100"]["stalls"])
+    assert operator.results("hangs")["a-100"]["reason"] == "EngineStalled"
+    operator.kubelet.age = 0
+    gone, uid = pack["metadata"]["name"], pack["metadata"]["uid"]
+    operator.until("its Job is gone", lambda: gone not in {j["metadata"]["name"] for j in operator.all("jobs")})
+    hangs = False
+    operator.until_condition("evalrounds", "hangs", "Complete")
+    results = sorted(operator.results("hangs").items())
+    assert [r["score"] for _, r in results] == ["0.100000", "0.200000", "0.300000", "0.400000"]
+    assert evaluations(operator) == [("1", ["a-100"]), ("1", ["b-200", "c-300", "d-400"])]
+    assert uid not in owners(operator)
+
+
 def test_each_result_is_there_before_the_next_model_ends(operator: World, outcomes: Outcomes) -> None:
     may_end = {"org/a-100"}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import takewhile
 
 from bitagent_crds.conditions import Reason
@@ -51,7 +52,8 @@ def part_of(job: JobObject, pods: Sequence[PodObject], key: str) -> tuple[JobObj
     if ended is None:
         own = (view for pod, view in zip(pods, views, strict=True) if not stopped(pod))  # else another pod follows
         ended = next((found for view in own if (found := _end(view)) is not None), None)
-    return replace(job, meta=meta, ended=ended, failed=0, in_pack=True), views
+    seconds = None if job.attempt_seconds is None else job.attempt_seconds // len(job.members)
+    return replace(job, meta=meta, ended=ended, failed=0, in_pack=True, attempt_seconds=seconds), views
 
 
 def pod_of(pod: PodObject, key: str) -> PodObject:
@@ -88,9 +90,21 @@ def pod_of(pod: PodObject, key: str) -> PodObject:
         waiting_message=wait.message if wait is not None else pod.waiting_message,
         ahead=ahead,
         silent_since=silent,
+        turn_since=None if ahead else _turn_since(pod, key, [ends[other] for other in before if other in ends]),
         ends=(),
         waits=(),
     )
+
+
+def _turn_since(pod: PodObject, key: str, before: Iterable[Terminated]) -> datetime | None:
+    """Return since when an evaluation has its turn, after those whose ends are given; None if that cannot be said.
+
+    While the container that passes on its outcome does not run, the evaluation may have ended long ago.
+    """
+    waits = any(end.key == key for end in pod.ends) or any(wait.key == key for wait in pod.waits)
+    if pod.started is None or pod.terminated is not None or pod.meta.deleting or waits:
+        return None
+    return max([pod.started, *(end.finished for end in before if end.finished is not None)])
 
 
 def _counts(pod: PodObject, end: Terminated) -> bool:

@@ -3,6 +3,9 @@
 The evaluator itself notices an engine that ends no step. What it cannot notice is a process that hangs before it has
 an engine, in a read that never returns, or altogether. One that cannot be reached proves nothing: its image may serve
 no progress, or the network may be in between.
+
+In a pack, its supervisor ends an evaluation that stalls or takes too long, and the next one begins. What it cannot
+notice is that it hangs itself, as while it waits for the end of a process that the kernel cannot end.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from bitagent_operator.plan.jobs.pods import Problem
 
 FRESH = timedelta(seconds=60)
 """Age up to which a pod's last word counts: a few looks at it may fail."""
+
+SUPERVISED = timedelta(minutes=5)
+"""Time in which a pack's supervisor ends an evaluation whose time, or whose time without progress, is over."""
 
 
 def with_stall(
@@ -49,6 +55,48 @@ def with_stall(
         MESSAGE_LENGTH,
     )
     return Active(Problem(fault.reason, text), active.node, active.started), [*known, pass_.now]
+
+
+def with_hang(
+    part: JobObject,
+    pods: Sequence[PodObject],
+    active: Active,
+    pass_: Pass,
+    *,
+    known: Sequence[datetime],
+    reported: Problem | None,
+    bound: timedelta,
+) -> tuple[Active, list[datetime]]:
+    """Return the outcome of one evaluation's part of a pack that has not ended, and the stalls with its own.
+
+    If the supervisor has not ended an evaluation long after it should have, that counts as a stall of it: the Job of
+    the pack is deleted once it is recorded. The evaluation then has a Job of its own, and the others another pack.
+    """
+    if was_ended_for_stall(part, known):
+        return Active(reported, active.node, active.started), list(known)
+    text = _hung(part, pods, pass_, bound)
+    if text is None:
+        return active, list(known)
+    text = clip(f"{text}; the Job of the pack is deleted, and this one is evaluated alone", MESSAGE_LENGTH)
+    return Active(Problem(Reason.ENGINE_STALLED, text), active.node, active.started), [*known, pass_.now]
+
+
+def _hung(part: JobObject, pods: Sequence[PodObject], pass_: Pass, bound: timedelta) -> str | None:
+    """Return what shows that a pack's supervisor hangs in the turn of this evaluation; None if nothing does."""
+    for pod in pods:
+        if pod.meta.owner_uid != part.meta.uid or pod.turn_since is None:
+            continue
+        fault = stalled(part, [pod], pass_, bound + SUPERVISED)
+        if fault is not None:
+            return f"the pack's supervisor has not ended it: {fault.message}"
+        if part.attempt_seconds is None:
+            continue
+        due = pod.turn_since + timedelta(seconds=part.attempt_seconds) + SUPERVISED
+        if pass_.now >= due:
+            began = f"which began at {pod.turn_since:%H:%M:%S}"
+            return f"the pack's supervisor has not ended it after its {part.attempt_seconds} s, {began}"
+        pass_.look_at(due)
+    return None
 
 
 def was_ended_for_stall(job: JobObject, stalls: Sequence[datetime]) -> bool:

@@ -32,7 +32,7 @@ from bitagent_operator.plan.jobs.outcome import (
 )
 from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem, pod_problem
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS
-from bitagent_operator.plan.jobs.stalls import with_stall
+from bitagent_operator.plan.jobs.stalls import with_hang, with_stall
 from bitagent_operator.plan.rounds.attribution import may_be_own
 
 EVALUATED = frozenset({ResultState.SUCCEEDED, ResultState.MODEL_FAULT, ResultState.UNSCORED, ResultState.INFRA_FAULT})
@@ -121,22 +121,16 @@ def evaluation_state(
     if begun is not None and failures and not any(j.attempt > before for j in jobs):
         return GaveUp(Update.of(begun))
     if not jobs:
-        return StartAttempt(1, packable=True)
+        return StartAttempt(1, packable=begun is None or not begun.stalls)
     last = begun or next((entry for entry in recorded if entry.reason in QUEUE_REASONS), None)
     job, reported = jobs[-1], Problem(last.reason, last.message) if last is not None else None
     timeout, stalls = start_timeout(spec), list(begun.stalls) if begun is not None else []
     outcome = classify(job, pods, EvaluateSummary, pass_, last_reported=reported, start_timeout=timeout)
-    if isinstance(outcome, Active) and not job.in_pack:  # a pack bounds the time of each of its evaluations itself
-        outcome, stalls = with_stall(
-            job,
-            pods,
-            outcome,
-            pass_,
-            known=stalls,
-            reported=reported,
-            bound=_stall_bound(spec),
-            most=spec.workload.max_attempts,
-        )
+    bound, most = _stall_bound(spec), spec.workload.max_attempts
+    if isinstance(outcome, Active) and job.in_pack:  # a pack bounds the time of each of its evaluations itself
+        outcome, stalls = with_hang(job, pods, outcome, pass_, known=stalls, reported=reported, bound=bound)
+    elif isinstance(outcome, Active):
+        outcome, stalls = with_stall(job, pods, outcome, pass_, known=stalls, reported=reported, bound=bound, most=most)
     since = failures[-1].at if failures else None
     disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
@@ -157,7 +151,7 @@ def evaluation_state(
         late = _is_late(outcome) and any(pod.reason != DEADLINE_EXCEEDED for pod in own)
         if again and not late:
             left = spec.workload.max_attempts - (job.attempt - before) > 1  # the last one is never shared
-            packable = outcome.reason is Reason.PACK_ENDED and left
+            packable = outcome.reason is Reason.PACK_ENDED and left and not stalls
             return StartAttempt(job.attempt + 1, failures, packable=packable)
     attempts = _attempts(
         jobs, [pod for pod in pods if pod.ahead == 0], begun, failures, at_least=isinstance(outcome, Done | ModelFault)

@@ -179,7 +179,8 @@ def _state(this: Work, key: str, recorded: Sequence[ModelResult], pods: Sequence
         return state
     failures = tuple(state.failures)
     if not given_up(last.meta, pass_.now):
-        return StartAttempt(last.attempt, failures, packable=last.in_pack)  # once its name is free
+        packable = last.in_pack and not state.stalls
+        return StartAttempt(last.attempt, failures, packable=packable)  # once its name is free
     if last.attempt < naming.MAX_ATTEMPTS:
         return StartAttempt(last.attempt + 1, failures)
     return infra_fault(Reason.RESULT_LOST, f"Job {last.meta.name} is being deleted and never gone", pass_.now)

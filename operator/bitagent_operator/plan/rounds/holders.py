@@ -6,7 +6,7 @@ sidecar may run on, and a pod may take long to end. So such a Job is deleted, an
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -189,9 +189,16 @@ class _Recorded:
             return _LONG_AGO
         if not job.members:
             return self._settled(job, job.key)
+        hangs = [r.stalls[-1] for r in self._results_of(job) if was_ended_for_stall(job, r.stalls)]
+        if hangs:
+            return max(hangs)  # of the whole pack: the others would wait for its pod's deadline
         times = [self._settled(job, key) for key in job.members]
         known = [at for at in times if at is not None]
         return max(known) if len(known) == len(times) else None
+
+    def _results_of(self, job: JobObject) -> Iterator[ModelResult]:
+        for key in job.members:
+            yield from self.results.get(key, ())
 
     def _settled(self, job: JobObject, key: str) -> datetime | None:
         last = self.last[key, job.series]

@@ -7,9 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.operator.plan.jobs.test_packs import RUNS, STUCK, pack
+from tests.unit.operator.plan.jobs.test_packs import pod as pack_pod
 
 from bitagent_crds.conditions import Reason
-from bitagent_operator.plan.jobs.stalls import stalled
+from bitagent_operator.plan.jobs.outcome import Active
+from bitagent_operator.plan.jobs.packs import part_of
+from bitagent_operator.plan.jobs.stalls import stalled, with_hang
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
@@ -64,3 +68,48 @@ def test_another_jobs_pod_does_not_count(make: Make) -> None:
     pod = make.serving_pod(other)
     pass_ = replace(make.pass_(now=1000), progress={pod.meta.uid: make.said(read=995, advanced=0)})
     assert stalled(job, [pod], pass_, BOUND) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "codes", "now", "more", "hangs"),
+    [
+        pytest.param("a", (RUNS, RUNS, RUNS), 900, {}, False, id="a second is left"),
+        pytest.param("a", (RUNS, RUNS, RUNS), 901, {}, True, id="its time, and that of its supervisor, are over"),
+        pytest.param("b", (RUNS, RUNS, RUNS), 5000, {}, False, id="not its turn"),
+        pytest.param("b", (0, RUNS, RUNS), 929, {}, False, id="since the one before has ended"),
+        pytest.param("b", (1, RUNS, RUNS), 930, {}, True, id="the second one"),
+        pytest.param("a", (STUCK, RUNS, RUNS), 5000, {}, False, id="its outcome cannot arrive"),
+        pytest.param("a", (137, RUNS, RUNS), 5000, {}, False, id="its container was killed"),
+        pytest.param("a", (RUNS, RUNS, RUNS), 5000, {"deleted": 5030}, False, id="is being deleted"),
+        pytest.param("a", (RUNS, RUNS, RUNS), 5000, {"seconds": None}, False, id="without a bound"),
+        pytest.param("a", (RUNS, RUNS, RUNS), 519, {"said": {"read": 515, "advanced": 100}}, False, id="may be ended"),
+        pytest.param("a", (RUNS, RUNS, RUNS), 520, {"said": {"read": 515, "advanced": 100}}, True, id="stalls"),
+        pytest.param(
+            "b", (RUNS, RUNS, RUNS), 520, {"said": {"read": 515, "advanced": 100}}, False, id="another one stalls"
+        ),
+    ],
+)
+def test_a_pack_whose_supervisor_hangs(
+    make: Make, key: str, codes: tuple[int | None, ...], now: float, more: dict[str, Any], hangs: bool
+) -> None:
+    """Each of three has 600 s, and 120 s without progress; the supervisor has 300 s to end it."""
+    job = replace(pack(make), attempt_seconds=more.get("seconds", 1800))
+    own = pack_pod(make, job, *codes, **({"deleted": more["deleted"]} if "deleted" in more else {}))
+    part, views = part_of(job, [own], key)
+    said = {own.meta.uid: make.said(done=3, **more["said"])} if "said" in more else {}
+    pass_, bound = replace(make.pass_(now=now), progress=said), timedelta(seconds=120)
+    found, stalls = with_hang(part, views, Active(), pass_, known=[], reported=None, bound=bound)
+    assert (found.problem is not None, len(stalls)) == (hangs, hangs)
+    if found.problem is None:
+        return
+    assert found.problem.reason is Reason.ENGINE_STALLED
+    again, same = with_hang(part, views, Active(), pass_, known=stalls, reported=found.problem, bound=bound)
+    assert (again.problem, same) == (found.problem, stalls), "recorded once"
+
+
+def test_a_pack_is_looked_at_when_its_supervisor_should_have_acted(make: Make) -> None:
+    job = replace(pack(make), attempt_seconds=1800)
+    part, views = part_of(job, [pack_pod(make, job, RUNS, RUNS, RUNS)], "a")
+    pass_ = make.pass_(now=101)
+    with_hang(part, views, Active(), pass_, known=[], reported=None, bound=BOUND)
+    assert pass_.next_look() == 800
