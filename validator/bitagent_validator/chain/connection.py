@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import bittensor as bt
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.decoding import commitment_of, commits_of, neuron_of, rules_of
+from bitagent_validator.chain.decoding import check_metagraph, commitment_of, commits_of, neuron_of, rules_of
 from bitagent_validator.chain.endpoints import seconds_to_wait
 from bitagent_validator.chain.facts import AccountFacts, Commitment, MechanismFacts, Neuron, Subnet
 from bitagent_validator.chain.published import Published, all_published
@@ -85,11 +85,11 @@ class Connection:
 
     async def head(self) -> int:
         """Return the number of the best block, which may not be final."""
-        return await self._number("the best block", self._client.block())
+        return await self._height("the best block", self._client.block())
 
     async def finalized(self) -> int:
         """Return the number of the last finalised block."""
-        return await self._number("the finalised block", self._client.finalized_block())
+        return await self._height("the finalised block", self._client.finalized_block())
 
     async def head_age(self) -> float | None:
         """Return the age of the best block in seconds by this machine's clock; None on a chain without any block."""
@@ -192,6 +192,7 @@ class Connection:
         if graph is None:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
         try:
+            check_metagraph(graph.raw, netuid=netuid, block=block)
             axons = list(graph.raw.get("axons") or [])
             neurons = {n.hotkey: neuron_of(n, axons[n.uid] if n.uid < len(axons) else None) for n in graph.neurons}
             subnet = Subnet(
@@ -233,6 +234,15 @@ class Connection:
     async def owner(self, netuid: int) -> str:
         """Return the hotkey of the subnet's owner at the best block; empty if it has none."""
         return str(await self._read("the owner", self._client.query((PALLET, "SubnetOwnerHotkey"), [netuid])) or "")
+
+    async def _height(self, what: str, call: Awaitable[Any]) -> int:
+        async def read() -> int:
+            found = await call
+            if not isinstance(found, int) or found < 0:
+                raise TypeError("the height of a block is no number")
+            return found
+
+        return await self._read(what, read())
 
     async def _number(self, what: str, call: Awaitable[Any]) -> int:
         async def read() -> int:
@@ -325,11 +335,14 @@ async def _mechanism(view: Any, subnet: Subnet, me: Neuron, mechanism: int) -> M
     """Return one mechanism's row, last update and sealed rows of the validator's own hotkey."""
     index = mechanism * MECHANISM_STRIDE + subnet.netuid
     stored = await view.query((PALLET, "Weights"), [index, me.uid])
-    row = {int(uid): int(value) for uid, value in stored or [] if int(value)}
     last_update = me.last_update
     if mechanism:
         updates = await view.query((PALLET, "LastUpdate"), [index])
         last_update = int(updates[me.uid]) if updates and len(updates) > me.uid else 0
+    if not stored and last_update > me.registered_at and not subnet.rules.commit_reveal:
+        # It has set weights. An answer that was lost looks as if there were none, and they would be set twice.
+        stored = await view.query((PALLET, "Weights"), [index, me.uid])
+    row = {int(uid): int(value) for uid, value in stored or [] if int(value)}
     sealed = await view.query_map((PALLET, "TimelockedWeightCommits"), [index]) if subnet.rules.commit_reveal else ()
     return MechanismFacts(row=row, last_update=last_update, commits=commits_of(sealed, hotkey=subnet.hotkey))
 

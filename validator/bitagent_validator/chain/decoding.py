@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bitagent_validator.chain.facts import Axon, Commit, Commitment, Neuron, Rules
@@ -12,8 +12,31 @@ from bitagent_validator.chain.published import Published
 
 DEFAULT_ACTIVITY_CUTOFF = 5000
 """The chain's default, in blocks, for runtimes that do not report it."""
+COLUMNS = ("coldkeys", "validator_permit", "last_update", "block_at_registration", "total_stake")
+"""What a metagraph must have of each hotkey."""
 DEFAULT_TEMPO = 360
 """The chain's default length of an epoch, in blocks."""
+
+
+def check_metagraph(raw: Mapping[str, Any], *, netuid: int, block: int) -> None:
+    """Raise ValueError if a metagraph cannot be that of a subnet at a block.
+
+    The SDK fills what is missing with nothing: hotkeys would be without permit, or seem to have registered again. Such
+    a record comes of a node that was interrupted, or from a runtime of another version than its description.
+    """
+    hotkeys = list(raw.get("hotkeys") or ())
+    count = len(hotkeys)
+    if int(raw.get("netuid", netuid)) != netuid:
+        raise ValueError(f"it is of subnet {raw['netuid']}")
+    if not count or len(set(map(str, hotkeys))) != count or int(raw.get("num_uids", count)) != count:
+        raise ValueError(f"it has {len(set(map(str, hotkeys)))} hotkeys in {raw.get('num_uids')} slots")
+    for column in COLUMNS:
+        if len(raw.get(column) or ()) < count:
+            raise ValueError(f"{column} is missing for some of its {count} hotkeys")
+    latest = max(*map(int, raw["block_at_registration"]), *map(int, raw["last_update"]))
+    # A runtime may count the block that is under way.
+    if latest > block + 1:
+        raise ValueError(f"something happened at block {latest}, and this is block {block}")
 
 
 def axon_of(record: Any) -> Axon | None:

@@ -16,9 +16,9 @@ from bitagent_crds.validator import Competition, ValidatorSpec, WeightsMode
 from bitagent_kube.health import Health
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import VALIDATORS
-from bitagent_validator.chain.connection import ChainUnavailable, Connection
+from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.chain.follower import Down, Follower, Up
+from bitagent_validator.chain.follower import AHEAD_BLOCKS, Down, Follower, Up
 from bitagent_validator.competitions.competition import CompetitionController, CompetitionStatus
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
@@ -98,6 +98,8 @@ class Loop:
         self._weights: dict[int, tuple[ComputedWeights, Decision]] = {}
         """By mechanism."""
         self._state_problem = ""
+        self._best = 0
+        """The highest block that was read."""
 
     async def run(self) -> None:
         """Loop until cancelled.
@@ -162,7 +164,7 @@ class Loop:
             self._health.ready = True
             try:
                 if loaded:
-                    await self._check_chain(chain.connection)
+                    await self._check_chain(chain)
                     await self._step(me, me.spec, chain)
                 if self._readings.account_due:
                     # What fails here is only missing in the metrics.
@@ -182,12 +184,13 @@ class Loop:
         if outcome == "ok" and isinstance(chain, Up):
             self._services.metrics.last_whole_pass.set(time.time())
 
-    async def _check_chain(self, connection: Connection) -> None:
+    async def _check_chain(self, chain: Up) -> None:
         """Record which chain this is, and refuse any other: blocks, scores and weights of two must never be mixed.
 
-        Raises ChainUnavailable if it is another chain.
+        Raises ChainUnavailable if it is another chain, or an earlier block of this one: who was registered then must
+        not decide whose results are recorded.
         """
-        store = self._services.store
+        store, connection = self._services.store, chain.connection
         if not store.state.genesis:
             async with self._troubles.contained("state"):
                 await store.save(store.state.model_copy(update={"genesis": connection.genesis}))
@@ -198,6 +201,13 @@ class Loop:
                 "the Validator and create it again",
                 reason=Reason.WRONG_CHAIN,
             )
+        seen = max([self._best, *(row.block for row in store.state.accepted.values())])
+        if chain.block < seen - AHEAD_BLOCKS:
+            raise ChainUnavailable(
+                f"{connection.endpoint} is at block {chain.block}, and block {seen} was seen before",
+                reason=Reason.CHAIN_BEHIND,
+            )
+        self._best = max(self._best, chain.block)
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         """Record results, set weights, then take care of rounds: a setting that is due waits for no round."""

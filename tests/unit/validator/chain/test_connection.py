@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,63 @@ async def test_a_subnet_that_cannot_be_read_is_told_of_as_such(monkeypatch: pyte
     async with running() as chain, connect(chain.endpoint) as connection:
         with pytest.raises(ChainUnavailable, match="cannot read: KeyError 'a_rule_that_went'"):
             await connection.subnet(20, hotkey=ME, block=await connection.finalized())
+
+
+async def test_a_subnet_whose_description_is_cut_short_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK fills what is missing; results of a round that is recorded then would be lost."""
+    monkeypatch.setattr(module, "check_metagraph", spoilt := Spoilt(module.check_metagraph))
+    async with running() as chain, connect(chain.endpoint) as connection:
+        block = await connection.finalized()
+        assert (await connection.subnet(20, hotkey=ME, block=block)).me is not None
+        spoilt.column = "validator_permit"
+        with pytest.raises(ChainUnavailable, match="validator_permit is missing"):
+            await connection.subnet(20, hotkey=ME, block=block)
+
+
+class Spoilt:
+    """The check of a metagraph that has lost the last entry of a column."""
+
+    def __init__(self, check: Any) -> None:
+        self.check, self.column = check, ""
+
+    def __call__(self, raw: dict[str, Any], **more: int) -> None:
+        self.check(raw | ({self.column: raw[self.column][:-1]} if self.column else {}), **more)
+
+
+@pytest.mark.parametrize(
+    ("last_update", "answers", "row"),
+    [
+        pytest.param(500, [None, [(1, 9)]], {1: 9}, id="an answer was lost"),
+        pytest.param(500, [[], []], {}, id="it has set none but zeros"),
+        pytest.param(500, [[(1, 9), (2, 0)]], {1: 9}, id="at once"),
+        pytest.param(5, [None], {}, id="it has never set any"),
+    ],
+)
+async def test_weights_that_are_missing_are_asked_for_again(
+    subnet: Any, last_update: int, answers: list[Any], row: dict[int, int]
+) -> None:
+    """Otherwise they would be set twice."""
+    found = subnet(me={"last_update": last_update})
+
+    async def query(item: tuple[str, str], _params: list[int]) -> Any:
+        return answers.pop(0)
+
+    facts = await module._mechanism(SimpleNamespace(query=query), found, found.me, 0)
+    assert (facts.row, answers) == (row, [])
+
+
+@pytest.mark.parametrize("height", [None, -1, "7"])
+async def test_a_height_that_is_no_number_is_no_block(height: object) -> None:
+    """Block 0 has a state of its own, with other hotkeys."""
+    async with running() as chain, connect(chain.endpoint) as connection:
+
+        async def answer() -> object:
+            return height
+
+        connection._client = SimpleNamespace(finalized_block=answer, block=answer)
+        for ask in (connection.finalized, connection.head):
+            with pytest.raises(ChainUnavailable):
+                await ask()
 
 
 async def test_calls_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,7 @@ ATTACKS: dict[str, tuple[Entry | None, dict[str, Any]]] = {
     "models with a fault of their own": (Entry(0.0, ResultState.MODEL_FAULT), {}),
     "models that always refuse, as the best constant answer": (Entry(BASELINE), {}),
     "the same, and one more task of 200": (Entry(BASELINE + 1 / 200), {}),
+    "models of shallow skill (0.31, a bag of words), not alike": (Entry(0.31), {}),
     "models whose attempts all fail, never scored": (Entry(None, ResultState.UNSCORED), {}),
     "newcomers in the running round": (None, {}),
 }
@@ -262,6 +263,59 @@ def test_models_that_are_not_among_the_best_move_no_win_rate(extra: list[float])
     worse = {f"sybil{number}": Entry(score) for number, score in enumerate(extra)}
     alone, result = paid("WinRate", HONEST), paid("WinRate", HONEST | worse)
     assert {h: each.share for h, each in result.items() if h in HONEST} == {h: e.share for h, e in alone.items()}
+
+
+def test_a_higher_steepness_takes_from_many_shallow_models() -> None:
+    """A hundred bags of words are worth a third of a good miner's work by default, and hardly anything at 10."""
+    steep = {"policyParameters": {"bitAgent": {"steepness": 10}}}
+    shallow = attackers(Entry(0.31), 100)
+    by_default, steeper = (total(paid("BitAgent", HONEST | shallow, **spec), "sybil") for spec in ({}, steep))
+    assert by_default > 0.2
+    assert steeper < 0.06
+
+
+@pytest.mark.parametrize(("duplicates", "winner"), [("Flag", "sybil"), ("EarliestEarns", "first")])
+def test_a_copy_of_a_model_that_missed_the_margin_wins_by_luck_unless_copies_earn_nothing(
+    duplicates: str, winner: str
+) -> None:
+    """The margin protects the first place from copies of its holder, not the second from copies that were lucky."""
+    entries = {"first": Entry(0.70), "second": Entry(0.715), "sybil": Entry(0.721, near_copy_of="second")}
+    result = paid("WinnerTakesAll", entries, duplicates=duplicates)
+    assert {hotkey for hotkey, each in result.items() if each.share} == {winner}
+
+
+@given(shields=st.lists(st.floats(0.70, 0.7199), min_size=1, max_size=30), margin=st.integers(1, 2))
+def test_models_within_the_margin_do_not_raise_what_a_later_one_must_exceed(shields: list[float], margin: int) -> None:
+    own = {"sybil": Entry(0.70)} | {f"sybil{number}": Entry(score) for number, score in enumerate(sorted(shields))}
+    spec = {"policyParameters": {"winnerTakesAll": {"marginPercent": margin}}}
+    result = paid("WinnerTakesAll", own | {"honest": Entry(0.74)}, **spec)
+    assert result["honest"].share == 1
+
+
+def test_weak_models_take_no_place_in_the_field_of_win_rates() -> None:
+    """A hundred earlier models that are a little worse than the best one do not end its pay."""
+    crowd = attackers(Entry(0.785), 100)
+    result = paid("WinRate", crowd | HONEST)
+    assert result[BEST].share > 0.95
+
+
+@pytest.mark.parametrize(
+    ("registered_at", "known", "tried"),
+    [(150, True, False), (150, False, True), (10, False, False)],
+    ids=["registered again", "in a round that failed", "registered before the last round"],
+)
+def test_hotkeys_that_are_new_in_name_only_are_no_newcomers(registered_at: int, known: bool, tried: bool) -> None:
+    entries = HONEST | ({"sybil": Entry(0.9)} if known else {})
+    ours = competition("BitAgent")
+    results = tuple(ModelResult(model=h, state=e.state, score=f"{e.score:.6f}") for h, e in entries.items())
+    before = {h: Neuron(uid=u, hotkey=h, stake=0, permit=False, registered_at=10, last_update=10)
+              for u, h in enumerate([*HONEST, "sybil"])}  # fmt: skip
+    submissions = {h: Submission(hotkey=h, block=block) for block, h in enumerate(entries)}
+    round_ = Round("r", 1, 100, RoundPhase.COMPLETE, results=results, baseline=f"{BASELINE:.6f}")
+    scored = record(None, round_, competition=ours, submissions=submissions, neurons=before)
+    now = before | {"sybil": replace(before["sybil"], registered_at=registered_at)}
+    given = Standings(scored, entrants=frozenset({"sybil"}), tried=frozenset({"sybil"} if tried else ()))
+    assert pay(ours, given, now)["sybil"].share == 0
 
 
 def write_table() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +31,7 @@ from bitagent_validator.running.loop import Loop
 from bitagent_validator.running.policies import PackagePolicies
 from bitagent_validator.running.process import loop_health
 from bitagent_validator.state.documents import State
+from bitagent_validator.state.rows import Row
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.state.store import StateUnreadable
 from bitagent_validator.wallet import Account
@@ -245,6 +247,26 @@ async def test_nothing_is_done_on_another_chain(stage: Make, spec: Make) -> None
     assert condition(status, "ChainConnected")[:2] == ("False", "WrongChain")
     assert "ws://chain is another chain" in status["message"]
     assert "ws://chain is another chain" in on.unusable[0]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "reason"),
+    [
+        pytest.param(1000 + 20, "Connected", id="as far as finality may trail"),
+        pytest.param(1000 + 21, "ChainBehind", id="further back"),
+    ],
+)
+async def test_nothing_is_done_at_a_block_before_those_that_were_seen(
+    stage: Make, spec: Make, accepted: int, reason: str
+) -> None:
+    """As of a node that was restored: results would be recorded by who was registered then."""
+    row = Row.planned({MINER: 65535}, ("r",)).as_pending(since=5, account=f"20/{HOTKEY}", uids={MINER: 1})
+    on = stage(
+        state=State(accepted={0: row.as_accepted(block=accepted, at=datetime.now(UTC), extrinsic=f"{accepted}-0001")})
+    )
+    status = await on.one_pass(spec())
+    assert condition(status, "ChainConnected")[1] == reason
+    assert on.steps == (1 if reason == "Connected" else 0)
 
 
 @pytest.mark.parametrize(
