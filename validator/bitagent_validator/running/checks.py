@@ -10,7 +10,6 @@ from bitagent_validator.wallet import Account, load_hotkey
 from bitagent_validator.weights.obstacles import permit_problem
 from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.setter import HotkeyChanged
-from bitagent_wire.hotkey_file import HotkeyFileError
 
 
 class SpecChanged(Exception):
@@ -24,7 +23,7 @@ def mechanisms_of(spec: ValidatorSpec) -> list[int]:
 
 def parts_of(spec: ValidatorSpec) -> set[str]:
     """Return the names of all parts of a pass."""
-    found = {"state", "status", "account", "discovery", "online", "endpoints"} | {
+    found = {"state", "status", "account", "discovery", "online", "endpoints", "wallet"} | {
         f"weights {mechanism}" for mechanism in mechanisms_of(spec)
     }
     parts = ("results", "rounds", "online")
@@ -51,10 +50,11 @@ def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet) -> str:
 
 
 def check_key(account: Account) -> None:
-    """Raise HotkeyChanged if the hotkey file holds another key than at the start, as after a rotation."""
-    try:
-        now = load_hotkey(account.hotkey_file).ss58_address
-    except HotkeyFileError:
-        return  # While a file is replaced it may be away; a submission would say so.
+    """Raise HotkeyChanged if the hotkey file holds another key than at the start, as after a rotation.
+
+    Raises HotkeyFileError if it cannot be used: that is to be known before weights are due. It may be away for a moment
+    while it is replaced.
+    """
+    now = load_hotkey(account.hotkey_file).ss58_address
     if now != account.hotkey:
         raise HotkeyChanged(f"the hotkey file now holds {now}, not {account.hotkey}")

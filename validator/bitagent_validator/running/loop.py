@@ -143,11 +143,12 @@ class Loop:
             return
         if (me.spec.netuid, me.spec.chain) != (self._started_with.netuid, self._started_with.chain):
             raise SpecChanged("spec.netuid or spec.chain was changed")
-        check_key(self._account)
         if me.spec.suspend or me.spec.weights.mode is not WeightsMode.SET:
             # From then on no weights may be set, not even by a submission in progress, also while the chain is away.
             await self.stop()
         self._troubles.forget(parts_of(me.spec))
+        async with self._troubles.contained("wallet", rest=False):
+            check_key(self._account)
         async with self._troubles.contained("endpoints", rest=False):
             if self._secret() != self._secret_used:
                 raise SpecChanged("the Secret of spec.chain.endpointsSecretRef was changed")

@@ -18,6 +18,7 @@ from bitagent_crds.online import OnlineStatus
 from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_kube.conditions import ConditionValue
 from bitagent_kube.errors import ApiError
+from bitagent_local.chain import keys
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable
 from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
 from bitagent_validator.chain.follower import Down, Up
@@ -36,6 +37,7 @@ from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRoun
 from bitagent_validator.state.store import StateUnreadable
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights.plan import Decision, Step
+from bitagent_validator.weights.setter import HotkeyChanged
 
 HOTKEY = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 MINER = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
@@ -47,6 +49,7 @@ class Stage:
     """A loop among fakes, on the chain `0xours`."""
 
     subnet: Subnet
+    hotkey_file: Path
     state: State = field(default_factory=State)
     entrants: frozenset[str] = frozenset()
     unreadable: str = ""
@@ -140,7 +143,7 @@ class Stage:
         rounds = SimpleNamespace(synced=True)
         services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
         loop = Loop(
-            account=Account(HOTKEY, Path("/hotkey")),
+            account=Account(HOTKEY, self.hotkey_file),
             spec=spec,
             validators=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
             name="val",
@@ -187,10 +190,12 @@ def spec(competition: Make) -> Callable[..., ValidatorSpec]:
 
 
 @pytest.fixture
-def stage(subnet: Make, neuron: Make) -> Callable[..., Stage]:
+def stage(subnet: Make, neuron: Make, tmp_path: Path) -> Callable[..., Stage]:
     def make(**changes: Any) -> Stage:
+        hotkey_file = tmp_path / "hotkey"
+        hotkey_file.write_bytes(keys.keyfile("//Validator"))
         neurons = {HOTKEY: neuron(HOTKEY, uid=0, permit=True), MINER: neuron(MINER, uid=1)}
-        return Stage(subnet(hotkey=HOTKEY, neurons=neurons), **changes)
+        return Stage(subnet(hotkey=HOTKEY, neurons=neurons), hotkey_file, **changes)
 
     return make
 
@@ -210,6 +215,37 @@ async def test_a_secret_that_cannot_be_read_stops_nothing_and_is_reported(stage:
     found = condition(status, "PassComplete")
     assert found[:2] == ("False", "PartFailed")
     assert "one websocket address a line" in found[2]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(None, "there is no hotkey", id="gone"),
+        pytest.param(b"", "is not a hotkey file", id="empty"),
+        pytest.param(b'{"ss58Address": "5"}', "is not a hotkey file", id="the public half"),
+        pytest.param(keys.keyfile("//Validator") + b"\n", "", id="the same key, written by hand"),
+    ],
+)
+async def test_a_hotkey_file_that_cannot_be_used_is_reported_before_weights_are_due(
+    stage: Make, spec: Make, content: bytes | None, said: str
+) -> None:
+    """And stops nothing that needs no signature."""
+    on = stage()
+    if content is None:
+        on.hotkey_file.unlink()
+    else:
+        on.hotkey_file.write_bytes(content)
+    status = await on.one_pass(spec())
+    found = condition(status, "PassComplete")
+    assert (found[1], said in found[2]) == ("PartFailed" if said else "PassComplete", True)
+    assert (on.steps, on.reconciled) == (1, ["fc"])
+
+
+async def test_another_key_in_the_file_ends_the_process(stage: Make, spec: Make) -> None:
+    on = stage()
+    on.hotkey_file.write_bytes(keys.keyfile("//Other"))
+    with pytest.raises(HotkeyChanged):
+        await on.one_pass(spec())
 
 
 async def test_a_secret_with_other_endpoints_ends_the_process(stage: Make, spec: Make) -> None:
