@@ -109,7 +109,8 @@ def leaderboard(round_: Object) -> Table:
     for column in ("rank", "model", "score", "passed", "state", "why", "load s", "answer s"):
         table.add_column(column)
     for result in sorted(status.get("results", ()), key=lambda r: (r.get("rank", 10**6), r["model"])):
-        seconds = result.get("seconds", {})
+        scored = result["state"] == "Succeeded"  # of others the seconds are not those of a whole evaluation
+        seconds = result.get("seconds", {}) if scored else {}
         table.add_row(
             str(result.get("rank", "")),
             result["model"],
