@@ -64,6 +64,10 @@ class DiscoveryController:
         """What is reported; None before the first pass, and without discovery."""
         self._published: Mapping[str, Published | None] = {}
         self._read_at: float | None = None
+        self._absent: frozenset[str] = frozenset()
+        """Registered hotkeys without a commitment in that reading."""
+        self._unsure: frozenset[str] = frozenset()
+        """Those of them that had one, or were not looked for, in the reading before."""
         self._unfinished = False
         """Whether there is something to do before the chain is read again."""
 
@@ -91,6 +95,9 @@ class DiscoveryController:
             off = settings.commitments is None
             self._published = {} if off else await connection.published(subnet.netuid, block=subnet.block)
             self._read_at = now
+            # A node may lose a page of the answer, and a model that goes loses the block of its first sight.
+            absent = frozenset(subnet.neurons.keys() - self._published.keys())
+            self._absent, self._unsure = absent, absent - self._absent
         self._unfinished = True
         plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
         refused: dict[str, Fault] = {}
@@ -117,6 +124,7 @@ class DiscoveryController:
             needed=needed,
             answers={hotkey: each.parsed for hotkey, each in self._axons.answers.items()},
             block=subnet.block,
+            unsure=self._unsure,
         )
 
     async def _carry_out(
@@ -182,3 +190,4 @@ class DiscoveryController:
         if self.status is not None:
             self._measure(0, {})
         self.status, self._published, self._read_at, self._unfinished = None, {}, None, False
+        self._absent = self._unsure = frozenset()

@@ -115,16 +115,20 @@ def plan_discovery(
     needed: Collection[str],
     answers: Mapping[str, Parsed] | None = None,
     block: int = 0,
+    unsure: Collection[str] = (),
 ) -> DiscoveryPlan:
     """Return what to do.
 
     `uids` has the registered hotkeys, `published` the commitments by hotkey, `answers` what their axons have answered
     up to `block`, and `needed` the names of the models in running rounds: of a registered hotkey these stay until the
-    round ends. A hotkey without a slot keeps none. The models of a source that is off are left alone.
+    round ends. A hotkey without a slot keeps none. The models of a source that is off are left alone. Of `unsure`
+    hotkeys `published` may lack a commitment that the chain has: the models of theirs stay for now.
     """
     by_name = {each.name: each for each in existing if _is_on(settings, axon=each.axon)}
     models, ignored = _of_commitments(settings.commitments, validator, competitions, uids, published, by_name)
-    committed = {each.hotkey for each in models}
+    known = [e for e in by_name.values() if not e.axon and e.hotkey in uids and e.hotkey not in published]
+    unread = {each.hotkey for each in known if each.hotkey in unsure}
+    committed = {each.hotkey for each in models} | unread
     others = {hotkey: parsed for hotkey, parsed in (answers or {}).items() if hotkey not in committed}
     found, faults, kept = _of_axons(settings.axons, validator, uids, others, by_name, block)
     models += found
@@ -132,6 +136,7 @@ def plan_discovery(
     names = {each.name for each in models}
     rest = [each for name, each in sorted(by_name.items()) if name not in names]
     kept_names = {each.name for each in kept if each.hotkey not in committed}
+    kept_names |= {each.name for each in known if each.hotkey in unread}
     surplus = [each for each in rest if each.name not in kept_names]
     stay = [each for each in surplus if each.name in needed and each.hotkey in uids]
     return DiscoveryPlan(

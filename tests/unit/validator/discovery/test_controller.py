@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -284,3 +285,45 @@ async def test_answers_of_axons_become_models_as_soon_as_they_come(stage: Stage)
     assert (stage.discovery.status.models, stage.discovery.status.ignored_count) == (1, 0)
     await stage.one_pass(discovery=None)
     assert stage.axons.closed
+
+
+@pytest.mark.parametrize("lost", [["a"], ["a", "b"]], ids=["a page of the answer", "all of it"])
+async def test_a_commitment_that_is_missing_once_costs_no_model(stage: Stage, lost: list[str]) -> None:
+    """Its block of the first sight would be lost, and with it its place before others."""
+    for name in ("a", "b"):
+        stage.commit(name, block=10)
+    await stage.one_pass()
+    before, full = dict(stage.server.objects), dict(stage.published)
+    for name in lost:
+        del stage.published[address(f"//{name}")]
+    await stage.one_pass()
+    stage.published = {hotkey: replace(each, block=900) for hotkey, each in full.items() if each is not None}
+    await stage.one_pass()
+    assert stage.server.objects == before
+
+
+async def test_a_commitment_that_stays_away_takes_its_model_along(stage: Stage) -> None:
+    stage.commit("a")
+    stage.commit("b")
+    await stage.one_pass()
+    stage.published.pop(address("//a"))
+    await stage.one_pass()
+    assert stage.server.repos() == {"a/model", "b/model"}
+    await stage.one_pass(due=False)
+    assert stage.server.repos() == {"a/model", "b/model"}, "it was not looked for again"
+    await stage.one_pass()
+    assert stage.server.repos() == {"b/model"}
+    stage.start()
+    stage.published.pop(address("//b"))
+    await stage.one_pass()
+    assert stage.server.repos() == {"b/model"}, "a new process looks twice as well"
+
+
+async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage: Stage) -> None:
+    stage.commit("b")
+    gone = stage.commit("a")
+    await stage.one_pass()
+    stage.registered.discard(gone)
+    stage.published.pop(gone)
+    await stage.one_pass()
+    assert stage.server.repos() == {"b/model"}
