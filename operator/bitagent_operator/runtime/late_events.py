@@ -8,7 +8,10 @@ generation is not made twice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.minermodel import MinerModelStatus
@@ -27,6 +30,7 @@ from bitagent_operator.plan.outcomes import end_events
 from bitagent_operator.plan.rounds.events import events as round_events
 from bitagent_operator.plan.validators.rewriter import rewriter_events
 from bitagent_operator.reconcilers.context import Context
+from bitagent_operator.reconcilers.invalid import Unplannable, guarded
 
 FETCHED_SINCE = timedelta(minutes=10)
 """How old the end of a fetch may be whose Event is posted again."""
@@ -36,21 +40,33 @@ RECORDED_SINCE = timedelta(minutes=50)
 _ENDS = (ConditionType.COMPLETE, ConditionType.FAILED, ConditionType.ARCHIVED)
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 async def late_events(context: Context) -> None:
     """Submit the Events about what was recorded lately that are missing."""
     now = context.now()
     for model in list(context.cache.models):
-        found = end_events(model, since=now - FETCHED_SINCE)
+        found = _made(model.meta, partial(end_events, model, since=now - FETCHED_SINCE))
         if found is not None:
             key = Key(Kind.MODEL, model.meta.name)
             context.emit_events(key, model.meta, found.messages, generation=found.generation)
     since = now - RECORDED_SINCE
     for observed in list(context.cache.rounds):
-        await _submit(context, Kind.ROUND, observed.meta, events_of_round(observed, since=since))
+        messages = _made(observed.meta, partial(events_of_round, observed, since=since))
+        await _submit(context, Kind.ROUND, observed.meta, messages or ())
     for validator in list(context.cache.validators):
-        await _submit(context, Kind.VALIDATOR, validator.meta, events_of_validator(validator, since=since))
+        messages = _made(validator.meta, partial(events_of_validator, validator, since=since))
+        await _submit(context, Kind.VALIDATOR, validator.meta, messages or ())
+
+
+def _made(meta: ObjectMeta, make: Callable[[], T]) -> T | None:
+    """Return what `make` makes; None if it cannot: one object must not end the term, and with it the process."""
+    try:
+        return guarded(make)
+    except Unplannable as error:
+        log.error("missing Events about %s cannot be made, so none of them is posted", meta.name, exc_info=error)
+        return None
 
 
 async def _submit(context: Context, kind: Kind, meta: ObjectMeta, messages: tuple[EventMessage, ...]) -> None:

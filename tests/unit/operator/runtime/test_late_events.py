@@ -11,6 +11,7 @@ import pytest
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import EventMessage
 from bitagent_operator.observed.cache import Cache
+from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.runtime.late_events import events_of_round, events_of_validator, late_events
 
@@ -111,3 +112,19 @@ async def test_without_the_list_of_events_none_of_a_round_is_posted_again(make: 
     context.cache.put("EvalRound", make.round_raw(status=finished(make)))
     await late_events(cast(Context, context))
     assert context.submitted == []
+
+
+async def test_one_object_does_not_keep_those_of_the_others(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end the term, and with it the process, whenever one begins."""
+
+    def events(observed: RoundObject, **since: Any) -> tuple[EventMessage, ...]:
+        if observed.meta.name == "a":
+            raise KeyError("a member that is missing")
+        return events_of_round(observed, **since)
+
+    monkeypatch.setattr("bitagent_operator.runtime.late_events.events_of_round", events)
+    context = Posted(make, [])
+    for name, uid in (("a", "uid-a"), ("r", "uid-r")):
+        context.cache.put("EvalRound", make.round_raw(name, uid=uid, status=finished(make)))
+    await late_events(cast(Context, context))
+    assert context.submitted == ["RoundStarted", "TaskSetBuilt", "ModelEvaluated", "ModelRejected"]
