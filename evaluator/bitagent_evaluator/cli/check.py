@@ -99,7 +99,7 @@ def _check_json(check: PreflightResult) -> dict[str, Any]:
         "message": check.message,
         "advice": check.advice,
         "facts": check.facts.to_wire() if check.facts else None,
-        "notes": list(check.weight_notes),
+        "notes": [*check.weight_notes, *check.file_notes],
         "chat": _chat_json(check.chat) if check.chat else None,
         "valuesScanned": check.values_scanned,
         "template": [finding.to_plain() for finding in check.findings],
@@ -131,7 +131,7 @@ def _view(check: PreflightResult, *, is_directory: bool) -> list[RenderableType]
     parts: list[RenderableType] = [verdict]
     if safe:
         verdict.add_row("copies", Text(_COPIES))
-    for note in (*check.weight_notes, *(check.chat.notes if check.chat else ())):
+    for note in (*check.weight_notes, *check.file_notes, *(check.chat.notes if check.chat else ())):
         verdict.add_row(Text("note", style="bold yellow"), untrusted(note))
     if check.findings:
         parts.append(_template(check.findings))

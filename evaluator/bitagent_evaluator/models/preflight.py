@@ -24,6 +24,7 @@ from bitagent_evaluator.models.validation.chat import ChatDescription, describe_
 from bitagent_evaluator.models.validation.files import ValidationResult, fetched_files
 from bitagent_evaluator.models.validation.head import HEAD, head_note
 from bitagent_evaluator.models.validation.template_audit import audit_files, audited_files
+from bitagent_evaluator.models.validation.unread import unread_notes
 from bitagent_evaluator.models.validation.validate import validate_model
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 from bitagent_evaluator.support.faults import FetchError
@@ -213,6 +214,8 @@ class PreflightResult:
     """Whether the weight files have a head, although the configuration ties it to the embeddings."""
     copied_head: bool | None = None
     """Whether that head equals the embeddings; None if the values were not read."""
+    file_notes: tuple[str, ...] = ()
+    """Which files look like a part of the model and are not read."""
     chat: ChatDescription | None = None
     """What prompts are made with, what ends an answer, and from which files; None if an earlier check failed."""
 
@@ -249,8 +252,18 @@ def check_source(source: ModelSource, model: str, *, max_bytes: int = MAX_BYTES)
     reason, message = Reason.SAFE, f"files, configuration, tokenizer{_template_part(chat)} weight headers are sound"
     if refusals(findings):
         reason, message = Reason.TEMPLATE_REFUSED, summary(findings)
-    head = inspected.head_beside_tied
-    return PreflightResult(model, reason, message, found, findings=findings, chat=chat, head_beside_tied=head)
+    return PreflightResult(
+        model,
+        reason,
+        message,
+        found,
+        findings=findings,
+        chat=chat,
+        head_beside_tied=inspected.head_beside_tied,
+        file_notes=tuple(
+            unread_notes(snapshot.sizes, has_template=bool(chat.template), is_quantized=bool(found.quantization))
+        ),
+    )
 
 
 def check_directory(path: Path, *, max_bytes: int = MAX_BYTES, scan_values: bool = True) -> PreflightResult:

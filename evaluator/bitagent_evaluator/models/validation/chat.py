@@ -123,6 +123,7 @@ def describe(small: Mapping[str, bytes], *, quantized: bool, render: bool) -> Ch
         {GENERATION_CONFIG: more.get(GENERATION_CONFIG, {}), CONFIG: config}, special_sources, tokenizer
     )
     notes += template_notes(templates)
+    notes += _added_token_notes(settings, tokenizer)
     chosen, switches = "", None
     if render:
         special = special_tokens(*special_sources.values())
@@ -153,6 +154,21 @@ def template_notes(templates: Templates) -> list[str]:
         what = "; ".join(quote(text)[1:-1] for text in templates.malformed[:4])
         notes.append(f"ignored, because it is not the text of a chat template: {what}")
     return notes
+
+
+def _added_token_notes(settings: Mapping[str, Any], tokenizer: Any) -> list[str]:
+    """Return a note on tokens that tokenizer_config.json adds, and tokenizer.json does not have."""
+    added = settings.get("added_tokens_decoder")
+    entries = (
+        [entry.get("content") for entry in added.values() if isinstance(entry, dict)] if isinstance(added, dict) else []
+    )
+    absent = [text for text in entries if isinstance(text, str) and tokenizer.token_to_id(text) is None]
+    if not absent:
+        return []
+    return [
+        f"{TOKENIZER_CONFIG}: added_tokens_decoder has {len(absent)} tokens that {TOKENIZER} does not have, such as "
+        f"{quote(absent[0])}: they are read as plain text; save the tokenizer again with save_pretrained"
+    ]
 
 
 def _chosen_format(templates: Templates, special: Mapping[str, str]) -> str:

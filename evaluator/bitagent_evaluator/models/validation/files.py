@@ -210,7 +210,7 @@ def fetched_files(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if small_file_bytes(name) is not None or _WEIGHTS.fullmatch(name))
 
 
-_WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx"})
+_WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".distcp"})
 
 
 def directory_files(directory: Path, *, follow_links: bool = True) -> dict[str, int]:

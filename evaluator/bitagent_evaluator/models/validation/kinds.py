@@ -52,6 +52,31 @@ _KINDS = (
         "has the weights under the names of Mistral's or Meta's own code",
         "convert them with the script of transformers (convert_*_weights_to_hf.py), and upload model*.safetensors",
     ),
+    _Kind(
+        re.compile(r"output(-\d{5}-of-\d{5})?\.safetensors"),
+        "has weights of EXL2 or EXL3, which only exllama reads",
+        "upload the model that was quantised, or quantise it by a method of docs/formats.md",
+    ),
+    _Kind(
+        re.compile(r"rank\d+\.safetensors"),
+        "is a checkpoint of TensorRT-LLM",
+        "upload the model that it was converted from",
+    ),
+    _Kind(
+        re.compile(r".*\.distcp"),
+        "is a part of a distributed checkpoint of PyTorch (FSDP)",
+        "merge the parts (`accelerate merge-weights FOLDER OUT`), and upload model*.safetensors",
+    ),
+    _Kind(
+        re.compile(r"(bf16_)?zero_pp_rank_.*\.pt|mp_rank_\d+_model_states\.pt"),
+        "is a checkpoint of DeepSpeed",
+        "run the zero_to_fp32.py that lies beside it, with --safe_serialization, and upload model*.safetensors",
+    ),
+    _Kind(
+        re.compile(r".*\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst)|7z|rar)"),
+        "is an archive",
+        "upload the files in it one by one",
+    ),
     _Kind(re.compile(r".*\.onnx(_data)?"), "is an ONNX graph", "upload the model that it was exported from"),
     _Kind(re.compile(r".*\.(h5|msgpack|tflite|mlmodel|mlpackage|engine|npz)"), "is of another framework", _SAVE),
     _Kind(

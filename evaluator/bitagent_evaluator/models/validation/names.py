@@ -6,6 +6,7 @@ other frameworks have names of their own. Only the message depends on this: the 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 
@@ -57,6 +58,11 @@ _PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
         "the weights are quantised to 8-bit floats: save the model in 16 bits",
     ),
     (
+        (".k_scale", ".v_scale", ".kv_scale"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "scales of an 8-bit key-value cache were saved with the model: save it without them",
+    ),
+    (
         (".qweight", ".qzeros"),
         Reason.UNSUPPORTED_QUANTIZATION,
         "the weights are packed as GPTQ and AWQ do, and neither quantization_config in config.json, nor "
@@ -103,12 +109,47 @@ def explain_names(missing: Collection[str], surplus: Collection[str]) -> tuple[R
             return reason, f"{message} ({len(found)} tensors, such as {quote(found[0])})"
     prefix = _prefix(missing, surplus)
     if prefix is None:
-        return None
+        return _inner_wrappers(surplus) or _other_layers(missing, surplus)
     if not prefix:
         remedy = "the model without its head was saved: save the ...ForCausalLM that holds it"
         return Reason.CORRUPT_WEIGHTS, f"the names lack 'model.' at the front: {remedy}"
     remedy = next((text for part, text in _PREFIXES.items() if part in prefix), "save the inner model")
     return Reason.CORRUPT_WEIGHTS, f"the names begin with {quote(prefix)}, the prefix of a wrapper or parent; {remedy}"
+
+
+_INNER_WRAPPERS = ("._fsdp_wrapped_module.", "._checkpoint_wrapped_module.", "._orig_mod.")
+"""Wrappers of parts of a model, within the names."""
+
+
+def _inner_wrappers(surplus: Collection[str]) -> tuple[Reason, str] | None:
+    found = next((part for name in sorted(surplus) for part in _INNER_WRAPPERS if part in name), None)
+    if found is None:
+        return None
+    advice = "save the model without them, such as with accelerator.unwrap_model(model).save_pretrained"
+    return Reason.CORRUPT_WEIGHTS, f"wrappers of training are in the names ({found.strip('.')}): {advice}"
+
+
+_LAYER = re.compile(r"model\.layers\.(\d+)\.")
+_LEAST_OF_A_LAYER = 6
+"""Least number of names that are taken for all of a layer's."""
+
+
+def _other_layers(missing: Collection[str], surplus: Collection[str]) -> tuple[Reason, str] | None:
+    """Return an explanation if only the number of layers is another than that of config.json; None otherwise."""
+    names = missing or surplus
+    found = [_LAYER.match(name) for name in names]
+    counts = Counter(int(match[1]) for match in found if match is not None)
+    layers = sorted(counts)
+    whole = len(set(counts.values())) == 1 and counts.total() == len(found) >= _LEAST_OF_A_LAYER * len(layers)
+    if (missing and surplus) or not whole:
+        return None
+    if missing:
+        advice = "upload what is missing, or set num_hidden_layers in config.json to the number of layers"
+        return Reason.CORRUPT_WEIGHTS, f"they are all of layers {layers[0]} to {layers[-1]}: {advice}"
+    return Reason.CORRUPT_WEIGHTS, (
+        f"they are all of layers {layers[0]} to {layers[-1]}, which num_hidden_layers in config.json does not count: "
+        "correct it, or save the model without layers that predict further tokens (MTP)"
+    )
 
 
 def _prefix(missing: Collection[str], surplus: Collection[str]) -> str | None:

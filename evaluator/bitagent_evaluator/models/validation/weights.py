@@ -251,6 +251,13 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: ExpectedCheckpoint) -
     require(not surplus, reason, f"{len(surplus)} tensors belong to no layer, such as {quote(surplus[:1])}{more}")
     for name, tensor in tensors.items():
         dtypes, shape = allowed[name]
+        packed = ITEM_BYTES.get(tensor.dtype, 0) < ITEM_BYTES["BF16"] and _PLAIN_DTYPES.issuperset(dtypes)
+        require(
+            not packed,
+            Reason.UNSUPPORTED_QUANTIZATION,
+            f"tensor {quote(name)} has the dtype {tensor.dtype}: the weights are quantised, and quantization_config in "
+            "config.json names no supported method for that; save the model in 16 bits",
+        )
         require(
             tensor.shape == shape,
             Reason.CORRUPT_WEIGHTS,

@@ -198,3 +198,10 @@ def test_exit_codes(reason: Reason) -> None:
     final = NOT_FETCHED | {Reason.NON_FINITE_WEIGHTS, Reason.TEMPLATE_REFUSED}
     expected = EXIT_OK if reason is Reason.SAFE else EXIT_MODEL_FAULT if reason in final else EXIT_INFRASTRUCTURE
     assert PreflightResult("m", reason, "", None).exit_code == expected
+
+
+def test_files_that_are_not_read_are_noted(checkpoint: Any) -> None:
+    (checkpoint.path / "adapter_model.safetensors").write_bytes(b"x")
+    check = check_directory(checkpoint.path, scan_values=False)
+    assert check.reason is Reason.SAFE
+    assert len(check.file_notes) == 1 and "merge" in check.file_notes[0]

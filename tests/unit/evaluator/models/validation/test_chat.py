@@ -140,6 +140,19 @@ def test_model_without_an_end_token_is_noted(checkpoint: Any) -> None:
     assert any("no file names an end token" in note for note in described(checkpoint.path).notes)
 
 
+def test_added_tokens_that_the_tokenizer_does_not_have_are_noted(checkpoint: Any) -> None:
+    added = {"2": {"content": "<|im_end|>"}, "640": {"content": "<tool_call>"}, "641": "broken"}
+    checkpoint.edit("tokenizer_config.json", lambda content: content | {"added_tokens_decoder": added})
+    (note,) = described(checkpoint.path).notes
+    assert "added_tokens_decoder has 1 tokens" in note and "'<tool_call>'" in note
+
+
+@pytest.mark.parametrize("added", [None, [], {}, {"2": {"content": "<|im_end|>"}}, {"2": {}}])
+def test_added_tokens_that_are_there_or_malformed_are_not(checkpoint: Any, added: object) -> None:
+    checkpoint.edit("tokenizer_config.json", lambda content: content | {"added_tokens_decoder": added})
+    assert described(checkpoint.path).notes == ()
+
+
 def test_templates_are_told_by_their_files(checkpoint: Any) -> None:
     tools = (checkpoint.path / "chat_template.jinja").read_text()
     template(checkpoint.path, "<|im_end|>")

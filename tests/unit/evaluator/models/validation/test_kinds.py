@@ -27,6 +27,11 @@ KINDS: dict[str, tuple[dict[str, int], str]] = {
     "pickle": ({"pytorch_model-00001-of-00002.bin": 10}, "pickle"),
     "trainer's files": ({"optimizer.pt": 10}, "trainer"),
     "keras": ({"tf_model.h5": 10}, "framework"),
+    "exl2": ({"output-00001-of-00002.safetensors": 10}, "EXL2"),
+    "tensorrt": ({"rank0.safetensors": 10}, "TensorRT-LLM"),
+    "fsdp": ({"pytorch_model_fsdp_0/__0_0.distcp": 10}, "merge-weights"),
+    "deepspeed": ({"global_step9/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt": 10}, "zero_to_fp32.py"),
+    "archive": ({"model.tar.gz": 10}, "archive"),
     "another name": ({"model.fp16.safetensors": 10}, "'model.fp16.safetensors'"),
     "nothing": ({"README.md": 10}, "no model.safetensors"),
 }

@@ -38,6 +38,7 @@ PARTS = {
     "bitsandbytes": (".weight", ".weight.absmax", Reason.UNSUPPORTED_QUANTIZATION),
     "fp8": (".weight", ".weight_scale_inv", Reason.UNSUPPORTED_QUANTIZATION),
     "mlx": (".weight", ".biases", Reason.UNSUPPORTED_QUANTIZATION),
+    "scales of the cache": (".weight", ".k_scale", Reason.UNSUPPORTED_QUANTIZATION),
 }
 
 
@@ -45,6 +46,27 @@ PARTS = {
 def test_names_of_another_form_are_named(old: str, new: str, reason: Reason) -> None:
     found = explain_names(LINEAR, [name.replace(old, new) for name in LINEAR])
     assert found is not None and found[0] is reason
+
+
+@pytest.mark.parametrize("part", ["_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_orig_mod"])
+def test_wrappers_inside_the_names_are_named(part: str) -> None:
+    found = explain_names(LINEAR, [name.replace(".self_attn", f".{part}.self_attn") for name in LINEAR])
+    assert found is not None and found[0] is Reason.CORRUPT_WEIGHTS and "wrappers of training" in found[1]
+
+
+LAYER = [f"model.layers.7.part{part}.weight" for part in range(9)]
+
+
+@pytest.mark.parametrize(("missing", "surplus"), [(LAYER, []), ([], LAYER)], ids=["too few layers", "too many"])
+def test_another_number_of_layers_is_named(missing: list[str], surplus: list[str]) -> None:
+    found = explain_names(missing, surplus)
+    assert found is not None and found[0] is Reason.CORRUPT_WEIGHTS
+    assert "layers 7 to 7" in found[1] and "num_hidden_layers" in found[1]
+
+
+@pytest.mark.parametrize("missing", [LAYER[:3], [*LAYER, "model.layers.8.part0.weight"], [*LAYER, "lm_head.weight"]])
+def test_a_part_of_a_layer_says_nothing_of_their_number(missing: list[str]) -> None:
+    assert explain_names(missing, []) is None
 
 
 HEADS = {

@@ -128,6 +128,16 @@ BAD = {
     "overlap": (overlapping, Reason.CORRUPT_WEIGHTS, "overlap"),
     "missing layer": (without_layer, Reason.CORRUPT_WEIGHTS, "missing"),
     "wrong shape": (one_tensor("model.norm.weight", shape=[48, 2]), Reason.CORRUPT_WEIGHTS, "shape"),
+    "8-bit floats": (
+        one_tensor("model.norm.weight", dtype="F8_E4M3", shape=[192]),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "16 bits",
+    ),
+    "8-bit integers": (
+        one_tensor("model.norm.weight", dtype="I8", shape=[192]),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "16 bits",
+    ),
     "integer weights": (one_tensor("model.norm.weight", dtype="I16"), Reason.CORRUPT_WEIGHTS, "dtype"),
     "unknown dtype": (one_tensor("model.norm.weight", dtype="BF17"), Reason.CORRUPT_WEIGHTS, "BF17"),
     "dangling index": (dangling_index, Reason.CORRUPT_WEIGHTS, "index"),
