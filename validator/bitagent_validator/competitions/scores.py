@@ -5,7 +5,8 @@ one, by the time of their creation. Several models are therefore never several a
 that came too late for the round does not count, so that submitting a new model costs nothing in the round that runs.
 
 A model whose claim to a commitment the chain contradicts has no submission. It must not turn the models that it claims
-to precede into copies: the earliest of these has the place of the original.
+to precede into copies: the earliest of these has the place of the original. Copies of weights that another hotkey had
+in an earlier round are duplicates (`earlier_weights`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import SMOOTHING_MAX, BuiltinPolicy, Duplicates, WinRateParameters
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron
+from bitagent_validator.competitions.earlier_weights import remembered, without_copies
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings, is_validator
 from bitagent_validator.policy.registry import terms_of
@@ -140,6 +142,10 @@ def record(
         raise ValueError("scores are taken from complete rounds only")
     if refused:
         round_ = replace(round_, results=_without_refused(round_.results, submissions, refused))
+    earlier = known.scores if known else {}
+    results_now = without_copies(round_.results, submissions=submissions, known=earlier, neurons=neurons)
+    round_ = replace(round_, results=results_now)
+    fixed_at = round_.seed_from.block if round_.seed_from is not None else round_.block
     models = {h: result for h, result in counting(round_, submissions).items() if h in neurons}
     copies = _near_copies(round_.results, submissions)
     results = {
@@ -165,7 +171,10 @@ def record(
             continue
         history = (*(before.results if before else ()), result)
         scores[hotkey] = HotkeyScore(
-            registered_at=registered_at, block=blocks.get(hotkey), results=history[-SMOOTHING_MAX:]
+            registered_at=registered_at,
+            block=blocks.get(hotkey),
+            results=history[-SMOOTHING_MAX:],
+            weights=remembered(before.weights if before else {}, models.get(hotkey), fixed_at=fixed_at),
         )
     baselines = (*(known.baselines if known else ()), baseline)
     return ScoredRound(

@@ -40,6 +40,20 @@ class RoundResult(Document):
         return [self.state.value, self.score, self.win_rate, self.near_copy][:length]
 
 
+WEIGHTS_MAX = 4
+"""Weights of one hotkey that are remembered."""
+_DIGEST_LENGTH = len("sha256:") + 24
+
+
+def short_digest(digest: str) -> str:
+    """Return as much of a digest of weights as is kept: that of other weights cannot be made to have it."""
+    return digest[:_DIGEST_LENGTH].removeprefix("sha256:")
+
+
+def _is_empty(weights: dict[str, int]) -> bool:
+    return not weights
+
+
 class HotkeyScore(Document):
     """What the last complete rounds say about one hotkey, under one registration."""
 
@@ -49,6 +63,9 @@ class HotkeyScore(Document):
     """The block of the commitment of the model that counted last; None if it has none."""
     results: Annotated[tuple[RoundResult | None, ...], Field(min_length=1, max_length=SMOOTHING_MAX)]
     """By round, the last one at the end, as many as there were since its first; None for a round without a model."""
+    weights: Annotated[dict[str, int], Field(max_length=WEIGHTS_MAX, exclude_if=_is_empty)] = {}
+    """Weights that it had in complete rounds, by `short_digest`, the last ones at the end: the block before which the
+    first of these rounds had fixed its models."""
 
     @property
     def last(self) -> RoundResult | None:

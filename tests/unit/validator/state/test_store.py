@@ -21,6 +21,7 @@ from bitagent_validator.state.bounds import HOTKEYS_MAX, LIMIT_BYTES, fitted
 from bitagent_validator.state.documents import CompetitionState, Rows, State
 from bitagent_validator.state.rows import HISTORY_MAX, Reveal, Row, RowState, Setting, weights_digest
 from bitagent_validator.state.scores import (
+    WEIGHTS_MAX,
     HotkeyScore,
     OnlineMean,
     OnlineState,
@@ -309,7 +310,9 @@ def largest(count: int, *, models: int, rounds: int, refused: bool, online: bool
     score = 0.12345678901234567
     result = RoundResult(state=ResultState.MODEL_FAULT, score=score, win_rate=score, near_copy=True)
     hotkeys = hotkeys_of(count)
-    held = {h: HotkeyScore(registered_at=99999999, block=99999999, results=(result,) * rounds) for h in hotkeys}
+    weights = {f"{number:024d}": 99999999 for number in range(WEIGHTS_MAX)}
+    score_of = HotkeyScore(registered_at=99999999, block=99999999, results=(result,) * rounds, weights=weights)
+    held = dict.fromkeys(hotkeys, score_of)
     submissions = {h.ljust(63, "x"): Submission(hotkey=h, block=99999999) for h in hotkeys[:models]}
     means = {h: OnlineMean(registered_at=99999999, mean=score, count=9999999, block=99999999) for h in hotkeys}
     keys = [f"{'c' * 16}/{letter * 36}" for letter in "uv"]
@@ -327,7 +330,7 @@ def largest(count: int, *, models: int, rounds: int, refused: bool, online: bool
     ("count", "refused", "left_out"),
     [
         pytest.param(256, True, "", id="as many hotkeys as subnets have today"),
-        pytest.param(1024, False, "", id="a thousand"),
+        pytest.param(1024, False, "the weights of earlier rounds", id="a thousand"),
         pytest.param(1024, True, "results but those of the last 3 rounds", id="a thousand, all contradicted"),
         pytest.param(HOTKEYS_MAX, True, "hotkeys of failed rounds", id="as many as a subnet can have"),
     ],

@@ -1,0 +1,77 @@
+"""Weights that a hotkey had in earlier rounds, against copies that outlive the model they were made of. Pure.
+
+Of equal weights in one round the earliest commitment competes. A copy that was committed later has that place as soon
+as the original is gone: because its miner committed a better model, or the same weights with another template, whose
+commitment is then the later one. So the weights of each hotkey are remembered with the block before which a round had
+fixed its models. A commitment after that block is a copy, whatever is in the round now: its miner could have read the
+weights, and no claim to an earlier block helps, since claims are compared with the chain.
+
+A hotkey protects its earlier weights while it has a model in the round, under the same registration. One that left
+protects nothing: its miner may have moved to another hotkey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bitagent_crds.model_result import ModelResult, ResultState
+from bitagent_validator.chain.facts import Neuron
+from bitagent_validator.state.scores import WEIGHTS_MAX, HotkeyScore, Submission, short_digest
+
+
+def without_copies(
+    results: Iterable[ModelResult],
+    *,
+    submissions: Mapping[str, Submission],
+    known: Mapping[str, HotkeyScore],
+    neurons: Mapping[str, Neuron],
+) -> tuple[ModelResult, ...]:
+    """Return the results in which copies of weights of earlier rounds are duplicates.
+
+    `known` has what earlier rounds say, by hotkey. A model of the owner that was a duplicate of such a copy, because of
+    its later commitment, has the place of the original; one that was a near copy of it is an improvement.
+    """
+    by_model = {result.model: result for result in results}
+    owners = _owners({submissions[model].hotkey for model in by_model if model in submissions}, known, neurons)
+    copies: dict[str, str] = {}
+    for model, result in by_model.items():
+        owner, fixed = owners.get(short_digest(result.weights_digest or ""), ("", 0))
+        mine = submissions.get(model)
+        if owner and mine is not None and mine.hotkey != owner and mine.block is not None and mine.block > fixed:
+            copies[model] = owner
+    for model, owner in copies.items():
+        copy = by_model[model]
+        own = [name for name in by_model if name in submissions and submissions[name].hotkey == owner]
+        for name in own:
+            if by_model[name].duplicate_of == model:
+                by_model[name] = copy.model_copy(update={"model": name, "near_copy_of": None})
+            elif by_model[name].near_copy_of == model:
+                by_model[name] = by_model[name].model_copy(update={"near_copy_of": None})
+        unscored = {"state": ResultState.DUPLICATE, "score": None, "near_copy_of": None}
+        by_model[model] = copy.model_copy(update=unscored)
+    return tuple(by_model.values())
+
+
+def _owners(
+    hotkeys: Iterable[str], known: Mapping[str, HotkeyScore], neurons: Mapping[str, Neuron]
+) -> dict[str, tuple[str, int]]:
+    """Return by digest the hotkey of these that had the weights first, and the block before which it had them."""
+    owners: dict[str, tuple[str, int]] = {}
+    for hotkey in sorted(hotkeys):
+        score, neuron = known.get(hotkey), neurons.get(hotkey)
+        if score is None or neuron is None or score.registered_at != neuron.registered_at:
+            continue
+        for digest, block in score.weights.items():
+            if digest not in owners or block < owners[digest][1]:
+                owners[digest] = hotkey, block
+    return owners
+
+
+def remembered(before: Mapping[str, int], result: ModelResult | None, *, fixed_at: int) -> dict[str, int]:
+    """Return the weights of a hotkey after one more round, which had fixed its models before the block `fixed_at`."""
+    if result is None or result.state is not ResultState.SUCCEEDED or result.weights_digest is None:
+        return dict(before)
+    digest = short_digest(result.weights_digest)
+    others = {each: block for each, block in before.items() if each != digest}
+    kept = list(others.items())[-(WEIGHTS_MAX - 1) :]
+    return {**dict(kept), digest: min(fixed_at, before.get(digest, fixed_at))}
