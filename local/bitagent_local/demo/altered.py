@@ -8,6 +8,8 @@ EXAMPLES = ROOT / "examples" / "altered"
 ROUNDS = ("plain-benchmark", "altered-benchmark")
 VALIDATOR = "demo"
 """The Validator whose rewriter is used."""
+LIMIT = "--timeout=1200s"
+"""Two busy cores, with rounds of the demo beside it, have taken more than five minutes to start the rewriter."""
 
 
 def install_rewriter(stack: Stack) -> None:
@@ -19,7 +21,7 @@ def install_rewriter(stack: Stack) -> None:
 def wait_rewriter(stack: Stack) -> None:
     """Wait until the rewriter answers."""
     ready = "--for=condition=RewriterReady"
-    stack.kubectl.run("wait", ready, f"validator/{VALIDATOR}", "-n", NAMESPACE, "--timeout=300s")
+    stack.kubectl.run("wait", ready, f"validator/{VALIDATOR}", "-n", NAMESPACE, LIMIT)
 
 
 def apply_rounds(stack: Stack) -> None:
@@ -32,4 +34,4 @@ def apply_rounds(stack: Stack) -> None:
 def wait_rounds(stack: Stack) -> None:
     """Wait until both rounds are complete."""
     rounds = [f"evalround/{name}" for name in ROUNDS]
-    stack.kubectl.run("wait", "--for=condition=Complete", *rounds, "-n", NAMESPACE, "--timeout=600s")
+    stack.kubectl.run("wait", "--for=condition=Complete", *rounds, "-n", NAMESPACE, LIMIT)
