@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import ConditionStatus, ConditionType
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus
 from bitagent_crds.leaderboard import Leaderboard, leaderboard_of
-from bitagent_crds.model_result import ModelResult
+from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
 from bitagent_crds.names import (
     COMPETITION_LABEL,
     EPOCH_BLOCK_ANNOTATION,
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 ACCEPT_WEIGHTS_ANNOTATION = "bitagent.io/accept-weights"
 """Annotation of a Validator by which a person accepts a row that `weights.guard` holds; with -M: of mechanism M."""
+COMPLETE_STATES = FINAL_STATES - {ResultState.INFRA_FAULT, ResultState.NOT_EVALUATED}
+"""States of the results of a round that is complete."""
 _DIGITS = 15
 """Longest number of an epoch or a block: a status holds no larger one."""
 
@@ -151,7 +153,11 @@ def _phase(status: EvalRoundStatus | None) -> RoundPhase:
     conditions = status.conditions if status else []
     if holds(conditions, ConditionType.FAILED):
         return RoundPhase.FAILED
-    return RoundPhase.COMPLETE if holds(conditions, ConditionType.COMPLETE) else RoundPhase.UNFINISHED
+    if not holds(conditions, ConditionType.COMPLETE):
+        return RoundPhase.UNFINISHED
+    # Whatever its condition says: a round with a result that is not final is a partial one.
+    partial = any(result.state not in COMPLETE_STATES for result in (status.results if status else ()))
+    return RoundPhase.FAILED if partial else RoundPhase.COMPLETE
 
 
 def _number(text: str | None) -> int:

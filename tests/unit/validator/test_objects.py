@@ -29,6 +29,24 @@ def test_the_phase_follows_from_the_conditions(
 
 
 @pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        *((state, RoundPhase.FAILED) for state in ("Pending", "Running", "InfraFault", "NotEvaluated")),
+        *((s, RoundPhase.COMPLETE) for s in ("Succeeded", "Rejected", "Duplicate", "ModelFault", "Unscored")),
+    ],
+)
+def test_a_round_with_a_result_that_is_not_final_is_not_complete(
+    eval_round: Callable[..., Any], state: str, phase: RoundPhase
+) -> None:
+    """Whatever its condition says, as after a status that was written by hand."""
+    results = [
+        {"model": "a", "state": "Succeeded", "reason": "Evaluated", "score": "0.500000"},
+        {"model": "b", "state": state, "reason": "Evaluated"},
+    ]
+    assert parse_round(eval_round(results, Complete="True")).phase is phase
+
+
+@pytest.mark.parametrize(
     ("conditions", "unarchived"),
     [({}, False), ({"Archived": "False"}, True), ({"Archived": "Unknown"}, True), ({"Archived": "True"}, False)],
     ids=["no archive", "waits for it", "not known", "archived"],

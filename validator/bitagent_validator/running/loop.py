@@ -99,7 +99,7 @@ class Loop:
         """By mechanism."""
         self._state_problem = ""
         self._best = 0
-        """The highest block that was read."""
+        """The highest block at which the subnet was read."""
 
     async def run(self) -> None:
         """Loop until cancelled.
@@ -202,13 +202,14 @@ class Loop:
                 "the Validator and create it again",
                 reason=Reason.WRONG_CHAIN,
             )
+        # Only what a subnet was read at: any number can be said to be a height.
+        self._best = max(self._best, self._readings.subnet.block if self._readings.subnet else 0)
         seen = max([self._best, *(row.block for row in store.state.accepted.values())])
         if chain.block < seen - AHEAD_BLOCKS:
             raise ChainUnavailable(
                 f"{connection.endpoint} is at block {chain.block}, and block {seen} was seen before",
                 reason=Reason.CHAIN_BEHIND,
             )
-        self._best = max(self._best, chain.block)
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         """Record results, set weights, then take care of rounds: a setting that is due waits for no round."""

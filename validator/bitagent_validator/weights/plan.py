@@ -175,7 +175,7 @@ def still_registered(row: Row, subnet: Subnet, *, fill: Fill = Fill.BURN, target
 
 def refresh_blocks(subnet: Subnet) -> int:
     """Return the age, in blocks, at which unchanged weights are set again."""
-    return max(subnet.rules.rate_limit, subnet.rules.activity_cutoff // REFRESHES_PER_CUTOFF)
+    return max(subnet.rules.rate_limit, subnet.rules.activity_cutoff // REFRESHES_PER_CUTOFF, 1)
 
 
 def quiet_blocks(subnet: Subnet) -> int:

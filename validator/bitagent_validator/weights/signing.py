@@ -22,7 +22,7 @@ from bitagent_validator.chain.connection import unavailable
 from bitagent_validator.chain.decoding import commit_digest
 from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.reasons import meaning
-from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
+from bitagent_validator.weights.submit import MESSAGE_MAX, SubmissionOutcome, SubmissionRequest, SubmissionResult
 from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.redaction import redact, shown
 
@@ -224,6 +224,12 @@ def _unknown(message: str, signer: Announcing) -> SubmissionResult:
     return SubmissionResult(outcome=outcome, message=message, **signer.facts())
 
 
+def as_line(result: SubmissionResult) -> str:
+    """Return a result as the line that the parent reads; a message of any length and form fits into it."""
+    message = result.message[:MESSAGE_MAX].encode(errors="replace").decode()
+    return result.model_copy(update={"message": message}).model_dump_json()
+
+
 def main() -> int:
     """Run as the submitting process."""
     terminate_with_parent(int(sys.argv[1]))
@@ -232,7 +238,7 @@ def main() -> int:
     # Output of libraries must not get between the parent and the result.
     with contextlib.redirect_stdout(sys.stderr):
         result = asyncio.run(sign_and_send(request))
-    print(result.model_dump_json(), flush=True)
+    print(as_line(result), flush=True)
     return 0
 
 

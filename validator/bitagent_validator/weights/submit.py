@@ -23,6 +23,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MODULE = "bitagent_validator.weights.signing"
 """The process."""
+LINE_BYTES = 1024 * 1024
+"""Longest line of its output that is read."""
+MESSAGE_MAX = 2000
+"""Longest message of a result: a node may answer with any text."""
 REST_SECONDS = 5.0
 """Time for the end of its output once it was killed."""
 
@@ -99,6 +103,7 @@ async def submit(request: SubmissionRequest, *, timeout_seconds: float) -> Submi
             str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
         )
     except OSError as error:
         message = f"the submitting process cannot be started: {error}"
@@ -107,7 +112,8 @@ async def submit(request: SubmissionRequest, *, timeout_seconds: float) -> Submi
     in_time = False
     try:
         async with asyncio.timeout(timeout_seconds):
-            await _talk(process, request.model_dump_json().encode(), lines)
+            with contextlib.suppress(ValueError):  # A line that is too long is no result.
+                await _talk(process, request.model_dump_json().encode(), lines)
             in_time = True
     except TimeoutError:
         pass
@@ -143,7 +149,7 @@ async def _read_rest(process: asyncio.subprocess.Process, lines: list[bytes]) ->
     """Append what a killed process had printed and was not read: it may have signed right before its end."""
     if process.stdout is None:
         raise RuntimeError("the submitting process has no pipes")
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, ValueError):
         async with asyncio.timeout(REST_SECONDS):
             async for line in process.stdout:
                 lines.append(line)  # noqa: PERF401 - as above

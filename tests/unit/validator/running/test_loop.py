@@ -71,6 +71,8 @@ class Stage:
     applied: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
     steps: int = 0
     stopped: bool = False
+    skipped: int = 0
+    """Number of reports before the one that counts."""
     unusable: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -98,7 +100,8 @@ class Stage:
         self.state = state
 
     async def write_status(self, _: Any, name: str, status: dict[str, Any]) -> dict[str, Any]:
-        if not self.applied.done():
+        self.skipped -= 1
+        if self.skipped < 0 and not self.applied.done():
             self.applied.set_result(status)
         return {}
 
@@ -303,6 +306,28 @@ async def test_nothing_is_done_at_a_block_before_those_that_were_seen(
     status = await on.one_pass(spec())
     assert condition(status, "ChainConnected")[1] == reason
     assert on.steps == (1 if reason == "Connected" else 0)
+
+
+async def test_a_height_that_is_only_claimed_keeps_no_other_node_away(
+    stage: Make, spec: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitagent_validator.running.loop.TICK_SECONDS", 0.01)
+    on = stage(skipped=1)
+    honest = on.follower.state
+
+    async def nothing(*_: Any, **__: Any) -> Subnet:
+        raise ChainUnavailable("there is no such block")
+
+    liar = SimpleNamespace(endpoint="ws://liar", genesis=on.genesis, subnet=nothing, block_seconds=12.0)
+    on.follower.state = Up(liar, 10**9)
+
+    def leave(_: Any, *, error: Exception) -> None:
+        on.follower.state = honest
+
+    on.follower.mark_unusable = leave
+    status = await on.one_pass(spec())
+    assert condition(status, "ChainConnected")[:2] == ("True", "Connected")
+    assert on.steps == 1
 
 
 @pytest.mark.parametrize(

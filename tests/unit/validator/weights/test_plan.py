@@ -73,6 +73,12 @@ def plan(subnet: Subnet, **changes: Any) -> Decision:
         ),
         pytest.param(
             {},
+            {"weights": ROW, "me": {"last_update": 1000}, "rate_limit": 0, "activity_cutoff": 4},
+            (Step.WAIT, True, Reason.WEIGHTS_SET),
+            id="a cutoff of a few blocks: not twice in one block",
+        ),
+        pytest.param(
+            {},
             {"weights": ROW, "block": 1500},
             (Step.SUBMIT, True, Reason.WEIGHTS_SET),
             id="the very block at which a refresh is due",

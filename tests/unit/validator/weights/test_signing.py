@@ -50,6 +50,15 @@ def test_what_is_certain_about_a_failure(error: bt.ChainError, included: bool, o
     assert (result.outcome, result.code, result.message) == (SubmissionOutcome(outcome), error.code.value, "no")
 
 
+@pytest.mark.parametrize(
+    "message", ["x" * 10_000_000, "\ud800", "a\nb\x00", "é" * 5000], ids=["long", "half", "lines", "é"]
+)
+def test_whatever_a_node_says_fits_into_a_line(message: str) -> None:
+    line = module.as_line(SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message=message, signed=7))
+    assert (len(line.encode()) < 16_384, "\n" in line) == (True, False)
+    assert SubmissionResult.model_validate_json(line).signed == 7
+
+
 def test_the_process_ends_with_its_parent() -> None:
     """The middle process starts one that ties itself to it, and ends."""
     inner = "import sys; from bitagent_validator.weights.signing import terminate_with_parent as tie; "

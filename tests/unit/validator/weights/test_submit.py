@@ -46,6 +46,21 @@ async def test_a_process_without_a_result_is_unclear(tmp_path: Path, monkeypatch
     assert "status 3" in result.message
 
 
+@pytest.mark.parametrize("size", [100_000, 2 * 1024 * 1024], ids=["long", "too long"])
+async def test_a_long_line_ends_no_submission_in_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Whatever was signed before counts."""
+    result = '{"outcome": "Refused", "message": "%s"}'
+    code = f"print('{{\"signed\": 7}}', flush=True); print({result!r} % ('x' * {size}), flush=True)"
+    child(code, folder=tmp_path, monkeypatch=monkeypatch)
+    found = await submit(REQUEST, timeout_seconds=60)
+    if size < module.LINE_BYTES:
+        assert found.outcome is SubmissionOutcome.REFUSED
+    else:
+        assert (found.outcome, found.signed, found.certain) == (SubmissionOutcome.UNKNOWN, 7, False)
+
+
 async def test_a_process_is_killed_at_its_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     child("import time; time.sleep(60)", folder=tmp_path, monkeypatch=monkeypatch)
     began = time.monotonic()
