@@ -29,6 +29,7 @@ class EventReason(StrEnum):
     FETCH_FAILED = "FetchFailed"
     FETCH_DELAYED = "FetchDelayed"
     JOB_NOT_CREATED = "JobNotCreated"
+    JOB_NOT_CHANGED = "JobNotChanged"
     JOB_REPLACED = "JobReplaced"
     ROUND_STARTED = "RoundStarted"
     ROUND_WAITING = "RoundWaiting"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from bitagent_crds.conditions import ConditionType
 from bitagent_crds.evalround import EvalRoundStatus
@@ -14,6 +14,7 @@ from bitagent_crds.jobs import CacheRoom
 from bitagent_crds.minermodel import MinerModelStatus
 from bitagent_crds.names import SUSPENDED_ANNOTATION
 from bitagent_kube.conditions import holds
+from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import EventMessage, Obj
 from bitagent_kube.resources import JOBS
 from bitagent_operator.config import Config
@@ -28,7 +29,14 @@ from bitagent_operator.plan import outcomes
 from bitagent_operator.plan.files.repeated import is_after_the_end
 from bitagent_operator.plan.files.retention import is_removing
 from bitagent_operator.plan.inputs import NO_RESULTS, LiveReadResults
-from bitagent_operator.plan.interface import JobDeletion, JobSuspension, ModelPlan, RoundPlan, StartFetch
+from bitagent_operator.plan.interface import (
+    EventReason,
+    JobDeletion,
+    JobSuspension,
+    ModelPlan,
+    RoundPlan,
+    StartFetch,
+)
 from bitagent_operator.plan.models.fetch import urgent
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turns
 from bitagent_operator.plan.models.model import plan as plan_model
@@ -36,12 +44,15 @@ from bitagent_operator.plan.models.selectors import admissions_for
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.plan.rounds.settlement import fetch_gave_up
+from bitagent_operator.reconcilers.apply import REJECTIONS
 from bitagent_operator.reconcilers.context import STALE_SECONDS, Context
 from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.reconcilers.invalid import Unplannable, guarded, report_invalid, report_unplannable
 from bitagent_operator.reconcilers.validators import reconcile_validator
 from bitagent_operator.reconcilers.volumes import cache_room, planned_volume, prepare_volume
 
+DENIED_SECONDS = 60.0
+"""Time until it is tried again to change or delete a Job, which the API server has rejected."""
 MAX_REPLANS = 4
 """Plans that may be made for one pass, each after the live reads of the one before."""
 
@@ -271,9 +282,30 @@ async def _carry_out(
             return STALE_SECONDS
         context.metrics.count_ended(_ended(observed, status))
     context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
-    await context.in_parallel(_suspend(context, suspension) for suspension in plan.suspend)
-    await context.in_parallel(_delete(context, deletion) for deletion in plan.delete)
+    denied = [
+        *await _denied(context, (_suspend(context, suspension) for suspension in plan.suspend)),
+        *await _denied(context, (_delete(context, deletion) for deletion in plan.delete)),
+    ]
+    context.emit_events(key, observed.meta, denied)
+    if denied and not starts:
+        return min(DENIED_SECONDS, plan.requeue_after if plan.requeue_after is not None else DENIED_SECONDS)
     return 0.0 if starts else plan.requeue_after
+
+
+async def _denied(context: Context, requests: Iterable[Coroutine[Any, Any, None]]) -> list[EventMessage]:
+    """Make requests that change or delete Jobs; return the Event of the first one that is rejected.
+
+    A policy that forbids it, or a missing right, must not delay what else there is to do for the object, as a failed
+    pass would. Raises ApiError for errors that may pass.
+    """
+    try:
+        await context.in_parallel(requests)
+    except ApiError as error:
+        if error.code not in REJECTIONS:
+            raise
+        text = f"a Job that is not needed cannot be suspended or deleted: {error.message or error.reason}"
+        return [EventMessage(EventReason.JOB_NOT_CHANGED, text, warning=True)]
+    return []
 
 
 async def _delete(context: Context, deletion: JobDeletion) -> None:

@@ -18,12 +18,13 @@ ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 WORDS = "a label cost-centre is missing"
 
 
-def deny(world: World, group: str, resource: str) -> str:
-    """Put a policy in force that requires a label; return the path of its binding."""
+def deny(world: World, group: str, resource: str, operation: str = "CREATE") -> str:
+    """Put a policy in force that requires a label, or forbids deletions; return the path of its binding."""
     name = f"{world.namespace}-{resource}"
-    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": [resource]}
     namespaces = {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}}
     labelled = "has(object.metadata.labels) && 'cost-centre' in object.metadata.labels"
+    labelled = labelled if operation == "CREATE" else "false"
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [rule], "namespaceSelector": namespaces},
@@ -38,11 +39,16 @@ def deny(world: World, group: str, resource: str) -> str:
 
     def denies() -> bool:
         try:
-            world.api.create(f"{world.path(resource)}?dryRun=All", {"metadata": {"name": "probe"}, "spec": probe})
+            if operation == "CREATE":
+                world.api.create(f"{world.path(resource)}?dryRun=All", {"metadata": {"name": "probe"}, "spec": probe})
+            else:
+                world.api.delete(f"{world.path(resource, 'probe')}?dryRun=All")
         except ApiError as error:
             return WORDS in str(error)
         return False
 
+    if operation == "DELETE":
+        world.api.create(world.path(resource), {"metadata": {"name": "probe"}, "spec": probe | {"suspend": True}})
     world.until("the policy is in force", denies)
     return f"{path}/{name}"
 
@@ -69,6 +75,22 @@ def test_a_policy_is_quoted_in_status_until_it_lets_them_pass(
     world.until("round and model have the policy's words", said)
     world.api.delete(binding)
     world.until_condition("evalrounds", "denied", "Complete")
+
+
+def test_a_policy_against_deletions_is_quoted_and_keeps_no_result(world: World) -> None:
+    world.constants = {"bitagent_operator.reconcilers.reconcile:DENIED_SECONDS": 3.0}
+    binding = deny(world, "batch", "jobs", "DELETE")
+    world.start_operator()
+    for name in ("m-100", "m-200"):
+        world.model(name)
+    world.round("kept", workload={"parallelism": 1})
+    world.until_condition("evalrounds", "kept", "Complete")
+    said = world.until("the policy's words", lambda: world.events_of("JobNotChanged"))
+    assert all(WORDS in text for text in said)
+    fetches = {"app.kubernetes.io/component": "fetch"}
+    assert len(world.all("jobs", **fetches)) == 2
+    world.api.delete(binding)
+    world.until("they are deleted then", lambda: not world.all("jobs", **fetches))
 
 
 def test_a_namespace_that_is_deleted_in_mid_round_goes(operator: World, outcomes: Outcomes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.unit.operator.reconcilers.test_reconcile import Operator, Server
+from tests.unit.operator.reconcilers.test_reconcile import Nodes, Operator, Server
 
 from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.errors import ApiError
@@ -376,6 +376,32 @@ async def test_a_status_that_is_refused_is_told_by_an_event(make: Make) -> None:
     with pytest.raises(ApiError):
         await settle(Operator(server), server)
     assert [reason for reason, _ in server.events] == ["StatusNotWritten"]
+
+
+class Keeping(Refusing):
+    """A server on which a policy forbids that Jobs are deleted, or `error` is answered instead."""
+
+    error = ApiError(code=403, reason="Forbidden", message="denied by keep-jobs: nothing is deleted here")
+
+    async def delete(self, *_args: Any, **_kwargs: Any) -> None:
+        raise self.error
+
+
+async def test_a_deletion_that_is_denied_is_told_and_delays_nothing(make: Make) -> None:
+    """A failed pass would hold the object for up to a minute, whatever else happens to it."""
+    server = Keeping(make)
+    put(server, make.model_raw("a"), "MinerModel")
+    operator = Operator(server)
+    await settle(operator, server)
+    Nodes(server).step(0, "end")
+    await settle(operator, server)
+    assert server.condition("MinerModel", "a", "Fetched")["status"] == "True"
+    said = {text for reason, text in server.events if reason == "JobNotChanged"}
+    assert ["nothing is deleted here" in text for text in said] == [True]
+    assert await reconcile(operator.context, Key(Kind.MODEL, "a")) == reconciler.DENIED_SECONDS
+    server.error = ApiError(code=500, reason="InternalError", message="may pass")
+    with pytest.raises(ApiError, match="may pass"):
+        await reconcile(operator.context, Key(Kind.MODEL, "a"))
 
 
 async def test_a_job_of_somebody_else_has_the_name(make: Make) -> None:
