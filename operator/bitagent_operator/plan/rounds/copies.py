@@ -186,7 +186,7 @@ def _bar(
     """Return the value of a measure, within bounds, from which the pair is out of the ordinary.
 
     The ordinary is what other models of this base have in common with the two. Those above the upper bound do not
-    count, so that many copies do not make copying ordinary.
+    count, so that many close copies do not make copying ordinary; copies between the bounds can.
     """
     least, highest = bounds
     others = (candidate for candidate in candidates[:_SEARCHED] if candidate.model not in (a.model, b.model))
