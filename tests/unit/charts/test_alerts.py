@@ -129,6 +129,7 @@ CASES = {
             400,
         ),
     ],
+    "BitagentPageNamespaceUnread": [_one("bitagent_leaderboard_unread_namespaces", "1x100", "0x100", minutes=30)],
     "BitagentForeignWeights": [_one("bitagent_validator_foreign_weights", "1x100", "0x100")],
     "BitagentOnlineStopped": [
         _one("bitagent_validator_online_problem", "1x200", "0x200", ',reason="ExaminerUnavailable"', 150),
