@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitagent_crds.jobs import outcome_container
@@ -89,8 +89,15 @@ class JobObject:
 
     @classmethod
     def parse(cls, obj: Obj) -> JobObject:
-        """Parse a batch/v1 Job."""
+        """Parse a batch/v1 Job.
+
+        What it is for is read from the labels of its pods, which nobody can change, where they and its own differ.
+        """
         meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
+        template = obj["spec"].get("template") or {}
+        made = (template.get("metadata") or {}).get("labels") or {}
+        if any(meta.labels.get(name) != value for name, value in made.items()):
+            meta = replace(meta, labels={**meta.labels, **made})
         ended, ending, suspended_at = None, None, None
         for c in status.get("conditions") or ():
             if c["type"] == "Suspended" and c["status"] == "True":
@@ -111,7 +118,7 @@ class JobObject:
             template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
             suspended_at=suspended_at,
             pods=obj["spec"].get("completions") or 1,
-            attempt_seconds=((obj["spec"].get("template") or {}).get("spec") or {}).get("activeDeadlineSeconds"),
+            attempt_seconds=(template.get("spec") or {}).get("activeDeadlineSeconds"),
         )
 
 

@@ -18,7 +18,7 @@ from bitagent_crds.schema import Resource
 from bitagent_local.cluster.api import ApiError
 
 if TYPE_CHECKING:
-    from tests.integration.operator.conftest import World
+    from tests.integration.operator.conftest import Exit, Outcomes, World
 
 pytestmark = pytest.mark.integration
 Obj = dict[str, Any]
@@ -134,6 +134,29 @@ def test_a_round_waits_for_a_model_that_cannot_be_read(operator: World) -> None:
     operator.until("the round names it", waits)
     operator.api.delete(operator.path("minermodels", "m-250"))
     operator.until_condition("evalrounds", "both", "Complete")
+
+
+def test_a_job_whose_labels_somebody_changes_stops_no_round(operator: World, outcomes: Outcomes) -> None:
+    held = True
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        return None if held and document["kind"] == "Evaluate" else outcomes.usual(pod, document)
+
+    operator.kubelet.script = script
+    for name in ("m-500", "m-250"):
+        operator.model(name)
+    operator.round("r")
+    evaluations = {"app.kubernetes.io/component": "evaluate"}
+    operator.until("its Jobs", lambda: len(operator.all("jobs", **evaluations)) == 2)
+    one, two = (job["metadata"]["name"] for job in operator.all("jobs", **evaluations))
+    operator.api.merge(operator.path("jobs", one), {"metadata": {"labels": {"bitagent.io/attempt": "x"}}})
+    operator.api.merge(operator.path("jobs", two), {"metadata": {"labels": {"bitagent.io/key": None}}})
+    operator.model("seen-100")
+    operator.until_condition("minermodels", "seen-100", "Fetched")
+    held = False
+    operator.until_condition("evalrounds", "r", "Complete")
+    assert {r["attempts"] for r in operator.results("r").values()} == {1}
+    assert operator.events_of("Invalid") == []
 
 
 def test_jobs_that_a_quota_refuses_wait_with_its_words(world: World) -> None:

@@ -57,6 +57,23 @@ def test_what_is_read_of_a_jobs_metadata(
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"bitagent.io/attempt": "x", "bitagent.io/key": "k"}, id="changed"),
+        pytest.param({"bitagent.io/attempt": "2", "bitagent.io/key": "other"}, id="of another work"),
+        pytest.param({}, id="removed"),
+    ],
+)
+def test_a_job_whose_labels_somebody_changes_stays_what_it_is(make: Make, labels: dict[str, str]) -> None:
+    """Its round could not be planned otherwise, or would take it for another one's. Those of its pods are immutable."""
+    ours = {"bitagent.io/attempt": "2", "bitagent.io/key": "k", "pack.bitagent.io/k": "0"}
+    spec = {"template": {"metadata": {"labels": ours}, "spec": {"activeDeadlineSeconds": 60}}}
+    job = JobObject.parse({"metadata": make.meta("j", labels=labels | {"mine": "1"}), "spec": spec})
+    assert (job.attempt, job.key, job.members, job.attempt_seconds) == (2, "k", ("k",), 60)
+    assert job.meta.labels["mine"] == "1"
+
+
+@pytest.mark.parametrize(
     ("status", "current"),
     [
         pytest.param({"observedGeneration": 1, "updatedReplicas": 1}, True, id="rolled out"),
