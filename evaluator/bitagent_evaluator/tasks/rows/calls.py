@@ -17,8 +17,11 @@ from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.notation import parse_value
 
 GroundTruth = list[dict[str, dict[str, list[Any]]]]
-_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs")
+_ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "params", "tool_input")
 """Names of the arguments of a call in different conventions, the usual ones first."""
+_NAMES = ("name", "function", "function_name", "tool_name", "tool")
+_MAX_ENCODINGS = 2
+"""How often arguments may be JSON text within JSON text."""
 _OF_MESSAGES = frozenset({"tool_calls", "role", "id", "type", "index", "finish_reason", "created"})
 """Members of a message that have no call, beside the list of calls."""
 _WITHOUT_NAME = r"(?<![\w.]){name}\(\s{{0,16}}(?![\s)]|\w{{1,64}}\s{{0,4}}=(?!=))"
@@ -62,22 +65,27 @@ def parse_call(data: Any) -> PlainCall:
         data = _parse_json(data)
     if isinstance(data, Mapping) and isinstance(data.get("function"), Mapping):
         data = data["function"]
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or not data["name"].strip():
+    if not isinstance(data, Mapping):
+        raise RowSkipped(RowSkipReason.BAD_CALL)
+    name = next((data[name] for name in _NAMES if isinstance(data.get(name), str) and data[name].strip()), None)
+    if name is None:
         raise RowSkipped(RowSkipReason.BAD_CALL)
     arguments = next((data[name] for name in _ARGUMENTS if data.get(name) is not None), None)
-    if isinstance(arguments, str):
-        arguments = _parse_json(arguments) if arguments.strip() else {}
+    for _ in range(_MAX_ENCODINGS):
+        if isinstance(arguments, str):
+            arguments = _parse_json(arguments) if arguments.strip() else {}
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, dict):
         raise RowSkipped(RowSkipReason.BAD_CALL)
-    return PlainCall(data["name"].strip(), arguments)
+    return PlainCall(name.strip(), arguments)
 
 
-def unify_number_lists(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
-    """Return the calls with floats for the integers in declared lists of floats.
+def unify_numbers(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
+    """Return the calls with floats for the integers in declared lists of floats, and integers for their like as floats.
 
-    To the checker no answer equals `[0.5, 1]`, but `[0.5, 1.0]` equals itself.
+    To the checker no answer equals `[0.5, 1]`, but `[0.5, 1.0]` equals itself. `3.0` is an integer to JSON Schema, and
+    what tables make of `3` in a column where others have no value.
     """
     declared = {function["name"]: function["parameters"]["properties"] for function in functions}
     return [
@@ -90,6 +98,8 @@ def unify_number_lists(calls: Sequence[PlainCall], functions: Sequence[Mapping[s
 
 
 def _unify(value: Any, schema: Mapping[str, Any]) -> Any:
+    if schema.get("type") == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
     items = schema.get("items")
     is_floats = isinstance(items, Mapping) and items.get("type") == "float"
     if not is_floats or not isinstance(value, list) or not any(isinstance(item, float) for item in value):

@@ -1,6 +1,7 @@
 """Convert function descriptions of other conventions to BFCL's form.
 
-Supported are OpenAI's `{"type": "function", "function": {...}}` and its inner object, JSON Schema or BFCL's own types,
+Supported are OpenAI's `{"type": "function", "function": {...}}` and its inner object, Anthropic's and MCP's
+`input_schema`, JSON Schema with its definitions or BFCL's own types,
 and arguments without a schema around them, `{"city": {"type": "str", "required": true}}`, as BitAgent (`arguments`)
 and xLAM (`parameters`) write them. Descriptions stay as they are; types get BFCL's names, the only ones the official
 checker knows.
@@ -14,6 +15,7 @@ from typing import Any
 
 from bitagent_evaluator.tasks.rows.base import RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.notation import parse_value
+from bitagent_evaluator.tasks.rows.references import without_references
 
 _TYPES = {
     **dict.fromkeys(("string", "str", "text", "date", "datetime", "time", "char", "email", "url", "enum"), "string"),
@@ -24,6 +26,8 @@ _TYPES = {
     **dict.fromkeys(("tuple",), "tuple"),
     **dict.fromkeys(("dict", "object", "dictionary", "mapping", "map"), "dict"),
 }
+PARAMETERS = ("parameters", "arguments", "input_schema", "inputSchema", "params", "args")
+"""Names of a function's parameters in different conventions, the usual ones first."""
 _ANY = "any"
 """The checker's name of an unknown type: it compares the value with the ground truth only."""
 _GENERIC = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
@@ -61,15 +65,14 @@ def _convert_function(data: Any) -> dict[str, Any]:
         data = data["function"]
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not data["name"].strip():
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
-    parameters = data.get("parameters")
-    if parameters is None:
-        parameters = data.get("arguments")
+    parameters = next((data[name] for name in PARAMETERS if data.get(name) is not None), None)
     if isinstance(parameters, str):
         parameters = _parse_description(parameters)
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
+    parameters = without_references(parameters)
     properties, required = _with_schema(parameters) if _has_schema(parameters) else _without_schema(parameters)
     return {
         "name": data["name"].strip(),
@@ -159,12 +162,21 @@ def _type_of(data: Mapping[str, Any], depth: int) -> tuple[str, Any]:
     for member in ("anyOf", "oneOf", "allOf"):
         if name is None and isinstance(data.get(member), list):
             options = [option for option in data[member] if isinstance(option, dict) and option.get("type") != "null"]
-            return _type_of(options[0], depth + 1) if options else (_ANY, None)
+            return _common([_type_of(option, depth + 1) for option in options], merged=member == "allOf")
     if isinstance(name, list):
-        name = next((kind for kind in name if kind != "null"), None)
+        return _common([_type_of({**data, "type": kind}, depth + 1) for kind in name if kind not in ("null", None)])
     if not isinstance(name, str):
         return ("dict" if isinstance(data.get("properties"), dict) else "array" if "items" in data else _ANY), None
     return _rename_type(name, depth)
+
+
+def _common(types: list[tuple[str, Any]], *, merged: bool = False) -> tuple[str, Any]:
+    """Return the type of alternatives: the checker has no unions, and compares values of any type by themselves.
+
+    The parts of `allOf` are `merged`: any of them may have the type.
+    """
+    known = [found for found in types if found[0] != _ANY] if merged else types
+    return known[0] if len({kind for kind, _ in known}) == 1 else (_ANY, None)
 
 
 def _rename_type(name: str, depth: int) -> tuple[str, Any]:

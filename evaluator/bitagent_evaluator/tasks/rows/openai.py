@@ -4,8 +4,10 @@
                   {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name", "arguments"}}]}],
      "tools": [{"type": "function", "function": {"name", "description", "parameters"}}]}
 
-`arguments` are JSON text or an object. `functions` and `function_call` are the API before tools. Both columns may be
-JSON text. Without functions in a column they are looked for in the system text, as rows `ShareGPT` have them.
+`prompt` and `completion` (or `chosen`) are read like one list of messages, as TRL has them, and so are `input` and
+`preferred_output` of OpenAI's files of preferences. `arguments` are JSON text or an object. `functions` and
+`function_call` are the API before tools. Both columns may be JSON text. Without functions in a column they are looked
+for in the system text, as rows `ShareGPT` have them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class OpenAIRows:
 
     def read(self, row: dict[str, Any], name: str) -> Task:
         """Return the task. Raises RowSkipped if the row is not one."""
+        row = _with_messages(row)
         if "messages" not in row:
             raise RowSkipped("without column 'messages'")
         chat = parse_messages(row["messages"])
@@ -42,3 +45,21 @@ class OpenAIRows:
         return make_call_task(
             self._origin, name, category=CATEGORY, messages=messages, functions=functions, calls=calls
         )
+
+
+_QUESTIONS, _ANSWERS = ("prompt", "input"), ("completion", "chosen", "preferred_output")
+"""Columns of the messages of a question, and of its answer."""
+
+
+def _with_messages(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of question and answer as one of messages; any other as it is."""
+    question = next((row[name] for name in _QUESTIONS if isinstance(row.get(name), list | dict)), None)
+    answer = next((row[name] for name in _ANSWERS if isinstance(row.get(name), list)), None)
+    if "messages" in row or question is None or answer is None:
+        return row
+    if isinstance(question, dict):  # with the tools beside the messages
+        row, question = {**question, **row}, question.get("messages")
+    if not isinstance(question, list):
+        return row
+    is_whole = answer[: len(question)] == question
+    return {**row, "messages": answer if is_whole else [*question, *answer]}

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from bitagent_evaluator.tasks.rows.functions import PARAMETERS
+
 SYSTEM = "system"
 _TAGGED = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
@@ -51,4 +53,4 @@ def _is_named(value: Any) -> bool:
 
 def _has_parameters(named: dict[str, Any]) -> bool:
     inner = named.get("function", named)
-    return inner is not named or "parameters" in inner or "arguments" in inner
+    return inner is not named or any(name in inner for name in PARAMETERS)

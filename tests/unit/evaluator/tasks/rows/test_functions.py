@@ -28,6 +28,11 @@ TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "or None": ({"type": "str | None"}, {"type": "string"}),
     "null among types": ({"type": ["null", "integer"]}, {"type": "integer"}),
     "any of": ({"anyOf": [{"type": "null"}, {"type": "number"}]}, {"type": "float"}),
+    "of two types": ({"type": ["integer", "string"]}, ANY),
+    "of two types or null": ({"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]}, ANY),
+    "of one type in two ways": ({"oneOf": [{"type": "string", "enum": ["a"]}, {"type": "str"}]}, {"type": "string"}),
+    "all of": ({"allOf": [{"description": "x"}, {"type": "integer"}]}, {"type": "integer"}),
+    "all of nothing known": ({"allOf": [{"description": "x"}]}, ANY),
     "array without items": ({"type": "array"}, {"type": "array", "items": ANY}),
     "items by place": ({"type": "array", "items": [{"type": "number"}]}, {"type": "array", "items": {"type": "float"}}),
     "object in a list": (
@@ -58,6 +63,14 @@ def converted(schema: Any) -> dict[str, Any]:
 def test_types(schema: Any, expected: dict[str, Any]) -> None:
     assert converted(schema) == expected
     assert converted(expected) == expected
+
+
+@pytest.mark.parametrize("name", ["arguments", "input_schema", "inputSchema", "params", "args"])
+def test_parameters_by_other_names(name: str) -> None:
+    """A function that is shown without its parameters is another one."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    (function,) = convert_functions([{"name": "f", name: schema}])
+    assert function["parameters"] == {"type": "dict", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 
 
 REQUIRED: dict[str, tuple[Any, list[str]]] = {

@@ -91,3 +91,57 @@ def test_an_object_with_a_name_in_the_system_text_is_not_a_function() -> None:
 @pytest.mark.parametrize("item", [json.dumps(WEATHER), json.dumps(ROW["tools"][0])], ids=["a function", "OpenAI's"])
 def test_descriptions_may_be_texts(item: str) -> None:
     assert read(ROW | {"tools": [item]}).ground_truth == [{"get_weather": {"city": ["Oslo"]}}]
+
+
+ANSWER = [ROW["messages"][2]]
+PAIRS = {
+    "TRL's completion": {"prompt": ROW["messages"][:2], "completion": ANSWER},
+    "TRL's preference": {"prompt": ROW["messages"][:2], "chosen": ANSWER, "rejected": []},
+    "TRL's preference of whole chats": {"prompt": ROW["messages"][:2], "chosen": ROW["messages"], "rejected": []},
+    "OpenAI's preference": {"input": {"messages": ROW["messages"][:2]}, "preferred_output": ANSWER},
+    "OpenAI's preference with tools": {
+        "input": {"messages": ROW["messages"][:2], "tools": ROW["tools"]},
+        "preferred_output": ANSWER,
+        "tools": None,
+    },
+}
+
+
+@pytest.mark.parametrize("columns", PAIRS.values(), ids=PAIRS)
+def test_a_question_and_its_answer_are_one_chat(columns: dict[str, Any]) -> None:
+    row = {"tools": ROW["tools"], **columns}
+    row = {name: value for name, value in row.items() if value is not None}
+    assert read(row).model_dump() == read(ROW).model_dump()
+
+
+@pytest.mark.parametrize("columns", [{"prompt": "Hi", "completion": "Hello"}, {"input": {}, "chosen": ANSWER}, {}])
+def test_other_pairs_have_no_messages(columns: dict[str, Any]) -> None:
+    with pytest.raises(RowSkipped) as caught:
+        read({"tools": ROW["tools"], **columns})
+    assert "messages" in caught.value.reason
+
+
+CALLS = {
+    "encoded twice": {"name": "get_weather", "arguments": json.dumps(json.dumps({"city": "Oslo"}))},
+    "the function's name alone": {"function": "get_weather", "arguments": {"city": "Oslo"}},
+    "LangChain's": {"tool": "get_weather", "tool_input": {"city": "Oslo"}},
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_calls_in_other_members(call: dict[str, Any]) -> None:
+    row = ROW | {"messages": [*ROW["messages"][:2], {"role": "assistant", "tool_calls": [call]}]}
+    assert read(row).ground_truth == [{"get_weather": {"city": ["Oslo"]}}]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3.0, 3), (-2.0, -2), (1e3, 1000)])
+def test_an_integer_that_a_table_made_a_float_is_one(value: float, expected: int) -> None:
+    days = {"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}
+    call = {"name": "get_weather", "arguments": {"days": value}}
+    row = {
+        "messages": [*ROW["messages"][:2], {"role": "assistant", "tool_calls": [call]}],
+        "tools": [WEATHER | {"parameters": days}],
+    }
+    (found,) = read(row).ground_truth or []
+    assert [type(allowed) for allowed in found["get_weather"]["days"]] == [int]
+    assert found["get_weather"]["days"] == [expected]
