@@ -86,17 +86,28 @@ def flagged(
 
 def _candidate(entry: ModelResult, model: ModelObject | None, tasks: int) -> Candidate | None:
     facts = model.status.resolved if model is not None else None
-    if facts is None or facts.similarity is None or entry.score is None:
+    if facts is None or entry.score is None:
         return None
     if (facts.commit, facts.model_digest) != (entry.commit, entry.model_digest):
         return None
+    weights = _sketch(facts.similarity)
     try:
-        weights = WeightsSketch.decode(facts.similarity)
         answers = AnswerSketch.decode(entry.answer_sketch) if entry.answer_sketch is not None else None
     except SketchError:
         return None
     loss = float(entry.loss) if entry.loss is not None else None
     return Candidate(entry.model, weights, answers, max(0, tasks - (entry.passed or 0)), loss)
+
+
+def _sketch(text: str | None) -> WeightsSketch:
+    """Return a sketch of weights; one that is like no other without any, as a miner can cause.
+
+    Numbers that no part of a model writes to may be so large that no property of its layers is finite.
+    """
+    try:
+        return WeightsSketch.decode(text) if text is not None else WeightsSketch(())
+    except SketchError:
+        return WeightsSketch(())
 
 
 def near_copies(candidates: Sequence[Candidate]) -> dict[str, tuple[str, CopyEvidence]]:
