@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from bitagent_crds.names import KEY_LABEL, PACK_PREFIX
 from bitagent_local.cluster.api import Api
 from bitagent_local.cluster.node import Node
 from bitagent_local.demo.kubectl import wait_until
@@ -86,6 +87,17 @@ class Cluster:
 
     def evaluate_jobs(self, round_name: str) -> list[dict[str, Any]]:
         return self.items("jobs", labels=f"bitagent.io/round={round_name},app.kubernetes.io/component=evaluate")
+
+    def evaluations(self, round_name: str) -> dict[str, set[str]]:
+        """The uids of the round's Jobs by the keys of what they evaluate; that of a pack is there with each of its
+        keys."""
+        found: dict[str, set[str]] = {}
+        for job in self.evaluate_jobs(round_name):
+            labels = job["metadata"]["labels"]
+            packed = [name.removeprefix(PACK_PREFIX) for name in labels if name.startswith(PACK_PREFIX)]
+            for key in packed or [labels[KEY_LABEL]]:
+                found.setdefault(key, set()).add(job["metadata"]["uid"])
+        return found
 
     def results_dir(self, round_: dict[str, Any]) -> Path:
         return self.artifacts / "rounds" / round_["metadata"]["uid"]

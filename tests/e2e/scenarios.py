@@ -66,7 +66,7 @@ class NextEpoch:
 
     round: Obj
     jobs: dict[str, set[str]]
-    """Uids of the Jobs that were ever there for each set of weights."""
+    """Uids of the Jobs that were ever there, by the keys of what they evaluate."""
     operator_kills: list[int]
     """Processes, for each kill."""
     validator_kills: int
@@ -93,8 +93,8 @@ def next_epoch(cluster: Cluster) -> NextEpoch:
     jobs: dict[str, set[str]] = {}
 
     def look() -> None:
-        for job in cluster.evaluate_jobs(name):
-            jobs.setdefault(job["metadata"]["labels"]["bitagent.io/key"], set()).add(job["metadata"]["uid"])
+        for key, uids in cluster.evaluations(name).items():
+            jobs.setdefault(key, set()).update(uids)
 
     killed: set[str] = set()
 
