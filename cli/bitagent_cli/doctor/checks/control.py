@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bitagent_cli.doctor.definitions import definition_name, fields, outermost, own_fields
 from bitagent_cli.doctor.findings import Area, Finding, bad, ok, unknown, unread, warn
@@ -11,13 +11,15 @@ from bitagent_cli.doctor.rights import OF_PERSON, Question, as_words
 from bitagent_cli.doctor.seen import Seen
 from bitagent_cli.objects.ages import duration
 from bitagent_cli.objects.rows import condition
-from bitagent_kube.objects import parse_time
+from bitagent_kube.objects import Obj, parse_time
 
 OLDEST_SERVER = (1, 29)
 """First minor version whose CEL rules are stable."""
 LEASE_SECONDS = 60
 """Age of a Lease's last renewal beyond which no operator holds it."""
 _SHOWN = 5
+_ROLLED_OUT = "NewReplicaSetAvailable"
+"""Reason of a Deployment's condition Progressing once all its pods have been ready."""
 
 
 def server(seen: Seen) -> Iterator[Finding]:
@@ -79,17 +81,29 @@ def operator(seen: Seen) -> Iterator[Finding]:
     elif not seen.deployments.refused and not seen.deployments.value:
         do = "choose the operator's namespace with -n, or install the chart bitagent-operator there"
         yield bad(Area.OPERATOR, f"{where} has no operator", do)
-    for each in (*seen.deployments.value, *seen.page.value):
-        status, name = each.get("status") or {}, each["metadata"]["name"]
-        ready, desired = int(status.get("readyReplicas") or 0), int((each.get("spec") or {}).get("replicas", 1))
-        image = each["spec"]["template"]["spec"]["containers"][0]["image"]
-        text = f"Deployment {name}: {ready} of {desired} ready, image {image}"
-        do = f"kubectl -n {seen.namespace} logs deployment/{name}, and describe deployment {name}"
-        yield ok(Area.OPERATOR, text) if ready and ready >= desired else bad(Area.OPERATOR, text, do)
+    for each in seen.deployments.value:
+        yield _deployment(each, seen.namespace, missing=bad)
+    for each in seen.page.value:
+        yield _deployment(each, seen.namespace, missing=warn)  # rounds and weights work without it
     if len(seen.deployments.value) > 1:
         yield warn(Area.OPERATOR, f"{where} has several operators, of which one acts", "remove the others")
     yield from _lease(seen)
     yield from unread(Area.OPERATOR, "the operator's configuration", seen.config)
+
+
+def _deployment(found: Obj, namespace: str, *, missing: Callable[[Area, str, str], Finding]) -> Finding:
+    """Return whether its pods are ready; `missing` is what it means if they are not, and are not about to be."""
+    status, name = found.get("status") or {}, found["metadata"]["name"]
+    ready, desired = int(status.get("readyReplicas") or 0), int((found.get("spec") or {}).get("replicas", 1))
+    image = found["spec"]["template"]["spec"]["containers"][0]["image"]
+    text = f"Deployment {name}: {ready} of {desired} ready, image {image}"
+    if ready and ready >= desired:
+        return ok(Area.OPERATOR, text)
+    rollout = condition(status, "Progressing")
+    if rollout.get("status") == "True" and rollout.get("reason") != _ROLLED_OUT:
+        return warn(Area.OPERATOR, f"{text}; it starts", f"kubectl -n {namespace} rollout status deployment/{name}")
+    do = f"kubectl -n {namespace} logs deployment/{name}, and describe deployment {name}"
+    return missing(Area.OPERATOR, text, do)
 
 
 def _elsewhere(seen: Seen) -> str:

@@ -65,12 +65,14 @@ def test_kinds_that_are_not_served() -> None:
     assert found.level is Level.BAD
 
 
-def deployment(name: str = "op", ready: int = 1, expected: int = 1) -> dict[str, Any]:
+def deployment(name: str = "op", ready: int = 1, expected: int = 1, rollout: str = "") -> dict[str, Any]:
     template = {"spec": {"containers": [{"image": "i"}]}}
+    status = "False" if rollout == "ProgressDeadlineExceeded" else "True"
+    progressing = [{"type": "Progressing", "status": status, "reason": rollout}] if rollout else []
     return {
         "metadata": {"name": name},
         "spec": {"replicas": expected, "template": template},
-        "status": {"readyReplicas": ready},
+        "status": {"readyReplicas": ready, "conditions": progressing},
     }
 
 
@@ -99,7 +101,21 @@ def test_operator(deployments: list[dict[str, Any]], held: dict[str, Any] | None
     assert [each.level for each in found] == levels
 
 
-@pytest.mark.parametrize(("ready", "level"), [(1, Level.OK), (0, Level.BAD)], ids=["ready", "not ready"])
+@pytest.mark.parametrize(
+    ("rollout", "level"),
+    [
+        pytest.param("ReplicaSetUpdated", Level.WARN, id="it starts"),
+        pytest.param("NewReplicaSetAvailable", Level.BAD, id="it was ready once"),
+        pytest.param("ProgressDeadlineExceeded", Level.BAD, id="it does not start"),
+    ],
+)
+def test_an_operator_that_starts_is_not_a_fault(rollout: str, level: Level) -> None:
+    parts = {"deployments": Read([deployment(ready=0, rollout=rollout)]), "lease": Read(lease())}
+    found = next(iter(control.operator(seen(**parts))))
+    assert (found.level, "rollout status" in found.do) == (level, level is Level.WARN)
+
+
+@pytest.mark.parametrize(("ready", "level"), [(1, Level.OK), (0, Level.WARN)], ids=["ready", "not ready"])
 def test_the_public_page_is_not_an_operator(ready: int, level: Level) -> None:
     parts = {"deployments": Read([deployment()]), "page": Read([deployment("page", ready=ready)])}
     found = control.operator(seen(**parts, lease=Read(lease())))
