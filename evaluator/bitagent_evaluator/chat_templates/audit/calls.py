@@ -121,7 +121,9 @@ class Calls:
         if name in JOINING_FILTERS:
             return self._label_join(name, held)
         if held in (Label.TOOLS, Label.TOOLS | Label.COUNT) and name in TOOL_FILTERS:
-            self._check_tool_words(node, arguments)
+            selects = name in ("selectattr", "rejectattr")
+            self._check_tool_words(node, arguments[:2] if selects else arguments)
+            self._check_tool_words(node, arguments[2:] if selects else [], longest=0)
             return held
         if not held & CONVERSATION:
             self._expressions.report(node, Rule.TOOL_DECISION, f"applies |{name} to a tool")
@@ -293,13 +295,15 @@ class Calls:
         self._check_tool_words(node, list(node.args))
         return held
 
-    def _check_tool_words(self, node: nodes.Filter | nodes.Call, arguments: list[nodes.Node]) -> None:
-        """Report constants that could be a tool's name: long ones that are not words of schemas."""
+    def _check_tool_words(
+        self, node: nodes.Filter | nodes.Call, arguments: list[nodes.Node], *, longest: int = _SHORT
+    ) -> None:
+        """Report constants that could be a tool's name: longer ones than `longest` that are not words of schemas."""
         for argument in arguments:
             for value in self._expressions.constants(argument) or []:
                 if (
                     isinstance(value, str)
-                    and len(value) > _SHORT
+                    and len(value) > longest
                     and not all(word in SCHEMA_WORDS for word in value.split("."))
                     and not is_separator(value)
                 ):

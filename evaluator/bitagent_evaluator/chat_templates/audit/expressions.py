@@ -270,7 +270,13 @@ class Expressions:
 
     def _label_slice(self, cut: nodes.Slice, held: Label) -> Label:
         """Return the label of a piece: cut where a marker is, or at its very end, or anywhere."""
+        bounds = self.union(cut.iter_child_nodes())
         if not held & SECRET:
+            if bounds & SECRET:
+                self.report(cut, _TEXT_RULE, "cuts something by the text of a message")
+                return held | Label.COMPUTED
+            if bounds & (Label.TOOLS | Label.COUNT) and not held & Label.TOOLS:
+                self.report(cut, Rule.TOOL_DECISION, "cuts something by a number of tools or parameters")
             return held
         if not held & (Label.TEXT | Label.PART | Label.DERIVED | Label.COMPUTED):
             return held  # A list of pieces.
@@ -278,7 +284,6 @@ class Expressions:
             bound is None or self.label(bound) & (Label.LENGTH | Label.MARKER_LENGTH) or self._is_short(bound)
             for bound in (cut.start, cut.stop)
         )
-        bounds = self.union(cut.iter_child_nodes())
         if bounds & Label.COMPUTED or not near:
             return compute(held)
         return derive(held)

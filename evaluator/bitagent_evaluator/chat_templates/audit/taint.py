@@ -91,6 +91,10 @@ class TaintAnalysis:
                     self._visit_all(node.body)
             case nodes.ExprStmt():
                 self._expressions.label(node.node)
+            case nodes.Keyword():  # Of `autoescape`: what is written inside may depend on it.
+                self._expressions.check_condition(node.value)
+            case nodes.Expr():
+                self._expressions.label(node)
             case _ if isinstance(node, _LOADING):
                 self._report(node, Rule.OTHER_TEMPLATE, "loads another template, and there is none")
             case _:

@@ -150,6 +150,16 @@ TEXT = {
     "compared with a special token": last("bos_token in m.content"),
     "tool's name in the text": last("tools[0].function.name in m.content"),
     "earlier answer": last("messages[-2].tool_calls[0].function.name == 'area'"),
+    "a constant, cut by equality": "{{ 'HINT'[:4 * (messages[-1].content == 'Hi')] }}",
+    "a constant, cut by containment": "{{ 'HINT'['area' in messages[-1].content:] }}",
+    "a constant, cut by the step": "{{ 'HINT'[::1 + (messages[-1].content == 'Hi')] }}",
+    "a constant, cut by a length": "{{ 'HINT'[:messages[-1].content | length] }}",
+    "messages, cut by equality": "{% for m in messages[messages[-1].content == 'Hi':] %}HINT{% endfor %}",
+    "tools, cut by equality": "{{ tools[messages[-1].content == 'Hi':] | tojson }}",
+    "a role, cut by equality": "{{ messages[0].role[messages[-1].content == 'Hi':] }}",
+    "a loop over what is cut": "{% for c in 'HI'[:messages[-1].content == 'Hi'] %}{{ c }}{% endfor %}",
+    "escaped or not": "{% autoescape messages[-1].content == 'Hi' %}{{ '<' }}{% endautoescape %}",
+    "escaped by a piece": "{% autoescape messages[-1].content[57:] %}{{ '<' }}{% endautoescape %}",
 }  # fmt: skip
 
 TOOL = {
@@ -166,6 +176,10 @@ TOOL = {
     "replace": "{{ tools[0].function.name | replace('triangle_area', 'HINT') }}",
     "starts with": "{% if tools[0].function.name.startswith('triangle_') %}HINT{% endif %}",
     "number of tools": "{% if tools | length == 7 %}HINT{% endif %}",
+    "number of tools, as a cut": "{{ 'HINT'[:tools | length] }}",
+    "selectattr of a short name": "{% for t in tools | selectattr('function.name', 'equalto', 'area') %}H{% endfor %}",
+    "rejectattr of short names": "{% for t in tools | rejectattr('name', 'in', ['area', 'f']) %}H{% endfor %}",
+    "escaped or not": "{% autoescape tools[0].function.name == 'area' %}{{ '<' }}{% endautoescape %}",
 }  # fmt: skip
 
 
