@@ -278,12 +278,16 @@ def _compare(
 def _sealed(accepted: Row, planned: Row, subnet: Subnet, me: Neuron) -> Step | None:
     """Return what became of a sealed row: WAIT until its epoch has passed, REVEALED, DISCARD if it was dropped.
 
-    None if the accepted row is another one, or was sent from an earlier registration.
+    None if the accepted row is another one, or was sent from an earlier registration. A node that still has the commit
+    of a revealed row is behind, and shows the row before it.
     """
     # A hotkey that lost its slot and registered again has no weights, even if it set some before.
     ours = me.registered_at <= accepted.block <= me.last_update
-    if accepted.reveal is not Reveal.PENDING or not ours:
+    if accepted.reveal is Reveal.OPEN or not ours:
         return None
+    if accepted.reveal is Reveal.REVEALED:
+        behind = accepted.digest == planned.digest and _is_sealed_still(accepted, subnet)
+        return Step.WAIT if behind else None
     if same_values(accepted.by_uid, subnet.uid_weights) and not _is_sealed_still(accepted, subnet):
         return Step.REVEALED
     slots = {hotkey: subnet.neurons[hotkey].uid for hotkey in accepted.weights if hotkey in subnet.neurons}

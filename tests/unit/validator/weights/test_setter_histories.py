@@ -19,7 +19,7 @@ import pytest
 from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state.documents import State
 from bitagent_validator.state.rows import Row
@@ -31,7 +31,7 @@ from bitagent_validator.weights.computed import ComputedWeights
 from bitagent_validator.weights.setter import WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
-LAG, RATE_LIMIT = 3, 20
+LAG, RATE_LIMIT, TEMPO = 3, 20, 25
 WINDOW, QUIET = 300, 150
 """Blocks of one row, and those at the end of them without faults: enough for an era, the longest pause and the rate
 limit."""
@@ -44,6 +44,11 @@ class Transaction:
     weights: dict[int, int]
     lands: int
     failed: bool = False
+    digest: str = ""
+    dropped: bool = False
+    """Whether the chain cannot open it."""
+    opens: int = 0
+    """The block at which it is opened, or dropped."""
 
 
 @dataclass
@@ -52,6 +57,7 @@ class World:
 
     random: random.Random
     subnet: Callable[..., Subnet]
+    sealed: bool = False
     head: int = 1000
     lag: int = 0
     """Blocks that the node is behind."""
@@ -63,8 +69,8 @@ class World:
     state: State = field(default_factory=lambda: State(scored={"fc": SCORED}))
     stored: State = field(default_factory=lambda: State(scored={"fc": SCORED}))
     """What a new process reads."""
-    settings: list[tuple[int, dict[int, int]]] = field(default_factory=list)
-    """Block and row of each that landed."""
+    settings: list[Transaction] = field(default_factory=list)
+    """Those that landed."""
     under_way: list[Transaction] = field(default_factory=list)
     waiting: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)
     last_fate: str = ""
@@ -76,11 +82,19 @@ class World:
 
     def view(self) -> Subnet:
         block = self.head - LAG - self.lag
-        known = [each for each in self.settings if each[0] <= block]
-        last, row = known[-1] if known else (500, {})
-        neurons = {"a": 1, "b": 2}
-        weights = {hotkey: row[uid] for hotkey, uid in neurons.items() if uid in row}
-        found: Subnet = self.subnet(block=block, rate_limit=RATE_LIMIT, me={"last_update": last}, weights=weights)
+        known = [each for each in self.settings if each.lands <= block]
+        open_ = [each for each in known if each.opens <= block and not each.dropped]
+        row = open_[-1].weights if open_ else {}
+        weights = {hotkey: row[uid] for hotkey, uid in {"a": 1, "b": 2}.items() if uid in row}
+        found: Subnet = self.subnet(
+            block=block,
+            rate_limit=RATE_LIMIT,
+            commit_reveal=self.sealed,
+            me={"last_update": known[-1].lands if known else 500},
+            weights=weights,
+            epoch=block // TEMPO,
+            commits=tuple(Commit(e.lands // TEMPO, e.lands, e.digest, 7) for e in known if e.opens > block),
+        )
         return found
 
     async def head_(self) -> int:
@@ -126,19 +140,22 @@ class World:
         if fate == "unsigned":
             await self._until(self.head + 10)
             return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed")
+        commit = f"0x{signed}-{self.random.random()}" if self.sealed else ""
         if fate == "dropped":
             await self._until(self.head + self.random.randrange(1, 10))
-            return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message="?", signed=signed)
+            return SubmissionResult(outcome=SubmissionOutcome.UNKNOWN, message="?", signed=signed, commit=commit)
         within = 1 if fate == "lands" else self.random.randrange(1, ERA_BLOCKS - LAG)
-        sent = Transaction(dict(request.weights), self.head + within)
+        sent = Transaction(dict(request.weights), self.head + within, digest=commit)
         self.under_way.append(sent)
         if fate == "lands":
             await self._until(sent.lands + LAG)
             if sent.failed:
                 return SubmissionResult(outcome=SubmissionOutcome.REFUSED, code="rate_limited", signed=signed)
-            return SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic=f"{sent.lands}-0001", signed=signed)
+            return SubmissionResult(
+                outcome=SubmissionOutcome.INCLUDED, extrinsic=f"{sent.lands}-0001", signed=signed, commit=commit
+            )
         await self._until(self.head + self.random.randrange(1, 10))
-        return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=signed)
+        return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=signed, commit=commit)
 
     async def _until(self, block: int) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -150,10 +167,12 @@ class World:
     def next_block(self) -> None:
         self.head += 1
         for sent in [each for each in self.under_way if each.lands == self.head]:
-            last = self.settings[-1][0] if self.settings else 0
+            last = self.settings[-1].lands if self.settings else 0
             sent.failed = self.head - last < RATE_LIMIT
+            sent.opens = (self.head // TEMPO + 1) * TEMPO if self.sealed else self.head
+            sent.dropped = self.sealed and self.faults and self.random.random() < 0.3
             if not sent.failed:
-                self.settings.append((self.head, sent.weights))
+                self.settings.append(sent)
         for block, done in self.waiting:
             if block <= self.head and not done.done():
                 done.set_result(None)
@@ -181,11 +200,17 @@ class Node:
 SCORED = ScoredRound(round="val-fc-7", epoch=7, block=700, scores={})
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize("seed", range(25))
 async def test_each_row_lands_once(
-    seed: int, subnet: Callable[..., Subnet], competition: Callable[..., Competition], monkeypatch: pytest.MonkeyPatch
+    seed: int,
+    sealed: bool,
+    subnet: Callable[..., Subnet],
+    competition: Callable[..., Competition],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World(random.Random(seed), subnet)
+    """A sealed one once more for each that the chain has dropped at its reveal."""
+    world = World(random.Random(seed), subnet, sealed)
     monkeypatch.setattr(module, "submit", world.submit)
     spec = ValidatorSpec.model_validate(
         {
@@ -216,6 +241,7 @@ async def test_each_row_lands_once(
             for _ in range(4):
                 await asyncio.sleep(0)
             world.next_block()
-        landed = [block for block, weights in world.settings if weights == {1: 65535, 2: 1000 * (window + 1)}]
-        assert len(landed) == 1, f"window {window}: {landed}"
+        landed = [each for each in world.settings if each.weights == {1: 65535, 2: 1000 * (window + 1)}]
+        assert [each.dropped for each in landed] == [True] * (len(landed) - 1) + [False], f"window {window}: {landed}"
+        assert world.view().uid_weights == landed[-1].weights
     await setter.stop()
