@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -212,3 +213,27 @@ def test_models_that_come_seconds_after_their_round_compete(operator: World) -> 
     assert operator.get("evalrounds", "early")["status"]["artifacts"] == f"pvc://artifacts/rounds/{uid}"
     keys = {j["metadata"]["labels"]["bitagent.io/key"] for j in operator.all("jobs", **EVALUATE)}
     assert keys == {result["key"]}
+
+
+def test_a_fetch_job_that_is_deleted_and_never_goes_ends_no_round(world: World, outcomes: Outcomes) -> None:
+    """Somebody's finalizer keeps it; its name is in use."""
+    bound, fetches = timedelta(seconds=4), {"app.kubernetes.io/component": "fetch"}
+    modules = ("jobs.pods", "models.fetch_slots")
+    world.constants |= {f"bitagent_operator.plan.{module}:GONE_AFTER": bound for module in modules}
+    world.start_operator()
+    held = True
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        return None if held and document["kind"] == "Fetch" else outcomes.usual(pod, document)
+
+    world.kubelet.script = script
+    world.model("m-500")
+    world.round("kept")
+    job = world.until("its Job", lambda: world.all("jobs", **fetches))[0]["metadata"]["name"]
+    world.api.merge(world.path("jobs", job), {"metadata": {"finalizers": ["example.org/keeps"]}})
+    world.api.delete(world.path("jobs", job) + "?propagationPolicy=Background")
+    held = False
+    world.until_condition("evalrounds", "kept", "Complete")
+    kept = world.get("jobs", job)["metadata"]
+    assert "deletionTimestamp" in kept
+    world.api.merge(world.path("jobs", job), {"metadata": {"finalizers": []}})

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.jobs import EXIT_OK, EXIT_STOPPED
 from bitagent_crds.schema import Model, is_later
+from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.observed.workloads import InitContainer, PodObject, Terminated
 from bitagent_operator.plan.inputs import SILENT, LastEvent, Pass
 
@@ -22,6 +23,8 @@ LEAVING = timedelta(seconds=60)
 LINGERING = timedelta(seconds=60)
 """Time in which a pod ends whose own container has failed, or in a pack has ended at all; after it another container
 keeps it."""
+GONE_AFTER = timedelta(minutes=10)
+"""Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 """`status.reason` of a pod that its `activeDeadlineSeconds` ended."""
 
@@ -141,6 +144,11 @@ def leaving(pod: PodObject) -> Problem | None:
         return None
     text = f"pod {pod.meta.name} is being deleted; node {pod.node or 'none'} has until {pod.meta.deletion:%X}"
     return Problem(Reason.EVICTED, text)
+
+
+def given_up(meta: ObjectMeta, now: datetime) -> bool:
+    """Whether the object, a Job or a pod, should have been gone for so long that nothing waits for it any longer."""
+    return meta.deletion is not None and now >= meta.deletion + GONE_AFTER
 
 
 def next_unschedulable(pods: Iterable[PodObject], pass_: Pass) -> float | None:

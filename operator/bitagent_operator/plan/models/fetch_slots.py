@@ -3,16 +3,24 @@
 Models that a started round waits for come first. Among them, and among the others, hotkeys take turns: the n-th fetch
 of one comes before the (n+1)-th of any other, running ones counted, and its oldest model is its first. So many
 submissions of one hotkey do not keep those of others waiting. Models without a hotkey take turns as one party.
+
+The name of a Job that is being deleted is in use: the next one waits for it, or has another if it never goes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bitagent_crds.conditions import Reason
+from bitagent_crds.names import short_hash
+from bitagent_operator import naming
+from bitagent_operator.observed.workloads import JobObject
+from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.interface import StartFetch
+from bitagent_operator.plan.jobs.pods import GONE_AFTER, Problem, given_up
 from bitagent_operator.plan.models.hub import HubPause
 
 SHOWN_PLACES = 64
@@ -81,3 +89,32 @@ def in_turn(waiting: Iterable[Waiting], running: Iterable[str]) -> list[Waiting]
         keys[each.model] = (not each.urgent, turns[each.hotkey], each.created, each.model)
         turns[each.hotkey] += 1
     return sorted(oldest_first, key=lambda w: keys[w.model])
+
+
+def free_of_the_dead(
+    model: str, start: StartFetch | None, going: Iterable[JobObject], now: datetime
+) -> StartFetch | None:
+    """Return the start with a name that no Job has which should have been gone long ago.
+
+    `going`: the model's Jobs that are being deleted.
+    """
+    dead = {job.meta.name for job in going if given_up(job.meta, now)}
+    while start is not None and _name(model, start) in dead:
+        start = replace(start, need=short_hash(start.need, "gone"))
+    return start
+
+
+def in_use(model: str, start: StartFetch | None, going: Iterable[JobObject], pass_: Pass) -> Problem | None:
+    """Return that a Job has the name of the one to start, and is being deleted; None if none is.
+
+    The start is tried all the same: a cache may know late that the name is free.
+    """
+    for job in going:
+        if start is not None and job.meta.name == _name(model, start) and job.meta.deletion is not None:
+            pass_.look_at(job.meta.deletion + GONE_AFTER)
+            return Problem(Reason.FETCHING, f"Job {job.meta.name} is being deleted; the next one follows it")
+    return None
+
+
+def _name(model: str, start: StartFetch) -> str:
+    return naming.fetch_job_name(model, need=start.need, attempt=start.attempt)

@@ -33,7 +33,7 @@ from bitagent_operator.plan.inputs import Pass, Refusal
 from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, StartFetch
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
-from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns
+from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns, free_of_the_dead, in_use
 from bitagent_operator.plan.models.fetch_step import (
     FetchStep,
     Series,
@@ -70,7 +70,8 @@ def plan(
     what keeps its Jobs from starting, if an earlier plan of this pass has one to start.
     """
     rounds, now, generation = list(rounds), pass_.now, model.meta.generation
-    own = [j for j in jobs if j.meta.owner_uid == model.meta.uid and not j.meta.deleting]
+    all_ = [j for j in jobs if j.meta.owner_uid == model.meta.uid]
+    own, going = [j for j in all_ if not j.meta.deleting], [j for j in all_ if j.meta.deleting]
     most = pass_.settings.models_per_hotkey
     if most and older_of_hotkey >= most:
         return _surplus(model, own, rounds, most=most, now=now)
@@ -98,6 +99,8 @@ def plan(
     fetch = None if unrecorded else fetch
     if fetch is not None and pass_.settings.volume_per_model:
         fetch = with_size(model, found, fetch)
+    fetch, start = (free_of_the_dead(model.meta.name, each, going, now) for each in (fetch, start))
+    held, _ = (in_use(model.meta.name, each, going, pass_) for each in (fetch, start))
     refused = _accepted(model, fetch, pass_)
     wait = refused or _in_turn(turns.fetch)
     waits = (wait is not None and refused is None) or (fetch is None and step.series is not None)
@@ -116,7 +119,7 @@ def plan(
         delete += [latest] if latest is not None and step.result is not None else []  # or it would be recorded again
         status = unknown(status, generation, now, Problem(wait.reason, wait.message))
     elif fetch is not None and step.series is not Series.ROOM:
-        status = unknown(status, generation, now, _starting(status))
+        status = unknown(status, generation, now, held or _starting(status))
     elif latest is not None and step.result is not None and not unrecorded:
         expires = (latest.ended.at if latest.ended else now) + (timedelta() if step.result.fetched else KEEP_FAILED)
         delete += [latest] if now >= expires else []

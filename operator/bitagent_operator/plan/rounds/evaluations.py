@@ -26,7 +26,7 @@ from bitagent_operator.plan.inputs import Pass, Refusal
 from bitagent_operator.plan.interface import StartEvaluation
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
 from bitagent_operator.plan.jobs.packs import open_keys, parts
-from bitagent_operator.plan.jobs.pods import LINGERING
+from bitagent_operator.plan.jobs.pods import LINGERING, given_up
 from bitagent_operator.plan.rounds.attempts import (
     EVALUATED,
     GaveUp,
@@ -35,7 +35,7 @@ from bitagent_operator.plan.rounds.attempts import (
     evaluation_state,
     infra_fault,
 )
-from bitagent_operator.plan.rounds.holders import by_owner, given_up, holders, leave_slots_at
+from bitagent_operator.plan.rounds.holders import by_owner, holders, leave_slots_at
 from bitagent_operator.plan.rounds.packing import family_of, packs, repeats_later_job, twins_of
 from bitagent_operator.plan.rounds.seniority import seniority
 from bitagent_operator.plan.rounds.settlement import State, controls_for, settle

@@ -16,30 +16,23 @@ from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.names import CACHE_LABEL, KEY_LABEL, cache_id
 from bitagent_kube.conditions import find
-from bitagent_kube.objects import ObjectMeta
 from bitagent_operator.naming import TASKS_KEY
 from bitagent_operator.observed.workloads import JobObject, PodObject, members_of
 from bitagent_operator.plan.identity import cached_directory
 from bitagent_operator.plan.jobs.packs import open_keys
+from bitagent_operator.plan.jobs.pods import GONE_AFTER, given_up
 from bitagent_operator.plan.jobs.stalls import was_ended_for_stall
 from bitagent_operator.plan.rounds.attempts import EVALUATED
 
 END_GRACE = timedelta(seconds=5)
 """Time for a Job to end by itself once its result is recorded: then it stays, with its pods' logs, until the round's
 `ttlSecondsAfterFinished`."""
-GONE_AFTER = timedelta(minutes=10)
-"""Time after which what is being deleted is taken for gone: its node is lost, or a finalizer is never removed."""
 LEAVES_SLOT_AFTER = timedelta(seconds=60)
 """Time without any pod after which a Job leaves its slot to the other rounds: its pods are refused."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 """Pauses that a Job's controller makes after the first failed pod, and at most; each is twice as long as the last."""
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _ENDED = frozenset({"Succeeded", "Failed"})
-
-
-def given_up(meta: ObjectMeta, now: datetime) -> bool:
-    """Whether the object should have been gone for so long that nothing waits for it any longer."""
-    return meta.deletion is not None and now >= meta.deletion + GONE_AFTER
 
 
 def holders(jobs: Iterable[JobObject], pods: Iterable[PodObject], now: datetime) -> dict[str, frozenset[str]]:

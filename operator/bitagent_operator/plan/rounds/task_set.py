@@ -27,8 +27,8 @@ from bitagent_operator.plan.jobs.outcome import (
     Unseen,
     classify,
 )
-from bitagent_operator.plan.jobs.pods import Problem
-from bitagent_operator.plan.rounds.holders import given_up, holders
+from bitagent_operator.plan.jobs.pods import Problem, given_up
+from bitagent_operator.plan.rounds.holders import holders
 from bitagent_operator.plan.validators.rewriter import wait_for_rewriter
 
 SEED_TIMEOUT = timedelta(hours=24)

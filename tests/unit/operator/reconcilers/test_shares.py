@@ -12,7 +12,8 @@ from bitagent_operator import naming
 from bitagent_operator.observed.cache import Cache, Key, Kind
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.interface import RoundPlan, StartEvaluation
-from bitagent_operator.plan.rounds.holders import GONE_AFTER, LEAVES_SLOT_AFTER
+from bitagent_operator.plan.jobs.pods import GONE_AFTER
+from bitagent_operator.plan.rounds.holders import LEAVES_SLOT_AFTER
 from bitagent_operator.reconcilers.shares import Shares
 
 if TYPE_CHECKING:

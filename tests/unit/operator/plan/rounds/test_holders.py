@@ -9,9 +9,9 @@ import pytest
 
 from bitagent_crds.names import CACHE_LABEL, cache_id
 from bitagent_operator.plan.identity import cached_directory
+from bitagent_operator.plan.jobs.pods import GONE_AFTER
 from bitagent_operator.plan.rounds.holders import (
     END_GRACE,
-    GONE_AFTER,
     holders,
     keeping_volumes,
     leave_slots_at,
