@@ -90,6 +90,8 @@ def read_rows(
 
 def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
     """Return what to do about data without any task; `row` is one of its rows."""
+    if skipped.total() == 1 and (whole := _whole_table(row)):
+        return whole
     ((reason, _),) = skipped.most_common(1)
     if reason in _OF_CONTENT:
         return _OF_CONTENT[reason]
@@ -99,6 +101,22 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
     if separators := _SEPARATORS & set(next(iter(row), "")):
         return f"Are the columns separated by {' or '.join(sorted(separators))!r}?"
     return "Is `rows` the right format?" + likely_format(row)
+
+
+def _whole_table(row: Mapping[str, Any]) -> str:
+    """Return what to do if the only row has all rows in it; empty if it does not look so."""
+    lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    is_table = len(lists) == len(row) > 1 and len({len(value) for value in lists.values()}) == 1
+    if is_table and not any(map(_are_objects, lists.values())):
+        return "Each column is one list: save an object for each row (pandas: to_json(orient='records', lines=True))."
+    if len(lists) != 1 or any(columns <= row.keys() for columns in _USUAL.values()):
+        return ""
+    ((name, value),) = lists.items()
+    return f"The rows seem to be in {name!r}: save that list alone." if value and _are_objects(value) else ""
+
+
+def _are_objects(items: list[Any]) -> bool:
+    return all(isinstance(item, Mapping) for item in items)
 
 
 def likely_format(row: Mapping[str, Any]) -> str:

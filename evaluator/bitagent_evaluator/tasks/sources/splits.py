@@ -2,8 +2,8 @@
 
 The rules are the hub's: the `configs` in the README's header, else names. A file or folder whose name has `train`,
 `test`, `validation` or one of their other spellings between separators belongs to that split, `NAME-00000-of-00005` to
-split NAME; if no name has any of these, all files are `train`. A repository's loading script is never run, and changes
-nothing.
+split NAME; if no name has any of these, all files are `train`. Of files in several formats those in the most common
+one count. A repository's loading script is never run, and changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ _KEYWORDS = {
 }
 _SEPARATOR = r"[-._ 0-9/]"
 _SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}\.\w+$")
-_NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"})
+_NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+_OTHER_DATA: Mapping[str, str] = {
+    "arrow": "was written by save_to_disk: use push_to_hub, which uploads Parquet",
+    **dict.fromkeys(("zip", "tar", "zst", "xz", "bz2", "7z"), "is packed: upload the files in it, or with .gz"),
+    **dict.fromkeys(("xlsx", "xls", "ods"), "is a spreadsheet: save it as CSV in UTF-8"),
+}
+"""What a file is that is not read, by the end of its name."""
+_KINDS: Mapping[str, str] = {"jsonl": "json", "ndjson": "json", "tsv": "csv"}
+"""Formats that are one to the hub; others are by themselves."""
+_PREFERRED = ("parquet", "json", "csv")
+"""Which of several equally common formats counts, as on the hub."""
 _WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?)")
 _DEFAULT = "default"
 
@@ -33,9 +43,12 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
 
     Raises TaskSetError, which lists what there is, if the repository has no such configuration or split.
     """
-    data = sorted(filter(_is_data, files))
+    names = list(files)
+    data = sorted(filter(_is_data, names))
     if not data:
-        raise TaskSetError(f"it holds no data files; these are read: {', '.join(sorted(FILE_FORMATS))}")
+        other = next((path for path in sorted(names) if _end(path) in _OTHER_DATA), None)
+        hint = f"; {other} {_OTHER_DATA[_end(other)]}" if other is not None else ""
+        raise TaskSetError(f"it holds no data files; these are read: {', '.join(sorted(FILE_FORMATS))}{hint}")
     splits = _declared(data, card, config)
     if splits is None:
         if config not in (None, _DEFAULT):
@@ -44,6 +57,10 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
     if not splits.get(split):
         raise TaskSetError(f"it has no split {split!r}; there are: {', '.join(splits) or 'none'}")
     return splits[split]
+
+
+def _end(path: str) -> str:
+    return path.rpartition(".")[2].lower()
 
 
 def _is_data(path: str) -> bool:
@@ -140,16 +157,24 @@ def _matches(path: str, parts: Sequence[str]) -> bool:
 
 
 def _by_name(files: Sequence[str], folder: str = "") -> dict[str, list[str]]:
-    """Return files by split as their names below a folder say; of several formats, only the most common one."""
-    if not files:
-        return {}
-    common = Counter(map(suffix_of, files)).most_common(1)[0][0]
-    names = {path: path.removeprefix(f"{folder}/") if folder else path for path in files if suffix_of(path) == common}
+    """Return files by split as their names below a folder say; of several formats, only the most common one.
+
+    Files that are in no split do not count, where any is in one: they describe the others.
+    """
     splits: dict[str, list[str]] = {}
-    for path, name in names.items():
-        if split := _split_in(name):
+    for path in files:
+        if split := _split_in(path.removeprefix(f"{folder}/") if folder else path):
             splits.setdefault(split, []).append(path)
-    return splits or {"train": list(names)}
+    splits = splits or ({"train": list(files)} if files else {})
+    counts = Counter(_kind(path) for of_split in splits.values() for path in of_split)
+    common = max(counts, key=lambda kind: (counts[kind], -_PREFERRED.index(kind)), default="")
+    found = {split: [path for path in of_split if _kind(path) == common] for split, of_split in splits.items()}
+    return {split: of_split for split, of_split in found.items() if of_split}
+
+
+def _kind(path: str) -> str:
+    suffix = suffix_of(path)
+    return _KINDS.get(suffix, suffix)
 
 
 def _split_in(name: str) -> str | None:

@@ -11,7 +11,7 @@ from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import RowFormat
 from bitagent_evaluator.tasks.files import TaskSetError
-from bitagent_evaluator.tasks.rows.base import RowError, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.base import Origin, RowError, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.convert import ROW_READERS, read_rows
 
 
@@ -71,6 +71,22 @@ def test_data_without_a_task_says_what_to_do(reason: str, row: dict[str, Any], a
     with pytest.raises(TaskSetError) as caught:
         read(row | {"raise": RowSkipped(reason)})
     assert advice in str(caught.value).partition("columns: ")[2].partition(". ")[2]
+
+
+WHOLE = {
+    "a table by columns": ({"messages": ["[]", "[]"], "tools": ["[]", "[]"]}, "for each row"),
+    "rows in a member": ({"version": 1, "data": [{"messages": []}, {"messages": []}]}, "'data'"),
+    "a row with as many messages as tools": ({"messages": [{"role": "x"}], "tools": [{"name": "f"}]}, "right format"),
+    "a row with messages alone": ({"messages": [{"role": "x"}], "tools": ""}, "right format"),
+}
+
+
+@pytest.mark.parametrize(("row", "advice"), WHOLE.values(), ids=WHOLE)
+def test_one_row_with_all_rows_in_it_is_recognised(row: dict[str, Any], advice: str) -> None:
+    reader = ROW_READERS[RowFormat.OPENAI](Origin("x", "x"), None)
+    with pytest.raises(TaskSetError) as caught:
+        list(read_rows([("1", row)], reader, what="data", skipped=Counter()))
+    assert advice in str(caught.value)
 
 
 def test_data_without_rows() -> None:

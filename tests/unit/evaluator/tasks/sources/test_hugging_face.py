@@ -136,14 +136,14 @@ def test_rows_that_are_no_task_are_counted_in_the_manifest_and_shown(
 def test_every_format_gives_the_same_tasks(datasets: Datasets) -> None:
     rows = [row(i) for i in range(400)]
     written = set()
-    for suffix, write in FORMATS.items():
+    for number, (suffix, write) in enumerate(FORMATS.items()):
         halves = {f"train/{i}.{suffix}": write(rows[200 * i : 200 * i + 200]) for i in range(2)}
-        datasets.add("acme/calls", halves, commit=f"{len(written):040}")
+        datasets.add("acme/calls", halves, commit=f"{number:040}")
         datasets.build("acme/calls", count=50)
         written.add((datasets.out / TASKS).read_bytes())
     assert len(written) == 1
-    number = int(read_tasks(datasets.out)[0].id.removeprefix("acme/calls/train:"))
-    assert read_tasks(datasets.out)[0].ground_truth == [{"add": {"a": [number]}}]
+    drawn = int(read_tasks(datasets.out)[0].id.removeprefix("acme/calls/train:"))
+    assert read_tasks(datasets.out)[0].ground_truth == [{"add": {"a": [drawn]}}]
 
 
 def test_objects_of_parquet_have_no_members_of_other_rows(datasets: Datasets) -> None:

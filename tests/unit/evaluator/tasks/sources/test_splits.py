@@ -35,6 +35,15 @@ BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
         ["data/hard-00000-of-00001.parquet"],
     ),
     "the common format": (["a.jsonl", "b.jsonl", "c.csv"], "train", ["a.jsonl", "b.jsonl"]),
+    "the common format, of two names": (["a.jsonl", "b.json", "c.csv"], "train", ["a.jsonl", "b.json"]),
+    "a file beside the splits": (["train.jsonl", "metadata.json"], "train", ["train.jsonl"]),
+    "files beside the splits": (["a.json", "b.json", "train.parquet"], "train", ["train.parquet"]),
+    "equally common formats": (["train.csv", "train.jsonl"], "train", ["train.jsonl"]),
+    "a split in another format": (
+        ["train.jsonl", "train-2.jsonl", "test.csv"],
+        "train",
+        ["train-2.jsonl", "train.jsonl"],
+    ),
     "no data": (["a.jsonl", "dataset_infos.json", ".git/x.json", "loader.py", "x.bin"], "train", ["a.jsonl"]),
 }
 
@@ -162,3 +171,19 @@ def test_patterns_mean_what_the_regular_expression_says(pieces: list[str], name:
     except TaskSetError:
         found = False
     assert found == (expected and not any(part.startswith(".") for part in path.split("/")))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["data-00000-of-00001.arrow", "state.json", "dataset_info.json"], "push_to_hub"),
+        (["train.jsonl.zst"], "train.jsonl.zst is packed"),
+        (["data/train.zip", "a.py"], "data/train.zip is packed"),
+        (["Table.XLSX"], "spreadsheet"),
+        (["loader.py"], "these are read"),
+    ],
+)
+def test_data_that_is_not_read_is_named_with_what_to_do(names: list[str], said: str) -> None:
+    with pytest.raises(TaskSetError) as caught:
+        files_of_split(names, {}, config=None, split="train")
+    assert said in str(caught.value)
