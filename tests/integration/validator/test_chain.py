@@ -116,6 +116,7 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
         assert subnet.me is not None
         assert subnet.me.last_update == chain.settings()[0]["block"]
         assert [commit.digest for commit in subnet.commits] == [result.commit], "known by its bytes"
+        assert await connection.sealed_rows(subnet.me.last_update, hotkey=ME) == {result.commit: result.extrinsic}
 
 
 @pytest.mark.parametrize("kind", ["wrong_type", "half_open", "null"])

@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import bittensor as bt
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.decoding import check_metagraph, commitment_of, commits_of, neuron_of, rules_of
+from bitagent_validator.chain.decoding import (
+    check_metagraph,
+    commit_digest,
+    commitment_of,
+    commits_of,
+    neuron_of,
+    rules_of,
+)
 from bitagent_validator.chain.endpoints import seconds_to_wait
 from bitagent_validator.chain.facts import AccountFacts, Commitment, MechanismFacts, Neuron, Subnet
 from bitagent_validator.chain.published import Published, all_published
@@ -172,15 +179,31 @@ class Connection:
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         """Return `block-index` of the extrinsic that set the hotkey's weights in a block; only `block` if none did."""
+        calls = await self._weight_calls(block, hotkey=hotkey)
+        return next(iter(calls), str(block))
+
+    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
+        """Return what seals the hotkey's rows in a block, `block-index` by the digest of the row."""
+        found = {}
+        for extrinsic, call in (await self._weight_calls(block, hotkey=hotkey)).items():
+            with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
+                arguments = {each["name"]: each["value"] for each in call["call_args"]}
+                found[commit_digest(arguments["commit"])] = extrinsic
+        return found
+
+    async def _weight_calls(self, block: int, *, hotkey: str) -> dict[str, dict[str, Any]]:
+        """Return the calls about weights that a hotkey has signed in a block, by `block-index`."""
         info = await self._read(f"block {block}", self._client.block_info(block))
+        calls: dict[str, dict[str, Any]] = {}
         for index, extrinsic in enumerate(getattr(info, "extrinsics", None) or []):
-            # What cannot be read is not ours: the number is for people only.
+            # What cannot be read is not ours.
             found = extrinsic if isinstance(extrinsic, dict) else {}
             call = found.get("call")
-            function = call.get("call_function", "") if isinstance(call, dict) else ""
-            if found.get("address") == hotkey and "weights" in str(function):
-                return f"{block}-{index:04d}"
-        return str(block)
+            if not isinstance(call, dict) or found.get("address") != hotkey:
+                continue
+            if "weights" in str(call.get("call_function", "")):
+                calls[f"{block}-{index:04d}"] = call
+        return calls
 
     async def subnet(self, netuid: int, *, hotkey: str, block: int, mechanisms: Sequence[int] = (0,)) -> Subnet:
         """Read the subnet at a block. Raises SubnetNotFound if the chain has no subnet of this number."""

@@ -59,6 +59,8 @@ class WeightSetter:
         self._attempts = Attempts(metrics, changed=changed, turns=turns)
         self._best = 0
         """The highest block seen."""
+        self._looked_at = 0
+        """The block that was searched last for a pending row."""
         self._missed = ""
         """The digest of the sealed commit whose loss was counted last."""
         self._paid: Mapping[str, Mapping[str, int]] | None = None
@@ -136,6 +138,7 @@ class WeightSetter:
 
         self._best = max(self._best, subnet.block)
         await self._collect_result(spec, subnet, connection)
+        await self._recognise(subnet, connection)
         decision = decide()
         if decision.step is Step.DISCARD:
             await self._discard()
@@ -232,6 +235,26 @@ class WeightSetter:
         if pending:
             seconds = spec.weights.timeout_seconds
             await self._attempts.look_ahead(pending, seconds=seconds, best=self._best, connection=connection)
+
+    async def _recognise(self, subnet: Subnet, connection: Connection) -> None:
+        """Find out whether the newest setting is the pending sealed row, if its commit is gone and no row shows it.
+
+        The chain may have dropped it before it was seen. It would be taken for another process's, and not be set again
+        for hours.
+        """
+        pending, me = self._store.state.pending.get(self._mechanism), subnet.me
+        if pending is None or me is None or self._attempts.in_flight:
+            return
+        if not subnet.rules.commit_reveal or not pending.commit:
+            return
+        block, known = me.last_update, any(commit.digest == pending.commit for commit in subnet.commits)
+        if known or block <= max(pending.since, me.registered_at) or block == self._looked_at:
+            return
+        if subnet.block - block >= STATES_KEPT:
+            return
+        rows = await connection.sealed_rows(block, hotkey=self._account.hotkey)
+        self._looked_at = block
+        self._attempts.extrinsic = rows.get(pending.commit, self._attempts.extrinsic)
 
     async def _save(self, state: State) -> None:
         """Record a state; one that the API server refuses for good is remembered."""

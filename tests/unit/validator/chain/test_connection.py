@@ -15,6 +15,7 @@ from bitagent_local.chain.seed import Neuron
 from bitagent_local.chain.testing import running
 from bitagent_validator.chain import connection as module
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, connect
+from bitagent_validator.chain.decoding import commit_digest
 from bitagent_validator.chain.facts import Commitment
 
 ME = address("//Validator")
@@ -175,6 +176,20 @@ async def test_whatever_the_sdk_raises_means_that_the_chain_is_away(error: Excep
             await connection._read("anything", odd())
 
 
+@pytest.mark.parametrize("args", [None, [None], [{"name": "commit", "value": "0xzz"}], [{"name": "x"}]], ids=str)
+async def test_a_sealed_row_that_cannot_be_read_hides_no_other(args: Any) -> None:
+    async with running() as chain, connect(chain.endpoint) as connection:
+        calls = [args, [{"name": "netuid", "value": 20}, {"name": "commit", "value": "0x0102"}]]
+        sent = [{"address": ME, "call": {"call_function": "commit_weights", "call_args": each}} for each in calls]
+
+        async def block_info(_: int) -> SimpleNamespace:
+            return SimpleNamespace(extrinsics=sent)
+
+        connection._client = SimpleNamespace(block_info=block_info)
+        assert await connection.sealed_rows(5, hotkey=ME) == {commit_digest("0x0102"): "5-0001"}
+        assert await connection.sealed_rows(5, hotkey="other") == {}
+
+
 @pytest.mark.parametrize(
     "extrinsics",
     [None, [], [None], ["text"], [{"call": "x"}], [{"call": {"call_function": 3}, "address": ME}]],
@@ -188,3 +203,4 @@ async def test_a_block_that_cannot_be_read_names_no_extrinsic(extrinsics: object
 
         connection._client = SimpleNamespace(block_info=block_info)
         assert await connection.weights_extrinsic(5, hotkey=ME) == "5"
+        assert await connection.sealed_rows(5, hotkey=ME) == {}

@@ -84,9 +84,14 @@ class Connection:
     url = "ws://two/key"
     key = 0
     owned_by = ""
+    sealed: tuple[tuple[int, str], ...] = ()
+    """Block and digest of each sealed row that was sent."""
     block_seconds = 12.0
     block = 1000
     pruned = False
+
+    def __init__(self) -> None:
+        self.searched: list[int] = []
 
     async def head(self) -> int:
         return self.block
@@ -104,6 +109,10 @@ class Connection:
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         return f"{block}-found"
+
+    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
+        self.searched.append(block)
+        return {digest: f"{block}-0009" for at, digest in self.sealed if at == block}
 
 
 class Stage:
@@ -656,3 +665,24 @@ async def test_a_sealed_row_that_was_dropped_before_it_was_seen_is_no_other_proc
         decision = await stage.step(subnet(block=1101, commit_reveal=True, epoch=9, me={"last_update": 1001}))
         assert len(stage.requests) == 2
     assert decision.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("sealed", "block", "searched", "accepted"),
+    [
+        pytest.param(((1020, "0xd1"),), 1041, [1020], True, id="its commit was in that block"),
+        pytest.param(((1020, "0xd2"),), 1041, [1020], False, id="another process's was"),
+        pytest.param(((1020, "0xd1"),), 1220, [], False, id="the node has forgotten that block"),
+    ],
+)
+async def test_a_sealed_row_that_was_dropped_unseen_is_searched_in_its_block(
+    stage: Stage, subnet: Make, sealed: Any, block: int, searched: list[int], accepted: bool
+) -> None:
+    """It was killed before it said in which block it is; its epoch ended before the next look."""
+    killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1010, commit="0xd1")
+    stage.results = [killed, killed]
+    await stage.step(subnet(commit_reveal=True, epoch=3))
+    stage.connection.sealed = sealed
+    for _ in range(2):
+        await stage.step(subnet(block=block, commit_reveal=True, epoch=4, me={"last_update": 1020}))
+    assert (stage.connection.searched, bool(stage.store.state.accepted)) == (searched, accepted)

@@ -113,6 +113,11 @@ class World:
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         return f"{block}-0001"
 
+    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
+        if self.away:
+            raise ChainUnavailable("away")
+        return {each.digest: f"{block}-0001" for each in self.settings if each.lands == block}
+
     # The API server.
 
     async def save(self, state: State) -> None:
