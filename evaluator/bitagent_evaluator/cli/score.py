@@ -22,7 +22,7 @@ from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.plugins import PluginError
 from bitagent_crds.results import Response, ResultsManifest
 from bitagent_crds.task_forms import BuiltinPromptFormat
-from bitagent_crds.task_set import Baseline
+from bitagent_crds.task_set import Baseline, Task
 from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.console import show, spinner, untrusted
 from bitagent_evaluator.cli.process import fail, print_json
@@ -30,7 +30,7 @@ from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
 from bitagent_evaluator.evaluation.findings import RunFinding
-from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, read_given_answer
+from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, format_of, read_given_answer
 from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
 from bitagent_evaluator.prompts import known_formats, prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
@@ -150,14 +150,14 @@ def _score_task_set(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise _Unusable(str(error)) from error
     tasks = read_tasks(args.tasks)
-    responses = _read_responses(args.responses)
+    responses = _read_responses(args.responses, tasks)
     found = coverage(tasks, responses)
     if not found.answered:
         raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
     for problem in found.problems if args.json else ():  # else they are in the diagnosis
         sys.stderr.write(f"bitagent-eval score: {problem}\n")
     manifest = _manifest_beside(args.responses)
-    used = args.prompt_format or (manifest.prompt_format if manifest is not None else BuiltinPromptFormat.BFCL)
+    used = args.prompt_format or (manifest.prompt_format if manifest is not None else format_of(responses))
     with spinner(f"scoring {len(tasks)} answers"):
         syntaxes = prompt_format(used).syntaxes
         verdicts = score(tasks, responses, scorer=args.scorer, syntaxes=syntaxes)
@@ -224,12 +224,13 @@ def _manifest_beside(responses: Path) -> ResultsManifest | None:
         return None
 
 
-def _read_responses(path: Path) -> list[Response]:
+def _read_responses(path: Path, tasks: Iterable[Task]) -> list[Response]:
     responses: list[Response] = []
+    functions = {task.id: [str(function.get("name")) for function in task.functions] for task in tasks}
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                responses.append(read_given_answer(line))
+                responses.append(read_given_answer(line, functions))
             except BadAnswer as error:
                 raise _Unusable(f"{path}, line {number}: {error}") from error
     return responses
@@ -277,7 +278,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prompt-format", choices=formats, metavar="FORMAT",
         help=f"how the answers were asked for, which decides how they are read: {', '.join(formats)} "
-        f"(default: what manifest.json beside them says, else {BuiltinPromptFormat.BFCL})",
+        f"(default: what manifest.json beside them says, else {BuiltinPromptFormat.BFCL}, or "
+        f"{BuiltinPromptFormat.CHAT_TEMPLATE} if the calls are objects)",
     )  # fmt: skip
     add_batches(parser)
     add_aggregate(parser)

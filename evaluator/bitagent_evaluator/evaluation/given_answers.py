@@ -5,20 +5,23 @@
     {"id": "simple_python_0", "result": "[f(a=1)]", ...}      a line of a result file of BFCL's own program
 
 In BFCL's files `result` is a text, a list of calls `{name: arguments as JSON text}`, or in a conversation a list of
-turns, each a list of the texts of its steps.
+turns, each a list of the texts of its steps. Calls are of models that are asked through an API's tools. Such APIs take
+no dots in names, so that BFCL's program writes `math_sqrt` for `math.sqrt`, and its checker reads it so.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from bitagent_crds.results import Response
+from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.support.faults import first_error
 
@@ -30,8 +33,8 @@ class BadAnswer(ValueError):
     """Raised for a line that is not an answer; the message says why."""
 
 
-def read_given_answer(line: bytes) -> Response:
-    """Return the answer of a line. Raises BadAnswer."""
+def read_given_answer(line: bytes, functions: Mapping[str, Collection[str]] | None = None) -> Response:
+    """Return the answer of a line. `functions` are the names of those offered, by task. Raises BadAnswer."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -39,7 +42,8 @@ def read_given_answer(line: bytes) -> Response:
     if not isinstance(content, dict):
         raise BadAnswer("not a JSON object")
     if "text" not in content and "result" in content:
-        content = {"id": content.get("id"), **_of_result(content["result"])}
+        dotted = _dotted((functions or {}).get(str(content.get("id")), ()))
+        content = {"id": content.get("id"), **_of_result(content["result"], dotted)}
     if "text" not in content:
         raise BadAnswer('an answer is {"id": ..., "text": ...}, or a line of a BFCL result file; "text" is missing')
     try:
@@ -48,31 +52,50 @@ def read_given_answer(line: bytes) -> Response:
         raise BadAnswer(str(first_error(error))) from None
 
 
-def _of_result(result: Any) -> dict[str, Any]:
+def format_of(responses: Iterable[Response]) -> BuiltinPromptFormat:
+    """Return the format in which to read answers of which nothing is known: ChatTemplate if calls are objects."""
+    texts = [step for of in responses for step in (of.text, *(step for turn in of.turns for step in turn))]
+    of_calls = any(text.startswith(_CALLS) for text in texts) and not any(map(_LIST_OF_CALLS.match, texts))
+    return BuiltinPromptFormat.CHAT_TEMPLATE if of_calls else BuiltinPromptFormat.BFCL
+
+
+def _dotted(names: Collection[str]) -> dict[str, str]:
+    """Names with dots by how an API writes them, where that is the name of one function alone."""
+    written = Counter(name.replace(".", "_") for name in names)
+    return {short: name for name in names if "." in name and written[short := name.replace(".", "_")] == 1}
+
+
+def _of_result(result: Any, dotted: Mapping[str, str]) -> dict[str, Any]:
     """The text, and the turns, of BFCL's `result`. Raises BadAnswer."""
     if isinstance(result, str):
         return {"text": result}
     if isinstance(result, list) and result and all(isinstance(turn, list) for turn in result):
-        turns = [[_step(step) for step in turn] for turn in result]
+        turns = [[_step(step, dotted) for step in turn] for turn in result]
         return {"text": next((step for turn in reversed(turns) for step in reversed(turn)), ""), "turns": turns}
     if isinstance(result, list):
-        return {"text": _calls_text(result)}
+        return {"text": _calls_text(result, dotted)}
     raise BadAnswer("`result` is neither a text nor a list")
 
 
-def _step(step: Any) -> str:
-    return step if isinstance(step, str) else _calls_text(step if isinstance(step, list) else [step])
+def _step(step: Any, dotted: Mapping[str, str]) -> str:
+    return step if isinstance(step, str) else _calls_text(step if isinstance(step, list) else [step], dotted)
 
 
-def _calls_text(calls: Sequence[Any]) -> str:
+def _calls_text(calls: Sequence[Any], dotted: Mapping[str, str]) -> str:
     """Calls `{name: arguments}` as OpenAI's tool calls, which the format ChatTemplate reads."""
     listed = []
     for call in calls:
         if not isinstance(call, dict) or len(call) != 1:
             raise BadAnswer("`result` has a call that is not {name: arguments}")
         ((name, arguments),) = call.items()
-        listed.append({"function": {"name": name, "arguments": arguments}})
+        listed.append({"function": {"name": dotted.get(name, name), "arguments": arguments}})
     return json.dumps({"tool_calls": listed}, ensure_ascii=False) if listed else "[]"
+
+
+_CALLS = '{"tool_calls": ['
+"""What `_calls_text` begins with."""
+_LIST_OF_CALLS = re.compile(r"\s{0,8}\[\s{0,8}[\w.]{1,256}\(")
+"""An answer in BFCL's own syntax."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,18 @@ def test_answers_of_a_run_are_read_in_its_format(
     assert passed(tmp_path, results / "responses.jsonl", capsys, "--prompt-format", "Bfcl") == 0
 
 
+def test_calls_of_an_official_result_file_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Models that are asked through an API's tools have their calls as objects there, with names without dots."""
+    task = TASK.model_copy(
+        update={"functions": [FUNCTION | {"name": "math.f"}], "ground_truth": [{"math.f": {"a": [1]}}]}
+    )
+    (tmp_path / "tasks.jsonl").write_bytes(encode_tasks([task]))
+    (tmp_path / "result.json").write_text(json.dumps({"id": "t", "result": [{"math_f": '{"a": 1}'}], "latency": 0.1}))
+    arguments = ["--tasks", str(tmp_path / "tasks.jsonl"), "--responses", str(tmp_path / "result.json"), "--json"]
+    assert score.main([*arguments, "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert json.loads(capsys.readouterr().out)["passed"] == 1
+
+
 def test_a_manifest_says_nothing_of_other_answers(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

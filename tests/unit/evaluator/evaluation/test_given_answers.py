@@ -9,7 +9,7 @@ import pytest
 
 from bitagent_crds.results import Response
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.evaluation.given_answers import BadAnswer, Coverage, coverage, read_given_answer
+from bitagent_evaluator.evaluation.given_answers import BadAnswer, Coverage, coverage, format_of, read_given_answer
 from bitagent_evaluator.parsing import parse_answer
 from bitagent_evaluator.prompts.chat_formats import ChatTemplate
 
@@ -46,6 +46,39 @@ def test_a_conversation_of_bfcl() -> None:
     assert [len(turn) for turn in response.turns] == [2, 2]
     assert response.text == "Bye."
     assert parse_answer(response.turns[1][0], ChatTemplate.syntaxes).calls == F1
+
+
+NAMES = {"t": ["math.sqrt", "f", "a.b", "a_b"]}
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("math_sqrt", "math.sqrt"), ("f", "f"), ("a_b", "a_b"), ("math.sqrt", "math.sqrt"), ("g_h", "g_h")],
+)
+def test_names_that_an_api_wrote_without_dots(written: str, name: str) -> None:
+    line = {"id": "t", "result": [{written: '{"x": 9}'}]}
+    response = read_given_answer(json.dumps(line).encode(), NAMES)
+    assert parse_answer(response.text, ChatTemplate.syntaxes).calls == [{name: {"x": 9}}]
+
+
+def test_names_in_a_text_stay_as_they_are() -> None:
+    line = {"id": "t", "result": "[math_sqrt(x=9)]"}
+    assert read_given_answer(json.dumps(line).encode(), NAMES).text == "[math_sqrt(x=9)]"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([{"result": [{"f": "{}"}]}, {"result": []}, {"result": "I cannot."}], "ChatTemplate"),
+        ([{"result": [["I look.", [{"f": "{}"}]], ["Done."]]}], "ChatTemplate"),
+        ([{"result": "[f(a=1)]"}, {"result": '{"tool_calls": []}'}], "Bfcl"),
+        ([{"text": "f(a=1)"}], "Bfcl"),
+        ([], "Bfcl"),
+    ],
+    ids=["calls", "a conversation of calls", "texts", "a text", "nothing"],
+)
+def test_the_format_of_answers_of_which_nothing_is_known(lines: list[dict[str, Any]], expected: str) -> None:
+    assert format_of([read(id=str(number), **line) for number, line in enumerate(lines)]) == expected
 
 
 def test_no_calls_of_bfcl() -> None:
