@@ -36,13 +36,13 @@ class Readings:
     async def read(self, spec: ValidatorSpec, chain: Up, *, urgent: bool) -> Subnet | None:
         """Return the subnet at the last finalised block, or a little older unless urgent; None if there is none.
 
-        Raises ChainUnavailable.
+        A node that is a few blocks behind the last one shows nothing newer, and is not asked. Raises ChainUnavailable.
         """
         now = asyncio.get_running_loop().time()
         old, mechanisms = self.subnet, mechanisms_of(spec)
         pause = max(FACTS_SECONDS, FACTS_BLOCKS * chain.connection.block_seconds)
         known = old is not None and (old.me is None or old.mechanisms.keys() >= set(mechanisms))
-        if old and known and (old.block == chain.block or (not urgent and now - self._read_at < pause)):
+        if old and known and (old.block >= chain.block or (not urgent and now - self._read_at < pause)):
             return old
         try:
             self.subnet = await chain.connection.subnet(

@@ -50,3 +50,34 @@ async def test_a_new_mechanism_is_read_before_it_is_decided_on(
     await readings.read(spec(1), Up(connection, 1001), urgent=False)
     await readings.read(spec(2), Up(connection, 1001), urgent=False)
     assert asked == [[0], *([[0, 1]] * reads)]
+
+
+@pytest.mark.parametrize(
+    ("block", "read_at"),
+    [
+        pytest.param(1004, 1005, id="a node that is behind: its row may be the one before"),
+        pytest.param(1005, 1005, id="the same block"),
+        pytest.param(1006, 1006, id="the next block"),
+    ],
+)
+async def test_no_decision_rests_on_an_earlier_block_than_the_last_one(
+    subnet: Make, competition: Make, block: int, read_at: int
+) -> None:
+    async def reading(*_: Any, block: int, **__: Any) -> Subnet:
+        found: Subnet = subnet(mechanisms={0: MechanismFacts()}, block=block)
+        return found
+
+    connection: Any = SimpleNamespace(subnet=reading, block_seconds=12.0)
+    spec = ValidatorSpec.model_validate(
+        {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://chain"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+        }
+    )
+    readings = Readings(Account("me", Path("/x")))
+    await readings.read(spec, Up(connection, 1005), urgent=True)
+    found = await readings.read(spec, Up(connection, block), urgent=True)
+    assert found is not None
+    assert found.block == read_at
