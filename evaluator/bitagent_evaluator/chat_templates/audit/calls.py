@@ -121,9 +121,14 @@ class Calls:
         if name in JOINING_FILTERS:
             return self._label_join(name, held)
         if held in (Label.TOOLS, Label.TOOLS | Label.COUNT) and name in TOOL_FILTERS:
-            selects = name in ("selectattr", "rejectattr")
-            self._check_tool_words(node, arguments[:2] if selects else arguments)
-            self._check_tool_words(node, arguments[2:] if selects else [], longest=0)
+            sought = {
+                "replace": slice(0, 1),
+                "map": slice(1, None),
+                "selectattr": slice(2, None),
+                "rejectattr": slice(2, None),
+            }.get(name)
+            self._check_tool_words(node, arguments)
+            self._check_tool_words(node, arguments[sought] if sought is not None else [], longest=0)
             return held
         if not held & CONVERSATION:
             self._expressions.report(node, Rule.TOOL_DECISION, f"applies |{name} to a tool")
@@ -292,7 +297,8 @@ class Calls:
     def _label_tool_method(self, node: nodes.Call, name: str, held: Label) -> Label:
         if name not in TOOL_METHODS:
             self._expressions.report(node, Rule.TOOL_DECISION, f"applies .{name}() to a tool")
-        self._check_tool_words(node, list(node.args))
+        self._check_tool_words(node, node.args[:1], longest=0)  # What is looked for.
+        self._check_tool_words(node, node.args[1:])
         return held
 
     def _check_tool_words(

@@ -216,6 +216,9 @@ class Expressions:
         if isinstance(of, nodes.Name) and of.name == "loop":
             return self._label_of_loop(key)
         held = self._held(of)
+        of_tool = held & Label.TOOLS and not held & (CONVERSATION | Label.NAMESPACE)
+        if of_tool and isinstance(key, str) and key not in SCHEMA_WORDS:
+            self.report(node, Rule.TOOL_DECISION, "reads a member that no schema has, such as a parameter by its name")
         found = self.scopes.attribute(key) if not held & ~Label.NAMESPACE else Label.CLEAN
         if held & Label.MESSAGES and not isinstance(key, str):
             found |= Label.MESSAGE

@@ -176,6 +176,17 @@ TOOL = {
     "replace": "{{ tools[0].function.name | replace('triangle_area', 'HINT') }}",
     "starts with": "{% if tools[0].function.name.startswith('triangle_') %}HINT{% endif %}",
     "number of tools": "{% if tools | length == 7 %}HINT{% endif %}",
+    "parameter, read": "{% if tools[0].function.parameters.properties.height is defined %}HINT{% endif %}",
+    "parameter, read by subscript": "{{ 'HINT' if tools[0].function.parameters.properties['height'] }}",
+    "parameter, read by get": "{{ 'HINT' if tools[0].function.parameters.properties.get('height') }}",
+    "count of a short word": "{% if tools[0].function.description.count('area') > 0 %}HINT{% endif %}",
+    "starts with a short word": "{% if tools[0].function.name.startswith('ar') %}HINT{% endif %}",
+    "stripped by letters": "{% if not tools[0].function.name.strip('area') %}HINT{% endif %}",
+    "a short word replaced": "{% if tools[0].function.name.replace('area', '') | length == 0 %}HINT{% endif %}",
+    "a short word filtered": "{% if not tools[0].function.name | replace('area', '') %}HINT{% endif %}",
+    "a short word in a map": (
+        "{% if not tools | map(attribute='name') | map('replace', 'area', '') | first %}HINT{% endif %}"
+    ),
     "number of tools, as a cut": "{{ 'HINT'[:tools | length] }}",
     "selectattr of a short name": "{% for t in tools | selectattr('function.name', 'equalto', 'area') %}H{% endfor %}",
     "rejectattr of short names": "{% for t in tools | rejectattr('name', 'in', ['area', 'f']) %}H{% endfor %}",
