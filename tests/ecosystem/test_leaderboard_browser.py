@@ -77,6 +77,10 @@ class Served:
     def show(self, board: Board, namespace: str = "") -> None:
         self._loop.call_soon_threadsafe(self.serving.show, board, namespace)
 
+    def end_streams(self) -> None:
+        """End all connections for changes; browsers connect again after some seconds."""
+        self._loop.call_soon_threadsafe(self.serving.streams.end)
+
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -147,9 +151,11 @@ def test_a_page_of_several_namespaces(board: Board, open_page: Callable[..., Pag
     try:
         listed = open_page(made.address, viewport=PHONE)
         assert "not read yet" in listed.inner_text("main")
+        connected(made, listed, 1)
         made.show(board_of([]), "team-b")
         expect(listed.get_by_role("link", name="team-b")).to_have_attribute("href", "namespaces/team-b/")
         own = open_page(f"{made.address}/namespaces/team-b/rounds.html", viewport=PHONE)
+        connected(made, own, 2)
         made.show(other, "team-b")
         expect(own.get_by_role("link", name="demo-tools-2")).to_be_visible()
         for page in (listed, own):
@@ -206,10 +212,7 @@ def test_an_open_page_takes_in_changes(served: Served, open_page: Callable[..., 
     page = open_page(f"{served.address}/rounds/demo-tools-3/")
     expect(page.get_by_text("380 of 400")).to_be_visible()
     page.wait_for_function("document.body.dataset.events")
-    for _ in range(100):
-        if len(served.serving.streams):
-            break
-        page.wait_for_timeout(50)
+    connected(served, page, 1)
     progressed = [objects.pending(0, 399, 400), objects.pending(1, 130, 400)]
     made = objects.round_("demo-tools-3", progressed, phase="Running", epoch=3, end=240, version=5)
     served.show(board_of([*objects.demo()[:12], made]))
@@ -218,6 +221,25 @@ def test_an_open_page_takes_in_changes(served: Served, open_page: Callable[..., 
     done = objects.round_("demo-tools-3", [objects.scored(0, 0.9, 1)], epoch=3, end=240, version=6)
     served.show(board_of([*objects.demo()[:12], done]))
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible(timeout=10_000)
+
+
+def connected(served: Served, page: Page, readers: int) -> None:
+    """Wait until so many readers are sent changes."""
+    for _ in range(200):
+        if len(served.serving.streams) == readers:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{len(served.serving.streams)} readers instead of {readers}")
+
+
+def test_a_change_while_the_connection_was_lost(served: Served, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{served.address}/rounds/demo-tools-3/")
+    connected(served, page, 1)
+    served.end_streams()
+    connected(served, page, 0)
+    done = objects.round_("demo-tools-3", [objects.scored(0, 0.9, 1)], epoch=3, end=240, version=6)
+    served.show(board_of([*objects.demo()[:12], done]))
+    expect(page.get_by_role("heading", name="Ranking")).to_be_visible(timeout=30_000)
 
 
 def test_what_a_miner_wrote_does_nothing(open_page: Callable[..., Page], tmp_path: Path) -> None:

@@ -86,12 +86,20 @@ function concerns(changed) {
 
 if (document.body.dataset.events && "EventSource" in window) {
   let due = null;
+  let connected = false;
   const events = new EventSource(document.body.dataset.events);
-  events.addEventListener("change", (event) => {
-    if (due !== null || !concerns(JSON.parse(event.data))) return;
+  const refreshSoon = () => {
+    if (due !== null) return;
     due = setTimeout(() => {
       due = null;
       refresh().catch(() => {});
     }, 500 + Math.random() * 500);  // not all readers at once
+  };
+  events.addEventListener("open", () => {
+    if (connected) refreshSoon();  // what changed while the connection was lost was not announced here
+    connected = true;
+  });
+  events.addEventListener("change", (event) => {
+    if (concerns(JSON.parse(event.data))) refreshSoon();
   });
 }
