@@ -68,8 +68,10 @@ def with_archive(
     """
     if plan.reads:
         return plan
-    jobs = [job for job in jobs if not job.meta.deleting]
+    all_ = list(jobs)
+    jobs = [job for job in all_ if not job.meta.deleting]
     own = [job for job in jobs if job.meta.owner_uid == observed.meta.uid]
+    going = [job for job in all_ if job.meta.deleting and job.meta.owner_uid == observed.meta.uid]
     status, root, finished = plan.status, pass_.settings.archive_uri, observed.status.finished_at
     # Tasks that are asked online stay secret: an archive may be public.
     if not root or status.finished_at is None or observed.spec.tasks_only:
@@ -79,7 +81,7 @@ def with_archive(
         return replace(plan, status=announced, delete=(*plan.delete, *deletions(jobs)))
     if is_archived(status) or _is_removed(status):
         return replace(plan, delete=(*plan.delete, *deletions(jobs)))
-    step = _next(observed, own, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
+    step = _next(observed, own, going=going, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
     new = _with_condition(status, observed, step, pass_.now)
@@ -102,6 +104,7 @@ def _next(
     observed: RoundObject,
     own: Sequence[JobObject],
     *,
+    going: Sequence[JobObject],
     finished: datetime,
     pods: Sequence[PodObject],
     elsewhere: int,
@@ -122,7 +125,7 @@ def _next(
     reported = find(observed.status.conditions, ConditionType.ARCHIVED)
     problem = Problem(reported.reason, reported.message) if reported is not None else None
     work = RepeatedWork(naming.ARCHIVE_KEY, ArchiveSummary, Reason.ARCHIVING, problem)
-    return next_step(observed, work, own, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
+    return next_step(observed, work, own, going=going, finished=finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
 
 
 def _writes(pod: PodObject) -> bool:

@@ -30,7 +30,7 @@ from bitagent_operator.plan.jobs.outcome import (
     Unseen,
     classify,
 )
-from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.jobs.pods import GONE_AFTER, Problem, given_up
 
 PARALLEL = 4
 """Jobs of one component for all rounds together: an archive that is switched on finds every finished round at once."""
@@ -78,6 +78,7 @@ def next_step(
     work: RepeatedWork[S],
     jobs: Iterable[JobObject],
     *,
+    going: Iterable[JobObject],
     finished: datetime,
     pods: Sequence[PodObject],
     elsewhere: int,
@@ -85,14 +86,16 @@ def next_step(
 ) -> JobStep[S]:
     """Return the next step, from the last Job for this end of the round. It is void if the pass has requested reads.
 
-    `jobs` are the round's own of any kind; `elsewhere`: Jobs of the component for other rounds that have not ended.
+    `jobs` are the round's own of any kind, but for those that are being deleted: `going`. `elsewhere`: Jobs of the
+    component for other rounds that have not ended.
     """
+    taken = _taken(work, going, pass_)
     mine = sorted((j for j in jobs if j.meta.labels.get(KEY_LABEL) == work.key), key=lambda j: j.attempt)
     stamp = finished_label(finished)
     current: list[JobObject] = [job for job in mine if job.meta.labels.get(FINISHED_LABEL) == stamp]
     past: list[JobObject] = [job for job in mine if job not in current]
     if not current:
-        first = 1 + max((job.attempt for job in past), default=0)
+        first = 1 + max([taken, *(job.attempt for job in past)])
         return replace(_slot(_start(observed, work, first, pass_), elsewhere, pass_), obsolete=past)
     last = current[-1]
     older: list[JobObject] = [*past, *current[:-1]]
@@ -115,9 +118,19 @@ def next_step(
     if pass_.now < again:
         pass_.look_at(again)
         return JobStep(reason, f"{message}; tried again at {again:%H:%M:%S} UTC", obsolete=older)
-    step = _start(observed, work, last.attempt + 1, pass_)
+    step = _start(observed, work, max(taken, last.attempt) + 1, pass_)
     step = replace(step, reason=reason, message=message) if step.start is not None else step
     return replace(_slot(step, elsewhere, pass_), obsolete=older)
+
+
+def _taken(work: RepeatedWork[S], going: Iterable[JobObject], pass_: Pass) -> int:
+    """Return the last attempt whose name is that of a Job which is being deleted and never goes; 0 if there is none."""
+    taken = 0
+    for job in going:
+        if job.meta.labels.get(KEY_LABEL) == work.key and job.meta.deletion is not None:
+            pass_.look_at(job.meta.deletion + GONE_AFTER)
+            taken = max(taken, job.attempt if given_up(job.meta, pass_.now) else 0)
+    return taken
 
 
 def _start(observed: RoundObject, work: RepeatedWork[S], attempt: int, pass_: Pass) -> JobStep[S]:

@@ -201,7 +201,9 @@ def with_retention(
     """
     if plan.reads:
         return plan
-    jobs = [job for job in jobs if not job.meta.deleting]
+    all_ = list(jobs)
+    jobs = [job for job in all_ if not job.meta.deleting]
+    going = [job for job in all_ if job.meta.deleting and job.meta.owner_uid == observed.meta.uid]
     policy, status, archive = pass_.settings.retention, plan.status, bool(pass_.settings.archive_uri)
     mine = files_of(replace(observed, status=status), archive=archive, jobs=jobs)
     begun = pass_.removing and mine is not None and not mine.removed and is_to_be_retried(observed)
@@ -222,7 +224,9 @@ def with_retention(
     reported = find(status.conditions, ConditionType.FILES_KEPT)
     problem = Problem(reported.reason, reported.message) if reported is not None else None
     work = RepeatedWork(key, RetentionSummary, Reason.FILES_KEPT, problem)
-    step = next_step(observed, work, own, finished=mine.finished, pods=pods, elsewhere=elsewhere, pass_=pass_)
+    step = next_step(
+        observed, work, own, going=going, finished=mine.finished, pods=pods, elsewhere=elsewhere, pass_=pass_
+    )
     if reads := pass_.requests.reads():
         return RoundPlan(status=observed.status, reads=reads)
     obsolete = [job for job in jobs if job not in own or job.meta.labels.get(KEY_LABEL) != key]

@@ -300,6 +300,18 @@ def test_a_job_of_a_round_that_had_the_name_before_is_removed(make: Make) -> Non
     assert [d.uid for d in plan.delete] == [foreign.meta.uid]
 
 
+@pytest.mark.parametrize(
+    ("now", "attempt"),
+    [pytest.param(799, 1, id="it may still go"), pytest.param(800, 4, id="it never goes: another name")],
+)
+def test_a_job_that_is_deleted_and_kept_by_a_finalizer(make: Make, now: float, attempt: int) -> None:
+    kept = archive_job(make, 3, deletionTimestamp="2026-01-01T00:03:20Z")
+    plan = planned(make, finished(make), kept, now=now)
+    assert plan.archive is not None
+    assert (plan.archive.attempt, plan.delete) == (attempt, ())
+    assert (plan.requeue_after == 1) == (now == 799)
+
+
 def test_an_archive_that_is_switched_off_is_waited_for_no_longer(make: Make) -> None:
     waiting = make.round(status=planned(make, finished(make)).status.to_wire())
     assert condition(planned(make, waiting, root="")) is None
