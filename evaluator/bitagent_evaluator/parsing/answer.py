@@ -11,7 +11,7 @@ from bitagent_crds.task_forms import Language
 from bitagent_evaluator.parsing.calls import AnswerError, Calls, is_call_list
 from bitagent_evaluator.parsing.render import in_python_terms, render_calls
 from bitagent_evaluator.parsing.syntaxes import AnswerSyntax, parse_bfcl, parse_calls
-from bitagent_evaluator.parsing.thinking import strip_thinking
+from bitagent_evaluator.parsing.thinking import answers_after_thinking, strip_thinking
 from bitagent_evaluator.parsing.variations import parse_variation
 
 if TYPE_CHECKING:  # sandboxes that read models' files import this package, and start faster without pydantic
@@ -81,7 +81,7 @@ def parse_answer(
         return own
     stripped = strip_thinking(text)
     if own.unreadable is Unreadable.SYNTAX and stripped != text:
-        own = parse_bfcl_answer(stripped)
+        own = _after_thinking(text, stripped)
     others = [syntax for syntax in syntaxes if syntax != AnswerSyntax.PYTHON]
     if own.unreadable is not Unreadable.SYNTAX or not others:
         return own
@@ -96,6 +96,15 @@ def parse_answer(
     except AnswerError as error:
         return _unreadable(stripped, error)
     return ParsedAnswer(stripped, read, is_bfcl_syntax=False)
+
+
+def _after_thinking(text: str, stripped: str) -> ParsedAnswer:
+    """Read what follows the thought; if that is not BFCL's syntax, what follows an earlier mark of a thought's end."""
+    first = parse_bfcl_answer(stripped)
+    if first.unreadable is not Unreadable.SYNTAX:
+        return first
+    others = (parse_bfcl_answer(answer) for answer in answers_after_thinking(text))
+    return next((other for other in others if other.calls), first)
 
 
 def _parse_variation(text: str, variation: PromptVariation, *, thinks: bool) -> ParsedAnswer:

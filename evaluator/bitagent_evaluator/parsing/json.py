@@ -102,7 +102,7 @@ def parse_tool_call_blocks(text: str) -> Calls:
         position += len(_BLOCK_START)
         content, _, _ = block.partition(_BLOCK_END)
         try:
-            found = collect_calls(_python_value(content), call_object)
+            found = collect_calls(python_value(content), call_object)
             found = found or collect_calls(find_json_values(content), call_object)
         except AnswerError as error:
             error.position += position
@@ -115,10 +115,13 @@ def parse_tool_call_blocks(text: str) -> Calls:
     return calls
 
 
-def _python_value(text: str) -> list[Any]:
-    """Return the value of a text in Python's notation, as a list of one; none if it is JSON or neither."""
+def python_value(text: str) -> list[Any]:
+    """Return the object or list of a text in Python's notation, as a list of one; none if it is not one.
+
+    It has to be one that JSON can write. Raises AnswerError if it is nested too deeply.
+    """
     content = text.strip()
-    if not content.startswith(("{'", "[{'")):
+    if not content.startswith(("{'", "[{'", "['")):
         return []
     try:
         with warnings.catch_warnings():

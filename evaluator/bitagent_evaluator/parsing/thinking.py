@@ -40,6 +40,22 @@ _ARGUMENTS = (
 _DECODER = json.JSONDecoder()
 
 
+def answers_after_thinking(text: str) -> list[str]:
+    """Return what follows each of the last marks of a thought's end, the shortest first; nothing without a mark.
+
+    Which mark ends the thought is not known where an argument of a Python call has one.
+    """
+    found: list[str] = []
+    end = len(text)
+    while len(found) < _MAX_MARKS:
+        at, mark = max((text.rfind(mark, 0, end), mark) for mark in ENDS_OF_THINKING)
+        if at < 0:
+            break
+        found.append(text[at + len(mark) :])
+        end = at
+    return found
+
+
 def strip_thinking(text: str) -> str:
     """Return the answer after the last mark of a thought's end; one inside an argument of a call is part of the answer.
 

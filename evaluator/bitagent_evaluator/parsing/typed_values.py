@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitagent_evaluator.parsing.calls import AnswerError
-from bitagent_evaluator.parsing.json import find_json_values
+from bitagent_evaluator.parsing.json import find_json_values, python_value
 
 _PLAIN_TEXT = frozenset({"string", "str", "text", "varchar", "char", "enum", "String"})
 """Type names of parameters whose value is the text itself."""
@@ -27,8 +27,9 @@ def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[s
 def typed_value(text: str, kind: object) -> Any:
     """Return the value of a text, for a parameter of the type `kind` (None: not described).
 
-    A value of another type than text is read as JSON if it is JSON. One line break at the beginning and one at the end
-    belong to the marks around it. Raises AnswerError for JSON that exceeds a limit.
+    A value of another type than text is read as JSON if it is JSON, else as Python's list or object, as in the tool
+    parsers that vLLM has for these models. One line break at the beginning and one at the end belong to the marks
+    around it. Raises AnswerError for JSON that exceeds a limit.
     """
     text = text.removeprefix("\n").removesuffix("\n")
     if isinstance(kind, str) and kind in _PLAIN_TEXT:
@@ -41,6 +42,8 @@ def typed_value(text: str, kind: object) -> Any:
     except AnswerError as error:
         if error.refused:
             raise
-        return text
+        return next(iter(python_value(plain)), text)
     # The value itself, if the text is one JSON value and nothing else.
-    return values[0][0] if len(values) == 1 and isinstance(values[0], list) and len(values[0]) == 1 else text
+    if len(values) == 1 and isinstance(values[0], list) and len(values[0]) == 1:
+        return values[0][0]
+    return next(iter(python_value(plain)), text)

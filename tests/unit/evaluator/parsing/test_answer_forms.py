@@ -148,6 +148,16 @@ VALUES = {
         {"city": "a</think>b"},
     ),
     "text with JSON": ('<invoke name="f"><parameter name="city">{"a": 1}</parameter></invoke>', {"city": '{"a": 1}'}),
+    "Python's list": (
+        "<tool_call>f<arg_key>l</arg_key><arg_value>['a', 'b']</arg_value></tool_call>",
+        {"l": ["a", "b"]},
+    ),
+    "Python's object": (
+        "<function=f><parameter=o>{'a': True, 'b': None}</parameter></function>",
+        {"o": {"a": True, "b": None}},
+    ),
+    "a text like Python's list": ("<function=f><parameter=city>['a']</parameter></function>", {"city": "['a']"}),
+    "half of Python's list": ("<function=f><parameter=l>['a', 'b'</parameter></function>", {"l": "['a', 'b'"}),
     "no arguments": ("<tool_call>f</tool_call>", {}),
     "an input that is the only argument": ("Action: g\nAction Input: Oslo", {"place": "Oslo"}),
     "lists and objects of Gemma": (

@@ -60,10 +60,21 @@ def test_the_answer_is_what_follows(text: str, answer: str) -> None:
         f"[{ARGUMENT}]",
         f"I think so</think><tool_call>{ARGUMENT}</tool_call>",
         '[write(text="close it with </think> here")]',
+        '<think>So.</think>[write(text="close it with </think> here")]',
+        'So.</think>\n\nwrite(text="close it with </think> here")',
         "<function=write>\n<parameter=text>\nclose it with </think> here\n</parameter>\n</function>",
         '[TOOL_CALLS]write[ARGS]{"text": "close it with </think> here"}',
     ],
-    ids=["block", "list", "block after thinking", "Python", "tags", "Mistral"],
+    ids=[
+        "block",
+        "list",
+        "block after thinking",
+        "Python",
+        "Python after thinking",
+        "Python after half",
+        "tags",
+        "Mistral",
+    ],
 )
 def test_a_mark_inside_an_argument_is_part_of_the_call(text: str) -> None:
     assert parse_answer(text, ChatTemplate.syntaxes).calls == WRITTEN
