@@ -17,9 +17,12 @@ import yaml
 from tests.integration.operator import conftest
 
 from bitagent_local.cluster.binaries import ensure_binaries
+from bitagent_operator.runtime.late_events import late_events
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Obj, World
+
+    from bitagent_operator.reconcilers.context import Context
 
 pytestmark = pytest.mark.integration
 
@@ -147,6 +150,49 @@ def test_a_namespace_without_rights_stops_no_other(release: Release) -> None:
         "the Lease is the new binding's, so that Kubernetes does not delete it again",
         lambda: [each["uid"] for each in home.api.get(lease)["metadata"]["ownerReferences"]] == [new],
     )
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """Events of a begin that end with a bug in the namespace that a file names."""
+
+    file: Path
+
+    async def __call__(self, context: Context) -> None:
+        if context.client.namespace == self.file.read_text():
+            raise KeyError("a member that is missing")
+        await late_events(context)
+
+
+@pytest.fixture
+def broken(world: World) -> Path:
+    """The file; it names the second namespace."""
+    file = world.log.parent / "broken"
+    file.write_text(f"{world.namespace}b")
+    world.constants = {
+        "bitagent_operator.runtime.term:late_events": Breaking(file),
+        "bitagent_operator.runtime.parts:LONGEST_DELAY": 2.0,
+    }
+    return file
+
+
+def test_a_bug_in_one_namespace_stops_no_other(broken: Path, release: Release) -> None:
+    a, b, home = release.a, release.b, release.home
+    said = f"{b.namespace}: the work ended unexpectedly"
+    home.until("it says where", lambda: said in release.ask(release.health)[1])
+    a.model("m-250")
+    a.round("r")
+    a.until_condition("evalrounds", "r", "Complete")
+    (process,) = home.operators
+    assert process.poll() is None
+    broken.write_text("none")
+    b.model("m-750")
+    b.round("r")
+    b.until_condition("evalrounds", "r", "Complete")
+    home.until("it is ready again", lambda: release.ask(release.health)[0] == 200)
+    exported = release.ask(release.metrics)[1]
+    assert f'bitagent_operator_restarts_total{{namespace="{a.namespace}"}} 0.0' in exported
+    assert exported.count(f'bitagent_rounds{{namespace="{b.namespace}",phase="Complete"}} 1.0') == 1
 
 
 def test_a_release_of_a_watched_namespace_stands_by(release: Release) -> None:
