@@ -120,7 +120,7 @@ class _Connection(asyncio.Protocol):
             self._application.connection_made(transport)
             return
         if not isinstance(transport, asyncio.Transport):
-            raise RuntimeError("a connection is no stream")
+            raise RuntimeError("a connection is not a stream")
         self._transport = transport
         self._limit.waiting += 1
         if self._limit.waiting > REFUSALS_MAX:

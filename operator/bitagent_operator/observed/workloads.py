@@ -91,7 +91,7 @@ class JobObject:
     def parse(cls, obj: Obj) -> JobObject:
         """Parse a batch/v1 Job.
 
-        What it is for is read from the labels of its pods, which nobody can change, where they and its own differ.
+        What it is for is read from the labels of its pods, which cannot be changed, where they and its own differ.
         """
         meta, status = ObjectMeta.parse(obj), obj.get("status") or {}
         template = obj["spec"].get("template") or {}

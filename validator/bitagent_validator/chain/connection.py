@@ -262,7 +262,7 @@ class Connection:
         async def read() -> int:
             found = await call
             if not isinstance(found, int) or found < 0:
-                raise TypeError("the height of a block is no number")
+                raise TypeError("the height of a block is not a number")
             return found
 
         return await self._read(what, read())

@@ -112,7 +112,7 @@ async def submit(request: SubmissionRequest, *, timeout_seconds: float) -> Submi
     in_time = False
     try:
         async with asyncio.timeout(timeout_seconds):
-            with contextlib.suppress(ValueError):  # A line that is too long is no result.
+            with contextlib.suppress(ValueError):  # A line that is too long is not a result.
                 await _talk(process, request.model_dump_json().encode(), lines)
             in_time = True
     except TimeoutError:

@@ -302,7 +302,7 @@ class Calls:
         return held
 
     def _check_tool_words(
-        self, node: nodes.Filter | nodes.Call, arguments: list[nodes.Node], *, longest: int = _SHORT
+        self, node: nodes.Filter | nodes.Call, arguments: Sequence[nodes.Node], *, longest: int = _SHORT
     ) -> None:
         """Report constants that could be a tool's name: longer ones than `longest` that are not words of schemas."""
         for argument in arguments:
