@@ -109,10 +109,12 @@ def _whole_table(row: Mapping[str, Any]) -> str:
     is_table = len(lists) == len(row) > 1 and len({len(value) for value in lists.values()}) == 1
     if is_table and not any(map(_are_objects, lists.values())):
         return "Each column is one list: save an object for each row (pandas: to_json(orient='records', lines=True))."
-    if len(lists) != 1 or any(columns <= row.keys() for columns in _USUAL.values()):
+    has_more = any(isinstance(value, str) and value.lstrip()[:1] in ("[", "{") for value in row.values())
+    if len(lists) != 1 or has_more or any(columns <= row.keys() for columns in _USUAL.values()):
         return ""
     ((name, value),) = lists.items()
-    return f"The rows seem to be in {name!r}: save that list alone." if value and _are_objects(value) else ""
+    is_rows = len(value) > 1 and _are_objects(value)
+    return f"The rows seem to be in {name!r}: save that list alone." if is_rows else ""
 
 
 def _are_objects(items: list[Any]) -> bool:

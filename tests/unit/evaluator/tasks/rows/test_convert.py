@@ -77,6 +77,8 @@ WHOLE = {
     "a table by columns": ({"messages": ["[]", "[]"], "tools": ["[]", "[]"]}, "for each row"),
     "rows in a member": ({"version": 1, "data": [{"messages": []}, {"messages": []}]}, "'data'"),
     "a row with as many messages as tools": ({"messages": [{"role": "x"}], "tools": [{"name": "f"}]}, "right format"),
+    "a row with two calls": ({"tools": "[{}]", "answers": [{"name": "f"}, {"name": "f"}]}, "right format"),
+    "a row with one call": ({"question": "x", "answers": [{"name": "f"}]}, "right format"),
     "a row with messages alone": ({"messages": [{"role": "x"}], "tools": ""}, "right format"),
 }
 
