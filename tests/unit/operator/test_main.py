@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bitagent_kube.health import Health
-from bitagent_operator.__main__ import _run, main
+from bitagent_operator.__main__ import LOG_LEVELS, _run, main
 from bitagent_operator.config import Config
 
 Ports = Callable[[], int]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What `main` configures is the whole process's: later tests look for lines of other levels."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    levels = {name: logging.getLogger(name).level for name in LOG_LEVELS}
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
 
 
 def test_help_names_where_the_configuration_is(capsys: pytest.CaptureFixture[str]) -> None:
