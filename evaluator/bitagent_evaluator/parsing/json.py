@@ -118,7 +118,8 @@ def parse_tool_call_blocks(text: str) -> Calls:
 def python_value(text: str) -> list[Any]:
     """Return the object or list of a text in Python's notation, as a list of one; none if it is not one.
 
-    It has to be one that JSON can write. Raises AnswerError if it is nested too deeply.
+    It has to be one that JSON can write, whose names are texts only; a tuple counts as a list. Raises AnswerError if it
+    is nested too deeply.
     """
     content = text.strip()
     if not content.startswith(("{'", "[{'", "['")):
@@ -126,8 +127,12 @@ def python_value(text: str) -> list[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as "\d" in a string
-            values = [ast.literal_eval(content)]
-        json.dumps(values, allow_nan=False)
+            tree = ast.parse(content, mode="eval")
+        # A number as a name would become a text in JSON.
+        names = [key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys]
+        if not all(isinstance(name, ast.Constant) and isinstance(name.value, str) for name in names):
+            return []
+        values: list[Any] = json.loads(json.dumps([ast.literal_eval(tree)], allow_nan=False))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return []
     _check_depth(values)

@@ -35,7 +35,8 @@ _IS_TEXT = 'string="true"'
 """What DeepSeek writes in the tag of a parameter whose value is a text, whatever its description says."""
 
 _BLOCK_START, _BLOCK_END = "<tool_call>", "</tool_call>"
-_NAME = re.compile(r"\s{0,8}([^\s<>{}\[\]\"]{1,256})\s{0,8}")
+_NAME = re.compile(r"\s{0,8}([^\s<>{}()\[\]\"]{1,256})\s{0,8}")
+"""Without brackets: `<tool_call>f(a=1)</tool_call>` is Python's notation, which another reader knows."""
 _KEY = re.compile(r"<arg_key>([^<>]{1,256})</arg_key>\s{0,8}<arg_value>()")
 _VALUE_END = re.compile(r"</arg_value>")
 

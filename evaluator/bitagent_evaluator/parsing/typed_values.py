@@ -29,7 +29,8 @@ def typed_value(text: str, kind: object) -> Any:
 
     A value of another type than text is read as JSON if it is JSON, else as Python's list or object, as in the tool
     parsers that vLLM has for these models. One line break at the beginning and one at the end belong to the marks
-    around it. Raises AnswerError for JSON that exceeds a limit.
+    around it. JSON that exceeds a limit is a text as well: if it were refused, a text were a call where its function is
+    described, and none where it was removed.
     """
     text = text.removeprefix("\n").removesuffix("\n")
     if isinstance(kind, str) and kind in _PLAIN_TEXT:
@@ -39,11 +40,12 @@ def typed_value(text: str, kind: object) -> Any:
         return _WORDS[plain]
     try:
         values = find_json_values(f"[{plain}]")
-    except AnswerError as error:
-        if error.refused:
-            raise
-        return next(iter(python_value(plain)), text)
+    except AnswerError:
+        values = []
     # The value itself, if the text is one JSON value and nothing else.
     if len(values) == 1 and isinstance(values[0], list) and len(values[0]) == 1:
         return values[0][0]
-    return next(iter(python_value(plain)), text)
+    try:
+        return next(iter(python_value(plain)), text)
+    except AnswerError:
+        return text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bitagent_evaluator.parsing import AnswerError, AnswerSyntax, parse_answer, parse_calls
-from bitagent_evaluator.parsing.json import MAX_DEPTH
+from bitagent_evaluator.parsing.json import MAX_DEPTH, MAX_PROSE_BRACKETS
 from bitagent_evaluator.prompts.chat_formats import ChatTemplate
 
 TAGS, MISTRAL = AnswerSyntax.FUNCTION_TAGS, AnswerSyntax.MISTRAL_CALLS
@@ -81,10 +81,22 @@ def test_fails_on_what_is_not_in_the_syntax(syntax: AnswerSyntax, text: str) -> 
     assert not caught.value.refused
 
 
-def test_a_value_that_is_too_deep_is_refused() -> None:
-    with pytest.raises(AnswerError) as caught:
-        parse_calls(tags(x="[" * MAX_DEPTH + "]" * MAX_DEPTH), [TAGS])
-    assert caught.value.refused
+@pytest.mark.parametrize(
+    "value",
+    ["[" * MAX_DEPTH + "]" * MAX_DEPTH, "['a'," * MAX_DEPTH + "1" + "]" * MAX_DEPTH, "[x " * (MAX_PROSE_BRACKETS + 1)],
+    ids=["too deep", "too deep in Python's notation", "too many brackets"],
+)
+def test_a_value_beyond_a_limit_is_a_text(value: str) -> None:
+    assert parse_calls(tags(x=value), [TAGS]) == [{"forecast": {"x": value}}]
+
+
+@pytest.mark.parametrize("value", ["[" * MAX_DEPTH + "]" * MAX_DEPTH, "9" * 5000, "1e999"])
+def test_a_value_that_a_later_one_replaces_makes_no_call_depend_on_a_description(value: str) -> None:
+    """Otherwise one text were right for a task, and for its twin without the function."""
+    text = f"<function=f><parameter=a>{value}</parameter><parameter=a>Oslo</parameter></function>"
+    described = {"name": "f", "parameters": {"type": "dict", "properties": {"a": {"type": "string"}}}}
+    for functions in ([described], []):
+        assert parse_answer(text, ChatTemplate.syntaxes, functions=functions).calls == [{"f": {"a": "Oslo"}}]
 
 
 @pytest.mark.parametrize(
