@@ -38,8 +38,12 @@ def leaderboard_digest(results: Sequence[ModelResult]) -> str:
 
 
 def best(results: Sequence[ModelResult]) -> str:
-    """Return the leading model and its score, or its loss if losses were measured; empty while there is none."""
-    leading = [r for r, rank in zip(results, _ranks(results), strict=True) if rank == 1]
+    """Return the leading model and its score, or its loss if losses were measured; empty while none was evaluated.
+
+    A model that is itself at fault leads nothing, though it has a rank.
+    """
+    ranked = zip(results, _ranks(results), strict=True)
+    leading = [r for r, rank in ranked if rank == 1 and r.state is ResultState.SUCCEEDED]
     if not leading:
         return ""
     first = min(leading, key=lambda r: r.model)

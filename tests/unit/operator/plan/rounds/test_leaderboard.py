@@ -59,6 +59,8 @@ def test_one_measured_loss_makes_losses_decide() -> None:
 def test_best_of_equals_is_the_first_by_name() -> None:
     assert best([result("b", "0.500000"), result("a", "0.500000")]) == "a 0.500000"
     assert best([result("a", None, "Rejected")]) == ""
+    assert best([result("a", "0.000000", "ModelFault")]) == "", "while a round runs, its first result may be one"
+    assert best([result("a", "0.000000", "ModelFault"), result("b", "0.000000")]) == "b 0.000000"
 
 
 @given(
