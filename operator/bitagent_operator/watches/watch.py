@@ -51,8 +51,6 @@ BEGINS_SECONDS = 5.0
 """After which a list follows the begin of a watch in any case: of a list without objects kopf delivers nothing."""
 _AT_ONCE = 50
 """Objects of a list that are parsed before other tasks run, among them the request for the next page."""
-_AT_ONCE = 50
-"""Objects of a list that are parsed before other tasks run, among them the request for the next page."""
 STEADY_SECONDS = 30.0
 """A watch that ends after this time is not one more failure in a row."""
 

@@ -190,8 +190,10 @@ class _Recorded:
         return max(known) if len(known) == len(times) else None
 
     def _results_of(self, job: JobObject) -> Iterator[ModelResult]:
+        """Yield the results of the evaluations for which there is no later Job: the stalls of a later one are its own."""
         for key in job.members:
-            yield from self.results.get(key, ())
+            if self.last[key, job.series].attempt <= job.attempt:
+                yield from self.results.get(key, ())
 
     def _settled(self, job: JobObject, key: str) -> datetime | None:
         last = self.last[key, job.series]

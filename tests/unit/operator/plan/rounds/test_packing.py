@@ -175,6 +175,18 @@ def test_what_failed_is_evaluated_alone_while_the_pack_continues(make: Make, pla
     assert states(found)["3"] == ("Running", "Evaluating")
 
 
+def test_a_later_job_that_stalls_ends_no_pack(make: Make, plan: Plan) -> None:
+    """What failed in the pack is evaluated alone by then; the others have their turns in the pack still."""
+    job, alone = pack(make, started=1), make.evaluation(make.key("2"), attempt=2, created=40, started=41)
+    ends = ((0, make.scored()), (1, make.evaluate_fault("Crashed")), None)
+    pods = [pod(make, job, *ends, name="pack"), make.pod(alone, status={"phase": "Running"}, name="alone")]
+    stalled = {"2": {"state": "Running", "reason": "EngineStalled", "stalls": [f"{make.at(80):%Y-%m-%dT%H:%M:%SZ}"]}}
+    stalled["2"]["key"] = make.key("2")
+    observed = make.started("1", "2", "3", results=stalled, **PACKING)
+    found = plan(observed, models(make), jobs=[job, alone], pods=pods)
+    assert [deletion.uid for deletion in found.delete] == [alone.meta.uid]
+
+
 def test_files_that_are_missing_are_fetched_first(make: Make, plan: Plan) -> None:
     job = pack(make, started=1)
     pods = [pod(make, job, (75, make.evaluate_fault("ModelFilesMissing")), None, None)]
