@@ -190,7 +190,7 @@ class _Recorded:
         return max(known) if len(known) == len(times) else None
 
     def _results_of(self, job: JobObject) -> Iterator[ModelResult]:
-        """Yield the results of the evaluations for which there is no later Job: the stalls of a later one are its own."""
+        """Yield the results of those evaluations that have no later Job: the stalls of such a Job are its own."""
         for key in job.members:
             if self.last[key, job.series].attempt <= job.attempt:
                 yield from self.results.get(key, ())
