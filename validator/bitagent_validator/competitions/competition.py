@@ -152,6 +152,12 @@ class CompetitionController:
             problem, reason = str(error), Reason.PENDING
         if not problem and reason is Reason.ROUNDS_NOT_STARTED:
             problem = f"no round is started: {blocked}; spec.roundsWithoutPermit starts them all the same"
+        unread = [round_.name for round_ in self._rounds_of(competition.id) if not round_.readable]
+        if not problem and unread:
+            problem = (
+                f"{', '.join(unread)}: not readable by this version, as the log says, so no results are taken from it "
+                "and no other round is started: upgrade the validator, or delete the EvalRound"
+            )
         await self._leaderboards.publish(self._rounds_of(competition.id))
         for name in plan.delete:
             await self._delete(name, why="beyond the history limit")

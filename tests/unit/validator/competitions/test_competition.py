@@ -241,6 +241,16 @@ async def test_a_refused_round_is_reported_and_an_absent_server_is_not(stage: St
         await stage.reconcile(competition(), 1050)
 
 
+@pytest.mark.parametrize("state", ["Polished", "Succeeded"])
+async def test_a_round_that_this_version_cannot_read_is_reported(stage: Stage, competition: Make, state: str) -> None:
+    """No other round starts while there is one: a person has to know, who can upgrade or delete it."""
+    await stage.reconcile(competition(), 1050)
+    stage.report("val-fc-10", state=state, condition="Complete")
+    status = await stage.reconcile(competition(), 1150)
+    started = "val-fc-11" in stage.server.rounds
+    assert (started, "val-fc-10" in status.problem) == ((False, True) if state == "Polished" else (True, False))
+
+
 async def test_scores_are_recorded_before_anything_is_deleted(
     stage: Stage, competition: Make, subnet: Callable[..., Subnet]
 ) -> None:
