@@ -146,6 +146,7 @@ def _parse(obj: Obj, kind: type[_D], *, owner: str) -> _D:
         return kind.model_validate_json((obj.get("data") or {}).get(KEY, ""))
     except ValidationError as error:
         raise StateUnreadable(
-            f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}; delete it to start over: "
-            f"scores are then taken from the last complete rounds that still exist. {error}"
+            f"ConfigMap {obj['metadata']['name']} holds no state of this version in {KEY}. If a later one wrote it, "
+            "upgrade again; else delete it to start over: scores are then taken from the last complete rounds that "
+            f"still exist. {error}"
         ) from error

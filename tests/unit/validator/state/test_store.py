@@ -162,7 +162,7 @@ async def test_a_state_that_is_refused_is_remembered() -> None:
 async def test_another_document_is_not_overwritten(name: str, text: str) -> None:
     body = {"metadata": {"name": name, "resourceVersion": "5"}, "data": {"state.json": text}}
     held = store(ConfigMaps({name: body}))
-    with pytest.raises(StateUnreadable, match="delete it to start over"):
+    with pytest.raises(StateUnreadable, match="upgrade again; else delete it to start over"):
         await held.load(["fc"])
 
 
