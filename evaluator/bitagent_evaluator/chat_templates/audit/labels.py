@@ -69,7 +69,9 @@ SCHEMA_WORDS = frozenset(
         "key", "values", "date", "date-time", "time", "email", "uri", "uuid", "return_parameters", "return_type",
         "function_call", "tool", "custom", "uint64", "int64", "int32", "text", "tools", "$schema", "readOnly",
         "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "few_shot_examples", "propertyNames", "deprecated",
-        "length", "citations",
+        "length", "citations", "parameter_definitions", "inputSchema", "outputSchema", "output_schema",
+        "minProperties", "maxProperties", "patternProperties", "unevaluatedProperties", "dependentRequired",
+        "writeOnly", "None", "True", "False", "true", "false",
     }
 )  # fmt: skip
 """Words of schemas. A template may ask whether a type is "array", but not what a task's function is called."""

@@ -26,7 +26,7 @@ from bitagent_evaluator.models.validation.files import (
 )
 from bitagent_evaluator.models.validation.quantization import SETTINGS_FILES, with_settings
 from bitagent_evaluator.models.validation.templates import Templates, find_templates, template_files
-from bitagent_evaluator.models.validation.tokenizer import special_tokens
+from bitagent_evaluator.models.validation.tokenizer import can_be_encoded, special_tokens
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import load_tokenizer
 from bitagent_evaluator.parsing.syntaxes import syntax_in_template
 from bitagent_evaluator.sandbox.process import InputFault, Sandbox
@@ -162,7 +162,8 @@ def _added_token_notes(settings: Mapping[str, Any], tokenizer: Any) -> list[str]
     entries = (
         [entry.get("content") for entry in added.values() if isinstance(entry, dict)] if isinstance(added, dict) else []
     )
-    absent = [text for text in entries if isinstance(text, str) and tokenizer.token_to_id(text) is None]
+    texts = [text for text in entries if isinstance(text, str)]
+    absent = [text for text in texts if not can_be_encoded(text) or tokenizer.token_to_id(text) is None]
     if not absent:
         return []
     return [

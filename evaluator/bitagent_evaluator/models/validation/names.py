@@ -129,7 +129,7 @@ def _inner_wrappers(surplus: Collection[str]) -> tuple[Reason, str] | None:
     return Reason.CORRUPT_WEIGHTS, f"wrappers of training are in the names ({found.strip('.')}): {advice}"
 
 
-_LAYER = re.compile(r"model\.layers\.(\d+)\.")
+_LAYER = re.compile(r"model\.layers\.([0-9]{1,6})\.")
 _LEAST_OF_A_LAYER = 6
 """Least number of names that are taken for all of a layer's."""
 

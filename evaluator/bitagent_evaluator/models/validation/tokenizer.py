@@ -27,15 +27,20 @@ MAX_STOP_IDS = 16
 
 
 def special_tokens(*sources: Mapping[str, Any]) -> dict[str, str]:
-    """Return the special tokens that templates refer to, by name; a later source wins."""
+    """Return the special tokens that templates refer to, by name: of two sources the later one wins."""
     found: dict[str, str] = {}
     for source in sources:
         for name in SPECIAL_TOKEN_NAMES:
             value = source.get(name)
             text = value.get("content") if isinstance(value, dict) else value
-            if isinstance(text, str):
+            if isinstance(text, str) and can_be_encoded(text):
                 found[name] = text
     return found
+
+
+def can_be_encoded(text: str) -> bool:
+    """Return whether a text has no lone surrogates: JSON can write them, and a tokenizer raises an exception."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def stop_token_ids(

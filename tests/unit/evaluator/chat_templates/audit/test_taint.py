@@ -239,6 +239,21 @@ CLEAN = {
         "{% set ns.system = m.content %}{% elif ns.first %}"
         "{% set ns.first = false %}{{ ns.system }}{% endif %}{% endfor %}"
     ),
+    "parameters as Command-R and Aya have them": (
+        "{% for t in tools %}{% for n, p in t.parameter_definitions.items() %}{{ n }}: {% if not p.required %}"
+        "{{ 'Optional[' + p.type + ']' }}{% endif %}{% endfor %}{% if t.parameter_definitions | length != 0 %}Args:"
+        "{% endif %}{% endfor %}"
+    ),
+    "schema of a server of tools": (
+        "{% for t in tools %}{{ (t.inputSchema or t.function.parameters) | tojson }}{% endfor %}"
+    ),
+    "Python's words as JSON's": (
+        "{% for t in tools %}{{ t | string | replace('None', 'null') | replace('True', 'true') }}{% endfor %}"
+    ),
+    "keywords of JSON Schema": (
+        "{% for p in tools[0].function.parameters.properties.values() %}{{ p.minProperties }}"
+        "{{ p.patternProperties }}{{ p.writeOnly }}{% endfor %}"
+    ),
     "line of dashes": each("-" * 200),
     "cycle": "{% for m in messages %}{{ loop.cycle('a', 'b') }}{{ m.content }}{% endfor %}",
 }  # fmt: skip

@@ -147,6 +147,15 @@ def test_added_tokens_that_the_tokenizer_does_not_have_are_noted(checkpoint: Any
     assert "added_tokens_decoder has 1 tokens" in note and "'<tool_call>'" in note
 
 
+def test_tokens_that_no_tokenizer_can_hold_leave_the_rest_described(checkpoint: Any) -> None:
+    broken = {"added_tokens_decoder": {"640": {"content": "\ud800"}}, "eos_token": "\ud800"}
+    checkpoint.edit("tokenizer_config.json", lambda content: content | broken)
+    found = described(checkpoint.path)
+    assert found.prompt_format and found.end_tokens
+    (note,) = found.notes
+    assert "added_tokens_decoder has 1 tokens" in note
+
+
 @pytest.mark.parametrize("added", [None, [], {}, {"2": {"content": "<|im_end|>"}}, {"2": {}}])
 def test_added_tokens_that_are_there_or_malformed_are_not(checkpoint: Any, added: object) -> None:
     checkpoint.edit("tokenizer_config.json", lambda content: content | {"added_tokens_decoder": added})

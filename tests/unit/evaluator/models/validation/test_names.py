@@ -64,6 +64,11 @@ def test_another_number_of_layers_is_named(missing: list[str], surplus: list[str
     assert "layers 7 to 7" in found[1] and "num_hidden_layers" in found[1]
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "٣"], ids=["more digits than Python reads", "digits of another script"])
+def test_what_is_no_number_of_a_layer_explains_nothing(number: str) -> None:
+    assert explain_names([], [f"model.layers.{number}.part{part}.weight" for part in range(9)]) is None
+
+
 @pytest.mark.parametrize("missing", [LAYER[:3], [*LAYER, "model.layers.8.part0.weight"], [*LAYER, "lm_head.weight"]])
 def test_a_part_of_a_layer_says_nothing_of_their_number(missing: list[str]) -> None:
     assert explain_names(missing, []) is None
