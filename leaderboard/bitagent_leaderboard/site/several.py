@@ -101,6 +101,7 @@ def _without_open_tasks(boards: Mapping[str, Board | None]) -> dict[str, Board |
     """Return the boards, each with the secrets of the others' rounds that are not complete.
 
     Validators of one subnet may ask the same tasks from different namespaces, and end their rounds at different times.
+    While a namespace was not read, any round may be one whose tasks it asks.
     """
     secrets = {name: board.open_secrets for name, board in boards.items() if board is not None}
     found: dict[str, Board | None] = {}
@@ -109,5 +110,7 @@ def _without_open_tasks(boards: Mapping[str, Board | None]) -> dict[str, Board |
             found[name] = None
             continue
         others = frozenset[str]().union(*(each for other, each in secrets.items() if other != name))
+        if len(secrets) < len(boards):
+            others = others.union(*(each.secrets for each in board.rounds.values()))
         found[name] = replace(board, withheld=board.withheld | others) if others else board
     return found

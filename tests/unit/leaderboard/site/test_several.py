@@ -75,6 +75,14 @@ def test_tasks_of_a_round_that_runs_elsewhere_are_not_public(demo: Board, other:
     assert site.find("namespaces/a/rounds/demo-tools-2/round.json") is None
 
 
+def test_tasks_are_not_public_before_all_namespaces_were_read(demo: Board) -> None:
+    """A round that asks the same may run in the one that was not."""
+    path = "namespaces/a/api/v1/rounds/demo-tools-2.json"
+    site = documents_of({"a": demo, "late": None}, Settings())
+    assert json.loads(text(site, path))["seed"] is None
+    assert site.find("namespaces/a/rounds/demo-tools-2/round.json") is None
+
+
 def test_the_list_says_what_happens(demo: Board) -> None:
     site = documents_of({"a": demo, "empty": Board(), "late": None}, Settings(title="Board"))
     page = text(site, "index.html")
