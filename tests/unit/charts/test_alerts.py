@@ -79,6 +79,7 @@ CASES = {
     ],
     "BitagentOperatorBehind": [_one("bitagent_operator_queue_oldest_seconds", "31x100", "30x100")],
     "BitagentOperatorPassesFail": [_one("bitagent_operator_queue_backing_off", "1x100", "0x100")],
+    "BitagentNamespaceRestarts": [_one("bitagent_operator_restarts_total", "0+1x100", "0x20 2x80")],
     "BitagentObjectsInvalid": [
         _one("bitagent_operator_invalid_objects", "1x100", "0x100", KIND),
         _one("bitagent_operator_unreadable_objects", "1x100", "0x100", KIND),
