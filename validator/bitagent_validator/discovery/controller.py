@@ -64,6 +64,8 @@ class DiscoveryController:
         """What is reported; None before the first pass, and without discovery."""
         self._published: Mapping[str, Published | None] = {}
         self._read_at: float | None = None
+        self._looked = False
+        """Whether commitments were looked for in that reading: they may have been off."""
         self._absent: frozenset[str] = frozenset()
         """Registered hotkeys without a commitment in that reading."""
         self._unsure: frozenset[str] = frozenset()
@@ -85,18 +87,18 @@ class DiscoveryController:
             return
         now = asyncio.get_running_loop().time()
         pause = max(READ_SECONDS, READ_BLOCKS * connection.block_seconds)
-        due = self._read_at is None or now - self._read_at >= pause
+        on = settings.commitments is not None
+        due = self._read_at is None or now - self._read_at >= pause or (on and not self._looked)
         answered = False
         if settings.axons is not None:
             answered = self._axons.reconcile(subnet, settings.axons, connection=connection)
         if not due and not answered and not self._unfinished:
             return
         if due:
-            off = settings.commitments is None
-            self._published = {} if off else await connection.published(subnet.netuid, block=subnet.block)
-            self._read_at = now
+            self._published = await connection.published(subnet.netuid, block=subnet.block) if on else {}
+            self._read_at, self._looked = now, on
             # A node may lose a page of the answer, and a model that goes loses the block of its first sight.
-            absent = frozenset(subnet.neurons.keys() - self._published.keys())
+            absent = frozenset(subnet.neurons.keys() - self._published.keys()) if on else frozenset()
             self._absent, self._unsure = absent, absent - self._absent
         self._unfinished = True
         plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
@@ -190,4 +192,5 @@ class DiscoveryController:
         if self.status is not None:
             self._measure(0, {})
         self.status, self._published, self._read_at, self._unfinished = None, {}, None, False
+        self._looked = False
         self._absent = self._unsure = frozenset()

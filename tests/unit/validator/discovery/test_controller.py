@@ -327,3 +327,18 @@ async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage
     stage.published.pop(gone)
     await stage.one_pass()
     assert stage.server.repos() == {"b/model"}
+
+
+@pytest.mark.parametrize("due", [True, False], ids=["when they are due", "at once, for an answer of an axon"])
+async def test_commitments_that_were_off_for_a_while_cost_no_model(stage: Stage, due: bool) -> None:
+    """They were not looked for meanwhile: none is known to be gone, and one that is missing now may be there."""
+    for name in ("a", "b"):
+        stage.commit(name)
+    await stage.one_pass(discovery={"commitments": {}, "axons": {}})
+    for _ in range(2):
+        await stage.one_pass(discovery={"axons": {}})
+    assert stage.server.repos() == {"a/model", "b/model"}
+    del stage.published[address("//a")]
+    stage.axons.new = True
+    await stage.one_pass(due=due, discovery={"commitments": {}, "axons": {}})
+    assert stage.server.repos() == {"a/model", "b/model"}
