@@ -220,7 +220,7 @@ def _content(value: Any) -> str:
             parts.append(part)
         elif not isinstance(part, Mapping):
             raise UnreadableReply("content with a part that is not an object")
-        elif part.get("type", "text") in _TEXT_PARTS:
+        elif str(part.get("type", "text")) in _TEXT_PARTS:
             text = part.get("text", part.get("refusal"))
             if not isinstance(text, str):
                 raise UnreadableReply("content with a text part without a text")

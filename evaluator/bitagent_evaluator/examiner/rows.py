@@ -18,7 +18,7 @@ MERGE, REWRITE, MASKS = "Merge", "Rewrite", ("FunctionMask", "ParameterMask")
 """The alterations that change what a message says, by their names in records."""
 EMPTY_LINE = "\n\n"
 PARTS_MAX = 32
-"""Most parts of a message after which a partner's question is looked for."""
+"""Most parts of a message after which a partner's question is looked for, and most after which it may end."""
 
 
 def marks(task: Mapping[str, Any]) -> Marks:
@@ -56,8 +56,9 @@ def _added_questions(task: Mapping[str, Any]) -> Iterator[str]:
     parts = text.split(EMPTY_LINE)
     for first in range(1, min(len(parts), PARTS_MAX)):
         # With several partners, another question may follow.
-        for last in range(first, len(parts)) if len(merges) > 1 else [len(parts) - 1]:
-            yield EMPTY_LINE.join(parts[first : last + 1])
+        ends = range(first + 1, min(len(parts), PARTS_MAX)) if len(merges) > 1 else ()
+        for end in (*ends, len(parts)):
+            yield EMPTY_LINE.join(parts[first:end])
 
 
 def marks_of(lines: Iterable[bytes]) -> Marks:

@@ -76,6 +76,11 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.parametrize("kind", [["text"], {}, None, 1], ids=["list", "object", "nothing", "number"])
+def test_a_part_of_a_kind_that_is_no_text_is_passed_over(kind: object) -> None:
+    assert parse_chat(message(content=["f()", {"type": kind, "text": "g()"}])).text == "f()"
+
+
 @pytest.mark.parametrize(("document", "words"), UNREADABLE.values(), ids=UNREADABLE)
 def test_the_servers_words_are_shown(document: Any, words: str) -> None:
     with pytest.raises(UnreadableReply) as caught:

@@ -113,5 +113,15 @@ def test_each_of_several_partners_is_recognised() -> None:
         assert marks(twice) & marks(as_line(row("line-7", says, source="jsonl")))
 
 
+def test_a_question_of_very_many_parts_costs_no_more_marks_than_allowed() -> None:
+    records = [{"name": "Merge", "parameters": {"partner": id_}} for id_ in "bc"]
+    text = "\n\n".join(f"Part {number}." for number in range(5000))
+    twice = changed(id="a", messages=[{"role": "user", "content": text}], parent=PLAIN, alterations=records)
+    found = marks(twice)
+    assert len(found) <= rows.PARTS_MAX**2
+    tail = text.split("\n\n", 1)[1]
+    assert found & marks(as_line(row("line-7", tail, source="jsonl")))
+
+
 def test_alterations_have_the_names_that_are_looked_for() -> None:
     assert {rows.MERGE, rows.REWRITE, *rows.MASKS} <= {each.__name__ for each in ALTERATIONS}
