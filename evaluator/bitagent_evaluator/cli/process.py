@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitagent_crds.logs import JsonFormatter, TextFormatter
-from bitagent_crds.printable import printable_json
+from bitagent_crds.printable import BREAKS, escape_unprintable, printable_json
 
 
 def print_json(document: Any) -> None:
@@ -33,8 +33,13 @@ def _finite(value: Any) -> Any:
 
 def fail(verb: str, message: str, code: int) -> int:
     """Print what went wrong to stderr. Returns the exit code, for the verb to return."""
-    sys.stderr.write(f"bitagent-eval {verb}: {message}\n")
+    complain(verb, message)
     return code
+
+
+def complain(verb: str, message: str) -> None:
+    """Print a message to stderr, without control characters: names of files and words of others may have them."""
+    sys.stderr.write(f"bitagent-eval {verb}: {escape_unprintable(message, keep=BREAKS)}\n")
 
 
 def configure_logging(level: int = logging.INFO, *, json_lines: bool | None = None) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,7 @@ from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Baseline, Task
 from bitagent_crds.texts import digest_of
 from bitagent_evaluator.cli.console import show, spinner, untrusted
-from bitagent_evaluator.cli.process import fail, print_json
+from bitagent_evaluator.cli.process import complain, fail, print_json
 from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
@@ -155,7 +154,7 @@ def _score_task_set(args: argparse.Namespace) -> int:
     if not found.answered:
         raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
     for problem in found.problems if args.json else ():  # else they are in the diagnosis
-        sys.stderr.write(f"bitagent-eval score: {problem}\n")
+        complain("score", problem)
     manifest = _manifest_beside(args.responses)
     used = args.prompt_format or (manifest.prompt_format if manifest is not None else format_of(responses))
     with spinner(f"scoring {len(tasks)} answers"):

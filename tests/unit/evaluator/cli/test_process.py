@@ -21,6 +21,16 @@ def test_a_failure_goes_to_stderr_with_its_exit_code(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "bitagent-eval run: no such model\n")
 
 
+@pytest.mark.parametrize(
+    "text", ["a\x1b[2Jb.zip is packed", "a\rb", "\u202eb", "\x9b31m"], ids=["escape", "return", "direction", "C1"]
+)
+def test_a_failure_cannot_move_the_cursor(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of files in repositories, and words of servers, are others'."""
+    fail("run", f"{text}\nsecond line", 2)
+    first, second, _ = capsys.readouterr().err.split("\n")
+    assert first.isprintable() and second == "second line"
+
+
 @pytest.mark.parametrize(("json_lines", "is_json"), [(None, True), (True, True), (False, False)])
 def test_log_lines_are_json_by_default(
     capsys: pytest.CaptureFixture[str], json_lines: bool | None, is_json: bool
