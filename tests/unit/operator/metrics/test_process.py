@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import generate_latest
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.metrics.process import process_registry
@@ -30,3 +35,22 @@ def test_the_process_has_no_namespace() -> None:
     text = generate_latest(process_registry({"a": Metrics().registry})).decode()
     assert "\nprocess_resident_memory_bytes " in text
     assert "bitagent_operator_build_info{version=" in text
+
+
+class Failing(Collector):
+    """Metrics of an object that they cannot be made of."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("before", "made before the error", value=1)
+        raise ValueError("a bug")
+
+
+def test_an_error_in_one_namespace_costs_no_metrics_of_another(caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = Metrics(), CollectorRegistry()
+    good.leader.set(1)
+    registry = process_registry({"bad": bad, "good": good.registry})
+    bad.register(Failing())
+    for _ in range(2):
+        assert registry.get_sample_value("bitagent_operator_leader", {"namespace": "good"}) == 1
+        assert registry.get_sample_value("before", {"namespace": "bad"}) == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "logged once"
