@@ -34,6 +34,8 @@ from bitagent_evaluator.chat_templates.audit.rules import (
 
 _SHORT = 8
 """Most characters of a replacement that cannot be an answer, such as `\\n// ` or `&lt;`."""
+_SEEKING = frozenset({"index", "find", "rindex", "rfind", "count", *MARKER_METHODS})
+"""Methods and filters of a text whose result depends on where another text is in it."""
 _LINES = frozenset({"splitlines"})
 _BY_ATTRIBUTE = frozenset({"selectattr", "rejectattr", "map"})
 _PLAIN_ATTRIBUTES = frozenset({"role", "type"})
@@ -105,6 +107,7 @@ class Calls:
             constants = self._expressions.constants(node.node) if node.node is not None else None
             return Label.MARKER_LENGTH if constants and all(map(is_marker, constants)) else _label_of_length(held)
         if not held & (CONVERSATION | Label.TOOLS):
+            self._check_sought_in_constant(node, name)
             return held | given
         if held & CONVERSATION and name in _BY_ATTRIBUTE:
             return self._label_by_attribute(node, held)
@@ -247,6 +250,7 @@ class Calls:
             return Label.DERIVED if allowed else self._refuse(node, f"gives the text of a message to .{name}()")
         if given & Label.TOOLS and name == "get":
             self._expressions.check_tool_lookup(node, method.node)
+        self._check_sought_in_constant(node, name)
         return held | given | self._expressions.label_member(node, method.node, name)
 
     def _label_text_method(self, node: nodes.Call, name: str, held: Label) -> Label:
@@ -301,12 +305,25 @@ class Calls:
         self._check_tool_words(node, node.args[1:])
         return held
 
+    def _check_sought_in_constant(self, node: nodes.Filter | nodes.Call, name: str) -> None:
+        """Report a text of the template in which a tool's name is looked for, as in `'area'.replace(name, hint)`."""
+        sought = [
+            *node.args[:1],
+            *(pair.value for pair in node.kwargs),
+            *filter(None, (node.dyn_args, node.dyn_kwargs)),
+        ]
+        if name in _SEEKING and self._expressions.union(sought) & (Label.TOOLS | Label.COUNT):
+            self._expressions.report(node, Rule.TOOL_DECISION, "looks for what a tool is called in a text")
+
     def _check_tool_words(
         self, node: nodes.Filter | nodes.Call, arguments: Sequence[nodes.Node], *, longest: int = _SHORT
     ) -> None:
         """Report constants that could be a tool's name: longer ones than `longest` that are not words of schemas."""
         for argument in arguments:
-            for value in self._expressions.constants(argument) or []:
+            values = self._expressions.constants(argument)
+            if values is None and not self._expressions.label(argument) & (Label.TOOLS | Label.COUNT):
+                self._expressions.report(node, Rule.TOOL_DECISION, "looks for a word in a tool that may be any")
+            for value in values or []:
                 if (
                     isinstance(value, str)
                     and len(value) > longest

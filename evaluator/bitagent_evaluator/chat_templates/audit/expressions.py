@@ -29,6 +29,7 @@ Report = Callable[[nodes.Node, Rule, str], None]
 
 _ARITHMETIC = (nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Neg, nodes.Pos)
 _LONGEST_MARKER = 12
+_PARAMETERS = "properties"
 _NO_LENGTH = 1 << 20
 """What a number counts as that the template computes from constants: no length of a marker."""
 _PART_TEXTS = frozenset({"text", "content", "thinking", "reasoning", "output_text", "input_text", "refusal"})
@@ -217,7 +218,7 @@ class Expressions:
             return self._label_of_loop(key)
         held = self._held(of)
         of_tool = held & Label.TOOLS and not held & (CONVERSATION | Label.NAMESPACE)
-        if of_tool and isinstance(key, str) and key not in SCHEMA_WORDS:
+        if of_tool and isinstance(key, str) and (key not in SCHEMA_WORDS or self._is_of_parameters(of)):
             self.report(node, Rule.TOOL_DECISION, "reads a member that no schema has, such as a parameter by its name")
         found = self.scopes.attribute(key) if not held & ~Label.NAMESPACE else Label.CLEAN
         if held & Label.MESSAGES and not isinstance(key, str):
@@ -230,6 +231,18 @@ class Expressions:
             found |= Label.TEXT if isinstance(key, int) else Label.DERIVED
         numbers = Label.CLEAN if isinstance(key, str) else Label.LENGTH | Label.COUNT
         return found | held & (Label.TOOLS | Label.COMPUTED | numbers)
+
+    def _is_of_parameters(self, node: nodes.Node) -> bool:
+        """Whether this is `properties`, whose members are named as parameters are, perhaps by a schema's word."""
+        match node:
+            case nodes.Getattr():
+                return node.attr == _PARAMETERS
+            case nodes.Getitem():
+                return bool(self.constant(node.arg) == _PARAMETERS)
+            case nodes.Call(node=nodes.Getattr(attr="get"), args=[key, *_]):
+                return bool(self.constant(key) == _PARAMETERS)
+            case _:
+                return False
 
     def _held(self, node: nodes.Node) -> Label:
         """Return the label of a value, which may be a namespace."""
@@ -265,6 +278,8 @@ class Expressions:
         if isinstance(node.arg, nodes.Slice):
             return self._label_slice(node.arg, held)
         key = self.label(node.arg)
+        if held & Label.TOOLS and not held & CONVERSATION and not key and self.constants(node.arg) is None:
+            self.report(node, Rule.TOOL_DECISION, "reads a member of a tool that may be any")
         if key & CONVERSATION and (not held & CONVERSATION or key & Label.COMPUTED):
             self.report(node, _TEXT_RULE, "looks something up by the text of a message")
         if key & (Label.TOOLS | Label.COUNT) and not held & (Label.TOOLS | CONVERSATION):

@@ -187,6 +187,20 @@ TOOL = {
     "a short word in a map": (
         "{% if not tools | map(attribute='name') | map('replace', 'area', '') | first %}HINT{% endif %}"
     ),
+    "parameter, read by a key that may be any": (
+        "{% set ns = namespace(k='height') %}{% if tools[0].function.parameters.properties[ns.k] %}HINT{% endif %}"
+    ),
+    "a word that may be any": (
+        "{% set ns = namespace(k='area') %}{% if tools[0].function.name.startswith(ns.k) %}HINT{% endif %}"
+    ),
+    "parameter with a schema's word as its name": "{{ 'HINT' if tools[0].function.parameters.properties.date }}",
+    "parameter with a schema's word, by subscript": (
+        "{{ 'HINT' if tools[0].function.parameters['properties']['text'] }}"
+    ),
+    "parameter with a schema's word, by get": "{{ tools[0].function.parameters.get('properties').get('key', 'HINT') }}",
+    "sought in a text of the template": "{{ 'area HINT'.replace(tools[0].function.name, '') }}",
+    "sought in a text by a filter": "{{ 'area' | replace(tools[0].function.name, 'HINT') }}",
+    "place in a text of the template": "{{ 'HINT' * ('area'.find(tools[0].function.name) + 1) }}",
     "number of tools, as a cut": "{{ 'HINT'[:tools | length] }}",
     "selectattr of a short name": "{% for t in tools | selectattr('function.name', 'equalto', 'area') %}H{% endfor %}",
     "rejectattr of short names": "{% for t in tools | rejectattr('name', 'in', ['area', 'f']) %}H{% endfor %}",
@@ -244,6 +258,13 @@ CLEAN = {
         "{{ 'Optional[' + p.type + ']' }}{% endif %}{% endfor %}{% if t.parameter_definitions | length != 0 %}Args:"
         "{% endif %}{% endfor %}"
     ),
+    "tools in the place of a word": "{{ 'Tools: {tools}'.replace('{tools}', tools | tojson) }}",
+    "tools in the place of a word, by a filter": "{{ 'Tools: TOOLS' | replace('TOOLS', tools | tojson) }}",
+    "parameters by their names in a loop": (
+        "{% set f = tools[0].function.parameters %}{% for n in f.properties %}{{ f.properties[n].type }}{% endfor %}"
+    ),
+    "tools by number": "{% for i in range(tools | length) %}{{ tools[i].function.name }}{% endfor %}",
+    "tools by the loop's number": "{% for t in tools %}{{ tools[loop.index0].function.name }}{% endfor %}",
     "schema of a server of tools": (
         "{% for t in tools %}{{ (t.inputSchema or t.function.parameters) | tojson }}{% endfor %}"
     ),
