@@ -283,6 +283,9 @@ class Loop:
             if subnet is None:
                 return
             computed, decision = await self._decide(mechanism, me, spec, subnet, chain)
+        if not self._is_present(me):
+            log.info("the spec has changed while weights were computed: the next pass, which follows, has the new one")
+            return
         decision = await setter.step(
             spec,
             computed,
@@ -292,6 +295,11 @@ class Loop:
             skew=chain.skew,
         )
         self._weights[mechanism] = (computed, decision)
+
+    def _is_present(self, me: ValidatorObject) -> bool:
+        """Whether the Validator is still as it was when the pass began: a package's policy may take long."""
+        now = self._validators.objects.get(self._name)
+        return now is not None and (now.uid, now.generation) == (me.uid, me.generation)
 
     async def _decide(
         self, mechanism: int, me: ValidatorObject, spec: ValidatorSpec, subnet: Subnet, chain: Up

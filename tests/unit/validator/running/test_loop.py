@@ -69,6 +69,7 @@ class Stage:
     reconciled: list[str] = field(default_factory=list)
     genesis: str = "0xours"
     applied: asyncio.Future[dict[str, Any]] = field(default_factory=asyncio.Future)
+    validators: dict[str, ValidatorObject] = field(default_factory=dict)
     steps: int = 0
     stopped: bool = False
     skipped: int = 0
@@ -142,13 +143,13 @@ class Stage:
 
     async def one_pass(self, spec: ValidatorSpec, status: dict[str, Any] | None = None) -> dict[str, Any]:
         """The status that the first pass reports."""
-        me = ValidatorObject("val", "ns", "u", 1, spec, status or {})
+        self.validators["val"] = ValidatorObject("val", "ns", "u", 1, spec, status or {})
         rounds = SimpleNamespace(synced=True)
         services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
         loop = Loop(
             account=Account(HOTKEY, self.hotkey_file),
             spec=spec,
-            validators=SimpleNamespace(objects={"val": me}),  # type: ignore[arg-type]
+            validators=SimpleNamespace(objects=self.validators),  # type: ignore[arg-type]
             name="val",
             services=services,
             follower=self.follower,  # type: ignore[arg-type]
@@ -409,6 +410,26 @@ async def test_a_policy_that_never_returns_stops_no_other_competition(
         MINER: "0.500000",
     }
     assert (on.steps, on.reconciled) == (1, ["fc", "slow"])
+
+
+@pytest.mark.parametrize("change", [{"suspend": True}, {"weights": {"mode": "Off"}}, None], ids=str)
+async def test_no_weights_are_set_by_a_spec_that_changed_while_they_were_computed(
+    stage: Make, spec: Make, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any] | None
+) -> None:
+    """A package's policy may take half a minute. Its spec would not be looked at again before the row is sent."""
+    on = stage()
+    known = on.standings
+
+    async def meanwhile(competition: Competition, *, block: int) -> Standings:
+        if change is None:
+            on.validators.clear()
+        else:
+            on.validators["val"] = replace(on.validators["val"], generation=2, spec=spec(**change))
+        return await known(competition, block=block)
+
+    monkeypatch.setattr(on, "standings", meanwhile)
+    await on.one_pass(spec())
+    assert on.steps == 0
 
 
 @pytest.mark.parametrize("away", [False, True])
