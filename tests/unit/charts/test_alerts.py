@@ -87,7 +87,6 @@ CASES = {
     "BitagentJobsRefused": [
         _one("bitagent_operator_jobs_refused_total", "0+1x100", "7x100", ',component="fetch",reason="JobRefused"')
     ],
-    "BitagentOperatorRestartsWork": [_one("bitagent_operator_restarts_total", "0+1x100", "2x100")],
     "BitagentEventsDropped": [_one("bitagent_operator_events_dropped_total", "0+1x100", "7x100")],
     "BitagentOperatorMemoryHigh": [
         Case({MEMORY: "450000000x100", BUILD: "1x100"}, {MEMORY: "450000000x100"}),
