@@ -298,14 +298,22 @@ async def _denied(context: Context, requests: Iterable[Coroutine[Any, Any, None]
     A policy that forbids it, or a missing right, must not delay what else there is to do for the object, as a failed
     pass would. Raises ApiError for errors that may pass.
     """
-    try:
-        await context.in_parallel(requests)
-    except ApiError as error:
-        if error.code not in REJECTIONS:
-            raise
-        text = f"a Job that is not needed cannot be suspended or deleted: {error.message or error.reason}"
-        return [EventMessage(EventReason.JOB_NOT_CHANGED, text, warning=True)]
-    return []
+    rejections: list[ApiError] = []
+
+    async def tolerated(request: Coroutine[Any, Any, None]) -> None:
+        try:
+            await request
+        except ApiError as error:
+            if error.code not in REJECTIONS:
+                raise
+            rejections.append(error)
+
+    await context.in_parallel(map(tolerated, requests))
+    if not rejections:
+        return []
+    words = rejections[0].message or rejections[0].reason
+    text = f"a Job that is not needed cannot be suspended or deleted: {words}"
+    return [EventMessage(EventReason.JOB_NOT_CHANGED, text, warning=True)]
 
 
 async def _delete(context: Context, deletion: JobDeletion) -> None:

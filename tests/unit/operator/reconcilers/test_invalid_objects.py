@@ -404,6 +404,19 @@ async def test_a_deletion_that_is_denied_is_told_and_delays_nothing(make: Make) 
         await reconcile(operator.context, Key(Kind.MODEL, "a"))
 
 
+async def test_a_denial_hides_no_other_error(make: Make) -> None:
+    """Of two deletions one is denied, and the other one fails in a way that may pass: the pass is repeated soon."""
+    context = Operator(Keeping(make)).context
+
+    async def fails(code: int) -> None:
+        raise ApiError(code=code, reason="Reason", message=f"answer {code}")
+
+    (said,) = await reconciler._denied(context, [fails(403), fails(422)])
+    assert "answer 403" in said.message
+    with pytest.raises(ApiError, match="answer 500"):
+        await reconciler._denied(context, [fails(403), fails(500)])
+
+
 async def test_a_job_of_somebody_else_has_the_name(make: Make) -> None:
     server = Refusing(make)
     put(server, make.model_raw("a", fetched=True), "MinerModel")
