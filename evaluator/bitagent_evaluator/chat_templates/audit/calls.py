@@ -34,8 +34,10 @@ from bitagent_evaluator.chat_templates.audit.rules import (
 
 _SHORT = 8
 """Most characters of a replacement that cannot be an answer, such as `\\n// ` or `&lt;`."""
-_SEEKING = frozenset({"index", "find", "rindex", "rfind", "count", *MARKER_METHODS})
-"""Methods and filters of a text whose result depends on where another text is in it."""
+_SEEKING = frozenset({"index", "rindex", "count", "batch", "slice", "truncate", "center", "wordwrap", *MARKER_METHODS})
+"""Methods and filters of a text whose result depends on where another text is in it, or on a number."""
+_ORDERING = frozenset({"sort", "unique"})
+"""Filters that compare the items of a list."""
 _LINES = frozenset({"splitlines"})
 _BY_ATTRIBUTE = frozenset({"selectattr", "rejectattr", "map"})
 _PLAIN_ATTRIBUTES = frozenset({"role", "type"})
@@ -130,6 +132,8 @@ class Calls:
                 "selectattr": slice(2, None),
                 "rejectattr": slice(2, None),
             }.get(name)
+            if name in _ORDERING and isinstance(node.node, nodes.List | nodes.Tuple | nodes.Add):
+                self._expressions.report(node, Rule.TOOL_DECISION, "compares what a tool is called by sorting")
             self._check_tool_words(node, arguments)
             self._check_tool_words(node, arguments[sought] if sought is not None else [], longest=0)
             return held
@@ -306,14 +310,14 @@ class Calls:
         return held
 
     def _check_sought_in_constant(self, node: nodes.Filter | nodes.Call, name: str) -> None:
-        """Report a text of the template in which a tool's name is looked for, as in `'area'.replace(name, hint)`."""
+        """Report a text of the template that is changed by a tool's name or a count: `'area'.replace(name, hint)`."""
         sought = [
             *node.args[:1],
             *(pair.value for pair in node.kwargs),
             *filter(None, (node.dyn_args, node.dyn_kwargs)),
         ]
         if name in _SEEKING and self._expressions.union(sought) & (Label.TOOLS | Label.COUNT):
-            self._expressions.report(node, Rule.TOOL_DECISION, "looks for what a tool is called in a text")
+            self._expressions.report(node, Rule.TOOL_DECISION, "changes a text by what a tool is called, or by a count")
 
     def _check_tool_words(
         self, node: nodes.Filter | nodes.Call, arguments: Sequence[nodes.Node], *, longest: int = _SHORT

@@ -232,6 +232,13 @@ class Expressions:
         numbers = Label.CLEAN if isinstance(key, str) else Label.LENGTH | Label.COUNT
         return found | held & (Label.TOOLS | Label.COMPUTED | numbers)
 
+    def _are_words(self, keys: list[Any] | None, of: nodes.Node) -> bool:
+        """Whether keys are known, and several of them only words of schemas; `label_member` looks at a single one."""
+        if keys is None or len(keys) == 1:
+            return keys is not None
+        words = [key for key in keys if isinstance(key, str)]
+        return SCHEMA_WORDS.issuperset(words) and not (words and self._is_of_parameters(of))
+
     def _is_of_parameters(self, node: nodes.Node) -> bool:
         """Whether this is `properties`, whose members are named as parameters are, perhaps by a schema's word."""
         match node:
@@ -278,7 +285,8 @@ class Expressions:
         if isinstance(node.arg, nodes.Slice):
             return self._label_slice(node.arg, held)
         key = self.label(node.arg)
-        if held & Label.TOOLS and not held & CONVERSATION and not key and self.constants(node.arg) is None:
+        keys = self.constants(node.arg)
+        if held & Label.TOOLS and not held & CONVERSATION and not key and not self._are_words(keys, node.node):
             self.report(node, Rule.TOOL_DECISION, "reads a member of a tool that may be any")
         if key & CONVERSATION and (not held & CONVERSATION or key & Label.COMPUTED):
             self.report(node, _TEXT_RULE, "looks something up by the text of a message")

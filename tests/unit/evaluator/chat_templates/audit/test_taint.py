@@ -190,6 +190,12 @@ TOOL = {
     "parameter, read by a key that may be any": (
         "{% set ns = namespace(k='height') %}{% if tools[0].function.parameters.properties[ns.k] %}HINT{% endif %}"
     ),
+    "parameters, read by several keys": (
+        "{% for k in ['height', 'x'] %}{% if tools[0].function.parameters.properties[k] %}HINT{% endif %}{% endfor %}"
+    ),
+    "parameters, read by several words of schemas": (
+        "{% for k in ['date', 'text'] %}{% if tools[0].function.parameters.properties[k] %}HINT{% endif %}{% endfor %}"
+    ),
     "a word that may be any": (
         "{% set ns = namespace(k='area') %}{% if tools[0].function.name.startswith(ns.k) %}HINT{% endif %}"
     ),
@@ -200,6 +206,10 @@ TOOL = {
     "parameter with a schema's word, by get": "{{ tools[0].function.parameters.get('properties').get('key', 'HINT') }}",
     "sought in a text of the template": "{{ 'area HINT'.replace(tools[0].function.name, '') }}",
     "sought in a text by a filter": "{{ 'area' | replace(tools[0].function.name, 'HINT') }}",
+    "pieces by the number of tools": "{% for b in 'HINT' | batch(tools | length) %}{{ b | join }}{% endfor %}",
+    "columns by the number of tools": "{% for b in 'HINT' | slice(tools | length) %}{{ b | join }}{% endfor %}",
+    "sorted with a constant": "{{ [tools[0].function.name, 'area'] | sort | first }}",
+    "distinct from a constant": "{{ ([tools[0].function.name] + ['area']) | unique | join }}",
     "place in a text of the template": "{{ 'HINT' * ('area'.find(tools[0].function.name) + 1) }}",
     "number of tools, as a cut": "{{ 'HINT'[:tools | length] }}",
     "selectattr of a short name": "{% for t in tools | selectattr('function.name', 'equalto', 'area') %}H{% endfor %}",
@@ -262,6 +272,10 @@ CLEAN = {
     "tools in the place of a word, by a filter": "{{ 'Tools: TOOLS' | replace('TOOLS', tools | tojson) }}",
     "parameters by their names in a loop": (
         "{% set f = tools[0].function.parameters %}{% for n in f.properties %}{{ f.properties[n].type }}{% endfor %}"
+    ),
+    "members by several words of schemas": (
+        "{% for p in tools[0].function.parameters.properties.values() %}{% for k in ['minimum', 'maximum'] %}"
+        "{{ p[k] }}{% endfor %}{% endfor %}"
     ),
     "tools by number": "{% for i in range(tools | length) %}{{ tools[i].function.name }}{% endfor %}",
     "tools by the loop's number": "{% for t in tools %}{{ tools[loop.index0].function.name }}{% endfor %}",
