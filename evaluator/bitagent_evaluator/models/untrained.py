@@ -76,14 +76,9 @@ def find_changes(first: Path, later: Path, others: Sequence[Path]) -> Changes | 
     if pair[0] is None or pair[1] is None:
         return None
     sums = _Sums()
-    for layer in range(pair[0].shape.layers):
-        matrices, changed = pair[0].matrices(layer), pair[1].matrices(layer)
-        if not matrices or _shapes(matrices) != _shapes(changed):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not _compare_layers(sums, witnesses, (pair[0], pair[1])):
             return None
-        for witness in witnesses:
-            witness.begin(layer, matrices)
-        for number, (matrix, other) in enumerate(zip(matrices, changed, strict=True)):
-            _compare(sums, witnesses, number, matrix, other)
     if not sums.change or not sums.first:
         return None
     return Changes(
@@ -91,6 +86,20 @@ def find_changes(first: Path, later: Path, others: Sequence[Path]) -> Changes | 
         aligned=sums.product >= ALIGNED * math.sqrt(sums.first * sums.later),
         deviations=tuple(witness.deviation() for witness in witnesses),
     )
+
+
+def _compare_layers(sums: _Sums, witnesses: Sequence[_Witness], pair: tuple[_Opened, _Opened]) -> bool:
+    """Add what all layers show. Returns False if the models have other matrices."""
+    first, later = pair
+    for layer in range(first.shape.layers):
+        matrices, changed = first.matrices(layer), later.matrices(layer)
+        if not matrices or _shapes(matrices) != _shapes(changed):
+            return False
+        for witness in witnesses:
+            witness.begin(layer, matrices)
+        for number, (matrix, other) in enumerate(zip(matrices, changed, strict=True)):
+            _compare(sums, witnesses, number, matrix, other)
+    return True
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,8 @@ class _Witness:
             return None
         if median(self.structures) < TRAINED or median(self.uncertainties) > UNCERTAIN:
             return None
-        return math.sqrt(fmean(self.squares))
+        found = math.sqrt(fmean(self.squares))
+        return found if math.isfinite(found) else None
 
 
 def _compare(sums: _Sums, witnesses: Sequence[_Witness], number: int, first: Matrix, later: Matrix) -> None:

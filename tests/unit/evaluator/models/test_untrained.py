@@ -99,6 +99,20 @@ def test_training_is_none_of_them(make_model: Any, compare: Any, start: str, sha
     assert max(found.deviations) > 2 * ADDED
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan], ids=["infinite", "not a number"])
+@pytest.mark.filterwarnings("error")
+def test_a_witness_whose_weights_are_not_finite_shows_nothing(make_model: Any, compare: Any, value: float) -> None:
+    """Otherwise it were one of the few that an accusation needs."""
+    original, base = trained(make_model(1), 2), make_model(1)
+    broken = trained(base, 9)
+    for name, values in broken.weights.items():
+        if is_matrix(name, values):
+            values[0, 0] = value
+    found = compare(original, changed(original, noise(0.05)), [trained(base, 3), broken, trained(base, 4)])
+    assert found.deviations[1] is None
+    assert found.deviations[0] is not None and not found.added
+
+
 def test_a_training_of_a_base_that_is_in_the_round_is_no_copy_of_it(make_model: Any, compare: Any) -> None:
     assert not compare(make_model(1), trained(make_model(1), 2)).added
 
