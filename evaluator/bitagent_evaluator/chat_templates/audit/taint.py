@@ -138,8 +138,9 @@ class TaintAnalysis:
             for name, label in known.items():
                 self._scopes.assign(f"loop.{name}", label, None)
             self._scopes.assign("loop", compute(element) | Label.COMPUTED, None)  # It may be anything by another name.
-            constants = self._expressions.constants(node.iter)
-            self._assign_label(node.target, element, None if constants is None else set(constants))
+            for target, values in _columns(node) or [(node.target, node.iter)]:
+                constants = self._expressions.constants(values)
+                self._assign_label(target, element, None if constants is None else set(constants))
             if node.test is not None:
                 self._expressions.check_condition(node.test)
             self._counted |= counters
@@ -229,6 +230,16 @@ def _writes_type_names(body: Sequence[nodes.Node]) -> bool:
             for part in texts
         )
     )
+
+
+def _columns(loop: nodes.For) -> list[tuple[nodes.Node, nodes.Node]]:
+    """Return each variable of a loop over literal tuples with the values at its place; empty for any other loop."""
+    match loop.target, loop.iter:
+        case nodes.Tuple(items=targets), nodes.List(items=rows) | nodes.Tuple(items=rows):
+            items = [row.items for row in rows if isinstance(row, nodes.Tuple | nodes.List)]
+            if len(items) == len(rows) and all(len(row) == len(targets) for row in items):
+                return [(target, nodes.List([row[at] for row in items])) for at, target in enumerate(targets)]
+    return []
 
 
 def _element(held: Label) -> Label:

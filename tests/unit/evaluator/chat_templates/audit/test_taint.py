@@ -193,6 +193,10 @@ TOOL = {
     "parameters, read by several keys": (
         "{% for k in ['height', 'x'] %}{% if tools[0].function.parameters.properties[k] %}HINT{% endif %}{% endfor %}"
     ),
+    "parameters, read by keys in a table": (
+        "{% for k, word in [('height', 'minimum'), ('x', 'maximum')] %}"
+        "{% if tools[0].function.parameters.properties[k] %}HINT{% endif %}{% endfor %}"
+    ),
     "parameters, read by several words of schemas": (
         "{% for k in ['date', 'text'] %}{% if tools[0].function.parameters.properties[k] %}HINT{% endif %}{% endfor %}"
     ),

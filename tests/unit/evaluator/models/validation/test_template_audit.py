@@ -48,7 +48,7 @@ BOMBS = {
 @pytest.mark.parametrize(("source", "words"), BOMBS.values(), ids=BOMBS.keys())
 def test_hostile_template_is_a_finding_within_bounds(monkeypatch: pytest.MonkeyPatch, source: str, words: str) -> None:
     """With the shortest limit; tests/unit/evaluator/test_hostile_inputs.py has the real one."""
-    monkeypatch.setattr(template_audit, "_LIMITS", replace(template_audit._LIMITS, cpu_seconds=0.1))
+    monkeypatch.setattr(template_audit, "_LIMITS", replace(template_audit._LIMITS, cpu_seconds=0.1, wall_factor=100))
     found = audit_files({"tokenizer_config.json": b"{}", "chat_template.jinja": source.encode()})
     assert [finding.rule for finding in refusals(found)] == [Rule.BROKEN]
     assert words in found[0].explanation
