@@ -255,6 +255,7 @@ class Demo:
 
     def begin(self, models: int) -> None:
         """Start the validator, and let the chain run when so many models are fetched."""
+        self.admin("blocks", "count=5")  # The first round's models are those that are final when it is created.
         self.start_validator()
 
         def fetched() -> bool:
