@@ -1,6 +1,6 @@
 """Docstrings below the members of classes, which Python itself drops, and JSON schemas with them as descriptions.
 
-pydantic reads them, too (`use_attribute_docstrings`), but of every class whenever it is imported: a third of the time
+pydantic reads them, too (`use_attribute_docstrings`), but of every class whenever it is imported: a quarter of the time
 that the import of this package took. Only what generates files needs them.
 """
 

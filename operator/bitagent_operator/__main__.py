@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     level = logging.DEBUG if os.environ.get("BITAGENT_DEBUG") else logging.INFO
     kube_logging.configure(json_lines=not kube_logging.on_terminal(), level=level, levels=LOG_LEVELS)
     # What is imported stays, and most of what is created afterwards is observed objects, which are not in cycles:
-    # looking through them more rarely halves the time of a first list of 10,000.
+    # looking through them more rarely takes a fifth off the time of a first list of 10,000.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     try:

@@ -63,6 +63,6 @@ def test_schemas_are_described_by_alias() -> None:
 
 @pytest.mark.parametrize("base", [Model, FileModel], ids=["of objects", "of files"])
 def test_classes_are_imported_without_reading_their_source(base: type[BaseModel]) -> None:
-    """It is a third of the time of an import of the contract, and sandboxes start for every check."""
+    """It is a quarter of the time of an import of the contract, and sandboxes start for every check."""
     assert not base.model_config.get("use_attribute_docstrings")
     assert base.model_config["defer_build"]

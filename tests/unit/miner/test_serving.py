@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,22 @@ from bitagent_wire.messages import IsAlive, Message, QueryTask
 from bitagent_wire.outcomes import Answer, MinerAddress, Outcome
 
 
+def settings_of(hotkey: Path, model: str, chain: int, port: int, operations: int, **more: Any) -> Settings:
+    """Return settings of a miner on loopback; the last numbers are ports."""
+    return Settings(
+        hotkey_file=hotkey,
+        netuid=20,
+        endpoints=(f"ws://127.0.0.1:{chain}",),
+        model=EndpointSettings(url=model, model="m"),
+        names=Names(submitted=None, running="m"),
+        rules=Rules(callers=Callers.ANYONE),
+        host="127.0.0.1",
+        port=port,
+        operations_port=operations,
+        **more,
+    )
+
+
 async def test_requests_under_way_are_answered_and_no_new_ones_at_the_end(
     openai: Any, hotkey_file: Any, unused_tcp_port_factory: Any
 ) -> None:
@@ -32,17 +49,7 @@ async def test_requests_under_way_are_answered_and_no_new_ones_at_the_end(
         return web.json_response({"choices": [{"message": {"content": "late"}}]})
 
     async with openai(answer=slow) as model:
-        settings = Settings(
-            hotkey_file=hotkey_file("//Miner"),
-            netuid=20,
-            endpoints=(f"ws://127.0.0.1:{dead}",),
-            model=EndpointSettings(url=model.url, model="m"),
-            names=Names(submitted=None, running="m"),
-            rules=Rules(callers=Callers.ANYONE),
-            host="127.0.0.1",
-            port=port,
-            operations_port=operations,
-        )
+        settings = settings_of(hotkey_file("//Miner"), model.url, dead, port, operations)
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
             async with asyncio.timeout(20):
@@ -72,18 +79,7 @@ async def test_one_address_cannot_take_all_connections(
     port, operations, dead = (unused_tcp_port_factory() for _ in range(3))
     stop = asyncio.Event()
     async with openai() as model:
-        settings = Settings(
-            hotkey_file=hotkey_file("//Miner"),
-            netuid=20,
-            endpoints=(f"ws://127.0.0.1:{dead}",),
-            model=EndpointSettings(url=model.url, model="m"),
-            names=Names(submitted=None, running="m"),
-            rules=Rules(callers=Callers.ANYONE),
-            host="127.0.0.1",
-            port=port,
-            operations_port=operations,
-            connections=1,
-        )
+        settings = settings_of(hotkey_file("//Miner"), model.url, dead, port, operations, connections=1)
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
             async with asyncio.timeout(20):

@@ -134,7 +134,7 @@ def test_only_models_that_were_trained_are_witnesses(make_model: Any, compare: A
 
 
 def test_a_change_that_hides_everything_shows_nothing(make_model: Any, compare: Any) -> None:
-    """An honest model with as much noise could not be told from it."""
+    """An honest model with as much noise could not be distinguished from it."""
     original = trained(make_model(1), 2, share=0.003)
     found = compare(
         original, changed(original, noise(0.5)), [trained(make_model(1), s, share=0.003) for s in WITNESSES]

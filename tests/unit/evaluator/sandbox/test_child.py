@@ -17,7 +17,7 @@ import pytest
     ],
 )
 def test_workers_of_checks_start_without_what_they_do_not_use(worker: str) -> None:
-    """They start for each model: importing the contract's models took longer than most checks."""
+    """They start for each model, and importing the models of the contract took most of their time."""
     code = f"import sys, bitagent_evaluator.sandbox.child, {worker}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert not {"pydantic", "numpy", "aiohttp", "huggingface_hub", "rich"} & set(ran.stdout.split())

@@ -144,7 +144,7 @@ async def test_an_unknown_policy_is_reported_before_there_are_scores(
 
 
 class Counted:
-    """Stands in for the process: returns what is given, or never, and counts."""
+    """Replaces the process: returns what is given, or never, and counts."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers, self.policies = list(answers), list[str]()
@@ -186,4 +186,4 @@ async def test_the_same_question_is_asked_once(
     theirs = PackagePolicies()
     for score in (0.9, 0.9, 0.8, 0.8):
         await theirs.answers([competition(policy="Theirs")], {"fc": standing(a=score)}, neurons)
-    assert len(run.policies) == 3, "a failure is no answer"
+    assert len(run.policies) == 3, "a failure is not an answer"
