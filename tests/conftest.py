@@ -4,7 +4,8 @@ Examples have no deadline: the time that one takes on a busy machine means nothi
 time limit.
 
 Files that take long come first, so that the two processes of `make test-unit` end together. `seconds.json` has the
-seconds of the files that take more than five; `--record-seconds`, on a quiet machine, writes it again.
+seconds of the files that take more than five; `--record-seconds`, on a quiet machine, writes it again. Tests that share
+one cluster keep the order of their names instead: the last of them takes the cluster apart.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 ROOT = Path(__file__).parents[1]
 SECONDS = Path(__file__).parent / "seconds.json"
 LONG = 5.0
+IN_ORDER = ("tests/e2e/", "tests/ecosystem/")
+"""Tests of these folders share a cluster, and are never sorted by their seconds."""
 SERVER = Path(__file__).parent / "evaluator_server.py"
 SMALL_MODEL = ROOT / "local/models/tiny-fc-250"
 EXAMPLE_PLUGIN = Path(__file__).parent / "plugins/bitagent_example_plugin"
@@ -46,8 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files that take long first; the order is the same in every process."""
-    seconds: dict[str, float] = json.loads(SECONDS.read_text())
+    seconds = sorted_by_seconds(json.loads(SECONDS.read_text()))
     items.sort(key=lambda item: -seconds.get(item.nodeid.partition("::")[0], 0.0))
+
+
+def sorted_by_seconds(seconds: dict[str, float]) -> dict[str, float]:
+    """Keep the seconds of files that may run in any order."""
+    return {file: of for file, of in seconds.items() if not file.startswith(IN_ORDER)}
 
 
 class SecondsOfFiles:
@@ -64,7 +72,7 @@ class SecondsOfFiles:
         known: dict[str, float] = json.loads(SECONDS.read_text())
         kept = {name: of for name, of in known.items() if name not in self.seconds and (ROOT / name).exists()}
         found = {name: round(of, 1) for name, of in self.seconds.items() if of >= LONG}
-        by_seconds = sorted((kept | found).items(), key=lambda entry: -entry[1])
+        by_seconds = sorted(sorted_by_seconds(kept | found).items(), key=lambda entry: -entry[1])
         SECONDS.write_text(json.dumps(dict(by_seconds), indent=1) + "\n")
 
 

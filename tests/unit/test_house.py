@@ -114,6 +114,13 @@ def test_files_that_take_long_exist() -> None:
     assert not [name for name in seconds if not (ROOT / name).exists()], "run the tests with --record-seconds"
 
 
+def test_tests_that_share_a_cluster_keep_their_order(request: pytest.FixtureRequest) -> None:
+    """One of them uninstalls the chart: sorted by its seconds, it would come before those that need the cluster."""
+    conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
+    seconds = {"tests/e2e/test_zz_chart.py": 9.0, "tests/unit/test_house.py": 8.0}
+    assert conftest.sorted_by_seconds(seconds) == {"tests/unit/test_house.py": 8.0}
+
+
 def test_words_are_plain() -> None:
     files = [
         *(path for package in PACKAGES.values() for path in package.rglob("*.py")),
