@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +18,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
+from pydantic_core import from_json
 
 from bitagent_kube.clock import ServerClock
 from bitagent_kube.credentials import load_configuration
@@ -337,7 +337,7 @@ async def connect(
 def _parse_object(answer: bytes, request: str) -> Obj:
     """Return the object in a successful answer. Raises ApiError for anything else, such as the page of a proxy."""
     try:
-        obj = json.loads(answer)
+        obj = from_json(answer)
         if not isinstance(obj, dict):
             raise ValueError("the answer is not a JSON object")
     except ValueError as error:

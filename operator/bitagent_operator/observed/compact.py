@@ -33,9 +33,10 @@ def compact(model: M) -> M:
     object. Short texts and some of the models in it are shared, too.
     """
     given = model.__pydantic_fields_set__
-    shared = _SETS.get(frozenset(given))
+    combination = frozenset(given)
+    shared = _SETS.get(combination)
     if shared is None and len(_SETS) < _MOST:
-        shared = _SETS[frozenset(given)] = given
+        shared = _SETS[combination] = given
     if shared is not None:
         object.__setattr__(model, "__pydantic_fields_set__", shared)
     values = model.__dict__
