@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 from jinja2 import nodes
 
+from bitagent_evaluator.chat_templates.audit.analysis import Analysis
+from bitagent_evaluator.chat_templates.audit.constants import Constants
 from bitagent_evaluator.chat_templates.audit.findings import Rule
 from bitagent_evaluator.chat_templates.audit.labels import (
     CONVERSATION,
     SCHEMA_WORDS,
     SECRET,
     Label,
-    Scopes,
     compute,
     derive,
 )
+from bitagent_evaluator.chat_templates.audit.members import Members
 from bitagent_evaluator.chat_templates.audit.rules import (
     CHANGING_FILTERS,
     JOINING_FILTERS,
@@ -43,41 +44,13 @@ _BY_ATTRIBUTE = frozenset({"selectattr", "rejectattr", "map"})
 _PLAIN_ATTRIBUTES = frozenset({"role", "type"})
 
 
-class Analysis(Protocol):
-    """What this module needs of `expressions.Expressions`, which creates it."""
-
-    scopes: Scopes
-    report: Callable[[nodes.Node, Rule, str], None]
-    macros: dict[str, list[nodes.Macro]]
-    macro_labels: dict[int, Label]
-
-    def label(self, node: nodes.Node) -> Label:
-        """Return the label of an expression's value."""
-
-    def union(self, children: Any) -> Label:
-        """Return the union of the labels of several expressions."""
-
-    def constant(self, node: nodes.Node) -> Any:
-        """Return the constant that an expression stands for, or None."""
-
-    def constants(self, node: nodes.Node) -> list[Any] | None:
-        """Return the constants that an expression may stand for, or None."""
-
-    def bind(self, name: str, value: nodes.Node, *, scope: nodes.Node) -> None:
-        """Assign an expression to a macro's parameter."""
-
-    def label_member(self, node: nodes.Node, of: nodes.Node, key: object) -> Label:
-        """Return the label of a member of a value."""
-
-    def check_tool_lookup(self, node: nodes.Node, table: nodes.Node) -> None:
-        """Report a lookup by a word of a tool."""
-
-
 class Calls:
     """Labels the filters, tests by attribute, methods and function calls of a template."""
 
-    def __init__(self, expressions: Analysis) -> None:
+    def __init__(self, expressions: Analysis, constants: Constants, members: Members) -> None:
         self._expressions = expressions
+        self._constants = constants
+        self._members = members
 
     def _refuse(self, node: nodes.Node, explanation: str) -> Label:
         """Report a decision on a text; its result is computed from one."""
@@ -106,7 +79,7 @@ class Calls:
         if given & CONVERSATION:
             return self._refuse(node, f"gives the text of a message to |{name}")
         if name in ("length", "count"):
-            constants = self._expressions.constants(node.node) if node.node is not None else None
+            constants = self._constants.of(node.node) if node.node is not None else None
             return Label.MARKER_LENGTH if constants and all(map(is_marker, constants)) else _label_of_length(held)
         if not held & (CONVERSATION | Label.TOOLS):
             self._check_sought_in_constant(node, name)
@@ -150,7 +123,7 @@ class Calls:
 
     def _sorts_by_type(self, node: nodes.Filter) -> bool:
         named = [pair.value for pair in node.kwargs if pair.key == "attribute"]
-        return len(named) == 1 == len(node.kwargs) and self._expressions.constant(named[0]) in _PLAIN_ATTRIBUTES
+        return len(named) == 1 == len(node.kwargs) and self._constants.single(named[0]) in _PLAIN_ATTRIBUTES
 
     def _label_join(self, name: str, held: Label) -> Label:
         if name in ("first", "last") and held & Label.MESSAGES:
@@ -170,7 +143,7 @@ class Calls:
         """Return the label of `selectattr('role', 'equalto', 'user')` and `map(attribute='role')`."""
         named = [pair.value for pair in node.kwargs if pair.key == "attribute"]
         first = named[0] if named else node.args[0] if node.args else None
-        attribute = self._expressions.constant(first) if first is not None else None
+        attribute = self._constants.single(first) if first is not None else None
         if node.name == "map" and not named:
             filters = KEEPING_FILTERS | {"list", "join"}
             if attribute in filters and len(node.args) == 1 and not held & (Label.MESSAGES | Label.MESSAGE):
@@ -180,7 +153,7 @@ class Calls:
             if attribute in _PLAIN_ATTRIBUTES:
                 return Label.CLEAN
             return Label.PIECES if held == Label.TEXT and attribute == "text" else derive(held) | Label.DERIVED
-        test = self._expressions.constant(node.args[1]) if len(node.args) > 1 else "defined"
+        test = self._constants.single(node.args[1]) if len(node.args) > 1 else "defined"
         whole = isinstance(attribute, str) and "." not in attribute
         if attribute in _PLAIN_ATTRIBUTES or (whole and test in SHAPE_TESTS):
             return held
@@ -233,10 +206,10 @@ class Calls:
     def _label_method(self, node: nodes.Call, method: nodes.Getattr, given: Label) -> Label:
         name = method.attr
         if isinstance(method.node, nodes.Name) and method.node.name == "loop" and not given & CONVERSATION:
-            return given | self._expressions.label_member(node, method.node, name)
+            return given | self._members.label_member(node, method.node, name)
         held = self._expressions.label(method.node)
         if name == "get" and node.args and held & (Label.MESSAGE | Label.PART | Label.CALLS | Label.TOOLS):
-            return self._expressions.label_member(node, method.node, self._expressions.constant(node.args[0])) | given
+            return self._members.label_member(node, method.node, self._constants.single(node.args[0])) | given
         if held & Label.TOOLS and not held & CONVERSATION and not given & CONVERSATION:
             return self._label_tool_method(node, name, held)
         if held & Label.MESSAGE and name in ("keys", "items", "values"):
@@ -253,9 +226,9 @@ class Calls:
             allowed = name in ("join", "format", "append") and not given & (Label.LENGTH | Label.COMPUTED)
             return Label.DERIVED if allowed else self._refuse(node, f"gives the text of a message to .{name}()")
         if given & Label.TOOLS and name == "get":
-            self._expressions.check_tool_lookup(node, method.node)
+            self._members.check_tool_lookup(node, method.node)
         self._check_sought_in_constant(node, name)
-        return held | given | self._expressions.label_member(node, method.node, name)
+        return held | given | self._members.label_member(node, method.node, name)
 
     def _label_text_method(self, node: nodes.Call, name: str, held: Label) -> Label:
         if name in _LINES and not node.args:
@@ -275,7 +248,7 @@ class Calls:
 
     def _label_of_split(self, node: nodes.Call, held: Label) -> Label:
         """Return PIECES for a split by markers; a split by blanks gives words, and their number."""
-        markers = self._expressions.constants(node.args[0]) if node.args else None
+        markers = self._constants.of(node.args[0]) if node.args else None
         if held & Label.COMPUTED or not markers or not all(str(mark).strip() or "\n" in str(mark) for mark in markers):
             return Label.COMPUTED
         return Label.PIECES
@@ -284,12 +257,12 @@ class Calls:
         """Stripping takes a set of characters, and any other set would tell which a text consists of."""
         return all(
             values is not None and all(map(is_stripped, values))
-            for values in map(self._expressions.constants, arguments)
+            for values in map(self._constants.of, arguments)
         )
 
     def _only_separators(self, arguments: Sequence[nodes.Node]) -> bool:
         for place, argument in enumerate(arguments):
-            values = self._expressions.constants(argument)
+            values = self._constants.of(argument)
             if values is None and place and not self._expressions.label(argument) & CONVERSATION:
                 continue  # What is written in a marker's place.
             if values is None:
@@ -324,7 +297,7 @@ class Calls:
     ) -> None:
         """Report constants that could be a tool's name: longer ones than `longest` that are not words of schemas."""
         for argument in arguments:
-            values = self._expressions.constants(argument)
+            values = self._constants.of(argument)
             if values is None and not self._expressions.label(argument) & (Label.TOOLS | Label.COUNT):
                 self._expressions.report(node, Rule.TOOL_DECISION, "looks for a word in a tool that may be any")
             for value in values or []:

@@ -11,10 +11,12 @@ from contextlib import contextmanager, nullcontext
 
 from jinja2 import nodes
 
-from bitagent_evaluator.chat_templates.audit.expressions import Expressions, Report, is_number
+from bitagent_evaluator.chat_templates.audit.analysis import Report
+from bitagent_evaluator.chat_templates.audit.expressions import Expressions
 from bitagent_evaluator.chat_templates.audit.findings import MAX_FINDINGS, Finding, Rule, Severity, quote_line
 from bitagent_evaluator.chat_templates.audit.labels import Label, Scopes, compute, derive, soften
 from bitagent_evaluator.chat_templates.audit.rules import check_nodes, is_type_name
+from bitagent_evaluator.chat_templates.audit.syntax import is_number
 from bitagent_evaluator.chat_templates.render import parse_template
 
 _LOADING = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
@@ -139,7 +141,7 @@ class TaintAnalysis:
                 self._scopes.assign(f"loop.{name}", label, None)
             self._scopes.assign("loop", compute(element) | Label.COMPUTED, None)  # It may be anything by another name.
             for target, values in _columns(node) or [(node.target, node.iter)]:
-                constants = self._expressions.constants(values)
+                constants = self._expressions.constants.of(values)
                 self._assign_label(target, element, None if constants is None else set(constants))
             if node.test is not None:
                 self._expressions.check_condition(node.test)
@@ -164,14 +166,14 @@ class TaintAnalysis:
                     isinstance(test.expr, nodes.Getattr | nodes.Getitem)
                     and self._expressions.label(test.expr.node) == Label.PART
                 )
-                return kind and operator == "eq" and isinstance(self._expressions.constant(other), str)
+                return kind and operator == "eq" and isinstance(self._expressions.constants.single(other), str)
             case nodes.Test():
                 return test.name == "mapping" and self._expressions.label(test.node) == Label.PART
             case _:
                 return False
 
     def _assign(self, target: nodes.Node, value: nodes.Node) -> None:
-        if isinstance(value, nodes.Const | nodes.Name) or self._expressions.is_role(value):
+        if isinstance(value, nodes.Const | nodes.Name) or self._expressions.members.is_role(value):
             counted = Label.CLEAN  # One of a few states.
         else:
             counted = self._counted if is_number(value) else soften(self._counted)
