@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -22,6 +23,9 @@ from bitagent_evaluator.tasks.rewriter import forget_others, record_of
 from bitagent_evaluator.tasks.sampling import CandidateSet, draw, order, read_candidates, shares
 from bitagent_evaluator.tasks.sources import open_source
 from bitagent_evaluator.tasks.sources.base import SourceReader
+from bitagent_evaluator.tasks.sources.shards import incomplete_sets
+
+_log = logging.getLogger(__name__)
 
 
 def describe_task_set(manifest: TaskSetManifest) -> str:
@@ -70,6 +74,7 @@ def build_task_set(
     """
     environment = environment or {}
     seed = _seed(tasks)
+    _check_shards(files)
     sources = [open_source(i, spec, files.get(i), environment) for i, spec in enumerate(tasks.sources)]
     candidates = read_candidates(sources, count=tasks.count, seed=seed)
     counts = _shares(tasks, sources, candidates)
@@ -109,6 +114,17 @@ def build_task_set(
     )
     write_task_set(out, content, manifest)
     return manifest
+
+
+def _check_shards(files: Mapping[int, Path]) -> None:
+    """Raise TaskSetError if the local files are shards of a set and one is not among them.
+
+    One file alone may be a choice, and is only pointed out.
+    """
+    for given, absent in incomplete_sets({path.as_posix() for path in files.values()}):
+        if len(given) > 1:
+            raise TaskSetError(f"{', '.join(absent)} belongs to {sorted(given)[0]} and is not given: name it too")
+        _log.warning("%s is one shard of several; rows of the others, such as %s, are not read", given[0], absent[0])
 
 
 def _seed(tasks: Tasks) -> str:

@@ -5,6 +5,7 @@ No loading script of a repository is ever run.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,10 @@ from bitagent_evaluator.tasks.rows.base import Origin, Row
 from bitagent_evaluator.tasks.rows.convert import ROW_READERS, read_rows
 from bitagent_evaluator.tasks.sources.base import SourceInputs, manifest_parameters
 from bitagent_evaluator.tasks.sources.file_formats import read_file_rows
+from bitagent_evaluator.tasks.sources.shards import declared_rows
 from bitagent_evaluator.tasks.sources.splits import files_of_split
+
+_log = logging.getLogger(__name__)
 
 DATASET = RepositoryKind(
     type="dataset",
@@ -119,8 +123,9 @@ class HuggingFaceTasks:
 
     def _rows(self, revision: DatasetRevision) -> Iterator[Row]:
         source, number = self._source, 0
+        card = revision.read_card()
         try:
-            paths = files_of_split(revision.files, revision.read_card(), config=source.config, split=source.split)
+            paths = files_of_split(revision.files, card, config=source.config, split=source.split)
         except TaskSetError as error:
             raise TaskSetError(f"dataset {source.repo}: {error}") from error
         for path in paths:
@@ -130,3 +135,9 @@ class HuggingFaceTasks:
                     number += 1
             except ValueError as error:
                 raise TaskSetError(f"{path} of dataset {source.repo}: {error}") from error
+        declared = declared_rows(card, config=source.config, split=source.split)
+        if declared is not None and number < declared:
+            _log.warning(
+                "dataset %s (%s): its README says %d rows, its files have %d: is one of them missing?",
+                source.repo, source.split, declared, number,
+            )  # fmt: skip

@@ -118,6 +118,15 @@ def _hint(line: bytes, number: int) -> str:
     return ""
 
 
+def _what_to_name(path: Path) -> str:
+    """Return what to do about a folder or a pattern in place of a file; empty for any other path."""
+    if path.is_dir():
+        inside = sorted(file.name for file in path.iterdir() if suffix_of(file.name) in FILE_FORMATS)
+        several = f"; there are {len(inside)}, such as {inside[0]}" if inside else "; it has none that is read"
+        return f": name its data files one by one, each as a source of its own{several}"
+    return ": patterns are not resolved, name the files one by one" if "*" in path.name else ""
+
+
 class _FileLines:
     """A local file."""
 
@@ -127,7 +136,7 @@ class _FileLines:
         try:
             self.digest = digest_of_pieces(read_pieces(path))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-            raise TaskSetError(f"{path}: {error.strerror}") from error
+            raise TaskSetError(f"{path}: {error.strerror}{_what_to_name(path)}") from error
 
     @property
     def size(self) -> int:

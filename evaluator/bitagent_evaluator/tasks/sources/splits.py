@@ -3,18 +3,24 @@
 The rules are the hub's: the `configs` in the README's header, else names. A file or folder whose name has `train`,
 `test`, `validation` or one of their other spellings between separators belongs to that split, `NAME-00000-of-00005` to
 split NAME; if no name has any of these, all files are `train`. Of files in several formats those in the most common
-one count. A repository's loading script is never run, and changes nothing.
+one count. A repository's loading script is never run, and changes nothing. A file that the README names, or the name of
+another one promises (`shards`), has to be there: with fewer rows the draw would be another one, and nothing would say
+so.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from bitagent_evaluator.support.text import shorten
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.sources.file_formats import FILE_FORMATS, suffix_of
+from bitagent_evaluator.tasks.sources.shards import missing_of
 
 _KEYWORDS = {
     "train": ("train", "training"),
@@ -22,7 +28,7 @@ _KEYWORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 _SEPARATOR = r"[-._ 0-9/]"
-_SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}\.\w+$")
+_SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}(?:-\w{1,64})?(?:\.\w{1,16}){1,2}$")
 _NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 _OTHER_DATA: Mapping[str, str] = {
     "arrow": "was written by save_to_disk: use push_to_hub, which uploads Parquet",
@@ -34,14 +40,16 @@ _KINDS: Mapping[str, str] = {"jsonl": "json", "ndjson": "json", "tsv": "csv"}
 """Formats that are one to the hub; others are by themselves."""
 _PREFERRED = ("parquet", "json", "csv")
 """Which of several equally common formats counts, as on the hub."""
-_WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?)")
+_WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?[^\[\]/!]{1,32}\])")
+_SHOWN_PATTERN = 120
 _DEFAULT = "default"
 
 
 def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str | None, split: str) -> list[str]:
     """Return the files of a split in their order. `card` is the README's header.
 
-    Raises TaskSetError, which lists what there is, if the repository has no such configuration or split.
+    Raises TaskSetError if the repository has no such configuration or split, and lists what there is; also if a file of
+    the split is missing.
     """
     names = list(files)
     data = sorted(filter(_is_data, names))
@@ -49,14 +57,22 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
         other = next((path for path in sorted(names) if _end(path) in _OTHER_DATA), None)
         hint = f"; {other} {_OTHER_DATA[_end(other)]}" if other is not None else ""
         raise TaskSetError(f"it holds no data files; these are read: {', '.join(sorted(FILE_FORMATS))}{hint}")
-    splits = _declared(data, card, config)
-    if splits is None:
+    declared = _declared(data, card, config, split)
+    if declared is None:
         if config not in (None, _DEFAULT):
             raise TaskSetError(f"its README declares no configurations, not even {config!r}: leave config out")
-        splits = _by_name(data)
+        declared = _Declared(_by_name(data))
+    splits = declared.splits
     if not splits.get(split):
         raise TaskSetError(f"it has no split {split!r}; there are: {', '.join(splits) or 'none'}")
-    return splits[split]
+    chosen = splits[split]
+    kinds = {_kind(path) for path in chosen}
+    if absent := missing_of(chosen, [path for path in data if _kind(path) in kinds], gaps=not declared.one_by_one):
+        raise TaskSetError(
+            f"split {split!r} is not complete: by the names of its other files, such as {chosen[0]}, there should be "
+            f"{', '.join(absent)}: upload what is missing, or name a revision that has it"
+        )
+    return chosen
 
 
 def _end(path: str) -> str:
@@ -72,8 +88,20 @@ def _is_data(path: str) -> bool:
     )
 
 
-def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None) -> dict[str, list[str]] | None:
-    """Return files by split as the README declares them; None if it declares nothing."""
+@dataclass(frozen=True)
+class _Declared:
+    """Files by split."""
+
+    splits: dict[str, list[str]]
+    one_by_one: bool = False
+    """Whether the README names each file, so that a gap in their numbers is meant."""
+
+
+def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None, split: str) -> _Declared | None:
+    """Return files by split as the README declares them; None if it declares nothing.
+
+    Raises TaskSetError if a file that it names for `split` is not there.
+    """
     listed = card.get("configs")
     configs = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     if not configs:
@@ -83,9 +111,17 @@ def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None)
     inside = [path for path in files if not folder or path.startswith(f"{folder}/")]
     patterns = _patterns(chosen.get("data_files"))
     if not patterns:
-        return _by_name(inside, folder)
+        return _Declared(_by_name(inside, folder))
     prefix = f"{folder}/" if folder else ""
-    return {split: _matching(inside, [prefix + one for one in of_split]) for split, of_split in patterns.items()}
+    paths = {name: [prefix + one.removeprefix("./") for one in of_split] for name, of_split in patterns.items()}
+    for pattern in paths.get(split, ()):
+        if not _matching(inside, [pattern]):
+            raise TaskSetError(
+                f"its README names {shorten(pattern, _SHOWN_PATTERN)!r} for split {split!r}, and no data file has that "
+                "name: upload it, or correct the README"
+            )
+    one_by_one = not any(_WILDCARD.search(pattern) for pattern in paths.get(split, ()))
+    return _Declared({name: _matching(inside, of_split) for name, of_split in paths.items()}, one_by_one)
 
 
 def _choose_config(configs: Sequence[Mapping[str, Any]], config: str | None) -> Mapping[str, Any]:
@@ -125,7 +161,7 @@ def _text(value: Any) -> str:
 
 
 def _matching(files: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    split = [_WILDCARD.split(pattern.removeprefix("./")) for pattern in patterns]
+    split = [_WILDCARD.split(pattern) for pattern in patterns]
     return [path for path in files if any(_matches(path, parts) for parts in split)]
 
 
@@ -151,6 +187,8 @@ def _matches(path: str, parts: Sequence[str]) -> bool:
                         reached.add(place + 1)
             case "?":
                 reached = {place + 1 for place in reached if path[place : place + 1] not in ("", "/")}
+            case _ if part.startswith("[") and _WILDCARD.fullmatch(part):
+                reached = {place + 1 for place in reached if fnmatch.fnmatchcase(path[place : place + 1], part)}
             case _:
                 reached = {place + len(part) for place in reached if path.startswith(part, place)}
     return len(path) in reached

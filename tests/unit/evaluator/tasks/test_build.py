@@ -203,3 +203,23 @@ def effect(name: str, applied: int, **skipped: int) -> AlterationManifest:
 )
 def test_describe(found: TaskSetManifest, expected: str) -> None:
     assert describe_task_set(found) == expected
+
+
+def _shards(folder: Path, *numbers: int) -> dict[int, Path]:
+    files = {index: folder / f"sums-{number:05}-of-00003.jsonl" for index, number in enumerate(numbers)}
+    for index, path in files.items():
+        path.write_text("".join(line(100 * index + i) for i in range(9)))
+    return files
+
+
+def test_a_shard_that_is_not_given_beside_others_is_an_error(tmp_path: Path) -> None:
+    files = _shards(tmp_path, 0, 2)
+    with pytest.raises(TaskSetError, match=r"sums-00001-of-00003\.jsonl"):
+        build_task_set(spec(JSONL, JSONL), files=files, out=tmp_path / "out")
+    files = _shards(tmp_path, 0, 1, 2)
+    assert build_task_set(spec(JSONL, JSONL, JSONL), files=files, out=tmp_path / "out").count == 10
+
+
+def test_one_shard_alone_is_pointed_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    build_task_set(spec(JSONL, count=5), files=_shards(tmp_path, 1), out=tmp_path / "out")
+    assert ["sums-00000-of-00003.jsonl" in record.getMessage() for record in caplog.records] == [True]

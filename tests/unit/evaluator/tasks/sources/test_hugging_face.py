@@ -167,6 +167,24 @@ def test_objects_of_parquet_have_no_members_of_other_rows(datasets: Datasets) ->
     assert truths == {json.dumps([{n: {n: [1]}}]) for n in "fgh"}
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_missing_shard_is_an_error_in_every_format(datasets: Datasets, suffix: str) -> None:
+    rows = FORMATS[suffix]([row(i) for i in range(9)])
+    datasets.add("acme/calls", {f"data/train-0000{i}-of-00003.{suffix}": rows for i in (0, 2)})
+    with pytest.raises(TaskSetError, match=f"dataset acme/calls: .*data/train-00001-of-00003.{suffix}"):
+        datasets.build("acme/calls")
+    assert datasets.hub.requests(f"train-00000-of-00003.{suffix}") == []
+
+
+def test_fewer_rows_than_the_card_says_are_pointed_out(datasets: Datasets, caplog: pytest.LogCaptureFixture) -> None:
+    readme = b"---\ndataset_info: {splits: [{name: train, num_examples: 12}]}\n---\n"
+    datasets.add("acme/calls", {"README.md": readme, "train.jsonl": as_jsonl([row(i) for i in range(9)])})
+    datasets.build("acme/calls")
+    assert [record.args for record in caplog.records if record.levelname == "WARNING"] == [
+        ("acme/calls", "train", 12, 9)
+    ]
+
+
 def test_a_revision_is_recorded_as_its_commit(datasets: Datasets) -> None:
     datasets.add("acme/calls", {"train.jsonl": as_jsonl([row(i) for i in range(9)])}, commit="b" * 40)
     datasets.add("acme/calls", {"train.jsonl": as_jsonl([row(i) for i in range(5)])}, tags={"v1": "b" * 40})

@@ -325,3 +325,13 @@ def test_types_by_language(tmp_path: Path, language: str, kind: str) -> None:
     schema = {"type": kind, "items": {"type": "integer"}}
     (task,) = read(tmp_path, json.dumps(with_type(schema) | {"language": language}))
     assert task.language == language
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "mine.csv"), ("*.csv", "one by one"), ("gone.csv", "gone.csv"), ("empty", "none")]
+)
+def test_a_folder_or_pattern_says_what_to_name(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "mine.csv").write_text("a\n")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TaskSetError, match=said):
+        JsonlTasks(JsonlSource(), SourceInputs(tmp_path / name))

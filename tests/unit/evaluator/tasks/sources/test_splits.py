@@ -34,6 +34,11 @@ BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
         "hard",
         ["data/hard-00000-of-00001.parquet"],
     ),
+    "shards of another name, with digests, compressed": (
+        ["hard-00000-of-00001-0af3.jsonl.gz", "easy-00000-of-00001-99ce.jsonl.gz"],
+        "hard",
+        ["hard-00000-of-00001-0af3.jsonl.gz"],
+    ),
     "the common format": (["a.jsonl", "b.jsonl", "c.csv"], "train", ["a.jsonl", "b.jsonl"]),
     "the common format, of two names": (["a.jsonl", "b.json", "c.csv"], "train", ["a.jsonl", "b.json"]),
     "a file beside the splits": (["train.jsonl", "metadata.json"], "train", ["train.jsonl"]),
@@ -79,6 +84,24 @@ DECLARED: dict[str, tuple[Any, str | None, str, list[str]]] = {
         "test",
         ["b/test.jsonl"],
     ),
+    "files named one by one, with a gap": (
+        [{"data_files": ["g/0.csv", "g/2.csv"]}],
+        None,
+        "train",
+        ["g/0.csv", "g/2.csv"],
+    ),
+    "a gap that another split fills": (
+        [{"data_files": {"train": ["n/[02].csv"], "test": "n/1.csv"}}],
+        None,
+        "train",
+        ["n/0.csv", "n/2.csv"],
+    ),
+    "one shard of those there": (
+        [{"data_files": {"train": "s/t-00000-of-00002.csv"}}],
+        None,
+        "train",
+        ["s/t-00000-of-00002.csv"],
+    ),
     "the default by flag": (
         [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b", "default": True}],
         None,
@@ -96,7 +119,16 @@ DECLARED: dict[str, tuple[Any, str | None, str, list[str]]] = {
 
 @pytest.mark.parametrize(("configs", "config", "split", "expected"), DECLARED.values(), ids=DECLARED)
 def test_declared(configs: Any, config: str | None, split: str, expected: list[str]) -> None:
-    assert files_of_split(FILES, {"configs": configs}, config=config, split=split) == expected
+    files = [
+        *FILES,
+        "g/0.csv",
+        "g/2.csv",
+        "n/0.csv",
+        "n/1.csv",
+        "n/2.csv",
+        *(f"s/t-0000{i}-of-00002.csv" for i in "01"),
+    ]
+    assert files_of_split(files, {"configs": configs}, config=config, split=split) == expected
 
 
 TWO = {"configs": [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b"}]}
@@ -117,7 +149,56 @@ WRONG: dict[str, tuple[list[str], dict[str, Any], str | None, str, str]] = {
         {"configs": [{"data_files": "gone/*"}]},
         None,
         "train",
-        "no split 'train'",
+        "README names 'gone/\\*' for split 'train'",
+    ),
+    "one declared file that is not there": (
+        FILES,
+        {"configs": [{"data_files": ["a/train.jsonl", "a/gone.jsonl"]}]},
+        None,
+        "train",
+        "README names 'a/gone.jsonl'",
+    ),
+    "one declared pattern without files": (
+        FILES,
+        {"configs": [{"data_files": [{"split": "train", "path": ["b/train-*", "b/more-*"]}]}]},
+        None,
+        "train",
+        "README names 'b/more-",
+    ),
+    "a declared file in a format that is not read": (
+        [*FILES, "a/x.arrow"],
+        {"configs": [{"data_files": {"train": ["a/x.arrow", "a/train.jsonl"]}}]},
+        None,
+        "train",
+        "README names 'a/x.arrow'",
+    ),
+    "a missing shard": (
+        ["data/train-00000-of-00003.parquet", "data/train-00002-of-00003.parquet", "data/test-00000-of-00001.parquet"],
+        {},
+        None,
+        "train",
+        "should be data/train-00001-of-00003.parquet",
+    ),
+    "a missing shard of a declared pattern": (
+        ["d/t-0-of-2.csv"],
+        {"configs": [{"data_files": "d/t-*"}]},
+        None,
+        "train",
+        "should be d/t-1-of-2.csv",
+    ),
+    "a shard in a format that is not read": (
+        ["t-00000-of-00002.jsonl", "t-00001-of-00002.jsonl.zst"],
+        {},
+        None,
+        "t",
+        "should be t-00001-of-00002.jsonl",
+    ),
+    "a gap in the numbers": (
+        ["train_0.jsonl", "train_1.jsonl", "train_3.jsonl"],
+        {},
+        None,
+        "train",
+        "should be train_2.jsonl",
     ),
 }
 
@@ -148,7 +229,7 @@ def test_a_hostile_pattern_does_not_hang() -> None:
     files = ["a" * 250 + ".jsonl"]
     configs = [{"data_files": pattern} for pattern in ("*a" * 200 + "c", "**a" * 200 + "c", "**/" * 300 + "c")]
     for config in configs:
-        with pytest.raises(TaskSetError, match="no split"):
+        with pytest.raises(TaskSetError, match="no data file has that name"):
             files_of_split(files, {"configs": [config]}, config=None, split="train")
 
 

@@ -1,0 +1,148 @@
+"""Files that the names of other files promise: shards (`train-00000-of-00003`) and numbered files with a gap. Pure.
+
+A dataset of which one file is absent is still readable, and has fewer rows than it had for anybody else.
+
+Shards count from 0, or from 1 if the last one has the number of all. Files that are only numbered (`part_0`, `0001`)
+are a sequence if fewer numbers are absent than there: ids and years are none. Such a sequence may continue in another
+folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+_SHARD = re.compile(
+    r"(?P<head>(?:.*\D)?)(?P<index>\d{1,6})(?P<between>[-_. ]?of[-_. ]?)(?P<total>\d{1,6})(?P<tail>(?:\D.*)?)",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(?P<head>(?:.*\D)?)(?P<index>\d{1,6})(?P<tail>\.[^./]*(?:\.gz)?)", re.IGNORECASE)
+_VERSION = re.compile(r"(?:^|[^a-z])v(?:er|ersion)?[-_. ]?$", re.IGNORECASE)
+"""What is before the number of a version, of which earlier ones need not be there."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    """The name of a file, in parts around its number."""
+
+    folder: str
+    head: str
+    index: str
+    rest: str
+    """What follows the number, up to the part that may differ among shards."""
+    tail: str
+    total: str = ""
+
+
+def missing_of(paths: Iterable[str], there: Iterable[str], *, gaps: bool = True) -> list[str]:
+    """Return the names of files that `paths` promise, and that are not `there`; at most a few of them.
+
+    `there` are all files that could be read. With `gaps` a gap in plain numbers counts as well as an absent shard.
+    """
+    chosen, known = set(paths), list(there)
+    shards = _grouped(_shard(path) for path in known)
+    numbered = _grouped(_plain_number(path) for path in known) if gaps else {}
+    found: list[str] = []
+    for group in shards.values():
+        if any(_path(one) in chosen for one in group):
+            found += _absent_shards(group)
+    for (folder, *name), group in numbered.items():
+        if any(_path(one) in chosen for one in group):
+            beside = [other for (place, *its), other in numbered.items() if its == name and place != folder]
+            found += _gaps(group, beside)
+    return found[:_SHOWN]
+
+
+def incomplete_sets(paths: Iterable[str]) -> list[tuple[list[str], list[str]]]:
+    """Return the sets of shards that are not complete among these files: the files there, and some that are absent."""
+    sets = _grouped(_shard(path) for path in paths).values()
+    return [([_path(one) for one in group], absent) for group in sets if (absent := _absent_shards(group))]
+
+
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def _path(one: _Numbered) -> str:
+    return f"{one.folder}/" * bool(one.folder) + one.head + one.index + one.rest + one.tail
+
+
+def _shard(path: str) -> _Numbered | None:
+    folder, name = _split(path)
+    found = _SHARD.fullmatch(name)
+    if found is None or int(found["index"]) > int(found["total"]) or not int(found["total"]):
+        return None
+    rest = found["between"] + found["total"]
+    return _Numbered(folder, found["head"], found["index"], rest, found["tail"], found["total"])
+
+
+def _plain_number(path: str) -> _Numbered | None:
+    folder, name = _split(path)
+    found = _NUMBERED.fullmatch(name)
+    if found is None or _shard(path) is not None or _VERSION.search(found["head"]):
+        return None
+    return _Numbered(folder, found["head"], found["index"], "", found["tail"])
+
+
+def _grouped(names: Iterable[_Numbered | None]) -> dict[tuple[str, str, str], list[_Numbered]]:
+    """Return names that differ in their number alone, or in what follows it: the end, or a digest."""
+    groups: dict[tuple[str, str, str], list[_Numbered]] = defaultdict(list)
+    for one in names:
+        if one is not None:
+            groups[one.folder, one.head, one.rest.lower()].append(one)
+    return groups
+
+
+def _is_plain(one: _Numbered) -> bool:
+    """Whether a name alone shows that it is a shard's: `10-of-100` may be a choice of ten."""
+    return len(one.index) == len(one.total)
+
+
+def _absent_shards(group: Sequence[_Numbered]) -> list[str]:
+    if len(group) == 1 and not _is_plain(group[0]):
+        return []
+    total = int(group[0].total)
+    there = {int(one.index) for one in group}
+    first = 1 if total in there and 0 not in there else 0
+    return _names(group, (number for number in range(first, first + total) if number not in there))
+
+
+def _gaps(group: Sequence[_Numbered], beside: Sequence[Sequence[_Numbered]]) -> list[str]:
+    own = {int(one.index) for one in group}
+    others = [{int(one.index) for one in other} for other in beside]
+    there = own.union(*others) if all(own.isdisjoint(other) for other in others) else own
+    padded = len(group) > 1 and all(len(one.index) == len(group[0].index) > 1 for one in group)
+    if min(there) > 1 and not (padded and any(one.index.startswith("0") for one in group)):
+        return []
+    absent = set(range(min(own), max(own))) - there
+    return _names(group, sorted(absent)) if len(absent) < len(own) else []
+
+
+def _names(group: Sequence[_Numbered], numbers: Iterable[int]) -> list[str]:
+    like = group[0]
+    tails = {one.tail for one in group}
+    tail = like.tail if len(tails) == 1 else "*" + like.tail[like.tail.rfind(".") :]
+    width = min(len(one.index) for one in group)
+    found = []
+    for number in numbers:
+        found.append(_path(_Numbered(like.folder, like.head, f"{number:0{width}}", like.rest, tail)))
+        if len(found) == _SHOWN:
+            break
+    return found
+
+
+def declared_rows(card: Mapping[str, object], *, config: str | None, split: str) -> int | None:
+    """Return how many rows a dataset's card says that a split has (`dataset_info`); None if it does not say."""
+    infos = card.get("dataset_info")
+    for info in infos if isinstance(infos, list) else [infos]:
+        if not isinstance(info, dict) or (config or info.get("config_name")) != info.get("config_name", config):
+            continue
+        splits = info.get("splits")
+        for entry in splits if isinstance(splits, list) else ():
+            if isinstance(entry, dict) and entry.get("name") == split and isinstance(entry.get("num_examples"), int):
+                return int(entry["num_examples"])
+    return None
