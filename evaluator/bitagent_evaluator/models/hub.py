@@ -29,7 +29,8 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.models.source import FileEntry, Snapshot
-from bitagent_evaluator.models.validation.files import ADDITIONAL_TEMPLATES, MAX_FILES, normalize_license, weight_files
+from bitagent_evaluator.models.validation.card import normalize_license
+from bitagent_evaluator.models.validation.files import ADDITIONAL_TEMPLATES, MAX_FILES, weight_files
 from bitagent_evaluator.support.faults import FetchError
 from bitagent_evaluator.support.http import TransientError, retry
 from bitagent_evaluator.support.http_resource import TIMEOUT_SECONDS, TRANSIENT_STATUSES, HttpErrors, HttpResource

@@ -14,7 +14,7 @@ from typing import Any
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.jobs import exit_code
-from bitagent_crds.minermodel import ModelFacts
+from bitagent_crds.minermodel import MemoryShape, ModelFacts
 from bitagent_evaluator.chat_templates.audit.findings import Finding, refusals, summary
 from bitagent_evaluator.models.checkpoint import model_tensors, non_finite_tensors
 from bitagent_evaluator.models.digests import copies_embeddings, model_digest, weights_digest
@@ -120,7 +120,7 @@ def _facts(
         quantization=judgement.quantization,
         template_digest=judgement.template_digest,
         tokenizer_digest=judgement.tokenizer_digest,
-        memory=judgement.memory,
+        memory=MemoryShape.model_validate(judgement.memory) if judgement.memory is not None else None,
         engine_shape=judgement.engine_shape,
         model_digest=model_digest(digests),
     )

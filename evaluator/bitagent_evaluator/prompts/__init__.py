@@ -5,8 +5,7 @@
     chat_formats        built-in formats for a chat template: Bfcl, BitAgent, Hammer, ChatTemplate
     variations          the leaderboard's system prompt, with its variations of format sensitivity
     text_formats        built-in formats that write the whole text: Alpaca, Vicuna, ChatML, Llama2
-    tokenizer           a model's chat template and tokenizer, run in a sandbox
-    tokenizer_worker    the code inside that sandbox
+    tokenizer           a model's chat template and tokenizer, run in a sandbox (`models.tokenizer_worker`)
     reference_length    how long a prompt may be for its conversation
 
 A format decides on messages and tools, or on the whole text, and on the answer syntaxes that it accepts. Reading an

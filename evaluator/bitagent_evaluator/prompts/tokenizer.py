@@ -1,6 +1,6 @@
 """A model's chat template and tokenizer, run in a sandboxed child process: prompts to token ids, answers to text.
 
-Both are untrusted: a template may never end, a tokenizer may be huge. `tokenizer_worker` is the code in the child.
+Both are untrusted: a template may never end, a tokenizer may be huge. `models.tokenizer_worker` runs in the child.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bitagent_evaluator.sandbox.process import InputFault, Sandbox
 from bitagent_evaluator.sandbox.protocol import Limits
 from bitagent_evaluator.support.faults import ModelFault
 
-_WORKER = "bitagent_evaluator.prompts.tokenizer_worker:TokenizerWorker"
+_WORKER = "bitagent_evaluator.models.tokenizer_worker:TokenizerWorker"
 LIMITS = Limits(memory_bytes=768 << 20, cpu_seconds=5.0)
 """A tokenizer of 250,000 tokens takes 340 MB and a second."""
 _BATCH = 256
@@ -96,7 +96,7 @@ class SandboxedTokenizer:
         small = {name: (self._model_dir / name).read_bytes() for name in names}
         request: dict[str, Any] = {"do": "tokenizer", "stop_tokens": list(stop_tokens)}
         found = self._call(request, Reason.BAD_TOKENIZER, "the tokenizer", small)
-        used: dict[str, Any] = {"uses_tools": False, "notes": {}}
+        used: dict[str, Any] = {"uses_tools": False, "template_notes": [], "turn_end_notes": []}
         if template:
             request = {"do": "template", "thinking": thinking}
             used = self._call(request, Reason.TEMPLATE_REFUSED, "the chat template", small)
@@ -105,7 +105,7 @@ class SandboxedTokenizer:
             stop_ids=tuple(found["stop_ids"]),
             end_id=found["end_id"],
             end_of_thinking_id=found["end_of_thinking_id"],
-            notes=_notes(used["notes"]),
+            notes=_notes(used),
         )
 
     def encode_prompts(self, prompts: Sequence[ChatPrompt | RawPrompt]) -> list[EncodedPrompt]:
@@ -183,8 +183,9 @@ class SandboxedTokenizer:
             raise ModelFault(reason, f"{what} {fault.message}") from None
 
 
-def _notes(plain: Mapping[str, Sequence[str]]) -> dict[NoteKind, Sequence[str]]:
-    return {NoteKind(kind): tuple(notes) for kind, notes in plain.items() if notes}
+def _notes(reply: Mapping[str, Any]) -> dict[NoteKind, Sequence[str]]:
+    found = {NoteKind.TEMPLATE: reply["template_notes"], NoteKind.TURN_END: reply["turn_end_notes"]}
+    return {kind: tuple(notes) for kind, notes in found.items() if notes}
 
 
 def _bounded(ids: list[int], prompt: ChatPrompt | RawPrompt) -> EncodedPrompt:

@@ -12,16 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_evaluator.parsing.calls import AnswerError
-from bitagent_evaluator.parsing.yaml import parse_yaml_value
 from bitagent_evaluator.sandbox.protocol import Refused
 from bitagent_evaluator.support.text import mask_unprintable, shorten
-
-if TYPE_CHECKING:
-    from bitagent_crds.minermodel import MemoryShape
 
 _CODE_MEMBERS = ("auto_map", "custom_pipelines")
 """Members that name Python code of the repository."""
@@ -57,8 +52,8 @@ class ValidationResult:
     """Digest of the tokenizer; None if it was not checked or is not by the rules."""
     config: Mapping[str, Any] | None = None
     """The configuration, reduced to members that are known and were checked; None after a refusal."""
-    memory: MemoryShape | None = None
-    """What decides the need of memory; None after a refusal."""
+    memory: Mapping[str, int] | None = None
+    """Fields of the MemoryShape, which decides the need of memory; None after a refusal."""
     engine_shape: str | None = None
     """What an engine is built for; None if weights are never exchanged in it, and after a refusal."""
     head_beside_tied: bool = False
@@ -160,9 +155,6 @@ a minute and two gigabytes before it reports anything. An index has some 90 byte
 (A22B) in GPTQ.
 """
 
-CARD_BYTES = 256 << 10
-"""Largest size of a model card that is read, for its licence; it is never fetched."""
-
 REQUIRED = (CONFIG, TOKENIZER, TOKENIZER_CONFIG)
 MAX_FILES = 10_000
 MAX_SHARDS = 64
@@ -172,16 +164,6 @@ _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 _SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 _ADDITIONAL_TEMPLATE = re.compile(rf"{ADDITIONAL_TEMPLATES}/([A-Za-z0-9_-][A-Za-z0-9_.-]{{0,63}})\.jinja")
 _SINGLE = "model.safetensors"
-_MAX_LICENSE_CHARACTERS = 128
-HOTKEY_FIELD = "bitagent_hotkey"
-"""Member of a card's front matter that names the hotkey of the model's owner."""
-_HOTKEY = re.compile(r"[1-9A-HJ-NP-Za-km-z]{47,48}")
-_LICENSE_KEY, _HOTKEY_KEY = (
-    re.compile(rf"""^(?:\{{\s*|\?\s+)?["']?{name}["']?\s*(?::|$)|,\s*["']?{name}["']?\s*:""", re.MULTILINE)
-    for name in ("license", HOTKEY_FIELD)
-)
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U0000([0-9a-fA-F]{4}))")
-"""Characters by number, in YAML's double quotes: a key can be written with them."""
 
 
 def weight_files(names: Iterable[str]) -> list[str]:
@@ -281,58 +263,3 @@ def _check_shards(names: Sequence[str]) -> None:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             verb = "are" if more else "is"
             require(False, Reason.CORRUPT_WEIGHTS, f"{first}{more} {verb} missing: upload all {count} shards")
-
-
-def parse_card_license(card: bytes) -> str:
-    """Return the licence in a model card's front matter, in lower case; empty if it names none, or several.
-
-    A custom licence (`other`) is returned by its `license_name`.
-    """
-    front = _front_matter(card)
-    fields = _fields(front)
-    named, own = fields.get("license"), fields.get("license_name")
-    if _times(_LICENSE_KEY, front) > 1:
-        return ""  # YAML's readers take the last one, people the first.
-    if isinstance(named, list):
-        named = named[0] if len(named) == 1 else ""
-    if named == "other" and isinstance(own, str):
-        named = own
-    return normalize_license(named) if isinstance(named, str) else ""
-
-
-def parse_card_hotkey(card: bytes) -> str | None:
-    """Return the hotkey in a model card's front matter (`bitagent_hotkey`); None if it names none, or several."""
-    front = _front_matter(card)
-    if _times(_HOTKEY_KEY, front) != 1:
-        return None
-    named = _fields(front).get(HOTKEY_FIELD)
-    return named if isinstance(named, str) and _HOTKEY.fullmatch(named) else None
-
-
-def _times(key: re.Pattern[str], front: str) -> int:
-    """Return how often a card's front matter has a key."""
-    return len(key.findall(_ESCAPE.sub(lambda found: chr(int(next(filter(None, found.groups())), 16)), front)))
-
-
-def _front_matter(card: bytes) -> str:
-    """Return the YAML at the start of a model card; empty without one."""
-    text = card[:CARD_BYTES].decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").lstrip()
-    front, end, _ = text[4:].partition("\n---")
-    return front if text.startswith("---\n") and end else ""
-
-
-def _fields(front: str) -> dict[Any, Any]:
-    """Return the members of a card's front matter; none if it is malformed."""
-    if not front:
-        return {}
-    try:
-        fields = parse_yaml_value(front)  # PyYAML's loader takes seconds for a card with many results
-    except AnswerError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def normalize_license(name: str) -> str:
-    """Return a licence's name as the facts have it: lower case, printable, bounded."""
-    printable = "".join(character for character in name.strip().lower() if character.isprintable())
-    return printable[:_MAX_LICENSE_CHARACTERS]

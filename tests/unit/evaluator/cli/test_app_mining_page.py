@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from bitagent_crds.evaluation import Evaluation
 from bitagent_crds.memory import memory_need
-from bitagent_crds.minermodel import EngineChoices
+from bitagent_crds.minermodel import EngineChoices, MemoryShape
 from bitagent_evaluator.cli import app, run
 from bitagent_evaluator.engines.base import Completion, CompletionRequest
 from bitagent_evaluator.engines.plan import EnginePlan, Hardware
@@ -182,7 +182,7 @@ def size_row(name: str, config: Config, kind: str) -> str:
         halves = sorted(spec.dtypes & FLOATS - {"F32", "F64"})
         tensors[key] = Tensor(halves[0] if halves else min(spec.dtypes), tuple(spec.shape), 0, 0)
     disk = sum(tensor.elements * ITEM_BYTES[tensor.dtype] for tensor in tensors.values())
-    shape = memory_shape(tensors, known)
+    shape = MemoryShape(**memory_shape(tensors, known))
     needs = [
         memory_need(shape, EngineChoices(), evaluation).total / 2**30
         for evaluation in (Evaluation(max_prompt_tokens=SHORT), Evaluation())

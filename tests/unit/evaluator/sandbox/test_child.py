@@ -11,6 +11,8 @@ import pytest
 @pytest.mark.parametrize(
     "worker",
     [
+        "bitagent_evaluator.models.tokenizer_worker",
+        "bitagent_evaluator.models.validation.facts",
         "bitagent_evaluator.models.validation.template_audit",
         "bitagent_evaluator.models.validation.chat",
         "bitagent_evaluator.models.validation.tokenizer_rules.probes",

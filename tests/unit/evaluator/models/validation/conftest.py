@@ -14,8 +14,8 @@ import pytest
 
 from bitagent_evaluator.models.validation.architectures import ARCHITECTURES
 from bitagent_evaluator.models.validation.config import reduce_config
+from bitagent_evaluator.models.validation.facts import validate_metadata
 from bitagent_evaluator.models.validation.files import ModelMetadata, ValidationResult
-from bitagent_evaluator.models.validation.validate import validate_metadata
 from bitagent_evaluator.models.validation.weights import ITEM_BYTES
 
 SIZES = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bitagent_crds.minermodel import MemoryShape
 from bitagent_evaluator.models.validation.memory import memory_shape
 from bitagent_evaluator.models.validation.validate import validate_directory
 from bitagent_evaluator.models.validation.weights import Tensor
@@ -39,7 +40,7 @@ WEIGHTS = tensors(a=("F32", (10, 3)), b=("I32", (7,)), c=("I8", (5,)), lm_head__
     ],
 )
 def test_shape(config: dict[str, Any], numbers: int, size: int) -> None:
-    shape = memory_shape(WEIGHTS, CONFIG | config)
+    shape = MemoryShape(**memory_shape(WEIGHTS, CONFIG | config))
     assert (shape.numbers, shape.packed_bytes, shape.number_bytes) == (numbers, 7 * 4 + 5, size)
     assert shape.cache_numbers == 2 * 2 * 2 * 16
     assert (shape.layer_width, shape.vocabulary, shape.positions) == (192, 1000, 4096)
@@ -47,24 +48,25 @@ def test_shape(config: dict[str, Any], numbers: int, size: int) -> None:
 
 def test_windows_are_part_of_the_shape() -> None:
     windowed = CONFIG | {"architectures": ["MistralForCausalLM"], "sliding_window": 128}
-    shape = memory_shape(WEIGHTS, windowed)
+    shape = MemoryShape(**memory_shape(WEIGHTS, windowed))
     assert (shape.cache_numbers, shape.windowed_numbers, shape.window) == (128, 128, 128)
-    plain = memory_shape(WEIGHTS, CONFIG)
+    plain = MemoryShape(**memory_shape(WEIGHTS, CONFIG))
     assert (plain.windowed_numbers, plain.window) == (0, 0)
 
 
 def test_headers_of_a_real_model(models: Path) -> None:
     found = validate_directory(models / "tiny-fc-1200", max_bytes=1 << 30)
     assert found.memory is not None
-    assert (found.memory.numbers, found.memory.number_bytes) == (found.parameters, 2) == (422_400, 2)
-    assert found.memory.cache_numbers == 2 * 3 * 96
+    shape = MemoryShape(**found.memory)
+    assert (shape.numbers, shape.number_bytes) == (found.parameters, 2) == (422_400, 2)
+    assert shape.cache_numbers == 2 * 3 * 96
 
 
 def test_packed_weights_take_what_they_are_stored_in(models: Path) -> None:
     found = validate_directory(models / "tiny-fc-gptq", max_bytes=1 << 30)
     assert found.memory is not None and found.parameters is not None
-    assert 0 < found.memory.packed_bytes < found.parameters
-    assert found.memory.numbers < found.parameters
+    assert 0 < found.memory["packed_bytes"] < found.parameters
+    assert found.memory["numbers"] < found.parameters
 
 
 def test_a_refused_model_has_none(checkpoint: Any) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.models.digests import weights_digest
+from bitagent_evaluator.models.validation.facts import ValidationWorker
 from bitagent_evaluator.models.validation.files import ValidationResult
-from bitagent_evaluator.models.validation.validate import ValidationWorker, validate_directory
+from bitagent_evaluator.models.validation.validate import validate_directory
 from bitagent_evaluator.sandbox.protocol import Limits
 
 GIB = 1 << 30

@@ -21,7 +21,6 @@ from jinja2 import TemplateError
 from jinja2.exceptions import SecurityError
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.results import NoteKind
 from bitagent_evaluator.chat_templates.audit.conversations import Conversation
 from bitagent_evaluator.chat_templates.audit.differential import RENDERING_ERRORS, compare_with_twin
 from bitagent_evaluator.chat_templates.audit.findings import refusals, summary
@@ -132,13 +131,14 @@ class TokenizerWorker:
         thinking = body["thinking"]
         self._templates = (default.with_thinking(thinking), with_tools.with_thinking(thinking))
         self._template_is_ours = found.default is None
-        notes = {
-            NoteKind.TEMPLATE: template_notes(found),
-            NoteKind.TURN_END: turn_end_notes(found, self._special, self._stop_ids, self._tokenizer),
-        }
+        notes = template_notes(found)
         if thinking is not None and not any(map(switches_thinking, self._templates)):
-            notes[NoteKind.TEMPLATE].append(NO_SWITCH)
-        return {"uses_tools": with_tools.uses_tools, "notes": notes}
+            notes.append(NO_SWITCH)
+        return {
+            "uses_tools": with_tools.uses_tools,
+            "template_notes": notes,
+            "turn_end_notes": turn_end_notes(found, self._special, self._stop_ids, self._tokenizer),
+        }
 
     def _renderer(self, source: str | None) -> TemplateRenderer:
         """Return the renderer of a template, or that of models without one. Refuses a template that fails the audit."""
