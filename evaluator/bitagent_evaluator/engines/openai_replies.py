@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -121,12 +121,15 @@ class Reply:
     """The endpoint's answer to one request."""
 
     text: str
+    """The answer; empty if there is none but calls or a thought."""
     tool_calls: tuple[ToolCall, ...]
     cut_off: bool
     """Whether the token limit ended the answer."""
     prompt_tokens: int
     """As counted by the endpoint; 0 if it does not report it."""
     completion_tokens: int
+    thought: str = ""
+    """The beginning of what the model thought, where the endpoint gives it apart from the answer."""
 
 
 class UnreadableReply(ValueError):
@@ -151,12 +154,17 @@ _TAG = re.compile(r"<[^<>]*>?")
 
 
 def parse_chat(document: Any) -> Reply:
-    """Return the first choice of a chat completion. Raises UnreadableReply."""
+    """Return the first choice of a chat completion.
+
+    Raises UnreadableReply, and RequestFailed if a content filter left nothing of the answer.
+    """
     choice = _first_choice(document)
     message = choice.get("message")
     if not isinstance(message, Mapping):
         raise UnreadableReply("a choice without a message")
     calls = message.get("tool_calls") or []
+    if isinstance(calls, Mapping):
+        calls = [calls]
     if not isinstance(calls, list):
         raise UnreadableReply("tool_calls that are not a list")
     if not calls and isinstance(message.get("function_call"), Mapping):  # the API before tools
@@ -166,7 +174,34 @@ def parse_chat(document: Any) -> Reply:
         calls = [_call_of_part(part) for part in content if _is_call(part)]
     if not calls and not content:
         content = message.get("refusal")
-    return _reply(document, choice, content, tuple(_tool_call(call) for call in calls))
+    reply = _reply(document, choice, content, tuple(_tool_call(call) for call in calls))
+    reply = replace(reply, thought=_thought(message))
+    if not reply.tool_calls and not reply.text.strip():
+        _check_nothing(choice, content, reply)
+    return reply
+
+
+def _check_nothing(choice: Mapping[str, Any], content: Any, reply: Reply) -> None:
+    """Raise an error if a reply without text and calls is something else than an answer without words."""
+    reason = choice.get("finish_reason")
+    if words := _error_words({"error": choice.get("error")}):
+        raise UnreadableReply(f"an error: {words}")
+    if reason in _FILTERED:
+        message = f"the endpoint stopped the answer: finish_reason is {reason}"
+        raise RequestFailed(RequestFailure.REFUSED, message)
+    if reason in _CALLED:
+        raise UnreadableReply(f"finish_reason {reason} and no call: the server's parser of calls may have failed")
+    kinds = (
+        {str(part.get("type")) for part in content if isinstance(part, Mapping)} if isinstance(content, list) else ()
+    )
+    if not reply.thought and (unknown := sorted(set(kinds) - _TEXT_PARTS - _THOUGHT_PARTS)):
+        raise UnreadableReply(f"content with nothing but parts of type {_shorten(', '.join(unknown))}")
+
+
+_CUT = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_length"})
+"""Finish reasons of an answer that the limit ended: OpenAI's, and those that proxies take over from other APIs."""
+_FILTERED = frozenset({"content_filter", "SAFETY", "safety", "refusal", "RECITATION", "PROHIBITED_CONTENT"})
+_CALLED = frozenset({"tool_calls", "function_call", "tool_use"})
 
 
 def parse_completion(document: Any) -> Reply:
@@ -200,6 +235,33 @@ def _error_words(document: Mapping[str, Any]) -> str:
 
 
 _TEXT_PARTS = frozenset({"text", "output_text", "refusal"})
+_THOUGHT_PARTS = frozenset({"thinking", "reasoning", "redacted_thinking"})
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "reasoning_details")
+"""Members of a message with the model's thought, as vLLM, SGLang, DeepSeek, OpenRouter and Ollama call it."""
+_IN_THOUGHTS = ("text", "thinking", "reasoning", "summary", "content")
+"""Members of the parts of a thought that have its text."""
+_MAX_THOUGHT = 16_384
+"""Most characters of a thought that are kept."""
+_MAX_LEVELS = 4
+
+
+def _thought(message: Mapping[str, Any]) -> str:
+    """Return the beginning of a message's thought; empty without one."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    own = [part for part in parts if isinstance(part, Mapping) and str(part.get("type")) in _THOUGHT_PARTS]
+    found = (_thought_text(value) for value in (*(message.get(name) for name in _THOUGHTS), own))
+    return _replace_surrogates(next(filter(str.strip, found), "")[:_MAX_THOUGHT])
+
+
+def _thought_text(value: Any, level: int = 0) -> str:
+    if isinstance(value, str):
+        return value
+    if level < _MAX_LEVELS and isinstance(value, list):
+        return "".join(_thought_text(part, level + 1) for part in value)
+    if level < _MAX_LEVELS and isinstance(value, Mapping):
+        return next(filter(None, (_thought_text(value.get(name), level + 1) for name in _IN_THOUGHTS)), "")
+    return ""
 
 
 def _content(value: Any) -> str:
@@ -259,7 +321,7 @@ def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[Too
     return Reply(
         text=_replace_surrogates(_content(text)),
         tool_calls=calls,
-        cut_off=choice.get("finish_reason") == "length",
+        cut_off=str(choice.get("finish_reason")) in _CUT,
         prompt_tokens=_count(counts.get("prompt_tokens")),
         completion_tokens=_count(counts.get("completion_tokens")),
     )

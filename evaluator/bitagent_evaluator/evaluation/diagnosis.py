@@ -21,7 +21,12 @@ from bitagent_crds.task_set import Task
 from bitagent_evaluator.evaluation.findings import BY_ENDPOINT, FindingKind, RunFinding
 from bitagent_evaluator.evaluation.given_answers import Coverage
 from bitagent_evaluator.parsing import AnswerSyntax, parse_answer
-from bitagent_evaluator.parsing.thinking import ENDS_OF_THINKING, STARTS_OF_THINKING, strip_thinking
+from bitagent_evaluator.parsing.thinking import (
+    ENDS_OF_THINKING,
+    STARTS_OF_THINKING,
+    is_only_thought,
+    strip_thinking,
+)
 from bitagent_evaluator.scoring.base import REFUSED
 from bitagent_evaluator.scoring.bfcl import DECODER_FAILED, MISSING_CALL, UNEXPECTED_CALL, WRONG_FORMAT
 from bitagent_evaluator.scoring.exact_match import UNREADABLE
@@ -155,7 +160,8 @@ def _kinds(verdict: Verdict, response: Response | None, evidence: Evidence) -> I
     if cut:
         yield _kind_of_cut(response, evidence)
     if verdict.passed:
-        if _expects_no_call(verdict, evidence) and (cut or attempts_call(response.text, _names(verdict, evidence))):
+        broken = cut or is_only_thought(response.text) or attempts_call(response.text, _names(verdict, evidence))
+        if broken and _expects_no_call(verdict, evidence):
             yield FindingKind.CREDITED
     elif not cut:
         yield from _kind_of_failure(verdict, response, evidence)
@@ -171,7 +177,7 @@ def _kind_of_cut(response: Response, evidence: Evidence) -> FindingKind:
         and response.completion_tokens > evidence.max_tokens
     )
     in_thought = opened and not any(end in response.text for end in ENDS_OF_THINKING)
-    return FindingKind.CUT_IN_THOUGHT if in_thought else FindingKind.CUT_OFF
+    return FindingKind.CUT_IN_THOUGHT if in_thought or is_only_thought(response.text) else FindingKind.CUT_OFF
 
 
 def _limit(kind: FindingKind, evidence: Evidence) -> int:
@@ -186,6 +192,8 @@ def _kind_of_failure(verdict: Verdict, response: Response, evidence: Evidence) -
         _expects_no_call(verdict, evidence) and _reads_call(verdict, response, evidence)
     ):
         yield FindingKind.UNEXPECTED_CALL
+    elif is_only_thought(response.text) and not _reads_call(verdict, response, evidence):
+        yield FindingKind.ONLY_THOUGHT
     elif not _expects_no_call(verdict, evidence) and not _reads_call(verdict, response, evidence):
         looks_like_one = attempts_call(response.text, _names(verdict, evidence))
         yield FindingKind.UNREADABLE if looks_like_one else FindingKind.WITHOUT_CALL

@@ -1,8 +1,9 @@
 """Tasks as requests to an OpenAI-compatible endpoint, and its replies as responses.
 
 Calls that the endpoint has parsed are written back as text in OpenAI's syntax, so that they are parsed and scored like
-any other answer. The API accepts function names of letters, digits, `_` and `-` only; other names are sent in that
-alphabet, and restored in the calls that come back.
+any other answer. A thought without an answer is written between its marks, so that it is neither taken for an empty
+answer nor searched for calls. The API accepts function names of letters, digits, `_` and `-` only; other names are sent
+in that alphabet, and restored in the calls that come back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bitagent_crds.results import Response
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.engines.openai import Endpoint
 from bitagent_evaluator.engines.openai_replies import Reply
+from bitagent_evaluator.parsing.thinking import only_thought
 from bitagent_evaluator.prompts import ChatPrompt, RawPrompt
 
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
@@ -114,7 +116,7 @@ def _is_allowed(name: str) -> bool:
 
 def _reply_text(reply: Reply, names: Mapping[str, str]) -> str:
     if not reply.tool_calls:
-        return reply.text
+        return only_thought(reply.thought) if reply.thought and not reply.text.strip() else reply.text
     calls: list[dict[str, Any]] = [
         {"type": "function", "function": {"name": names.get(call.name, call.name), "arguments": call.arguments}}
         for call in reply.tool_calls

@@ -19,6 +19,8 @@ class FindingKind(StrEnum):
     """Cut by the limit before the thought was over."""
     CUT_OFF = "CutOff"
     """Cut by the limit."""
+    ONLY_THOUGHT = "OnlyThought"
+    """A thought and nothing after it, though the limit did not end it."""
     EMPTY = "Empty"
     UNREADABLE = "Unreadable"
     """Written as a call that no accepted syntax reads."""
@@ -29,7 +31,7 @@ class FindingKind(StrEnum):
     ALIKE = "Alike"
     """The same answer to most tasks, which it fails."""
     CREDITED = "Credited"
-    """Passed as "no call", though the answer is a broken call or was cut."""
+    """Passed as "no call", though the answer is a broken call or a thought alone, or was cut."""
     PROMPT_REFUSED = "PromptRefused"
     ENDPOINT_REFUSED = "EndpointRefused"
     """An endpoint answered the request with an error, or with what is not an answer."""
@@ -72,6 +74,12 @@ WORDS: Mapping[FindingKind, Words] = {
         "see what the end of such an answer looks like: if it repeats itself or writes the next question, "
         "`bitagent-eval check` names the end tokens; if it is a long answer, raise the limit (--max-tokens)",
     ),
+    FindingKind.ONLY_THOUGHT: Words(
+        "{count} of {of} answers break off in thought: there is nothing after it",
+        "the model ended its turn while it was thinking, or the server took the answer for a part of the thought",
+        "have the model answer without thinking (--thinking Off); behind an endpoint, see whether the server's reader "
+        "of thoughts (--reasoning-parser of vLLM) is the one for this model",
+    ),
     FindingKind.EMPTY: Words(
         "{count} of {of} answers are empty",
         "the model ends at once: the prompt may end with an end token, or without the beginning of an answer",
@@ -99,7 +107,7 @@ WORDS: Mapping[FindingKind, Words] = {
         "read the prompt as the model gets it: `bitagent-eval tasks show SET --id ID --model DIR`",
     ),
     FindingKind.CREDITED: Words(
-        '{count} of {of} answers passed as "no call" although they are a broken call or were cut',
+        '{count} of {of} answers passed as "no call" although they are a broken call or a thought alone, or were cut',
         "where no call is expected, the rule passes every text that cannot be read as a call",
         "do not read these as declined: the score is higher than what the model can do",
     ),

@@ -40,6 +40,17 @@ _ARGUMENTS = (
 _DECODER = json.JSONDecoder()
 
 
+def only_thought(thought: str) -> str:
+    """Return the text of an answer that is a thought and nothing after it."""
+    return f"{START_OF_THINKING}{thought}{END_OF_THINKING}"
+
+
+def is_only_thought(text: str) -> bool:
+    """Return whether an answer has a thought, whether it ended or not, and nothing after it."""
+    answer = strip_thinking(text).strip()
+    return bool(text.strip()) and (not answer or answer.startswith(STARTS_OF_THINKING))
+
+
 def answers_after_thinking(text: str) -> list[str]:
     """Return what follows each of the last marks of a thought's end, the shortest first; nothing without a mark.
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from bitagent_evaluator.engines.openai_replies import UnreadableReply, parse_chat, parse_document
+from bitagent_evaluator.engines.openai_replies import (
+    RequestFailed,
+    RequestFailure,
+    UnreadableReply,
+    parse_chat,
+    parse_document,
+)
 
 CALL = {"name": "f", "arguments": "{}"}
 
@@ -62,6 +68,68 @@ def test_a_refusal_is_the_answer_where_there_is_no_other(content: Any) -> None:
     assert parse_chat(message(content=content, refusal="I cannot.")).text == "I cannot."
 
 
+THOUGHTS: dict[str, dict[str, Any]] = {
+    "of vLLM and DeepSeek": {"content": None, "reasoning_content": "hm"},
+    "of vLLM since 0.11 and OpenRouter": {"content": "", "reasoning": "hm"},
+    "of Ollama": {"content": "\n", "thinking": "hm"},
+    "in details": {"content": None, "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]},
+    "in a summary": {"content": None, "reasoning": {"summary": [{"type": "summary_text", "text": "hm"}]}},
+    "in a part": {"content": [{"type": "thinking", "thinking": "hm"}]},
+    "in a part with parts": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+    "without the member of the answer": {"reasoning_content": "hm"},
+    "beside an empty one": {"content": None, "reasoning_content": "", "reasoning": "hm"},
+}
+
+
+@pytest.mark.parametrize("members", THOUGHTS.values(), ids=THOUGHTS)
+def test_a_thought_without_an_answer_is_kept_apart(members: dict[str, Any]) -> None:
+    reply = parse_chat(message(**members))
+    assert (reply.text.strip(), reply.tool_calls, reply.thought) == ("", (), "hm")
+
+
+@pytest.mark.parametrize(
+    "thought", [None, 5, [[[[[["hm"]]]]]], {"tokens": 9}, "\n"], ids=["null", "number", "deep", "no text", "blank"]
+)
+def test_what_is_no_thought_is_none(thought: Any) -> None:
+    assert parse_chat(message(content=None, reasoning=thought)).thought == ""
+
+
+def test_a_thought_is_kept_in_part_and_without_surrogates() -> None:
+    thought = parse_chat(message(content=None, reasoning="\ud800" + "x" * 99_999)).thought
+    assert thought.startswith("\ufffdx") and len(thought) == 16_384
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"), [("length", True), ("max_tokens", True), ("MAX_TOKENS", True), ("stop", False), (None, False)]
+)
+def test_the_limit_by_any_name(reason: str | None, cut: bool) -> None:
+    document = message(content="[f(")
+    document["choices"][0]["finish_reason"] = reason
+    assert parse_chat(document).cut_off is cut
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "refusal"])
+def test_an_answer_that_a_filter_took_is_refused_not_empty(reason: str) -> None:
+    document = message(content="")
+    document["choices"][0]["finish_reason"] = reason
+    with pytest.raises(RequestFailed) as caught:
+        parse_chat(document)
+    assert (caught.value.failure, reason in str(caught.value)) == (RequestFailure.REFUSED, True)
+    document["choices"][0]["message"]["content"] = "I cannot"
+    assert parse_chat(document).text == "I cannot"
+
+
+def test_a_single_call_need_not_be_in_a_list() -> None:
+    (call,) = parse_chat(message(content=None, tool_calls={"function": CALL})).tool_calls
+    assert call.name == "f"
+
+
+def _ended(reason: str, **members: Any) -> dict[str, Any]:
+    document = message(**members)
+    document["choices"][0]["finish_reason"] = reason
+    return document
+
+
 UNREADABLE: dict[str, tuple[Any, str]] = {
     "an object as content": (message(content={"text": "x"}), "content"),
     "a part that is a number": (message(content=[1]), "content"),
@@ -73,6 +141,14 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
     "an error of older vLLM": ({"object": "error", "message": "too long"}, "too long"),
     "an error of FastAPI": ({"detail": "Not ready"}, "Not ready"),
     "nothing": ({}, "without choices"),
+    "calls that are not there": (_ended("tool_calls", content=None, tool_calls=[]), "no call"),
+    "calls of other APIs that are not there": (_ended("tool_use", content=""), "no call"),
+    "an error in the choice": (
+        {"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"message": "upstream gone"}}]},
+        "upstream gone",
+    ),
+    "an image alone": (message(content=[{"type": "image_url", "image_url": {"url": "x"}}]), "image_url"),
+    "sound alone": (message(content=[{"type": "audio"}, {"type": "text", "text": ""}]), "audio"),
 }
 
 

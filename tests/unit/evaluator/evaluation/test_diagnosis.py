@@ -61,6 +61,17 @@ BROKEN = '<tool_call>\n{"name": "add", "argum'
         pytest.param("Calls", response("The sum of one", "length"), [FindingKind.CUT_OFF], id="cut"),
         pytest.param("Calls", response("<think>Well", "length"), [FindingKind.CUT_IN_THOUGHT], id="cut in thought"),
         pytest.param("Calls", response("[THINK]Well", "length"), [FindingKind.CUT_IN_THOUGHT], id="cut in Magistral's"),
+        pytest.param("Calls", response("<think>Well</think>\n"), [FindingKind.ONLY_THOUGHT], id="a thought alone"),
+        pytest.param("Calls", response("<think>Well"), [FindingKind.ONLY_THOUGHT], id="a thought that does not end"),
+        pytest.param(
+            "Calls", response("[THINK]Well[/THINK]"), [FindingKind.ONLY_THOUGHT], id="Magistral's thought alone"
+        ),
+        pytest.param(
+            "Calls", response("<think>add(a=1)</think>"), [FindingKind.ONLY_THOUGHT], id="a call in a thought alone"
+        ),
+        pytest.param(
+            "Calls", response("<think>Well</think>", "length"), [FindingKind.CUT_IN_THOUGHT], id="a cut thought, apart"
+        ),
         pytest.param("NoCall", response("No function fits."), [], id="declined"),
         pytest.param("NoCall", response("[add(a=1)]"), [FindingKind.UNEXPECTED_CALL], id="called"),
         pytest.param("NoCall", response(BROKEN), [FindingKind.CREDITED], id="half a call is no call"),
@@ -72,6 +83,14 @@ BROKEN = '<tool_call>\n{"name": "add", "argum'
 )
 def test_an_answer(expects: str, answer: Response, found: list[FindingKind], scorer: BuiltinScorer) -> None:
     assert diagnosed(task(expects), answer, scorer) == found
+
+
+@pytest.mark.parametrize(
+    ("scorer", "kind"),
+    [(BuiltinScorer.BFCL, FindingKind.CREDITED), (BuiltinScorer.BITAGENT_2025_04, FindingKind.ONLY_THOUGHT)],
+)
+def test_a_thought_alone_where_no_call_is_expected(scorer: BuiltinScorer, kind: FindingKind) -> None:
+    assert diagnosed(task("NoCall"), response("<think>Well</think>"), scorer) == [kind]
 
 
 @pytest.mark.parametrize("answer", [BROKEN, "words", "[]"], ids=["half a call", "words", "an empty list"])

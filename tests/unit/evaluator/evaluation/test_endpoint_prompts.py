@@ -12,6 +12,7 @@ from tests.unit.evaluator.endpoint_runs import TASKS, number_in, run, task
 from bitagent_crds.fields import PromptFormatName
 from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice, allowed_names
+from bitagent_evaluator.evaluation.findings import FindingKind
 from bitagent_evaluator.prompts import prompt_format
 
 
@@ -67,3 +68,22 @@ def test_tool_choice_none_leaves_names_and_reads_text(fake_endpoint: Any, replie
     assert found.aggregate.passed == 1
     assert fake_endpoint.requests[0].body["tool_choice"] == "none"
     assert fake_endpoint.requests[0].body["tools"][0]["function"]["name"] == "math.add"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("stop", FindingKind.ONLY_THOUGHT), ("length", FindingKind.CUT_IN_THOUGHT)]
+)
+@pytest.mark.parametrize("member", ["reasoning_content", "reasoning"])
+def test_a_thought_without_an_answer_is_diagnosed_and_not_searched_for_calls(
+    fake_endpoint: Any, replies: Any, tmp_path: Path, member: str, reason: str, kind: FindingKind
+) -> None:
+    def answer(request: Any) -> Any:
+        found = replies.completion(None)
+        thought = f"I call [add(a={number_in(request)})]"
+        found.body["choices"][0] |= {"message": {"content": None, member: thought}, "finish_reason": reason}
+        return found
+
+    fake_endpoint.script = answer
+    found = run(fake_endpoint.url, tmp_path)
+    assert found.aggregate.passed == 0
+    assert [(finding.kind, finding.count) for finding in found.findings] == [(kind, 6)]
