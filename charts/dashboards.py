@@ -129,6 +129,12 @@ def fleet() -> dashboard.Dashboard:
         ),
         graph("Connections lost in an hour", "", "none", (hourly("chain_reconnects_total", "pod"), "{{pod}}")),
         graph(
+            "Models of discovery deleted in a day",
+            "By reason: the hotkey lost its slot, or submits another model or none.",
+            "none",
+            (grown(v("models_deleted_total"), "pod, reason", hours=24), "{{pod}} {{reason}}"),
+        ),
+        graph(
             "Models discovered, commitments ignored",
             "With discovery by commitments.",
             "none",
@@ -179,6 +185,12 @@ def one_round() -> dashboard.Dashboard:
             "By the evaluations that run, together.",
             "none",
             (r("generated_tokens_per_second"), "{{round}}"),
+        ),
+        graph(
+            "Tokens generated in all",
+            "As the evaluations said while they ran, since the operator started.",
+            "none",
+            (f"sum by (round) (bitagent_operator_generated_tokens_total{ROUND})", "{{round}}"),
         ),
         dashboard.Row("All rounds of the namespace"),
         graph(
@@ -310,6 +322,13 @@ def cluster() -> dashboard.Dashboard:
         ),
         dashboard.Row("Models and volumes"),
         graph("Models", "By state of their files.", "none", (objects("models", "state"), "{{state}}"), stacked=True),
+        graph(
+            "Models and volumes deleted in an hour",
+            "MinerModels by anyone; volumes of single models by the operator, to make room.",
+            "none",
+            (hourly("objects_deleted_total", "kind", ', kind="MinerModel"'), "{{kind}}"),
+            (hourly("model_volumes_deleted_total", "namespace"), "volumes {{namespace}}"),
+        ),
         graph(
             "Fetches that ended in an hour",
             "By reason.",

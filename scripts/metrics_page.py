@@ -24,7 +24,8 @@ PAGE = Path("docs") / "metrics.md"
 _INTRODUCTION = """# Metrics
 
 Written from the code by `make metrics`; do not edit. Operator, validators and the public page serve them on port 9090
-at `/metrics`; [alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process.
+at `/metrics`; [alerts.md](alerts.md) says which of them call somebody. Counters begin at 0 with each process. Those of
+the default miner are in [mining.md](mining.md#the-default-miner).
 """
 _OPERATOR = f"""A process that stands by shows the objects too, but has no passes and no Jobs. All but the build and
 `process_*` have the label `{LABEL}` as well: that of the objects that they concern. A Prometheus that finds the pods

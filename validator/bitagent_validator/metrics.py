@@ -66,6 +66,12 @@ class Metrics:
             registry=self.registry,
         )
         self.discovered_models = gauge("discovered_models", "MinerModels that commitments and axons call for")
+        self.models_deleted = counter(
+            "models_deleted",
+            "MinerModels of discovery that were deleted, by reason: Deregistered; or Withdrawn, if the hotkey submits "
+            "another model or none",
+            ["reason"],
+        )
         self.ignored_commitments = gauge(
             "ignored_commitments", "Registered hotkeys whose commitment or axon has no MinerModel", ["reason"]
         )

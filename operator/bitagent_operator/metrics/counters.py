@@ -5,11 +5,12 @@ docs/metrics.md lists all families; `make metrics` writes it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from bitagent_operator.metrics.durations import PHASES, phase_seconds
+from bitagent_operator.metrics.rounds import PHASES, phase_seconds
 from bitagent_operator.observed.cache import Kind
 from bitagent_operator.plan.outcomes import EndedWork
 
@@ -58,6 +59,16 @@ class Metrics:
             "Requests for the progress of evaluations, by outcome (answered, mute, unreachable, invalid).",
             "outcome",
         )
+        self.generated_tokens = self._counter(
+            "generated_tokens",
+            "Tokens of finished answers of each EvalRound that exists, by name, as its evaluations say every ten "
+            "seconds: those of the last seconds of an evaluation are missing.",
+            "round",
+        )
+        self.volumes_deleted = self._counter(
+            "model_volumes_deleted",
+            "Claims of single models' volumes that were deleted: to make room, or with their volume gone.",
+        )
         self.events_dropped = self._counter("events_dropped", "Kubernetes Events that could not be posted.")
         self.trace_spans = self._counter(
             "trace_spans", "Spans for the collector of traces, by outcome (sent, unsent, refused).", "outcome"
@@ -102,6 +113,15 @@ class Metrics:
     def request(self, method: str, code: int) -> None:
         """Count one request."""
         self.requests.labels(method, str(code)).inc()
+
+    def count_generated(self, round_: str, tokens: int) -> None:
+        """Count tokens that the evaluations of a round have generated."""
+        self.generated_tokens.labels(round_).inc(tokens)
+
+    def forget_round(self, name: str) -> None:
+        """Drop the series of a round that does not exist any more."""
+        with contextlib.suppress(KeyError):
+            self.generated_tokens.remove(name)
 
     def count_ended(self, ended: Iterable[EndedWork]) -> None:
         """Count work whose end was just recorded."""

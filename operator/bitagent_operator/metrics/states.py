@@ -6,7 +6,8 @@ from collections import Counter as Count
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
@@ -14,8 +15,7 @@ from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import FINAL_STATES, ResultState
 from bitagent_crds.status import Condition
 from bitagent_kube.conditions import find
-from bitagent_operator.metrics.durations import durations
-from bitagent_operator.metrics.running import running
+from bitagent_operator.metrics.rounds import durations, gpu_time, running
 from bitagent_operator.metrics.waiting import waiting
 from bitagent_operator.observed.cache import Cache, Kind
 from bitagent_operator.observed.objects import ModelObject, RoundObject
@@ -28,10 +28,11 @@ class StateCollector(Collector):
     def __init__(self, cache: Cache, *, now: Callable[[], datetime]) -> None:
         self._cache, self._now = cache, now
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         yield from self._rounds()
         yield self._models()
+        yield self._deleted()
         yield from self._bad_objects()
         deployed = GaugeMetricFamily(
             "bitagent_validator_deployed",
@@ -74,7 +75,7 @@ class StateCollector(Collector):
                 started.add_metric([each.meta.name], each.status.started_at.timestamp())
         yield phase_of
         yield started
-        yield from _gpu_time(rounds)
+        yield from gpu_time(rounds)
         yield from durations(rounds)
         yield from running(rounds)
         oldest = GaugeMetricFamily(
@@ -91,6 +92,16 @@ class StateCollector(Collector):
         for name in ("Fetched", "Rejected", "Failed", "Fetching"):
             models.add_metric([name], fetched[name])
         return models
+
+    def _deleted(self) -> CounterMetricFamily:
+        deleted = CounterMetricFamily(
+            "bitagent_operator_objects_deleted",
+            "Objects that were deleted while this process watched them, by kind.",
+            labels=["kind"],
+        )
+        for kind, number in self._cache.deleted.items():
+            deleted.add_metric([kind], number)
+        return deleted
 
     def _bad_objects(self) -> Iterator[GaugeMetricFamily]:
         unreadable = GaugeMetricFamily(
@@ -119,33 +130,6 @@ class StateCollector(Collector):
             Kind.VALIDATOR: [v.conditions for v in cache.validators],
         }
         return {kind: len(unreadable[kind]) + sum(map(_invalid, conditions[kind])) for kind in Kind}
-
-
-def _gpu_time(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
-    """Yield the GPU time of each round that holds or held GPUs, and how far the evaluations of running ones are."""
-    held = GaugeMetricFamily(
-        "bitagent_round_gpu_held_seconds",
-        "GPU time that the evaluations of each EvalRound have held, in seconds times GPUs, by name.",
-        labels=["round"],
-    )
-    generating = GaugeMetricFamily(
-        "bitagent_round_gpu_generating_seconds",
-        "The part of that time in which an engine generated, by the results that have a score, by name.",
-        labels=["round"],
-    )
-    done = GaugeMetricFamily(
-        "bitagent_round_done_ratio",
-        "Share of the evaluations of each running EvalRound that is done.",
-        labels=["round"],
-    )
-    for each in rounds:
-        name, status = each.meta.name, each.status
-        if status.gpu_seconds is not None:
-            held.add_metric([name], status.gpu_seconds.held)
-            generating.add_metric([name], status.gpu_seconds.generating)
-        if status.estimate is not None and status.finished_at is None:
-            done.add_metric([name], status.estimate.percent / 100)
-    yield from (held, generating, done)
 
 
 def _invalid(conditions: Sequence[Condition]) -> bool:

@@ -7,7 +7,7 @@ not ordered.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,6 +131,8 @@ class Cache:
         self.deployments = Table("Deployment", DeploymentObject.parse)
         tables = (self.models, self.rounds, self.validators, self.jobs, self.pods, self.deployments)
         self._tables: dict[str, Table[Any]] = {table.kind: table for table in tables}
+        self.deleted = Counter(dict.fromkeys(Kind, 0))
+        """Objects that were deleted since this cache was made, by kind."""
         self.queues = QueueState()
         """Kueue's queues, while something waits in one."""
         self._rounds_of: dict[str, set[str]] = defaultdict(set)
@@ -219,6 +221,8 @@ class Cache:
     def _keys(self, kind: str, change: Change[Any]) -> list[Key]:
         if not change.changed:
             return []
+        if change.after is None and kind in self.deleted and change.before is not None and change.unreadable is None:
+            self.deleted[Kind(kind)] += 1
         latest: Any = next(o for o in (change.after, change.before, change.unreadable) if o is not None)
         keys = [key_of(kind, latest.meta), *self._related(change), *self._of_rewriter(change)]
         if change.unreadable is not None and kind == Kind.MODEL:

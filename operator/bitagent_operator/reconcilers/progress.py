@@ -29,6 +29,8 @@ REQUEST_SECONDS = 2.0
 """Time in which a pod must have answered."""
 REQUESTS_IN_FLIGHT = 32
 """Pods that are asked at the same time: of 1,024 that all hang, each is asked every minute."""
+MOST_TOKENS_PER_SECOND = 1_000_000
+"""More than a pod can generate: what it says beyond that is not counted."""
 _STEADY = timedelta(seconds=3)
 """Difference of the times of one moment by two answers."""
 
@@ -61,11 +63,17 @@ class ProgressReader:
     enqueue: Callable[[Iterable[Key]], None]
     """Receives the rounds of which something is news."""
     count: Callable[[Outcome], None] = lambda _outcome: None
+    generated: Callable[[str, int], None] = lambda _round, _tokens: None
+    """Receives the name of a round and the tokens that one of its evaluations has generated since the last look."""
     every: float = field(default_factory=lambda: POLL_SECONDS)
     """Seconds between two looks."""
     seconds: float = field(default_factory=lambda: REQUEST_SECONDS)
     """Time for one answer."""
     _known: dict[str, PodProgress] = field(default_factory=dict)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.now()
 
     def of(self, pods: Iterable[PodObject]) -> Mapping[str, PodProgress]:
         """Return what is known of these pods, by uid."""
@@ -119,7 +127,26 @@ class ProgressReader:
             advanced = before.advanced_at
         after = PodProgress(now, max(advanced, pod.started or advanced), document)
         self._known[pod.meta.uid] = after
+        if tokens := self._new_tokens(pod, before, after):
+            self.generated(pod.meta.labels.get(ROUND_LABEL, ""), tokens)
         return before is None or before.mute or _shown(before) != _shown(after)
+
+    def _new_tokens(self, pod: PodObject, before: PodProgress | None, after: PodProgress) -> int:
+        """Return how many tokens an evaluation has generated since the last look, or since its start.
+
+        A number that is lower than before, or that of another evaluation of the pod, begins at 0. What a pod generated
+        before this reader began was counted by another process.
+        """
+        document, started = after.document, pod.started or after.read_at
+        if before is None:
+            if started < self._began:
+                return 0
+            known, since = 0, started
+        else:
+            same = before.document.key == document.key and before.document.tokens <= document.tokens
+            known, since = before.document.tokens if same else 0, before.read_at
+        seconds = max(1.0, (after.read_at - since).total_seconds())
+        return min(document.tokens - known, int(seconds * MOST_TOKENS_PER_SECOND))
 
 
 def _serves(pod: PodObject) -> bool:

@@ -157,6 +157,8 @@ async def _round(context: Context, key: Key) -> float | None:
         observed, bound = context.cache.rounds.get(key), context.config.evaluations.max_parallel
         if observed is None or observed.meta.deleting:
             _leave_shares(context, key)
+            if observed is None:
+                context.metrics.forget_round(key.name)
             return None
         models = (context.cache.model(result.model) for result in observed.status.results)
         validator = _validator_of(context, observed)

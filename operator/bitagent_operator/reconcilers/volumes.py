@@ -73,6 +73,7 @@ async def prepare_volume(context: Context, key: Key, plan: VolumePlan, job: Obj)
             why = "its volume is gone" if each.lost else "to make room"
             log.info("PersistentVolumeClaim %s is deleted: %s", each.name, why)
             await context.client.delete(CLAIMS, each.name, uid=each.uid)
+            context.metrics.volumes_deleted.inc()
         await _ensure(context.client, claim, shared)
     except ApiError as error:
         text = f"PersistentVolumeClaim {name}: {error.message or error.reason}"

@@ -86,6 +86,7 @@ class Operator:
             now=client.clock.now,
             enqueue=self._enqueue,
             count=lambda outcome: metrics.progress.labels(outcome).inc(),
+            generated=metrics.count_generated,
         )
         context = Context(
             config=self._config,

@@ -16,7 +16,7 @@ from bitagent_crds.evalround import RoundPhase
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.validator import LastWeights
 from bitagent_kube.conditions import find
-from bitagent_operator.metrics.durations import PHASES, phase_seconds
+from bitagent_operator.metrics.rounds import PHASES, phase_seconds
 from bitagent_operator.observed.objects import ModelObject, RoundObject
 
 Value = str | int | float | bool

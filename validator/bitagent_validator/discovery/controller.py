@@ -104,7 +104,7 @@ class DiscoveryController:
         plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
         refused: dict[str, Fault] = {}
         try:
-            left = await self._carry_out(plan, settings, me, refused)
+            left = await self._carry_out(plan, settings, me, refused, registered=subnet.neurons)
         finally:
             self._report(plan, refused)
         self._unfinished = bool(left or plan.superseded)
@@ -130,7 +130,13 @@ class DiscoveryController:
         )
 
     async def _carry_out(
-        self, plan: DiscoveryPlan, settings: Discovery, me: ValidatorObject, refused: dict[str, Fault]
+        self,
+        plan: DiscoveryPlan,
+        settings: Discovery,
+        me: ValidatorObject,
+        refused: dict[str, Fault],
+        *,
+        registered: Collection[str],
     ) -> int:
         """Delete and write; return how much is left. What concerns one object alone is added to `refused`.
 
@@ -143,6 +149,8 @@ class DiscoveryController:
                 if isinstance(step, Existing):
                     await self._writer.delete(MODELS, step.name, uid=step.uid)
                     log.info("%s is deleted: its hotkey %s does not submit it any longer", step.name, step.hotkey)
+                    reason = "Withdrawn" if step.hotkey in registered else "Deregistered"
+                    self._services.metrics.models_deleted.labels(reason).inc()
                 else:
                     await self._write(step, settings, me, exists=step.name in plan.known)
             except ApiError as error:

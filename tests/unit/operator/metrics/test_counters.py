@@ -8,7 +8,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import PhaseSeconds
 from bitagent_crds.names import Component
 from bitagent_operator.metrics.counters import Metrics
-from bitagent_operator.metrics.durations import PHASES
+from bitagent_operator.metrics.rounds import PHASES
 from bitagent_operator.plan.outcomes import EndedWork
 
 
@@ -34,6 +34,17 @@ def test_what_ended_is_counted_by_reason() -> None:
     text = generate_latest(metrics.registry).decode()
     assert 'bitagent_operator_work_ended_total{component="fetch",reason="Fetched"} 2.0' in text
     assert 'bitagent_operator_work_ended_total{component="evaluate",reason="OutOfMemory"} 1.0' in text
+
+
+def test_tokens_are_counted_by_round_until_it_is_gone() -> None:
+    metrics = Metrics()
+    for name, tokens in (("r", 70), ("other", 1), ("r", 20)):
+        metrics.count_generated(name, tokens)
+    metrics.forget_round("other")
+    metrics.forget_round("never-there")
+    found = [(s.labels["round"], s.value) for f in metrics.generated_tokens.collect() for s in f.samples]
+    assert ("r", 90.0) in found
+    assert not [name for name, _ in found if name == "other"]
 
 
 def test_the_phases_of_evaluations_that_ended_are_counted() -> None:

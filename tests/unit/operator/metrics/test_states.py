@@ -53,6 +53,22 @@ def test_states_are_counted_from_the_cache(make: Make) -> None:
         assert line in text
 
 
+def test_deleted_objects_are_counted_once_by_kind(make: Make) -> None:
+    cache, pod = Cache(), {"metadata": make.meta("p"), "spec": {}, "status": {}}
+    for kind, obj in (("MinerModel", make.model_raw("a")), ("MinerModel", make.model_raw("b")), ("Pod", pod)):
+        cache.put(kind, obj)
+        cache.drop(kind, obj["metadata"]["uid"])
+        cache.drop(kind, obj["metadata"]["uid"])
+    stays, missed = make.model_raw("c"), make.model_raw("d")
+    for obj in (stays, missed):
+        cache.put("MinerModel", obj)
+    cache.replace("MinerModel", [stays], known=cache.begin_list("MinerModel"))
+    text = scrape(cache, make)
+    assert 'bitagent_operator_objects_deleted_total{kind="MinerModel"} 3.0' in text
+    assert 'bitagent_operator_objects_deleted_total{kind="EvalRound"} 0.0' in text
+    assert 'kind="Pod"} 1' not in text
+
+
 def test_each_round_has_its_phase_and_start(make: Make) -> None:
     cache = Cache()
     assert "bitagent_oldest_unfinished_round_age_seconds 0.0" in scrape(cache, make)

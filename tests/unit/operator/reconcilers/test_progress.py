@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,14 @@ import pytest
 from bitagent_crds.progress import PROGRESS_BYTES, EvaluationPhase
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.observed.workloads import PodObject
-from bitagent_operator.reconcilers.progress import NotTheDocument, Outcome, ProgressReader, parsed, read
+from bitagent_operator.reconcilers.progress import (
+    MOST_TOKENS_PER_SECOND,
+    NotTheDocument,
+    Outcome,
+    ProgressReader,
+    parsed,
+    read,
+)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
@@ -146,11 +154,13 @@ class World:
         self.pods, self.time = list(pods), make.at(1000)
         self.enqueued: list[Key] = []
         self.outcomes: list[Outcome] = []
+        self.generated: list[tuple[str, int]] = []
         self.reader = ProgressReader(
             pods=lambda: self.pods,
             now=self.now,
             enqueue=self.enqueued.extend,
             count=self.outcomes.append,
+            generated=lambda name, tokens: self.generated.append((name, tokens)),
             seconds=1.5,  # of a busy machine, too
         )
 
@@ -186,6 +196,34 @@ def test_an_answer_is_kept_and_only_news_is_enqueued(make: Any) -> None:
 
     key = Key(Kind.ROUND, "r")
     assert asyncio.run(main()) == [[key], [], [key]]
+
+
+@pytest.mark.parametrize(
+    ("said", "counted", "began"),
+    [
+        pytest.param([(70, ""), (70, ""), (90, "")], [70, 20], 0, id="what is new"),
+        pytest.param([(70, ""), (5, "")], [70, 5], 0, id="its container was started again"),
+        pytest.param([(70, "a"), (80, "b")], [70, 80], 0, id="the next evaluation of a pack"),
+        pytest.param([(70, ""), (90, "")], [20], 999, id="another process has counted what was before"),
+        pytest.param([(0, ""), (2**53, "")], [60 * MOST_TOKENS_PER_SECOND], 0, id="more than can be"),
+    ],
+)
+def test_tokens_are_counted_once(make: Any, said: list[tuple[int, str]], counted: list[int], began: float) -> None:
+    answers = [{"tokens": tokens} | ({"key": key} if key else {}) for tokens, key in said]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(HEAD + json.dumps(answers.pop(0)).encode())(reader, writer)
+
+    async def main() -> list[tuple[str, int]]:
+        async with pod_that(serve) as port:
+            world = World(make, pod_at(make, port))
+            world.reader._began = make.at(began)
+            for _ in said:
+                await world.polled()
+                world.time += timedelta(seconds=60)
+            return world.generated
+
+    assert asyncio.run(main()) == [("r", tokens) for tokens in counted]
 
 
 def test_progress_is_not_before_the_start_of_the_container(make: Any) -> None:

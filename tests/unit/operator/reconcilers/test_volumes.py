@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -79,9 +80,11 @@ def operator(make: Make, claims: Claims) -> Context:
     return Clocked(config, Cache(), cast(Client, claims), cast(Any, None), Metrics(), lambda _keys: None)
 
 
-async def prepare(make: Make, claims: Claims, *delete: ModelVolume) -> tuple[bool, list[str], Reason | None]:
+async def prepare(
+    make: Make, claims: Claims, *delete: ModelVolume, metrics: Metrics | None = None
+) -> tuple[bool, list[str], Reason | None]:
     """Whether it was refused, the owners of the claim, and the reason of the refusal."""
-    context = operator(make, claims)
+    context = replace(operator(make, claims), metrics=metrics or Metrics())
     refused = await prepare_volume(context, KEY, VolumePlan(ID, 1 << 30, delete), JOB)
     found = claims.claims.get(f"bitagent-model-{ID}")
     owners = [each["uid"] for each in found["metadata"]["ownerReferences"]] if found is not None else []
@@ -124,7 +127,9 @@ async def test_a_claim_whose_volume_is_gone_is_made_again(make: Make) -> None:
     claims = Claims(make, claim(make) | {"status": {"phase": "Lost"}})
     (found,) = await list_volumes(cast(Client, claims))
     assert found.lost
-    assert await prepare(make, claims, found) == (False, ["uid-a"], None)
+    metrics = Metrics()
+    assert await prepare(make, claims, found, metrics=metrics) == (False, ["uid-a"], None)
     assert claims.deleted == [found.name]
+    assert metrics.registry.get_sample_value("bitagent_operator_model_volumes_deleted_total") == 1
     (found,) = await list_volumes(cast(Client, claims))
     assert not found.lost

@@ -121,6 +121,10 @@ class Stage:
         self.reads += 1
         return dict(self.published)
 
+    def deleted(self) -> dict[str, float]:
+        (family,) = self.metrics.models_deleted.collect()
+        return {s.labels["reason"]: s.value for s in family.samples if s.name.endswith("_total")}
+
     def reasons(self) -> dict[str, str]:
         assert self.discovery.status is not None
         return {each.hotkey: each.reason for each in self.discovery.status.ignored}
@@ -317,6 +321,7 @@ async def test_a_commitment_that_stays_away_takes_its_model_along(stage: Stage) 
     stage.published.pop(address("//b"))
     await stage.one_pass()
     assert stage.server.repos() == {"b/model"}, "a new process looks twice as well"
+    assert stage.deleted() == {"Withdrawn": 1}
 
 
 async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage: Stage) -> None:
@@ -327,6 +332,7 @@ async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage
     stage.published.pop(gone)
     await stage.one_pass()
     assert stage.server.repos() == {"b/model"}
+    assert stage.deleted() == {"Deregistered": 1}
 
 
 @pytest.mark.parametrize("due", [True, False], ids=["when they are due", "at once, for an answer of an axon"])

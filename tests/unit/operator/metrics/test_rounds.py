@@ -1,12 +1,14 @@
-"""Where the time of rounds went."""
+"""Where the time of rounds went, what evaluations generate, and how often they lost their pods."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from bitagent_operator.metrics.durations import FINISHED_ROUNDS, MODELS_OF_A_ROUND, durations
+from bitagent_operator.metrics.rounds import FINISHED_ROUNDS, MODELS_OF_A_ROUND, durations, running
+from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.observed.cache import Cache
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 Series = dict[tuple[str, ...], float]
+ENDED = {"finishedAt": "2026-01-01T00:00:00Z"}
+AT = "2026-01-01T00:00:00Z"
 
 
 def series(cache: Cache) -> tuple[Series, Series]:
@@ -70,3 +74,39 @@ def test_the_latest_finished_rounds_and_all_unfinished_ones_have_models(make: Ma
     running = {f"running-{n}" for n in range(FINISHED_ROUNDS + 3)}
     assert {name for name, *_ in by_model} == latest | running
     assert {name for name, _ in by_phase} == running | {f"done-{n}" for n in range(finished)}
+
+
+def going(model: str, *, rate: int | None = None, lost: int = 0, **more: Any) -> dict[str, Any]:
+    progress = {"progress": {"phase": "Generating", "done": 1, "total": 2, "tokensPerSecond": rate}} if rate else {}
+    return {"model": model, "state": "Running", "disruptions": [AT] * lost, **progress, **more}
+
+
+def by_round(cache: Cache) -> list[dict[str, float]]:
+    return [{s.labels["round"]: s.value for s in family.samples} for family in running(list(cache.rounds))]
+
+
+def test_rates_of_unfinished_rounds_are_added(make: Make) -> None:
+    cache = Cache()
+    both = [going("a", rate=100), going("b", rate=50), going("c")]
+    cache.put("EvalRound", make.round_raw("r", status={"results": both}))
+    cache.put("EvalRound", make.round_raw("waits", status={"results": [going("a")]}))
+    cache.put("EvalRound", make.round_raw("over", status={"results": both, **ENDED}))
+    generated, _ = by_round(cache)
+    assert generated == {"r": 150, "waits": 0}
+
+
+def test_disruptions_are_counted_once_and_kept_after_the_end(make: Make) -> None:
+    cache = Cache()
+    lost = [going("a", lost=2), going("b", lost=1), going("copy", lost=2, duplicateOf="a")]
+    cache.put("EvalRound", make.round_raw("r", status={"results": lost, **ENDED}))
+    cache.put("EvalRound", make.round_raw("calm", status={"results": [going("a")]}))
+    _, disruptions = by_round(cache)
+    assert disruptions == {"r": 3, "calm": 0}
+
+
+def test_they_are_exported(make: Make) -> None:
+    cache, registry = Cache(), CollectorRegistry()
+    cache.put("EvalRound", make.round_raw("r", status={"results": [going("a", rate=7, lost=1)]}))
+    registry.register(StateCollector(cache, now=lambda: make.at(0)))
+    for name, value in (("generated_tokens_per_second", 7), ("disruptions", 1)):
+        assert registry.get_sample_value(f"bitagent_round_{name}", {"round": "r"}) == value

@@ -1,4 +1,4 @@
-"""Where the time of rounds went, by phase and by model: read from their results when they are scraped."""
+"""What rounds took, generated and lost, by round, phase and model: read from their results when they are scraped."""
 
 from __future__ import annotations
 
@@ -49,6 +49,56 @@ def durations(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
                 for phase, seconds in phases.items():
                     by_model.add_metric([name, model, phase], seconds)
     yield from (by_phase, by_model)
+
+
+def gpu_time(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
+    """Yield the GPU time of each round that holds or held GPUs, and how far the evaluations of running ones are."""
+    held = GaugeMetricFamily(
+        "bitagent_round_gpu_held_seconds",
+        "GPU time that the evaluations of each EvalRound have held, in seconds times GPUs, by name.",
+        labels=["round"],
+    )
+    generating = GaugeMetricFamily(
+        "bitagent_round_gpu_generating_seconds",
+        "The part of that time in which an engine generated, by the results that have a score, by name.",
+        labels=["round"],
+    )
+    done = GaugeMetricFamily(
+        "bitagent_round_done_ratio",
+        "Share of the evaluations of each running EvalRound that is done.",
+        labels=["round"],
+    )
+    for each in rounds:
+        name, status = each.meta.name, each.status
+        if status.gpu_seconds is not None:
+            held.add_metric([name], status.gpu_seconds.held)
+            generating.add_metric([name], status.gpu_seconds.generating)
+        if status.estimate is not None and status.finished_at is None:
+            done.add_metric([name], status.estimate.percent / 100)
+    yield from (held, generating, done)
+
+
+def running(rounds: Sequence[RoundObject]) -> Iterator[GaugeMetricFamily]:
+    """Yield the tokens per second of each unfinished round, and the disruptions of each round."""
+    generated = GaugeMetricFamily(
+        "bitagent_round_generated_tokens_per_second",
+        "Tokens that the running evaluations of each unfinished EvalRound generate per second, together, by name: of "
+        "each the mean rate of its attempt's finished answers. Evaluations that do not report it count as 0.",
+        labels=["round"],
+    )
+    disruptions = GaugeMetricFamily(
+        "bitagent_round_disruptions",
+        "Times at which a pod of an EvalRound's evaluations was evicted, preempted or lost its node, by name; those "
+        "before a Job that gave up are no longer counted.",
+        labels=["round"],
+    )
+    for each in rounds:
+        name, results = each.meta.name, each.status.results
+        if each.status.finished_at is None:
+            rates = (r.progress.tokens_per_second for r in results if r.progress is not None)
+            generated.add_metric([name], sum(rates))
+        disruptions.add_metric([name], sum(len(r.disruptions) for r in results if r.duplicate_of is None))
+    yield from (generated, disruptions)
 
 
 def _timed(results: Iterable[ModelResult]) -> Iterator[tuple[str, dict[str, float]]]:
