@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 
 from bitagent_leaderboard.api import schemas
-from bitagent_leaderboard.model.board import Competition
+from bitagent_leaderboard.model.board import Board, Competition
 from bitagent_leaderboard.model.measured import Part
 from bitagent_leaderboard.model.objects import OnlineAnswer, Outcome, Result, Round, ValidatorView
 from bitagent_leaderboard.model.standing import Row
 from bitagent_leaderboard.pages.hotkeys import answers_of, online_rows, weight_rows
 from bitagent_leaderboard.pages.html import Pages
+from bitagent_leaderboard.pages.links import namespace_path
 from bitagent_leaderboard.pages.render import instant
 
 
@@ -222,6 +223,23 @@ class Api:
             columns=_parts(measured.columns if measured is not None else {}),
             reproduce=command.text if command is not None else None,
         )
+
+
+def namespaces_document(boards: Mapping[str, Board | None]) -> str:
+    """Return the list of the namespaces of a page of several; those that were not read yet have no board."""
+    return schemas.NamespaceList(
+        namespaces=[
+            schemas.NamespaceSummary(
+                name=name,
+                folder=namespace_path(name),
+                read=board is not None,
+                competitions=len(board.competitions) if board is not None else 0,
+                rounds=len(board.rounds) if board is not None else 0,
+                models=len(board.models) if board is not None else 0,
+            )
+            for name, board in boards.items()
+        ]
+    ).model_dump_json()
 
 
 def _summary(round_: Round) -> schemas.RoundSummary:

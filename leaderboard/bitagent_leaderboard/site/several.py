@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from bitagent_leaderboard.api.namespaces import namespaces_document
+from bitagent_leaderboard.api.documents import namespaces_document
 from bitagent_leaderboard.model.board import Board
 from bitagent_leaderboard.pages.links import namespace_path, within_namespace
 from bitagent_leaderboard.pages.namespaces import NamespacesPage
