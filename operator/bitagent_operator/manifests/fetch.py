@@ -33,7 +33,8 @@ from bitagent_operator.observed.workloads import JobObject
 from bitagent_operator.plan.identity import source_directory
 from bitagent_operator.plan.interface import StartFetch
 
-DEADLINE_SECONDS = 6 * 3600
+ATTEMPT_SECONDS = 6 * 3600
+"""Time of one pod, from when a node has accepted it: waiting for a node, a quota or a slot is not downloading."""
 PODS = 3
 """Pods of one Job; after them the operator waits and creates the next Job."""
 
@@ -98,8 +99,9 @@ def fetch_job(
         owner=owner_reference("MinerModel", model.meta),
         document=document,
         resources=without_gpu(config.jobs.fetch),
-        deadline_seconds=DEADLINE_SECONDS,
+        attempt_seconds=ATTEMPT_SECONDS,
         max_attempts=PODS,
+        counts_removals=True,
         later=True,
         volumes=tuple(volumes),
         mounts=tuple(mounts),

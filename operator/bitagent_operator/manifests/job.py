@@ -113,6 +113,8 @@ class JobParts:
     """Time of one pod, from when a node has accepted it: waiting for a node does not count."""
     shards: int | None = None
     """Pods that share the work, each with an index and `max_attempts` of its own; None: one pod does it."""
+    counts_removals: bool = False
+    """Whether a pod that something removes counts as failed, where nothing else bounds how often that happens."""
     later: bool = False
     """Whether EXIT_LATER ends the Job at once: the operator makes the next one when that may help."""
     image: str = ""
@@ -136,7 +138,7 @@ class JobParts:
 
 
 def job(config: Config, parts: JobParts) -> Obj:
-    """Return the Job: a disruption does not count, exit code 78 ends it, any other failure is retried."""
+    """Return the Job: exit code 78 ends it, a disruption counts only if its parts say so, others are retried."""
     settings, pod = placed(config, parts.component), _pod(config, parts)
     labels = {**settings.labels, **parts.labels}
     return {
@@ -155,15 +157,7 @@ def job(config: Config, parts: JobParts) -> Obj:
             "podReplacementPolicy": "Failed",  # two pods must never write to the same directory
             "podFailurePolicy": {
                 "rules": [  # the first that matches counts: what a disruption ends says nothing about the model
-                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                    {  # a pod that somebody deletes has no such condition
-                        "action": "Ignore",
-                        "onExitCodes": {
-                            "containerName": parts.component.value,
-                            "operator": "In",
-                            "values": [EXIT_STOPPED],
-                        },
-                    },
+                    *_removals(parts),
                     {
                         "action": "FailJob",
                         "onExitCodes": {
@@ -187,6 +181,16 @@ def job(config: Config, parts: JobParts) -> Obj:
             },
         },
     }
+
+
+def _removals(parts: JobParts) -> list[Obj]:
+    """Return the rules for pods that something has removed."""
+    action = "Count" if parts.counts_removals else "Ignore"
+    stopped = {"containerName": parts.component.value, "operator": "In", "values": [EXIT_STOPPED]}
+    return [
+        {"action": action, "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": action, "onExitCodes": stopped},  # a pod that somebody deletes has no such condition
+    ]
 
 
 def _completions(shards: int | None, *, retries: int) -> Obj:

@@ -143,6 +143,20 @@ def test_a_rollback_heals_a_fetch_that_never_started(world: World) -> None:
     assert world.until("an Event", lambda: world.events_of("JobReplaced"))
 
 
+def test_a_fetch_that_waits_for_longer_than_it_may_run_is_waited_for(world: World) -> None:
+    world.constants = {"bitagent_operator.manifests.fetch:ATTEMPT_SECONDS": 2}
+    world.start_operator()
+    world.kubelet.neglects = lambda pod: True
+    world.model("m-500")
+    (pod,) = world.until("a pod", lambda: world.all("pods", **FETCH))
+    assert pod["spec"]["activeDeadlineSeconds"] == 2
+    world.pause(4)
+    assert world.condition("minermodels", "m-500", "Fetched")["status"] == "Unknown"
+    world.kubelet.neglects = lambda pod: False
+    world.until_condition("minermodels", "m-500", "Fetched")
+    assert world.events_of("FetchFailed") == []
+
+
 def test_files_that_the_cache_has_lost_are_fetched_again_in_the_same_round(operator: World, outcomes: Outcomes) -> None:
     """As after an installation with another volume: the condition says Fetched, its evaluation finds nothing."""
     fetches, evaluations = list[str](), list[str]()

@@ -47,7 +47,13 @@ from bitagent_operator.plan.jobs.pods import (
     waiting,
 )
 from bitagent_operator.plan.jobs.queue import TROUBLES, not_admitted, unavailable_since, wait_in_queue
-from bitagent_operator.plan.jobs.waits import never_started, shards_without_pod, waits_since, without_pod
+from bitagent_operator.plan.jobs.waits import (
+    never_started,
+    reason_of_wait,
+    shards_without_pod,
+    waits_since,
+    without_pod,
+)
 
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""
@@ -185,7 +191,7 @@ def _ended(
     if ended.complete or (ended.reason == "PodFailurePolicy" and not later):
         return Lost(f"Job {job.meta.name} ended, but no pod with its result is left", ended.at)
     if ended.reason == DEADLINE_EXCEEDED:
-        reason = problem.reason if problem is not None else Reason.DEADLINE_EXCEEDED
+        reason = _deadline_reason(own, problem, last_reported)
         text = _deadline_text(own, problem, last_reported)
     elif problem is None:
         reason = Reason.ATTEMPTS_EXHAUSTED
@@ -203,9 +209,19 @@ def _late(
     ran = pod.started is not None
     problem = None if ran else _lasting(last_reported)
     at = pod.terminated.finished if pod.terminated is not None else None
-    reason = problem.reason if problem is not None else Reason.DEADLINE_EXCEEDED
+    reason = _deadline_reason(own, problem, last_reported)
     text = _deadline_text(own, problem, last_reported)
     return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, _failed_nodes(job, own))
+
+
+def _deadline_reason(own: Sequence[PodObject], problem: Problem | None, last_reported: Problem | None) -> Reason:
+    """Return the reason of a deadline that has passed: another one if no container has run, since waiting is not."""
+    if problem is not None:
+        return problem.reason
+    waited = last_reported is not None and last_reported.reason in _BEFORE_A_CONTAINER
+    if (own or waited) and not any(pod.started is not None for pod in own):
+        return reason_of_wait(last_reported if waited else None)
+    return Reason.DEADLINE_EXCEEDED
 
 
 def _deadline_text(own: Sequence[PodObject], problem: Problem | None, last_reported: Problem | None) -> str:
@@ -216,6 +232,8 @@ def _deadline_text(own: Sequence[PodObject], problem: Problem | None, last_repor
         return "the deadline passed while it was still running"
     if last_reported is not None and last_reported.reason in _BEFORE_A_CONTAINER:
         return f"the deadline passed before a container of it ran; {last_reported.message}"
+    if own:
+        return "the deadline passed before a container of it ran"
     return "the deadline passed, and no pod is left that shows what it was doing"
 
 

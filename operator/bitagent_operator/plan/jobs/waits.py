@@ -46,10 +46,16 @@ def shards_without_pod(job: JobObject, pods: Sequence[PodObject]) -> bool:
     return len(pods) > 0 and job.pods > 1 and done < job.pods and all(pod.phase in _ENDED for pod in pods)
 
 
+def reason_of_wait(problem: Problem | None) -> Reason:
+    """Return the reason of a Job that ends before a container of it has run, by what it waited for last."""
+    if problem is not None and problem.reason.fault is Fault.INFRASTRUCTURE:
+        return problem.reason
+    waited = problem is not None and problem.reason is Reason.WAITING_FOR_NODE
+    return Reason.UNSCHEDULABLE if waited else Reason.START_TIMED_OUT
+
+
 def never_started(problem: Problem | None, timeout: timedelta) -> Problem:
     """Return the fault of a Job that has waited for `timeout`, by what it waited for."""
-    reason = problem.reason if problem is not None else Reason.START_TIMED_OUT
-    if reason.fault is not Fault.INFRASTRUCTURE:
-        reason = Reason.UNSCHEDULABLE if reason is Reason.WAITING_FOR_NODE else Reason.START_TIMED_OUT
+    reason = reason_of_wait(problem)
     text = f"no container ran within {timeout.total_seconds():.0f} s (workload.startTimeoutSeconds)"
     return Problem(reason, f"{text}; {problem.message}" if problem is not None and problem.message else text)

@@ -27,7 +27,7 @@ from bitagent_operator.plan.jobs.outcome import (
     Unseen,
     classify,
 )
-from bitagent_operator.plan.jobs.pods import Problem
+from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem
 from bitagent_operator.plan.models.fetch import BY_ADMISSION, FetchResult, fetch_result, named_commit
 from bitagent_operator.plan.models.hub import hub_trouble
 from bitagent_operator.plan.models.resolution import since_of
@@ -46,6 +46,8 @@ class Series(StrEnum):
 
     ROOM = "room"
     HUB = "hub"
+    START = "start"
+    """A container, of a pod that a node has accepted."""
     CHANGED = "changed"
     """The size of what a directory holds now."""
 
@@ -113,8 +115,14 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
                 problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC at the earliest")
                 new = unknown(status, generation, pass_.now, problem)
                 return FetchStep(new, None, due, series=Series.HUB, trouble=trouble)
+            if never_ran(job, pods):
+                problem = Problem(reason, f"{outcome.message}; it is tried again")
+                new = unknown(status, generation, pass_.now, problem)
+                return FetchStep(new, None, outcome.at, series=Series.START, trouble=trouble)
             if job.attempt < MAX_ATTEMPTS:
-                due = outcome.at + BACKOFF * 2 ** (job.attempt - 1)
+                # One that was late has had its time, and its Job is about to start another pod: the next replaces it.
+                late = reason is Reason.DEADLINE_EXCEEDED and job.ended is None
+                due = outcome.at + (timedelta() if late else BACKOFF * 2 ** (job.attempt - 1))
                 text = f"attempt {job.attempt} of {MAX_ATTEMPTS}: {outcome.message}; next one at {due:%H:%M:%S} UTC"
                 new = unknown(status, generation, pass_.now, Problem(reason, text))
                 return FetchStep(new, None, due, trouble=trouble)
@@ -155,6 +163,13 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             new = failed(status, generation, pass_.now, problem, at=at)
     new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
     return FetchStep(new, fetch_result(new, generation=generation), answered=answered)
+
+
+def never_ran(job: JobObject, pods: Sequence[PodObject]) -> bool:
+    """Whether a pod of the Job has used up its time without a container, as for an image, and no other had one."""
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
+    late = any(pod.reason == DEADLINE_EXCEEDED for pod in own)
+    return late and job.failed <= len(own) and all(pod.started is None for pod in own)
 
 
 def _other_files(job: JobObject, commit: str) -> bool:

@@ -118,10 +118,12 @@ def plan(
     elif wait is not None:
         delete += [latest] if latest is not None and step.result is not None else []  # or it would be recorded again
         status = unknown(status, generation, now, Problem(wait.reason, wait.message))
-    elif fetch is not None and step.series is not Series.ROOM:
+    elif fetch is not None and step.series not in (Series.ROOM, Series.START):
         status = unknown(status, generation, now, held or _starting(status))
     elif latest is not None and step.result is not None and not unrecorded:
-        expires = (latest.ended.at if latest.ended else now) + (timedelta() if step.result.fetched else KEEP_FAILED)
+        starts_more = latest.ended is None and step.result.infrastructure
+        kept_for = timedelta() if step.result.fetched or starts_more else KEEP_FAILED
+        expires = (latest.ended.at if latest.ended is not None else now) + kept_for
         delete += [latest] if now >= expires else []
         requeue = (expires - now).total_seconds() if now < expires else None
     status = with_first_sight(_seen(status, generation))

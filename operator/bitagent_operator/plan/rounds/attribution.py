@@ -64,9 +64,8 @@ FETCH_CAUSES = frozenset(
 not among them."""
 FETCH_PERIOD = timedelta(minutes=30)
 """Time of all attempts of a fetch that ends by itself, the pauses between them included."""
-SLOW_FETCH_PERIOD = timedelta(hours=24, seconds=210)
-"""Time of all attempts of a fetch that reaches its deadline each time, and of the pauses."""
-
+SLOW_FETCH_PERIOD = timedelta(hours=24)
+"""Time of all attempts of a fetch whose first pod reaches its deadline each time; each follows at once."""
 
 BECAUSE_LENGTH = 256
 """Longest text of a decision, in characters."""

@@ -30,6 +30,11 @@ def test_only_a_fetch_has_the_hub_and_the_models_token(build: Build) -> None:
         assert other.environment == {}
 
 
+def test_waiting_does_not_count_in_the_time_of_a_fetch(build: Build) -> None:
+    spec = build.fetch().raw["spec"]
+    assert (spec["template"]["spec"]["activeDeadlineSeconds"], "activeDeadlineSeconds" in spec) == (6 * 3600, False)
+
+
 OWN, OPERATORS = {"name": "bitagent-job-s", "key": "t"}, {"name": "bitagent-job-hub", "key": "token"}
 
 

@@ -40,6 +40,8 @@ SCORED = '{"reason": "Evaluated", "score": "0.500000"}'
 FAULT = '{"reason": "NonFiniteWeights", "message": "NaN in layer 3"}'
 PREEMPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "for another"}
 LATE = {"reason": "DeadlineExceeded", "phase": "Failed"}
+NO_IMAGE = Problem(Reason.IMAGE_PULL_FAILED, "no such image")
+CREATING: dict[str, Any] = {"waiting": ("ContainerCreating", ""), "status": LATE}
 HUB = '{"reason": "HubUnavailable", "message": "503"}'
 
 
@@ -313,7 +315,8 @@ def test_what_was_reported_is_kept_while_no_pod_shows_more(
     ("reported", "reason", "words"),
     [
         pytest.param(("Unschedulable", "no GPUs"), "Unschedulable", "the deadline passed; no GPUs", id="no node"),
-        pytest.param(("WaitingForNode", "no GPU yet"), "DeadlineExceeded", "before a container of it ran", id="waited"),
+        pytest.param(("WaitingForNode", "no GPU yet"), "Unschedulable", "before a container of it ran", id="waited"),
+        pytest.param(("Starting", "no pod yet"), "StartTimedOut", "before a container of it ran", id="it had no pod"),
         pytest.param(("Evaluating", ""), "DeadlineExceeded", "no pod is left", id="it ran"),
         pytest.param(None, "DeadlineExceeded", "no pod is left", id="nothing was reported"),
     ],
@@ -331,15 +334,20 @@ def test_a_deadline_is_explained_by_the_last_reported_problem(
 
 
 @pytest.mark.parametrize(
-    ("pod", "reason", "ran"),
+    ("pod", "reported", "reason", "ran"),
     [
-        pytest.param({"code": 137, "status": LATE, "node": "n1"}, "DeadlineExceeded", True, id="it ran"),
-        pytest.param({"waiting": ("ImagePullBackOff", ""), "status": LATE}, "ImagePullFailed", False, id="no image"),
+        pytest.param({"code": 137, "status": LATE, "node": "n1"}, NO_IMAGE, "DeadlineExceeded", True, id="it ran"),
+        pytest.param(
+            {"waiting": ("ImagePullBackOff", ""), "status": LATE}, NO_IMAGE, "ImagePullFailed", False, id="no image"
+        ),
+        pytest.param(CREATING, Problem(Reason.STARTING, "m"), "StartTimedOut", False, id="it was starting"),
+        pytest.param(CREATING, None, "StartTimedOut", False, id="nothing was reported"),
     ],
 )
-def test_a_deadline_of_an_attempt_says_whether_it_ran(make: Make, pod: dict[str, Any], reason: str, ran: bool) -> None:
+def test_a_deadline_of_an_attempt_says_whether_it_ran(
+    make: Make, pod: dict[str, Any], reported: Problem | None, reason: str, ran: bool
+) -> None:
     job = make.evaluation("k", active=1)
-    reported = Problem(Reason.IMAGE_PULL_FAILED, "no such image")
     found = classify(job, [make.pod(job, **pod)], EvaluateSummary, make.pass_(), last_reported=reported)
     assert isinstance(found, InfraFault)
     assert (found.reason, bool(found.nodes), "while it was still running" in found.message) == (reason, ran, ran)

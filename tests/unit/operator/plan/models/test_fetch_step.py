@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bitagent_operator.plan.models.fetch import needed_fetch
-from bitagent_operator.plan.models.fetch_step import record_fetch
+from bitagent_operator.plan.models.fetch_step import MAX_ATTEMPTS, record_fetch
+from bitagent_operator.plan.models.model import plan
 
 if TYPE_CHECKING:
     from tests.unit.operator.conftest import Make
 
 NOW = 100
+HOURS = 3600
+LATE = {"reason": "DeadlineExceeded", "phase": "Failed"}
+CREATING = {"waiting": ("ContainerCreating", ""), "status": LATE}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,37 @@ def test_a_branch_is_fetched_again_for_a_later_round_although_a_clock_was_ahead(
     model = make.model("a", revision="main", status=found.status.to_wire())
     later = make.started("a", at=1800)
     assert needed_fetch(model, found.result, [later]) is not None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "pod", "reason", "following"),
+    [
+        pytest.param(1, {"unschedulable": 1}, "Unschedulable", None, id="no node took it for ten hours"),
+        pytest.param(1, {"waiting": ("ErrImagePull", "no")}, "ImagePullFailed", None, id="its image is not there yet"),
+        pytest.param(1, CREATING, "StartTimedOut", ("other", 1), id="a node had it for six hours and ran nothing"),
+        pytest.param(MAX_ATTEMPTS, CREATING, "StartTimedOut", ("other", 1), id="which uses up no attempt"),
+        pytest.param(1, {"code": 143, "status": LATE}, "Fetching", ("n", 2), id="it ran for six hours"),
+        pytest.param(MAX_ATTEMPTS, {"code": 143, "status": LATE}, "DeadlineExceeded", None, id="for the last time"),
+    ],
+)
+def test_only_what_runs_uses_up_the_time_of_a_fetch(
+    make: Make, attempt: int, pod: dict[str, Any], reason: str, following: tuple[str, int] | None
+) -> None:
+    job = make.fetch("a", attempt=attempt, active=1)
+    found = plan(make.model("a"), jobs=[job], pods=[make.pod(job, **pod)], rounds=[], pass_=make.pass_(now=10 * HOURS))
+    fetched = next(c for c in found.status.conditions if c.type == "Fetched")
+    final = reason == "DeadlineExceeded"
+    assert (fetched.status, fetched.reason) == ("False" if final else "Unknown", reason)
+    start = found.fetch
+    assert (start and ("n" if start.need == "n" else "other", start.attempt)) == following
+    if final:  # its Job would start two pods more
+        recorded = make.model("a", status=found.status.to_wire())
+        after = plan(recorded, jobs=[job], pods=[], rounds=[], pass_=make.pass_(now=10 * HOURS + 1))
+        assert [each.uid for each in after.delete] == [job.meta.uid]
+
+
+def test_the_job_of_a_late_pod_goes_once_the_next_exists(make: Make) -> None:
+    jobs = [make.fetch("a", active=1), make.fetch("a", attempt=2, active=1)]
+    late, silent = make.pod(jobs[0], code=143, status=LATE), make.pass_(now=7 * HOURS, events={jobs[1].meta.uid: None})
+    found = plan(make.model("a"), jobs=jobs, pods=[late], rounds=[], pass_=silent)
+    assert (found.fetch, [each.uid for each in found.delete]) == (None, [jobs[0].meta.uid])

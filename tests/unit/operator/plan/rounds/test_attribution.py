@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.model_result import Failure, ModelResult
-from bitagent_operator.manifests.fetch import DEADLINE_SECONDS
-from bitagent_operator.plan.models.fetch_step import BACKOFF, MAX_ATTEMPTS
+from bitagent_operator.manifests.fetch import ATTEMPT_SECONDS
+from bitagent_operator.plan.models.fetch_step import MAX_ATTEMPTS
 from bitagent_operator.plan.rounds.attribution import (
     FETCH_CAUSES,
     OWN_CAUSES,
@@ -213,8 +213,7 @@ def test_whose_trouble_a_fetch_was(reason: str, minutes: list[int], step: Next) 
 
 
 def test_the_period_of_slow_attempts_is_that_of_fetch_jobs() -> None:
-    pauses = BACKOFF * (2 ** (MAX_ATTEMPTS - 1) - 1)
-    assert MAX_ATTEMPTS * timedelta(seconds=DEADLINE_SECONDS) + pauses == SLOW_FETCH_PERIOD
+    assert MAX_ATTEMPTS * timedelta(seconds=ATTEMPT_SECONDS) == SLOW_FETCH_PERIOD
 
 
 def test_hub_volume_and_cache_are_never_a_models_own_trouble() -> None:
