@@ -227,6 +227,7 @@ def _names(verdict: Verdict, evidence: Evidence) -> list[str]:
 
 _MARK = re.compile(
     r"<tool_call>|<function_?call|<function=|<\|python_tag\|>|\[TOOL_CALLS\]|<\|tool_call|functools\["
+    r"|<\|tools_prefix\|>|<<<api_call>>>|<<function>>|<bot_end>"
     r"|[\"'](?:name|function|tool|tool_name|action)[\"']\s*:\s*[\"'{]",
     re.IGNORECASE,
 )

@@ -44,6 +44,7 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         '<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>',
         '>>>all\nI look.\n>>>f\n{"a": 1}',
         '<|recipient|>f\n<|content|>{"a": 1}',
+        '<|tools_prefix|>[{"f": {"a": 1}}]<|tools_suffix|>',
         'f\n{"a": 1}',
     ),
     AnswerSyntax.GEMMA_CALLS: (
@@ -56,6 +57,10 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         "```tool_code\nprint(default_api.f(a=1))\n```",
         "f(a=1)\ng(b='x')",
         "[f(a=1)]<|eot|>",
+        "Call: f(a=1); g(b='x')<bot_end>\nThought: f fits.",
+        "<<<api_call>>>: f(a=1)\n<<<api_provider>>>: me",
+        "<<function>>f(a=1)<<function>>g(b='x')",
+        "I look it up:\nf.call(a=1)",
     ),
     AnswerSyntax.REACT: (
         'Thought: f fits.\nAction: f\nAction Input: {"a": 1}\nObservation: done',

@@ -1,10 +1,11 @@
-"""Calls whose function is named between marks, before a JSON object of arguments.
+"""Calls whose function is named between marks, before a JSON object of arguments or as its only member.
 
 [TOOL_CALLS]f[ARGS]{"a": 1}                                              Mistral
 <｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜>              DeepSeek
 <|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}     Kimi K2
 <|channel|>commentary to=functions.f <|constrain|>json<|message|>{...}   gpt-oss
 >>>f⏎{"a": 1}                                                            Functionary
+<|tools_prefix|>[{"f": {"a": 1}}]<|tools_suffix|>                        Apertus
 f⏎{"a": 1}                                                               GLM-4
 """
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls, named_call
-from bitagent_evaluator.parsing.json import TOOL_SPACE, find_json_values
+from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls, collect_calls, named_call
+from bitagent_evaluator.parsing.json import TOOL_SPACE, call_object, find_json_values
 
 CALL_MARKS = frozenset(
     {
@@ -45,6 +47,8 @@ CALL_MARKS = frozenset(
         "<|tool_call>",
         "<tool_call|>",
         '<|"|>',
+        "<|tools_prefix|>",
+        "<|tools_suffix|>",
     }
 )
 """Marks between which a function is named. Some tokenizers have them as special tokens; without them the name of a
@@ -64,6 +68,7 @@ _MARKED = tuple(
     )
 )
 _NEXT_OF_FUNCTIONARY = ">>>"
+_TOOLS_START, _TOOLS_END = "<|tools_prefix|>", "<|tools_suffix|>"
 _TO_THE_USER = frozenset({"all", "user"})
 """Recipients in Functionary's form that are not functions: what follows is prose."""
 _NUMBER = re.compile(r":\d{1,4}$")
@@ -83,7 +88,7 @@ def parse_mistral_calls(text: str) -> Calls:
 
 
 def parse_named_calls(text: str) -> Calls:
-    """Parse the calls of DeepSeek, Kimi K2, gpt-oss, Functionary and GLM-4. Raises AnswerError.
+    """Parse the calls of DeepSeek, Kimi K2, gpt-oss, Functionary, Apertus and GLM-4. Raises AnswerError.
 
     GLM-4 has no marks: the answer is a name alone on its line and one JSON object, and nothing else. Raises
     AnswerError also if one call of several cannot be read.
@@ -97,6 +102,8 @@ def parse_named_calls(text: str) -> Calls:
             if not calls:
                 raise AnswerError("marks of a call, with a text for the user alone")
             return calls
+    if _TOOLS_START in text:
+        return _members(text)
     if plain is None:
         raise AnswerError("no name of a function before its arguments")
     values = find_json_values(text[plain.end() :])
@@ -112,6 +119,33 @@ def _calls(text: str, starts: Sequence[re.Match[str]]) -> Calls:
         for start, end in zip(starts, ends, strict=True)
         if start[1] not in _TO_THE_USER
     ]
+
+
+def _members(text: str) -> Calls:
+    """Return the calls of Apertus: objects whose only member is a function's name, in lists between marks."""
+    calls: Calls = []
+    position = 0
+    for part in text.split(_TOOLS_START)[1:]:
+        position = text.index(part, position)
+        try:
+            values = find_json_values(part.partition(_TOOLS_END)[0])
+        except AnswerError as error:
+            error.position += position
+            raise
+        found = collect_calls(values, _member)
+        if not found and [] not in values:
+            raise AnswerError(f"no object with a function's name after {_TOOLS_START}", position=position)
+        calls += found
+    if not calls:
+        raise AnswerError(f"no call after {_TOOLS_START}")
+    return calls
+
+
+def _member(item: dict[str, Any]) -> Call | None:
+    if len(item) != 1:
+        return call_object(item)
+    ((name, arguments),) = item.items()
+    return call_object({"name": name, "arguments": arguments})
 
 
 def json_call(name: str, content: str, *, position: int) -> Call:

@@ -1,4 +1,4 @@
-"""Python calls between marks, in a fence, or one a line: OLMo 3, LFM2, Llama 4, Gemma 3.
+"""Python calls between marks, after a lead (`led_calls`), in a fence, or one a line: OLMo 3, LFM2, Llama 4, Gemma 3.
 
 <function_calls>⏎f(a=1)⏎g(b=2)⏎</function_calls>
 <|tool_call_start|>[f(a=1)]<|tool_call_end|>
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
+from bitagent_evaluator.parsing.led_calls import led_blocks
 from bitagent_evaluator.parsing.python import parse_python
 
 MAX_LINES = 256
@@ -41,6 +42,8 @@ def parse_python_blocks(text: str) -> Calls:
         if start in text:
             blocks = [part.partition(end)[0] for part in text.split(start)[1:]]
             return [call for block in blocks for call in _calls(block)]
+    if led := led_blocks(text):
+        return [call for block in led for call in _calls(block)]
     fences = _FENCE.split(text)[1:]
     blocks = [fence.partition(_FENCE_END)[0] for fence in fences] or [text]
     if not all(_CALL.match(block) for block in blocks):

@@ -46,10 +46,11 @@ class AnswerSyntax(StrEnum):
     MISTRAL_CALLS = "MistralCalls"
     """`[TOOL_CALLS]f[ARGS]{"a": 1}`."""
     NAMED_CALLS = "NamedCalls"
-    """A function named between marks, before a JSON object: DeepSeek-V3, Kimi K2, gpt-oss, Functionary; and GLM-4,
-    which writes the name alone on the line before."""
+    """A function named between marks, before a JSON object: DeepSeek-V3, Kimi K2, gpt-oss, Functionary, Apertus; and
+    GLM-4, which writes the name alone on the line before."""
     PYTHON_BLOCKS = "PythonBlocks"
-    """Python calls between marks or in a fence, or one a line: OLMo 3, LFM2, Llama 4, Gemma 3."""
+    """Python calls between marks, in a fence, after a lead such as `Call:`, or one a line: OLMo 3, LFM2, Llama 4,
+    Gemma 3, Gorilla, NexusRaven."""
     GEMMA_CALLS = "GemmaCalls"
     """`<start_function_call>call:f{a:1}<end_function_call>`, as FunctionGemma and Gemma 4 write."""
     REACT = "ReAct"
@@ -106,12 +107,19 @@ _EVIDENCE: Mapping[AnswerSyntax, tuple[str, ...]] = {
     AnswerSyntax.NAMED_CALLS: (
         "<｜tool▁sep｜>",
         "<|tool_call_argument_begin|>",
+        "<|tools_prefix|>",
         "<|recipient|>",
         "to=functions.",
         ">>>",
     ),
     AnswerSyntax.GEMMA_CALLS: ("<start_function_call>", "<|tool_call>call:"),
-    AnswerSyntax.PYTHON_BLOCKS: ("<function_calls>", "<|tool_call_start|>", "<|python_start|>", "tool_code"),
+    AnswerSyntax.PYTHON_BLOCKS: (
+        "<function_calls>",
+        "<|tool_call_start|>",
+        "<|python_start|>",
+        "tool_code",
+        "<bot_end>",
+    ),
     AnswerSyntax.REACT: ("Action Input:", "✿ARGS✿", "action_input", '"tool_name"'),
     AnswerSyntax.TOOL_CALL_BLOCKS: ("<tool_call>",),
     AnswerSyntax.JSON_LIST: (

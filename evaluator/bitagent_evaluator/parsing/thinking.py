@@ -16,6 +16,7 @@ _MARKS = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command-A
     ("◁think▷", "◁/think▷"),  # Kimi-VL
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
+    ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),

@@ -28,7 +28,8 @@ _MARK = re.compile(
     r"[<\[]\s{0,4}\|?/?\s{0,4}(?:tool|function)[\s_]{0,4}(?:calls?|code|use)(?![a-z])|<function=|<\|python_tag\|>"
     r"|functools\s{0,4}\[|[\"'](?:tool_calls|function_call|arguments|parameters|action_input|tool_name)[\"']\s{0,4}:"
     r"|<arg_key>|invoke name=|<function name=|<｜tool▁|to=functions\.|<\|recipient\|>|^>>>\w|<start_function_call>"
-    r"|<\|python_start\|>|```tool_code|^[ \t*]{0,8}Action[ _]?Input[ \t*]{0,4}:|✿ARGS✿|<TOOLCALL>",
+    r"|<\|python_start\|>|```tool_code|^[ \t*]{0,8}Action[ _]?Input[ \t*]{0,4}:|✿ARGS✿|<TOOLCALL>"
+    r"|<\|tools_prefix\|>|<<<api_call>>>|<<function>>|<bot_end>",
     re.IGNORECASE | re.MULTILINE,
 )
 """What only a call has. Half a call has it too."""

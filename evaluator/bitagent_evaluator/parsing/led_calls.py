@@ -1,0 +1,51 @@
+"""Python calls that a word or a mark leads, after prose or alone.
+
+<<function>>f(a=1)<<function>>g(b=2)              Gorilla OpenFunctions
+<<<api_call>>>: f(a=1)⏎<<<api_provider>>>: x      Gorilla
+Call: f(a=1); g(b=2)<bot_end>⏎Thought: ...        NexusRaven
+I look it up:⏎f.call(a=1)                         scripts, a call on each of the last lines
+"""
+
+from __future__ import annotations
+
+import re
+
+_LEAD = re.compile(
+    r"<<function>>|<<<api_call>>>\s{0,4}:?|^[ \t]{0,8}(?:Initial Answer|Call):(?=\s{0,4}\[?[A-Za-z_][\w.]{0,255}\()",
+    re.MULTILINE,
+)
+_MARKED = ("<<function>>", "<<<api_call>>>", "<bot_end>")
+"""Marks that only calls have; `Call:` is a word as well."""
+_KEYWORDS = re.compile(r"\s{0,4}\[?[A-Za-z_][\w.]{0,255}\(\s{0,8}(?:\)|[A-Za-z_]\w{0,255}\s{0,4}=(?!=))")
+_END = re.compile(
+    r"<bot_end>|[\s,]{0,4}<<<(?:domain|api_provider|explanation|code)>>>|\n\s{0,8}(?:Thought|Reflection|Observation):"
+    r"|[\s,]{0,4}(?:<[|｜][^<>\s]{1,32}[|｜]>|</s>)"
+)
+"""What follows the calls of one lead."""
+_BETWEEN = re.compile(r"\)\s{0,4};\s{0,4}(?=[A-Za-z_])")
+_SCRIPT_LINE = re.compile(r"[ \t`]{0,4}([A-Za-z_][\w.]{0,255})\.call(\([^\n]*\))[ \t`;]{0,4}")
+
+
+def led_blocks(text: str) -> list[str]:
+    """Return the texts of the calls that follow a lead, each as a list of Python calls; none without one."""
+    if script := _script(text):
+        return script
+    leads = list(_LEAD.finditer(text))
+    if not leads:
+        return []
+    ends = [lead.start() for lead in leads[1:]] + [len(text)]
+    blocks = [_END.split(text[lead.end() : end], maxsplit=1)[0].strip() for lead, end in zip(leads, ends, strict=True)]
+    if not any(mark in text for mark in _MARKED) and not all(map(_KEYWORDS.match, blocks)):
+        return []
+    return [_BETWEEN.sub("), ", block).strip("`; \n") for block in blocks]
+
+
+def _script(text: str) -> list[str]:
+    """Return the calls `f.call(a=1)` that the last lines are, as calls of f; none if the last line is not one."""
+    found: list[str] = []
+    for line in reversed(text.rstrip().split("\n")):
+        call = _SCRIPT_LINE.fullmatch(line)
+        if call is None:
+            break
+        found.append(call[1] + call[2])
+    return found[::-1]
