@@ -104,9 +104,14 @@ _INTEGER = {**_PARAMETERS, "properties": {"city": {"type": "integer"}}}
 _IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]}]
 _WITH_CALLS, _WITH_TEXT = EXAMPLES[-2:]
 _OPENAI = next(example for example in EXAMPLES if example.rows is RowFormat.OPENAI)
+_DOUBLING = {
+    f"D{n}": {"type": "object", "properties": {part: {"$ref": f"#/$defs/D{n + 1}"} for part in "ab"}} for n in range(20)
+}
+_REFERRING = {"type": "object", "properties": {"city": {"$ref": "#/$defs/D0"}}, "$defs": _DOUBLING | {"D20": {}}}
 _CHANGES: Mapping[RowSkipReason, tuple[RowExample, Row]] = {
     RowSkipReason.NO_FUNCTIONS: (_WITH_CALLS, {"tools": []}),
     RowSkipReason.BAD_FUNCTIONS: (_WITH_CALLS, {"tools": "see the manual"}),
+    RowSkipReason.TOO_MANY_REFERENCES: (_WITH_CALLS, {"tools": [{"name": "weather", "parameters": _REFERRING}]}),
     RowSkipReason.NO_QUESTION: (_WITH_CALLS, {"query": ""}),
     RowSkipReason.NOT_TEXT: (_OPENAI, {"messages": _IMAGE}),
     RowSkipReason.UNKNOWN_ROLE: (_OPENAI, {"messages": [{"role": "context", "content": ""}, *_OPENAI.row["messages"]]}),

@@ -26,6 +26,7 @@ class RowSkipReason(StrEnum):
 
     NO_FUNCTIONS = "without functions"
     BAD_FUNCTIONS = "with functions that cannot be read"
+    TOO_MANY_REFERENCES = "with a function that is too large once its references ($ref) are replaced"
     NO_QUESTION = "without a question"
     NOT_TEXT = "with a message that is not text"
     UNKNOWN_ROLE = "with a message of an unknown role"
@@ -51,11 +52,15 @@ class RowError(ValueError):
 
 
 class RowSkipped(Exception):
-    """Raised when a row cannot be a task; `reason` is counted."""
+    """Raised when a row cannot be a task; `reason` is counted.
 
-    def __init__(self, reason: str) -> None:
+    `example` names what is wrong in this row; that of the first row is shown.
+    """
+
+    def __init__(self, reason: str, example: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.example = example
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,14 @@ def parse_calls(data: Any) -> list[PlainCall]:
         raise RowSkipped(RowSkipReason.NO_ANSWER)
     if not isinstance(data, list):
         raise RowSkipped(RowSkipReason.BAD_CALL)
-    return [parse_call(item) for item in data]
+    return [call for item in data for call in _calls_of(item)]
+
+
+def _calls_of(item: Any) -> list[PlainCall]:
+    """Return the calls of an item of a list, of which a text may be a Python call."""
+    if isinstance(item, str) and item.strip():
+        item = _parse_text(item)
+    return [parse_call(each) for each in item] if isinstance(item, list) else [parse_call(item)]
 
 
 def parse_call(data: Any) -> PlainCall:

@@ -13,8 +13,9 @@ from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
+from bitagent_evaluator.tasks.rows.bfcl_truth import allowed_values, first_calls, named_arguments
 from bitagent_evaluator.tasks.rows.call_texts import calls_in_text
-from bitagent_evaluator.tasks.rows.calls import PlainCall, parse_calls
+from bitagent_evaluator.tasks.rows.calls import GroundTruth, PlainCall, parse_calls
 from bitagent_evaluator.tasks.rows.chats import answered_calls, convert_messages, parse_messages
 from bitagent_evaluator.tasks.rows.functions import convert_functions
 from bitagent_evaluator.tasks.rows.notation import parse_value
@@ -47,7 +48,7 @@ class ColumnRows:
         reference = _reference(found["reference"]) if "reference" in found else None
         functions = convert_functions(found.get("functions"))
         if "answers" in found:
-            calls = self._calls(found["answers"], functions)
+            calls, truth = self._answer(found["answers"], functions)
             return make_call_task(
                 self._origin,
                 row_name,
@@ -55,6 +56,7 @@ class ColumnRows:
                 messages=messages,
                 functions=functions,
                 calls=calls,
+                truth=truth,
                 reference=reference,
             )
         return make_task(
@@ -66,6 +68,15 @@ class ColumnRows:
             expects=Expects.TEXT,
             reference=reference,
         )
+
+    def _answer(self, answers: Any, functions: list[dict[str, Any]]) -> tuple[list[PlainCall], GroundTruth | None]:
+        """Return the calls of an answer, and its allowed values where it has several for an argument."""
+        named = named_arguments(answers, functions)
+        if named is None:
+            return self._calls(answers, functions), None
+        if (truth := allowed_values(named, functions)) is None:
+            return [PlainCall(name, of) for call in named for name, of in call.items()], None
+        return first_calls(truth, functions), truth
 
     def _calls(self, answers: Any, functions: list[dict[str, Any]]) -> list[PlainCall]:
         """Return the calls of an answer, also of one written as a model writes it, in marks or in prose, and of an
@@ -81,9 +92,16 @@ class ColumnRows:
             return found
 
     def _messages(self, found: dict[str, Any]) -> list[dict[str, Any]]:
-        if "question" in found:
-            return convert_messages([{"role": "user", "content": found["question"]}])
-        return convert_messages(parse_messages(found["messages"]))
+        asked = found.get("question", found.get("messages"))
+        if isinstance(asked, list) and len(asked) == 1 and isinstance(asked[0], list):  # BFCL's list of one turn
+            asked = asked[0]
+        if "question" in found and not _is_chat(asked):
+            return convert_messages([{"role": "user", "content": asked}])
+        return convert_messages(parse_messages(asked))
+
+
+def _is_chat(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "role" in item for item in value)
 
 
 def columns_by_role(columns: Columns) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns, RowFormat
+from bitagent_evaluator.support.text import shorten
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError, RowReader, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.bitagent import BitAgentRows
@@ -34,6 +35,7 @@ ROW_READERS: Mapping[RowFormat, Callable[[Origin, Columns | None], RowReader]] =
 """The reader of each row format."""
 
 _SHOWN_COLUMNS = 20
+_SHOWN_EXAMPLE = 120
 _SEPARATORS = frozenset(",;|\t")
 _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
     {
@@ -47,6 +49,7 @@ _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
 _OF_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         RowSkipReason.WRONG_TYPE: 'Correct the values (5, not "5") or the types of the parameters.',
+        RowSkipReason.TOO_MANY_REFERENCES: "Describe in place what is used, and leave the rest of the definitions out.",
         RowSkipReason.INVALID_IDENTIFIER: "Rename what is called like a word of Python, or is not an identifier.",
         RowSkipReason.UNKNOWN_FUNCTION: "Describe the functions that are called, by the same names.",
         RowSkipReason.UNKNOWN_ARGUMENT: "Describe the parameters that are given, by the same names.",
@@ -65,18 +68,21 @@ def read_rows(
     task and has an error, and at the end if no row was a task.
     """
     tasks = 0
+    examples: dict[str, str] = {}
     row: dict[str, Any] = {}
     for name, row in rows:
         try:
             task = reader.read(row, name)
         except RowSkipped as error:
             skipped[error.reason] += 1
+            if error.example:
+                examples.setdefault(error.reason, f" (such as {shorten(error.example, _SHOWN_EXAMPLE)})")
             continue
         except RowError as error:
             raise TaskSetError(f"{what}, {unit} {name}: {error}. Is `rows` the right format?") from error
         tasks += 1
         yield task
-    counts = ", ".join(f"{count} {reason}" for reason, count in skipped.most_common())
+    counts = ", ".join(f"{count} {reason}{examples.get(reason, '')}" for reason, count in skipped.most_common())
     if not tasks:
         if not skipped:
             raise TaskSetError(f"{what} has no rows")

@@ -72,7 +72,7 @@ def _convert_function(data: Any) -> dict[str, Any]:
         parameters = {}
     if not isinstance(parameters, dict):
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
-    parameters = without_references(parameters)
+    parameters = without_references(parameters, of=data["name"].strip())
     properties, required = _with_schema(parameters) if _has_schema(parameters) else _without_schema(parameters)
     return {
         "name": data["name"].strip(),

@@ -23,7 +23,7 @@ from bitagent_evaluator.parsing.render import render_calls
 from bitagent_evaluator.scoring.bfcl import check_text
 from bitagent_evaluator.support.faults import first_error
 from bitagent_evaluator.tasks.rows.base import Origin, RowError, RowSkipped, RowSkipReason
-from bitagent_evaluator.tasks.rows.calls import PlainCall, to_ground_truth, unify_numbers
+from bitagent_evaluator.tasks.rows.calls import GroundTruth, PlainCall, to_ground_truth, unify_numbers
 from bitagent_evaluator.tasks.rows.checks import MAX_CALLS, check_json, check_task
 
 
@@ -53,17 +53,20 @@ def make_call_task(
     messages: list[dict[str, Any]],
     functions: list[dict[str, Any]],
     calls: Sequence[PlainCall],
+    truth: GroundTruth | None = None,
     reference: str | None = None,
 ) -> Task:
     """Return the task that expects these calls; without calls, no call is right.
 
-    Raises RowSkipped if the task has no functions or too many calls, or could not be solved.
+    `truth` has the allowed values if there are more than those of `calls`, which are then the first of them. Raises
+    RowSkipped if the task has no functions or too many calls, or could not be solved.
     """
     if not functions:
         raise RowSkipped(RowSkipReason.NO_FUNCTIONS)
     if len(calls) > MAX_CALLS:
         raise RowSkipped(RowSkipReason.TOO_MANY_CALLS)
-    calls = unify_numbers(calls, functions)
+    calls = calls if truth is not None else unify_numbers(calls, functions)
+    own = to_ground_truth(calls, functions) if calls else None
     task = make_task(
         id=origin.task_id(name),
         source=origin.source,
@@ -71,7 +74,7 @@ def make_call_task(
         messages=messages,
         functions=functions,
         expects=Expects.CALLS if calls else Expects.NO_CALL,
-        ground_truth=to_ground_truth(calls, functions) if calls else None,
+        ground_truth=truth or own,
         reference=reference,
     )
     if not all(_is_python_call(call) for call in calls):

@@ -60,7 +60,6 @@ REFUSED: dict[str, tuple[Any, dict[str, Any]]] = {
     "another document": ({"$ref": "https://example.org/place.json"}, {}),
     "the whole schema": ({"$ref": "#"}, {}),
     "what is not a schema": ({"$ref": "#/$defs/Place"}, {"Place": "string"}),
-    "definitions that double at each level": ({"$ref": "#/$defs/D0"}, {**DOUBLING, "D40": {"type": "string"}}),
 }
 
 
@@ -69,6 +68,40 @@ def test_what_cannot_be_replaced_is_skipped(reference: Any, definitions: dict[st
     with pytest.raises(RowSkipped) as caught:
         resolved(reference, **definitions)
     assert caught.value.reason == RowSkipReason.BAD_FUNCTIONS
+
+
+LONG = {"type": "string", "description": "x" * 4000}
+LARGE: dict[str, tuple[Any, dict[str, Any]]] = {
+    "definitions that double at each level": ({"$ref": "#/$defs/D0"}, {**DOUBLING, "D40": {"type": "string"}}),
+    "a long description, many times": (
+        {"type": "object", "properties": {f"p{n}": {"$ref": "#/$defs/L"} for n in range(100)}},
+        {"L": LONG},
+    ),
+    "long names, many times": (
+        {"type": "object", "properties": {f"p{n}": {"$ref": "#/$defs/L"} for n in range(100)}},
+        {"L": {"properties": {"x" * 4000: {}}}},
+    ),
+    "many values, many times": (
+        {"type": "object", "properties": {f"p{n}": {"$ref": "#/$defs/L"} for n in range(100)}},
+        {"L": {"enum": list(range(4000))}},
+    ),
+    "a long definition of definitions": (
+        {"$ref": "#/$defs/A"},
+        {"A": {"properties": {f"p{n}": {"$ref": "#/$defs/L"} for n in range(100)}}, "L": LONG},
+    ),
+}
+
+
+@pytest.mark.parametrize(("reference", "definitions"), LARGE.values(), ids=LARGE)
+def test_a_function_that_references_make_too_large_is_named(reference: Any, definitions: dict[str, Any]) -> None:
+    with pytest.raises(RowSkipped) as caught:
+        convert_functions([{"name": "plan", "parameters": schema(reference, **definitions)}])
+    assert (caught.value.reason, caught.value.example) == (RowSkipReason.TOO_MANY_REFERENCES, "'plan'")
+
+
+def test_a_long_description_without_references_is_the_rows_own() -> None:
+    long = {f"p{n}": LONG for n in range(100)}
+    assert without_references({"properties": long, "$defs": {"L": LONG}})["properties"] == long
 
 
 def test_a_function_shows_what_was_named() -> None:
