@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
 
 from bitagent_kube import logging as kube_logging
-from bitagent_kube.client import Client, connect
+from bitagent_kube.client import connect
 from bitagent_kube.errors import ApiError
-from bitagent_kube.health import Health
 from bitagent_kube.health import serve as serve_health
 from bitagent_leaderboard.export import ExportError, export
 from bitagent_leaderboard.model.text import shown, web_address
 from bitagent_leaderboard.pages.commands import Archives
 from bitagent_leaderboard.pages.render import Settings, moment
 from bitagent_leaderboard.serving.app import Serving
+from bitagent_leaderboard.serving.following import Following, Work, page_health
 from bitagent_leaderboard.serving.metrics import Metrics
 from bitagent_leaderboard.site.several import documents_of
 from bitagent_leaderboard.source.documents import ObjectsError
 from bitagent_leaderboard.source.origin import MANAGER, Artifacts, Origin, boards_from
 from bitagent_leaderboard.source.watch import Callbacks, Watch
 
-HEARTBEAT_SECONDS = 120.0
-READY_SECONDS = 30.0
-"""A namespace that cannot be listed holds the others back for this time after the first of them."""
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _BASE = re.compile(r"(/[A-Za-z0-9._~-]+)*/?", re.ASCII)
 
@@ -200,17 +197,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def run(origin: Origin, settings: Settings, ports: Ports) -> None:
     """Serve until SIGTERM or SIGINT. Raises ApiError if there is no API server, and OSError if a port is taken."""
-    health = Health(limit_seconds=HEARTBEAT_SECONDS, stalled="the watch has stopped", unready="nothing is listed yet")
     metrics = Metrics()
     boards = await boards_from(origin) if origin.objects is not None else {}
     namespaces = origin.namespaces or tuple(boards)
     serving = Serving(settings, metrics, namespaces=namespaces, base=ports.base, readers=ports.readers)
+    following = Following({namespace: _work(origin, namespace) for namespace in origin.namespaces}, serving)
+    shown = page_health()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            serve_health(health, metrics.registry, health_port=ports.health, metrics_port=ports.metrics)
+            serve_health(
+                following if origin.objects is None else shown,
+                metrics.registry,
+                health_port=ports.health,
+                metrics_port=ports.metrics,
+            )
         )
         runner = web.AppRunner(serving.application(), access_log=None, shutdown_timeout=5.0)
         await runner.setup()
@@ -219,46 +222,30 @@ async def run(origin: Origin, settings: Settings, ports: Ports) -> None:
         if origin.objects is not None:
             for namespace, board in boards.items():
                 serving.show(board, namespace)
-            health.ready = True
+            shown.ready = True
             await stop.wait()
             return
-        clients = {
-            each: await stack.enter_async_context(connect(namespace=each, field_manager=MANAGER)) for each in namespaces
-        }
-        following = asyncio.create_task(_follow(origin, clients, serving, health))
+        works = asyncio.create_task(following.run())
         stopped = asyncio.create_task(stop.wait())
-        done, pending = await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait({works, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        if following in done:
-            following.result()
+        if works in done:
+            works.result()
         log.info("stopped")
 
 
-async def _follow(origin: Origin, clients: Mapping[str, Client], serving: Serving, health: Health) -> None:
-    """Follow the namespaces until cancelled; the page is ready once all are listed, or some for a while."""
-    listed = {namespace: asyncio.Event() for namespace in clients}
+def _work(origin: Origin, namespace: str) -> Work:
+    """Return what follows a namespace."""
+    revisions, artifacts = itertools.count(1), origin.artifacts_of(namespace)
 
-    def count(manifests: dict[str, int]) -> None:
-        for outcome, number in manifests.items():
-            serving.metrics.manifests.labels(outcome).inc(number)
+    async def run(callbacks: Callbacks) -> None:
+        async with connect(namespace=namespace, field_manager=MANAGER) as client:
+            await Watch(client, callbacks, artifacts=artifacts, revisions=revisions).run()
 
-    async with asyncio.TaskGroup() as tasks:
-        for namespace, client in clients.items():
-            callbacks = Callbacks(
-                show=partial(serving.show, namespace=namespace),
-                ready=listed[namespace].set,
-                beat=health.beat,
-                manifests=count,
-            )
-            tasks.create_task(Watch(client, callbacks, artifacts=origin.artifacts_of(namespace)).run())
-        waiting = {tasks.create_task(event.wait()) for event in listed.values()}
-        _, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if rest:
-            await asyncio.wait(rest, timeout=READY_SECONDS)
-        health.ready = True
+    return run
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import connect
 from bitagent_kube.clock import ServerClock
 from bitagent_kube.errors import ApiError
+from bitagent_kube.parts import Part, together
 from bitagent_operator import config
 from bitagent_operator.explanation import explain
 from bitagent_operator.metrics.counters import Metrics
@@ -24,7 +25,6 @@ from bitagent_operator.metrics.process import process_registry
 from bitagent_operator.naming import MANAGER
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.runtime.namespace import operate
-from bitagent_operator.runtime.parts import Part, together
 from bitagent_operator.tracing.otlp import endpoint_of
 from bitagent_operator.watches.watch import list_health
 

@@ -64,8 +64,9 @@ class Serving:
         before = self._boards[namespace]
         names = changes(before or Board(), board)
         folder = namespace_path(namespace) if len(self._boards) > 1 else ""
-        self._boards[namespace] = board
-        self._site = documents_of(self._boards, self._settings, self._standings)
+        boards = {**self._boards, namespace: board}
+        self._site = documents_of(boards, self._settings, self._standings)
+        self._boards = boards  # only now: one that cannot be shown must not keep those of others from it
         self.metrics.changes.inc(len(names))
         if names:
             self.metrics.last_change.set_to_current_time()

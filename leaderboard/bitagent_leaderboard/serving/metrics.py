@@ -40,6 +40,11 @@ class Metrics:
             "Unix time of the last change that was taken in; 0 before the first",
             registry=self.registry,
         )
+        self.restarts = Counter(
+            "bitagent_leaderboard_restarts",
+            "Times that the work in a namespace ended unexpectedly and was begun again while others continued",
+            registry=self.registry,
+        )
         self._readers = Gauge("bitagent_leaderboard_readers", "Open streams of events", registry=self.registry)
         self._unread = Gauge(
             "bitagent_leaderboard_unread_namespaces",

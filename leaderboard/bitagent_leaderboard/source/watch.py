@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,15 @@ class Callbacks:
 class Watch:
     """Follows the three kinds in a namespace, and reads manifests of rounds that complete."""
 
-    def __init__(self, client: Client, callbacks: Callbacks, *, artifacts: Path | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        callbacks: Callbacks,
+        *,
+        artifacts: Path | None = None,
+        revisions: Iterator[int] | None = None,
+    ) -> None:
+        """`revisions`: those of the boards, for a namespace that is followed again: no two of it may have the same."""
         self._callbacks, self._artifacts = callbacks, artifacts
         self._changed = asyncio.Event()
         self._reader = RoundReader()
@@ -52,7 +60,7 @@ class Watch:
         self._rounds = Informer[Round](client, ROUNDS, parse=self._reader, changed=wake, page_size=PAGE_SIZE)
         self._validators = Informer[ValidatorView](client, VALIDATORS, parse=read_validator, changed=wake)
         self._measures: dict[str, Measures] = {}
-        self._revisions = itertools.count(1)
+        self._revisions = revisions or itertools.count(1)
         self._current = Board()
         self._shown = asyncio.Event()
 

@@ -21,6 +21,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
 from bitagent_kube.lease import UNKNOWN, Lease, LeaseLost, Timing
 from bitagent_kube.objects import ObjectMeta, ObjectReference
+from bitagent_kube.parts import end
 from bitagent_kube.resources import DEPLOYMENTS, ROLE_BINDINGS
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.naming import MANAGER
@@ -131,9 +132,3 @@ async def lead(lease: Lease, term: Callable[[], Awaitable[None]], *, waiting: St
             log.warning("this process no longer leads: %s", keeping.exception())
     finally:
         await lease.release()
-
-
-async def end(task: asyncio.Future[None]) -> None:
-    """Cancel a task and wait for its end; what it raised stays in it."""
-    task.cancel()
-    await asyncio.wait([task])

@@ -15,13 +15,13 @@ from bitagent_kube import logging as kube_logging
 from bitagent_kube.client import connect
 from bitagent_kube.clock import ServerClock
 from bitagent_kube.health import Health
+from bitagent_kube.parts import end, raise_first
 from bitagent_operator.config import Config
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.metrics.states import StateCollector
 from bitagent_operator.naming import MANAGER
 from bitagent_operator.runtime import leadership
 from bitagent_operator.runtime.leadership import Standby, release_name
-from bitagent_operator.runtime.parts import raise_first
 from bitagent_operator.runtime.term import Operator
 from bitagent_operator.tracing.otlp import Endpoint
 
@@ -72,5 +72,5 @@ async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:  # the first one first: it gives up the Lease, and then another may act
-            await leadership.end(task)
+            await end(task)
     raise_first(tasks)

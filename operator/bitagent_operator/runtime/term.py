@@ -16,6 +16,7 @@ from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.events import EventRecorder
 from bitagent_kube.health import Health
+from bitagent_kube.parts import end
 from bitagent_operator.config import Config
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Cache, Key, Kind
@@ -23,7 +24,6 @@ from bitagent_operator.reconcilers.context import Context
 from bitagent_operator.reconcilers.progress import ProgressReader
 from bitagent_operator.reconcilers.reconcile import PlanNotConverged, reconcile
 from bitagent_operator.runtime.late_events import late_events
-from bitagent_operator.runtime.leadership import end
 from bitagent_operator.runtime.queue import WorkQueue
 from bitagent_operator.tracing.exporter import TraceExporter
 from bitagent_operator.tracing.otlp import Endpoint

@@ -171,7 +171,7 @@ def broken(world: World) -> Path:
     file.write_text(f"{world.namespace}b")
     world.constants = {
         "bitagent_operator.runtime.term:late_events": Breaking(file),
-        "bitagent_operator.runtime.parts:LONGEST_DELAY": 2.0,
+        "bitagent_kube.parts:LONGEST_DELAY": 2.0,
     }
     return file
 

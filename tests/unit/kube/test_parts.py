@@ -9,7 +9,7 @@ import pytest
 from tests.unit.virtual_time import VirtualTimePolicy
 
 from bitagent_kube.health import Health, Parts
-from bitagent_operator.runtime.parts import FIRST_DELAY, LONGEST_DELAY, STEADY_SECONDS, EndedEarly, Part, together
+from bitagent_kube.parts import FIRST_DELAY, LONGEST_DELAY, STEADY_SECONDS, EndedEarly, Part, together
 
 
 @pytest.fixture

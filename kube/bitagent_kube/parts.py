@@ -1,4 +1,4 @@
-"""The namespaces of one process: what fails in one of them stops no other, and is begun again.
+"""The namespaces that one process works in: what fails in one of them stops no other, and is begun again.
 
 A namespace contains its failures itself: objects that cannot be read, requests that are refused, watches that end.
 What is left is unexpected, such as a bug that one object brings to light. As long as another namespace works, the one
@@ -16,7 +16,6 @@ from typing import Any
 from bitagent_kube import logging as kube_logging
 from bitagent_kube.health import Health
 from bitagent_kube.retry import Backoff
-from bitagent_operator.runtime.leadership import end
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds from an end to the next begin: after the first one, and at most."""
@@ -95,6 +94,12 @@ def _report(part: Part, error: Exception, *, delay: float) -> None:
     part.health.problems[_ENDED] = text
     with kube_logging.fields(namespace=part.namespace):
         log.error("namespace %s: %s", part.namespace, text, exc_info=error)
+
+
+async def end(task: asyncio.Future[None]) -> None:
+    """Cancel a task and wait for its end; what it raised stays in it."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def raise_first(tasks: Iterable[asyncio.Task[None]]) -> None:
