@@ -9,6 +9,8 @@ names.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Protocol, TypeVar
@@ -59,11 +61,25 @@ def read_lines(lines: Iterable[bytes], model: type[LineModel]) -> Iterator[tuple
 
 
 def read_line(number: int, line: bytes, model: type[LineModel]) -> LineModel:
-    """Parse one line. Raises BadLine."""
+    """Parse one line. Raises BadLine.
+
+    Half a surrogate pair is kept, as Python's reader of JSON keeps it: an answer that has one is no Python to the
+    official decoders, and costs its own line only.
+    """
     try:
-        return model.model_validate_json(line)
+        return model.model_validate(_loaded(line)) if _SURROGATE.search(line) else model.model_validate_json(line)
     except ValidationError as error:
         raise BadLine(f"line {number}: {first_error(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"line {number}: Invalid JSON: {error}") from error
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be half a surrogate pair: an escape, or what some programs write in place of it."""
+
+
+def _loaded(line: bytes) -> Any:
+    return json.loads(line.decode("utf-8", "surrogatepass"))
 
 
 def text_response(task: Task, text: str, *, turns: list[list[str]] | None = None) -> Response:

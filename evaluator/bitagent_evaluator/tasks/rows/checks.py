@@ -6,7 +6,7 @@ Errors name the field.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bfcl_eval.constants.type_mappings import JAVA_TYPE_CONVERSION, JS_TYPE_CONVERSION
@@ -200,10 +200,27 @@ def check_json(data: Any) -> None:
             raise RowError("", f"nested more than {MAX_DEPTH} levels deep")
     try:
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeError as error:
-        raise RowError("", f"not valid UTF-8: {error}") from None
+    except UnicodeError:
+        where, half = next(_halves(data), ("", ""))
+        raise RowError(
+            where, f"{half} is half of a character (a lone surrogate): write the whole, or \\ufffd"
+        ) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise RowError("", f"not JSON: {error}") from None
+
+
+def _halves(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place of each lone surrogate, and the surrogate as JSON escapes it."""
+    match value:
+        case str():
+            yield from ((where, f"\\u{ord(each):04x}") for each in value if "\ud800" <= each <= "\udfff")
+        case dict():
+            for name, inner in value.items():
+                yield from _halves(str(name), where)
+                yield from _halves(inner, f"{where}.{name}" if where else str(name))
+        case list():
+            for place, inner in enumerate(value):
+                yield from _halves(inner, f"{where}.{place}")
 
 
 def _inside(value: Any) -> Iterable[Any]:

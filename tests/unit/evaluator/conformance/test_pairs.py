@@ -93,3 +93,34 @@ def test_of_two_tools_with_one_name_the_first_counts() -> None:
     line = LINES[PairFormat.BITAGENT] | {"tools": tools, "response": "f()"}
     (result,) = PAIR_SCORERS[PairFormat.BITAGENT]().results([json.dumps(line).encode()])
     assert result["criteria"][-1] == [-3.0, 3.0]
+
+
+HALVES = {
+    "an escape": r'"f(a=1)\ud800"',
+    "the other half": r'"f(a=1) # \udc00"',
+    "in an argument": r'"f(a=\"\ud83d\")"',
+    "raw bytes": '"f(a=1)\ud800"',
+}
+
+
+@pytest.mark.parametrize("response", HALVES.values(), ids=HALVES)
+@pytest.mark.parametrize("name", PairFormat)
+def test_half_a_character_costs_its_own_line(name: PairFormat, response: str) -> None:
+    good = json.dumps(LINES[name])
+    odd = good.replace('"f(a=1)"', response)
+    found = list(PAIR_SCORERS[name]().results(line.encode("utf-8", "surrogatepass") for line in (odd, good)))
+    assert found[0] != found[1]
+
+
+def test_half_a_character_elsewhere_changes_nothing() -> None:
+    line = LINES[PairFormat.BFCL] | {"id": "\ud800", "question": ["\udfff"]}
+    (found,) = PAIR_SCORERS[PairFormat.BFCL]().results([json.dumps(line).encode()])
+    assert found == {"id": "\ud800", "passed": True}
+    (whole,) = PAIR_SCORERS[PairFormat.BFCL]().results([json.dumps(line | {"id": "\U0001f600"}).encode()])
+    assert whole["id"] == "\U0001f600"
+
+
+def test_a_broken_line_with_half_a_character_is_named() -> None:
+    for line in (rb'{"id": "\ud800', b'{"id": "\xed\xa0', rb'["\ud800"]', b"[" * 90_000 + rb'"\ud800"'):
+        with pytest.raises(BadLine, match="line 1: "):
+            list(PAIR_SCORERS[PairFormat.BFCL]().results([line]))

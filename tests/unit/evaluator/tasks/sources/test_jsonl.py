@@ -154,7 +154,12 @@ WRONG: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "not JSON": ("{", "not JSON: "),
     "not an object": ("[]", "not a JSON object"),
     "not UTF-8": (b'"\xff"', "not UTF-8"),
-    "half a character": ('{"id": "\\ud800"}', "not valid UTF-8"),
+    "half a character": ('{"id": "\\ud800"}', r"field id: \\ud800 is half"),
+    "half a character in a list": (
+        GOOD | {"messages": [{"role": "user", "content": "\udfff"}]},
+        "field messages.0.content",
+    ),
+    "half a character in a name": (GOOD | {"x": {"\ud83d": 1}}, "field x: "),
     "a number that JSON lacks": ('{"id": NaN}', "not JSON: "),
     "a number of 5,000 digits": ('{"id": ' + "1" * 5_000 + "}", "too many digits"),
     "a number without end": ('{"id": 1e999}', "not JSON: "),
