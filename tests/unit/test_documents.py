@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -31,6 +32,9 @@ LAPTOP = [
     pytest.param(list(run), id=f"{document.relative_to(ROOT)}")
     for document, run in groupby((block for block in ALL if block.group == "laptop"), key=lambda block: block.document)
 ]
+
+CHARTS = ("operator", "validator", "miner")
+SOURCES = frozenset({".py", ".yaml", ".tpl", ".json", ".sh", ".Dockerfile"})
 
 
 class Parsed(BaseException):
@@ -94,6 +98,58 @@ def test_documented_targets_of_make_exist() -> None:
         for target in re.findall(r"`make ([a-z0-9-]+)[ `]", document.read_text())
     )
     assert not [each for each in {*named, *inline} if each[1] not in targets]
+
+
+ELSEWHERE = frozenset({"UnknownIssuer", "ReadableSpan"})
+"""Names of other projects that nothing of ours contains."""
+VALUES = [yaml.safe_load((ROOT / f"charts/bitagent-{each}/values.yaml").read_text()) for each in CHARTS]
+
+
+def _names(text: str) -> Iterator[str]:
+    """Yield the names in backticks that look like a reason, kind, condition, event or metric."""
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        yield from re.findall(r"(?<![\w./-])(?:[A-Z][a-z]+(?:[A-Z][a-z0-9]*)+|bitagent_[a-z]\w+)\b", code)
+
+
+def _words(*folders: str) -> set[str]:
+    """Return every word of the sources in these folders."""
+    files = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES)
+    return {word for file in files for word in re.findall(r"\w+", file.read_text(errors="ignore"))}
+
+
+def test_documented_names_are_in_the_code() -> None:
+    """Reasons, kinds, conditions, events and metrics."""
+    words = _words("crds", "kube", "wire", "evaluator", "operator", "validator", "miner", "leaderboard", "cli", "local")
+    words |= _words("charts", "images") | ELSEWHERE
+    words |= {f"bitagent_{name}" for name in re.findall(r"`bitagent_(\w+)`", (ROOT / "docs/metrics.md").read_text())}
+    words |= {f"bitagent_miner_{word}{suffix}" for word in _words("miner") for suffix in ("", "_total")}
+    named = ((document, name) for document in DOCUMENTS for name in _names(document.read_text()))
+    assert not {(str(document), name) for document, name in named if name not in words}
+
+
+def _value_exists(path: str) -> bool:
+    """Whether a dotted path is a value of a chart; below one that is empty, anything may be."""
+    for found in VALUES:
+        for member in path.split("."):
+            if not isinstance(found, dict) or not found:
+                return True
+            if member not in found:
+                break
+            found = found[member]
+        else:
+            return True
+    return False
+
+
+def test_documented_helm_values_and_fields_exist() -> None:
+    """Dotted names in backticks that begin like a value are values of a chart, or fields of the API."""
+    fields = {re.sub(r"_(\w)", lambda found: found[1].upper(), word) for word in _words("crds")} | {"md"}
+    tops = set().union(*VALUES)
+    dotted = re.compile(r"`([a-z][a-zA-Z0-9]*(?:\.[a-z][a-zA-Z0-9]*)+)`")
+    pages = [d for d in DOCUMENTS if "charts" not in d.parts]  # The charts' own name values by their last members.
+    named = {(str(d), n) for d in pages for n in dotted.findall(d.read_text()) if n.partition(".")[0] in tops}
+    assert named
+    assert not {each for each in named if not _value_exists(each[1]) and not fields >= set(each[1].split("."))}
 
 
 def _steps() -> list[Any]:

@@ -111,12 +111,21 @@ def test_additions_of_the_operators_pod(helm: Any) -> None:
     ],
     ids=["one", "two", "none", "own"],
 )
-def test_spread_of_the_operators_pods(helm: Any, replicas: int, value: Any, expected: list[str]) -> None:
-    rendered = helm.render({"operator": {"replicas": replicas, "topologySpreadConstraints": value}})
-    found = pod(rendered).get("topologySpreadConstraints", [])
-    assert [each["topologyKey"] for each in found] == expected
-    selector = rendered.one("Deployment")["spec"]["selector"]
-    assert all(each["labelSelector"] == selector for each in found)
+def test_spread_of_pods(helm: Any, replicas: int, value: Any, expected: list[str]) -> None:
+    settings = {"replicas": replicas, "topologySpreadConstraints": value}
+    rendered = helm.render({"operator": settings, "leaderboard": {"enabled": True, **settings}})
+    for name in ("bitagent-operator", "bitagent-operator-leaderboard"):
+        spec = rendered.one("Deployment", name)["spec"]
+        found = spec["template"]["spec"].get("topologySpreadConstraints", [])
+        assert [each["topologyKey"] for each in found] == expected
+        assert all(each["labelSelector"] == spec["selector"] for each in found)
+
+
+def test_without_rbac_no_rights_are_granted(helm: Any) -> None:
+    rendered = helm.render({"rbac": {"create": False}, "leaderboard": {"enabled": True}})
+    assert rendered.all("Role") == rendered.all("RoleBinding") == []
+    page = rendered.one("Deployment", "bitagent-operator-leaderboard")["spec"]["template"]["spec"]
+    assert rendered.one("ServiceAccount", page["serviceAccountName"])
 
 
 @pytest.mark.parametrize(

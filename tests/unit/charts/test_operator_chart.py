@@ -493,6 +493,7 @@ def test_names_fit(helm: Any, release: str) -> None:
         ({"serviceAccount": {"automount": False}}, "'automount' not allowed"),
         ({"global": {"imageRegistry": "https://mirror"}}, "/global/imageRegistry"),
         ({"images": {"digests": {"operator": "sha256:1"}}}, "/images/digests/operator"),
+        ({"images": {"digests": {"operater": "sha256:" + "a" * 64}}}, "'operater' not allowed"),
         ({"proxy": {"https": "proxy:3128"}}, "/proxy/https"),
         ({"proxy": {"noProxy": ["a,b"]}}, "/proxy/noProxy/0"),
         ({"caBundle": {"key": "a/b"}}, "/caBundle/key"),
