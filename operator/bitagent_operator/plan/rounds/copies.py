@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import median
+from statistics import NormalDist
 
 from bitagent_crds.model_result import CopyEvidence, ModelResult, ResultState
 from bitagent_crds.sketches import SAME_BASE, SAME_FUNCTION, AnswerSketch, SketchError, WeightsSketch
@@ -39,8 +39,13 @@ models that are right wherever the tasks are may share the few mistakes of the t
 FEWEST_MISTAKES = 5
 """Wrong answers that each of the two models must have for a comparison of mistakes."""
 _DEVIATIONS = 4
-"""How far above the usual share of its base a share must be, in median absolute deviations scaled to a normal one."""
-_SCALE = 1.4826
+"""How far above the usual share of its base a share must be, in standard deviations."""
+_USUAL = NormalDist()
+_LOWEST, _LOW = 0.1, 0.25
+"""Quantiles of what others have in common with a pair, from which the usual is estimated. Copies only share more, so
+they must be three quarters of a base's models in the round to be what is usual for it."""
+_ANSWERS_ERROR, _MISTAKES_ERROR = 0.01, 0.06
+"""Standard errors of what sketches say, around the lower bounds: values are never less scattered than that."""
 _OTHERS = 32
 """Models of the same base that a pair is compared with at most."""
 _SEARCHED = 256
@@ -147,13 +152,13 @@ def _may_be_rewritten(a: frozenset[int], b: frozenset[int]) -> bool:
 
 def _is_rewritten(earlier: Candidate, later: Candidate, agreement: float, others: Sequence[Candidate]) -> bool:
     return earlier.weights.distance(later.weights) <= SAME_FUNCTION and agreement >= _bar(
-        earlier, later, others, _agreement, SAME_ANSWERS
+        earlier, later, others, _agreement, SAME_ANSWERS, error=_ANSWERS_ERROR
     )
 
 
 def _is_derived(earlier: Candidate, later: Candidate, shared: float, others: Sequence[Candidate]) -> bool:
     return earlier.weights.similarity(later.weights) >= SAME_BASE and shared >= _bar(
-        earlier, later, others, _shared_mistakes, SAME_MISTAKES
+        earlier, later, others, _shared_mistakes, SAME_MISTAKES, error=_MISTAKES_ERROR
     )
 
 
@@ -193,11 +198,14 @@ def _bar(
     candidates: Sequence[Candidate],
     measure: Callable[[Candidate, Candidate], float],
     bounds: tuple[float, float],
+    *,
+    error: float,
 ) -> float:
     """Return the value of a measure, within bounds, from which the pair is out of the ordinary.
 
     The ordinary is what other models of this base have in common with the two. Those above the upper bound do not
-    count, so that many close copies do not make copying ordinary; copies between the bounds can.
+    count, so that many close copies do not make copying ordinary. Copies between the bounds can, if they outnumber the
+    other models of the base three to one.
     """
     least, highest = bounds
     others = (candidate for candidate in candidates[:_SEARCHED] if candidate.model not in (a.model, b.model))
@@ -205,8 +213,19 @@ def _bar(
     unlike = ((other, values) for other, values in measured if max(values) < highest)
     of_base = (values for other, values in unlike if a.weights.similarity(other.weights) >= SAME_BASE)
     usual = [value for values in islice(of_base, _OTHERS) for value in values]
-    if not usual:
-        return least
-    middle = median(usual)
-    spread = _SCALE * median(abs(value - middle) for value in usual)
-    return min(highest, max(least, middle + _DEVIATIONS * spread))
+    return min(highest, max(least, _usual_at_most(usual, error))) if usual else least
+
+
+def _usual_at_most(values: Sequence[float], error: float) -> float:
+    """Return what a usual value hardly ever exceeds, by a normal distribution through the lowest quarter of values."""
+    lowest, low = _quantile(values, _LOWEST), _quantile(values, _LOW)
+    step = _USUAL.inv_cdf(_LOW) - _USUAL.inv_cdf(_LOWEST)
+    deviation = max(error, (low - lowest) / step)
+    return low + (_DEVIATIONS - _USUAL.inv_cdf(_LOW)) * deviation
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    return ordered[below] + (ordered[min(below + 1, len(ordered) - 1)] - ordered[below]) * (place - below)

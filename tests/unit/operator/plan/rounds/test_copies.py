@@ -94,6 +94,28 @@ def test_many_copies_do_not_make_copying_usual() -> None:
 
 
 @pytest.mark.parametrize(
+    ("honest", "found"),
+    [
+        pytest.param(4, 8, id="a third is honest"),
+        pytest.param(8, 8, id="half is honest"),
+        pytest.param(0, 0, id="no other model of the base: what remains"),
+    ],
+)
+def test_copies_that_share_most_mistakes_do_not_hide_each_other(honest: int, found: int) -> None:
+    """Each shares 0.82 with the original, and 0.68 with the other copies."""
+    copies = [candidate(f"c{i}", steps=300, agreement=0.97, mistakes=0.82) for i in range(8)]
+    others = [candidate(f"m{i}", steps=900, agreement=0.92, mistakes=0.3) for i in range(honest)]
+    assert near_copies([candidate("a"), *copies, *others]).keys() == {f"c{i}" for i in range(found)}
+
+
+@pytest.mark.parametrize("shared", [0.75, 0.8, 0.85])
+def test_models_of_one_base_that_share_most_mistakes_are_not_copies(shared: float) -> None:
+    """The mistakes may be those of the tasks, which good models make whatever their base."""
+    models = [candidate(f"m{i}", steps=900, agreement=0.95, mistakes=shared**0.5) for i in range(6)]
+    assert near_copies(models) == {}
+
+
+@pytest.mark.parametrize(
     ("steps", "loss", "is_copy"),
     [(1, 2.01, True), (1, 2.5, False), (60, 2.0, False), (1, float("inf"), False)],
 )

@@ -43,7 +43,7 @@ def test_a_head_may_be_beside_tied_embeddings_and_counts(synthetic: Any) -> None
     with_head, without = synthetic.validate(config, both), synthetic.validate(config, tensors)
     assert with_head.refusal is None and with_head.head_beside_tied and not without.head_beside_tied
     assert with_head.parameters == without.parameters + 640 * 128
-    assert with_head.memory.numbers == without.memory.numbers + 640 * 128
+    assert with_head.memory["numbers"] == without.memory["numbers"] + 640 * 128
 
 
 def test_qwen3_head_size_defaults_to_128(synthetic: Any) -> None:
