@@ -25,7 +25,8 @@ from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.files.repeated import finished_label
 from bitagent_operator.plan.interface import StartArchive
 
-DEADLINE_SECONDS = 6 * 3600
+ATTEMPT_SECONDS = 6 * 3600
+"""Time of its pod, from when a node has accepted it: waiting for a node or a quota is not writing."""
 PODS = 1
 """Pods of one Job; the operator waits before it creates the next Job, and says why."""
 CA_KEY = "ca.crt"
@@ -71,8 +72,9 @@ def archive_job(config: Config, archive: Archive, observed: RoundObject, start: 
             ca_file=f"{CA_MOUNT}/{CA_KEY}" if archive.ca_config_map is not None else None,
         ),
         resources=without_gpu(config.jobs.archive),
-        deadline_seconds=DEADLINE_SECONDS,
+        attempt_seconds=ATTEMPT_SECONDS,
         max_attempts=PODS,
+        counts_removals=True,
         volumes=tuple(volumes),
         mounts=tuple(mounts),
         env=tuple(_variable(name, archive.secret_name, key) for name, key in KEYS.items()),

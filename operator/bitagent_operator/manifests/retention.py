@@ -22,7 +22,8 @@ from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.plan.files.repeated import finished_label
 from bitagent_operator.plan.interface import StartRetention
 
-DEADLINE_SECONDS = 3600
+ATTEMPT_SECONDS = 3600
+"""Time of its pod, from when a node has accepted it: waiting for a node or a quota is not removing."""
 PODS = 1
 """Pods of one Job; the operator waits before it creates the next Job, and says why."""
 MAX_KNOWN = 4000
@@ -59,8 +60,9 @@ def retention_job(config: Config, observed: RoundObject, start: StartRetention, 
             known=sorted(known) if len(known) <= MAX_KNOWN else None,
         ),
         resources=without_gpu(config.jobs.archive),
-        deadline_seconds=DEADLINE_SECONDS,
+        attempt_seconds=ATTEMPT_SECONDS,
         max_attempts=PODS,
+        counts_removals=True,
         volumes=(claim("artifacts", config.artifacts.claim_name),),
         mounts=(mount("artifacts", ROUNDS_MOUNT, sub_path=ROUNDS_FOLDER),),
     )

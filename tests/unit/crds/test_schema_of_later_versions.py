@@ -11,7 +11,7 @@ from tests.unit.schema_strategies import examples, part
 
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.evalround import EvalRound, EvalRoundStatus
-from bitagent_crds.jobs import EvaluateSummary, FetchSummary, TaskSetSummary
+from bitagent_crds.jobs import ArchiveSummary, EvaluateSummary, FetchSummary, RetentionSummary, TaskSetSummary
 from bitagent_crds.minermodel import LaterChoices, MinerModel, MinerModelSpec, MinerModelStatus
 from bitagent_crds.model_result import ModelResult
 from bitagent_crds.schema import StatusModel, is_later
@@ -82,6 +82,8 @@ def test_choices_of_a_later_version_are_frozen_as_they_were_written(choices: dic
         pytest.param(
             EvaluateSummary, {"reason": "Evaluated", "score": "0.500000", "unanswered": {"too_shy": 1}}, id="evaluation"
         ),
+        pytest.param(ArchiveSummary, {"reason": "Archived", "files": 3}, id="archive"),
+        pytest.param(RetentionSummary, {"reason": "FilesRemoved"}, id="retention"),
     ],
 )
 def test_a_summary_of_a_later_evaluator_is_read(kind: type[StatusModel], content: dict[str, Any]) -> None:

@@ -101,3 +101,9 @@ def test_a_round_that_has_not_finished_is_refused(make: Make) -> None:
 def test_the_document_is_small(make: Make) -> None:
     annotation = made(make)["spec"]["template"]["metadata"]["annotations"][JOB_ANNOTATION]
     assert len(json.dumps(annotation)) < 1000
+
+
+def test_waiting_does_not_count_in_its_time(make: Make) -> None:
+    spec = made(make)["spec"]
+    assert (spec["template"]["spec"]["activeDeadlineSeconds"], "activeDeadlineSeconds" in spec) == (6 * 3600, False)
+    assert spec["podFailurePolicy"]["rules"][0]["action"] == "Count", "nothing else bounds how often it is removed"

@@ -62,3 +62,9 @@ def test_more_rounds_than_a_document_holds_are_not_swept(make: Make) -> None:
 def test_it_sees_the_rounds_alone(make: Make) -> None:
     mounts = made(make)["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
     assert {"name": "artifacts", "mountPath": "/rounds", "subPath": "rounds"} in mounts
+
+
+def test_waiting_does_not_count_in_its_time(make: Make) -> None:
+    spec = made(make)["spec"]
+    assert (spec["template"]["spec"]["activeDeadlineSeconds"], "activeDeadlineSeconds" in spec) == (3600, False)
+    assert spec["podFailurePolicy"]["rules"][0]["action"] == "Count", "nothing else bounds how often it is removed"

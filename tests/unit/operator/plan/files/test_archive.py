@@ -211,6 +211,29 @@ def test_whatever_ends_a_job_the_next_one_follows(make: Make, end: dict[str, Any
     assert plan.archive.attempt == 8
 
 
+LATE = {"reason": "DeadlineExceeded", "phase": "Failed"}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "disk pressure"}
+
+
+@pytest.mark.parametrize(
+    ("pod", "now", "reason", "attempt"),
+    [
+        pytest.param({"unschedulable": 1}, 40_000, "Unschedulable", None, id="no node has room for eleven hours"),
+        pytest.param({"code": 143, "status": LATE, "at": 200}, 231, "DeadlineExceeded", 2, id="it ran for its time"),
+        pytest.param({"code": 137, "status": EVICTED, "at": 200}, 231, "NodePressure", None, id="the node evicts it"),
+        pytest.param({"deleted": 200, "node": "n1"}, 291, "Evicted", 2, id="its node is lost"),
+    ],
+)
+def test_only_what_runs_uses_up_its_time(
+    make: Make, pod: dict[str, Any], now: float, reason: str, attempt: int | None
+) -> None:
+    job = archive_job(make, active=1)
+    found = planned(make, finished(make), job, pods=(make.pod(job, **pod),), now=now)
+    state = condition(found)
+    assert state is not None
+    assert (state[1], found.archive and found.archive.attempt) == (reason, attempt)
+
+
 def test_waits_grow_up_to_a_bound_and_names_never_run_out(make: Make) -> None:
     waits = [wait_after(attempt) for attempt in range(1, 100)]
     assert waits[:3] == [timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=120)]

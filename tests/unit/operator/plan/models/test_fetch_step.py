@@ -56,6 +56,9 @@ def test_a_branch_is_fetched_again_for_a_later_round_although_a_clock_was_ahead(
         pytest.param(MAX_ATTEMPTS, CREATING, "StartTimedOut", ("other", 1), id="which uses up no attempt"),
         pytest.param(1, {"code": 143, "status": LATE}, "Fetching", ("n", 2), id="it ran for six hours"),
         pytest.param(MAX_ATTEMPTS, {"code": 143, "status": LATE}, "DeadlineExceeded", None, id="for the last time"),
+        pytest.param(1, {"deleted": 0, "node": "n1"}, "Fetching", ("n", 2), id="its node was lost"),
+        pytest.param(MAX_ATTEMPTS, {"deleted": 0, "node": "n1"}, "Evicted", None, id="and again, for the last time"),
+        pytest.param(1, {"code": 3, "phase": "Running"}, "Fetching", ("n", 2), id="a sidecar keeps a failed pod"),
     ],
 )
 def test_only_what_runs_uses_up_the_time_of_a_fetch(
@@ -64,7 +67,7 @@ def test_only_what_runs_uses_up_the_time_of_a_fetch(
     job = make.fetch("a", attempt=attempt, active=1)
     found = plan(make.model("a"), jobs=[job], pods=[make.pod(job, **pod)], rounds=[], pass_=make.pass_(now=10 * HOURS))
     fetched = next(c for c in found.status.conditions if c.type == "Fetched")
-    final = reason == "DeadlineExceeded"
+    final = attempt == MAX_ATTEMPTS and following is None
     assert (fetched.status, fetched.reason) == ("False" if final else "Unknown", reason)
     start = found.fetch
     assert (start and ("n" if start.need == "n" else "other", start.attempt)) == following
@@ -79,3 +82,23 @@ def test_the_job_of_a_late_pod_goes_once_the_next_exists(make: Make) -> None:
     late, silent = make.pod(jobs[0], code=143, status=LATE), make.pass_(now=7 * HOURS, events={jobs[1].meta.uid: None})
     found = plan(make.model("a"), jobs=jobs, pods=[late], rounds=[], pass_=silent)
     assert (found.fetch, [each.uid for each in found.delete]) == (None, [jobs[0].meta.uid])
+
+
+def test_a_sidecar_does_not_keep_a_fetch_that_is_done(make: Make) -> None:
+    job = make.fetch("a", active=1)
+    pods = [make.pod(job, code=0, phase="Running", message=make.fetched())]
+    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_())
+    recorded = make.model("a", status=found.status.to_wire())
+    after = plan(recorded, jobs=[job], pods=pods, rounds=[], pass_=make.pass_())
+    assert [each.uid for each in after.delete] == [job.meta.uid]
+
+
+@pytest.mark.parametrize("reason", ["Evicted", "NodePressure"])
+def test_pods_that_are_removed_end_a_fetch_with_their_cause(make: Make, reason: str) -> None:
+    taint = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "m"}
+    status = {"reason": "Evicted"} if reason == "NodePressure" else {"conditions": [taint]}
+    job = make.fetch("a", attempt=MAX_ATTEMPTS, ended="Failed", reason="BackoffLimitExceeded", failed=3)
+    pods = [make.pod(job, code=137, status={"phase": "Failed"} | status)]
+    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_(listed=[job]))
+    fetched = next(c for c in found.status.conditions if c.type == "Fetched")
+    assert (fetched.status, fetched.reason) == ("False", reason)
