@@ -39,29 +39,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.verb is None:
         parser.print_help()
         return Exit.USAGE
-    return _run(options)
+    return _run(options, f"{parser.prog} {options.verb}")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, name: str) -> int:
+    """Run a verb; `name` is how it was called, for messages."""
     from bitagent_cli.output.terminal import standard
 
     terminal = standard()
     try:
         run: Run = importlib.import_module(f"bitagent_cli.verbs.{VERBS[options.verb].module}").run
     except ImportError as error:
-        terminal.say(f"bitagent {options.verb}: {error}; install it with `pip install bitagent[cli]`")
+        terminal.say(f"{name}: {error}; install bitagent with its extra `cli` (docs/commands.md)")
         return Exit.FAILED
     from bitagent_cli.connection import Failure
     from bitagent_kube.errors import ApiError
 
     try:
-        return asyncio.run(_as_coroutine(run, options, terminal))
+        code = asyncio.run(_as_coroutine(run, options, terminal))
+        terminal.out.flush()  # what is left in the buffer may fail, too
+        return code
     except (Failure, ApiError) as error:
-        terminal.say(f"bitagent {options.verb}: {error}")
+        terminal.say(f"{name}: {error}")
     except BrokenPipeError:  # the reader, such as head, has enough
-        sys.stderr.close()
+        terminal.discard()
+    except OSError as error:
+        terminal.say(f"{name}: {error}")
+        terminal.discard()
     except KeyboardInterrupt:
-        terminal.say(f"bitagent {options.verb}: stopped")
+        terminal.say(f"{name}: stopped")
     return Exit.FAILED
 
 

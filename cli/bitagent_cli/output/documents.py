@@ -15,7 +15,9 @@ from bitagent_kube.resources import ApiResource
 def write(terminal: Terminal, document: Any, form: str) -> None:
     """Write a document as `json` or `yaml`; characters that are not printable are escaped, as the format does."""
     if form == "json":
-        terminal.out.write(printable_json(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
+        # Escapes of the stream would not be those of JSON.
+        unicode = (terminal.out.encoding or "utf-8").lower().startswith("utf")
+        terminal.out.write(printable_json(json.dumps(document, indent=2, ensure_ascii=not unicode)) + "\n")
         return
     import yaml  # takes 30 ms, and only this needs it
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -40,12 +42,25 @@ class Terminal:
         self.err.write(f"{escape_unprintable(text)}\n")
         self.err.flush()
 
+    def discard(self) -> None:
+        """Let standard output lead nowhere: nothing can be written to it, and the interpreter writes what is left."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.out.fileno())
+            os.close(nowhere)
+
     def paint(self, text: str, colour: Colour | None) -> str:
         """Return the text in a colour, if there are any."""
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colours and colour is not None and text else text
 
 
 def standard(environment: Mapping[str, str] = os.environ) -> Terminal:
-    """Return the process's own streams; NO_COLOR turns colours off (https://no-color.org)."""
-    terminal = sys.stdout.isatty() and environment.get("TERM") != "dumb"
-    return Terminal(sys.stdout, sys.stderr, colours=terminal and not environment.get("NO_COLOR"))
+    """Return the process's own streams; NO_COLOR turns colours off (https://no-color.org).
+
+    What the locale's encoding lacks is written as an escape. A stream that was closed before the start is None.
+    """
+    out, err = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    terminal = out.isatty() and environment.get("TERM") != "dumb"
+    return Terminal(out, err, colours=terminal and not environment.get("NO_COLOR"))

@@ -36,7 +36,8 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
             terminal.line(f"{resource.plural}.{resource.group}/{obj['metadata']['name']}")
     elif not found:
         where = "any namespace" if options.all_namespaces else f"namespace {namespace}"
-        terminal.say(f"there are no {resource.kind}s in {where}")
+        other = "" if options.all_namespaces else "; another one: -n NAMESPACE, all of them: -A"
+        terminal.say(f"there are no {resource.kind}s in {where}{other}")
     else:
         table = table_of(found, now=now, namespaces=options.all_namespaces).narrow(wide=options.output == "wide")
         for line in lines(table, terminal):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
 import tomllib
 from importlib.metadata import version
@@ -51,6 +53,7 @@ def test_as_a_plugin_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
             ApiError(code=500, reason="X", message="broken \x1b[2J"), "broken \\x1b[2J", id="of the API server"
         ),
         pytest.param(KeyboardInterrupt(), "stopped", id="interrupted"),
+        pytest.param(OSError(28, "No space left on device"), "No space left", id="nothing can be written"),
     ],
 )
 def test_errors_are_messages(
@@ -64,6 +67,34 @@ def test_errors_are_messages(
     captured = capsys.readouterr()
     assert said in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_a_reader_that_has_left_is_no_error_to_talk_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def writes(options: argparse.Namespace, terminal: Terminal) -> int:
+        terminal.line("a line that fits the buffer")
+        return Exit.DONE
+
+    read, write = os.pipe()
+    os.close(read)
+    out, err = open(write, "w"), io.StringIO()  # noqa: SIM115
+    monkeypatch.setattr(lists, "run", writes)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(["rounds"]) == Exit.FAILED
+    out.close()  # as the interpreter does at its end
+    assert err.getvalue() == ""
+
+
+def test_messages_name_the_command_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(options: argparse.Namespace, terminal: Terminal) -> int:
+        raise Failure("x")
+
+    monkeypatch.setattr(lists, "run", fails)
+    monkeypatch.setattr(sys, "argv", [f"/usr/local/bin/{module.PLUGIN}", "rounds"])
+    main()
+    assert capsys.readouterr().err == "kubectl bitagent rounds: x\n"
 
 
 def test_completion_prints_candidates_and_a_directive(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def definitions(seen: Seen) -> Iterator[Finding]:
             do = "upgrade the release that owns the definitions (docs/operating.md#upgrade-remove)"
             yield warn(Area.DEFINITIONS, f"{name} is older than this command; it lacks {_some(lacking)}", do)
         elif later:
-            do = "upgrade this command: pip install --upgrade bitagent[cli]"
+            do = "upgrade this command to the version of the operator (docs/commands.md)"
             yield warn(Area.DEFINITIONS, f"{name} is newer than this command; it also has {_some(later)}", do)
         else:
             yield ok(Area.DEFINITIONS, f"{name} is that of this version")
