@@ -137,7 +137,7 @@ def start_page(
         command += ["--health-port", str(health), "--metrics-port", str(metrics), "--log-format", "text", *options]
         environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
         environment.pop("KUBERNETES_SERVICE_HOST", None)
-        constants = {KUBECONFIG: str(kubeconfig), "bitagent_leaderboard.main:READY_SECONDS": 3.0}
+        constants = {KUBECONFIG: str(kubeconfig), "bitagent_leaderboard.serving.following:READY_SECONDS": 3.0}
         program = Program(
             "bitagent_leaderboard.main:main", command, environment=environment, output=log, constants=constants
         )
