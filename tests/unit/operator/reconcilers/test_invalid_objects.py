@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.unit.operator.reconcilers.test_reconcile import Nodes, Operator, Server
 
-from bitagent_crds.names import KEY_LABEL
+from bitagent_crds.names import COMPONENT_LABEL, KEY_LABEL
 from bitagent_kube.errors import ApiError
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.plan.interface import RoundPlan
@@ -366,13 +366,14 @@ async def test_a_resolution_that_is_refused(
     assert len(server.jobs()) == (error is QUOTA)
 
 
-async def test_a_status_that_is_refused_is_told_by_an_event(make: Make) -> None:
+@pytest.mark.parametrize("kind", ["MinerModel", "EvalRound"])
+async def test_a_status_that_is_refused_is_told_by_an_event(make: Make, kind: str) -> None:
     class Older(Refusing):
         async def write_status(self, *_args: Any, **_kwargs: Any) -> Obj | None:
             raise ApiError(code=422, reason="Invalid", message="status.phase: Unsupported value")
 
     server = Older(make)
-    put(server, make.model_raw("a"), "MinerModel")
+    put(server, make.model_raw("a") if kind == "MinerModel" else make.round_raw("a"), kind)
     with pytest.raises(ApiError):
         await settle(Operator(server), server)
     assert [reason for reason, _ in server.events] == ["StatusNotWritten"]
@@ -417,12 +418,29 @@ async def test_a_denial_hides_no_other_error(make: Make) -> None:
         await reconciler._denied(context, [fails(403), fails(500)])
 
 
-async def test_a_job_of_somebody_else_has_the_name(make: Make) -> None:
-    server = Refusing(make)
-    put(server, make.model_raw("a", fetched=True), "MinerModel")
-    put(server, {"metadata": {"name": "r-tasks"}, "spec": {}}, "Job")
-    put(server, make.round_raw("r"), "EvalRound")
+@pytest.mark.parametrize("component", ["task-set", "fetch", "evaluate"])
+async def test_a_job_of_somebody_else_has_the_name(make: Make, component: str) -> None:
+    server, taken = Refusing(make), set[str]()
+
+    def before_ours(job: Obj) -> None:
+        """Create a Job of somebody else just before the operator creates its own."""
+        name = job["metadata"]["name"]
+        if job["metadata"]["labels"][COMPONENT_LABEL] == component and not taken:
+            taken.add(name)
+            put(server, {"metadata": {"name": name}, "spec": {}}, "Job")
+
+    server.refuses = before_ours
+    if component == "evaluate":
+        running_round(make, server)
+    else:
+        put(server, make.model_raw("a", fetched=component != "fetch"), "MinerModel")
+        put(server, make.round_raw("r"), "EvalRound")
     operator = Operator(server)
     await settle(operator, server)
-    ready = server.condition("EvalRound", "r", "TasksReady")
-    assert (ready["reason"], "a Job named r-tasks exists" in ready["message"]) == ("JobRefused", True)
+    (name,) = taken
+    said = {
+        "task-set": lambda: server.condition("EvalRound", "r", "TasksReady"),
+        "fetch": lambda: server.condition("MinerModel", "a", "Fetched"),
+        "evaluate": lambda: server.objects["EvalRound", "r"]["status"]["results"][0],
+    }[component]()
+    assert (said["reason"], f"a Job named {name} exists" in said["message"]) == ("JobRefused", True)

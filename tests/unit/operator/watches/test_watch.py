@@ -101,6 +101,7 @@ async def test_an_unchanged_job_concerns_nothing_in_a_later_list(make: Make) -> 
 
 
 async def test_a_kind_whose_definition_is_missing_stops_no_other(make: Make) -> None:
+    """Its objects are gone."""
     lists = Lists(MinerModel=[make.model_raw("a")], EvalRound=[make.round_raw("r")])
     lists.errors["Validator"] = MISSING
     lists.unserved.add("Validator")
@@ -117,6 +118,20 @@ async def test_a_kind_whose_definition_is_missing_stops_no_other(make: Make) -> 
     lists.unserved.clear()
     assert await world.watcher.relist(VALIDATORS)
     assert (world.health.problems, world.served("Validator")) == ({}, 1)
+
+
+@pytest.mark.parametrize(("missing", "left"), [("MinerModel", "EvalRound"), ("EvalRound", "MinerModel")])
+async def test_what_needs_no_missing_kind_is_reconciled(make: Make, missing: str, left: str) -> None:
+    lists = Lists(
+        MinerModel=[make.model_raw("a")], EvalRound=[make.round_raw("r")], Validator=[make.validator_raw("v")]
+    )
+    lists.errors[missing] = MISSING
+    lists.unserved.add(missing)
+    world = World(lists)
+    await world.list_all()
+    keys = {"MinerModel": MODEL_A, "EvalRound": ROUND_R}
+    assert {keys[left], Key(Kind.VALIDATOR, "v")} <= set(world.watcher.keys())
+    assert (world.served(missing), world.served(left), world.served("Validator")) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("error", [AWAY, MISSING], ids=["fails", "not found by a server that says it serves it"])
