@@ -22,6 +22,10 @@ class Failure(Exception):
     """Ends a verb with exit code 1; the message is for a person."""
 
 
+class UsageFailure(Failure):
+    """Ends a verb with exit code 2: an argument is not what it has to be."""
+
+
 @asynccontextmanager
 async def connected(options: argparse.Namespace) -> AsyncIterator[ClusterClient]:
     """Open a client of the cluster and namespace that the options name. Raises Failure and ApiError."""

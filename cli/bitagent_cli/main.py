@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace, name: str) -> int:
     except ImportError as error:
         terminal.say(f"{name}: {error}; install bitagent with its extra `cli` (docs/commands.md)")
         return Exit.FAILED
-    from bitagent_cli.connection import Failure
+    from bitagent_cli.connection import Failure, UsageFailure
     from bitagent_kube.errors import ApiError
 
     try:
@@ -61,6 +61,8 @@ def _run(options: argparse.Namespace, name: str) -> int:
         return code
     except (Failure, ApiError) as error:
         terminal.say(f"{name}: {error}")
+        if isinstance(error, UsageFailure):
+            return Exit.USAGE
     except BrokenPipeError:  # the reader, such as head, has enough
         terminal.discard()
     except OSError as error:

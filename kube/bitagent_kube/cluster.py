@@ -23,6 +23,7 @@ from kubernetes.aio.client.configuration import Configuration
 from bitagent_kube.client import APPLY, JSON, Client
 from bitagent_kube.credentials import (
     SERVICE_ACCOUNT_FOLDER,
+    UNUSABLE,
     kubeconfig_files,
     load_configuration,
     missing_files_not_logged,
@@ -62,7 +63,7 @@ async def access(*, kubeconfig: Path | None = None, context: str = "") -> Access
     try:
         with missing_files_not_logged():
             contexts, active = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
-    except (config.ConfigException, OSError) as error:
+    except UNUSABLE as error:
         if kubeconfig or context:
             text = f"kubeconfig {kubeconfig or kubeconfig_files()}: cannot be used: {error}"
             raise ApiError(code=0, reason="NoConfiguration", message=text) from error
@@ -76,7 +77,7 @@ async def access(*, kubeconfig: Path | None = None, context: str = "") -> Access
         await config.load_kube_config(
             str(kubeconfig) if kubeconfig else None, context=chosen["name"], client_configuration=configuration
         )
-    except (config.ConfigException, OSError) as error:
+    except UNUSABLE as error:
         text = f"context {chosen['name']} cannot be used: {error}"
         raise ApiError(code=0, reason="NoConfiguration", message=text) from error
     return Access(configuration, chosen["context"].get("namespace") or "default", chosen["name"])

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.incluster_config import InClusterConfigLoader
@@ -16,6 +17,8 @@ from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from bitagent_kube.errors import ApiError
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+UNUSABLE = (config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError, LookupError, AttributeError)
+"""Errors of the client library for a kubeconfig: of one that is not YAML, or lacks members, they are any."""
 CONNECTIONS = 32
 """Maximum number of connections to the API server."""
 
@@ -32,7 +35,7 @@ async def load_configuration(folder: Path = SERVICE_ACCOUNT_FOLDER) -> Configura
         try:
             with missing_files_not_logged():
                 await config.load_kube_config(client_configuration=configuration)
-        except config.ConfigException as error:
+        except UNUSABLE as error:
             raise ApiError(
                 code=0,
                 reason="NoConfiguration",

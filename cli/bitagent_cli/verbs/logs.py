@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from dataclasses import dataclass
 
-from bitagent_cli.connection import KINDS, Failure, connected, ensure_served
+from bitagent_cli.connection import KINDS, Failure, UsageFailure, connected, ensure_served
 from bitagent_cli.explanation.pods import container_names, started
 from bitagent_cli.objects.ages import seconds_of
 from bitagent_cli.output.tables import cell
@@ -50,8 +50,7 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         choice = Choice(options.follow, options.tail, seconds_of(options.since))
     except ValueError as error:
-        terminal.say(f"bitagent logs: --since {error}")
-        return Exit.USAGE
+        raise UsageFailure(f"--since {error}") from error
     async with connected(options) as client:
         kind, name = await find(client, options.name)
         labels = f"{LABELS[kind]}={name}" + (f",{MODEL_LABEL}={options.model}" if options.model else "")

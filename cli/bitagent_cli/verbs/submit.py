@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bitagent_cli.connection import Failure, connected, ensure_served
+from bitagent_cli.connection import Failure, UsageFailure, connected, ensure_served
 from bitagent_cli.objects.submission import Submission, SubmissionError, doubts, manifest
 from bitagent_cli.output import documents
 from bitagent_cli.output.terminal import Terminal
@@ -15,7 +15,10 @@ from bitagent_kube.resources import MODELS
 
 
 async def run(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Submit a model. Raises Failure if the API server refuses it, or something else manages its fields."""
+    """Submit a model. Raises Failure if the API server refuses it, or something else manages its fields.
+
+    What is not written as a submission is said before a cluster is asked.
+    """
     asked = Submission(
         repo=options.repo,
         name=options.name,
@@ -25,13 +28,13 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
         prompt_format=options.prompt_format,
     )
     for doubt in doubts(asked):
-        terminal.say(f"bitagent submit: {doubt}")
+        terminal.say(f"note: {doubt}")
+    try:
+        model = manifest(asked, namespace="")
+    except SubmissionError as error:
+        raise UsageFailure(str(error)) from error
     async with connected(options) as client:
-        try:
-            model = manifest(asked, namespace=client.namespace)
-        except SubmissionError as error:
-            terminal.say(f"bitagent submit: {error}")
-            return Exit.USAGE
+        model["metadata"]["namespace"] = client.namespace
         try:
             obj = await client.apply_unforced(model, dry_run=options.dry_run)
         except ApiError as error:

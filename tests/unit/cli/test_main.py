@@ -97,6 +97,18 @@ def test_messages_name_the_command_as_it_was_called(
     assert capsys.readouterr().err == "kubectl bitagent rounds: x\n"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["submit", "no-slash"], id="repository"),
+        pytest.param(["logs", "r", "--since", "soon"], id="duration"),
+    ],
+)
+def test_arguments_are_looked_at_before_a_cluster_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--kubeconfig", "/nonexistent"]) == Exit.USAGE
+    assert f"bitagent {words[0]}: " in capsys.readouterr().err
+
+
 def test_completion_prints_candidates_and_a_directive(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([module.COMPLETE, "le"]) == Exit.DONE
     assert capsys.readouterr().out == "leaderboard\n:4\n"

@@ -67,6 +67,30 @@ async def test_a_context_that_is_missing(kubeconfig: Path, tmp_path: Path) -> No
         await access(kubeconfig=tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"root:x:0:0:root:/root:/bin/bash\n", id="another file"),
+        pytest.param(b"a: [", id="not YAML"),
+        pytest.param(b"\xff\xfe\x00", id="binary"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"contexts: 3\ncurrent-context: x\n", id="contexts that are none"),
+        pytest.param(json.dumps(CONFIG | {"clusters": None}).encode(), id="no clusters"),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False], ids=["by an option", "by the environment"])
+async def test_a_file_that_is_no_kubeconfig(
+    content: bytes, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(content)
+    # The client library reads the environment when it is imported.
+    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    with pytest.raises(ApiError) as error:
+        await access(kubeconfig=path if named else None)
+    assert error.value.reason == "NoConfiguration"
+
+
 async def test_without_a_kubeconfig_and_outside_of_a_pod_there_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "/nowhere/config")
