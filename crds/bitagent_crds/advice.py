@@ -61,6 +61,7 @@ _OF_REASON: Mapping[Reason, str] = MappingProxyType(
         Reason.SECRET_NOT_FOUND: "create the Secret that the message names; the pod continues",
         Reason.CHAIN_UNREACHABLE: "add endpoints to spec.chain",
         Reason.CHAIN_BEHIND: "add endpoints; check the clock of the node (NTP); `bitagent-validator doctor`",
+        Reason.CHAIN_CONTRADICTED: "remove the endpoint that the message names; give at least three endpoints",
         Reason.NOT_REGISTERED: "register the hotkey with its coldkey, outside of the cluster",
         Reason.NO_PERMIT: "stake; the permit comes with the subnet's next epoch",
         Reason.STAKE_TOO_LOW: "stake more",

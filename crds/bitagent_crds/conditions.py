@@ -630,6 +630,11 @@ class Reason(StrEnum):
         Fault.INFRASTRUCTURE,
         "The newest block of the node is too old, or another endpoint is far ahead of it.",
     )
+    CHAIN_CONTRADICTED = (
+        "ChainContradicted",
+        Fault.INFRASTRUCTURE,
+        "The node's height contradicts the other endpoints, or what the chain can have reached by now.",
+    )
     WRONG_CHAIN = "WrongChain", Fault.SPEC, "The endpoint is of another chain than the one that the Validator began on."
     RATE_LIMITED_BY_NODE = (
         "RateLimitedByNode",

@@ -20,7 +20,7 @@ from bitagent_validator.explanation.explain import as_json, as_table
 from bitagent_validator.explanation.printing import print_findings, print_history, print_plan, replay_files
 from bitagent_validator.online.examiner import SOCKET
 from bitagent_validator.online.transcripts import DIRECTORY
-from bitagent_validator.running.checks import SpecChanged
+from bitagent_validator.running.checks import MustRestart
 from bitagent_validator.running.process import Settings, run
 from bitagent_validator.weights.setter import HotkeyChanged
 from bitagent_wire.hotkey_file import DEFAULT_FILE, HotkeyFileError
@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 1
         for error in group.exceptions:
             log.error("%s", error)
-    except* (SpecChanged, HotkeyChanged) as group:
+    except* (MustRestart, HotkeyChanged) as group:
         log.info("%s: ending, to be restarted", group.exceptions[0])
     return status
 

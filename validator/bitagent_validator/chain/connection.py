@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import bittensor as bt
 
 from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.agreement import Claim
 from bitagent_validator.chain.decoding import (
     check_metagraph,
     commit_digest,
@@ -105,6 +106,11 @@ class Connection:
             return None
         stamp = (await self.timestamp(number)).timestamp()
         return time.time() - stamp
+
+    async def claim(self) -> Claim | None:
+        """Return the last finalised block and its time; None before the first block."""
+        number = await self.finalized()
+        return Claim(number, (await self.timestamp(number)).timestamp()) if number else None
 
     async def blocks(self, *, stall_seconds: float, finalized: bool = True) -> AsyncIterator[int]:
         """Yield the numbers of finalised blocks, or of new best blocks, as they arrive.

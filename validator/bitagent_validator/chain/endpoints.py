@@ -84,6 +84,7 @@ class Rotation:
     def __init__(self, endpoints: Sequence[str], *, clock: Callable[[], float]) -> None:
         self._order = list(dict.fromkeys(endpoints))
         self._until: dict[str, float] = {}
+        self._limited: dict[str, float] = {}
         self._clock = clock
 
     @property
@@ -92,13 +93,25 @@ class Rotation:
         return self._order[0]
 
     @property
+    def several(self) -> bool:
+        """Whether there is more than one endpoint."""
+        return len(self._order) > 1
+
+    @property
     def others(self) -> list[str]:
         """The other endpoints that need not wait."""
         return [each for each in self._order[1:] if self._until.get(each, 0.0) <= self._clock()]
 
-    def park(self, endpoint: str, *, seconds: float) -> None:
-        """Do not use an endpoint for so long, unless all must wait longer."""
+    @property
+    def witnesses(self) -> list[str]:
+        """The other endpoints that may be asked for their height: all that do not limit requests now."""
+        return [each for each in self._order[1:] if self._limited.get(each, 0.0) <= self._clock()]
+
+    def park(self, endpoint: str, *, seconds: float, limited: bool = False) -> None:
+        """Do not use an endpoint for so long, unless all must wait longer; `limited`: it asks for that itself."""
         self._until[endpoint] = self._clock() + seconds
+        if limited:
+            self._limited[endpoint] = self._until[endpoint]
 
     def prefer(self, endpoint: str) -> None:
         """Put an endpoint first."""

@@ -1,8 +1,9 @@
 """Keep a connection to the chain open and track the block that is read: the last finalised one, or the best.
 
 A connection is replaced when it breaks, when a read on it fails, when the socket is open but no block arrives, when the
-node's newest block is too old, and when another endpoint is far ahead. Each new attempt uses the next endpoint and
-waits a little longer; an endpoint that limits requests is left alone for as long as it asks.
+node's newest block is too old, when another endpoint is far ahead, and when its height is not believed. Each new
+attempt uses the next endpoint and waits a little longer; an endpoint that limits requests is left alone for as long as
+it asks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bitagent_crds.conditions import Reason
+from bitagent_validator.chain.agreement import Anchor, Claim, agree, judge, limit_of
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect, unavailable
 from bitagent_validator.chain.endpoints import Rotation
 from bitagent_validator.chain.heights import height
@@ -28,7 +30,8 @@ STALL_SECONDS_MIN = 10.0
 BACKOFF_SECONDS = (0.5, 30.0)
 """Minimum and maximum wait between two attempts."""
 LAG_SECONDS = 300.0
-"""Age of the newest block above which a node counts as behind, unless the spec says otherwise."""
+"""Age of the newest block above which a node counts as behind, unless the spec says otherwise. A block that is so far
+in the future is not believed."""
 CHECK_SECONDS = 60.0
 """Time between two looks at the age of the node's newest block."""
 HEIGHTS_SECONDS = 300.0
@@ -39,6 +42,7 @@ SKEW_SECONDS = 15.0
 """How far the clock may differ from the chain's, beside two block times that the newest block may be old."""
 WRONG_CHAIN_SECONDS = 60.0
 """For how long an endpoint of another chain is not used while there are others."""
+_LEFT = frozenset({Reason.WRONG_CHAIN, Reason.CHAIN_BEHIND, Reason.CHAIN_CONTRADICTED})
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Up:
     """The last finalised block, or the best block if that is read."""
     age: float | None = None
     """Age of the node's newest block in seconds when it was looked at last; None if not known."""
+    limit: int | None = None
+    """The highest block that the chain can have reached by what this node says; None if not known."""
+    agreed: bool = False
+    """Whether other endpoints have agreed with this node's height."""
 
     @property
     def skew(self) -> float | None:
@@ -91,6 +99,9 @@ class Follower:
         """Whether a first attempt to connect has succeeded or failed."""
         self.reconnects = 0
         self._rotation = Rotation(endpoints, clock=time.monotonic)
+        self._anchor: Anchor | None = None
+        self._believed: tuple[Claim, float, float] | None = None
+        """The last claim of the present node, when it was read, and how old its block was then."""
         self._changed = changed
         self._stall_seconds = stall_seconds
         self._finalized = finalized
@@ -122,11 +133,13 @@ class Follower:
     async def _follow(self) -> None:
         """Use one connection until it fails and the state is Down."""
         self._broken.clear()
+        self._believed = None
         try:
             async with connect(self._rotation.current) as connection:
                 age = await self._checked_age(connection)
+                await self._check_height(connection, ask=self._anchor is None)
                 block = await (connection.finalized() if self._finalized else connection.head())
-                self._set_state(Up(connection, block, age))
+                self._set_state(self._up(connection, block, age))
                 log.info("chain connected: %s", connection.endpoint)
                 down = await self._until_down(connection)
                 # Before the connection is closed, which is slow if the node is dead.
@@ -166,19 +179,23 @@ class Follower:
     async def _stream(self, connection: Connection, stall: float) -> None:
         async for block in connection.blocks(stall_seconds=stall, finalized=self._finalized):
             age = self.state.age if isinstance(self.state, Up) else None
-            self._set_state(Up(connection, block, age))
+            up = self._up(connection, block, age)
+            if up.limit is not None and block > up.limit and self._rotation.several:
+                raise self._contradicted(connection, f"is at block {block}, and the chain can be at {up.limit} at most")
+            self._set_state(up)
 
     async def _check(self, connection: Connection) -> None:
-        """Look at the node's age and at the other endpoints. Raises ChainUnavailable if it is behind."""
+        """Look at the node's age and height, and at the other endpoints. Raises ChainUnavailable if it is left."""
         looked = time.monotonic()
         while True:
             await asyncio.sleep(min(CHECK_SECONDS, self._heights_seconds))
             age = await self._checked_age(connection)
-            if isinstance(self.state, Up):
-                self._set_state(Up(connection, self.state.block, age))
-            if time.monotonic() - looked >= self._heights_seconds:
+            ask = time.monotonic() - looked >= self._heights_seconds
+            if ask:
                 looked = time.monotonic()
-                await self._compare_heights(connection)
+            await self._check_height(connection, ask=ask)
+            if isinstance(self.state, Up):
+                self._set_state(self._up(connection, self.state.block, age))
 
     async def _checked_age(self, connection: Connection) -> float | None:
         age = await connection.head_age()
@@ -190,23 +207,71 @@ class Follower:
             )
         return age
 
-    async def _compare_heights(self, connection: Connection) -> None:
-        mine = await connection.finalized()
-        for other in self._rotation.others:
-            found = await height(other)
-            if found and found.genesis == connection.genesis and found.finalized - mine > AHEAD_BLOCKS:
+    async def _check_height(self, connection: Connection, *, ask: bool) -> None:
+        """Compare the node's height with what is known, and with the other endpoints if `ask`, or if that differs.
+
+        Raises ChainUnavailable if the height is not believed, or if another endpoint is far ahead. What an only
+        endpoint says is believed: there is nothing to compare it with.
+        """
+        claim, slot = await connection.claim(), connection.block_seconds
+        if claim is None:
+            return
+        now, old = time.monotonic(), time.time() - claim.stamp
+        if not self._rotation.several:
+            self._believed = (claim, now, old)
+            return
+        if old < -self._lag_seconds:
+            raise self._contradicted(connection, f"has a block of a time that is {-old:.0f} s in the future")
+        known = self._anchor
+        others: dict[str, Claim] = {}
+        if ask or known is None or not agree(known.claim, claim, slot_seconds=slot):
+            others = await self._claims_of_others(connection)
+        anchor = judge(claim, others=list(others.values()), anchor=known, now=now, slot_seconds=slot)
+        if anchor is None:
+            said = ", ".join(f"{shown(url)} at {each.height}" for url, each in others.items()) or "no other answers"
+            before = f"; block {known.claim.height} was believed before" if known else ""
+            raise self._contradicted(connection, f"is at block {claim.height} ({said}{before})")
+        self._anchor, self._believed = anchor, (claim, now, old)
+        for url, each in others.items():
+            if not agree(claim, each, slot_seconds=slot):
+                log.warning("%s is at block %d, which contradicts %s", shown(url), each.height, connection.endpoint)
+            elif url in self._rotation.others and each.height - claim.height > AHEAD_BLOCKS:
                 # `run` advances once more: it begins with the one after the current one.
-                self._rotation.prefer(other)
+                self._rotation.prefer(url)
                 self._rotation.prefer(connection.url)
                 raise ChainUnavailable(
-                    f"{connection.endpoint} is at block {mine}, and {shown(other)} at block {found.finalized}",
+                    f"{connection.endpoint} is at block {claim.height}, and {shown(url)} at block {each.height}",
                     reason=Reason.CHAIN_BEHIND,
                 )
 
+    async def _claims_of_others(self, connection: Connection) -> dict[str, Claim]:
+        """Return what the other endpoints of this chain say, without those that cannot be believed alone."""
+        urls = self._rotation.witnesses
+        found = await asyncio.gather(*(height(url) for url in urls))
+        latest = time.time() + self._lag_seconds
+        return {
+            url: each.claim
+            for url, each in zip(urls, found, strict=True)
+            if each and each.genesis == connection.genesis and 0 < each.claim.stamp <= latest
+        }
+
+    def _up(self, connection: Connection, block: int, age: float | None) -> Up:
+        up = Up(connection, block, age)
+        if self._believed is None:
+            return up
+        claim, read, old = self._believed
+        seconds = max(old, 0.0) + time.monotonic() - read
+        limit = limit_of(claim, seconds=seconds, slot_seconds=connection.block_seconds)
+        return replace(up, limit=limit, agreed=self._anchor is not None and self._anchor.agreed)
+
+    def _contradicted(self, connection: Connection, why: str) -> ChainUnavailable:
+        text = f"{connection.endpoint} {why}: its height is not believed"
+        return ChainUnavailable(text, reason=Reason.CHAIN_CONTRADICTED)
+
     def _park(self, error: ChainUnavailable) -> None:
         if error.retry_after is not None:
-            self._rotation.park(self._rotation.current, seconds=error.retry_after)
-        elif error.reason in (Reason.WRONG_CHAIN, Reason.CHAIN_BEHIND) and self._rotation.others:
+            self._rotation.park(self._rotation.current, seconds=error.retry_after, limited=True)
+        elif error.reason in _LEFT and self._rotation.others:
             self._rotation.park(self._rotation.current, seconds=WRONG_CHAIN_SECONDS)
 
     def _set_state(self, state: Up | Down) -> None:

@@ -18,7 +18,14 @@ from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.competitions.leaderboards import LeaderboardPublisher
-from bitagent_validator.competitions.rounds import Epoch, RoundPlan, plan_rounds, round_manifest, seed_block
+from bitagent_validator.competitions.rounds import (
+    AHEAD_OF_TIME_BLOCKS,
+    Epoch,
+    RoundPlan,
+    plan_rounds,
+    round_manifest,
+    seed_block,
+)
 from bitagent_validator.competitions.scores import (
     Submissions,
     as_frozen,
@@ -101,6 +108,8 @@ class CompetitionController:
         scored, tried = state.scored.get(competition.id), frozenset(state.tried.get(competition.id, ()))
         for round_ in self._rounds_of(competition.id):
             if round_.phase is RoundPhase.UNFINISHED or (scored and round_.block <= scored.block):
+                continue
+            if round_.block > subnet.block + AHEAD_OF_TIME_BLOCKS:
                 continue
             submissions = await self._submissions_of(round_)
             if round_.phase is RoundPhase.COMPLETE:

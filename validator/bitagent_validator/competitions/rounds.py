@@ -88,6 +88,11 @@ def bound_of(competition: Competition, *, block_seconds: float) -> int:
     return min(max(SHORTEST_BOUND, epochs), _LONGEST_BOUND)
 
 
+AHEAD_OF_TIME_BLOCKS = 100
+"""Blocks by which an epoch may begin after the present block, as where a node is behind. A round of a later one was
+created at a height that is not believed any more: it gets no seed, and keeps no other round from starting."""
+
+
 @dataclass(frozen=True)
 class RoundPlan:
     """The rounds of one competition, and what to do about them."""
@@ -122,7 +127,8 @@ def plan_rounds(
     """
     schedule = competition.schedule
     current = epoch_at(block, every_blocks=schedule.every_blocks, offset=schedule.offset)
-    ordered = sorted(rounds, key=lambda r: r.block)
+    early = [r for r in rounds if r.block > block + AHEAD_OF_TIME_BLOCKS]
+    ordered = sorted((r for r in rounds if r not in early), key=lambda r: r.block)
     latest = ordered[-1] if ordered else None
     done = max(latest.block if latest else -1, -1 if scored_block is None else scored_block)
     running = any(r.phase is RoundPhase.UNFINISHED for r in ordered)
@@ -137,7 +143,10 @@ def plan_rounds(
         create=create,
         reveal=tuple(r for r, late in waiting if r.frozen and late >= (0 if r.models_fixed else patience)),
         replace=tuple(r for r, late in waiting if shared and not r.frozen and late >= 0),
-        delete=_surplus(ordered, limit=competition.history_limit, scored_block=scored_block),
+        delete=(
+            *_surplus(ordered, limit=competition.history_limit, scored_block=scored_block),
+            *sorted(r.name for r in early if r.phase is RoundPhase.FAILED),
+        ),
     )
 
 

@@ -39,14 +39,18 @@ class PoolPlan:
     """The one that is being built; empty if none is."""
     failed: str = ""
     """Why the latest one could not be built; empty if it could, or may be yet."""
+    unreadable: str = ""
+    """The latest one, if this version cannot read it: whether it is built is not known. The next period has another."""
 
 
 def plan_pools(settings: OnlinePool, *, block: int, pools: Sequence[Round]) -> PoolPlan:
     """Return which pools of a competition to create, to ask and to delete at a block."""
     current = block // settings.every_blocks
-    ordered = sorted((p for p in pools if p.period is not None), key=_period)
+    # Of another `everyBlocks`, or created at a height that is not believed any more: no period of theirs would end.
+    later = [p for p in pools if _period(p) > current + 1]
+    ordered = sorted((p for p in pools if p.period is not None and p not in later), key=_period)
     latest = ordered[-1] if ordered else None
-    building = [p for p in ordered if p.phase is RoundPhase.UNFINISHED]
+    building = [p for p in ordered if p.phase is RoundPhase.UNFINISHED and p.readable]
     complete = [p for p in ordered if p.phase is RoundPhase.COMPLETE and p.task_set_digest]
     due = latest is None or _period(latest) < current
     earlier = [p for p in complete if _period(p) < current]
@@ -55,9 +59,10 @@ def plan_pools(settings: OnlinePool, *, block: int, pools: Sequence[Round]) -> P
     return PoolPlan(
         create=current if due and not building else None,
         usable=tuple(preferred),
-        delete=tuple(p.name for p in ordered if p.name not in kept),
+        delete=tuple(p.name for p in (*ordered, *later) if p.name not in kept),
         waiting=building[-1].name if building else "",
         failed=f"{latest.name} failed: {latest.failure}" if latest and latest.phase is RoundPhase.FAILED else "",
+        unreadable=latest.name if latest and not latest.readable else "",
     )
 
 

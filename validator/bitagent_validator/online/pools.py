@@ -53,9 +53,13 @@ class PoolRounds:
         return plan_pools(settings.pool, block=block, pools=self._of(competition.id))
 
     def problem(self, competition: str, plan: PoolPlan) -> Problem | None:
-        """Return why no task of a competition can be asked; None if one can."""
+        """Return why no task of a competition can be asked, or only earlier ones; None if all is well."""
         if refusal := self._refusals.get(competition):
             return Reason.POOL_UNAVAILABLE, refusal
+        if plan.unreadable:
+            text = f"{plan.unreadable} is not readable by this version, as the log says"
+            until = "earlier tasks are asked" if plan.usable else "no tasks are asked"
+            return Reason.POOL_UNAVAILABLE, f"{text}; {until} until the next period, which gets another: or delete it"
         if plan.usable:
             return None
         if plan.waiting:

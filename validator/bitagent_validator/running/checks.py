@@ -12,8 +12,16 @@ from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.setter import HotkeyChanged
 
 
-class SpecChanged(Exception):
-    """The Validator names another subnet or other endpoints than at the start: the process must be restarted."""
+class MustRestart(Exception):
+    """What the process began with is not so any more: it must be restarted."""
+
+
+class SpecChanged(MustRestart):
+    """The Validator names another subnet or other endpoints than at the start."""
+
+
+class HeightForgotten(MustRestart):
+    """A height at which the subnet was read is not believed any more, nor is anything that was read there."""
 
 
 def mechanisms_of(spec: ValidatorSpec) -> list[int]:

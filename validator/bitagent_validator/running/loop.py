@@ -16,6 +16,7 @@ from bitagent_crds.validator import Competition, ValidatorSpec, WeightsMode
 from bitagent_kube.health import Health
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import VALIDATORS
+from bitagent_validator.chain.agreement import is_forgotten
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.follower import AHEAD_BLOCKS, Down, Follower, Up
@@ -24,6 +25,8 @@ from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator
 from bitagent_validator.online.controller import OnlineController
 from bitagent_validator.running.checks import (
+    HeightForgotten,
+    MustRestart,
     SpecChanged,
     check_key,
     is_settled,
@@ -91,7 +94,7 @@ class Loop:
         self._secret_used = secret_used if secret_used is not None else []
         """Those in use."""
         self._policies = policies or PackagePolicies()
-        self._troubles = Troubles(services.metrics, beat=health.beat, ends=(SpecChanged, HotkeyChanged))
+        self._troubles = Troubles(services.metrics, beat=health.beat, ends=(MustRestart, HotkeyChanged))
         self._readings = Readings(account)
         self._reporter = Reporter(services, self._readings, hotkey=account.hotkey)
         self._rounds: dict[str, CompetitionStatus] = {}
@@ -100,18 +103,21 @@ class Loop:
         self._state_problem = ""
         self._best = 0
         """The highest block at which the subnet was read."""
+        self._missing_since: float | None = None
+        """Since when no endpoint is at the highest block that was seen; None while one is."""
 
     async def run(self) -> None:
         """Loop until cancelled.
 
-        Raises SpecChanged if the Validator's subnet or endpoints are not those in use, and HotkeyChanged if the hotkey
-        file holds another key. Nothing else that a pass meets ends the loop.
+        Raises SpecChanged if the Validator's subnet or endpoints are not those in use, HeightForgotten if the subnet
+        was read at a height that is not believed any more, and HotkeyChanged if the hotkey file holds another key.
+        Nothing else that a pass meets ends the loop.
         """
         while True:
             self._wake.clear()
             try:
                 await self._pass()
-            except (SpecChanged, HotkeyChanged):
+            except (MustRestart, HotkeyChanged):
                 raise
             except Exception:
                 # Outside of all parts; the next pass begins from what it observes.
@@ -189,7 +195,7 @@ class Loop:
         """Record which chain this is, and refuse any other: blocks, scores and weights of two must never be mixed.
 
         Raises ChainUnavailable if it is another chain, or an earlier block of this one: who was registered then must
-        not decide whose results are recorded.
+        not decide whose results are recorded. Raises HeightForgotten if the later block is not believed any more.
         """
         store, connection = self._services.store, chain.connection
         if not store.state.genesis:
@@ -205,11 +211,22 @@ class Loop:
         # Only what a subnet was read at: any number can be said to be a height.
         self._best = max(self._best, self._readings.subnet.block if self._readings.subnet else 0)
         seen = max([self._best, *(row.block for row in store.state.accepted.values())])
-        if chain.block < seen - AHEAD_BLOCKS:
-            raise ChainUnavailable(
-                f"{connection.endpoint} is at block {chain.block}, and block {seen} was seen before",
-                reason=Reason.CHAIN_BEHIND,
-            )
+        if chain.block >= seen - AHEAD_BLOCKS:
+            self._missing_since = None
+            return
+        now = time.monotonic()
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        missing = now - self._missing_since
+        if is_forgotten(seen, limit=chain.limit, agreed=chain.agreed, missing_seconds=missing):
+            now_at = f"{connection.endpoint} is at {chain.block}"
+            text = f"block {seen} was seen before, and is not believed any more: {now_at}"
+            await self._services.events.warning("HeightForgotten", text, occasion=str(seen))
+            await store.save(store.state.without_blocks_after(chain.limit or chain.block))
+            raise HeightForgotten(text)
+        raise ChainUnavailable(
+            f"{connection.endpoint} is at block {chain.block}, and block {seen} was seen before",
+            reason=Reason.CHAIN_BEHIND,
+        )
 
     async def _step(self, me: ValidatorObject, spec: ValidatorSpec, chain: Up) -> None:
         """Record results, set weights, then take care of rounds: a setting that is due waits for no round."""

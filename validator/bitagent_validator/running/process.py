@@ -87,8 +87,8 @@ async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT.
 
     Raises HotkeyFileError if the hotkey cannot be used, ApiError if there is no API server or no such Validator,
-    LeaseLost if another process acts for the hotkey now, SpecChanged if the Validator now names another subnet or
-    endpoints, and HotkeyChanged if the hotkey file holds another key.
+    LeaseLost if another process acts for the hotkey now, MustRestart if the Validator now names another subnet or
+    endpoints or a height is not believed any more, and HotkeyChanged if the hotkey file holds another key.
     """
     key, seed_key = load_hotkey(settings.hotkey_file), load_seed_key(settings.hotkey_file)
     account = Account(key.ss58_address, settings.hotkey_file)

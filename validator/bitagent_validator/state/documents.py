@@ -101,6 +101,29 @@ class State(Document):
         """Return the state with another accepted row of one mechanism, or with none."""
         return self.model_copy(update={"accepted": _with(self.accepted, mechanism, row)})
 
+    def without_blocks_after(self, block: int) -> State:
+        """Return the state without rows of later blocks, and with results as if they were of that block.
+
+        For what was recorded at a height that is not believed any more: it would keep back all that comes at the
+        chain's real height.
+        """
+
+        def at_most(found: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                name: each.model_copy(update={"block": block}) if each.block > block else each
+                for name, each in found.items()
+            }
+
+        return self.model_copy(
+            update={
+                "scored": at_most(self.scored),
+                "online": at_most(self.online),
+                "pending": {number: row for number, row in self.pending.items() if row.since <= block},
+                "accepted": {number: row for number, row in self.accepted.items() if row.block <= block},
+                "history": tuple(each for each in self.history if each.block <= block),
+            }
+        )
+
     @property
     def rows(self) -> Rows:
         """The document of the last settings and of the rows of mechanism 0."""

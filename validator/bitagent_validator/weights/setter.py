@@ -33,6 +33,8 @@ from bitagent_validator.weights.turns import Turns
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN_BLOCKS = 10
+"""Blocks after which a block is asked for again that no endpoint returned."""
 STATES_KEPT = 200
 """Blocks whose state every node has: nodes discard states that are older than about 256 blocks."""
 
@@ -61,6 +63,10 @@ class WeightSetter:
         """The highest block seen."""
         self._looked_at = 0
         """The block that was searched last for a pending row."""
+        self._unread: tuple[int, frozenset[str]] = (0, frozenset())
+        """A block that could not be searched, and the endpoints that did not return it."""
+        self._look_again = 0
+        """The block from which on it is asked for again."""
         self._missed = ""
         """The digest of the sealed commit whose loss was counted last."""
         self._paid: Mapping[str, Mapping[str, int]] | None = None
@@ -138,8 +144,11 @@ class WeightSetter:
 
         self._best = max(self._best, subnet.block)
         await self._collect_result(spec, subnet, connection)
-        await self._recognise(subnet, connection)
+        unread = await self._recognise(subnet, connection)
         decision = decide()
+        if unread and decision.step is not Step.CONFIRM:
+            # It may hold this row: neither given up nor taken for another process's before that is known.
+            return replace(decision, step=Step.WAIT, reason=Reason.CHAIN_UNREACHABLE, message=unread)
         if decision.step is Step.DISCARD:
             await self._discard()
             decision = decide()
@@ -236,25 +245,38 @@ class WeightSetter:
             seconds = spec.weights.timeout_seconds
             await self._attempts.look_ahead(pending, seconds=seconds, best=self._best, connection=connection)
 
-    async def _recognise(self, subnet: Subnet, connection: Connection) -> None:
+    async def _recognise(self, subnet: Subnet, connection: Connection) -> str:
         """Find out whether the newest setting is the pending sealed row, if its commit is gone and no row shows it.
 
         The chain may have dropped it before it was seen. It would be taken for another process's, and not be set again
-        for hours.
+        for hours. Returns why that is not known, if no endpoint returns the block. Raises ChainUnavailable where
+        another endpoint may have it.
         """
         pending, me = self._store.state.pending.get(self._mechanism), subnet.me
         if pending is None or me is None or self._attempts.in_flight:
-            return
+            return ""
         if not subnet.rules.commit_reveal or not pending.commit:
-            return
+            return ""
         block, known = me.last_update, any(commit.digest == pending.commit for commit in subnet.commits)
         if known or block <= max(pending.since, me.registered_at) or block == self._looked_at:
-            return
+            return ""
         if subnet.block - block >= STATES_KEPT:
-            return
-        rows = await connection.sealed_rows(block, hotkey=self._account.hotkey)
+            return ""
+        text = f"block {block}, in which weights of this hotkey were set, cannot be read; it is tried again"
+        asked = self._unread[1] if self._unread[0] == block else frozenset()
+        if connection.url in asked and subnet.block < self._look_again:
+            return text
+        try:
+            rows = await connection.sealed_rows(block, hotkey=self._account.hotkey)
+        except ChainUnavailable as error:
+            self._unread, self._look_again = (block, asked | {connection.url}), subnet.block + LOOK_AGAIN_BLOCKS
+            if connection.url not in asked:
+                raise
+            log.warning("%s: %s", text, error)
+            return text
         self._looked_at = block
         self._attempts.extrinsic = rows.get(pending.commit, self._attempts.extrinsic)
+        return ""
 
     async def _save(self, state: State) -> None:
         """Record a state; one that the API server refuses for good is remembered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain import follower as module
+from bitagent_validator.chain.agreement import Claim
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.chain.heights import Height
@@ -26,7 +28,13 @@ class Node:
         self.block_seconds = 12.0
         self.block = 100
         self.age: float | None = 3.0
+        self.lag = 3.0
+        """Seconds since its last finalised block."""
         self.fails: Exception | None = None
+        self.later: list[int] = []
+        """Blocks of its stream after the first."""
+        self.dead = False
+        """Whether it answers no other's question about its height."""
         self.__dict__.update(changes)
 
     async def head_age(self) -> float | None:
@@ -37,11 +45,16 @@ class Node:
     async def finalized(self) -> int:
         return self.block
 
+    async def claim(self) -> Claim:
+        return Claim(self.block, time.time() - self.lag)
+
     async def head(self) -> int:
         return self.block + 3
 
     async def blocks(self, *, stall_seconds: float, finalized: bool) -> AsyncIterator[int]:
         yield self.block if finalized else self.block + 3
+        for block in self.later:
+            yield block
         await asyncio.Event().wait()
 
 
@@ -58,8 +71,8 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Any:
         async def connect(url: str) -> AsyncIterator[Node]:
             yield by_url[url]
 
-        async def height(url: str) -> Height:
-            return Height(by_url[url].genesis, by_url[url].block)
+        async def height(url: str) -> Height | None:
+            return None if by_url[url].dead else Height(by_url[url].genesis, await by_url[url].claim())
 
         monkeypatch.setattr(module, "connect", connect)
         monkeypatch.setattr(module, "height", height)
@@ -71,9 +84,13 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Any:
             changed.set()
 
         follower = Follower([node.url for node in nodes], changed=record, **settings)
+        run.follower = follower  # type: ignore[attr-defined]
 
-        async def until_up(url: str) -> None:
+        async def until_up(url: str, after: Reason | None = None) -> None:
             async with asyncio.timeout(30):
+                while after is not None and after not in _reasons(states):
+                    changed.clear()
+                    await changed.wait()
                 while not (isinstance(follower.state, Up) and follower.state.connection.url == url):
                     changed.clear()
                     await changed.wait()
@@ -107,11 +124,62 @@ async def test_the_next_endpoint_is_used(follow: Any, first: Any, reason: Reason
 
 
 async def test_an_endpoint_that_is_far_behind_another_is_left(follow: Any) -> None:
-    async with follow(Node("ws://one", block=100), Node("ws://two", block=200), heights_seconds=0.01) as found:
-        states, until_up = found
-        await until_up("ws://one")
+    """Its newest block is new, and none of its blocks has become final for a while."""
+    one = Node("ws://one", block=100, lag=1300.0, dead=True)
+    async with follow(one, Node("ws://two", block=200), heights_seconds=0.01) as (states, until_up):
         await until_up("ws://two")
-    assert Reason.CHAIN_BEHIND in [state.reason for state in states if isinstance(state, Down)]
+    assert _reasons(states)[0] is Reason.CHAIN_BEHIND
+
+
+def _reasons(states: list[Up | Down]) -> list[Reason]:
+    return [state.reason for state in states if isinstance(state, Down)]
+
+
+LIE = 10**6
+
+
+@pytest.mark.parametrize(
+    ("nodes", "used", "reasons"),
+    [
+        pytest.param([{}, {"block": LIE}], "ws://0", set(), id="another endpoint's invented height is not followed"),
+        pytest.param([{"block": LIE}, {}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="two against the first"),
+        pytest.param([{"block": LIE, "lag": -4000.0}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="a block to come"),
+        pytest.param([{}, {"block": LIE, "lag": -4000.0}], "ws://0", set(), id="another's block to come"),
+        pytest.param([{"later": [101, LIE]}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="a jump in the stream"),
+        pytest.param([{"later": [101, LIE]}], "ws://0", set(), id="an only endpoint is believed"),
+    ],
+)
+async def test_a_height_that_contradicts_what_is_known(
+    follow: Any, nodes: list[dict[str, Any]], used: str, reasons: set[Reason]
+) -> None:
+    made = [Node(f"ws://{number}", **changes) for number, changes in enumerate(nodes)]
+    async with follow(*made, heights_seconds=0.01) as (states, until_up):
+        await until_up(used)
+        await asyncio.sleep(0.05)
+    assert set(_reasons(states)) == reasons
+
+
+async def test_an_invented_height_after_the_honest_endpoint_is_lost(follow: Any) -> None:
+    """It is refused each time, and the honest endpoint is used when it is back."""
+    one, two = Node("ws://one", dead=True), Node("ws://two", block=LIE)
+    async with follow(one, two) as (states, until_up):
+        await until_up("ws://one")
+        (up,) = {id(each.connection): each for each in states if isinstance(each, Up)}.values()
+        follow.follower.mark_unusable(up.connection, error=ChainUnavailable("gone"))
+        states.clear()
+        await until_up("ws://one", after=Reason.CHAIN_CONTRADICTED)
+    assert {each.connection.url for each in states if isinstance(each, Up)} == {"ws://one"}
+
+
+@pytest.mark.parametrize(
+    ("others", "agreed"), [([{}], True), ([{"block": LIE}], False), ([], False)], ids=["agrees", "contradicts", "none"]
+)
+async def test_what_is_known_of_a_height(follow: Any, others: list[dict[str, Any]], agreed: bool) -> None:
+    nodes = [Node("ws://one"), *(Node(f"ws://{number}", **changes) for number, changes in enumerate(others))]
+    async with follow(*nodes) as (states, until_up):
+        await until_up("ws://one")
+    up = next(state for state in states if isinstance(state, Up))
+    assert (up.limit, up.agreed) == (120, agreed)
 
 
 async def test_the_height_of_another_chain_says_nothing(follow: Any) -> None:

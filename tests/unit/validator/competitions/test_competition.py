@@ -168,7 +168,7 @@ class Stage:
 
     async def record(self, competitions: list[Competition], subnet: Callable[..., Subnet]) -> None:
         neuron = subnet().neurons["a"]
-        facts = subnet(neurons={HOTKEY: replace(neuron, hotkey=HOTKEY)})
+        facts = subnet(block=2000, neurons={HOTKEY: replace(neuron, hotkey=HOTKEY)})
         for competition in competitions:
             await self.competitions.record_scores(competition, facts)
 

@@ -14,6 +14,7 @@ from bitagent_crds.names import round_name
 from bitagent_crds.seeds import SeedFrom
 from bitagent_crds.validator import Competition, Schedule
 from bitagent_validator.competitions.rounds import (
+    AHEAD_OF_TIME_BLOCKS,
     Epoch,
     bound_of,
     epoch_at,
@@ -105,6 +106,23 @@ def test_what_is_deleted(competition: Make, rounds: list[Round], scored: int | N
     assert plan.delete == tuple(f"val-fc-{epoch}" for epoch in deleted)
 
 
+@pytest.mark.parametrize(
+    ("rounds", "create", "deleted"),
+    [
+        pytest.param([seen(11, UNFINISHED)], None, [], id="the next epoch's: the node may be behind"),
+        pytest.param([seen(9, COMPLETE), seen(9000, UNFINISHED)], 10, [], id="of an invented height"),
+        pytest.param([seen(9, COMPLETE), seen(9000, FAILED)], 10, [9000], id="which has failed for want of a seed"),
+        pytest.param([seen(10, UNFINISHED), seen(9000, FAILED)], None, [9000], id="beside the one that runs"),
+    ],
+)
+def test_a_round_of_an_epoch_that_has_not_begun(
+    competition: Make, rounds: list[Round], create: int | None, deleted: list[int]
+) -> None:
+    plan = plan_rounds(competition(), block=1050, rounds=rounds, scored_block=900)
+    assert (plan.create.number if plan.create else None) == create
+    assert plan.delete == tuple(f"val-fc-{epoch}" for epoch in deleted)
+
+
 ROUNDS = st.lists(
     st.builds(seen, st.integers(0, 30), st.sampled_from(list(RoundPhase))), max_size=12, unique_by=lambda r: r.epoch
 )
@@ -114,6 +132,7 @@ ROUNDS = st.lists(
 def test_plans_are_safe(competition: Make, rounds: list[Round], block: int, scored: int | None) -> None:
     plan = plan_rounds(competition(), block=block, rounds=rounds, scored_block=scored)
     by_name = {r.name: r for r in rounds}
+    rounds = [r for r in rounds if r.block <= block + AHEAD_OF_TIME_BLOCKS]
     complete = [r.epoch for r in rounds if r.phase is COMPLETE]
     for name in plan.delete:
         assert by_name[name].phase is not UNFINISHED
@@ -122,7 +141,8 @@ def test_plans_are_safe(competition: Make, rounds: list[Round], block: int, scor
         assert all(r.phase is not UNFINISHED for r in rounds)
         assert all(r.epoch < plan.create.number for r in rounds)
         assert plan.create.block <= block
-    reordered = plan_rounds(competition(), block=block, rounds=list(reversed(rounds)), scored_block=scored)
+    again = list(reversed(by_name.values()))
+    reordered = plan_rounds(competition(), block=block, rounds=again, scored_block=scored)
     assert reordered == plan, "the order in which rounds are seen does not matter"
 
 

@@ -229,6 +229,24 @@ async def stage(
     await made.controller.close()
 
 
+async def test_a_pool_that_cannot_be_read_is_named_and_replaced(stage: Stage) -> None:
+    await stage.one_pass()
+    (first,) = stage.objects
+    stage.rounds[first]["spec"]["tasks"]["sources"] = [{"of a later version": {}}]
+    stage.put(stage.rounds[first])
+    await stage.one_pass()
+    assert stage.value() == (ConditionStatus.FALSE, Reason.POOL_UNAVAILABLE)
+    found = stage.controller.condition([stage.competition()])
+    assert found is not None
+    assert first in found.message
+    stage.block += 500
+    await stage.one_pass()
+    await stage.one_pass()
+    assert len(stage.objects) == 1
+    assert first not in stage.objects
+    assert stage.value() == (ConditionStatus.UNKNOWN, Reason.POOL_PENDING)
+
+
 @pytest.fixture
 async def fake(stage: Stage) -> AsyncIterator[Fake]:
     async with listening(stage.folder / "socket", Fake()) as examiner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,8 @@ def pools(*phases: tuple[int, RoundPhase]) -> list[Round]:
         pytest.param([(6, RUNS)], None, [], [], id="one that is late is not doubled"),
         pytest.param([(6, DONE), (7, FAILED)], None, ["p6"], [], id="a failed one is not built again"),
         pytest.param([(4, FAILED), (5, DONE), (6, FAILED)], 7, ["p5"], ["p4"], id="but the next period's is"),
+        pytest.param([(6, DONE), (8, RUNS)], None, ["p6"], [], id="the node is a little behind"),
+        pytest.param([(6, DONE), (900, RUNS)], 7, ["p6"], ["p900"], id="of an invented height, or another length"),
     ],
 )
 def test_the_plan(
@@ -62,6 +65,25 @@ def test_two_that_build_at_different_speeds_ask_the_same() -> None:
     slow = plan_pools(EVERY, block=799, pools=pools((6, DONE), (7, RUNS)))
     assert quick.usable[0].name == slow.usable[0].name == "p6"
     assert plan_pools(EVERY, block=800, pools=pools((6, DONE), (7, DONE))).usable[0].name == "p7"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "unread", "create", "asked", "named"),
+    [
+        pytest.param([], 7, None, [], "p7", id="of this period"),
+        pytest.param([(6, DONE)], 7, None, ["p6"], "p7", id="beside one that is asked"),
+        pytest.param([(5, DONE)], 6, 7, ["p5"], "p6", id="of an earlier one: another is built"),
+        pytest.param([(5, DONE), (7, RUNS)], 6, None, ["p5"], "", id="which is then waited for"),
+    ],
+)
+def test_a_pool_that_cannot_be_read(
+    earlier: list[tuple[int, RoundPhase]], unread: int, create: int | None, asked: list[str], named: str
+) -> None:
+    """A later version wrote it. It is named, and holds up the pools of later periods no longer than its own."""
+    odd = [replace(each, readable=False) for each in pools((unread, RUNS))]
+    plan = plan_pools(EVERY, block=750, pools=[*odd, *pools(*earlier)])
+    assert (plan.create, [each.name for each in plan.usable], plan.unreadable) == (create, asked, named)
+    assert plan.waiting == ("" if named else "p7")
 
 
 def test_why_there_is_none() -> None:

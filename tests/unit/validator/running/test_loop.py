@@ -27,7 +27,7 @@ from bitagent_validator.competitions.rounds import RoundPlan
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import ValidatorObject
 from bitagent_validator.policy.eligibility import Standings
-from bitagent_validator.running.checks import SpecChanged, is_settled
+from bitagent_validator.running.checks import HeightForgotten, SpecChanged, is_settled
 from bitagent_validator.running.loop import Loop
 from bitagent_validator.running.policies import PackagePolicies
 from bitagent_validator.running.process import loop_health
@@ -75,6 +75,7 @@ class Stage:
     skipped: int = 0
     """Number of reports before the one that counts."""
     unusable: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         async def read(*_: Any, **__: Any) -> Subnet:
@@ -92,6 +93,9 @@ class Stage:
             reconnects=0,
             mark_unusable=lambda _, *, error: self.unusable.append(str(error)),
         )
+
+    async def warn(self, reason: str, _: str, **__: Any) -> None:
+        self.events.append(reason)
 
     async def load(self, *_: Any) -> None:
         if self.unreadable:
@@ -145,7 +149,8 @@ class Stage:
         """The status that the first pass reports."""
         self.validators["val"] = ValidatorObject("val", "ns", "u", 1, spec, status or {})
         rounds = SimpleNamespace(synced=True)
-        services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics())
+        events = SimpleNamespace(warning=self.warn)
+        services: Any = SimpleNamespace(client=self, store=self, rounds=rounds, metrics=Metrics(), events=events)
         loop = Loop(
             account=Account(HOTKEY, self.hotkey_file),
             spec=spec,
@@ -307,6 +312,32 @@ async def test_nothing_is_done_at_a_block_before_those_that_were_seen(
     status = await on.one_pass(spec())
     assert condition(status, "ChainConnected")[1] == reason
     assert on.steps == (1 if reason == "Connected" else 0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "agreed", "ends"),
+    [
+        pytest.param(1020, True, True, id="several endpoints agree that it was never reached"),
+        pytest.param(1020, False, False, id="one endpoint says so, for a moment"),
+        pytest.param(5000, True, False, id="the chain can have reached it: these nodes are behind"),
+    ],
+)
+async def test_a_height_that_was_invented_is_forgotten_with_what_was_read_there(
+    stage: Make, spec: Make, limit: int, agreed: bool, ends: bool
+) -> None:
+    row = Row.planned({MINER: 65535}, ("r",)).as_pending(since=4900, account=f"20/{HOTKEY}", uids={MINER: 1})
+    accepted = row.as_accepted(block=5000, at=datetime.now(UTC), extrinsic="5000-0001")
+    scored = ScoredRound(round="r", epoch=49, block=4900, scores={})
+    on = stage(state=State(genesis="0xours", accepted={0: accepted}, pending={0: row}, scored={"fc": scored}))
+    on.follower.state = replace(on.follower.state, limit=limit, agreed=agreed)
+    if not ends:
+        assert condition(await on.one_pass(spec()), "ChainConnected")[:2] == ("False", "ChainBehind")
+        assert on.state.accepted
+        return
+    with pytest.raises(HeightForgotten):
+        await on.one_pass(spec())
+    assert (on.state.accepted, on.state.pending, on.state.scored["fc"].block) == ({}, {}, limit)
+    assert on.events == ["HeightForgotten"]
 
 
 async def test_a_height_that_is_only_claimed_keeps_no_other_node_away(

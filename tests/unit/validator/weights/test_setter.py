@@ -29,7 +29,7 @@ from bitagent_validator.wallet import Account
 from bitagent_validator.weights import attempts as module
 from bitagent_validator.weights.attempts import ERA_BLOCKS
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
-from bitagent_validator.weights.plan import Decision
+from bitagent_validator.weights.plan import Decision, Step
 from bitagent_validator.weights.setter import WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
@@ -89,6 +89,8 @@ class Connection:
     block_seconds = 12.0
     block = 1000
     pruned = False
+    unread = False
+    """Whether it does not return a block with its extrinsics."""
 
     def __init__(self) -> None:
         self.searched: list[int] = []
@@ -112,6 +114,8 @@ class Connection:
 
     async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
         self.searched.append(block)
+        if self.unread:
+            raise ChainUnavailable("an extrinsic of an unknown form")
         return {digest: f"{block}-0009" for at, digest in self.sealed if at == block}
 
 
@@ -686,3 +690,27 @@ async def test_a_sealed_row_that_was_dropped_unseen_is_searched_in_its_block(
     for _ in range(2):
         await stage.step(subnet(block=block, commit_reveal=True, epoch=4, me={"last_update": 1020}))
     assert (stage.connection.searched, bool(stage.store.state.accepted)) == (searched, accepted)
+
+
+async def test_a_block_that_no_endpoint_returns_is_named_and_tried_again(stage: Stage, subnet: Make) -> None:
+    """Each endpoint is asked once; then the pass continues, and the row is neither given up nor sent again."""
+    killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1010, commit="0xd1")
+    stage.results = [killed]
+    await stage.step(subnet(commit_reveal=True, epoch=3))
+    stage.connection.sealed, stage.connection.unread = ((1020, "0xd1"),), True
+
+    def at(block: int) -> Subnet:
+        found: Subnet = subnet(block=block, commit_reveal=True, epoch=4, me={"last_update": 1020})
+        return found
+
+    for url in ("ws://one", "ws://two"):
+        stage.connection.url = url
+        with pytest.raises(ChainUnavailable):
+            await stage.step(at(1025))
+    for block in (1026, 1034, 1035 + ERA_BLOCKS):
+        decision = await stage.step(at(block))
+        assert (decision.step, decision.reason) == (Step.WAIT, Reason.CHAIN_UNREACHABLE)
+    assert (stage.connection.searched, len(stage.requests)) == ([1020] * 3, 1)
+    stage.connection.unread = False
+    await stage.step(at(1046 + ERA_BLOCKS))
+    assert stage.store.state.accepted[0].block == 1020
