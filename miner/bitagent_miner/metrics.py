@@ -31,7 +31,7 @@ class Metrics:
         self.waiting = Gauge("waiting_requests", "Requests that wait for the model", **prefix)
         self.connections = Gauge("connections", "Open connections of callers", **prefix)
         self.refused_connections = Counter(
-            "refused_connections", "Connections beyond the limit of their address", **prefix
+            "refused_connections", "Connections beyond the limit of their address, or of all", **prefix
         )
         self.model_requests = Counter(
             "model_requests", "Requests to the model's endpoint by result", ["result"], **prefix

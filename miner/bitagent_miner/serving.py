@@ -75,7 +75,10 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None, show: Ca
         following = asyncio.create_task(follower.run())
         try:
             limit = ConnectionLimit(
-                settings.connections, changed=metrics.connections.set, refused=metrics.refused_connections.inc
+                settings.connections,
+                total=settings.total_connections,
+                changed=metrics.connections.set,
+                refused=metrics.refused_connections.inc,
             )
             await operations.listen(LimitedSite(serving, settings.host, settings.port, limit), option="--listen-port")
             log.info("serving %s on port %d", key.ss58_address, settings.port)

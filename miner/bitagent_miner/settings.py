@@ -51,6 +51,8 @@ class Settings:
     connections: int = 128
     """Of one address at once, 0 for any number. The 64 validators of a subnet may reach the miner by one address, that
     of a proxy or a node of the cluster, with a connection on each wire."""
+    total_connections: int = 512
+    """Of all addresses at once, 0 for any number: a process often has 1,024 open files."""
     refresh_seconds: float = 120.0
     operations_port: int = 8080
     drain_seconds: float = 15.0
@@ -109,6 +111,7 @@ def add_serving(flags: Flags) -> None:
     flags.add("--queue", type=int, default=64, about="requests that wait at most, those with most stake first")
     flags.add("--rate", type=float, default=60.0, about="requests of one hotkey in a minute")
     flags.add("--connections", type=int, default=128, about="connections of one address at once; 0: any number")
+    flags.add("--total-connections", type=int, default=512, about="connections of all addresses; 0: any number")
     flags.add("--refresh", type=float, default=120.0, about="seconds between two readings of the chain")
     flags.add("--operations-port", type=int, default=8080, about="port of /healthz, /readyz and /metrics")
 
@@ -124,8 +127,9 @@ def settings(options: argparse.Namespace, environment: Mapping[str, str] | None 
     for flag in ("max_tokens", "timeout", "parallel", "rate", "refresh"):
         if not (math.isfinite(getattr(options, flag)) and getattr(options, flag) > 0):
             raise BadSettings(f"--{flag.replace('_', '-')} must be more than 0")
-    if options.queue < 0 or options.connections < 0 or not options.minimum_stake >= 0:
-        raise BadSettings("--queue, --connections and --minimum-stake must not be negative")
+    if min(options.queue, options.connections, options.total_connections) < 0 or not options.minimum_stake >= 0:
+        flags = "--queue, --connections, --total-connections and --minimum-stake"
+        raise BadSettings(f"{flags} must not be negative")
     model = EndpointSettings(
         url=options.model_url,
         model=options.model,
@@ -149,6 +153,7 @@ def settings(options: argparse.Namespace, environment: Mapping[str, str] | None 
         queue=options.queue,
         rate_per_minute=options.rate,
         connections=options.connections,
+        total_connections=options.total_connections,
         refresh_seconds=options.refresh,
         operations_port=options.operations_port,
     )

@@ -1,4 +1,4 @@
-"""How many connections one address may have, below HTTP: a connection costs memory before its first request.
+"""How many connections one address may have, and all together, below HTTP: each costs memory before its first request.
 
 Who is behind an address is not known before a request is verified, so that connections are counted, and not hotkeys.
 """
@@ -37,26 +37,32 @@ def group(host: str) -> str:
 
 
 class ConnectionLimit:
-    """Counts open connections by address."""
+    """Counts open connections, by address and all together."""
 
     def __init__(
         self,
         maximum: int,
         *,
+        total: int = 0,
         changed: Callable[[int], None] = lambda _: None,
         refused: Callable[[], None] = lambda: None,
     ) -> None:
-        """`maximum`: of one address, 0 for any number; `changed` gets the number of all that are open."""
-        self._maximum, self._changed, self._refused = maximum, changed, refused
+        """`maximum`: of one address, `total`: of all, 0 for any number; `changed` gets the number that is open."""
+        self._maximum, self._total_maximum, self._changed, self._refused = maximum, total, changed, refused
         self._open: Counter[str] = Counter()
         self._total = 0
         self.waiting = 0
         """Refused connections that are not closed yet."""
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many connections as there may be, whatever their addresses."""
+        return 0 < self._total_maximum <= self._total
+
     def take(self, host: str) -> bool:
-        """Count a connection and return whether it is within the limit; one that is not is not counted."""
+        """Count a connection and return whether it is within the limits; one that is not is not counted."""
         key = group(host)
-        if self._maximum and self._open[key] >= self._maximum:
+        if self.full or (self._maximum and self._open.get(key, 0) >= self._maximum):
             self._refused()
             return False
         self._open[key] += 1
@@ -75,7 +81,7 @@ class ConnectionLimit:
 
 
 class LimitedSite(web.BaseSite):
-    """A port on which one address has a limited number of connections."""
+    """A port with a limited number of connections."""
 
     def __init__(self, runner: web.AppRunner, host: str, port: int, limit: ConnectionLimit) -> None:
         super().__init__(runner)
@@ -112,6 +118,8 @@ class _Connection(asyncio.Protocol):
         self._host = ""
         self._transport: asyncio.Transport | None = None
         """Of a connection that is refused."""
+        self._refusal = b""
+        """What it is answered."""
         self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,6 +130,7 @@ class _Connection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise RuntimeError("a connection is not a stream")
         self._transport = transport
+        self._refusal = _refusal(full=self._limit.full)
         self._limit.waiting += 1
         if self._limit.waiting > REFUSALS_MAX:
             transport.abort()
@@ -133,7 +142,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is None:
             self._application.data_received(data)
         elif not self._transport.is_closing():
-            self._transport.write(_refusal())
+            self._transport.write(self._refusal)
             self._transport.close()
 
     def eof_received(self) -> bool | None:
@@ -157,11 +166,15 @@ class _Connection(asyncio.Protocol):
             self._end.cancel()
 
 
-def _refusal() -> bytes:
+def _refusal(*, full: bool) -> bytes:
+    reason, status = Rejection.RATE_LIMITED, "429 Too Many Requests"
     words = "this address has too many connections: end those that are not needed"
-    body = json.dumps({"error": {"reason": Rejection.RATE_LIMITED, "message": words}}).encode()
+    if full:
+        reason, status = Rejection.BUSY, "503 Service Unavailable"
+        words = "there are too many connections, of all addresses together: try again"
+    body = json.dumps({"error": {"reason": reason, "message": words}}).encode()
     head = (
-        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nRetry-After: 5\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -49,7 +49,14 @@ def test_values_reach_the_program(helm: Any, tmp_path: Any) -> None:
         service={"port": 9000},
         callers={"who": "registered", "minimumStake": 1000000, "allow": [HOTKEY], "deny": [HOTKEY]},
         limits={
-            **{"timeoutSeconds": 7.5, "parallel": 2, "queue": 3, "ratePerMinute": 6, "connections": 0},
+            **{
+                "timeoutSeconds": 7.5,
+                "parallel": 2,
+                "queue": 3,
+                "ratePerMinute": 6,
+                "connections": 0,
+                "totalConnections": 7,
+            },
             "refreshSeconds": 60,
         },
         model={"maxTokens": 99, "temperature": 0.5, "tools": "native"},
@@ -61,6 +68,7 @@ def test_values_reach_the_program(helm: Any, tmp_path: Any) -> None:
     assert (found.rules.allow, found.rules.deny) == (frozenset([HOTKEY]), frozenset([HOTKEY]))
     assert (found.timeout_seconds, found.parallel, found.queue) == (7.5, 2, 3)
     assert (found.rate_per_minute, found.refresh_seconds, found.connections) == (6, 60, 0)
+    assert found.total_connections == 7
     assert (found.model.max_tokens, found.model.temperature, found.model.mode) == (99, 0.5, "native")
 
 

@@ -25,7 +25,7 @@ def test_defaults() -> None:
     found = parsed()
     assert (found.netuid, found.port, found.address, found.rules.callers) == (20, 8091, None, Callers.PERMIT)
     assert (found.names.running, found.names.submitted, found.model.key) == ("m", None, None)
-    assert (len(found.endpoints), found.connections) == (2, 128)
+    assert (len(found.endpoints), found.connections, found.total_connections) == (2, 128, 512)
 
 
 def test_the_environment_gives_defaults_and_flags_come_first() -> None:
@@ -64,6 +64,7 @@ def test_a_key_in_a_file(tmp_path: Path) -> None:
         ["--timeout", "nan"],
         ["--queue", "-1"],
         ["--connections", "-1"],
+        ["--total-connections", "-1"],
         ["--minimum-stake", "nan"],
         ["--chain-endpoint", "http://x"],
         ["--chain-endpoint", ","],

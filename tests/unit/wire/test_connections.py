@@ -41,6 +41,25 @@ def test_each_address_has_its_own_limit() -> None:
     assert (totals, len(refused)) == ([1, 2, 3, 2, 3], 1)
 
 
+@pytest.mark.parametrize(
+    ("limits", "hosts", "taken", "full"),
+    [
+        pytest.param((2, 3), "aabb", [True, True, True, False], True, id="all together"),
+        pytest.param((2, 3), "aaab", [True, True, False, True], True, id="the address's own limit comes first"),
+        pytest.param((0, 2), "aab", [True, True, False], True, id="without one for an address"),
+        pytest.param((2, 0), "aabbcc", [True] * 6, False, id="without one for all"),
+    ],
+)
+def test_all_addresses_together_have_a_limit(
+    limits: tuple[int, int], hosts: str, taken: list[bool], full: bool
+) -> None:
+    limit = ConnectionLimit(limits[0], total=limits[1])
+    assert [limit.take(host) for host in hosts] == taken
+    assert limit.full is full
+    limit.give_back("a")
+    assert limit.take("d")
+
+
 def test_no_limit() -> None:
     assert all(ConnectionLimit(0).take("a") for _ in range(1000))
 
@@ -86,6 +105,17 @@ async def test_connections_beyond_the_limit_are_refused_until_another_ends(unuse
         held[1][1].close()
         await closed.wait()
         assert (await asked(await asyncio.open_connection("127.0.0.1", unused_tcp_port)))[0] == 200
+
+
+async def test_connections_beyond_the_limit_of_all_are_answered_503(unused_tcp_port: int) -> None:
+    async with asyncio.timeout(30), served(ConnectionLimit(9, total=1), unused_tcp_port):
+        held = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+        assert (await asked(held))[0] == 200
+        further = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+        status, body = await asked(further)
+        assert (status, json.loads(body)["error"]["reason"]) == (503, "Busy")
+        assert await further[0].read() == b"", "it is closed"
+        assert (await asked(held))[0] == 200
 
 
 @pytest.mark.parametrize(
