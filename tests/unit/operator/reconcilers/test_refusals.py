@@ -32,6 +32,8 @@ SHORT, LONG = timedelta(), POLICY_PATIENCE
         (413, "RequestEntityTooLarge", "Request is too large", SHORT, Reason.JOB_INVALID, True),
         (429, "TooManyRequests", "later", LONG, Reason.JOB_REFUSED, False),
         (0, "NoAnswer", "reset", LONG, Reason.JOB_REFUSED, False),
+        (403, "Forbidden", "unable to create new content in namespace x: it ends", LONG, Reason.JOB_REFUSED, False),
+        (404, "NotFound", 'namespaces "x" not found', LONG, Reason.JOB_REFUSED, False),
     ],
     ids=[
         "not valid",
@@ -46,6 +48,8 @@ SHORT, LONG = timedelta(), POLICY_PATIENCE
         "too large",
         "busy",
         "no answer",
+        "its namespace ends",
+        "its namespace is gone",
     ],
 )
 def test_what_a_refusal_means(
