@@ -29,7 +29,14 @@ from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
 from bitagent_evaluator.evaluation.findings import RunFinding
-from bitagent_evaluator.evaluation.given_answers import BadAnswer, coverage, format_of, read_given_answer
+from bitagent_evaluator.evaluation.given_answers import (
+    BadAnswer,
+    answer_lines,
+    coverage,
+    format_of,
+    read_given_answer,
+)
+from bitagent_evaluator.evaluation.given_completions import FailedRequest
 from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
 from bitagent_evaluator.prompts import known_formats, prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
@@ -208,8 +215,12 @@ def _score_pairs(args: argparse.Namespace) -> int:
 
 
 def _lines(path: Path) -> list[bytes]:
+    return _content(path).split(b"\n")
+
+
+def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes().split(b"\n")
+        return path.read_bytes()
     except OSError as error:
         raise _Unusable(f"{path}: {error.strerror}") from error
 
@@ -226,12 +237,17 @@ def _manifest_beside(responses: Path) -> ResultsManifest | None:
 def _read_responses(path: Path, tasks: Iterable[Task]) -> list[Response]:
     responses: list[Response] = []
     functions = {task.id: [str(function.get("name")) for function in task.functions] for task in tasks}
-    for number, line in enumerate(_lines(path), 1):
+    failed: list[str] = []
+    for number, line in enumerate(answer_lines(_content(path)), 1):
         if line.strip():
             try:
                 responses.append(read_given_answer(line, functions))
+            except FailedRequest as error:
+                failed.append(f"{path}, line {number}: {error}")
             except BadAnswer as error:
                 raise _Unusable(f"{path}, line {number}: {error}") from error
+    if failed:
+        complain("score", f"{len(failed)} requests have no answer, such as {failed[0]}")
     return responses
 
 
@@ -263,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
         "--responses",
         type=Path,
         metavar="FILE",
-        help="responses.jsonl of a run, lines {id, text}, or a result file of BFCL's own program",
+        help="responses.jsonl of a run, lines {id, text}, replies of an API, or a result file of BFCL's own program",
     )
     parser.add_argument(
         "--pairs", type=Path, metavar="FILE", help="lines of task and answer instead, for comparing with a reference"

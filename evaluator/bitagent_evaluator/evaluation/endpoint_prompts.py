@@ -75,7 +75,7 @@ class EndpointRequest:
             )
         return Response(
             id=self.id,
-            text=_reply_text(reply, self.original_names),
+            text=reply_text(reply, self.original_names),
             finish_reason="length" if reply.cut_off else "stop",
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
@@ -114,7 +114,8 @@ def _is_allowed(name: str) -> bool:
     return 0 < len(name) <= _MAX_NAME_LENGTH and not _NOT_ALLOWED.search(name)
 
 
-def _reply_text(reply: Reply, names: Mapping[str, str]) -> str:
+def reply_text(reply: Reply, names: Mapping[str, str]) -> str:
+    """Return a reply as the text of an answer. `names` are the functions' own by those that were sent."""
     if not reply.tool_calls:
         return only_thought(reply.thought) if reply.thought and not reply.text.strip() else reply.text
     calls: list[dict[str, Any]] = [

@@ -1,8 +1,12 @@
-"""Answers that were made elsewhere: a line for each task, in one of three forms.
+"""Answers that were made elsewhere: a line for each task, in one of these forms.
 
     {"id": "t1", "text": "[f(a=1)]"}                          id and answer, all that scoring needs
     {"id": "t1", "text": ..., "finish_reason": ..., ...}      a line of a run's responses.jsonl
     {"id": "simple_python_0", "result": "[f(a=1)]", ...}      a line of a result file of BFCL's own program
+    {"custom_id": "t1", "response": {"body": {"choices": ...  a reply of an API (`given_completions`)
+
+The id may be called `task_id` or `custom_id`, the text `response`, `output`, `completion`, `answer`, `prediction` or
+`generated_text`. A file may be one JSON array of such objects.
 
 In BFCL's files `result` is a text, a list of calls `{name: arguments as JSON text}`, or in a conversation a list of
 turns, each a list of the texts of its steps. Calls are of models that are asked through an API's tools. Such APIs take
@@ -11,6 +15,7 @@ no dots in names, so that BFCL's program writes `math_sqrt` for `math.sqrt`, and
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections import Counter
@@ -23,10 +28,17 @@ from pydantic import ValidationError
 from bitagent_crds.results import Response
 from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Task
+from bitagent_evaluator.evaluation.given_completions import completion_of, response_of
 from bitagent_evaluator.support.faults import first_error
+from bitagent_evaluator.support.text import shorten
 
 _ABSENT = {"finish_reason": "stop", "prompt_tokens": 0, "completion_tokens": 0}
 """What answers from elsewhere do not say."""
+
+
+_IDS = ("custom_id", "task_id", "id")
+_TEXTS = ("response", "output", "completion", "answer", "prediction", "generated_text")
+_SHOWN = 120
 
 
 class BadAnswer(ValueError):
@@ -34,22 +46,51 @@ class BadAnswer(ValueError):
 
 
 def read_given_answer(line: bytes, functions: Mapping[str, Collection[str]] | None = None) -> Response:
-    """Return the answer of a line. `functions` are the names of those offered, by task. Raises BadAnswer."""
+    """Return the answer of a line. `functions` are the names of those offered, by task.
+
+    Raises BadAnswer, and FailedRequest for an API's error in place of an answer.
+    """
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BadAnswer(f"not JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadAnswer("not a JSON object")
+    if "id" not in content or "custom_id" in content:
+        content = {**content, "id": next((content[name] for name in _IDS if name in content), None)}
+    if isinstance(content["id"], int) and not isinstance(content["id"], bool):
+        content["id"] = str(content["id"])
+    if "text" not in content and (completion := completion_of(content)) is not None:
+        content = response_of(content["id"], completion, (functions or {}).get(str(content["id"]), ()))
+    if "text" not in content and len(named := [name for name in _TEXTS if isinstance(content.get(name), str)]) == 1:
+        content = {"id": content["id"], "text": content[named[0]]}
     if "text" not in content and "result" in content:
         dotted = _dotted((functions or {}).get(str(content.get("id")), ()))
         content = {"id": content.get("id"), **_of_result(content["result"], dotted)}
     if "text" not in content:
-        raise BadAnswer('an answer is {"id": ..., "text": ...}, or a line of a BFCL result file; "text" is missing')
+        members = shorten(", ".join(map(repr, content)), _SHOWN) or "none"
+        raise BadAnswer(
+            'an answer is {"id": ..., "text": ...}, a reply of an API, or a line of a BFCL result file; "text" is '
+            f"missing, its members are {members}"
+        )
+    if content["text"] is None:  # no answer is an empty one
+        content = {**content, "text": ""}
     try:
         return Response.model_validate(_ABSENT | content)
     except ValidationError as error:
         raise BadAnswer(str(first_error(error))) from None
+
+
+def answer_lines(content: bytes) -> list[bytes]:
+    """Return the lines of a file of answers; of a JSON array each item as a line."""
+    if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
+        try:
+            items = json.loads(content)
+        except (ValueError, RecursionError):
+            items = []
+        if len(items) and all(isinstance(item, dict) for item in items):
+            return [json.dumps(item).encode() for item in items]
+    return content.split(b"\n")
 
 
 def format_of(responses: Iterable[Response]) -> BuiltinPromptFormat:

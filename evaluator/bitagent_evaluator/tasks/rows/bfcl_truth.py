@@ -27,7 +27,7 @@ def named_arguments(data: Any, functions: Sequence[Mapping[str, Any]]) -> list[d
             data = parse_value(data)
         except ValueError:
             return None
-    items = [data] if isinstance(data, Mapping) else data
+    items = [{name: of} for name, of in data.items()] if isinstance(data, Mapping) else data
     names = {function["name"] for function in functions}
     if not isinstance(items, list) or not items:
         return None

@@ -6,11 +6,15 @@ A dot in a name selects a member of an object, or by its number an item of a lis
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns
+from bitagent_evaluator.support.text import escape_unprintable, join_lines
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.bfcl_truth import allowed_values, first_calls, named_arguments
@@ -20,6 +24,8 @@ from bitagent_evaluator.tasks.rows.chats import answered_calls, convert_messages
 from bitagent_evaluator.tasks.rows.functions import convert_functions
 from bitagent_evaluator.tasks.rows.notation import parse_value
 from bitagent_evaluator.tasks.rows.task import make_call_task, make_task
+
+_SHOWN = 200
 
 
 class ColumnRows:
@@ -46,9 +52,11 @@ class ColumnRows:
         category = _text(found["category"], RowSkipReason.NOT_JSON) if "category" in found else self._origin.source
         messages = self._messages(found)
         reference = _reference(found["reference"]) if "reference" in found else None
-        functions = convert_functions(found.get("functions"))
+        with _shown(found.get("functions"), RowSkipReason.BAD_FUNCTIONS):
+            functions = convert_functions(found.get("functions"))
         if "answers" in found:
-            calls, truth = self._answer(found["answers"], functions)
+            with _shown(found["answers"], RowSkipReason.BAD_CALL):
+                calls, truth = self._answer(found["answers"], functions)
             return make_call_task(
                 self._origin,
                 row_name,
@@ -98,6 +106,18 @@ class ColumnRows:
         if "question" in found and not _is_chat(asked):
             return convert_messages([{"role": "user", "content": asked}])
         return convert_messages(parse_messages(asked))
+
+
+@contextmanager
+def _shown(value: Any, reason: RowSkipReason) -> Iterator[None]:
+    """Add the beginning of a value that cannot be read to the exception that says so."""
+    try:
+        yield
+    except RowSkipped as error:
+        if error.reason != reason or error.example:
+            raise
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        raise RowSkipped(reason, escape_unprintable(join_lines(text[:_SHOWN]))) from error
 
 
 def _is_chat(value: Any) -> bool:

@@ -46,6 +46,8 @@ _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
     }
 )
 """The columns by which formats of common datasets are recognised."""
+_OF_BFCL = frozenset({"question", "function"})
+"""Columns of the files of BFCL's package; the answers are in files of their own."""
 _OF_CONTENT: Mapping[str, str] = MappingProxyType(
     {
         RowSkipReason.WRONG_TYPE: 'Correct the values (5, not "5") or the types of the parameters.',
@@ -53,10 +55,20 @@ _OF_CONTENT: Mapping[str, str] = MappingProxyType(
         RowSkipReason.INVALID_IDENTIFIER: "Rename what is called like a word of Python, or is not an identifier.",
         RowSkipReason.UNKNOWN_FUNCTION: "Describe the functions that are called, by the same names.",
         RowSkipReason.UNKNOWN_ARGUMENT: "Describe the parameters that are given, by the same names.",
+        RowSkipReason.BAD_CALL: (
+            "A call is an object with name and arguments, an object of arguments by the function's name, or Python "
+            "with the arguments' names, f(a=1). Is `rows` the right format?"
+        ),
+        RowSkipReason.BAD_FUNCTIONS: (
+            "A function is an object with name, description and parameters (a JSON Schema), or a list or JSON text of "
+            "these. Is `rows` the right format?"
+        ),
         RowSkipReason.NO_ARGUMENT: "Give the arguments that are `required`, or take them from that list.",
     }
 )
 """What to do about rows that were read in the right format, by the reason for skipping them."""
+_OF_FORM = frozenset({RowSkipReason.BAD_CALL, RowSkipReason.BAD_FUNCTIONS})
+"""Reasons that rows of another format have, too."""
 
 
 def read_rows(
@@ -96,10 +108,10 @@ def read_rows(
 
 def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
     """Return what to do about data without any task; `row` is one of its rows."""
-    if skipped.total() == 1 and (whole := _whole_table(row)):
-        return whole
     ((reason, _),) = skipped.most_common(1)
-    if reason in _OF_CONTENT:
+    if skipped.total() == 1 and reason != RowSkipReason.BAD_CALL and (whole := _whole_table(row)):
+        return whole
+    if reason in _OF_CONTENT and not (reason in _OF_FORM and likely_format(row)):
         return _OF_CONTENT[reason]
     for column in row:
         if reason == f"without column {column.strip().lower()!r}":
@@ -116,6 +128,18 @@ def _whole_table(row: Mapping[str, Any]) -> str:
     if is_table and not any(map(_are_objects, lists.values())):
         return "Each column is one list: save an object for each row (pandas: to_json(orient='records', lines=True))."
     has_more = any(isinstance(value, str) and value.lstrip()[:1] in ("[", "{") for value in row.values())
+    tables = [name for name, value in lists.items() if value and _are_objects(value)]
+    if len(tables) == len(row) > 1 and not any(columns <= row.keys() for columns in _USUAL.values()):
+        return (
+            f"There are rows in each of {', '.join(map(repr, tables[:_SHOWN_COLUMNS]))}: save one of the lists alone."
+        )
+    first = next(iter(row.values()), None)
+    if (
+        len(row) > 1
+        and isinstance(first, Mapping)
+        and all(isinstance(value, Mapping) and value.keys() == first.keys() for value in row.values())
+    ):
+        return "The rows seem to be members of one object, by name: save a list of them."
     if len(lists) != 1 or has_more or any(columns <= row.keys() for columns in _USUAL.values()):
         return ""
     ((name, value),) = lists.items()
@@ -129,5 +153,8 @@ def _are_objects(items: list[Any]) -> bool:
 
 def likely_format(row: Mapping[str, Any]) -> str:
     """Return a sentence that names the formats of common datasets with these columns; empty if there is none."""
+    if row.keys() >= _OF_BFCL:
+        columns = "messages=question,functions=function,answers=ground_truth"
+        return f" These columns look like BFCL's own: --columns {columns}, with the possible answers in each row."
     usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys()]
     return f" These columns look like {' or '.join(usual)}." if usual else ""

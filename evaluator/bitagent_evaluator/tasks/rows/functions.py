@@ -46,7 +46,7 @@ def convert_functions(data: Any) -> list[dict[str, Any]]:
         except ValueError:
             raise RowSkipped(RowSkipReason.BAD_FUNCTIONS) from None
     if isinstance(data, dict):
-        data = [data]
+        data = _by_name(data) or [data]
     if data is None:
         return []
     if not isinstance(data, list):
@@ -56,6 +56,13 @@ def convert_functions(data: Any) -> list[dict[str, Any]]:
         function = _convert_function(description)
         functions.setdefault(function["name"], function)
     return list(functions.values())
+
+
+def _by_name(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the descriptions of an object that has them by name; none for any other object."""
+    if not data or not all(isinstance(of, dict) and any(name in of for name in PARAMETERS) for of in data.values()):
+        return []
+    return [{"name": name, **of} for name, of in data.items() if "name" not in of or of["name"] == name]
 
 
 def _convert_function(data: Any) -> dict[str, Any]:

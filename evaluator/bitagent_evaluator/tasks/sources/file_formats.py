@@ -25,6 +25,7 @@ MAX_ROW_BYTES = 1 << 20
 
 _COMPRESSED = ".gz"
 _GZIP = 16 + zlib.MAX_WBITS
+_GZIP_MARK = b"\x1f\x8b"
 _BETWEEN_OBJECTS = " \t\r\n,"
 _ROWS_PER_BATCH = 64
 _BATCH_BYTES = 8 << 20
@@ -78,9 +79,14 @@ class _Gzip:
     def stream(self) -> Iterator[bytes]:
         inflate, is_open = zlib.decompressobj(wbits=_GZIP), False
         try:
+            first = True
             for piece in self.file.stream():
                 while piece:
-                    yield inflate.decompress(piece, _READ_AHEAD)
+                    inflated = inflate.decompress(piece, _READ_AHEAD)
+                    if first and inflated.startswith(_GZIP_MARK):
+                        raise ValueError("compressed twice: decompress it once")
+                    first = first and not inflated
+                    yield inflated
                     piece, is_open = inflate.unconsumed_tail, not inflate.eof
                     if inflate.eof:
                         piece, inflate = inflate.unused_data, zlib.decompressobj(wbits=_GZIP)

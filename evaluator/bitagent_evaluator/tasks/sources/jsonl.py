@@ -7,6 +7,7 @@ rows are read one at a time.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -98,15 +99,25 @@ class JsonlTasks:
                 try:
                     yield str(line_number), parse_object(line)
                 except ValueError as error:
-                    raise TaskSetError(f"{what}, line {line_number}: {error}{_hint(line, line_number)}") from error
+                    hint = _hint(line, line_number) or _unknown_ending(what, line_number)
+                    raise TaskSetError(f"{what}, line {line_number}: {error}{hint}") from error
         except ValueError as error:
             raise TaskSetError(f"{what}, {error}") from error
+
+
+def _unknown_ending(what: str, number: int) -> str:
+    """Return what is made of a name with an ending that says nothing; empty beyond the first line."""
+    if number != 1 or suffix_of(what) in FILE_FORMATS:
+        return ""
+    return f"; its name does not end in {', '.join(sorted(FILE_FORMATS))}, so that it is read as JSON Lines"
 
 
 def _hint(line: bytes, number: int) -> str:
     """Return what the file seems to be instead of JSON Lines; empty if nothing is recognised."""
     if number != 1:
         return ""
+    if _is_list(line):
+        return "; a row is an object with names, not a list: write {name: value, ...} on each line"
     if line.strip() in (b"[", b"{") or line.lstrip().startswith(b"["):
         return "; this is JSON, but not an object a line: let its name end in .json"
     if line.rstrip().endswith(b"},"):
@@ -116,6 +127,15 @@ def _hint(line: bytes, number: int) -> str:
     if line.startswith((b"{'", b"[{'")):
         return "; this is Python's notation: write each row with json.dumps"
     return ""
+
+
+def _is_list(line: bytes) -> bool:
+    """Whether a line is a whole list of something else than objects alone."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and bool(value) and not all(isinstance(item, dict) for item in value)
 
 
 def _what_to_name(path: Path) -> str:

@@ -9,7 +9,15 @@ import pytest
 
 from bitagent_crds.results import Response
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.evaluation.given_answers import BadAnswer, Coverage, coverage, format_of, read_given_answer
+from bitagent_evaluator.evaluation.given_answers import (
+    BadAnswer,
+    Coverage,
+    answer_lines,
+    coverage,
+    format_of,
+    read_given_answer,
+)
+from bitagent_evaluator.evaluation.given_completions import FailedRequest
 from bitagent_evaluator.parsing import parse_answer
 from bitagent_evaluator.prompts.chat_formats import ChatTemplate
 
@@ -25,6 +33,9 @@ def test_a_line_of_a_run() -> None:
     assert read_given_answer(RESPONSE.model_dump_json().encode()) == RESPONSE
 
 
+MESSAGE = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]}
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -32,13 +43,73 @@ def test_a_line_of_a_run() -> None:
         {"id": "t", "result": "[f(a=1)]", "latency": 0.1, "input_token_count": 7},
         {"id": "t", "result": [{"f": '{"a": 1}'}]},
         {"id": "t", "result": [{"f": {"a": 1}}]},
+        {"task_id": "t", "text": "[f(a=1)]"},
+        {"id": "t", "response": "[f(a=1)]"},
+        {"id": "t", "output": "[f(a=1)]", "prompt": "Do it."},
+        {"id": "t", "generated_text": "[f(a=1)]"},
+        {"id": "t", "message": {"content": "[f(a=1)]"}},
+        {"id": "t", "message": MESSAGE},
+        {"id": "t", "choices": [{"message": MESSAGE, "finish_reason": "tool_calls"}]},
+        {
+            "id": "batch_1",
+            "custom_id": "t",
+            "response": {"status_code": 200, "body": {"choices": [{"message": MESSAGE}]}},
+        },
     ],
-    ids=["id and text", "BFCL text", "BFCL calls", "BFCL calls as objects"],
+    ids=[
+        *("id and text", "BFCL text", "BFCL calls", "BFCL calls as objects", "task_id", "response", "output"),
+        *("generated_text", "a message", "a message with calls", "a reply", "a batch's reply"),
+    ],
 )
 def test_lines_from_elsewhere(line: dict[str, Any]) -> None:
     response = read(**line)
     assert response.id == "t"
     assert parse_answer(response.text, ChatTemplate.syntaxes).calls == F1
+
+
+def test_a_number_as_id_and_no_text() -> None:
+    assert (read(id=7, text="x").id, read(id="t", text=None).text) == ("7", "")
+
+
+def test_a_reply_is_read_as_an_endpoints() -> None:
+    call = {"function": {"name": "math_sqrt", "arguments": "{}"}}
+    choice = {"message": {"content": "", "reasoning_content": "hm", "tool_calls": [call]}, "finish_reason": "length"}
+    line = {"id": "t", "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+    response = read_given_answer(json.dumps(line).encode(), {"t": ["math.sqrt"]})
+    assert (response.finish_reason, response.prompt_tokens, response.completion_tokens) == ("length", 3, 4)
+    assert parse_answer(response.text, ChatTemplate.syntaxes).calls == [{"math.sqrt": {}}]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"custom_id": "t", "response": None, "error": {"message": "expired"}}, "expired"),
+        ({"custom_id": "t", "response": {"status_code": 400, "body": {"error": {"message": "too long"}}}}, "too long"),
+        ({"custom_id": "t", "response": {"status_code": 500}}, "no reply"),
+        ({"id": "t", "choices": []}, "without choices"),
+        ({"id": "t", "choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}, "content_filter"),
+    ],
+    ids=["an error", "an error in the body", "nothing", "no choices", "filtered"],
+)
+def test_a_request_without_an_answer_costs_its_task_only(line: dict[str, Any], words: str) -> None:
+    with pytest.raises(FailedRequest, match=words):
+        read(**line)
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b'[{"id": 1},\n {"id": 2}]', [b'{"id": 1}', b'{"id": 2}']),
+        (b'\xef\xbb\xbf[{"id": 1}]', [b'{"id": 1}']),
+        (b'{"id": 1}\n{"id": 2}\n', [b'{"id": 1}', b'{"id": 2}', b""]),
+        (b"[1]\n", [b"[1]", b""]),
+        (b"[\n", [b"[", b""]),
+        (b"[]", [b"[]"]),
+    ],
+    ids=["an array", "with a mark", "lines", "no objects", "half", "empty"],
+)
+def test_an_array_is_as_good_as_lines(content: bytes, lines: list[bytes]) -> None:
+    assert answer_lines(content) == lines
 
 
 def test_a_conversation_of_bfcl() -> None:
@@ -93,10 +164,22 @@ def test_no_calls_of_bfcl() -> None:
         (b'{"id": "t"}', "text"),
         (b'{"text": "x"}', "id"),
         (b'{"id": "t", "text": 3}', "text"),
+        (b'{"id": "t", "answer": "a", "output": "b"}', "'answer', 'output'"),
+        (b'{"id": true, "text": "a"}', "id"),
         (b'{"id": "t", "result": 3}', "result"),
         (b'{"id": "t", "result": [{"a": 1, "b": 2}]}', "result"),
     ],
-    ids=["broken", "list", "no text", "no id", "a number", "a number as result", "two names"],
+    ids=[
+        "broken",
+        "list",
+        "no text",
+        "no id",
+        "a number",
+        "two texts",
+        "no id either",
+        "a number as result",
+        "two names",
+    ],
 )
 def test_a_line_that_is_no_answer(line: bytes, word: str) -> None:
     with pytest.raises(BadAnswer) as caught:

@@ -24,7 +24,7 @@ COLUMNS = Columns(question="q", functions="tools", answers="answers")
 
 
 def truth(answers: Any, question: Any = "How warm is it?") -> Any:
-    row = {"q": question, "tools": [FUNCTION], "answers": answers}
+    row = {"q": question, "tools": [FUNCTION, FUNCTION | {"name": "g"}], "answers": answers}
     return ColumnRows(Origin("jsonl", "p"), COLUMNS).read(row, "1").ground_truth
 
 
@@ -50,6 +50,7 @@ def test_allowed_values_are_taken_as_they_are(answers: Any, encode: Any) -> None
 PLAIN: dict[str, tuple[Any, Any]] = {
     "a value": ([{"f": {"city": "Oslo"}}], [{"f": {"city": ["Oslo"]}}]),
     "a value beside a list": ([{"f": {"city": "Oslo", "tags": ["a"]}}], [{"f": {"city": ["Oslo"], "tags": [["a"]]}}]),
+    "two calls in one object": ({"f": {"city": "Oslo"}, "g": {}}, [{"f": {"city": ["Oslo"]}}, {"g": {}}]),
     "a list alone": ([{"f": {"tags": ["a", "b"]}}], [{"f": {"tags": [["a", "b"]]}}]),
 }
 
@@ -62,7 +63,7 @@ def test_one_value_for_each_argument_is_a_plain_call(answers: Any, expected: Any
 REFUSED: dict[str, tuple[Any, RowSkipReason]] = {
     "of either kind": ([{"f": {"free": [1, 2]}}], RowSkipReason.BAD_CALL),
     "a list among allowed values that is none": ([{"f": {"city": ["Oslo"], "tags": ["a"]}}], RowSkipReason.BAD_CALL),
-    "another function": ([{"g": {"city": ["Oslo"]}}], RowSkipReason.UNKNOWN_FUNCTION),
+    "another function": ([{"h": {"city": ["Oslo"]}}], RowSkipReason.UNKNOWN_FUNCTION),
     "another argument": ([{"f": {"town": ["Oslo"], "days": [3]}}], RowSkipReason.UNKNOWN_ARGUMENT),
     "another type": ([{"f": {"city": ["Oslo"], "days": ["3"]}}], RowSkipReason.WRONG_TYPE),
     "no values": ([{"f": {"city": []}}], RowSkipReason.WRONG_TYPE),

@@ -73,6 +73,21 @@ def test_answers(answers: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "value", "example"),
+    [
+        ("answers", "add('1')", "add('1')"),
+        ("answers", [{"args": {"a": "\u00e4" * 999}}], '[{"args": {"a": "\u00e4'),
+        ("tools", "see\nthe manual", "see the manual"),
+        ("tools", [{"title": "\x1b"}], '[{"title": "'),
+    ],
+)
+def test_what_cannot_be_read_is_shown(column: str, value: Any, example: str) -> None:
+    with pytest.raises(RowSkipped) as caught:
+        read(ROW | {column: value})
+    assert caught.value.example.startswith(example) and len(caught.value.example) <= 200
+
+
+@pytest.mark.parametrize(
     "answers", [[], "[]", {"role": "assistant", "tool_calls": []}], ids=["list", "text", "message"]
 )
 def test_no_answers_means_no_call(answers: Any) -> None:
@@ -87,6 +102,8 @@ FUNCTIONS: dict[str, Any] = {
     "JSON text": json.dumps([OPENAI]),
     "xLAM's": [XLAM],
     "two of one name": [ADD, XLAM],
+    "an object of them by name": {"add": {"description": "Adds", "parameters": PARAMETERS}},
+    "an object of them by name, and with it": {"add": OPENAI["function"]},
 }
 
 

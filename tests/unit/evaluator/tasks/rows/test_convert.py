@@ -62,6 +62,9 @@ ADVICE = {
     "OpenAI's": (RowSkipReason.NO_QUESTION, {"messages": [], "tools": []}, "OpenAI"),
     "an unknown one": (RowSkipReason.NO_QUESTION, {"text": ""}, "right format"),
     "a column in capitals": ("without column 'query'", {"Query ": ""}, "The file calls it 'Query '"),
+    "BFCL's own": (RowSkipReason.NO_QUESTION, {"id": "", "question": [], "function": []}, "answers=ground_truth"),
+    "a call that cannot be read": (RowSkipReason.BAD_CALL, {"query": ""}, "arguments' names"),
+    "functions that cannot be read": (RowSkipReason.BAD_FUNCTIONS, {"query": ""}, "JSON Schema"),
     "another separator": ("without column 'query'", {"query;tools": ""}, "separated by ';'"),
 }
 
@@ -76,6 +79,8 @@ def test_data_without_a_task_says_what_to_do(reason: str, row: dict[str, Any], a
 WHOLE = {
     "a table by columns": ({"messages": ["[]", "[]"], "tools": ["[]", "[]"]}, "for each row"),
     "rows in a member": ({"version": 1, "data": [{"messages": []}, {"messages": []}]}, "'data'"),
+    "several lists of rows": ({"train": [{"messages": []}], "test": [{"messages": []}, {}]}, "'train', 'test'"),
+    "rows by name": ({"a": {"messages": [], "tools": []}, "b": {"messages": [], "tools": []}}, "members of one object"),
     "a row with as many messages as tools": ({"messages": [{"role": "x"}], "tools": [{"name": "f"}]}, "right format"),
     "a row with two calls": ({"tools": "[{}]", "answers": [{"name": "f"}, {"name": "f"}]}, "right format"),
     "a row with one call": ({"question": "x", "answers": [{"name": "f"}]}, "right format"),
@@ -89,6 +94,12 @@ def test_one_row_with_all_rows_in_it_is_recognised(row: dict[str, Any], advice: 
     with pytest.raises(TaskSetError) as caught:
         list(read_rows([("1", row)], reader, what="data", skipped=Counter()))
     assert advice in str(caught.value)
+
+
+def test_one_row_with_calls_that_cannot_be_read_is_no_table() -> None:
+    with pytest.raises(TaskSetError) as caught:
+        read({"raise": RowSkipped(RowSkipReason.BAD_CALL, "f('x')"), "tools": [{"a": 1}, {"b": 1}]})
+    assert "such as f('x')" in str(caught.value) and "save" not in str(caught.value)
 
 
 def test_data_without_rows() -> None:

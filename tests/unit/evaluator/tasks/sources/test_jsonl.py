@@ -333,6 +333,24 @@ def test_types_by_language(tmp_path: Path, language: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", b'["q", 1]\n', "object with names"),
+        ("a.jsonl", b'[{"q": 1}]\n', ".json"),
+        ("a.yaml", b"- q: 1\n", "read as JSON Lines"),
+        ("a.txt.gz", gzip.compress(b"How warm?\n"), "read as JSON Lines"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(b"{}")), "twice"),
+    ],
+    ids=["lists", "a list of objects", "YAML", "text", "compressed twice"],
+)
+def test_what_is_no_json_lines_is_said(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    columns = Columns(question="q", reference="q")
+    with pytest.raises(TaskSetError, match=said):
+        list(JsonlTasks(JsonlSource(rows=RowFormat.COLUMNS, columns=columns), SourceInputs(tmp_path / name)).tasks())
+
+
+@pytest.mark.parametrize(
     ("name", "said"), [("", "mine.csv"), ("*.csv", "one by one"), ("gone.csv", "gone.csv"), ("empty", "none")]
 )
 def test_a_folder_or_pattern_says_what_to_name(tmp_path: Path, name: str, said: str) -> None:
