@@ -125,3 +125,17 @@ def test_the_example_of_its_readme_renders(helm: Any, root: Any) -> None:
     text = (root / "charts/bitagent-miner/README.md").read_text()
     example = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
     assert len(helm.render(example).objects) == 3
+
+
+def test_the_platform_may_assign_the_user(helm: Any) -> None:
+    for user, expected in ((None, set[int]()), (70000, {70000})):
+        rendered = helm.render(merged(securityContext={"runAsUser": user}, priorityClassName="high"))
+        pod = rendered.one("Deployment")["spec"]["template"]["spec"]
+        security = pod["securityContext"]
+        assert {security[name] for name in ("runAsUser", "runAsGroup", "fsGroup") if name in security} == expected
+        assert (security["runAsNonRoot"], pod["priorityClassName"]) == (True, "high")
+
+
+def test_more_objects(helm: Any) -> None:
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-a"}}
+    assert helm.render(merged(extraObjects=[made]), release="m").one("ConfigMap", "m-a")
