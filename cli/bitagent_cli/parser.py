@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NoReturn
 
 KINDS = ("er", "mm", "val")
 """Short names of the kinds: EvalRound, MinerModel, Validator."""
@@ -195,11 +197,26 @@ _EXITS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that names the nearest verb to one that does not exist."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with wrong usage."""
+        if found := re.match(r"argument VERB: invalid choice: '([^']*)'", message):
+            from difflib import get_close_matches  # only a mistake needs it
+
+            near = get_close_matches(found[1], VERBS, n=1)
+            message = f"there is no verb {found[1]}" + (
+                f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(VERBS)}"
+            )
+        super().error(message)
+
+
 def build(prog: str = "bitagent") -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(prog=prog, description=_DESCRIPTION, epilog=_EXITS)
+    parser = _Parser(prog=prog, description=_DESCRIPTION, epilog=_EXITS)
     parser.add_argument("--version", action="store_true", help="print the version, and exit")
-    commands = parser.add_subparsers(dest="verb", metavar="VERB")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=argparse.ArgumentParser)
     for name, verb in VERBS.items():
         text = f"{verb.help[0].upper()}{verb.help[1:]}. {verb.details}".strip()
         command = commands.add_parser(name, help=verb.help, description=text)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bitagent_cli.parser import VERBS, WITHOUT_CLUSTER, build
+from bitagent_cli.parser import VERBS, WITHOUT_CLUSTER, Exit, build
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -67,3 +67,17 @@ def test_help_loads_no_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "['asyncio']"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        pytest.param("round", "did you mean rounds?", id="near"),
+        pytest.param("xyzzy", ", doctor, ", id="none is near"),
+    ],
+)
+def test_a_mistyped_verb(word: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        build().parse_args([word])
+    assert end.value.code == Exit.USAGE
+    assert said in capsys.readouterr().err
