@@ -8,6 +8,7 @@ generation is not made twice.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from bitagent_crds.conditions import ConditionType, Reason
 from bitagent_crds.minermodel import MinerModelStatus
-from bitagent_crds.model_result import FINAL_STATES, ModelResult, ResultState
+from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.status import Condition
 from bitagent_kube.conditions import find
 from bitagent_kube.errors import ApiError
@@ -25,6 +26,7 @@ from bitagent_kube.resources import CORE_EVENTS
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.observed.objects import RoundObject, ValidatorObject, changed
 from bitagent_operator.plan.files.archive import archive_events
+from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.plan.models.model import events as model_events
 from bitagent_operator.plan.outcomes import end_events
 from bitagent_operator.plan.rounds.events import events as round_events
@@ -37,6 +39,8 @@ FETCHED_SINCE = timedelta(minutes=10)
 RECORDED_SINCE = timedelta(minutes=50)
 """How old another record may be: the API server keeps Events for an hour, unless configured otherwise."""
 
+_DELAY = re.compile(r"[^:]+: \w+(?!.* when the others have ended$)")
+"""Model and reason of a delay, whose words may change while it lasts; those of a failure that is recorded do not."""
 _ENDS = (ConditionType.COMPLETE, ConditionType.FAILED, ConditionType.ARCHIVED)
 
 log = logging.getLogger(__name__)
@@ -78,16 +82,22 @@ async def _submit(context: Context, kind: Kind, meta: ObjectMeta, messages: tupl
     except ApiError as error:
         log.warning("the Events about %s %s cannot be read, so missing ones are not posted: %s", kind, meta.name, error)
         return
-    posted = {(str(event.get("reason")), str(event.get("message"))) for event in events}
-    missing = [m for m in messages if (str(m.reason), clip_bytes(m.message, NOTE_BYTES)) not in posted]
+    posted = {_said(str(event.get("reason")), str(event.get("message"))) for event in events}
+    missing = [m for m in messages if _said(str(m.reason), clip_bytes(m.message, NOTE_BYTES)) not in posted]
     context.emit_events(Key(kind, meta.name), meta, missing)
 
 
+def _said(reason: str, message: str) -> tuple[str, str]:
+    """Return by what an Event is known: a delay that was posted is not posted again in other words."""
+    delay = _DELAY.match(message) if reason == EventReason.EVALUATION_DELAYED else None
+    return reason, delay.group() if delay is not None else message
+
+
 def events_of_round(observed: RoundObject, *, since: datetime) -> tuple[EventMessage, ...]:
-    """Return the Events about what a round has recorded since: its start, its tasks, verdicts, its end, its archive.
+    """Return the Events about what a round has recorded since: its start, its tasks, delays, verdicts, end, archive.
 
     They are those of the difference to a status without all that. A verdict without a time, which is an exclusion,
-    counts as being of the time when the round started.
+    counts as being of the time when the round started, and a delay as being of the time when its evaluation did.
     """
     status = observed.status
     ready = find(status.conditions, ConditionType.TASKS_READY)
@@ -96,7 +106,7 @@ def events_of_round(observed: RoundObject, *, since: datetime) -> tuple[EventMes
         started_at=None if _recent(status.started_at, since) else status.started_at,
         task_set=None if ready is not None and _recent(ready.last_transition_time, since) else status.task_set,
         results=[
-            _undecided(result) if _recent(result.finished_at or status.started_at, since) else result
+            _undecided(result) if _recent(_recorded(result) or status.started_at, since) else result
             for result in status.results
         ],
         conditions=_without(status.conditions, _ENDS, since),
@@ -115,11 +125,15 @@ def events_of_validator(observed: ValidatorObject, *, since: datetime) -> tuple[
     return (*model_events(old, new), *found)
 
 
+def _recorded(result: ModelResult) -> datetime | None:
+    """Return when a verdict or a failure was recorded, or else when the evaluation began."""
+    failed = result.failures[-1].at if result.failures else None
+    return result.finished_at or failed or result.started_at
+
+
 def _undecided(result: ModelResult) -> ModelResult:
-    """Return a result as it may have been before its verdict."""
-    if result.state not in FINAL_STATES:
-        return result
-    return result.model_copy(update={"state": ResultState.PENDING, "reason": Reason.WAITING_FOR_MODEL})
+    """Return a result as it may have been before its verdict, or its delay."""
+    return result.model_copy(update={"state": ResultState.PENDING, "reason": Reason.WAITING_FOR_MODEL, "failures": []})
 
 
 def _without(conditions: list[Condition], kinds: tuple[ConditionType, ...], since: datetime) -> list[Condition]:

@@ -107,6 +107,32 @@ async def test_only_what_is_missing_is_posted(make: Make) -> None:
     assert context.submitted == ["ModelRejected"]
 
 
+FAILURE = {"attempt": 1, "reason": "OutOfMemory", "attempts": 3, "at": "2026-01-01T00:05:00Z"}
+LASTS = "; it is tried again when the others have ended"
+
+
+@pytest.mark.parametrize(
+    ("result", "posted", "late"),
+    [
+        pytest.param({"reason": "Crashed", "message": "SIGSEGV"}, [], True, id="a delay"),
+        pytest.param({"reason": "Unschedulable", "message": "no GPU", "state": "Pending"}, [], True, id="a wait"),
+        pytest.param({"reason": "Crashed", "message": "now"}, ["c: Crashed: then"], False, id="posted in other words"),
+        pytest.param({"reason": "Crashed", "message": "m"}, ["c: Evicted: m", "b: Crashed: m"], True, id="others were"),
+        pytest.param({"reason": "OutOfMemory", "failures": [FAILURE]}, ["c: OutOfMemory: m"], True, id="a failure"),
+        pytest.param({"reason": "OutOfMemory", "failures": [FAILURE]}, [f"c: OutOfMemory{LASTS}"], False, id="known"),
+        pytest.param({"reason": "Evaluating"}, [], False, id="it runs"),
+        pytest.param({"reason": "Crashed", "startedAt": "2025-12-31T00:00:00Z"}, [], False, id="long ago"),
+    ],
+)
+async def test_delays_that_last(make: Make, result: Obj, posted: list[str], *, late: bool) -> None:
+    running = {"model": "c", "state": "Running", "startedAt": "2026-01-01T00:04:00Z"} | result
+    status = {"startedAt": "2025-12-31T00:00:00Z", "results": [running]}
+    context = Posted(make, [{"reason": "EvaluationDelayed", "message": words} for words in posted])
+    context.cache.put("EvalRound", make.round_raw(status=status))
+    await late_events(cast(Context, context))
+    assert context.submitted == ["EvaluationDelayed"] * late
+
+
 async def test_without_the_list_of_events_none_of_a_round_is_posted_again(make: Make) -> None:
     context = Posted(make, AWAY)
     context.cache.put("EvalRound", make.round_raw(status=finished(make)))
