@@ -83,7 +83,8 @@ def classify_error(error: Exception, url: str) -> FailedAttempt:
 
 def _classify_status(error: openai.APIStatusError, url: str) -> FailedAttempt:
     status = error.status_code
-    message = f"{url} answered {status}: {_shorten(_error_message(error))}"
+    words = _shorten(_error_message(error))
+    message = f"{url} answered {status}: {words}{_advice(status, words, url)}"
     retry_after = error.response.headers.get("retry-after")
     if status in _MISCONFIGURED:
         return FailedAttempt(EndpointUnavailable(message), retryable=False)
@@ -93,6 +94,20 @@ def _classify_status(error: openai.APIStatusError, url: str) -> FailedAttempt:
         failed = RequestFailed(RequestFailure.SERVER_ERROR, message)
         return FailedAttempt(failed, retryable=True, retry_after=retry_after)
     return FailedAttempt(RequestFailed(RequestFailure.REFUSED, message), retryable=False)
+
+
+_ADVICE = (
+    ("tool choice", "give its server a parser of calls, or ask with --tool-choice none: calls are then read here"),
+    ("max_completion_tokens", "this is asked as servers of open models take it, with max_tokens: use one of these"),
+    ("temperature", "answers are asked for greedily, with temperature 0, so that they can be repeated"),
+)
+"""What to do about a refusal, by what its words name."""
+
+
+def _advice(status: int, words: str, url: str) -> str:
+    if status in (404, 405) and not url.rstrip("/").endswith("/v1"):
+        return "; an address mostly ends in /v1"
+    return next((f"; {advice}" for name, advice in _ADVICE if name in words.lower()), "") if status < 500 else ""
 
 
 def _error_message(error: openai.APIStatusError) -> str:
@@ -143,6 +158,7 @@ def parse_document(body: bytes, content_type: str) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         kind = content_type.partition(";")[0].strip() or "no content type"
+        kind = f"{kind}, a stream that was not asked for" if kind == "text/event-stream" else kind
         text = body[:_MAX_PAGE].decode(errors="replace")
         words = " ".join(_TAG.sub(" ", _INVISIBLE.sub(" ", text)).split()) if "html" in kind else text
         raise UnreadableReply(f"no JSON, but {kind}: {_shorten(words) or 'nothing'}") from None
@@ -210,10 +226,16 @@ def parse_completion(document: Any) -> Reply:
     return _reply(document, choice, choice.get("text"), ())
 
 
+_OF_OTHER_APIS = ("message", "content", "output", "candidates", "response", "generated_text")
+"""Members of replies of Ollama, Anthropic, OpenAI's responses, Gemini and others."""
+
+
 def _first_choice(document: Any) -> Mapping[str, Any]:
     choices = document.get("choices") if isinstance(document, Mapping) else None
     if isinstance(document, Mapping) and not choices and (words := _error_words(document)):
         raise UnreadableReply(f"an error: {words}")
+    if isinstance(document, Mapping) and choices is None and any(name in document for name in _OF_OTHER_APIS):
+        raise UnreadableReply("a reply of another API: give the address of its OpenAI-compatible one, mostly in /v1")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
         raise UnreadableReply("a document without choices")
     return choices[0]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+import openai
 import pytest
 
 from bitagent_evaluator.engines.openai_replies import (
     RequestFailed,
     RequestFailure,
     UnreadableReply,
+    classify_error,
     parse_chat,
     parse_document,
 )
@@ -141,6 +144,10 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
     "an error of older vLLM": ({"object": "error", "message": "too long"}, "too long"),
     "an error of FastAPI": ({"detail": "Not ready"}, "Not ready"),
     "nothing": ({}, "without choices"),
+    "Ollama's own API": ({"message": {"content": "x"}, "done": True}, "another API"),
+    "Anthropic's API": ({"type": "message", "content": [{"type": "text", "text": "x"}]}, "another API"),
+    "OpenAI's responses": ({"object": "response", "output": []}, "another API"),
+    "an error of Ollama": ({"message": "model is loading"}, "model is loading"),
     "calls that are not there": (_ended("tool_calls", content=None, tool_calls=[]), "no call"),
     "calls of other APIs that are not there": (_ended("tool_use", content=""), "no call"),
     "an error in the choice": (
@@ -173,14 +180,37 @@ PAGE = b"<html><head><script>var a = 1;</script><style>b {}</style></head><body>
         (PAGE, "text/html; charset=utf-8", "text/html: Sign in to go on"),
         (b"upstream timed out", "text/plain", "text/plain: upstream timed out"),
         (b"", "", "no content type: nothing"),
+        (b'data: {"choices": []}\n\n', "text/event-stream; charset=utf-8", "not asked for: data:"),
         (b"[" * 100_000, "application/json", "application/json: [[["),
         (b"\xff\xfe", "application/json", "application/json"),
         (b"<script>" * 4000, "text/html", "text/html: nothing"),
     ],
-    ids=["page", "text", "nothing", "endlessly nested", "bytes", "scripts"],
+    ids=["page", "text", "nothing", "a stream", "endlessly nested", "bytes", "scripts"],
 )
 def test_a_body_that_is_no_json_is_shown(body: bytes, kind: str, words: str) -> None:
     with pytest.raises(UnreadableReply) as caught:
         parse_document(body, kind)
     assert words in str(caught.value)
     assert "var a" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "url", "advice"),
+    [
+        (404, "Not Found", "http://a:1", "/v1"),
+        (405, "Method Not Allowed", "http://a:1/api", "/v1"),
+        (404, "no model m", "http://a:1/v1", ""),
+        (400, '"auto" tool choice requires --enable-auto-tool-choice', "http://a:1/v1", "--tool-choice none"),
+        (400, "Use 'max_completion_tokens' instead.", "http://a:1/v1", "max_tokens"),
+        (400, "'temperature' does not support 0", "http://a:1/v1", "greedily"),
+        (500, "temperature sensor", "http://a:1/v1", ""),
+        (400, "too long", "http://a:1/v1", ""),
+    ],
+)
+def test_a_refusal_says_what_to_do(status: int, words: str, url: str, advice: str) -> None:
+    request = httpx.Request("POST", url)
+    response = httpx.Response(status, json={"error": {"message": words}}, request=request)
+    error = openai.APIStatusError("x", response=response, body={"message": words})
+    shown = str(classify_error(error, url).error).partition(words)[2]
+    assert shown.endswith(advice) if not advice else advice in shown
+    assert bool(shown) is bool(advice)
