@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
+import pytest
 import yaml
 
 from bitagent_crds.validator import ValidatorSpec
@@ -22,3 +24,9 @@ def test_the_values_file_is_short_and_shown_as_it_is() -> None:
 
 def test_the_values_are_a_validators_spec() -> None:
     assert ValidatorSpec.model_validate(yaml.safe_load(VALUES.read_text())).netuid == 20
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_a_watch_is_of_one_kind(page: Path) -> None:
+    """`kubectl get a,b -w` is refused: "watch is only supported on individual resources and resource collections"."""
+    assert not re.findall(r"kubectl get \w+,[\w,]+[^\n`]* -w", page.read_text())
