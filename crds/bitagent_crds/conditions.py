@@ -418,7 +418,7 @@ class Reason(StrEnum):
     START_TIMED_OUT = (
         "StartTimedOut",
         Fault.INFRASTRUCTURE,
-        "No container ran within `workload.startTimeoutSeconds`, and nothing says why.",
+        "No container ran within `workload.startTimeoutSeconds` or the time of its Job, and nothing says why.",
     )
     DEADLINE_EXCEEDED = "DeadlineExceeded", Fault.INFRASTRUCTURE, "The Job, or an attempt of it, reached its deadline."
     RESULT_LOST = "ResultLost", Fault.INFRASTRUCTURE, "The Job ended, but no pod with its result is left."

@@ -15,6 +15,7 @@
     events       Kubernetes Events, best effort
     lease        one active process per Lease
     health       probes and metrics over HTTP
+    parts        work in several namespaces that fails apart
     logging      JSON lines in pods, text on a terminal
 
 No decision about a MinerModel, EvalRound or Validator is made here. Imports `bitagent_crds` only; the evaluator and
