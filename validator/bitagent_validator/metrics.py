@@ -103,6 +103,8 @@ class Metrics:
         self.passes = counter("passes", "Passes of the loop by outcome", ["outcome"])
         for outcome in ("Revealed", "Missed"):  # an increase from nothing to 1 is none for Prometheus
             self.reveals.labels(outcome)
+        for reason in ("Deregistered", "Withdrawn"):
+            self.models_deleted.labels(reason)
 
     def _gauge(self, name: str, text: str, labels: list[str] | None = None) -> Gauge:
         return Gauge(f"bitagent_validator_{name}", text, labels or [], registry=self.registry)

@@ -30,6 +30,7 @@ WITHOUT_DATA = {
     "Volumes used": "there is no kubelet",
     "Jobs refused in an hour": "none is refused",
     "Requests for progress": "the pods of the kubelet's double serve none",
+    "Tokens generated in all": "they say so in their progress",
 }
 """Panels that have nothing to show here, and why."""
 

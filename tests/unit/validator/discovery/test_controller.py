@@ -321,7 +321,7 @@ async def test_a_commitment_that_stays_away_takes_its_model_along(stage: Stage) 
     stage.published.pop(address("//b"))
     await stage.one_pass()
     assert stage.server.repos() == {"b/model"}, "a new process looks twice as well"
-    assert stage.deleted() == {"Withdrawn": 1}
+    assert stage.deleted() == {"Deregistered": 0, "Withdrawn": 1}
 
 
 async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage: Stage) -> None:
@@ -332,7 +332,7 @@ async def test_who_is_no_longer_registered_keeps_no_model_for_another_look(stage
     stage.published.pop(gone)
     await stage.one_pass()
     assert stage.server.repos() == {"b/model"}
-    assert stage.deleted() == {"Deregistered": 1}
+    assert stage.deleted() == {"Deregistered": 1, "Withdrawn": 0}
 
 
 @pytest.mark.parametrize("due", [True, False], ids=["when they are due", "at once, for an answer of an axon"])
