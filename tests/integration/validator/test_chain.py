@@ -185,6 +185,22 @@ async def test_the_next_endpoint_is_tried(start_chain: Start) -> None:
         await until(lambda s: isinstance(s, Up) and s.connection is not broken)
 
 
+async def test_a_whole_chain_at_an_invented_height_is_not_believed(start_chain: Start) -> None:
+    """Of the same genesis, with the times of now: it is left for two endpoints that agree, and not followed by one."""
+    honest, liar = start_chain(), start_chain()
+    await asyncio.to_thread(liar.post, "blocks", count=2000)
+    again = honest.endpoint.replace("127.0.0.1", "localhost")
+    async with following(liar.endpoint, honest.endpoint, again) as (_, until):
+        assert (await until(lambda s: isinstance(s, Down) and s.reason is not Reason.CHAIN_UNREACHABLE)).reason is (
+            Reason.CHAIN_CONTRADICTED
+        )
+        up = await until(lambda s: isinstance(s, Up))
+        assert (up.agreed, up.block < 2000) == (True, True)
+    async with following(honest.endpoint, liar.endpoint) as (_, until):
+        up = await until(lambda s: isinstance(s, Up))
+        assert (up.agreed, up.block < 2000) == (False, True)
+
+
 async def test_an_upgrade_of_the_runtime_under_an_open_connection(
     start_chain: Start, request_for: Callable[..., SubmissionRequest]
 ) -> None:
