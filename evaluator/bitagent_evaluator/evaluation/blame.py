@@ -13,6 +13,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.evaluation import RunSpec
 from bitagent_crds.jobs import MemoryLimits
 from bitagent_crds.memory import excess, memory_need
+from bitagent_crds.minermodel import MemoryShape
 from bitagent_evaluator.models.validation.files import ValidationResult
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 
@@ -28,10 +29,11 @@ def blaming_memory(model: ValidationResult, run: RunSpec, limits: MemoryLimits) 
     except InfrastructureFault as fault:
         if fault.reason is not Reason.OUT_OF_MEMORY or model.memory is None:
             raise
-        too_much = excess(model.memory, model.parameters or 0, run.engine, run, limits)
+        shape = MemoryShape.model_validate(model.memory)
+        too_much = excess(shape, model.parameters or 0, run.engine, run, limits)
         if too_much:
             message = f"out of memory, by the model's own shape: {too_much}"
             raise ModelFault(Reason.NEEDS_TOO_MUCH_MEMORY, message) from fault
-        need = memory_need(model.memory, run.engine, run)
+        need = memory_need(shape, run.engine, run)
         message = f"{fault.message}; the run's bounds allow the {need.in_words} that one sequence needs"
         raise InfrastructureFault(fault.reason, message) from fault
