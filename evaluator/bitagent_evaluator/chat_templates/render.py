@@ -100,18 +100,25 @@ class TemplateRenderer:
         return other
 
     def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:
-        """Return the prompt up to the start of the model's answer. Raises ValueError if it is too long."""
+        """Return the prompt up to the start of the model's answer.
+
+        Raises ValueError if it is too long, and if macros call themselves without end, as one of a public template does
+        for a type that it does not know.
+        """
         characters, pieces = 0, []
-        for piece in self._template.generate(
-            messages=messages,
-            tools=tools,
-            documents=None,
-            add_generation_prompt=True,
-            **self._special_tokens,
-            **self._switch,
-        ):
-            characters += len(piece)
-            if characters > MAX_PROMPT_CHARACTERS:
-                raise ValueError(f"a prompt of more than {MAX_PROMPT_CHARACTERS} characters")
-            pieces.append(piece)
+        try:
+            for piece in self._template.generate(
+                messages=messages,
+                tools=tools,
+                documents=None,
+                add_generation_prompt=True,
+                **self._special_tokens,
+                **self._switch,
+            ):
+                characters += len(piece)
+                if characters > MAX_PROMPT_CHARACTERS:
+                    raise ValueError(f"a prompt of more than {MAX_PROMPT_CHARACTERS} characters")
+                pieces.append(piece)
+        except RecursionError:
+            raise ValueError("macros are nested too deeply") from None
         return "".join(pieces)

@@ -256,8 +256,7 @@ class Calls:
     def _only_blanks(self, arguments: Sequence[nodes.Node]) -> bool:
         """Stripping takes a set of characters, and any other set would tell which a text consists of."""
         return all(
-            values is not None and all(map(is_stripped, values))
-            for values in map(self._constants.of, arguments)
+            values is not None and all(map(is_stripped, values)) for values in map(self._constants.of, arguments)
         )
 
     def _only_separators(self, arguments: Sequence[nodes.Node]) -> bool:

@@ -1,7 +1,8 @@
 """Conversations of the differential probe, on which a template is tried before any task is known.
 
 Shapes times texts: a question alone, with a system message, with tools, and after an earlier call and its result. The
-texts differ in length, punctuation and subject; some are questions of the benchmark in the installed bfcl-eval package.
+texts differ in length, punctuation and subject, the names of tools in their letters; some texts are questions of the
+benchmark in the installed bfcl-eval package.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _TEXTS = (
     "Hi",
     "What is 17 times 23?",
     "Find the area of a triangle with a base of 10 units and a height of 5 units.",
-    "Please book a table for four at 19:30 tomorrow, near the station; one of us is vegetarian.\nThanks!",
+    "Please book a table for four at 19:30 tomorrow, near the station (at most $40 each, 10% tip): it's for a"
+    " [vegetarian] family; C++ & #1 _only_ @ 5*2 = 10.\nThanks!",
     'Translate "good morning" into French, Hindi (हिन्दी) & Greek.',
     "I'd like to know whether it rains in Oslo on the 3rd of May, and how warm it gets. " * 6,
 )
@@ -56,13 +58,15 @@ _RANGE = {
     "required": ["low"],
 }
 _SHAPES_OF_TOOLS = (
-    [_described("now", {}, [])],
+    [_described("NOW", {}, [])],
     [_described("weather", {"city": _CITY}, ["city"])],
     [_described("forecast", {"city": _CITY, "days": _DAYS}, [])],
     [_described("b_find", {"city": _CITY, "unit": _UNIT}, ["city", "unit"]), _described("a_find", {"days": _DAYS}, [])],
     [
         _described("plot", {"range": _RANGE, "grid": {"type": "boolean", "description": "With lines."}}, ["range"]),
-        _described("mean", {"values": {"type": "array", "items": {"type": "number"}, "description": "Numbers."}}, []),
+        _described(
+            "STATS.MEAN", {"values": {"type": "array", "items": {"type": "number"}, "description": "Numbers."}}, []
+        ),
         _described("sum", {"unit": _UNIT, "city": _CITY, "days": _DAYS, "when": _CITY}, ["unit", "city"]),
     ],
 )

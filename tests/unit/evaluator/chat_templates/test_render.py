@@ -33,6 +33,15 @@ def test_template_cannot_change_what_it_is_given() -> None:
         TemplateRenderer("{{ messages.append(1) }}", {}).render(QUESTION, None)
 
 
+def test_macros_without_end_cost_one_conversation_its_prompt() -> None:
+    """As one of a public template does for a type that it does not know, a letter of which it takes for another."""
+    types = "{% macro of(t) %}{% if t == 'string' %}str{% else %}{% for c in t %}{{ of(c) }}{% endfor %}{% endif %}"
+    template = TemplateRenderer(types + "{% endmacro %}{{ of(tools[0].type) }}", {})
+    assert template.render(QUESTION, [{"type": "string"}]) == "str"
+    with pytest.raises(ValueError, match="nested"):
+        template.render(QUESTION, [{"type": "any"}])
+
+
 SWITCHED = "{{ 'T' if enable_thinking }}{{ 'F' if thinking is false }}{{ '?' if thinking is not defined }}"
 
 

@@ -93,6 +93,30 @@ COUNTED = {
         "{% for line in m.content.splitlines() %}{% if loop.last and loop.index == 2 %}HINT{% endif %}{% endfor %}"
     ),
     "only one line": _with("{{ 'HINT' if '\n' not in m.content }}"),
+    "arithmetic on the loop's number": _with(
+        "{% for x in p %}{{ x }}{{ 'HINT' if (loop.index - 1) * (loop.index - 2) == 0 and loop.last }}{% endfor %}"
+    ),
+    "places from the end": _with("{% for x in p %}{{ x }}{{ 'HINT' if loop.revindex > 2 }}{% endfor %}"),
+    "turns of a cycle": _with("{% for x in p %}{{ x }}{{ loop.cycle('a', 'b', 'HINT') }}{% endfor %}"),
+    "turns of a cycler": _with(
+        "{% set c = cycler('A', 'B') %}{% for x in tools or [] %}{% set _ = c.next() %}{% endfor %}{{ c.current }}"
+    ),
+    "turns of a joiner": _with("{% set j = joiner('HINT') %}{% for x in p %}{{ j() }}{% endfor %}"),
+    "last kind in a namespace": _with(
+        "{% set n = namespace(k='') %}{% for x in p.values() %}{% set n.k = x.type %}{% endfor %}"
+        "{{ 'HINT' if n.k == 'string' }}"
+    ),
+    "one kind only": _with(
+        "{% set n = namespace(k='', same=true) %}{% for x in p.values() %}"
+        "{% if n.k and n.k != x.type %}{% set n.same = false %}{% endif %}{% set n.k = x.type %}{% endfor %}"
+        "{{ 'HINT' if n.same }}"
+    ),
+    "depth by the loop": _with(
+        "{% for x in p.values() recursive %}{{ loop.depth }}{{ loop(x.properties.values()) if x.properties }}"
+        "{% endfor %}"
+    ),
+    "indentation by number": _with("{{ 'a\nb' | indent(p | length) }}"),
+    "names by number": _with("{% for n in p | list | sort(case_sensitive=true) %}{{ n[loop.index] }}{% endfor %}"),
 }  # fmt: skip
 """Decisions by a counted or summed property of the tools' schemas or of a text's shape."""
 
@@ -175,6 +199,23 @@ WORDS = {
     "tool named in a list": _with("{% if t.name in 'area_of_shape find'.split(' ') %}HINT{% endif %}"),
     "described in words": _with("{% if t.description and 'shape' in t.description | lower %}HINT{% endif %}"),
     "parameter by name": _with("{% if p.place %}HINT{% endif %}"),
+    "letters of a name": _with("{{ {'ar': 'HINT'}.get(t.name[:2] if t.name else '', '') }}"),
+    "initials of the tools": _with(
+        "{% set n = namespace(s='') %}{% for x in tools or [] %}{% set n.s = n.s ~ x.function.name[0] %}{% endfor %}"
+        "{{ 'HINT' if n.s == 'af' }}"
+    ),
+    "name in capitals": _with("{{ 'HINT' if t.name and t.name | upper == t.name }}"),
+    "letter by the date": _with("{{ 'HINT' if t.name and t.name[strftime_now('%d') | int] == 'r' }}"),
+    "length by recursion": _with(
+        "{% macro f(s, n) %}{% if s %}{{ f(s[1:], n + 1) }}{% else %}{{ 'HINT' if n == 13 }}{% endif %}{% endmacro %}"
+        "{{ f(t.name or '', 0) }}"
+    ),
+    "percent sign": _with("{{ 'HINT' if '%' in m.content }}"),
+    "pieces between dollars": _with("{{ 'HINT' if m.content.split('$') | length > 1 }}"),
+    "smallest name": _with("{{ tools | map(attribute='function.name') | min if tools }}"),
+    "tools by description": _with(
+        "{% for x in (tools or []) | sort(attribute='function.description') %}{{ x.function.name }} {% endfor %}"
+    ),
     "choice by name": _with("{% for x in p.values() %}{% if x.enum and 'cm' in x.enum %}HINT{% endif %}{% endfor %}"),
 }  # fmt: skip
 """Decisions by the words of the conversation or the tools, and texts that are left out."""

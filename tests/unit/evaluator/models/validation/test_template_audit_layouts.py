@@ -95,6 +95,57 @@ LAYOUTS = {
         "{% set names = {" + ", ".join(f"'l{n}': 'Language {n}'" for n in range(40)) + "} %}"
         "{{ names[language | default('l1')] }}{{ messages[-1].content }}"
     ),
+    "all other members of a schema as tags": (
+        "{% macro rest(s, done) %}{% for k in s if k not in done %}<{{ k }}>"
+        "{{ s[k] | tojson if s[k] is mapping or (s[k] is sequence and s[k] is not string) else s[k] }}</{{ k }}>"
+        "{% endfor %}{% endmacro %}" + _TOOLS + _PARAMETERS + "{{ rest(s, ['type', 'description']) }}{% endfor %}"
+        "{{ rest(t.function.parameters, ['type', 'properties']) }}{% endfor %}{{ messages[-1].content }}"
+    ),
+    "the last question, sought from the end": (
+        "{% set n = namespace(open=true, at=0) %}{% for m in messages[::-1] %}"
+        "{% if n.open and m.role == 'user' and not m.content.startswith('<tool_response>') %}"
+        "{% set n.open = false %}{% set n.at = messages | length - 1 - loop.index0 %}{% endif %}{% endfor %}"
+        + _EACH + "{{ m.content }}{% if m.role == 'assistant' and loop.index0 > n.at %}<think></think>{% endif %}"
+        "{% endfor %}"
+    ),
+    "tools beside the last question": (
+        "{% set asked = messages | selectattr('role', 'equalto', 'user') | list %}"
+        + _EACH + "{% if tools and m == asked[-1] %}[AVAILABLE_TOOLS]{{ tools | tojson }}[/AVAILABLE_TOOLS]{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    ),
+    "system message grown by tools in a namespace": (
+        "{% set n = namespace(s='') %}{% for m in messages if m.role == 'system' %}"
+        "{% set n.s = n.s ~ ('\n\n' if n.s) ~ m.content %}{% endfor %}{% for t in tools or [] %}"
+        "{% set n.s = n.s ~ '\n### ' ~ t.function.name ~ '\n' ~ (t.function.parameters | tojson) %}{% endfor %}"
+        "{{ n.s }}{% for m in messages if m.role != 'system' %}{{ m.content }}{% endfor %}"
+    ),
+    "arguments as pairs of tags": (
+        _EACH + "{{ m.content }}{% for call in m.tool_calls or [] %}<tool_call>{{ call.function.name }}"
+        "{% for k, v in call.function.arguments.items() %}<arg_key>{{ k }}</arg_key>"
+        "<arg_value>{{ v if v is string else v | tojson }}</arg_value>{% endfor %}</tool_call>{% endfor %}{% endfor %}"
+    ),
+    "results numbered as their calls": (
+        "{% macro number(id) %}{% set n = namespace(v=0) %}{% for m in messages %}{% for c in m.tool_calls or [] %}"
+        "{% if c.id == id %}{{ n.v }}{% endif %}{% set n.v = n.v + 1 %}{% endfor %}{% endfor %}{% endmacro %}"
+        + _EACH + "{% if m.role == 'tool' %}[{{ number(m.tool_call_id) }}] {% endif %}{{ m.content }}{% endfor %}"
+    ),
+    "tool of the last call": (
+        "{% set n = namespace(called=none) %}" + _EACH + "{% for c in m.tool_calls or [] %}"
+        "{% set n.called = c.function.name %}{% endfor %}{% if m.role == 'tool' %}{{ raise_exception('no call') "
+        "if n.called is none }}functions.{{ n.called }}: {% endif %}{{ m.content }}{% endfor %}"
+    ),
+    "later answers looked for": (
+        _EACH + "{% set n = namespace(found=false) %}{% for later in messages[loop.index:] %}"
+        "{% if later.role == 'assistant' and 'tool_calls' not in later %}{% set n.found = true %}{% endif %}"
+        "{% endfor %}{{ m.content }}{{ '<|end|>' if n.found }}{% endfor %}"
+    ),
+    "switches of thinking taken out": (
+        _EACH + "{{ m.content.replace('/no_think', '').replace('/think', '').strip() }}\n{% endfor %}"
+    ),
+    "date in the system message": (
+        "{% set today = strftime_now('%d %B %Y') %}{{ bos_token }}Today is {{ today }}.\n" + _EACH
+        + "{{ m.content }}{% endfor %}"
+    ),
     "one tool or several": (
         "{% if tools %}You have {{ 'tools' if tools | length > 0 }}: {{ tools | tojson }}{% endif %}"
         "{{ messages[-1].content }}"
