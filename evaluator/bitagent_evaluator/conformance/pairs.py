@@ -63,7 +63,7 @@ def read_lines(lines: Iterable[bytes], model: type[LineModel]) -> Iterator[tuple
 def read_line(number: int, line: bytes, model: type[LineModel]) -> LineModel:
     """Parse one line. Raises BadLine.
 
-    Half a surrogate pair is kept, as Python's reader of JSON keeps it: an answer that has one is no Python to the
+    Half a surrogate pair is kept, as Python's reader of JSON keeps it: an answer that has one is not Python to the
     official decoders, and costs its own line only.
     """
     try:

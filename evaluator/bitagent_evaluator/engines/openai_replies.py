@@ -215,7 +215,7 @@ def _check_nothing(choice: Mapping[str, Any], content: Any, reply: Reply) -> Non
 
 
 _CUT = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_length"})
-"""Finish reasons of an answer that the limit ended: OpenAI's, and those that proxies take over from other APIs."""
+"""Finish reasons of an answer that the limit ended: OpenAI's, and those that proxies pass on from other APIs."""
 _FILTERED = frozenset({"content_filter", "SAFETY", "safety", "refusal", "RECITATION", "PROHIBITED_CONTENT"})
 _CALLED = frozenset({"tool_calls", "function_call", "tool_use"})
 
