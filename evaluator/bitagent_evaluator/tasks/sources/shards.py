@@ -22,6 +22,8 @@ _NUMBERED = re.compile(r"(?P<head>(?:.*\D)?)(?P<index>\d{1,6})(?P<tail>\.[^./]*(
 _VERSION = re.compile(r"(?:^|[^a-z])v(?:er|ersion)?[-_. ]?$", re.IGNORECASE)
 """What is before the number of a version, of which earlier ones need not be there."""
 _SHOWN = 3
+_MAX_FOLDERS = 64
+"""Most folders in which a sequence is sought that continues: there may be thousands with the same names."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,19 @@ def missing_of(paths: Iterable[str], there: Iterable[str], *, gaps: bool = True)
     for group in shards.values():
         if any(_path(one) in chosen for one in group):
             found += _absent_shards(group)
-    for (folder, *name), group in numbered.items():
-        if any(_path(one) in chosen for one in group):
-            beside = [other for (place, *its), other in numbered.items() if its == name and place != folder]
-            found += _gaps(group, beside)
+    by_name: dict[tuple[str, str], list[list[_Numbered]]] = defaultdict(list)
+    for (_, *name), group in numbered.items():
+        by_name[name[0], name[1]].append(group)
+    for (_, *name), group in numbered.items():
+        if len(found) < _SHOWN and _has_gap(group) and any(_path(one) in chosen for one in group):
+            same = by_name[name[0], name[1]][:_MAX_FOLDERS]
+            found += _gaps(group, [other for other in same if other is not group])
     return found[:_SHOWN]
+
+
+def _has_gap(group: Sequence[_Numbered]) -> bool:
+    own = {int(one.index) for one in group}
+    return max(own) - min(own) >= len(own)
 
 
 def incomplete_sets(paths: Iterable[str]) -> list[tuple[list[str], list[str]]]:

@@ -25,9 +25,10 @@ def test_a_misspelt_verb_gets_the_nearest(capsys: pytest.CaptureFixture[str], gi
     assert near is None or near in first
 
 
-def test_a_terminal_of_ascii_shows_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_a_terminal_of_few_characters_shows_what_it_can(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
     assert app.main(["--help"]) == 0
     sys.stdout.write("a\u2026b")
     sys.stdout.flush()

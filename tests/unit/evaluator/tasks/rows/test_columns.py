@@ -240,6 +240,18 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
         },
         RowSkipReason.INVALID_IDENTIFIER,
     ),
+    "a word of Python as the name of a second argument": (
+        {
+            "q": "?",
+            "tools": [{"name": "add", "parameters": {"a": {"type": "int"}, "class": {"type": "str"}}}],
+            "answers": [{"name": "add", "arguments": {"a": 1, "class": "x"}}],
+        },
+        RowSkipReason.INVALID_IDENTIFIER,
+    ),
+    "a word of Python as a function": (
+        {"q": "?", "tools": [{"name": "import"}], "answers": [{"name": "import", "arguments": {}}]},
+        RowSkipReason.INVALID_IDENTIFIER,
+    ),
     "an image": (
         {"q": [{"type": "image_url", "image_url": {"url": "x"}}], "tools": [ADD], "answers": [CALL]},
         RowSkipReason.NOT_TEXT,

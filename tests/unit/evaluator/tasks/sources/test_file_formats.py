@@ -121,14 +121,18 @@ def test_a_byte_order_mark_names_the_encoding(suffix: str, encoding: str) -> Non
     assert list(read_file_rows(f"train.{suffix}", InMemory(content))) == ROWS
 
 
-def test_another_encoding_is_named_with_its_line() -> None:
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman", "cp437"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_another_encoding_is_named_with_its_line(suffix: str, encoding: str) -> None:
     with pytest.raises(ValueError, match="line 3: not UTF-8"):
-        list(read_file_rows("train.csv", InMemory("a,b\n1,2\n3,caf\u00e9\n".encode("cp1252"))))
+        list(read_file_rows(f"train.{suffix}", InMemory("a,b\n1,2\n3,caf\u00e9\n".encode(encoding))))
 
 
-def test_a_field_may_be_as_long_as_a_row() -> None:
-    content = f'a,b\n"{"x" * 200_240}",1\n'.encode()
-    assert list(read_file_rows("train.csv", InMemory(content))) == [{"a": "x" * 200_240, "b": "1"}]
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_a_field_may_be_as_long_as_a_row(delimiter: str) -> None:
+    content = f'a{delimiter}b\n"{"x" * 200_240}"{delimiter}1\n'.encode()
+    suffix = "tsv" if delimiter == "\t" else "csv"
+    assert list(read_file_rows(f"train.{suffix}", InMemory(content))) == [{"a": "x" * 200_240, "b": "1"}]
 
 
 @pytest.mark.parametrize(("width", "rows"), [(100, 64), (1 << 19, 15), (1 << 20, 7)])
