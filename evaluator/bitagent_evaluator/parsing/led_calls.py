@@ -16,28 +16,52 @@ _LEAD = re.compile(
 )
 _MARKED = ("<<function>>", "<<<api_call>>>", "<bot_end>")
 """Marks that only calls have; `Call:` is a word as well."""
+_ACTION_INPUT = "Action Input:"
+"""What ReAct writes before an input, which may be text of any kind."""
 _KEYWORDS = re.compile(r"\s{0,4}\[?[A-Za-z_][\w.]{0,255}\(\s{0,8}(?:\)|[A-Za-z_]\w{0,255}\s{0,4}=(?!=))")
 _END = re.compile(
     r"<bot_end>|[\s,]{0,4}<<<(?:domain|api_provider|explanation|code)>>>|\n\s{0,8}(?:Thought|Reflection|Observation):"
     r"|[\s,]{0,4}(?:<[|｜][^<>\s]{1,32}[|｜]>|</s>)"
 )
 """What follows the calls of one lead."""
-_BETWEEN = re.compile(r"\)\s{0,4};\s{0,4}(?=[A-Za-z_])")
-_SCRIPT_LINE = re.compile(r"[ \t`]{0,4}([A-Za-z_][\w.]{0,255})\.call(\([^\n]*\))[ \t`;]{0,4}")
+_STRING = r"\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?"
+"""A string of Python, in which marks are text; one that is not closed ends with the answer, so that time is linear."""
+_END_OR_STRING = re.compile(rf"(?P<end>{_END.pattern})|{_STRING}", re.DOTALL)
+_BETWEEN_OR_STRING = re.compile(rf"(?P<between>\)\s{{0,4}};\s{{0,4}}(?=[A-Za-z_]))|{_STRING}", re.DOTALL)
+_SCRIPT_LINE = re.compile(
+    r"[ \t`]{0,4}([A-Za-z_][\w.]{0,255})\.call(\((?:\)|[A-Za-z_]\w{0,255}\s{0,4}=(?!=)[^\n]*\)))[ \t`;]{0,4}"
+)
+"""A call of a tool, whose arguments have names; that of a program (`subprocess.call(["ls"])`) often has none."""
+
+
+def has_call_marks(text: str) -> bool:
+    """Whether a text has a mark that only calls have, so that a fence beside it is an example."""
+    return any(mark in text for mark in _MARKED)
 
 
 def led_blocks(text: str) -> list[str]:
     """Return the texts of the calls that follow a lead, each as a list of Python calls; none without one."""
+    if _ACTION_INPUT in text and not has_call_marks(text):
+        return []
     if script := _script(text):
         return script
     leads = list(_LEAD.finditer(text))
     if not leads:
         return []
     ends = [lead.start() for lead in leads[1:]] + [len(text)]
-    blocks = [_END.split(text[lead.end() : end], maxsplit=1)[0].strip() for lead, end in zip(leads, ends, strict=True)]
-    if not any(mark in text for mark in _MARKED) and not all(map(_KEYWORDS.match, blocks)):
+    blocks = [_until_end(text[lead.end() : end]).strip() for lead, end in zip(leads, ends, strict=True)]
+    if not has_call_marks(text) and not all(map(_KEYWORDS.match, blocks)):
         return []
-    return [_BETWEEN.sub("), ", block).strip("`; \n") for block in blocks]
+    return [_BETWEEN_OR_STRING.sub(_with_comma, block).strip("`; \n") for block in blocks]
+
+
+def _until_end(block: str) -> str:
+    ends = (found.start() for found in _END_OR_STRING.finditer(block) if found["end"] is not None)
+    return block[: next(ends, len(block))]
+
+
+def _with_comma(found: re.Match[str]) -> str:
+    return found[0] if found["between"] is None else "), "
 
 
 def _script(text: str) -> list[str]:

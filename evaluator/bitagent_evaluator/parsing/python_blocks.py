@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from bitagent_evaluator.parsing.calls import AnswerError, Calls
-from bitagent_evaluator.parsing.led_calls import led_blocks
+from bitagent_evaluator.parsing.led_calls import has_call_marks, led_blocks
 from bitagent_evaluator.parsing.python import parse_python
 
 MAX_LINES = 256
@@ -35,15 +35,35 @@ def parse_python_blocks(text: str) -> Calls:
     """Parse Python calls in blocks. Raises AnswerError, also if one of several cannot be read.
 
     Whether a function is described decides nothing: otherwise one text were a call where its function is offered, and
-    none where it was removed. A fence, or lines without a mark, are an answer only if there is nothing but calls.
+    none where it was removed. A fence, or lines without a mark, are an answer only if there is nothing but calls; a
+    lead that is a word counts only where neither is one.
     """
     text = _END.sub("", text)
     for start, end in _MARKS:
         if start in text:
             blocks = [part.partition(end)[0] for part in text.split(start)[1:]]
             return [call for block in blocks for call in _calls(block)]
-    if led := led_blocks(text):
-        return [call for block in led for call in _calls(block)]
+    if has_call_marks(text) and (found := _led(text)):
+        return found
+    try:
+        return _fences_or_lines(text)
+    except AnswerError as error:
+        if not error.refused and (found := _led(text)):
+            return found
+        raise
+
+
+def _led(text: str) -> Calls:
+    """Return the calls after leads; none if one of them cannot be read, as in a program or prose."""
+    try:
+        return [call for block in led_blocks(text) for call in _calls(block)]
+    except AnswerError as error:
+        if error.refused:
+            raise
+        return []
+
+
+def _fences_or_lines(text: str) -> Calls:
     fences = _FENCE.split(text)[1:]
     blocks = [fence.partition(_FENCE_END)[0] for fence in fences] or [text]
     if not all(_CALL.match(block) for block in blocks):

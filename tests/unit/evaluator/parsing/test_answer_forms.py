@@ -242,6 +242,8 @@ NO_CALLS = {
     "Raven's half call": 'Call: f(city="Oslo<bot_end>',
     "prose with a name before brackets": "Call: support(24 hours a day) if it is urgent.",
     "Gorilla without a call": "<<<api_call>>>: none fits",
+    "a word before a call and more": 'Call: f(city="Oslo", days=3) would be one.',
+    "a program whose last line is a call": "Try this:\n\nsubprocess.call(['ls', '-l'])",
     "a script that has more to say": "f.call(city='Oslo')\nThat is what I would call.",
     "prose about calls": "You may use f.call(city='Oslo') to see it.",
     "half an invocation": "<｜tool▁call▁begin｜>f<｜tool▁sep｜>" + ARGUMENTS[:-3],
@@ -260,6 +262,33 @@ def test_what_is_a_call_is_one_whatever_functions_are_offered(text: str) -> None
     for functions in ([], [PLACE]):
         calls = parse_answer(text, ChatTemplate.syntaxes, functions=functions).calls
         assert calls and [list(call) for call in calls] == [["f"]]
+
+
+BESIDE_LEADS: dict[str, tuple[str, list[dict[str, dict[str, object]]]]] = {
+    "a fence after a word": ("Call: g(a=1)\n```python\nf(city='Oslo', days=3)\n```", CALLS),
+    "a fence before a word": ("```python\nf(city='Oslo', days=3)\n```\nCall: g(a=1)", CALLS),
+    "a fence beside a mark without a call": ("```python\nf(city='Oslo', days=3)\n```\n<<function>>", CALLS),
+    "a fence that explains a mark's call": (
+        "Call: f(city='Oslo', days=3)<bot_end>\nThought: as in\n```python\ng(a=1)\n```",
+        CALLS,
+    ),
+    "functions whose names end in call": (
+        "phone.call(number=1)\nphone.call(number=2)",
+        [{"phone.call": {"number": 1}}, {"phone.call": {"number": 2}}],
+    ),
+    "an action before a call": (f"Action: f\nAction Input: {ARGUMENTS}\ng.call(a=1)", CALLS),
+    "an action before a word": (f"Action: f\nAction Input: {ARGUMENTS}\nCall: g(a=1)", CALLS),
+    "a semicolon in a text": (
+        "Call: f(city='(a); b'); f(city=\"it's); c\")<bot_end>",
+        [{"f": {"city": "(a); b"}}, {"f": {"city": "it's); c"}}],
+    ),
+    "a mark in a text": ("<<function>>f(city='<s>Oslo</s>', days=3)</s>", [{"f": {"city": "<s>Oslo</s>", "days": 3}}]),
+}
+
+
+@pytest.mark.parametrize(("text", "calls"), BESIDE_LEADS.values(), ids=BESIDE_LEADS)
+def test_a_lead_changes_nothing_that_is_read_without_it(text: str, calls: list[dict[str, dict[str, object]]]) -> None:
+    assert parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS).calls == calls
 
 
 def test_only_formats_of_a_models_template_read_them() -> None:
