@@ -38,6 +38,8 @@ HEIGHTS_SECONDS = 300.0
 """Time between two looks at the heights of the other endpoints."""
 AHEAD_BLOCKS = 20
 """By how many finalised blocks another endpoint must be ahead for this one to count as behind."""
+CLOCK_SECONDS = 300.0
+"""By how much the machine's clock may be behind the chain's, where it decides what the chain can have reached."""
 SKEW_SECONDS = 15.0
 """How far the clock may differ from the chain's, beside two block times that the newest block may be old."""
 WRONG_CHAIN_SECONDS = 60.0
@@ -220,12 +222,18 @@ class Follower:
         if not self._rotation.several:
             self._believed = (claim, now, old)
             return
-        if old < -self._lag_seconds:
-            raise self._contradicted(connection, f"has a block of a time that is {-old:.0f} s in the future")
         known = self._anchor
+        future, fits = old < -self._lag_seconds, known is not None and agree(known.claim, claim, slot_seconds=slot)
+        believed = known is not None and known.agreed and fits
         others: dict[str, Claim] = {}
-        if ask or known is None or not agree(known.claim, claim, slot_seconds=slot):
-            others = await self._claims_of_others(connection)
+        if ask or not fits or (future and not believed):
+            others = await self._claims_of_others(connection, latest=max(time.time(), claim.stamp) + self._lag_seconds)
+        if future and not believed and not any(agree(claim, each, slot_seconds=slot) for each in others.values()):
+            raise self._contradicted(
+                connection,
+                f"has a block of a time that is {-old:.0f} s in the future by this machine's clock, which no other "
+                "endpoint confirms",
+            )
         anchor = judge(claim, others=list(others.values()), anchor=known, now=now, slot_seconds=slot)
         if anchor is None:
             said = ", ".join(f"{shown(url)} at {each.height}" for url, each in others.items()) or "no other answers"
@@ -244,11 +252,10 @@ class Follower:
                     reason=Reason.CHAIN_BEHIND,
                 )
 
-    async def _claims_of_others(self, connection: Connection) -> dict[str, Claim]:
-        """Return what the other endpoints of this chain say, without those that cannot be believed alone."""
+    async def _claims_of_others(self, connection: Connection, *, latest: float) -> dict[str, Claim]:
+        """Return what the other endpoints of this chain say, without blocks of a time after `latest`."""
         urls = self._rotation.witnesses
         found = await asyncio.gather(*(height(url) for url in urls))
-        latest = time.time() + self._lag_seconds
         return {
             url: each.claim
             for url, each in zip(urls, found, strict=True)
@@ -260,7 +267,7 @@ class Follower:
         if self._believed is None:
             return up
         claim, read, old = self._believed
-        seconds = max(old, 0.0) + time.monotonic() - read
+        seconds = max(old, 0.0) + CLOCK_SECONDS + time.monotonic() - read
         limit = limit_of(claim, seconds=seconds, slot_seconds=connection.block_seconds)
         return replace(up, limit=limit, agreed=self._anchor is not None and self._anchor.agreed)
 

@@ -145,7 +145,7 @@ def plan_rounds(
         replace=tuple(r for r, late in waiting if shared and not r.frozen and late >= 0),
         delete=(
             *_surplus(ordered, limit=competition.history_limit, scored_block=scored_block),
-            *sorted(r.name for r in early if r.phase is RoundPhase.FAILED),
+            *sorted(r.name for r in early if r.phase is RoundPhase.FAILED and not r.unarchived),
         ),
     )
 

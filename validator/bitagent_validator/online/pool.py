@@ -17,7 +17,7 @@ from bitagent_crds.names import COMPETITION_LABEL, MANAGED_BY_LABEL, ONLINE_LABE
 from bitagent_crds.online import OnlinePool
 from bitagent_crds.schema import API_VERSION
 from bitagent_crds.validator import Competition
-from bitagent_validator.competitions.rounds import MANAGER
+from bitagent_validator.competitions.rounds import AHEAD_OF_TIME_BLOCKS, MANAGER
 from bitagent_validator.objects import Round, RoundPhase
 
 KEPT = 2
@@ -47,7 +47,9 @@ def plan_pools(settings: OnlinePool, *, block: int, pools: Sequence[Round]) -> P
     """Return which pools of a competition to create, to ask and to delete at a block."""
     current = block // settings.every_blocks
     # Of another `everyBlocks`, or created at a height that is not believed any more: no period of theirs would end.
-    later = [p for p in pools if _period(p) > current + 1]
+    # A node may be behind by more than a short period.
+    ahead = block + max(settings.every_blocks, AHEAD_OF_TIME_BLOCKS)
+    later = [p for p in pools if _period(p) * settings.every_blocks > ahead]
     ordered = sorted((p for p in pools if p.period is not None and p not in later), key=_period)
     latest = ordered[-1] if ordered else None
     building = [p for p in ordered if p.phase is RoundPhase.UNFINISHED and p.readable]

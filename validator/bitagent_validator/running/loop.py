@@ -221,7 +221,7 @@ class Loop:
             now_at = f"{connection.endpoint} is at {chain.block}"
             text = f"block {seen} was seen before, and is not believed any more: {now_at}"
             await self._services.events.warning("HeightForgotten", text, occasion=str(seen))
-            await store.save(store.state.without_blocks_after(chain.limit or chain.block))
+            await store.save(store.state.without_blocks_after(chain.limit or chain.block, present=chain.block))
             raise HeightForgotten(text)
         raise ChainUnavailable(
             f"{connection.endpoint} is at block {chain.block}, and block {seen} was seen before",

@@ -101,16 +101,16 @@ class State(Document):
         """Return the state with another accepted row of one mechanism, or with none."""
         return self.model_copy(update={"accepted": _with(self.accepted, mechanism, row)})
 
-    def without_blocks_after(self, block: int) -> State:
-        """Return the state without rows of later blocks, and with results as if they were of that block.
+    def without_blocks_after(self, block: int, *, present: int) -> State:
+        """Return the state without rows of later blocks, and with their results as if they were of the present one.
 
         For what was recorded at a height that is not believed any more: it would keep back all that comes at the
-        chain's real height.
+        chain's real height, as would results of a block that is still to come.
         """
 
         def at_most(found: Mapping[str, Any]) -> dict[str, Any]:
             return {
-                name: each.model_copy(update={"block": block}) if each.block > block else each
+                name: each.model_copy(update={"block": present}) if each.block > block else each
                 for name, each in found.items()
             }
 

@@ -144,6 +144,13 @@ LIE = 10**6
         pytest.param([{}, {"block": LIE}], "ws://0", set(), id="another endpoint's invented height is not followed"),
         pytest.param([{"block": LIE}, {}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="two against the first"),
         pytest.param([{"block": LIE, "lag": -4000.0}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="a block to come"),
+        pytest.param([{"lag": -400.0}, {"lag": -400.0}], "ws://0", set(), id="the clock of this machine is behind"),
+        pytest.param(
+            [{"block_seconds": 1.0, "lag": 3310.0, "later": [3699]}, {"dead": True}],
+            "ws://0",
+            set(),
+            id="an hour becomes final at once, and the clock is 5 minutes behind",
+        ),
         pytest.param([{}, {"block": LIE, "lag": -4000.0}], "ws://0", set(), id="another's block to come"),
         pytest.param([{"later": [101, LIE]}, {}], "ws://1", {Reason.CHAIN_CONTRADICTED}, id="a jump in the stream"),
         pytest.param([{"later": [101, LIE]}], "ws://0", set(), id="an only endpoint is believed"),
@@ -179,7 +186,7 @@ async def test_what_is_known_of_a_height(follow: Any, others: list[dict[str, Any
     async with follow(*nodes) as (states, until_up):
         await until_up("ws://one")
     up = next(state for state in states if isinstance(state, Up))
-    assert (up.limit, up.agreed) == (120, agreed)
+    assert (up.limit, up.agreed) == (145, agreed)
 
 
 async def test_the_height_of_another_chain_says_nothing(follow: Any) -> None:

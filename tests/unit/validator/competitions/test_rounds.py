@@ -113,6 +113,7 @@ def test_what_is_deleted(competition: Make, rounds: list[Round], scored: int | N
         pytest.param([seen(9, COMPLETE), seen(9000, UNFINISHED)], 10, [], id="of an invented height"),
         pytest.param([seen(9, COMPLETE), seen(9000, FAILED)], 10, [9000], id="which has failed for want of a seed"),
         pytest.param([seen(10, UNFINISHED), seen(9000, FAILED)], None, [9000], id="beside the one that runs"),
+        pytest.param([seen(9000, FAILED, unarchived=True)], 10, [], id="which waits for its archive"),
     ],
 )
 def test_a_round_of_an_epoch_that_has_not_begun(

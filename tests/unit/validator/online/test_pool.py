@@ -86,6 +86,14 @@ def test_a_pool_that_cannot_be_read(
     assert plan.waiting == ("" if named else "p7")
 
 
+@pytest.mark.parametrize(
+    ("period", "deleted"), [(170, []), (171, ["p171"])], ids=["a node may be so far behind", "or not"]
+)
+def test_a_pool_of_a_short_period_that_has_not_begun(period: int, deleted: list[str]) -> None:
+    plan = plan_pools(OnlinePool(every_blocks=5), block=750, pools=pools((149, DONE), (period, DONE)))
+    assert list(plan.delete) == deleted
+
+
 def test_why_there_is_none() -> None:
     assert plan_pools(EVERY, block=750, pools=pools((7, FAILED))).failed == "p7 failed: the hub is away"
     assert plan_pools(EVERY, block=750, pools=pools((7, RUNS))).waiting == "p7"
