@@ -117,14 +117,15 @@ def build_task_set(
 
 
 def _check_shards(files: Mapping[int, Path]) -> None:
-    """Raise TaskSetError if the local files are shards of a set and one is not among them.
+    """Raise TaskSetError if the local files are shards of a set and a few are not among them.
 
-    One file alone may be a choice, and is only pointed out.
+    A few files of many may be a choice, and are only pointed out.
     """
-    for given, absent in incomplete_sets({path.as_posix() for path in files.values()}):
-        if len(given) > 1:
-            raise TaskSetError(f"{', '.join(absent)} belongs to {sorted(given)[0]} and is not given: name it too")
-        _log.warning("%s is one shard of several; rows of the others, such as %s, are not read", given[0], absent[0])
+    for each in incomplete_sets({path.as_posix() for path in files.values()}):
+        absent, given = ", ".join(each.absent), min(each.there)
+        if each.certain:
+            raise TaskSetError(f"{absent} belongs to {given} and is not given: name it too")
+        _log.warning("%s is a shard of several; rows of others, such as %s, are not read", given, absent)
 
 
 def _seed(tasks: Tasks) -> str:

@@ -125,10 +125,15 @@ class HuggingFaceTasks:
         source, number = self._source, 0
         card = revision.read_card()
         try:
-            paths = files_of_split(revision.files, card, config=source.config, split=source.split)
+            files = files_of_split(revision.files, card, config=source.config, split=source.split)
         except TaskSetError as error:
             raise TaskSetError(f"dataset {source.repo}: {error}") from error
-        for path in paths:
+        if files.doubtful:
+            _log.warning(
+                "dataset %s (%s): are files missing? There is no %s",
+                source.repo, source.split, ", ".join(files.doubtful),
+            )  # fmt: skip
+        for path in files.paths:
             try:
                 for row in read_file_rows(path, revision.files[path]):
                     yield str(number), row

@@ -1,10 +1,12 @@
 """Files that the names of other files promise: shards (`train-00000-of-00003`) and numbered files with a gap. Pure.
 
-A dataset of which one file is absent is still readable, and has fewer rows than it had for anybody else.
+A dataset of which one file is absent is still readable, and has fewer rows than its author meant it to have.
 
-Shards count from 0, or from 1 if the last one has the number of all. Files that are only numbered (`part_0`, `0001`)
-are a sequence if fewer numbers are absent than there: ids and years are none. Such a sequence may continue in another
-folder.
+Shards count from 0, or from 1 if the last one has the number of all. A shard is certainly missing only from a set as
+programs number it (`03-of-10`, never `3-of-10`) of which fewer are absent than there: people publish a few shards of
+another dataset as a sample. Files that are only numbered (`part_0`, `0001`) are a sequence if fewer numbers are absent
+than there: ids and years are none. Such a sequence may continue in another folder. Public datasets have gaps that are
+meant to stay, so that a gap is never certain.
 """
 
 from __future__ import annotations
@@ -39,26 +41,41 @@ class _Numbered:
     total: str = ""
 
 
-def missing_of(paths: Iterable[str], there: Iterable[str], *, gaps: bool = True) -> list[str]:
-    """Return the names of files that `paths` promise, and that are not `there`; at most a few of them.
+@dataclass(frozen=True)
+class Missing:
+    """Names of files that seem to be absent, at most a few of either kind."""
 
-    `there` are all files that could be read. With `gaps` a gap in plain numbers counts as well as an absent shard.
-    """
+    certain: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    """Those of a sample, or of numbers with a gap: their author may never have had them."""
+
+
+@dataclass(frozen=True)
+class ShardSet:
+    """Shards of one set, of which some are absent."""
+
+    there: tuple[str, ...]
+    absent: tuple[str, ...]
+    """A few of those absent."""
+    certain: bool
+    """Whether it is a set as programs number it, and fewer shards are absent than there."""
+
+
+def missing_of(paths: Iterable[str], there: Iterable[str]) -> Missing:
+    """Return the names of files that `paths` promise, and that are not `there`: all files that could be read."""
     chosen, known = set(paths), list(there)
-    shards = _grouped(_shard(path) for path in known)
-    numbered = _grouped(_plain_number(path) for path in known) if gaps else {}
-    found: list[str] = []
-    for group in shards.values():
-        if any(_path(one) in chosen for one in group):
-            found += _absent_shards(group)
+    sets = [one for one in incomplete_sets(known) if not chosen.isdisjoint(one.there)]
+    certain = [name for one in sets if one.certain for name in one.absent]
+    doubtful = [name for one in sets if not one.certain for name in one.absent]
+    numbered = _grouped(_plain_number(path) for path in known)
     by_name: dict[tuple[str, str], list[list[_Numbered]]] = defaultdict(list)
     for (_, *name), group in numbered.items():
         by_name[name[0], name[1]].append(group)
     for (_, *name), group in numbered.items():
-        if len(found) < _SHOWN and _has_gap(group) and any(_path(one) in chosen for one in group):
+        if len(doubtful) < _SHOWN and _has_gap(group) and any(_path(one) in chosen for one in group):
             same = by_name[name[0], name[1]][:_MAX_FOLDERS]
-            found += _gaps(group, [other for other in same if other is not group])
-    return found[:_SHOWN]
+            doubtful += _gaps(group, [other for other in same if other is not group])
+    return Missing(tuple(certain[:_SHOWN]), tuple(doubtful[:_SHOWN]))
 
 
 def _has_gap(group: Sequence[_Numbered]) -> bool:
@@ -66,10 +83,14 @@ def _has_gap(group: Sequence[_Numbered]) -> bool:
     return max(own) - min(own) >= len(own)
 
 
-def incomplete_sets(paths: Iterable[str]) -> list[tuple[list[str], list[str]]]:
-    """Return the sets of shards that are not complete among these files: the files there, and some that are absent."""
-    sets = _grouped(_shard(path) for path in paths).values()
-    return [([_path(one) for one in group], absent) for group in sets if (absent := _absent_shards(group))]
+def incomplete_sets(paths: Iterable[str]) -> list[ShardSet]:
+    """Return the sets of shards that are not complete among these files."""
+    groups = _grouped(_shard(path) for path in paths).values()
+    return [
+        ShardSet(tuple(map(_path, group)), tuple(absent), certain=_is_certain(group))
+        for group in groups
+        if (absent := _absent_shards(group))
+    ]
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -110,6 +131,12 @@ def _grouped(names: Iterable[_Numbered | None]) -> dict[tuple[str, str, str], li
 def _is_plain(one: _Numbered) -> bool:
     """Whether a name alone shows that it is a shard's: `10-of-100` may be a choice of ten."""
     return len(one.index) == len(one.total)
+
+
+def _is_certain(group: Sequence[_Numbered]) -> bool:
+    total = group[0].total
+    there = len({int(one.index) for one in group})
+    return len(total) > 1 and all(map(_is_plain, group)) and int(total) - there < there
 
 
 def _absent_shards(group: Sequence[_Numbered]) -> list[str]:

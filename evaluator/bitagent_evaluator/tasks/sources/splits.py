@@ -3,9 +3,8 @@
 The rules are the hub's: the `configs` in the README's header, else names. A file or folder whose name has `train`,
 `test`, `validation` or one of their other spellings between separators belongs to that split, `NAME-00000-of-00005` to
 split NAME; if no name has any of these, all files are `train`. Of files in several formats those in the most common
-one count. A repository's loading script is never run, and changes nothing. A file that the README names, or the name of
-another one promises (`shards`), has to be there: with fewer rows the draw would be another one, and nothing would say
-so.
+one count. A repository's loading script is never run, and changes nothing. A file that the README names, or that a set
+of shards lacks (`shards`), has to be there; where its author may have left it out, it is only pointed out.
 """
 
 from __future__ import annotations
@@ -41,12 +40,22 @@ _KINDS: Mapping[str, str] = {"jsonl": "json", "ndjson": "json", "tsv": "csv"}
 _PREFERRED = ("parquet", "json", "csv")
 """Which of several equally common formats counts, as on the hub."""
 _WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?[^\[\]/!]{1,32}\])")
+_SHOWN = 3
 _SHOWN_PATTERN = 120
 _DEFAULT = "default"
 
 
-def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str | None, split: str) -> list[str]:
-    """Return the files of a split in their order. `card` is the README's header.
+@dataclass(frozen=True)
+class SplitFiles:
+    """The files of a split, in their order."""
+
+    paths: list[str]
+    doubtful: tuple[str, ...] = ()
+    """A few files or patterns that may be missing, to be pointed out."""
+
+
+def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str | None, split: str) -> SplitFiles:
+    """Return the files of a split. `card` is the README's header.
 
     Raises TaskSetError if the repository has no such configuration or split, and lists what there is; also if a file of
     the split is missing.
@@ -66,13 +75,16 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
     if not splits.get(split):
         raise TaskSetError(f"it has no split {split!r}; there are: {', '.join(splits) or 'none'}")
     chosen = splits[split]
+    if declared.one_by_one:
+        return SplitFiles(chosen)
     kinds = {_kind(path) for path in chosen}
-    if absent := missing_of(chosen, [path for path in data if _kind(path) in kinds], gaps=not declared.one_by_one):
+    missing = missing_of(chosen, [path for path in data if _kind(path) in kinds])
+    if missing.certain:
         raise TaskSetError(
             f"split {split!r} is not complete: by the names of its other files, such as {chosen[0]}, there should be "
-            f"{', '.join(absent)}: upload what is missing, or name a revision that has it"
+            f"{', '.join(missing.certain)}: upload what is missing, or name a revision that has it"
         )
-    return chosen
+    return SplitFiles(chosen, (*declared.unmatched, *missing.doubtful))
 
 
 def _end(path: str) -> str:
@@ -94,7 +106,9 @@ class _Declared:
 
     splits: dict[str, list[str]]
     one_by_one: bool = False
-    """Whether the README names each file, so that a gap in their numbers is meant."""
+    """Whether the README names each file, so that others are left out on purpose."""
+    unmatched: tuple[str, ...] = ()
+    """Patterns without files, beside others that have some."""
 
 
 def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None, split: str) -> _Declared | None:
@@ -114,14 +128,19 @@ def _declared(files: Sequence[str], card: Mapping[str, Any], config: str | None,
         return _Declared(_by_name(inside, folder))
     prefix = f"{folder}/" if folder else ""
     paths = {name: [prefix + one.removeprefix("./") for one in of_split] for name, of_split in patterns.items()}
-    for pattern in paths.get(split, ()):
-        if not _matching(inside, [pattern]):
-            raise TaskSetError(
-                f"its README names {shorten(pattern, _SHOWN_PATTERN)!r} for split {split!r}, and no data file has that "
-                "name: upload it, or correct the README"
-            )
-    one_by_one = not any(_WILDCARD.search(pattern) for pattern in paths.get(split, ()))
-    return _Declared({name: _matching(inside, of_split) for name, of_split in paths.items()}, one_by_one)
+    own = paths.get(split, [])
+    unmatched = [pattern for pattern in own if not _matching(inside, [pattern])]
+    missing = unmatched if len(unmatched) == len(own) else [one for one in unmatched if not _WILDCARD.search(one)]
+    if missing:
+        raise TaskSetError(
+            f"its README names {shorten(missing[0], _SHOWN_PATTERN)!r} for split {split!r}, and no data file has that "
+            "name: upload it, or correct the README"
+        )
+    return _Declared(
+        {name: _matching(inside, of_split) for name, of_split in paths.items()},
+        one_by_one=not any(_WILDCARD.search(pattern) for pattern in own),
+        unmatched=tuple(shorten(pattern, _SHOWN_PATTERN) for pattern in unmatched[:_SHOWN]),
+    )
 
 
 def _choose_config(configs: Sequence[Mapping[str, Any]], config: str | None) -> Mapping[str, Any]:

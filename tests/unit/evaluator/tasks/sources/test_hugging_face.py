@@ -176,6 +176,14 @@ def test_a_missing_shard_is_an_error_in_every_format(datasets: Datasets, suffix:
     assert datasets.hub.requests(f"train-00000-of-00003.{suffix}") == []
 
 
+def test_a_gap_in_the_numbers_is_pointed_out(datasets: Datasets, caplog: pytest.LogCaptureFixture) -> None:
+    datasets.add("acme/calls", {f"train_{i}.jsonl": as_jsonl([row(i) for i in range(9)]) for i in (0, 2)})
+    datasets.build("acme/calls")
+    assert [record.args for record in caplog.records if record.levelname == "WARNING"] == [
+        ("acme/calls", "train", "train_1.jsonl")
+    ]
+
+
 def test_fewer_rows_than_the_card_says_are_pointed_out(datasets: Datasets, caplog: pytest.LogCaptureFixture) -> None:
     readme = b"---\ndataset_info: {splits: [{name: train, num_examples: 12}]}\n---\n"
     datasets.add("acme/calls", {"README.md": readme, "train.jsonl": as_jsonl([row(i) for i in range(9)])})

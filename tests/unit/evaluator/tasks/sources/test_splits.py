@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitagent_evaluator.tasks.files import TaskSetError
-from bitagent_evaluator.tasks.sources.splits import files_of_split
+from bitagent_evaluator.tasks.sources.splits import SplitFiles, files_of_split
 
 BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
     "one file is train": (["glaive.json", "README.md"], "train", ["glaive.json"]),
@@ -55,7 +55,7 @@ BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
 
 @pytest.mark.parametrize(("files", "split", "expected"), BY_NAME.values(), ids=BY_NAME)
 def test_by_name(files: list[str], split: str, expected: list[str]) -> None:
-    assert files_of_split(files, {}, config=None, split=split) == expected
+    assert files_of_split(files, {}, config=None, split=split).paths == expected
 
 
 FILES = ["a/train.jsonl", "a/more.jsonl", "b/train-0.jsonl", "b/train-1.jsonl", "b/x/train-2.jsonl", "b/test.jsonl"]
@@ -128,7 +128,7 @@ def test_declared(configs: Any, config: str | None, split: str, expected: list[s
         "n/2.csv",
         *(f"s/t-0000{i}-of-00002.csv" for i in "01"),
     ]
-    assert files_of_split(files, {"configs": configs}, config=config, split=split) == expected
+    assert files_of_split(files, {"configs": configs}, config=config, split=split) == SplitFiles(expected)
 
 
 TWO = {"configs": [{"config_name": "a", "data_dir": "a"}, {"config_name": "b", "data_dir": "b"}]}
@@ -158,13 +158,6 @@ WRONG: dict[str, tuple[list[str], dict[str, Any], str | None, str, str]] = {
         "train",
         "README names 'a/gone.jsonl'",
     ),
-    "one declared pattern without files": (
-        FILES,
-        {"configs": [{"data_files": [{"split": "train", "path": ["b/train-*", "b/more-*"]}]}]},
-        None,
-        "train",
-        "README names 'b/more-",
-    ),
     "a declared file in a format that is not read": (
         [*FILES, "a/x.arrow"],
         {"configs": [{"data_files": {"train": ["a/x.arrow", "a/train.jsonl"]}}]},
@@ -180,25 +173,18 @@ WRONG: dict[str, tuple[list[str], dict[str, Any], str | None, str, str]] = {
         "should be data/train-00001-of-00003.parquet",
     ),
     "a missing shard of a declared pattern": (
-        ["d/t-0-of-2.csv"],
+        ["d/t-00-of-12.csv", *(f"d/t-{number:02}-of-12.csv" for number in range(2, 12))],
         {"configs": [{"data_files": "d/t-*"}]},
         None,
         "train",
-        "should be d/t-1-of-2.csv",
+        "should be d/t-01-of-12.csv",
     ),
     "a shard in a format that is not read": (
-        ["t-00000-of-00002.jsonl", "t-00001-of-00002.jsonl.zst"],
+        ["t-00000-of-00003.jsonl", "t-00001-of-00003.jsonl.zst", "t-00002-of-00003.jsonl"],
         {},
         None,
         "t",
-        "should be t-00001-of-00002.jsonl",
-    ),
-    "a gap in the numbers": (
-        ["train_0.jsonl", "train_1.jsonl", "train_3.jsonl"],
-        {},
-        None,
-        "train",
-        "should be train_2.jsonl",
+        "should be t-00001-of-00003.jsonl",
     ),
 }
 
@@ -209,6 +195,93 @@ def test_errors_list_what_there_is(
 ) -> None:
     with pytest.raises(TaskSetError, match=message):
         files_of_split(files, card, config=config, split=split)
+
+
+def _numbered(form: str, *numbers: int, total: int = 0) -> list[str]:
+    return [form.format(number, total) for number in numbers]
+
+
+WEB = "en/c4-train.{:05}-of-{:05}.json.gz"
+PUBLISHED: dict[str, tuple[list[str], str, tuple[str, ...]]] = {
+    "parts left out": (_numbered("replace_part{}.parquet", 0, 1, 4, 5), "train", ("replace_part2.parquet",)),
+    "batches left out": (
+        _numbered("videos/{:04}.parquet", *range(30), *range(40, 99)),
+        "train",
+        ("videos/0030.parquet",),
+    ),
+    "numbered from one": (_numbered("chunk_{}.jsonl", *range(1, 11)), "train", ()),
+    "numbered from ten": (_numbered("chunk_{}.jsonl", 10, 11, 13), "train", ()),
+    "versions of a set": (["train-v1.1.json", "dev-v1.1.json", "train-v2.0.json", "dev-v2.0.json"], "train", ()),
+    "a version of each split": (["qa_train_v1.1.json", "qa_dev_distractor_v1.json"], "validation", ()),
+    "versions with a gap": (["calls-v1.json", "calls-v2.json", "calls-v4.json"], "train", ()),
+    "a version in the name": (["function-calling-v2.json"], "train", ()),
+    "a sample of one shard": (
+        ["c4-train.00000-of-01024-30K.json.gz"],
+        "train",
+        ("c4-train.00001-of-01024-30K.json.gz",),
+    ),
+    "a sample of ten shards": (_numbered(WEB, *range(10), total=1024), "train", (WEB.format(10, 1024),)),
+    "a shard that is chosen": (_numbered(WEB, 3, total=1024), "train", (WEB.format(0, 1024),)),
+    "two sizes of one set": (
+        [*_numbered(WEB, *range(4), total=4), *_numbered("en/c4-validation.{:05}-of-{:05}.json.gz", 0, total=1)],
+        "train",
+        (),
+    ),
+    "a sample by number": (_numbered("shard_{}.jsonl", 3), "train", ()),
+    "shards of an earlier upload": (
+        [*_numbered("data/train-{:05}-of-{:05}.parquet", 0, 1, 2, total=3), "data/train-00001-of-00002.parquet"],
+        "train",
+        ("data/train-00000-of-00002.parquet",),
+    ),
+    "digests": (["data/train-00000-of-00002-4fee.parquet", "data/train-00001-of-00002-9b1c.parquet"], "train", ()),
+    "lengths": (
+        ["marco_len-0-500.jsonl", "marco_len-500-1000.jsonl", "marco_len-6000-7000.jsonl", "marco_len-7000-inf.jsonl"],
+        "train",
+        (),
+    ),
+    "sizes": (["60k.json", "5k.json", "1M-Augmented.parquet", "3_5M-Augmented.parquet"], "train", ()),
+    "years": (_numbered("reviews_{}.csv", 2017, 2018, 2020, 2023), "train", ()),
+    "months": (_numbered("2023-{:02}.jsonl", 1, 2, 3, 5), "train", ("2023-04.jsonl",)),
+    "days": (_numbered("calls-202401{:02}.jsonl", 1, 2, 4), "train", ()),
+    "dumps by week": ([f"data/CC-2023-{week}/train-00000-of-00001.parquet" for week in (6, 14, 23)], "train", ()),
+    "a configuration in each folder": (
+        [f"{name}/{split}-00000-of-00001.parquet" for name in ("law", "math") for split in ("test", "dev")],
+        "test",
+        (),
+    ),
+    "two numbers": (_numbered("sample/{:03}_00000.parquet", *range(15)), "train", ()),
+    "two numbers, the second from anywhere": (["s/001_00004.parquet", "s/000_00002.parquet"], "train", ()),
+    "groups": (["tool_G123_dfs_train.json", "tool_G123_dfs_eval.json", "tool_G1_query.json"], "train", ()),
+    "topics": (_numbered("rare{}.csv", 10, 100, 20, 50), "train", ()),
+    "ids": (_numbered("arxiv_{}.jsonl", 23827, 904, 56), "train", ()),
+    "names of categories": (["v3_simple.json", "v3_multi_turn.json", "v3_live_multiple.json"], "train", ()),
+    "agreement of three": (["agree_2of3.csv", "agree_3of3.csv"], "train", ("agree_1of3.csv",)),
+    "the best of several": (["best_of_4.jsonl", "best_of_16.jsonl", "best_of_64.jsonl"], "train", ()),
+    "rounds of a study": (_numbered("round{}_train.jsonl", 1, 2, 5), "train", ()),
+    "folds": (_numbered("fold_{}/train.csv", 0, 1, 3), "train", ()),
+    "a hand-numbered set": (["a-1-of-3.csv", "a-3-of-3.csv"], "train", ("a-2-of-3.csv",)),
+}
+
+
+@pytest.mark.parametrize(("files", "split", "doubtful"), PUBLISHED.values(), ids=PUBLISHED)
+def test_what_is_published_is_read(files: list[str], split: str, doubtful: tuple[str, ...]) -> None:
+    """Names as of public datasets: none is refused, and what may be missing is only pointed out."""
+    found = files_of_split(files, {}, config=None, split=split)
+    assert found.paths and found.doubtful[:1] == doubtful
+
+
+@pytest.mark.parametrize(
+    ("patterns", "doubtful"),
+    [
+        pytest.param(["b/train-*", "b/more-*"], ("b/more-*",), id="a pattern without files"),
+        pytest.param(["b/train-*", "b/*.png"], ("b/*.png",), id="files that are no data"),
+        pytest.param(["b/train-*"], (), id="none"),
+    ],
+)
+def test_a_pattern_without_files_beside_others_is_pointed_out(patterns: list[str], doubtful: tuple[str, ...]) -> None:
+    card = {"configs": [{"data_files": [{"split": "train", "path": patterns}]}]}
+    found = files_of_split([*FILES, "b/x.png"], card, config=None, split="train")
+    assert found == SplitFiles(["b/train-0.jsonl", "b/train-1.jsonl"], doubtful)
 
 
 @pytest.mark.parametrize("member", ["data_files", "data_dir", "config_name"])
@@ -222,7 +295,7 @@ def test_nested_aliases_of_yaml_are_not_a_name(member: str) -> None:
         with pytest.raises(TaskSetError, match="no split 'train'"):
             files_of_split(FILES, card, config=None, split="train")
     else:
-        assert files_of_split(FILES, card, config=None, split="test") == ["b/test.jsonl"]
+        assert files_of_split(FILES, card, config=None, split="test").paths == ["b/test.jsonl"]
 
 
 def test_a_hostile_pattern_does_not_hang() -> None:
