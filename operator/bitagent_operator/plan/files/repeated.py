@@ -100,6 +100,7 @@ def next_step(
     last = current[-1]
     older: list[JobObject] = [*past, *current[:-1]]
     outcome = classify(last, pods, work.summary, pass_, last_reported=work.reported)
+    wait = wait_after(last.attempt)
     match outcome:
         case Unseen():
             return JobStep(work.under_way)
@@ -114,7 +115,8 @@ def next_step(
             reason, message, at = outcome.reason, outcome.message, last.meta.created
         case InfraFault() | Lost():
             reason, message, at = outcome.reason, outcome.message, outcome.at
-    again = at + wait_after(last.attempt)
+            wait = timedelta() if isinstance(outcome, InfraFault) and outcome.untimed else wait
+    again = at + wait
     if pass_.now < again:
         pass_.look_at(again)
         return JobStep(reason, f"{message}; tried again at {again:%H:%M:%S} UTC", obsolete=older)

@@ -94,6 +94,9 @@ class InfraFault:
     at: datetime
     nodes: tuple[str, ...] = ()
     """Nodes on which its container ran, as far as pods are left."""
+    untimed: bool = False
+    """Whether nothing says when it ended, as of a pod that reached its deadline without a container: `at` is then the
+    time of each look. The next attempt follows at once, since a wait from then on would never end."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,8 @@ def _late(
     at = pod.terminated.finished if pod.terminated is not None else None
     reason = _deadline_reason(own, problem, last_reported)
     text = _deadline_text(own, problem, last_reported)
-    return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, _failed_nodes(job, own))
+    nodes = _failed_nodes(job, own)
+    return InfraFault(reason, clip(text, MESSAGE_LENGTH), at or pass_.now, nodes, untimed=at is None)
 
 
 def _deadline_reason(own: Sequence[PodObject], problem: Problem | None, last_reported: Problem | None) -> Reason:

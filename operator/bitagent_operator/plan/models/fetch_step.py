@@ -110,7 +110,8 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
         case InfraFault() | Lost():
             reason = outcome.reason
             trouble = hub_trouble(job, outcome, pods, repository=origin(model.spec.source))
-            if reason is Reason.HUB_RATE_LIMITED:
+            untimed = isinstance(outcome, InfraFault) and outcome.untimed
+            if reason is Reason.HUB_RATE_LIMITED and not untimed:
                 due = outcome.at + max(BACKOFF, (trouble and trouble.retry_after) or BACKOFF)
                 problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC at the earliest")
                 new = unknown(status, generation, pass_.now, problem)
@@ -121,7 +122,7 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
                 return FetchStep(new, None, outcome.at, series=Series.START, trouble=trouble)
             if job.attempt < MAX_ATTEMPTS:
                 # One that was late has had its time, and its Job is about to start another pod: the next replaces it.
-                late = reason is Reason.DEADLINE_EXCEEDED and job.ended is None
+                late = untimed or (reason is Reason.DEADLINE_EXCEEDED and job.ended is None)
                 due = outcome.at + (timedelta() if late else BACKOFF * 2 ** (job.attempt - 1))
                 text = f"attempt {job.attempt} of {MAX_ATTEMPTS}: {outcome.message}; next one at {due:%H:%M:%S} UTC"
                 new = unknown(status, generation, pass_.now, Problem(reason, text))

@@ -80,6 +80,7 @@ def resolve(
         case InfraFault() | Lost() | Done():
             # Of a Job whose pod never ends, as on a node that was lost, only the outcome says since when.
             due = (ended if isinstance(outcome, Done) else outcome.at) + BACKOFF
+            due = pass_.now if isinstance(outcome, InfraFault) and outcome.untimed else due
             if pass_.now < due:
                 wait = (due - pass_.now).total_seconds()
                 return ResolutionStep(status, unneeded=older, requeue_after=wait, trouble=trouble)

@@ -212,6 +212,8 @@ def test_whatever_ends_a_job_the_next_one_follows(make: Make, end: dict[str, Any
 
 
 LATE = {"reason": "DeadlineExceeded", "phase": "Failed"}
+IDLE = {**LATE, "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}
+"""Of a pod that a node had for its time, and of which no container ran: nothing says when it ended."""
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "disk pressure"}
 
 
@@ -220,6 +222,7 @@ EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "disk pressure"}
     [
         pytest.param({"unschedulable": 1}, 40_000, "Unschedulable", None, id="no node has room for eleven hours"),
         pytest.param({"code": 143, "status": LATE, "at": 200}, 231, "DeadlineExceeded", 2, id="it ran for its time"),
+        pytest.param({"status": IDLE}, 231, "StartTimedOut", 2, id="a node had it for its time and ran nothing"),
         pytest.param({"code": 137, "status": EVICTED, "at": 200}, 231, "NodePressure", None, id="the node evicts it"),
         pytest.param({"deleted": 200, "node": "n1"}, 291, "Evicted", 2, id="its node is lost"),
     ],

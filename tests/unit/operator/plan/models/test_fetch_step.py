@@ -77,6 +77,16 @@ def test_only_what_runs_uses_up_the_time_of_a_fetch(
         assert [each.uid for each in after.delete] == [job.meta.uid]
 
 
+@pytest.mark.parametrize("ended", [{}, {"ended": "Failed"}], ids=["its Job has not ended", "it has"])
+def test_a_pod_that_was_late_without_a_container_after_one_that_ran(make: Make, ended: dict[str, Any]) -> None:
+    """Nothing says when it ended: a wait from each look on would never end."""
+    job = make.fetch("a", active=1, failed=1, **ended)
+    pods = [make.pod(job, name="p1", code=3, at=60), make.pod(job, name="p2", created=61, **CREATING)]
+    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_(now=7 * HOURS, listed=[job]))
+    assert found.fetch is not None
+    assert found.fetch.attempt == 2
+
+
 def test_the_job_of_a_late_pod_goes_once_the_next_exists(make: Make) -> None:
     jobs = [make.fetch("a", active=1), make.fetch("a", attempt=2, active=1)]
     late, silent = make.pod(jobs[0], code=143, status=LATE), make.pass_(now=7 * HOURS, events={jobs[1].meta.uid: None})

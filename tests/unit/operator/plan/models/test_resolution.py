@@ -131,6 +131,15 @@ def test_a_job_whose_node_was_lost_is_made_again(make: Make) -> None:
     assert found[1].requeue_after is not None
 
 
+def test_a_job_whose_pod_was_late_without_a_container_is_made_again(make: Make) -> None:
+    """Nothing says when it ended: a wait from each look on would never end."""
+    job = resolving(make, active=1)
+    idle = {"phase": "Failed", "reason": "DeadlineExceeded"}
+    pods = [make.pod(job, waiting=("ContainerCreating", ""), status=idle)]
+    found = step(make, make.model("a", revision="main"), round_(make), jobs=[job], pods=pods, now=50_000)
+    assert found.start is not None
+
+
 def test_a_running_job_is_waited_for(make: Make) -> None:
     found = step(make, make.model("a", revision="main"), round_(make), jobs=[resolving(make, active=1)])
     assert (found.start, found.unneeded, found.failure) == (None, (), None)
