@@ -1,6 +1,7 @@
 """Answers in the form of BFCL's possible answers, `{"f": {"a": [1, 2]}}`: a list of allowed values for each argument.
 
-Only the descriptions tell these from plain calls, `{"f": {"a": 1}}`: an argument that is a list has a list of lists.
+Only the descriptions tell these from plain calls, `{"f": {"a": 1}}`: an argument that is a list has a list of lists,
+and one that is a list of lists (a matrix) has them one level deeper.
 Where both readings fit, the answer is refused, since one of them would judge right answers as wrong.
 """
 
@@ -48,7 +49,7 @@ def allowed_values(
 ) -> GroundTruth | None:
     """Return an answer of named arguments as allowed values; None if it has one value for each argument.
 
-    Raises RowSkipped if it may be either.
+    Raises RowSkipped if it may be either, or is neither.
     """
     properties = {function["name"]: function["parameters"]["properties"] for function in functions}
     arguments = [
@@ -59,14 +60,26 @@ def allowed_values(
     ]
     if not all(isinstance(values, list) and values for values, _ in arguments):
         return None
-    known = [(values, schema) for values, schema in arguments if schema.get("type") not in (None, "any")]
-    of_lists = [values for values, schema in known if schema["type"] in _LISTS]
-    nested = [all(isinstance(value, list) or value == _OMITTED for value in values) for values in of_lists]
-    if arguments and len(of_lists) == len(arguments) and not any(nested):
+    allowed = all(value == _OMITTED or _may_be(value, schema) for values, schema in arguments for value in values)
+    plain = bool(arguments) and all(_may_be(values, schema) for values, schema in arguments)
+    if plain and not allowed:
         return None
-    if not all(nested) or (arguments and not known):
+    if plain or not allowed:
         raise RowSkipped(RowSkipReason.BAD_CALL)
     return [{name: {key: list(values) for key, values in of.items()} for name, of in call.items()} for call in answer]
+
+
+def _may_be(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether a value has lists where its description has them, however deep; a value of any type may be one."""
+    kind = schema.get("type")
+    if kind in (None, "any"):
+        return True
+    if kind in _LISTS:
+        items = schema.get("items")
+        return isinstance(value, list) and all(
+            _may_be(item, items if isinstance(items, Mapping) else {}) for item in value
+        )
+    return not isinstance(value, list) and (value != _OMITTED or kind == "string")
 
 
 def first_calls(truth: GroundTruth, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:

@@ -18,6 +18,9 @@ PROPERTIES: dict[str, Any] = {
     "place": {"type": "dict", "properties": {"name": {"type": "string"}, "zip": {"type": "string"}}},
     "stops": {"type": "array", "items": {"type": "dict", "properties": {"name": {"type": "string"}}}},
     "free": {"type": "any"},
+    "grid": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
+    "mixed": {"type": "array", "items": {"type": "any"}},
+    "counts": {"type": "array", "items": {"type": "integer"}},
 }
 FUNCTION = {"name": "f", "description": "", "parameters": {"type": "dict", "properties": PROPERTIES, "required": []}}
 COLUMNS = Columns(question="q", functions="tools", answers="answers")
@@ -36,6 +39,12 @@ GIVEN: dict[str, list[dict[str, dict[str, list[Any]]]]] = {
     "lists alone": [{"f": {"tags": [["a", "b"], ""]}}],
     "an object": [{"f": {"place": [{"name": ["Oslo", "oslo"], "zip": ["0150", ""]}]}}],
     "a list of objects": [{"f": {"stops": [[{"name": ["Oslo"]}, {"name": ["Hamar", "hamar"]}]]}}],
+    "a matrix": [{"f": {"grid": [[[1, 2], [3, 4]]]}}],
+    "matrices": [{"f": {"grid": [[[1, 2]], [[2, 1]], ""]}}],
+    "an empty list": [{"f": {"tags": [[]]}}],
+    "only omitted, of numbers": [{"f": {"counts": [""]}}],
+    "only omitted, beside another": [{"f": {"city": ["Oslo"], "tags": [""]}}],
+    "a list of anything beside another": [{"f": {"city": ["Oslo"], "mixed": [[1, "a"]]}}],
     "two calls": [{"f": {"city": ["Oslo"]}}, {"f": {"city": ["Hamar"]}}],
     "no arguments": [{"f": {}}],
 }
@@ -51,6 +60,11 @@ PLAIN: dict[str, tuple[Any, Any]] = {
     "a value": ([{"f": {"city": "Oslo"}}], [{"f": {"city": ["Oslo"]}}]),
     "a value beside a list": ([{"f": {"city": "Oslo", "tags": ["a"]}}], [{"f": {"city": ["Oslo"], "tags": [["a"]]}}]),
     "two calls in one object": ({"f": {"city": "Oslo"}, "g": {}}, [{"f": {"city": ["Oslo"]}}, {"g": {}}]),
+    "a matrix alone": ([{"f": {"grid": [[1, 2], [3, 4]]}}], [{"f": {"grid": [[[1, 2], [3, 4]]]}}]),
+    "a matrix beside a list": (
+        [{"f": {"grid": [[1, 2]], "tags": ["a"]}}],
+        [{"f": {"grid": [[[1, 2]]], "tags": [["a"]]}}],
+    ),
     "a list alone": ([{"f": {"tags": ["a", "b"]}}], [{"f": {"tags": [["a", "b"]]}}]),
 }
 
@@ -62,6 +76,9 @@ def test_one_value_for_each_argument_is_a_plain_call(answers: Any, expected: Any
 
 REFUSED: dict[str, tuple[Any, RowSkipReason]] = {
     "of either kind": ([{"f": {"free": [1, 2]}}], RowSkipReason.BAD_CALL),
+    "a list of anything, of either kind": ([{"f": {"mixed": [[1, 2]]}}], RowSkipReason.BAD_CALL),
+    "a list of one empty text, or an omitted one": ([{"f": {"tags": [""]}}], RowSkipReason.BAD_CALL),
+    "a matrix among allowed values": ([{"f": {"city": ["Oslo"], "grid": [[1, 2]]}}], RowSkipReason.BAD_CALL),
     "a list among allowed values that is none": ([{"f": {"city": ["Oslo"], "tags": ["a"]}}], RowSkipReason.BAD_CALL),
     "another function": ([{"h": {"city": ["Oslo"]}}], RowSkipReason.UNKNOWN_FUNCTION),
     "another argument": ([{"f": {"town": ["Oslo"], "days": [3]}}], RowSkipReason.UNKNOWN_ARGUMENT),
