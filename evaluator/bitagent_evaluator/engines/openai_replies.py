@@ -199,7 +199,7 @@ def parse_chat(document: Any) -> Reply:
 
 def _check_nothing(choice: Mapping[str, Any], content: Any, reply: Reply) -> None:
     """Raise an error if a reply without text and calls is something else than an answer without words."""
-    reason = choice.get("finish_reason")
+    reason = str(choice.get("finish_reason"))
     if words := _error_words({"error": choice.get("error")}):
         raise UnreadableReply(f"an error: {words}")
     if reason in _FILTERED:

@@ -122,6 +122,12 @@ def test_an_answer_that_a_filter_took_is_refused_not_empty(reason: str) -> None:
     assert parse_chat(document).text == "I cannot"
 
 
+@pytest.mark.parametrize("reason", [{}, ["length"], 3], ids=["an object", "a list", "a number"])
+def test_a_finish_reason_of_another_type_says_nothing(reason: Any) -> None:
+    reply = parse_chat({"choices": [{"message": {"content": ""}, "finish_reason": reason}]})
+    assert (reply.text, reply.cut_off) == ("", False)
+
+
 def test_a_single_call_need_not_be_in_a_list() -> None:
     (call,) = parse_chat(message(content=None, tool_calls={"function": CALL})).tool_calls
     assert call.name == "f"
