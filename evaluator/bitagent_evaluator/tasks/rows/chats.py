@@ -175,7 +175,7 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _is_call_part(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in _CALL_PARTS
+    return isinstance(part, dict) and str(part.get("type")) in _CALL_PARTS
 
 
 def _content(message: Any) -> str | None:

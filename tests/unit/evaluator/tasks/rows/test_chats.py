@@ -118,6 +118,11 @@ def test_members_without_a_call_leave_prose_as_it_is(members: dict[str, Any]) ->
     assert split_chat([ASK, PROSE | members], [WEATHER]) == ([ASK], [])
 
 
+def test_a_part_whose_type_is_no_text_is_no_call() -> None:
+    answer = {"role": "assistant", "content": [{"type": ["text"], "text": "I looked."}]}
+    assert split_chat([ASK, answer], [WEATHER]) == split_chat([ASK, PROSE], [WEATHER])
+
+
 def test_calls_of_several_messages_are_one_answer() -> None:
     bergen = {"role": "assistant", "content": CALL.replace("Oslo", "Bergen")}
     messages, calls = split_chat([ASK, CALLS, bergen, {"role": "tool", "content": "Rain"}, CALLS], [WEATHER])
