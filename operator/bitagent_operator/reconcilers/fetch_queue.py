@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bitagent_crds.conditions import Reason
 from bitagent_crds.names import COMPONENT_LABEL, FACTS_LABEL, MODEL_LABEL, RESOLVE_LABEL, Component
@@ -25,6 +25,10 @@ TROUBLES_KEPT = 64
 """Troubles of the hub that are remembered: more in a row do not make a pause longer."""
 JOBS_KEPT = 4096
 """Jobs whose last trouble is known: each pass over the model reports it again, as long as the Job is there."""
+
+SLOT_HELD = timedelta(hours=24)
+"""For how long a Job holds its slot, longer than its pods can run: one whose volume is never bound waits without end,
+and as many of them as there are slots would keep all other models from being fetched."""
 
 
 class FetchQueue:
@@ -194,7 +198,7 @@ class Fetches:
             return Turns(held if plan.fetch is not None else None, held if plan.resolve is not None else None)
         name = model.meta.name
         waiting = Waiting(name, hotkey_of(name), model.meta.created, urgent)
-        files, resolutions = _running(jobs, hotkey_of)
+        files, resolutions = _running(jobs, hotkey_of, now)
         give = self._gives(models, now)
         fetch, resolve = None, None
         if plan.fetch is not None and plan.fetch.facts_only:
@@ -223,7 +227,7 @@ class Fetches:
             return []
         if not self.files and not self.resolutions:
             jobs = ()
-        files, resolutions = _running(jobs, hotkey_of)
+        files, resolutions = _running(jobs, hotkey_of, now)
         return [
             *self.files.end(name, files, limit=limits.max_parallel),
             *self.resolutions.end(name, resolutions, limit=limits.max_resolutions),
@@ -234,7 +238,9 @@ class Fetches:
         return self.arrivals.complete(models, paused=self.hub.pause(now) is not None)
 
 
-def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tuple[dict[str, str], dict[str, str]]:
+def _running(
+    jobs: Iterable[JobObject], hotkey_of: Callable[[str], str], now: datetime
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the hotkeys of the models whose files are fetched now, and of those whose revision or size is found.
 
     The Jobs of rewriters do not count: they start without a turn, and at their end no model has a pass.
@@ -245,7 +251,7 @@ def _running(jobs: Iterable[JobObject], hotkey_of: Callable[[str], str]) -> tupl
         labels, name = job.meta.labels, job.meta.labels.get(MODEL_LABEL)
         if name is None or labels.get(COMPONENT_LABEL) != Component.FETCH:
             continue
-        if job.ended is None and not job.meta.deleting:
+        if job.ended is None and not job.meta.deleting and now < job.meta.created + SLOT_HELD:
             short = RESOLVE_LABEL in labels or FACTS_LABEL in labels
             (resolutions if short else files)[name] = hotkey_of(name)
     return files, resolutions

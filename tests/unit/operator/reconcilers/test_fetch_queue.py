@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.operator.reconcilers.test_reconcile import Operator, Server
@@ -152,9 +152,11 @@ def ask(
         pytest.param({}, True, id="runs"),
         pytest.param({"resolve": True}, False, id="resolves only"),
         pytest.param({"ended": "Failed"}, False, id="has ended"),
+        pytest.param({"created": -86_399}, True, id="runs for almost a day"),
+        pytest.param({"created": -86_400}, False, id="has waited for a day, as for a volume that is never bound"),
     ],
 )
-def test_which_jobs_hold_a_slot(make: Make, job: dict[str, str], *, waits: bool) -> None:
+def test_which_jobs_hold_a_slot(make: Make, job: dict[str, Any], *, waits: bool) -> None:
     found = ask(Fetches(), make.model("a"), jobs=[make.fetch("b", **job)])
     assert (found.fetch is not None) == waits
 
