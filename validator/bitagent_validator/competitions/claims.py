@@ -2,9 +2,8 @@
 
 A MinerModel may claim the block at which its miner committed to it (`miner.commitBlock`). Where the miner has a
 commitment on the chain that names a model, at the block of the round's seed, it must name this one, and must not be
-younger than claimed. A claim that the chain does not support, since its miner has no such commitment or the chain keeps
-no block of it, is believed as long as the chain supports that of no other miner in the round: a subnet that does not
-use commitments, or whose commitments do not name models, is believed.
+younger than claimed. Any other claim is believed, since whoever may create MinerModels is trusted with it: if claims
+without a commitment were refused beside claims with one, one hotkey's commitment would take the pay of all others.
 
 The chain holds one commitment for each hotkey, the last one. The forms that are read: `namespace:name:commit[:...]`
 (the finetuning subnets), a JSON object with `model` and `revision`, and `owner/name[@commit]`.
@@ -70,12 +69,10 @@ def refused_claims(
 ) -> dict[str, str]:
     """Return why the chain contradicts the claims of models, by model; `commitments` are by hotkey.
 
-    `first_seen` are models that discovery made: their block is that of the first sight, and the same content committed
-    again moves the chain's.
+    `first_seen` are models that discovery made of commitments: their block is that of the first sight, and the same
+    content committed again moves the chain's.
     """
     refused: dict[str, str] = {}
-    supported: set[str] = set()
-    unsupported: dict[str, str] = {}
     for result in results:
         submission = submissions.get(result.model)
         if submission is None or submission.block is None or result.commit is None or result.repo is None:
@@ -83,23 +80,14 @@ def refused_claims(
         commitment = commitments.get(submission.hotkey)
         named = named_model(commitment.text) if commitment is not None else None
         if commitment is None or named is None or result.repo.startswith("volume/"):
-            # A volume's files have no name on the chain.
-            unsupported[result.model] = "the chain has no commitment of its hotkey that names it"
-            continue
+            continue  # a volume's files have no name on the chain
         if named.repo.lower() != result.repo.lower() or named.commit not in (None, result.commit):
             commit = f"@{named.commit[:12]}" if named.commit else ""
             since = "" if commitment.block is None else f" at block {commitment.block}"
             text = f"the chain has {named.repo[:60]}{commit}{since}"
         elif result.model not in first_seen and commitment.block is not None and commitment.block > submission.block:
             text = f"claims block {submission.block}; its commitment is of block {commitment.block}"
-        elif commitment.block is None:
-            unsupported[result.model] = "the chain keeps no block of its hotkey's commitment"
-            continue
         else:
-            supported.add(submission.hotkey)
             continue
         refused[result.model] = text[:MESSAGE_LENGTH]
-    for model, why in unsupported.items():
-        if model not in first_seen and supported - {submissions[model].hotkey}:
-            refused[model] = f"claims block {submissions[model].block}; {why}: remove commitBlock"[:MESSAGE_LENGTH]
     return refused

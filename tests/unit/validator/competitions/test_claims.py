@@ -87,44 +87,5 @@ def test_a_hotkey_without_a_commitment_is_believed() -> None:
     assert refused_claims([result], submissions=submissions, commitments={}) == {}
 
 
-@pytest.mark.parametrize(
-    ("own", "changes", "rivals", "expected"),
-    [
-        pytest.param(None, {}, {}, False, id="no commitment, and none of others: the subnet uses none"),
-        pytest.param(None, {}, {"r": ("gm", 3)}, False, id="others commit to something else"),
-        pytest.param(None, {}, {"r": ("acme/rival", 3)}, True, id="another's block is known"),
-        pytest.param(None, {}, {"r": ("acme/rival", 9)}, False, id="another's claim is contradicted itself"),
-        pytest.param(None, {}, {"r": ("acme/rival", None)}, False, id="another's block is not known either"),
-        pytest.param(None, {}, {"x": ("acme/rival", 3)}, False, id="of a hotkey without a model in the round"),
-        pytest.param(("gm", 5), {}, {"r": ("acme/rival", 3)}, True, id="a commitment about something else"),
-        pytest.param(("", 5), {}, {"r": ("acme/rival", 3)}, True, id="a sealed one"),
-        pytest.param(("acme/tiny", None), {}, {"r": ("acme/rival", 3)}, True, id="revealed, without a block"),
-        pytest.param(("acme/tiny", 5), {}, {"r": ("acme/rival", 3)}, False, id="a supported one beside it"),
-        pytest.param(None, {"seen": True}, {"r": ("acme/rival", 3)}, False, id="found by discovery, as of an axon"),
-        pytest.param(None, {"claimed": None}, {"r": ("acme/rival", 3)}, False, id="claims no block"),
-        pytest.param(None, {"repo": "volume/c/d"}, {"r": ("acme/rival", 3)}, True, id="a volume's files"),
-    ],
-)
-def test_a_claim_without_support_beside_one_whose_block_is_known(
-    own: tuple[str, int | None] | None,
-    changes: dict[str, Any],
-    rivals: dict[str, tuple[str, int | None]],
-    expected: bool,
-) -> None:
-    """It would come before models whose miners did commit."""
-    fields = {"model": "m", "commit": COMMIT, "repo": changes.get("repo", "acme/tiny")}
-    rival = {"model": "n", "commit": OTHER, "repo": "acme/rival"}
-    found = refused_claims(
-        [ModelResult.model_validate(each) for each in (fields, rival)],
-        submissions={
-            "m": Submission(hotkey="h", block=changes.get("claimed", 5)),
-            "n": Submission(hotkey="r", block=3),
-        },
-        commitments={name: Commitment(*each) for name, each in {**rivals, **({"h": own} if own else {})}.items()},
-        first_seen={"m"} if changes.get("seen") else set(),
-    )
-    assert ("m" in found) is expected
-
-
 def test_the_message_fits_the_status() -> None:
     assert len(refused("a" * 90 + "/" + "b" * 90 + "@" + OTHER)["m"]) <= 128
