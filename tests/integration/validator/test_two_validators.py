@@ -76,8 +76,13 @@ def worded_otherwise(tasks: list[Task]) -> list[Task]:
 
     So one verdict of 120 differs for each model; measured was one of 300 (docs/decisions/042-several-validators.md).
     """
-    # Not one that all models, or none, could answer: their scores would move together, and the shares hardly.
-    chosen = next(number for number, task in enumerate(tasks) if SKILLS["c"] <= hardness(task) < SKILLS["a"])
+    # Not one that all models, or none, could answer: their scores would move together, and the shares hardly. Nor one
+    # where no call is right: all answers without a call pass.
+    chosen = next(
+        number
+        for number, task in enumerate(tasks)
+        if SKILLS["c"] <= hardness(task) < SKILLS["a"] and task.expects is not Expects.NO_CALL
+    )
     task = tasks[chosen]
     last = {**task.messages[-1], "content": f"{task.messages[-1]['content']}{OTHER_WORDS}"}
     reworded = task.model_copy(update={"messages": [*task.messages[:-1], last]})
