@@ -1,4 +1,4 @@
-"""BFCL's possible answers in a column: read as allowed values, told apart from plain calls by the descriptions."""
+"""BFCL's possible answers in a column: read as allowed values where the descriptions do not make them plain calls."""
 
 from __future__ import annotations
 
