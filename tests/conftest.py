@@ -23,6 +23,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from bitagent_local.cluster.ports import free_ports
+
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -74,6 +76,18 @@ class SecondsOfFiles:
         found = {name: round(of, 1) for name, of in self.seconds.items() if of >= LONG}
         by_seconds = sorted(sorted_by_seconds(kept | found).items(), key=lambda entry: -entry[1])
         SECONDS.write_text(json.dumps(dict(by_seconds), indent=1) + "\n")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port that stays free until the test opens it, unlike the one of pytest-asyncio's fixture of this name."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Return a port of this kind at each call."""
+    return lambda: free_ports(1)[0]
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.ecosystem.kueue import apply
-from tests.ecosystem.programs import free_ports, install, listens, running, until
+from tests.ecosystem.programs import install, listens, running, until
 
 from bitagent_local.cluster.control_plane import ControlPlane
 from bitagent_local.cluster.gitops import ArgoCd
+from bitagent_local.cluster.ports import free_ports
 
 NAMESPACE = "argocd"
 _KUSTOMIZE = """#!/bin/sh

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.ecosystem.programs import free_ports, install, listens, running, until
+from tests.ecosystem.programs import install, listens, running, until
 
 from bitagent_local.cluster.control_plane import ControlPlane
 from bitagent_local.cluster.gitops import Flux
+from bitagent_local.cluster.ports import free_ports
 
 NAMESPACE = "flux-system"
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import yaml
 
 from bitagent_local.cluster.control_plane import ControlPlane
 from bitagent_local.cluster.kueue import Kueue
+from bitagent_local.cluster.ports import free_ports
 
 Obj = dict[str, Any]
 NAMESPACE = "kueue-system"
@@ -38,7 +39,7 @@ _PRIVATE_ETC = (
 def running(plane: ControlPlane, kueue: Kueue) -> Iterator[None]:
     """Install Kueue's definitions and webhooks, and run its manager until left."""
     with tempfile.TemporaryDirectory(prefix="kueue-") as name:
-        folder, (webhook, health, visibility) = Path(name), _free_ports(3)
+        folder, (webhook, health, visibility) = Path(name), free_ports(3)
         authority = _certificate(folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(_configuration(folder, webhook=webhook, health=health)))
         crds, hooks = _manifests(plane, kueue.chart, url=f"https://127.0.0.1:{webhook}", authority=authority)
@@ -139,11 +140,3 @@ def _certificate(folder: Path) -> str:
     command += ["-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.crt"]
     subprocess.run(command, check=True, capture_output=True)
     return base64.b64encode((folder / "tls.crt").read_bytes()).decode()
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

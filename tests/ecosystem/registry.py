@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from tests.ecosystem.programs import free_ports, listens, running, until
+from tests.ecosystem.programs import listens, running, until
+
+from bitagent_local.cluster.ports import free_ports
 
 
 @contextmanager

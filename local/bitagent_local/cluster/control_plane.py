@@ -9,7 +9,6 @@ are killed and the data is removed; the kernel kills them if the thread that ent
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from bitagent_local.cluster.api import Api
 from bitagent_local.cluster.binaries import Binaries, ensure_binaries
 from bitagent_local.cluster.node import Plane
 from bitagent_local.cluster.pki import make_credentials
+from bitagent_local.cluster.ports import free_ports
 from bitagent_local.cluster.processes import Component, Running, start, wait_ready
 
 NODELESS = "*,-node-lifecycle-controller,-taint-eviction-controller"
@@ -65,7 +65,7 @@ def control_plane(
     binaries = ensure_binaries()
     with ExitStack() as stack:
         root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="control-plane-")))
-        api_port, etcd_port, peer_port, controllers_port = _free_ports(4)
+        api_port, etcd_port, peer_port, controllers_port = free_ports(4)
         plane = Plane(
             localkube=binaries.localkube,
             folder=root,
@@ -101,11 +101,3 @@ def _kill(running: Mapping[str, Running]) -> None:
         each.process.kill()
     for each in running.values():
         each.process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

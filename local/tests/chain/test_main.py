@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from bitagent_local.chain.__main__ import main
 from bitagent_local.chain.keys import address
+from bitagent_local.cluster.ports import free_ports
 
 
 def test_hotkey_file_is_what_the_wallet_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_mistakes_end_in_one_line(
 
 
 def test_process_serves_and_stops_on_sigterm() -> None:
-    ports = [_free_port(), _free_port()]
+    ports = free_ports(2)
     command = [
         sys.executable,
         "-m",
@@ -69,12 +69,6 @@ def test_process_serves_and_stops_on_sigterm() -> None:
             process.kill()
     assert process.returncode == 0
     assert "stopped at block" in log
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _until_healthy(url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,7 @@ import yaml
 from tests.programs import KUBECONFIG, Program
 
 from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_local.cluster.ports import free_ports
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "bitagent-operator"
@@ -48,16 +48,6 @@ def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 60.0) ->
 def _eventually() -> Callable[..., Any]:
     """Wait for something to come true."""
     return eventually
-
-
-def _ports(number: int) -> list[int]:
-    several = [socket.socket() for _ in range(number)]
-    for each in several:
-        each.bind(("127.0.0.1", 0))
-    found = [int(each.getsockname()[1]) for each in several]
-    for each in several:
-        each.close()
-    return found
 
 
 @dataclass
@@ -131,7 +121,7 @@ def start_page(
         for other in beside:
             _permit(plane, other, rules, account_of=namespace)
             options = (*options, "--namespace", other)
-        port, health, metrics = _ports(3)
+        port, health, metrics = free_ports(3)
         log = tmp_path / f"{namespace}.log"
         command = ["serve", "--namespace", namespace, "--host", "127.0.0.1", "--port", str(port)]
         command += ["--health-port", str(health), "--metrics-port", str(metrics), "--log-format", "text", *options]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import yaml
 
 from bitagent_local.cluster.binaries import ensure_binaries
 from bitagent_local.cluster.monitoring import alertmanager, monitoring_tools
+from bitagent_local.cluster.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Exit, Obj, Outcomes, World
@@ -58,14 +58,6 @@ class Pager:
         return self.received.get(alert, {}).get("status")
 
 
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def _rules() -> Any:
     """The chart's rules, without the time for which a fault must last."""
     command = [
@@ -83,7 +75,7 @@ def _rules() -> Any:
 @contextmanager
 def _monitoring(folder: Path, *, scraped: int, pager: Pager) -> Iterator[None]:
     """Prometheus with the chart's rules, scraping the operator, and Alertmanager, sending to the pager."""
-    query, alerts = _free_ports(2)
+    query, alerts = free_ports(2)
     target = {"targets": [f"127.0.0.1:{scraped}"], "labels": {"namespace": "bitagent"}}
     files = {
         "rules.yaml": _rules(),
@@ -128,7 +120,7 @@ def test_a_failed_round_and_a_dead_operator_reach_a_webhook(world: World, outcom
             return outcomes.refused("TasksFailed", "no row matches")
         return outcomes.usual(pod, document)
 
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     config = Path(world.environment["BITAGENT_CONFIG"])
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"metricsPort": port}))
     world.kubelet.script = script

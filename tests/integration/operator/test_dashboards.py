@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import yaml
 from prometheus_client import start_http_server
 
 from bitagent_local.cluster.monitoring import monitoring_tools
+from bitagent_local.cluster.ports import free_ports
 from bitagent_local.demo.queries import boards, filled, panels
 from bitagent_validator.metrics import Metrics
 
@@ -33,14 +33,6 @@ WITHOUT_DATA = {
     "Tokens generated in all": "they say so in their progress",
 }
 """Panels that have nothing to show here, and why."""
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class Prometheus:
@@ -65,7 +57,7 @@ class Prometheus:
 
 @contextmanager
 def _prometheus(folder: Path, *, operator: int, validator: int) -> Iterator[Prometheus]:
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     targets = [
         {"targets": [f"127.0.0.1:{each}"], "labels": {"namespace": "bitagent", "pod": pod}}
         for each, pod in ((operator, "operator-0"), (validator, "alpha-0"))
@@ -101,7 +93,7 @@ def _validator_metrics() -> Metrics:
 
 
 def test_every_query_is_answered_with_data(world: World, tmp_path: Path) -> None:
-    operator, validator = _free_ports(2)
+    operator, validator = free_ports(2)
     config = Path(world.environment["BITAGENT_CONFIG"])
     config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"metricsPort": operator}))
     server, thread = start_http_server(validator, "127.0.0.1", registry=_validator_metrics().registry)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import urllib.request
 from collections import Counter
 from datetime import timedelta
@@ -28,6 +27,7 @@ from bitagent_crds.minermodel import MinerModel
 from bitagent_crds.schema import Resource
 from bitagent_crds.validator import Validator
 from bitagent_local.cluster.api import ApiError
+from bitagent_local.cluster.ports import free_ports
 from bitagent_operator.manifests.rbac import OPERATOR_RULES, VOLUME_RULES
 
 if TYPE_CHECKING:
@@ -219,9 +219,7 @@ def failing(metrics: int) -> float:
 
 @pytest.mark.parametrize("number", range(PARTS))
 def test_whatever_is_stored_ends_or_says_what_it_waits_for(world: World, outcomes: Outcomes, number: int) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     path = Path(world.environment["BITAGENT_CONFIG"])
     of_operator: Obj = {"metricsPort": port, "modelsPerHotkey": 2, **(OTHER_WAYS if number % 2 else {})}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | of_operator))

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from tests.programs import KUBECONFIG, Program
 from bitagent_crds.schema import API_VERSION
 from bitagent_local.chain import keys
 from bitagent_local.cluster.control_plane import ControlPlane
+from bitagent_local.cluster.ports import free_ports
 from bitagent_operator.manifests.rbac import validator_rules
 
 Obj = dict[str, Any]
@@ -52,9 +52,7 @@ def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 60.0) ->
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture(name="eventually", scope="session")

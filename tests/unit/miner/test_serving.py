@@ -53,13 +53,13 @@ async def test_requests_under_way_are_answered_and_no_new_ones_at_the_end(
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
             async with asyncio.timeout(20):
-                await _until(port, Outcome.ANSWERED)
+                await _until(running, port, Outcome.ANSWERED)
                 # The chain does not answer: alive, and not ready.
                 assert [await _status(operations, path) for path in ("healthz", "readyz")] == [200, 503]
                 late = asyncio.create_task(_ask(port, QueryTask()))
                 await asyncio.wait({asyncio.create_task(asked.wait()), late}, return_when=asyncio.FIRST_COMPLETED)
                 stop.set()
-                await _until(port, Outcome.UNREACHABLE)
+                await _until(running, port, Outcome.UNREACHABLE)
                 assert not running.done()
                 answer.set()
                 found = await late
@@ -83,7 +83,7 @@ async def test_one_address_cannot_take_all_connections(
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
             async with asyncio.timeout(20):
-                await _until(port, Outcome.ANSWERED)
+                await _until(running, port, Outcome.ANSWERED)
                 held = []
                 while (await _ask(port, IsAlive())).outcome is not Outcome.RATE_LIMITED:
                     # Refused itself, if the question before it has not quite ended.
@@ -91,7 +91,7 @@ async def test_one_address_cannot_take_all_connections(
                 metrics = await _text(operations, "metrics")
                 for each in held:
                     each.close()
-                await _until(port, Outcome.ANSWERED)
+                await _until(running, port, Outcome.ANSWERED)
         finally:
             stop.set()
             await asyncio.wait({running})
@@ -100,9 +100,11 @@ async def test_one_address_cannot_take_all_connections(
     assert float(found["bitagent_miner_refused_connections_total"]) >= 1
 
 
-async def _until(port: int, outcome: Outcome) -> None:
-    while (await _ask(port, IsAlive())).outcome is not outcome:  # noqa: ASYNC110 - a port has no event
-        await asyncio.sleep(0.02)
+async def _until(running: asyncio.Task[None], port: int, outcome: Outcome) -> None:
+    while (await _ask(port, IsAlive())).outcome is not outcome:
+        if (await asyncio.wait({running}, timeout=0.02))[0]:
+            running.result()
+            raise AssertionError("the miner ended")
 
 
 async def _ask(port: int, message: Message) -> Answer[Message]:

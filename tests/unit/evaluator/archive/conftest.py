@@ -22,6 +22,7 @@ import pytest
 
 from bitagent_crds.jobs import ArchiveJob
 from bitagent_evaluator.archive.store import ArchiveStore, open_store
+from bitagent_local.cluster.ports import free_ports
 
 ACCESS, SECRET, BUCKET = "testkey", "testsecret123", "artifacts"
 Fault = Callable[[str, str], "int | str | None"]
@@ -173,9 +174,7 @@ class Bucket:
 @contextmanager
 def _real(binary: str, folder: Path) -> Iterator[Bucket]:
     """Run versitygw; its buckets are folders."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     data, side = folder / "data", folder / "side"
     (data / BUCKET).mkdir(parents=True)
     side.mkdir()
