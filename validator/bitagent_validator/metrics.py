@@ -14,6 +14,9 @@ class Metrics:
         self.lease_held = gauge("lease_held", "1 while this pod may act for its hotkey")
         self.chain_connected = gauge("chain_connected", "1 while the chain answers and its blocks advance")
         self.chain_reconnects = counter("chain_reconnects", "Connections to the chain that were lost")
+        self.contradicting_endpoints = gauge(
+            "contradicting_endpoints", "Other endpoints whose height contradicts that of the one that is used"
+        )
         self.finalized_block = gauge("finalized_block", "Last finalised block seen")
         self.registered = gauge("registered", "1 while the hotkey is registered on the subnet")
         self.permitted = gauge("permitted", "1 while the hotkey may set weights")

@@ -110,6 +110,13 @@ CASES = {
     "BitagentQueueStuck": [_one("bitagent_round_results_waiting", "1x100", "1x20 stale", ',reason="QueueUnavailable"')],
     "BitagentRewriterDown": [_one("bitagent_rewriter_ready", "0x100", "1x100", ',validator="v"')],
     "BitagentEndpointDown": [_one("bitagent_validator_chain_reconnects_total", "0+1x100", "5x100")],
+    "BitagentEndpointsContradict": [
+        Case(
+            {f"bitagent_validator_contradicting_endpoints{{{NS}}}": "0x10 1 0x9 1 0x9 1x80", CONNECTED: "1x110"},
+            {f"bitagent_validator_contradicting_endpoints{{{NS}}}": "1x10 0x100", CONNECTED: "1x110"},
+            45,
+        ),
+    ],
     "BitagentValidatorNotDeployed": [_one("bitagent_validator_deployed", "0x100", "1x100", ',validator="v"')],
     "BitagentChainDisconnected": [_one("bitagent_validator_chain_connected", "0x100", "1x100")],
     "BitagentValidatorNotPermitted": [

@@ -12,11 +12,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.agreement import Anchor, Claim, agree, judge, limit_of
+from bitagent_validator.chain.agreement import Anchor, Claim, Moment, credible, distrust, limit_of, needs_others, weigh
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect, unavailable
 from bitagent_validator.chain.endpoints import Rotation
 from bitagent_validator.chain.heights import height
@@ -36,8 +36,6 @@ CHECK_SECONDS = 60.0
 """Time between two looks at the age of the node's newest block."""
 HEIGHTS_SECONDS = 300.0
 """Time between two looks at the heights of the other endpoints."""
-AHEAD_BLOCKS = 20
-"""By how many finalised blocks another endpoint must be ahead for this one to count as behind."""
 CLOCK_SECONDS = 300.0
 """By how much the machine's clock may be behind the chain's, where it decides what the chain can have reached."""
 SKEW_SECONDS = 15.0
@@ -60,6 +58,22 @@ class Up:
     """The highest block that the chain can have reached by what this node says; None if not known."""
     agreed: bool = False
     """Whether other endpoints have agreed with this node's height."""
+    alone: bool = False
+    """Whether there are other endpoints, of which none has agreed with this node's height."""
+    contradicting: Mapping[str, int] = field(default_factory=dict)
+    """By other endpoint: the height that contradicts this node's, which is believed all the same."""
+
+    @property
+    def contradiction(self) -> str:
+        """What contradicts this node, as one sentence with what to do; empty if nothing does."""
+        if not self.contradicting:
+            return ""
+        # Without the present block: the sentence is in the status, and changes only with what others say.
+        said = " and ".join(f"{endpoint} says block {block}" for endpoint, block in self.contradicting.items())
+        here = f"{said}, which cannot be of the chain that {self.connection.endpoint} shows"
+        if self.agreed:
+            return f"{here}; another endpoint confirms the latter: remove the one that differs from spec.chain"
+        return f"{here}; which is right is not known: remove the wrong one from spec.chain, or add a third that decides"
 
     @property
     def skew(self) -> float | None:
@@ -104,6 +118,8 @@ class Follower:
         self._anchor: Anchor | None = None
         self._believed: tuple[Claim, float, float] | None = None
         """The last claim of the present node, when it was read, and how old its block was then."""
+        self._contradicting: Mapping[str, Claim] = {}
+        """By endpoint: what contradicted the node that was used when the others were asked last."""
         self._changed = changed
         self._stall_seconds = stall_seconds
         self._finalized = finalized
@@ -215,61 +231,54 @@ class Follower:
         Raises ChainUnavailable if the height is not believed, or if another endpoint is far ahead. What an only
         endpoint says is believed: there is nothing to compare it with.
         """
-        claim, slot = await connection.claim(), connection.block_seconds
+        claim = await connection.claim()
         if claim is None:
             return
-        now, old = time.monotonic(), time.time() - claim.stamp
+        moment = Moment(time.monotonic(), time.time(), self._lag_seconds, connection.block_seconds)
+        anchor, old = self._anchor, moment.clock - claim.stamp
         if not self._rotation.several:
-            self._believed = (claim, now, old)
+            self._believed = (claim, moment.now, old)
             return
-        known = self._anchor
-        future, fits = old < -self._lag_seconds, known is not None and agree(known.claim, claim, slot_seconds=slot)
-        believed = known is not None and known.agreed and fits
-        others: dict[str, Claim] = {}
-        if ask or not fits or (future and not believed):
-            others = await self._claims_of_others(connection, latest=max(time.time(), claim.stamp) + self._lag_seconds)
-        if future and not believed and not any(agree(claim, each, slot_seconds=slot) for each in others.values()):
-            raise self._contradicted(
-                connection,
-                f"has a block of a time that is {-old:.0f} s in the future by this machine's clock, which no other "
-                "endpoint confirms",
-            )
-        anchor = judge(claim, others=list(others.values()), anchor=known, now=now, slot_seconds=slot)
-        if anchor is None:
-            said = ", ".join(f"{shown(url)} at {each.height}" for url, each in others.items()) or "no other answers"
-            before = f"; block {known.claim.height} was believed before" if known else ""
-            raise self._contradicted(connection, f"is at block {claim.height} ({said}{before})")
-        self._anchor, self._believed = anchor, (claim, now, old)
-        for url, each in others.items():
-            if not agree(claim, each, slot_seconds=slot):
-                log.warning("%s is at block %d, which contradicts %s", shown(url), each.height, connection.endpoint)
-            elif url in self._rotation.others and each.height - claim.height > AHEAD_BLOCKS:
-                # `run` advances once more: it begins with the one after the current one.
-                self._rotation.prefer(url)
-                self._rotation.prefer(connection.url)
-                raise ChainUnavailable(
-                    f"{connection.endpoint} is at block {claim.height}, and {shown(url)} at block {each.height}",
-                    reason=Reason.CHAIN_BEHIND,
-                )
+        asked = ask or needs_others(claim, anchor=anchor, moment=moment)
+        others = credible(claim, await self._claims_of_others(connection), moment=moment) if asked else {}
+        verdict = weigh(claim, others=others, usable=self._rotation.others, anchor=anchor, moment=moment)
+        if verdict.anchor is None:
+            said = {shown(url): each for url, each in others.items()}
+            why = distrust(claim, verdict, others=said, anchor=anchor, clock=moment.clock)
+            raise self._contradicted(connection, why)
+        self._anchor, self._believed = verdict.anchor, (claim, moment.now, old)
+        if asked:
+            self._contradicting = verdict.contradicting
+        if verdict.ahead:
+            # `run` advances once more: it begins with the one after the current one.
+            self._rotation.prefer(verdict.ahead)
+            self._rotation.prefer(connection.url)
+            other = f"{shown(verdict.ahead)} at block {others[verdict.ahead].height}"
+            text = f"{connection.endpoint} is at block {claim.height}, and {other}"
+            raise ChainUnavailable(text, reason=Reason.CHAIN_BEHIND)
 
-    async def _claims_of_others(self, connection: Connection, *, latest: float) -> dict[str, Claim]:
-        """Return what the other endpoints of this chain say, without blocks of a time after `latest`."""
+    async def _claims_of_others(self, connection: Connection) -> dict[str, Claim]:
+        """Return what the other endpoints of this chain say."""
         urls = self._rotation.witnesses
         found = await asyncio.gather(*(height(url) for url in urls))
         return {
             url: each.claim
             for url, each in zip(urls, found, strict=True)
-            if each and each.genesis == connection.genesis and 0 < each.claim.stamp <= latest
+            if each and each.genesis == connection.genesis
         }
 
     def _up(self, connection: Connection, block: int, age: float | None) -> Up:
-        up = Up(connection, block, age)
+        agreed = self._believed is not None and self._anchor is not None and self._anchor.agreed
+        others = {url: each for url, each in self._contradicting.items() if url != connection.url}
+        contradicting = {shown(url): each.height for url, each in others.items()}
+        alone = self._rotation.several and not agreed
+        up = Up(connection, block, age, agreed=agreed, alone=alone, contradicting=contradicting)
         if self._believed is None:
             return up
         claim, read, old = self._believed
         seconds = max(old, 0.0) + CLOCK_SECONDS + time.monotonic() - read
         limit = limit_of(claim, seconds=seconds, slot_seconds=connection.block_seconds)
-        return replace(up, limit=limit, agreed=self._anchor is not None and self._anchor.agreed)
+        return replace(up, limit=limit)
 
     def _contradicted(self, connection: Connection, why: str) -> ChainUnavailable:
         text = f"{connection.endpoint} {why}: its height is not believed"

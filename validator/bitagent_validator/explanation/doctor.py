@@ -11,10 +11,11 @@ from pathlib import Path
 
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_kube.client import Client
+from bitagent_validator.chain.agreement import AHEAD_BLOCKS
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.endpoints import secret_endpoints
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.chain.follower import AHEAD_BLOCKS, SKEW_SECONDS
+from bitagent_validator.chain.follower import SKEW_SECONDS
 from bitagent_validator.explanation.beside import look_beside
 from bitagent_validator.explanation.explain import validator_of
 from bitagent_validator.explanation.findings import Finding

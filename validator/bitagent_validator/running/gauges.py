@@ -68,6 +68,7 @@ class Gauges:
         self._reconnects = reconnects
         if isinstance(chain, Up):
             metrics.finalized_block.set(chain.block)
+            metrics.contradicting_endpoints.set(len(chain.contradicting))
             if chain.age is not None:
                 metrics.chain_age_seconds.set(chain.age)
         if subnet and me:

@@ -16,10 +16,10 @@ from bitagent_crds.validator import Competition, ValidatorSpec, WeightsMode
 from bitagent_kube.health import Health
 from bitagent_kube.informer import Informer
 from bitagent_kube.resources import VALIDATORS
-from bitagent_validator.chain.agreement import is_forgotten
+from bitagent_validator.chain.agreement import AHEAD_BLOCKS, is_forgotten
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Subnet
-from bitagent_validator.chain.follower import AHEAD_BLOCKS, Down, Follower, Up
+from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.competitions.competition import CompetitionController, CompetitionStatus
 from bitagent_validator.discovery.controller import DiscoveryController
 from bitagent_validator.objects import ValidatorObject, parse_validator

@@ -78,9 +78,11 @@ class Reporter:
         self._gauges = Gauges(services.metrics)
         self._written: tuple[dict[str, Any], float] = ({}, 0.0)
         """The status that was written last, and when."""
+        self._contradicting: frozenset[str] = frozenset()
+        """The endpoints whose contradiction was posted last."""
 
     async def report(self, me: ValidatorObject, spec: ValidatorSpec, known: Known) -> None:
-        """Write the status unless it is as it was. Raises ApiError."""
+        """Write the status unless it is as it was, and post what it cannot show for long. Raises ApiError."""
         accepted = self._services.store.state.accepted
         subnet, chain = self._readings.subnet, known.chain
         inputs = StatusInputs(
@@ -89,6 +91,7 @@ class Reporter:
             block=chain.block if isinstance(chain, Up) else subnet.block if subnet else None,
             chain_problem=(chain.reason, chain.message) if isinstance(chain, Down) else None,
             endpoint=chain.connection.endpoint if isinstance(chain, Up) else "",
+            contradiction=chain.contradiction if isinstance(chain, Up) else "",
             subnet=subnet,
             subnet_missing=self._readings.missing,
             competitions=[known.rounds[c.id] for c in spec.competitions if c.id in known.rounds],
@@ -102,6 +105,7 @@ class Reporter:
             suspended=spec.suspend,
             troubles=known.troubles,
         )
+        await self._post_contradiction(chain)
         written, at = self._written
         # The status written last is newer than the one that the watch has delivered.
         previous = (written or me.status).get("conditions") or []
@@ -115,6 +119,15 @@ class Reporter:
             return
         if await self._services.client.write_status(VALIDATORS, me.name, body) is not None:
             self._written = (body, now)
+
+    async def _post_contradiction(self, chain: Up | Down) -> None:
+        """Post which endpoints contradict the one that is used, once until others do or none does."""
+        if not isinstance(chain, Up):
+            return
+        contradicting = frozenset(chain.contradicting)
+        if contradicting - self._contradicting:
+            await self._services.events.warning(Reason.CHAIN_CONTRADICTED, chain.contradiction)
+        self._contradicting = contradicting
 
     def measure(self, spec: ValidatorSpec, known: Known, *, reconnects: int) -> None:
         """Set the gauges by what the chain says, also if no status can be written."""

@@ -58,6 +58,8 @@ class StatusInputs:
     """None if no competition asks miners."""
     troubles: str = ""
     """Which parts of the last pass failed, and why."""
+    contradiction: str = ""
+    """What other endpoints say that contradicts the one that is used; empty if nothing does."""
 
 
 def compute_status(inputs: StatusInputs, *, previous: Sequence[Mapping[str, Any]], now: datetime) -> ValidatorStatus:
@@ -161,7 +163,8 @@ def _unknown(value: ConditionValue, inputs: StatusInputs) -> ConditionValue:
 def _chain(inputs: StatusInputs) -> ConditionValue:
     if inputs.chain_problem:
         return _value(ConditionType.CHAIN_CONNECTED, False, *inputs.chain_problem)
-    return _value(ConditionType.CHAIN_CONNECTED, True, Reason.CONNECTED, f"following {inputs.endpoint}")
+    contradiction = f"; {inputs.contradiction}" if inputs.contradiction else ""
+    return _value(ConditionType.CHAIN_CONNECTED, True, Reason.CONNECTED, f"following {inputs.endpoint}{contradiction}")
 
 
 def _account(inputs: StatusInputs) -> tuple[ConditionValue, ConditionValue]:

@@ -9,10 +9,16 @@ from bitagent_validator.chain.agreement import (
     ALONE_SECONDS,
     Anchor,
     Claim,
+    Moment,
+    Verdict,
     agree,
+    credible,
+    distrust,
     is_forgotten,
     judge,
     limit_of,
+    needs_others,
+    weigh,
 )
 
 SLOT = 12.0
@@ -109,3 +115,95 @@ def test_when_a_height_is_forgotten(
     seen: int, limit: int | None, agreed: bool, missing: float, forgotten: bool
 ) -> None:
     assert is_forgotten(seen, limit=limit, agreed=agreed, missing_seconds=missing) is forgotten
+
+
+LAG = 300.0
+MOMENT = Moment(now=60.0, clock=NOW, lag_seconds=LAG, slot_seconds=SLOT)
+TO_COME = at(1000 + 25, seconds=LAG + 1)
+AGREED, ALONE = Anchor(TRUE, 0.0, agreed=True), Anchor(TRUE, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("claim", "anchor", "asked"),
+    [
+        pytest.param(TRUE, None, True, id="nothing is known"),
+        pytest.param(TRUE, ALONE, False, id="as before"),
+        pytest.param(LIE, AGREED, True, id="another height"),
+        pytest.param(at(1000, seconds=LAG), ALONE, False, id="the last second that is not to come"),
+        pytest.param(TO_COME, ALONE, True, id="of a time to come, said by one before"),
+        pytest.param(TO_COME, AGREED, False, id="of a time to come, and several agreed: the clock is behind"),
+    ],
+)
+def test_when_the_others_are_asked(claim: Claim, anchor: Anchor | None, asked: bool) -> None:
+    assert needs_others(claim, anchor=anchor, moment=MOMENT) is asked
+
+
+@pytest.mark.parametrize(
+    ("claim", "counted"),
+    [
+        pytest.param(TRUE, {"near"}, id="not those of a time to come"),
+        pytest.param(at(1050, seconds=2 * LAG), {"near", "late"}, id="unless this one is as late"),
+    ],
+)
+def test_which_claims_of_others_count(claim: Claim, counted: set[str]) -> None:
+    others = {"near": TRUE, "late": TO_COME, "later": at(9, seconds=4 * LAG), "never": Claim(5, 0.0)}
+    assert credible(claim, others, moment=MOMENT).keys() == counted
+
+
+AHEAD = at(1100, seconds=1200)
+
+
+@pytest.mark.parametrize(
+    ("claim", "others", "anchor", "expected"),
+    [
+        pytest.param(TRUE, {}, None, Verdict(Anchor(TRUE, 60.0)), id="no other answers"),
+        pytest.param(TRUE, {"b": TRUE}, None, Verdict(Anchor(TRUE, 60.0, agreed=True)), id="another agrees"),
+        pytest.param(
+            TRUE, {"b": LIE}, ALONE, Verdict(Anchor(TRUE, 60.0), contradicting={"b": LIE}), id="another contradicts"
+        ),
+        pytest.param(
+            TRUE,
+            {"b": LIE, "c": TRUE},
+            ALONE,
+            Verdict(Anchor(TRUE, 60.0, agreed=True), contradicting={"b": LIE}),
+            id="one of two contradicts",
+        ),
+        pytest.param(LIE, {"b": TRUE}, ALONE, Verdict(), id="it contradicts what was believed"),
+        pytest.param(TO_COME, {}, ALONE, Verdict(future=True), id="a block to come, and no other answers"),
+        pytest.param(TO_COME, {"b": LIE}, ALONE, Verdict(future=True), id="a block to come, and another contradicts"),
+        pytest.param(TO_COME, {}, AGREED, Verdict(AGREED), id="a block to come, which several agreed on"),
+        pytest.param(
+            TO_COME, {"b": TRUE}, ALONE, Verdict(Anchor(TO_COME, 60.0, agreed=True)), id="a block to come, confirmed"
+        ),
+        pytest.param(
+            TRUE, {"b": AHEAD}, ALONE, Verdict(Anchor(TRUE, 60.0, agreed=True), ahead="b"), id="another is ahead"
+        ),
+        pytest.param(
+            TRUE, {"c": AHEAD}, ALONE, Verdict(Anchor(TRUE, 60.0, agreed=True)), id="another is ahead, and must wait"
+        ),
+        pytest.param(
+            TRUE,
+            {"b": at(1020, seconds=240)},
+            ALONE,
+            Verdict(Anchor(TRUE, 60.0, agreed=True)),
+            id="not far enough to be left for it",
+        ),
+    ],
+)
+def test_what_follows_from_a_claim(
+    claim: Claim, others: dict[str, Claim], anchor: Anchor | None, expected: Verdict
+) -> None:
+    assert weigh(claim, others=others, usable={"b"}, anchor=anchor, moment=MOMENT) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "anchor", "words"),
+    [
+        pytest.param(Verdict(future=True), None, "301 s in the future", id="of a time to come"),
+        pytest.param(Verdict(), AGREED, "block 1000 was believed before", id="another height"),
+        pytest.param(Verdict(), None, "(b at 1000)", id="most say another"),
+    ],
+)
+def test_why_a_claim_is_not_believed(verdict: Verdict, anchor: Anchor | None, words: str) -> None:
+    claim = TO_COME if verdict.future else LIE
+    assert words in distrust(claim, verdict, others={"b": TRUE}, anchor=anchor, clock=NOW)

@@ -179,14 +179,24 @@ async def test_an_invented_height_after_the_honest_endpoint_is_lost(follow: Any)
 
 
 @pytest.mark.parametrize(
-    ("others", "agreed"), [([{}], True), ([{"block": LIE}], False), ([], False)], ids=["agrees", "contradicts", "none"]
+    ("others", "agreed", "alone", "contradicting"),
+    [
+        pytest.param([{}], True, False, {}, id="agrees"),
+        pytest.param([{"block": LIE}], False, True, {"ws://0": LIE}, id="contradicts"),
+        pytest.param([{"block": LIE}, {}], True, False, {"ws://0": LIE}, id="one of two contradicts"),
+        pytest.param([{"dead": True}], False, True, {}, id="is away"),
+        pytest.param([], False, False, {}, id="none"),
+    ],
 )
-async def test_what_is_known_of_a_height(follow: Any, others: list[dict[str, Any]], agreed: bool) -> None:
+async def test_what_is_known_of_a_height(
+    follow: Any, others: list[dict[str, Any]], agreed: bool, alone: bool, contradicting: dict[str, int]
+) -> None:
     nodes = [Node("ws://one"), *(Node(f"ws://{number}", **changes) for number, changes in enumerate(others))]
     async with follow(*nodes) as (states, until_up):
         await until_up("ws://one")
     up = next(state for state in states if isinstance(state, Up))
-    assert (up.limit, up.agreed) == (145, agreed)
+    assert (up.limit, up.agreed, up.alone, up.contradicting) == (145, agreed, alone, contradicting)
+    assert bool(up.contradiction) is bool(contradicting)
 
 
 async def test_the_height_of_another_chain_says_nothing(follow: Any) -> None:

@@ -92,3 +92,10 @@ def test_whether_weights_are_to_be_set(measured: Any, changes: Any, expected: in
     """Alerts about weights are silent where none are to be set."""
     (sample,) = measured(**changes).sets_weights.collect()[0].samples
     assert sample.value == expected
+
+
+@pytest.mark.parametrize("contradicting", [{}, {"ws://two": 9, "ws://three": 8}], ids=["none", "two"])
+def test_how_many_endpoints_contradict(measured: Any, contradicting: dict[str, int]) -> None:
+    chain = Up(None, 1000, contradicting=contradicting)  # type: ignore[arg-type]
+    (sample,) = measured(chain=chain).contradicting_endpoints.collect()[0].samples
+    assert sample.value == len(contradicting)

@@ -74,6 +74,12 @@ def test_a_discovery_that_can_find_nothing_is_in_a_condition(subnet: Make) -> No
     assert found[ConditionType.PASS_COMPLETE].endswith("spec.discovery names no source")
 
 
+def test_an_endpoint_that_contradicts_is_in_a_condition(subnet: Make) -> None:
+    given = inputs(subnet(), contradiction="ws://two says block 9")
+    found = {c.type: (c.status, c.message) for c in compute_status(given, previous=[], now=NOW).conditions}
+    assert found[ConditionType.CHAIN_CONNECTED] == ("True", "following ws://chain:9944; ws://two says block 9")
+
+
 @pytest.mark.parametrize(
     ("facts", "changes", "expected"),
     [
