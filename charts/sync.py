@@ -4,6 +4,7 @@
   `helm lint` rejects what the API server would reject, and misspelt keys too. CEL rules remain with the API server.
 - the table of values in each chart's README.md: keys and defaults from values.yaml, meanings from the comments above
   them.
+- files/defaults.yaml of the charts for operator and miner: the defaults again, for values that an older release lacks.
 - docs/alerts.md: the alert rules of bitagent-operator/files/alerts.yaml, one heading each.
 
 With `--check` it only compares.
@@ -24,12 +25,21 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CRDS = ROOT / "charts/bitagent-operator/files/crds"
+OPERATOR, VALIDATOR, MINER = (ROOT / "charts" / f"bitagent-{name}" for name in ("operator", "validator", "miner"))
+CHARTS = (OPERATOR, VALIDATOR, MINER)
+CRDS = OPERATOR / "files/crds"
 """The CustomResourceDefinitions; `python -m bitagent_crds.generate` writes them, and has to run first."""
-CHARTS = tuple(ROOT / "charts" / name for name in ("bitagent-operator", "bitagent-validator", "bitagent-miner"))
-ALERTS = ROOT / "charts/bitagent-operator/files/alerts.yaml"
+ALERTS = OPERATOR / "files/alerts.yaml"
 ALERTS_PAGE = ROOT / "docs/alerts.md"
-VALIDATOR_SCHEMA = ROOT / "charts/bitagent-validator/values.schema.json"
+VALIDATOR_SCHEMA = VALIDATOR / "values.schema.json"
+
+NULLABLE = frozenset({"securityContext"})
+"""Sections with a member that null changes: to Helm a member that is null is missing, so its default does not come back
+unless the whole section is missing."""
+DEFAULTS_HEAD = """\
+# Written from values.yaml by 'make crds'; do not edit. The default of each value, for those that Helm leaves
+# out: after `helm upgrade --reuse-values` from a release whose chart did not have them.
+"""
 
 BEGIN, END = "<!-- values: written by 'make crds' -->", "<!-- end of values -->"
 DEFAULT_WIDTH = 80
@@ -150,17 +160,30 @@ def rows(
         yield name, json.dumps(value), " ".join(line.removeprefix("#").strip() for line in reversed(comment))
 
 
-def table(chart: Path) -> str:
-    """Return the chart's values as a Markdown table; for a long default it refers to values.yaml."""
+def values_of(chart: Path) -> list[tuple[str, str, str]]:
+    """Return the rows of a chart's values.yaml."""
     text = (chart / "values.yaml").read_text()
     root = yaml.compose(text)
     if not isinstance(root, yaml.MappingNode):
         raise ValueError(f"{chart}/values.yaml is not a mapping")
+    return list(rows(root, yaml.safe_load(text), text.splitlines()))
+
+
+def table(chart: Path) -> str:
+    """Return the chart's values as a Markdown table; for a long default it refers to values.yaml."""
     head = "| value | default | meaning |\n|---|---|---|\n"
     return head + "".join(
         f"| `{name}` | {f'`{default}`' if len(default) <= DEFAULT_WIDTH else 'see values.yaml'} | {meaning} |\n"
-        for name, default, meaning in rows(root, yaml.safe_load(text), text.splitlines())
+        for name, default, meaning in values_of(chart)
     )
+
+
+def defaults(chart: Path) -> str:
+    """Return the chart's files/defaults.yaml: the path of each value, and its default as JSON."""
+    values = yaml.safe_load((chart / "values.yaml").read_text())
+    whole = {name: json.dumps(value) for name, value in values.items() if name in NULLABLE}
+    single = {name: default for name, default, _ in values_of(chart) if name.partition(".")[0] not in NULLABLE}
+    return DEFAULTS_HEAD + "".join(f"{name}: {default}\n" for name, default in (single | whole).items())
 
 
 def readme(chart: Path) -> str:
@@ -205,7 +228,8 @@ def files() -> dict[Path, str]:
     )
     readmes = {chart / "README.md": readme(chart) for chart in CHARTS}
     alerts = alerts_page(yaml.safe_load(ALERTS.read_text()))
-    return {**readmes, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n", ALERTS_PAGE: alerts}
+    filled = {chart / "files/defaults.yaml": defaults(chart) for chart in (OPERATOR, MINER)}
+    return {**readmes, **filled, VALIDATOR_SCHEMA: json.dumps(schema, indent=2) + "\n", ALERTS_PAGE: alerts}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -222,6 +246,7 @@ def main(argv: list[str] | None = None) -> int:
             )
         return 1 if differing else 0
     for path, text in generated.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     return 0
 

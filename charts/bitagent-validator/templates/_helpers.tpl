@@ -62,13 +62,13 @@ Arguments: shared competitions, the validator's own. */}}
 {{- with $changes.competitions -}}
 {{- $_ := set $made "competitions" (include "validator.competitions" (list $spec.competitions .) | fromJsonArray) -}}
 {{- end -}}
-{{- $labels := merge (dict) ($changes.labels | default dict) $.Values.labels -}}
-{{- $annotations := merge (dict) ($changes.annotations | default dict) $.Values.annotations -}}
+{{- $labels := merge (dict) ($changes.labels | default dict) ($.Values.labels | default dict) -}}
+{{- $annotations := merge (dict) ($changes.annotations | default dict) ($.Values.annotations | default dict) -}}
 {{- $_ := set $all $name (dict "labels" $labels "annotations" $annotations "spec" $made) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $all -}}
-{{- $_ := set $all (include "validator.base" .) (dict "labels" .Values.labels "annotations" .Values.annotations "spec" $spec) -}}
+{{- $_ := set $all (include "validator.base" .) (dict "labels" (.Values.labels | default dict) "annotations" (.Values.annotations | default dict) "spec" $spec) -}}
 {{- end -}}
 {{- $hotkeys := dict -}}
 {{- range $name, $each := $all -}}
@@ -105,7 +105,7 @@ Arguments: shared competitions, the validator's own. */}}
 {{/* The files of the ConfigMap of tasks, as JSON: taskFiles, and what the cluster's has under a key that a competition
 names and taskFiles lacks. So an upgrade without --set-file keeps them. `helm template` sees no cluster. */}}
 {{- define "validator.taskFiles" -}}
-{{- $files := deepCopy .Values.taskFiles -}}
+{{- $files := deepCopy (.Values.taskFiles | default dict) -}}
 {{- $missing := list -}}
 {{- range include "validator.taskKeys" . | fromJsonArray -}}
 {{- if not (hasKey $files .) -}}
