@@ -107,10 +107,8 @@ class JobParts:
     resources: Obj
     max_attempts: int
     """Pods that may fail before the Job gives up."""
-    deadline_seconds: int | None = None
-    """Time of the whole Job, from when its controller starts it: waiting counts."""
     attempt_seconds: int | None = None
-    """Time of one pod, from when a node has accepted it: waiting for a node does not count."""
+    """Time of one pod, from when a node has accepted it: waiting for a node does not count. The Job has none."""
     shards: int | None = None
     """Pods that share the work, each with an index and `max_attempts` of its own; None: one pod does it."""
     counts_removals: bool = False
@@ -152,7 +150,6 @@ def job(config: Config, parts: JobParts) -> Obj:
             "ownerReferences": [parts.owner],
         },
         "spec": {
-            **_deadline(parts.deadline_seconds),
             **_completions(parts.shards, retries=parts.max_attempts - 1),
             "podReplacementPolicy": "Failed",  # two pods must never write to the same directory
             "podFailurePolicy": {
@@ -211,14 +208,10 @@ def digest_of_pod(pod: Obj) -> str:
     return short_hash(json.dumps(pod, sort_keys=True), digits=16)
 
 
-def _deadline(seconds: int | None) -> Obj:
-    return {} if seconds is None else {"activeDeadlineSeconds": seconds}
-
-
 def _pod(config: Config, parts: JobParts) -> Obj:
     settings = placed(config, parts.component)
     spec: dict[str, Any] = {
-        **_deadline(parts.attempt_seconds),
+        **({} if parts.attempt_seconds is None else {"activeDeadlineSeconds": parts.attempt_seconds}),
         "automountServiceAccountToken": False,
         "containers": [
             {

@@ -31,8 +31,6 @@ from bitagent_operator.observed.objects import RoundObject
 
 ATTEMPT_SECONDS = 3600
 """Time of one pod, from when a node has accepted it: waiting for a node, a quota or a class is not building."""
-DEADLINE_SECONDS = 24 * 3600
-"""Time of the whole Job, waiting and removed pods included, which its Job does not count."""
 PODS = 6
 """Pods that may fail: with the Job's back-off, a hub or a rewriter may be unavailable for about five minutes,
 for example while it loads a large model."""
@@ -79,9 +77,9 @@ def task_set_job(
             out_dir=TASKS_MOUNT,
         ),
         resources=without_gpu(config.jobs.task_set),
-        deadline_seconds=DEADLINE_SECONDS,
         attempt_seconds=ATTEMPT_SECONDS,
         max_attempts=PODS,
+        counts_removals=True,
         volumes=tuple(volumes),
         mounts=tuple(mounts),
         env=needs.env,

@@ -157,6 +157,31 @@ def test_a_fetch_that_waits_for_longer_than_it_may_run_is_waited_for(world: Worl
     assert world.events_of("FetchFailed") == []
 
 
+def test_a_fetch_that_is_preempted_again_and_again_fails_no_round(world: World, outcomes: Outcomes) -> None:
+    """Each of its pods, of more Jobs than the attempts that may fail."""
+    world.constants = {
+        "bitagent_operator.manifests.fetch:PODS": 1,
+        "bitagent_operator.plan.models.fetch_step:BACKOFF": timedelta(seconds=1),
+    }
+    world.start_operator()
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "by x"}
+    removed = outcomes.crashed(137, "", "Error", {"conditions": [condition]})
+    jobs: set[str] = set()
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        if document["kind"] != "Fetch":
+            return outcomes.usual(pod, document)
+        jobs.add(pod["metadata"]["labels"]["job-name"])
+        return removed if len(jobs) <= 6 else outcomes.usual(pod, document)
+
+    world.kubelet.script = script
+    world.model("m-500")
+    world.round("preempted")
+    world.until_condition("evalrounds", "preempted", "Complete")
+    assert world.events_of("FetchFailed") == []
+    assert world.events_of("FetchDelayed")
+
+
 def test_files_that_the_cache_has_lost_are_fetched_again_in_the_same_round(operator: World, outcomes: Outcomes) -> None:
     """As after an installation with another volume: the condition says Fetched, its evaluation finds nothing."""
     fetches, evaluations = list[str](), list[str]()

@@ -58,15 +58,36 @@ def test_a_pod_on_a_lost_node_is_followed_by_another_attempt(world: World, outco
     assert {job["metadata"]["name"] for job in world.all("jobs", **BUILDS)} == {"lost-tasks", "lost-tasks-2"}
 
 
-def test_pods_that_are_removed_again_and_again_end_with_the_cause(world: World, outcomes: Outcomes) -> None:
-    """The Job does not count them; its own time does."""
-    world.constants = {"bitagent_operator.manifests.task_set:DEADLINE_SECONDS": 15}
+def test_pods_that_are_preempted_again_and_again_fail_no_round(world: World, outcomes: Outcomes) -> None:
+    world.constants = {"bitagent_operator.manifests.task_set:PODS": 1}
     world.start_operator()
-    taint = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": "disk pressure"}
-    removed = outcomes.crashed(137, "", "Error", {"conditions": [taint]})
-    world.kubelet.script = lambda pod, document: removed if builds(pod) else outcomes.usual(pod, document)
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "by x"}
+    removed = outcomes.crashed(137, "", "Error", {"conditions": [condition]})
+    seen: set[str] = set()
+
+    def script(pod: Obj, document: Obj) -> Exit | None:
+        if builds(pod):
+            seen.add(pod["metadata"]["uid"])
+        return removed if builds(pod) and len(seen) <= 3 else outcomes.usual(pod, document)
+
+    world.kubelet.script = script
     world.model("m-500")
     world.round("removed")
-    world.until_condition("evalrounds", "removed", "Failed", seconds=60)
-    condition = world.condition("evalrounds", "removed", "TasksReady")
-    assert (condition["reason"], "disk pressure" in condition["message"]) == ("Evicted", True)
+    world.until_condition("evalrounds", "removed", "Complete", seconds=60)
+    jobs = sorted(world.all("jobs", **BUILDS), key=lambda job: str(job["metadata"]["name"]))
+    assert [job["metadata"]["name"] for job in jobs] == [f"removed-tasks{n}" for n in ("", "-2", "-3", "-4")]
+    assert "activeDeadlineSeconds" not in jobs[0]["spec"]
+
+
+def test_a_node_that_runs_out_of_disk_again_and_again_ends_the_round(world: World, outcomes: Outcomes) -> None:
+    """What the pod itself may have filled is tried as often as other failures, and bothers its neighbours no more."""
+    world.constants = {"bitagent_operator.manifests.task_set:PODS": 1}
+    world.start_operator()
+    status = {"reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
+    removed = outcomes.crashed(137, "", "Error", status)
+    world.kubelet.script = lambda pod, document: removed if builds(pod) else outcomes.usual(pod, document)
+    world.model("m-500")
+    world.round("pressed")
+    world.until_condition("evalrounds", "pressed", "Failed", seconds=60)
+    condition = world.condition("evalrounds", "pressed", "TasksReady")
+    assert (condition["reason"], "ephemeral-storage" in condition["message"]) == ("NodePressure", True)

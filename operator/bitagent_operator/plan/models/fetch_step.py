@@ -26,8 +26,10 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
+    never_ran,
+    only_removed,
 )
-from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem
+from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import BY_ADMISSION, FetchResult, fetch_result, named_commit
 from bitagent_operator.plan.models.hub import hub_trouble
 from bitagent_operator.plan.models.resolution import since_of
@@ -50,6 +52,8 @@ class Series(StrEnum):
     """A container, of a pod that a node has accepted."""
     CHANGED = "changed"
     """The size of what a directory holds now."""
+    REMOVED = "removed"
+    """A node that keeps its pod; attempts that failed before still count."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,11 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
                 problem = Problem(reason, f"{outcome.message}; it is tried again")
                 new = unknown(status, generation, pass_.now, problem)
                 return FetchStep(new, None, outcome.at, series=Series.START, trouble=trouble)
+            if only_removed(job, pods, outcome):
+                due = outcome.at + BACKOFF
+                problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC")
+                new = unknown(status, generation, pass_.now, problem)
+                return FetchStep(new, None, due, series=Series.REMOVED, trouble=trouble)
             if job.attempt < MAX_ATTEMPTS:
                 # One that was late has had its time, and its Job is about to start another pod: the next replaces it.
                 late = untimed or (reason is Reason.DEADLINE_EXCEEDED and job.ended is None)
@@ -164,13 +173,6 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             new = failed(status, generation, pass_.now, problem, at=at)
     new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
     return FetchStep(new, fetch_result(new, generation=generation), answered=answered)
-
-
-def never_ran(job: JobObject, pods: Sequence[PodObject]) -> bool:
-    """Whether a pod of the Job has used up its time without a container, as for an image, and no other had one."""
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    late = any(pod.reason == DEADLINE_EXCEEDED for pod in own)
-    return late and job.failed <= len(own) and all(pod.started is None for pod in own)
 
 
 def _other_files(job: JobObject, commit: str) -> bool:

@@ -31,6 +31,7 @@ from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.inputs import Pass, Refusal
 from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, StartFetch
+from bitagent_operator.plan.jobs.outcome import REMOVALS
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns, free_of_the_dead, in_use
@@ -173,7 +174,8 @@ def _next_fetch(
     if latest is not None and step.retry_at is not None:
         need, attempt = latest.meta.labels[NEED_LABEL], latest.attempt + 1
         if step.series is not None:
-            need, attempt = short_hash(need, step.series), 1  # a name holds few attempts
+            first = latest.attempt if step.series is Series.REMOVED else 1
+            need, attempt = short_hash(need, step.series), first  # a name holds few attempts
         labels = latest.meta.labels
         verify = VERIFY_LABEL in labels
         commit = labels.get(COMMIT_LABEL) if step.series is not Series.CHANGED else None
@@ -293,6 +295,7 @@ def events(old: MinerModelStatus, new: MinerModelStatus, *, waits: bool = False)
         commit = new.resolved.commit[:12] if new.resolved is not None else "unknown"
         return (EventMessage(EventReason.MODEL_FETCHED, f"commit {commit}: {after.message}"),)
     text = f"{after.reason}: {after.message}"
+    waits = waits or (after.status == ConditionStatus.UNKNOWN and after.reason in REMOVALS)
     if waits or after.reason is Reason.CACHE_FULL:
         known = before is not None and before.status == after.status and before.reason == after.reason
         delayed = after.reason is Reason.CACHE_FULL or after.reason.fault is Fault.INFRASTRUCTURE

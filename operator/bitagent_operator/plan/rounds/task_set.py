@@ -26,6 +26,8 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
+    never_ran,
+    only_removed,
 )
 from bitagent_operator.plan.jobs.pods import Problem, given_up
 from bitagent_operator.plan.rounds.holders import holders
@@ -33,6 +35,8 @@ from bitagent_operator.plan.validators.rewriter import wait_for_rewriter
 
 SEED_TIMEOUT = timedelta(hours=24)
 """How long a round waits for its seed, from its start."""
+_FIRST = Problem(Reason.BUILDING_TASKS, "")
+"""What is reported while the first Job is being created."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,10 @@ def progress(
         case ModelFault():
             reason = outcome.reason if outcome.reason.fault is Fault.SPEC else Reason.TASKS_FAILED
             return TaskSetProgress(reason=reason, message=outcome.message, failed=True)
+        case InfraFault() | Lost() if job.attempt < naming.MAX_ATTEMPTS and (
+            never_ran(job, pods) or only_removed(job, pods, outcome)
+        ):
+            return _start(observed, job.attempt + 1, pass_, cause=Problem(outcome.reason, outcome.message))
         case InfraFault():
             return TaskSetProgress(reason=outcome.reason, message=outcome.message, failed=True)
         case Lost() | Done():
@@ -119,8 +127,11 @@ def _being_deleted() -> TaskSetProgress:
     return TaskSetProgress(message="an earlier Job of it is being deleted, or a pod of that has not ended")
 
 
-def _start(observed: RoundObject, attempt: int, pass_: Pass) -> TaskSetProgress:
-    """Return the start of a Job, unless it waits for a rewriter or the API server does not accept it."""
+def _start(observed: RoundObject, attempt: int, pass_: Pass, *, cause: Problem = _FIRST) -> TaskSetProgress:
+    """Return the start of a Job, unless it waits for a rewriter or the API server does not accept it.
+
+    `cause`: why it follows another one.
+    """
     wait = wait_for_rewriter(observed, pass_.validator, now=pass_.now)
     if wait is not None:
         return TaskSetProgress(
@@ -129,8 +140,8 @@ def _start(observed: RoundObject, attempt: int, pass_: Pass) -> TaskSetProgress:
     series = observed.status.series
     name = naming.round_job_name(observed.meta.name, key=naming.TASKS_KEY, attempt=attempt, series=series)
     known, refusal = pass_.refusals.get(name), pass_.refusal(name)
-    reason = known.reason if known is not None else Reason.BUILDING_TASKS
-    message = clip(known.message, MESSAGE_LENGTH) if known is not None else ""
+    reason = known.reason if known is not None else cause.reason
+    message = clip(known.message, MESSAGE_LENGTH) if known is not None else cause.message
     if refusal is None:
         return TaskSetProgress(start_attempt=attempt, reason=reason, message=message)
     return TaskSetProgress(reason=reason, message=message, failed=refusal.final)

@@ -44,10 +44,9 @@ def test_the_document_has_the_rounds_evaluation(build: Build) -> None:
 
 
 def test_waiting_for_a_node_is_not_building(build: Build) -> None:
-    """A round must not fail because its first pod has waited for an hour; what is removed again and again ends."""
+    """A round must not fail because its first pod has waited, for however long."""
     spec = job(build, [BFCL]).raw["spec"]
-    pod = spec["template"]["spec"]
-    assert (pod["activeDeadlineSeconds"], spec["activeDeadlineSeconds"]) == (3600, 24 * 3600)
+    assert (spec["template"]["spec"]["activeDeadlineSeconds"], "activeDeadlineSeconds" in spec) == (3600, False)
 
 
 def places(built: BuiltJob) -> set[str]:

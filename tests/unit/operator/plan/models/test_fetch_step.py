@@ -56,8 +56,10 @@ def test_a_branch_is_fetched_again_for_a_later_round_although_a_clock_was_ahead(
         pytest.param(MAX_ATTEMPTS, CREATING, "StartTimedOut", ("other", 1), id="which uses up no attempt"),
         pytest.param(1, {"code": 143, "status": LATE}, "Fetching", ("n", 2), id="it ran for six hours"),
         pytest.param(MAX_ATTEMPTS, {"code": 143, "status": LATE}, "DeadlineExceeded", None, id="for the last time"),
-        pytest.param(1, {"deleted": 0, "node": "n1"}, "Fetching", ("n", 2), id="its node was lost"),
-        pytest.param(MAX_ATTEMPTS, {"deleted": 0, "node": "n1"}, "Evicted", None, id="and again, for the last time"),
+        pytest.param(1, {"deleted": 0, "node": "n1"}, "Fetching", ("other", 1), id="its node was lost"),
+        pytest.param(
+            MAX_ATTEMPTS, {"deleted": 0, "node": "n1"}, "Fetching", ("other", MAX_ATTEMPTS), id="which is no attempt"
+        ),
         pytest.param(1, {"code": 3, "phase": "Running"}, "Fetching", ("n", 2), id="a sidecar keeps a failed pod"),
     ],
 )
@@ -103,12 +105,35 @@ def test_a_sidecar_does_not_keep_a_fetch_that_is_done(make: Make) -> None:
     assert [each.uid for each in after.delete] == [job.meta.uid]
 
 
-@pytest.mark.parametrize("reason", ["Evicted", "NodePressure"])
-def test_pods_that_are_removed_end_a_fetch_with_their_cause(make: Make, reason: str) -> None:
-    taint = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "m"}
-    status = {"reason": "Evicted"} if reason == "NodePressure" else {"conditions": [taint]}
+PREEMPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "m"}
+REMOVED: dict[str, Any] = {"code": 137, "status": {"phase": "Failed", "conditions": [PREEMPTED]}}
+STOPPED: dict[str, Any] = {"code": 143, "message": '{"reason": "Stopped", "message": "by SIGTERM"}'}
+PRESSED: dict[str, Any] = {"code": 137, "status": {"phase": "Failed", "reason": "Evicted", "conditions": [PREEMPTED]}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "reported", "expected"),
+    [
+        pytest.param([REMOVED], "Fetching", ("Unknown", "Evicted"), id="preempted"),
+        pytest.param([STOPPED], "Fetching", ("Unknown", "Stopped"), id="deleted by a person"),
+        pytest.param([], "Evicted", ("Unknown", "Evicted"), id="preempted, and the pods are gone"),
+        pytest.param([], "Fetching", ("False", "AttemptsExhausted"), id="gone without a cause"),
+        pytest.param([PRESSED], "Fetching", ("False", "NodePressure"), id="its own use may be the cause"),
+        pytest.param([{"code": 3}, REMOVED], "Fetching", ("False", "Evicted"), id="one failed by itself"),
+        pytest.param([{"code": 3}], "Evicted", ("False", "Crashed"), id="and the removed ones are gone"),
+    ],
+)
+def test_removals_use_up_no_attempt_of_a_fetch(
+    make: Make, pods: list[dict[str, Any]], reported: str, expected: tuple[str, str]
+) -> None:
     job = make.fetch("a", attempt=MAX_ATTEMPTS, ended="Failed", reason="BackoffLimitExceeded", failed=3)
-    pods = [make.pod(job, code=137, status={"phase": "Failed"} | status)]
-    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_(listed=[job]))
+    own = [make.pod(job, name=f"p{at}", created=at, **pod) for at, pod in enumerate(pods)]
+    model = make.model("a", status={"conditions": [make.condition("Fetched", "Unknown", reported)]})
+    found = plan(model, jobs=[job], pods=own, rounds=[], pass_=make.pass_(now=20, listed=[job]))
     fetched = next(c for c in found.status.conditions if c.type == "Fetched")
-    assert (fetched.status, fetched.reason) == ("False", reason)
+    assert (fetched.status, fetched.reason) == expected
+    assert {each.reason for each in found.events} <= {"FetchDelayed" if fetched.status == "Unknown" else "FetchFailed"}
+    if expected[0] == "Unknown":
+        later = plan(model, jobs=[job], pods=own, rounds=[], pass_=make.pass_(now=10 * HOURS, listed=[job]))
+        assert later.fetch is not None
+        assert (later.fetch.need != "n", later.fetch.attempt) == (True, MAX_ATTEMPTS)

@@ -74,6 +74,46 @@ def test_lost_is_built_again(make: Make, plan: Plan) -> None:
     assert plan(make.started("a", tasks=False), [make.model("a")], jobs=[job]).task_set_attempt == 2
 
 
+PREEMPTED: dict[str, Any] = {
+    "code": 137,
+    "status": {
+        "phase": "Failed",
+        "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}],
+    },
+}
+LATE: dict[str, Any] = {
+    "waiting": ("ErrImagePull", "no"),
+    "status": {"reason": "DeadlineExceeded", "phase": "Failed"},
+}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "ended", "pods", "following", "reason"),
+    [
+        pytest.param(1, "Failed", [PREEMPTED], 2, "Evicted", id="preempted"),
+        pytest.param(naming.MAX_ATTEMPTS, "Failed", [PREEMPTED], None, "Evicted", id="as often as names last"),
+        pytest.param(1, "Failed", [{"code": 3}, PREEMPTED], None, "Evicted", id="one failed by itself"),
+        pytest.param(1, None, [LATE], 2, "StartTimedOut", id="a node had it for an hour and ran nothing"),
+        pytest.param(4, None, [{"deleted": 0, "node": "n1"}], 5, "Evicted", id="its node was lost once more"),
+    ],
+)
+def test_what_is_removed_or_never_ran_is_followed_by_another_job(
+    make: Make,
+    plan: Plan,
+    attempt: int,
+    ended: str | None,
+    pods: list[dict[str, Any]],
+    following: int | None,
+    reason: str,
+) -> None:
+    more = {"ended": ended, "reason": "BackoffLimitExceeded", "failed": len(pods)} if ended else {"active": 1}
+    last = make.evaluation("tasks", attempt=attempt, **more)
+    own = [make.pod(last, name=f"p{at}", created=at, **pod) for at, pod in enumerate(pods)]
+    found = plan(make.started("a", tasks=False), [make.model("a")], jobs=[last], pods=own, now=7200)
+    assert (found.task_set_attempt, found.condition("TasksReady").reason) == (following, reason)
+    assert (found.status.phase == "Failed") == (following is None)
+
+
 SUMMARY = "1000 tasks from 3 sources; Rewrite changed 812 of 1000 (103 value_lost, 85 too_similar)"
 
 
