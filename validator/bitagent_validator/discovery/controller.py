@@ -27,14 +27,8 @@ from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.commitments import Fault
-from bitagent_validator.discovery.plan import (
-    Desired,
-    DiscoveryPlan,
-    Existing,
-    existing_of,
-    manifest,
-    plan_discovery,
-)
+from bitagent_validator.discovery.models import Desired, Existing, existing_of, manifest
+from bitagent_validator.discovery.plan import DiscoveryPlan, plan_discovery
 from bitagent_validator.objects import RoundPhase, ValidatorObject
 from bitagent_validator.services import Services
 
@@ -70,12 +64,17 @@ class DiscoveryController:
         """Registered hotkeys without a commitment in that reading."""
         self._unsure: frozenset[str] = frozenset()
         """Those of them that had one, or were not looked for, in the reading before."""
+        self._alone = False
+        """Whether one endpoint of several alone gave that reading."""
         self._unfinished = False
         """Whether there is something to do before the chain is read again."""
 
-    async def reconcile(self, me: ValidatorObject, subnet: Subnet, *, connection: Connection) -> None:
+    async def reconcile(
+        self, me: ValidatorObject, subnet: Subnet, *, connection: Connection, alone: bool = False
+    ) -> None:
         """Bring the MinerModels in line with what a subnet's hotkeys have submitted, if that is due.
 
+        `alone` says whether there are other endpoints, of which none has agreed with the one that is used.
         Raises ChainUnavailable and CommitmentsUnreadable; and ApiError if the API server fails for more than single
         objects.
         """
@@ -96,7 +95,7 @@ class DiscoveryController:
             return
         if due:
             self._published = await connection.published(subnet.netuid, block=subnet.block) if on else {}
-            self._read_at, self._looked = now, on
+            self._read_at, self._looked, self._alone = now, on, alone
             # A node may lose a page of the answer, and a model that goes loses the block of its first sight.
             absent = frozenset(subnet.neurons.keys() - self._published.keys()) if on else frozenset()
             self._absent, self._unsure = absent, absent - self._absent
@@ -127,6 +126,7 @@ class DiscoveryController:
             answers={hotkey: each.parsed for hotkey, each in self._axons.answers.items()},
             block=subnet.block,
             unsure=self._unsure,
+            alone=self._alone,
         )
 
     async def _carry_out(

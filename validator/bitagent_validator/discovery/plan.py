@@ -10,79 +10,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bitagent_crds.discovery import AxonDiscovery, CommitmentDiscovery, CommitmentFault, Discovery
-from bitagent_crds.names import (
-    COMMITTED_BLOCK_ANNOTATION,
-    COMPETITION_LABEL,
-    DISCOVERY_MANAGER,
-    HOTKEY_LABEL,
-    LABEL_KEYS_ANNOTATION,
-    MANAGED_BY_LABEL,
-    SUBMITTED_BY_AXON,
-    SUBMITTED_BY_LABEL,
-    UID_LABEL,
-    VALIDATOR_LABEL,
-    discovered_model,
-    short_hash,
-)
-from bitagent_crds.schema import API_VERSION
-from bitagent_kube.objects import Obj
+from bitagent_crds.names import SUBMITTED_BY_AXON, discovered_model
+from bitagent_validator.chain.agreement import AHEAD_BLOCKS
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery.commitments import CommittedModel, Fault, Parsed, parse
-
-BLOCK_DIGITS = 15
-
-
-@dataclass(frozen=True)
-class Existing:
-    """A MinerModel that discovery has made for this Validator."""
-
-    name: str
-    uid: str
-    hotkey: str
-    block: int | None = None
-    """The block of the first sight; None if its annotation is not a number."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    label_keys: str = ""
-    """`_keys_of` the labels that were written last."""
-    axon: bool = False
-    """Whether it was made of what the hotkey's axon has answered, and not of a commitment."""
-    commit: str = ""
-    """The commit that its revision stands for, as the operator has found it; empty before."""
-    source: Mapping[str, object] = field(default_factory=dict)
-    miner: Mapping[str, object] = field(default_factory=dict)
-
-
-def existing_of(obj: Obj) -> Existing:
-    """Parse a MinerModel that carries discovery's labels."""
-    metadata, spec = obj["metadata"], obj.get("spec") or {}
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    source = (spec.get("source") or {}).get("huggingFace") or {}
-    block = str(annotations.get(COMMITTED_BLOCK_ANNOTATION, ""))
-    return Existing(
-        name=metadata["name"],
-        uid=metadata["uid"],
-        hotkey=str(labels.get(HOTKEY_LABEL, "")),
-        block=int(block) if block.isascii() and block.isdecimal() and len(block) <= BLOCK_DIGITS else None,
-        labels=labels,
-        label_keys=str(annotations.get(LABEL_KEYS_ANNOTATION, "")),
-        axon=labels.get(SUBMITTED_BY_LABEL) == SUBMITTED_BY_AXON,
-        commit=str(((obj.get("status") or {}).get("resolved") or {}).get("commit", "")),
-        source={name: source[name] for name in ("repo", "revision") if name in source},
-        miner=spec.get("miner") or {},
-    )
-
-
-@dataclass(frozen=True)
-class Desired:
-    """A MinerModel that is to exist."""
-
-    name: str
-    hotkey: str
-    uid: int
-    block: int
-    submission: CommittedModel
-    axon: bool = False
-    """Whether it is made of what the hotkey's axon has answered."""
+from bitagent_validator.discovery.models import Desired, Existing, differs
 
 
 @dataclass(frozen=True)
@@ -116,16 +48,19 @@ def plan_discovery(
     answers: Mapping[str, Parsed] | None = None,
     block: int = 0,
     unsure: Collection[str] = (),
+    alone: bool = False,
 ) -> DiscoveryPlan:
     """Return what to do.
 
     `uids` has the registered hotkeys, `published` the commitments by hotkey, `answers` what their axons have answered
     up to `block`, and `needed` the names of the models in running rounds: of a registered hotkey these stay until the
     round ends. A hotkey without a slot keeps none. The models of a source that is off are left alone. Of `unsure`
-    hotkeys `published` may lack a commitment that the chain has: the models of theirs stay for now.
+    hotkeys `published` may lack a commitment that the chain has: the models of theirs stay for now. `alone` says that
+    one endpoint of several alone has said `published`: blocks that are seen first then are marked, and replaced by what
+    is read when another endpoint agrees with the one that is used.
     """
     by_name = {each.name: each for each in existing if _is_on(settings, axon=each.axon)}
-    models, ignored = _of_commitments(settings.commitments, validator, competitions, uids, published, by_name)
+    models, ignored = _of_commitments(settings.commitments, validator, competitions, uids, published, by_name, alone)
     known = [e for e in by_name.values() if not e.axon and e.hotkey in uids and e.hotkey not in published]
     unread = {each.hotkey for each in known if each.hotkey in unsure}
     committed = {each.hotkey for each in models} | unread
@@ -141,7 +76,7 @@ def plan_discovery(
     stay = [each for each in surplus if each.name in needed and each.hotkey in uids]
     return DiscoveryPlan(
         models=tuple(models),
-        write=tuple(each for each in models if _differs(by_name.get(each.name), each, settings, validator)),
+        write=tuple(each for each in models if differs(by_name.get(each.name), each, settings, validator)),
         delete=tuple(each for each in surplus if each not in stay),
         superseded=tuple(stay),
         ignored=ignored,
@@ -161,6 +96,7 @@ def _of_commitments(
     uids: Mapping[str, int],
     published: Mapping[str, Published | None],
     by_name: Mapping[str, Existing],
+    alone: bool,
 ) -> tuple[list[Desired], dict[str, Fault]]:
     """Return the models of commitments, those committed to first first, and why others have none."""
     found: list[Desired] = []
@@ -174,14 +110,26 @@ def _of_commitments(
             ignored[hotkey] = parsed if isinstance(parsed, Fault) else _UNREADABLE
             continue
         name = _name(validator, hotkey, parsed)
-        seen = by_name[name].block if name in by_name else None
-        block = commitment.block if seen is None else min(seen, commitment.block)
-        found.append(Desired(name, hotkey, uids[hotkey], block, parsed))
+        block, unconfirmed = _first_sight(by_name.get(name), commitment.block, alone=alone)
+        found.append(Desired(name, hotkey, uids[hotkey], block, parsed, unconfirmed=unconfirmed))
     found.sort(key=lambda each: (each.block, each.hotkey))
     models, others = found[: settings.maximum_models], found[settings.maximum_models :]
     text = f"{settings.maximum_models} hotkeys have committed before it: raise maximumModels"
     ignored |= {each.hotkey: Fault(CommitmentFault.OVER_LIMIT, text) for each in others}
     return models, ignored
+
+
+def _first_sight(known: Existing | None, block: int, *, alone: bool) -> tuple[int, bool]:
+    """Return the block of the first sight of content that the chain has since `block`, and whether it is unconfirmed.
+
+    The same content committed again moves the chain's block, so that an earlier one that is known stays; but not one
+    that an endpoint alone has said, which may have invented it.
+    """
+    if known is None or known.block is None:
+        return block, alone
+    if known.unconfirmed and not alone:
+        return block, False
+    return min(known.block, block), known.unconfirmed
 
 
 def _of_axons(
@@ -196,7 +144,8 @@ def _of_axons(
 
     A model stays while its registered hotkey's axon names no other. A branch is pinned to the commit that the operator
     finds for it first: what is pushed later is submitted by another revision. Its block is that of the pass in which
-    the commit is known, and not of the name's first sight: a name of another miner's next model can be guessed.
+    the commit is known, and not of the name's first sight: a name of another miner's next model can be guessed. One
+    that is still to come was seen at a height that is not believed any more, and would be later than all others.
     """
     found: list[Desired] = []
     if settings is None:
@@ -212,6 +161,7 @@ def _of_axons(
         known = by_name.get(name)
         pinned = _pinned(parsed, known)
         seen = now if known is None or known.block is None or _is_new(pinned, known) else known.block
+        seen = now if seen > now + AHEAD_BLOCKS else seen
         found.append(Desired(name, hotkey, uids[hotkey], seen, pinned, axon=True))
     named = {each.hotkey for each in found}
     kept = [each for hotkey, each in sorted(mine.items()) if hotkey not in named]
@@ -234,35 +184,6 @@ def _pinned(submission: CommittedModel, known: Existing | None) -> CommittedMode
 def _is_new(submission: CommittedModel, known: Existing) -> bool:
     """Whether the commit of a submission is known now, and was not when its object was written last."""
     return submission.pinned and known.source.get("revision") != submission.revision
-
-
-def manifest(desired: Desired, settings: Discovery, *, validator: str) -> Obj:
-    """Return the fields of a MinerModel that discovery owns, without those that name the object."""
-    submission = desired.submission
-    source = settings.axons if desired.axon else settings.commitments
-    labels = {
-        **(source.labels if source is not None else {}),
-        MANAGED_BY_LABEL: DISCOVERY_MANAGER,
-        VALIDATOR_LABEL: validator,
-        HOTKEY_LABEL: desired.hotkey,
-        UID_LABEL: str(desired.uid),
-    }
-    if submission.competition is not None:
-        labels[COMPETITION_LABEL] = submission.competition
-    if desired.axon:
-        labels[SUBMITTED_BY_LABEL] = SUBMITTED_BY_AXON
-    annotations = {COMMITTED_BLOCK_ANNOTATION: str(desired.block), LABEL_KEYS_ANNOTATION: _keys_of(labels)}
-    miner: Obj = {"hotkey": desired.hotkey}
-    if submission.pinned:
-        miner["commitBlock"] = desired.block
-    if submission.hash is not None:
-        miner["commitmentHash"] = submission.hash
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "MinerModel",
-        "metadata": {"labels": labels, "annotations": annotations},
-        "spec": {"source": {"huggingFace": {"repo": submission.repo, "revision": submission.revision}}, "miner": miner},
-    }
 
 
 _UNREADABLE = Fault(CommitmentFault.MALFORMED, "its fields have a form that this version does not know")
@@ -290,20 +211,3 @@ def _parsed(commitment: Published | None, settings: CommitmentDiscovery, competi
 
 def _name(validator: str, hotkey: str, submission: CommittedModel) -> str:
     return discovered_model(validator, hotkey, submission.repo, submission.revision, submission.competition or "")
-
-
-def _keys_of(labels: Mapping[str, str]) -> str:
-    return short_hash(*sorted(labels))
-
-
-def _differs(found: Existing | None, desired: Desired, settings: Discovery, validator: str) -> bool:
-    """Whether a MinerModel is to be written. Labels that others have added are left alone.
-
-    The keys of what was written last show a label that the spec has no longer: applying again removes it.
-    """
-    if found is None or found.block != desired.block:
-        return True
-    body = manifest(desired, settings, validator=validator)
-    labels, spec = body["metadata"]["labels"], body["spec"]
-    same = found.labels.items() >= labels.items() and found.label_keys == _keys_of(labels)
-    return not (same and found.source == spec["source"]["huggingFace"] and found.miner == spec["miner"])

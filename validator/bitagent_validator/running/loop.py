@@ -252,7 +252,7 @@ class Loop:
         if not self._troubles.resting("discovery"):
             try:
                 async with self._troubles.contained("discovery"):
-                    await self._discovery.reconcile(me, subnet, connection=chain.connection)
+                    await self._discovery.reconcile(me, subnet, connection=chain.connection, alone=chain.alone)
             except ChainUnavailable as error:
                 away.append(error)
         if not self._troubles.resting("online"):

@@ -99,7 +99,7 @@ class Stage:
         self.published[hotkey] = Published(block, (text or f"{name}/model@{COMMIT}").encode())
         return hotkey
 
-    async def one_pass(self, *, due: bool = True, **spec: Any) -> None:
+    async def one_pass(self, *, due: bool = True, alone: bool = False, **spec: Any) -> None:
         subnet, neuron, competition = self._make
         wire = {
             "netuid": 20,
@@ -114,7 +114,7 @@ class Stage:
             self.discovery._read_at = None
         neurons = {hotkey: neuron(hotkey, uid=uid) for uid, hotkey in enumerate(sorted(self.registered))}
         connection: Any = SimpleNamespace(block_seconds=12.0, published=self.read)
-        await self.discovery.reconcile(me, subnet(neurons=neurons), connection=connection)
+        await self.discovery.reconcile(me, subnet(neurons=neurons), connection=connection, alone=alone)
 
     async def read(self, netuid: int, *, block: int) -> dict[str, Published | None]:
         assert (netuid, block) == (20, 1000)
@@ -348,3 +348,15 @@ async def test_commitments_that_were_off_for_a_while_cost_no_model(stage: Stage,
     stage.axons.new = True
     await stage.one_pass(due=due, discovery={"commitments": {}, "axons": {}})
     assert stage.server.repos() == {"a/model", "b/model"}
+
+
+async def test_a_block_of_an_endpoint_alone_is_read_again_when_another_agrees(stage: Stage) -> None:
+    """Who was alone counts when the chain was read, not when a pass without a reading follows."""
+    stage.commit("a", block=1)
+    await stage.one_pass(alone=True)
+    stage.commit("a", block=700)
+    blocks = []
+    for due in (False, True):
+        await stage.one_pass(due=due)
+        blocks += [each["spec"]["miner"]["commitBlock"] for each in stage.server.objects.values()]
+    assert blocks == [1, 700]

@@ -14,7 +14,8 @@ from bitagent_crds.minermodel import MinerModelSpec
 from bitagent_kube.objects import Obj
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery.commitments import parse_name
-from bitagent_validator.discovery.plan import DiscoveryPlan, existing_of, manifest, plan_discovery
+from bitagent_validator.discovery.models import existing_of, manifest
+from bitagent_validator.discovery.plan import DiscoveryPlan, plan_discovery
 
 A = "5CzRdZLnRxWkyWoGZZbfvSCY4mbw1cmsow5q8cgZyGg1aiDq"
 B = "5CnxbRk7DKntFz5E8za9NxFmP253fShWWBj3xf5C8L5TnaMF"
@@ -48,6 +49,7 @@ def planned(
     answers: Mapping[str, str] | None = None,
     block: int = 0,
     axons: Obj | None = None,
+    alone: bool = False,
     **settings: Any,
 ) -> tuple[DiscoveryPlan, list[Obj]]:
     chosen = Discovery.model_validate({"commitments": settings} if axons is None else axons)
@@ -61,6 +63,7 @@ def planned(
         needed=needed or set(),
         answers={hotkey: parse_name(text) for hotkey, text in (answers or {}).items()},
         block=block,
+        alone=alone,
     )
     return plan, stored(plan, chosen)
 
@@ -144,6 +147,33 @@ def test_the_block_of_the_first_sight_stays() -> None:
     plan, _ = planned({A: says(f"acme/tiny@{COMMIT}", 900)}, objects=objects)
     assert (plan.write, plan.delete) == ((), ())
     assert plan.models[0].block == 100
+
+
+@pytest.mark.parametrize(
+    ("readings", "block", "unconfirmed"),
+    [
+        pytest.param([(100, False), (900, False)], 100, False, id="several agree: committed again"),
+        pytest.param([(100, True)], 100, True, id="one alone"),
+        pytest.param([(100, True), (900, True)], 100, True, id="one alone: committed again"),
+        pytest.param([(100, True), (100, False)], 100, False, id="confirmed"),
+        pytest.param([(1, True), (700, False)], 700, False, id="an endpoint alone invented an early block"),
+        pytest.param([(10**6, True), (700, False)], 700, False, id="or a late one"),
+        pytest.param([(100, True), (100, False), (900, True)], 100, False, id="confirmed, and alone again"),
+        pytest.param([(100, False), (900, True)], 100, False, id="known before one was alone"),
+    ],
+)
+def test_a_block_that_one_endpoint_alone_has_said_is_read_again(
+    readings: list[tuple[int, bool]], block: int, unconfirmed: bool
+) -> None:
+    objects: list[Obj] = []
+    for said, alone in readings:
+        published = {A: says(f"acme/tiny@{COMMIT}", said)}
+        _, objects = planned(published, objects=objects, alone=alone)
+        again, _ = planned(published, objects=objects, alone=alone)
+        assert again.write == ()
+    (obj,) = objects
+    assert obj["spec"]["miner"]["commitBlock"] == block
+    assert existing_of(obj).unconfirmed is unconfirmed
 
 
 def test_other_content_is_another_submission() -> None:
@@ -328,3 +358,16 @@ def test_answers_beyond_the_limit_are_ignored() -> None:
     plan, _ = planned({}, objects=objects, answers={A: "a/tiny"}, block=6, axons=limited)
     assert (plan.models, plan.stay) == ((), 1)
     assert {hotkey: fault.reason for hotkey, fault in plan.ignored.items()} == {A: CommitmentFault.OVER_LIMIT}
+
+
+@pytest.mark.parametrize(
+    ("now", "block"),
+    [
+        pytest.param(800, 800, id="a height that is not believed any more"),
+        pytest.param(999_980, 10**6, id="a node that is behind"),
+    ],
+)
+def test_a_model_that_was_seen_at_a_block_to_come_was_seen_now(now: int, block: int) -> None:
+    _, objects = planned({}, answers={A: f"a/tiny@{COMMIT}"}, block=10**6, axons=AXONS)
+    _, (obj,) = planned({}, objects=objects, answers={A: f"a/tiny@{COMMIT}"}, block=now, axons=AXONS)
+    assert obj["spec"]["miner"]["commitBlock"] == block
