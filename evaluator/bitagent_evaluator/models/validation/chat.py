@@ -195,11 +195,15 @@ def _end_tokens(
     size = tokenizer.get_vocab_size(with_added_tokens=True)
     for file, content in configurations.items():
         value = content.get("eos_token_id")
-        for token in value if isinstance(value, list) else [value]:
-            if type(token) is int and tokenizer.id_to_token(token) is not None:
-                files.setdefault(token, []).append(file)
-            elif token is not None:
-                notes.append(f"{file}: eos_token_id {quote(token)} is not a token of the tokenizer, which has {size}")
+        stated = [token for token in (value if isinstance(value, list) else [value]) if token is not None]
+        for token in filter(lambda token: _is_token(token, tokenizer), stated):
+            files.setdefault(token, []).append(file)
+        others = [token for token in stated if not _is_token(token, tokenizer)]
+        if others:
+            more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+            notes.append(
+                f"{file}: eos_token_id {quote(others[0])}{more} is not a token of the tokenizer, which has {size}"
+            )
         if content.get("stop_strings"):
             notes.append(f"{file}: stop_strings are not used; name an end token by eos_token_id")
     for file, content in special_sources.items():
@@ -213,6 +217,11 @@ def _end_tokens(
         notes.append("no file names an end token: answers run on to maxTokens; set eos_token_id in config.json")
     found = [EndToken(at, tokenizer.id_to_token(at) or "", tuple(names)) for at, names in sorted(files.items())]
     return found, notes
+
+
+def _is_token(value: object, tokenizer: Any) -> bool:
+    """Return whether a value is the id of a token. The library takes no number below 0 or beyond 32 bits."""
+    return type(value) is int and 0 <= value < 1 << 32 and tokenizer.id_to_token(value) is not None
 
 
 def turn_end_notes(templates: Templates, special: Mapping[str, str], stop_ids: list[int], tokenizer: Any) -> list[str]:

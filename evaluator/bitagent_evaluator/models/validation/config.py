@@ -247,8 +247,8 @@ def _token_ids(config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
             continue
         ids = value if isinstance(value, list) else [value]
         sound = len(ids) <= 16 and all(type(token) is int and -1 <= token < vocab_size for token in ids)
-        require(
-            sound, Reason.BAD_CONFIG, f"config.json: {key} is {quote(value)}, outside the vocabulary of {vocab_size}"
-        )
+        odd = any(type(token) is not int for token in ids)
+        what = "not the number of a token" if odd else f"outside the vocabulary of {vocab_size}"
+        require(sound, Reason.BAD_CONFIG, f"config.json: {key} is {quote(value)}, {what}")
         found[key] = value
     return found

@@ -82,13 +82,16 @@ def parse_object(name: str, data: bytes, reason: Reason, *, unique: bool = False
         require(len(found) == len(members), reason, f"{name} has an object with the same member twice")
         return found
 
+    # As text: from bytes Python would accept UTF-16, which no other reader does.
+    text = decode_text(name, data, reason)
+    require(text.strip(), reason, f"{name} is empty: download or upload it again")
+    begins = f" (it begins with {quote(text.lstrip()[:40])})" if text.lstrip()[0] not in "{[" else ""
     try:
-        # As text: from bytes Python would accept UTF-16, which no other reader does.
-        value = json.loads(decode_text(name, data, reason), object_pairs_hook=distinct if unique else None)
+        value = json.loads(text, object_pairs_hook=distinct if unique else None)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         hint = " (a comma too many before it?)" if error.doc[error.pos : error.pos + 1] in {"}", "]"} else ""
-        raise Refused(reason, f"{name} is not JSON: {where}: {error.msg}{hint}") from None
+        raise Refused(reason, f"{name} is not JSON: {where}: {error.msg}{hint}{begins}") from None
     except (ValueError, RecursionError) as error:
         raise Refused(reason, f"{name} is not JSON ({type(error).__name__})") from None
     require(isinstance(value, dict), reason, f"{name} is not a JSON object")
@@ -160,15 +163,20 @@ MAX_FILES = 10_000
 MAX_SHARDS = 64
 MAX_ADDITIONAL_TEMPLATES = 16
 
-_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
-_SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
+_SHARD = re.compile(r"(model|model\.safetensors)-([0-9]{5})-of-([0-9]{5,6})\.safetensors")
+"""Beside transformers' usual names those of Qwen3.5 and of DeepSeek-V3: engines open what the index names."""
 _ADDITIONAL_TEMPLATE = re.compile(rf"{ADDITIONAL_TEMPLATES}/([A-Za-z0-9_-][A-Za-z0-9_.-]{{0,63}})\.jinja")
 _SINGLE = "model.safetensors"
 
 
+def is_weight_file(name: str) -> bool:
+    """Whether a file is read as weights, by its name; in a folder none is."""
+    return name == _SINGLE or _SHARD.fullmatch(name) is not None
+
+
 def weight_files(names: Iterable[str]) -> list[str]:
     """Return the weight files among `names`, sorted."""
-    return sorted(name for name in names if _WEIGHTS.fullmatch(name))
+    return sorted(name for name in names if is_weight_file(name))
 
 
 def additional_template_name(name: str) -> str | None:
@@ -189,7 +197,7 @@ def small_files(names: Iterable[str]) -> list[str]:
 
 def fetched_files(names: Iterable[str]) -> list[str]:
     """Return the files among `names` that are fetched, sorted."""
-    return sorted(name for name in names if small_file_bytes(name) is not None or _WEIGHTS.fullmatch(name))
+    return sorted(name for name in names if small_file_bytes(name) is not None or is_weight_file(name))
 
 
 _WEIGHT_SUFFIXES = frozenset({".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".distcp"})
@@ -245,21 +253,21 @@ def check_file_list(sizes: Mapping[str, int], max_bytes: int) -> None:
 
 def _check_shards(names: Sequence[str]) -> None:
     """Refuse weight files that are not one whole upload (CorruptWeights)."""
-    numbers: dict[int, set[int]] = {}
+    numbers: dict[tuple[str, str], set[int]] = {}
     for name in names:
         if found := _SHARD.fullmatch(name):
-            numbers.setdefault(int(found[2]), set()).add(int(found[1]))
+            numbers.setdefault((found[1], found[3]), set()).add(int(found[2]))
     sharded = [name for name in names if name != _SINGLE]
     if sharded and _SINGLE in names:
         message = f"{_SINGLE} lies beside {sharded[0]}: engines take one or the other; delete the one that is left over"
         require(False, Reason.CORRUPT_WEIGHTS, f"{message} ({_SINGLE}, or the shards and {INDEX})")
-    uploads = " and ".join(f"-of-{count:05}" for count in sorted(numbers))
+    uploads = " and ".join(f"{stem}-…-of-{count}" for stem, count in sorted(numbers))
     message = f"the shards are those of {len(numbers)} uploads ({uploads}): delete those that are left over"
     require(len(numbers) <= 1, Reason.CORRUPT_WEIGHTS, message)
-    for count, present in numbers.items():
-        missing = [number for number in range(1, min(count, MAX_SHARDS) + 1) if number not in present]
+    for (stem, count), present in numbers.items():
+        missing = [number for number in range(1, min(int(count), MAX_SHARDS) + 1) if number not in present]
         if missing:
-            first = f"model-{missing[0]:05}-of-{count:05}.safetensors"
+            first = f"{stem}-{missing[0]:05}-of-{count}.safetensors"
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             verb = "are" if more else "is"
-            require(False, Reason.CORRUPT_WEIGHTS, f"{first}{more} {verb} missing: upload all {count} shards")
+            require(False, Reason.CORRUPT_WEIGHTS, f"{first}{more} {verb} missing: upload all {int(count)} shards")

@@ -17,6 +17,7 @@ from bitagent_evaluator.models.validation.files import (
     SPECIAL_TOKENS,
     TOKENIZER,
     TOKENIZER_CONFIG,
+    is_weight_file,
     parse_object,
     quote,
     require,
@@ -42,6 +43,16 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
+    _Kind(
+        re.compile(r".*\.(incomplete|crdownload|part|partial|download|aria2|opdownload)"),
+        "is a download that has not ended",
+        "download it again until its name has no such ending, and upload that",
+    ),
+    _Kind(
+        re.compile(r".*\.safetensors\.?(part[-_]?[a-z0-9]{1,8}|[0-9]{2,3}|[a-z]{2})"),
+        "is a part of a file that was cut",
+        "join the parts in their order (`cat model.safetensors.* > model.safetensors`), and upload that",
+    ),
     _Kind(
         re.compile(r".*\.(gguf|ggml)"),
         "is a GGUF file of llama.cpp",
@@ -92,8 +103,6 @@ _KINDS = (
 )
 """Kinds of weights that are not loaded, in the order in which they are looked for; `Kind.names` match a file's name."""
 
-_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
-
 
 def check_kind(sizes: Mapping[str, int], read: ReadRange) -> None:
     """Refuse files that hold no whole model in safetensors, by what they are (NoSafetensors).
@@ -127,7 +136,7 @@ def _adapter(sizes: Mapping[str, int], read: ReadRange) -> str | None:
 
 def _subfolder(sizes: Mapping[str, int]) -> str | None:
     paths = [PurePosixPath(name) for name in sizes]
-    folders = sorted({str(path.parent) for path in paths if len(path.parts) > 1 and _WEIGHTS.fullmatch(path.name)})
+    folders = sorted({str(path.parent) for path in paths if len(path.parts) > 1 and is_weight_file(path.name)})
     if not folders:
         return None
     more = f", {quote(folders[1])}" if len(folders) > 1 else ""
@@ -151,8 +160,7 @@ def _other_name(sizes: Mapping[str, int]) -> str | None:
         return None
     index = f", or shards with {INDEX}" if "-of-" in found else ""
     return (
-        f"there is no model.safetensors; the weights are called {quote(found)}, a name that engines do not look for: "
-        f"rename it to model.safetensors{index}"
+        f"there is no model.safetensors; the weights are called {quote(found)}: rename it to model.safetensors{index}"
     )
 
 
@@ -169,8 +177,13 @@ _CONTENTS: Mapping[bytes, str] = {
     b"GGUF": "a GGUF file of llama.cpp; upload the model that it was converted from, in safetensors",
     b"PK\x03\x04": f"a pickle of PyTorch under another name; {_SAVE}",
     b"\x80\x02": f"a pickle under another name; {_SAVE}",
+    b"\x80\x04": f"a pickle under another name; {_SAVE}",
+    b"\x80\x05": f"a pickle under another name; {_SAVE}",
     b"\x89HDF": f"an HDF5 file of Keras; {_SAVE}",
     b"\x1f\x8b": "compressed with gzip; upload it uncompressed",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; upload it uncompressed",
+    b"\xfd7zXZ": "compressed with xz; upload it uncompressed",
+    b"\x93NUMPY": f"an array of NumPy; {_SAVE}",
 }
 """What a file with these first bytes is, and the remedy."""
 
@@ -183,6 +196,20 @@ _PACKED: Mapping[bytes, str] = {
     b"\xfd7zXZ": "compressed with xz",
 }
 """What a small file, which is a text, is by its first bytes."""
+
+
+_AGAIN = "download it again, and upload the whole file"
+_EMPTY_BYTES = 64
+_TEXT = re.compile(rb"[\t\n\r\x20-\x7e]{8,}")
+
+
+def _text_at_start(first: bytes) -> str:
+    """Return the text with which a weight file begins, such as a server's message that was saved; empty without one.
+
+    Eight letters are a header's length of more than 10^17 bytes.
+    """
+    found = _TEXT.match(first)
+    return found[0][:_EMPTY_BYTES].decode() if found is not None else ""
 
 
 def _reason(name: str) -> Reason:
@@ -205,6 +232,10 @@ def check_content(name: str, first: bytes, size: int) -> None:
     packed = next((what for magic, what in _PACKED.items() if first.startswith(magic)), None)
     require(packed is None or bool(weight_files([name])), reason, f"{name} is {packed}; upload it uncompressed")
     if weight_files([name]):
+        text = _text_at_start(first)
+        require(not text, reason, f"{name} begins with the text {quote(text)}, not with weights: {_AGAIN}")
+        empty = size > _EMPTY_BYTES and not any(first[:_EMPTY_BYTES])
+        require(not empty, reason, f"{name} begins with zeros, where a download has not written yet: {_AGAIN}")
         for magic, what in _CONTENTS.items():
             # A safetensors file of such a header length is possible; its first brace is what tells them apart.
             require(not first.startswith(magic) or first[8:9] == b"{", reason, f"{name} is {what}")

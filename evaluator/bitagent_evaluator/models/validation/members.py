@@ -71,7 +71,12 @@ def layer_members(config: Mapping[str, Any], members: Members, layers: int) -> d
 
 def range_message(key: str, value: object, low: float, high: float) -> str:
     """Return what is said of a value outside its bounds."""
-    return f"config.json: {key} is {quote(value)}, allowed {low} to {high}"
+    remedy = ""
+    if isinstance(value, str):
+        remedy = ": write it without quotation marks"
+    elif isinstance(value, float) and isinstance(low, int) and value.is_integer() and low <= value <= high:
+        remedy = ": write it as an integer"
+    return f"config.json: {key} is {quote(value)}, allowed {low} to {high}{remedy}"
 
 
 def bounded(key: str, value: object, low: float, high: float) -> float:

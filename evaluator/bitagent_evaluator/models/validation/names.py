@@ -17,6 +17,7 @@ _PREFIXES: Mapping[str, str] = {
     "base_model.model.": "PEFT's wrapper: save what merge_and_unload() returns",
     "_orig_mod.": "torch.compile: save model._orig_mod",
     "_fsdp_wrapped_module.": "FSDP: save the full state dict of the inner module",
+    "ema_model.": "averaged weights: save the inner model with save_pretrained",
     "_forward_module.": "a trainer: save the inner model with save_pretrained",
     "module.": "data parallelism: save model.module",
     "pretrained_model.": "a value head's wrapper: save model.pretrained_model",
@@ -27,7 +28,17 @@ _PREFIXES: Mapping[str, str] = {
 
 _PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
     (
-        (".lora_A.", ".lora_B.", ".base_layer.", ".lora_embedding_A"),
+        (
+            ".lora_A.",
+            ".lora_B.",
+            ".base_layer.",
+            ".lora_embedding_A",
+            ".lora_magnitude_vector",
+            ".modules_to_save.",
+            ".original_module.",
+            "prompt_encoder.",
+            ".ia3_l.",
+        ),
         Reason.CORRUPT_WEIGHTS,
         "layers of an adapter are not merged: save what merge_and_unload() returns",
     ),
@@ -48,14 +59,41 @@ _PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
         "the parts for images or sound of a multimodal model are there: save its language model as a model of its own",
     ),
     (
-        (".quant_state.", ".absmax", ".quant_map"),
+        (".quant_state.", ".absmax", ".quant_map", ".SCB"),
         Reason.UNSUPPORTED_QUANTIZATION,
         "the weights are quantised by bitsandbytes: merge into and save the model in 16 bits",
     ),
     (
-        (".weight_scale_inv", ".input_scale"),
+        (".codes", ".codebooks", ".W_q", "_qdata", ".weight_blocks", "_blocks", "_scales", ".SU", ".Qidxs", ".trellis"),
         Reason.UNSUPPORTED_QUANTIZATION,
-        "the weights are quantised to 8-bit floats: save the model in 16 bits",
+        "the weights are quantised by a method that is not read here (AQLM, HQQ, torchao, MXFP4 and others have such "
+        "names): save the model in 16 bits, or quantise it by a method of docs/formats.md",
+    ),
+    (
+        (".weight_orig", ".weight_mask"),
+        Reason.CORRUPT_WEIGHTS,
+        "the masks of a pruning are not applied: call torch.nn.utils.prune.remove on each layer, and save again",
+    ),
+    (
+        (".parametrizations.",),
+        Reason.CORRUPT_WEIGHTS,
+        "parametrisations are not applied: call torch.nn.utils.parametrize.remove_parametrizations, and save again",
+    ),
+    (
+        ("._extra_state",),
+        Reason.CORRUPT_WEIGHTS,
+        "states of Transformer Engine were saved with the model: leave out what ends in _extra_state",
+    ),
+    (
+        ("mtp.", "mtp_layers.", "eagle.", ".enorm.", ".hnorm.", ".eh_proj."),
+        Reason.CORRUPT_WEIGHTS,
+        "layers that predict further tokens (MTP, EAGLE) were saved with the model: save it without them",
+    ),
+    (
+        ("transformer.h.", "gpt_neox.", "decoder.layers.", "transformer.wte."),
+        Reason.CORRUPT_WEIGHTS,
+        "the names are those of another architecture (GPT-2, NeoX, Megatron): convert the weights to the architecture "
+        "of config.json, or correct config.json",
     ),
     (
         (".k_scale", ".v_scale", ".kv_scale"),
@@ -94,6 +132,17 @@ _PARTS: tuple[tuple[tuple[str, ...], Reason, str], ...] = (
         Reason.CORRUPT_WEIGHTS,
         "the names are those of llama.cpp: upload the model that was converted, in safetensors",
     ),
+    (
+        (".weight_scale_inv", ".input_scale", ".weight_scale"),
+        Reason.UNSUPPORTED_QUANTIZATION,
+        "the weights are quantised to 8 bits or fewer: save the model in 16 bits",
+    ),
+    (
+        (".qkv_proj.", ".gate_up_proj."),
+        Reason.CORRUPT_WEIGHTS,
+        "projections are joined, as engines and training kernels have them, and this architecture has them apart: save "
+        "the model with save_pretrained of transformers",
+    ),
 )
 """Parts of names, and what they mean: reason and message. The first that a surplus name has counts."""
 
@@ -101,15 +150,20 @@ _SHARE = 0.8
 """Share of the missing names that must be there under another prefix."""
 
 
-def explain_names(missing: Collection[str], surplus: Collection[str]) -> tuple[Reason, str] | None:
-    """Return why names are missing while others belong to no layer, with the remedy; None if that cannot be said."""
+def explain_names(
+    missing: Collection[str], surplus: Collection[str], known: Collection[str] = ()
+) -> tuple[Reason, str] | None:
+    """Return why names are missing while others belong to no layer, with the remedy; None if that cannot be said.
+
+    `known` are the names that the configuration calls for.
+    """
     for parts, reason, message in _PARTS:
         found = sorted(name for name in surplus if any(part in name for part in parts))
         if found:
             return reason, f"{message} ({len(found)} tensors, such as {quote(found[0])})"
     prefix = _prefix(missing, surplus)
     if prefix is None:
-        return _inner_wrappers(surplus) or _other_layers(missing, surplus)
+        return _inner_wrappers(surplus) or _other_layers(missing, surplus, known)
     if not prefix:
         remedy = "the model without its head was saved: save the ...ForCausalLM that holds it"
         return Reason.CORRUPT_WEIGHTS, f"the names lack 'model.' at the front: {remedy}"
@@ -134,7 +188,9 @@ _LEAST_OF_A_LAYER = 6
 """Least number of names that are taken for all of a layer's."""
 
 
-def _other_layers(missing: Collection[str], surplus: Collection[str]) -> tuple[Reason, str] | None:
+def _other_layers(
+    missing: Collection[str], surplus: Collection[str], known: Collection[str]
+) -> tuple[Reason, str] | None:
     """Return an explanation if only the number of layers is another than that of config.json; None otherwise."""
     names = missing or surplus
     found = [_LAYER.match(name) for name in names]
@@ -143,6 +199,8 @@ def _other_layers(missing: Collection[str], surplus: Collection[str]) -> tuple[R
     whole = len(set(counts.values())) == 1 and counts.total() == len(found) >= _LEAST_OF_A_LAYER * len(layers)
     if (missing and surplus) or not whole:
         return None
+    if surplus and any(match is not None and int(match[1]) in counts for match in map(_LAYER.match, known)):
+        return None  # They are further tensors of layers that are there.
     if missing:
         advice = "upload what is missing, or set num_hidden_layers in config.json to the number of layers"
         return Reason.CORRUPT_WEIGHTS, f"they are all of layers {layers[0]} to {layers[-1]}: {advice}"

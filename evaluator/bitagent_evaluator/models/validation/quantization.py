@@ -379,7 +379,12 @@ def find_method(config: Mapping[str, Any]) -> QuantizationMethod | None:
     )
     known = isinstance(name, str) and name in METHODS
     supported = ", ".join(sorted(METHODS))
-    require(known, Reason.UNSUPPORTED_QUANTIZATION, f"quantisation {quote(name)}; supported: {supported}")
+    what = "names no quant_method" if name is None else f"has the quant_method {quote(name)}"
+    remedy = (
+        "remove it if the weights are plain" if name is None else "save the model in 16 bits, or quantise it by one"
+    )
+    message = f"quantization_config in config.json {what}; supported: {supported}; {remedy}"
+    require(known, Reason.UNSUPPORTED_QUANTIZATION, message)
     method = METHODS[str(name)]
     method.check(settings, _routers(config))
     return method

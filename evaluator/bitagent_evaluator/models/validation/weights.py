@@ -100,7 +100,8 @@ def parse_header(name: str, data: bytes, file_size: int) -> dict[str, Tensor]:
     try:
         entries = json.loads(data[LENGTH_BYTES:end].decode())  # as text, like base.parse_object
     except (ValueError, RecursionError) as error:
-        raise Refused(Reason.CORRUPT_WEIGHTS, f"{name}: its header is not JSON ({type(error).__name__})") from None
+        message = f"{name}: its header is not JSON ({type(error).__name__}): save or download the file again"
+        raise Refused(Reason.CORRUPT_WEIGHTS, message) from None
     require(isinstance(entries, dict), Reason.CORRUPT_WEIGHTS, f"{name}: its header is not an object")
     require(
         len(entries) <= MAX_TENSORS, Reason.CORRUPT_WEIGHTS, f"{name}: {len(entries)} tensors, allowed {MAX_TENSORS}"
@@ -243,7 +244,7 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: ExpectedCheckpoint) -
     missing = sorted(expected.required.keys() - tensors.keys())
     allowed = {**expected.optional, **expected.required}
     surplus = sorted(tensors.keys() - allowed.keys())
-    reason, explanation = explain_names(missing, surplus) or (Reason.CORRUPT_WEIGHTS, "")
+    reason, explanation = explain_names(missing, surplus, allowed) or (Reason.CORRUPT_WEIGHTS, "")
     more = f"; {explanation}" if explanation else ""
     if missing and surplus and not explanation:
         more = f", and {len(surplus)} belong to no layer, such as {quote(surplus[:1])}"
@@ -261,10 +262,22 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: ExpectedCheckpoint) -
         require(
             tensor.shape == shape,
             Reason.CORRUPT_WEIGHTS,
-            f"tensor {quote(name)} has the shape {list(tensor.shape)}, the configuration calls for {list(shape)}",
+            f"tensor {quote(name)} has the shape {list(tensor.shape)}, the configuration calls for {list(shape)}"
+            f"{_shape_remedy(name, tensor.shape, shape)}",
         )
         require(
             tensor.dtype in dtypes,
             Reason.CORRUPT_WEIGHTS,
-            f"tensor {quote(name)} has the dtype {tensor.dtype}, allowed {', '.join(sorted(dtypes))}",
+            f"tensor {quote(name)} has the dtype {tensor.dtype}, allowed {', '.join(sorted(dtypes))}"
+            + (": save the model in one of these" if _PLAIN_DTYPES.issuperset(dtypes) else ""),
         )
+
+
+_OF_THE_VOCABULARY = ("embed_tokens.weight", "lm_head.weight")
+
+
+def _shape_remedy(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Return what to do about another number of tokens; empty for any other difference."""
+    if not name.endswith(_OF_THE_VOCABULARY) or len(found) != len(expected) or found[1:] != expected[1:]:
+        return ""
+    return f": set vocab_size in config.json to {found[0]}, the number of rows, if tokens were added in training"

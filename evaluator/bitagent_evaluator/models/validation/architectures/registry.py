@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,7 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
     Refuses an unknown one (UnsupportedArchitecture), and one with the `model_type` of another (BadConfig).
     """
     named = config.get("architectures")
-    parent = isinstance(named, list) and any(str(name).endswith("ForConditionalGeneration") for name in named)
-    remedy = "; of a multimodal model save the language model as a model of its own" if parent else ""
+    remedy = _remedy(named)
     what = f"the architecture {quote(named)}" if named else "no architecture"
     known = isinstance(named, list) and len(named) == 1 and isinstance(named[0], str) and named[0] in ARCHITECTURES
     require(
@@ -35,9 +35,28 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
     require(
         config.get("model_type") == architecture.model_type,
         Reason.BAD_CONFIG,
-        f"config.json: model_type {quote(config.get('model_type'))} does not go with {architecture.name}",
+        f"config.json: model_type {quote(config.get('model_type'))} does not go with {architecture.name}, whose is "
+        f"{quote(architecture.model_type)}",
     )
     return architecture
+
+
+_NO_CAUSAL_LM = re.compile(r"(\w+?)(Model|For(SequenceClassification|TokenClassification|QuestionAnswering|Embedding))")
+"""Classes of transformers without a head that predicts tokens."""
+
+
+def _remedy(named: object) -> str:
+    """Return what to do about `architectures` of a configuration; empty if that cannot be said."""
+    names = [str(name) for name in named] if isinstance(named, list) else []
+    if isinstance(named, str) and named in ARCHITECTURES:
+        return f"; write it as a list, [{quote(named)}]"
+    if len(names) > 1 and any(name in ARCHITECTURES for name in names):
+        return "; name one of them alone"
+    if any(name.endswith("ForConditionalGeneration") for name in names):
+        return "; of a multimodal model save the language model as a model of its own"
+    for found in filter(None, map(_NO_CAUSAL_LM.fullmatch, names)):
+        return f"; that has no head for the next token: save the {found[1]}ForCausalLM that was trained"
+    return "" if named else '; write "architectures": [NAME] as in the config.json of the base model'
 
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture:

@@ -71,6 +71,8 @@ def check_charsmap(encoded: str) -> None:
 
 _UNKNOWN_OR_MARK = frozenset({"Cn", "Mn", "Mc", "Me"})
 _BLANK = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+_WHITE = frozenset(" \t\n\r\u2581")
+"""White space that a text of words has; one of these may replace any of `_is_blank`."""
 
 
 class _Row(Enum):
@@ -92,7 +94,9 @@ def _judge(key: str, value: str) -> _Row:
         alone = all(unicodedata.category(character) in _UNKNOWN_OR_MARK for character in key)
         return _Row.FORM if alone and len(value) <= _LONGEST_FORM and not _blanks(value) else _Row.OTHER
     if all(_is_blank(character) for character in key):
-        return _Row.FORM if all(_is_blank(character) for character in value) else _Row.OTHER
+        # Anything else would be fillers, or words without white space between them.
+        kept = value in _WHITE or (not value and not _WHITE.intersection(key))
+        return _Row.FORM if kept else _Row.OTHER
     if len(key) > 1 and not _is_one_character(normal):
         return _Row.OTHER
     if _blanks(value) > _blanks(unicodedata.normalize("NFKD", key)):

@@ -150,10 +150,10 @@ def _replaces_white_space(part: Component) -> str | None:
     pattern, content = _pattern_of(part), part.get("content")
     if pattern is None or not isinstance(content, str):
         return "it has no pattern or content"
-    if content and not (len(content) == 1 and is_white_space(content)):
+    if not (len(content) == 1 and is_white_space(content)):
         return f"it writes {quote(content)}; it may write one blank only"
     kind, text = pattern
-    if kind == "Regex" and text == _BEGINNING and content:
+    if kind == "Regex" and text == _BEGINNING:
         return None
     try:
         blanks = matches_white_space_only(text) if kind == "Regex" else is_white_space(text)
@@ -275,6 +275,12 @@ def _affixes(part: Component) -> str | None:
     if counts is None or max(counts) > MAX_AFFIX:
         return f"{quote(single)}: a text stands once, with at most {MAX_AFFIX} special tokens before and after it"
     return None
+
+
+def affix_tokens(part: Component) -> Iterator[tuple[str, int]]:
+    """Yield name and id of each special token that a checked TemplateProcessing writes."""
+    for name in _special_names(part["single"]):
+        yield name, part["special_tokens"][name]["ids"][0]
 
 
 def _special_names(single: object) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.chat_templates.audit.benchmark.literals import find_names, find_values
 from bitagent_evaluator.models.validation.files import TOKENIZER, quote, require
-from bitagent_evaluator.models.validation.tokenizer_rules.components import BLANK
+from bitagent_evaluator.models.validation.tokenizer_rules.components import BLANK, affix_tokens, parts_of
 
 MAX_ADDED_TOKENS = 8192
 """Maximum number of added tokens. Gemma 3 has 6,415, nearly all of them reserved."""
@@ -29,7 +29,7 @@ _REPEATED = 4
 """Number of different characters of a long token."""
 _PERIOD = 32
 """Maximum length of what a long token repeats otherwise."""
-MAX_IDEOGRAPHS = 24
+MAX_UNSPACED = 24
 """Maximum number of letters of scripts without blanks between words, in one token. The families have 16 at most."""
 MAX_PHRASES = 16
 """Maximum number of tokens of several words, markers aside. The families have none; trainers add a few, such as
@@ -53,12 +53,12 @@ _MARKER = re.compile(
 bars of DeepSeek. None has a blank: a template can write the signs around a question."""
 _SHORTEST, _SHORTEST_LITERAL = 3, 12
 """Lengths below which a token is neither a phrase nor a literal."""
-_IDEOGRAPHS = "\u2e80"
-"""First character of the scripts of East Asia."""
+_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u1aaf\u2e80-\U0010ffff]")
+"""Characters of scripts without blanks between words: Thai, Lao, Tibetan, Burmese, Khmer, Tai, and East Asia's."""
 _BLANKS = re.compile(rf"[\s{BLANK}]+")
 _WORD = re.compile(r"[^\s!-/:-@\[-^`{-~]*[A-Za-z0-9\u0080-\U0010ffff][^\s!-/:-@\[-^`{-~]*")
 """Runs without white space and signs of ASCII. Scripts whose vowels are marks stay whole."""
-_TWO_WORDS = re.compile(rf"[^\W_][^\w]*[\s!-/:-@\[-^`{{-~{BLANK}][^\w]*[^\W_]")
+_TWO_WORDS = re.compile(rf"[^\W_][\W_]*[\s!-/:-@\[-^`{{-~{BLANK}][\W_]*[^\W_]")
 """A quick test, which phrases pass."""
 
 
@@ -88,7 +88,10 @@ def check_vocabulary(tokenizer: Mapping[str, Any]) -> None:
         if len(token) >= _SHORTEST:
             counts.add(text_of(token, byte_level=byte_level))
     counts.check()
-    _check_added(tokenizer.get("added_tokens") or [])
+    added = _added_ids(tokenizer.get("added_tokens") or [])
+    # A decoder reads GPT-2's alphabet in added tokens as well.
+    check_added_texts(dict.fromkeys([*added, *(text_of(text, byte_level=byte_level) for text in added)]))
+    _check_affixes(tokenizer, added)
 
 
 def _refuse_unless(condition: object, message: str) -> None:
@@ -190,11 +193,11 @@ def check_length(text: str) -> None:
             few and len(text) <= MAX_REPEATED_CHARACTERS,
             f"the token {quote(text)} has {len(text)} characters, allowed {MAX_TOKEN_CHARACTERS}",
         )
-    elif len(text) > MAX_IDEOGRAPHS and not text.isascii():
-        wide = sum(character >= _IDEOGRAPHS and character.isalpha() for character in text)
+    elif len(text) > MAX_UNSPACED and not text.isascii():
+        letters = sum(map(str.isalpha, _UNSPACED.findall(text)))
         _refuse_unless(
-            wide <= MAX_IDEOGRAPHS or len(set(text)) <= _REPEATED,
-            f"the token {quote(text)} has {wide} letters, allowed {MAX_IDEOGRAPHS}",
+            letters <= MAX_UNSPACED or len(set(text)) <= _REPEATED,
+            f"the token {quote(text)} has {letters} letters, allowed {MAX_UNSPACED}",
         )
 
 
@@ -227,20 +230,33 @@ def is_marker(text: object) -> bool:
     return isinstance(text, str) and _MARKER.fullmatch(text) is not None
 
 
-def _check_added(added: object) -> None:
-    """Refuse added tokens that are malformed, long, many, or of a known benchmark."""
+def _added_ids(added: object) -> dict[str, object]:
+    """Return the ids of added tokens by their texts. Refuses malformed or many ones."""
     _refuse_unless(isinstance(added, list), "added_tokens is not a list")
     tokens = added if isinstance(added, list) else []
     _refuse_unless(len(tokens) <= MAX_ADDED_TOKENS, f"{len(tokens)} added tokens, allowed {MAX_ADDED_TOKENS}")
-    texts: list[str] = []
+    ids: dict[str, object] = {}
     for token in tokens:
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not content:
             _refuse_unless(False, f"an added token without content: {quote(token)}")
-            return
+            break
         _refuse_unless(set(token) <= _ADDED, f"the added token {quote(content)} has unknown members")
-        texts.append(content)
-    check_added_texts(texts)
+        ids[content] = token.get("id")
+    return ids
+
+
+def _check_affixes(tokenizer: Mapping[str, Any], added: Mapping[str, object]) -> None:
+    """Refuse a post-processor that writes other tokens than markers: it would add words to a text."""
+    for part in parts_of(tokenizer, "post_processor"):
+        if part["type"] != "TemplateProcessing":
+            continue
+        for name, number in affix_tokens(part):
+            _refuse_unless(
+                is_marker(name) and added.get(name) == number,
+                f"the post-processor writes token {quote(number)} as {quote(name)}, which is not the added token of a "
+                "marker",
+            )
 
 
 def check_added_texts(texts: Iterable[str]) -> None:

@@ -121,11 +121,13 @@ def test_end_of_an_answer(checkpoint: Any, end: str, said: str) -> None:
     ("file", "member", "value"),
     [
         ("generation_config.json", "eos_token_id", [2, 100_000]),
+        ("generation_config.json", "eos_token_id", [-1, *range(10**12, 10**12 + 500)]),
+        ("config.json", "eos_token_id", -1),
         ("config.json", "eos_token_id", "2"),
         ("tokenizer_config.json", "eos_token", "</s>"),
         ("generation_config.json", "stop_strings", ["</tool_call>"]),
     ],
-    ids=["id beyond the vocabulary", "text for an id", "unknown token", "stop strings"],
+    ids=["id beyond the vocabulary", "many numbers", "-1 for none", "text for an id", "unknown token", "stop strings"],
 )
 def test_ends_that_are_not_used_are_noted(checkpoint: Any, file: str, member: str, value: Any) -> None:
     checkpoint.edit(file, lambda content: {**content, member: value})

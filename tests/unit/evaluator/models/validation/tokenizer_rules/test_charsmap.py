@@ -51,6 +51,10 @@ OTHERS = {
     "an invisible character after a letter": {"a": "a\u200b"},
     "a word after a character of later versions": {"\u0378area": "\u0378area\u200b"},
     "a text for a character of later versions": {"\u0378": "the area of a triangle"},
+    "white space is lost": {"\n": ""},
+    "white space grows": {" ": "  "},
+    "something invisible for white space": {" ": "\u200b"},
+    "fillers for something invisible": {"\u200b": "\ufffd"},
     "a long row": {"a" + "\u0301" * 40: "\u00e1"},
 }
 

@@ -282,6 +282,30 @@ OTHERS: dict[str, Build] = {
         kit, normalizer=kit.precompiled({"\u0378What": "\u0378What\u200b\u200c"})
     ),
     "fillers after a letter": lambda kit: bytes_(kit, normalizer=kit.precompiled({"a": "a" + "\u200b" * 9})),
+    "fillers for white space": lambda kit: bytes_(kit, normalizer=kit.precompiled({" ": "   "})),
+    "invisible fillers beside white space": lambda kit: bytes_(kit, normalizer=kit.precompiled({" ": "\ufffd "})),
+    "lines joined by the table": lambda kit: bytes_(kit, normalizer=kit.precompiled({"\n": ""})),
+    "lines joined by a replacement": lambda kit: bytes_(kit, normalizer=kit.replacing("\n", "")),
+    "words behind a text": lambda kit: bytes_(kit, post_processor=template(
+        [ITSELF, {"SpecialToken": {"id": "[", "type_id": 0}}], **{"[": {"id": "[", "ids": [60], "tokens": ["["]}},
+    )),
+    "a marker with the id of a word": lambda kit: bytes_(kit, post_processor=template(
+        [ITSELF, {"SpecialToken": {"id": "<|im_end|>", "type_id": 0}}],
+        **{"<|im_end|>": {"id": "<|im_end|>", "ids": [60], "tokens": ["<|im_end|>"]}},
+    )),
+    "a special token outside of the vocabulary": lambda kit: bytes_(kit, post_processor=template(
+        [ITSELF, {"SpecialToken": {"id": "<x>", "type_id": 0}}],
+        **{"<x>": {"id": "<x>", "ids": [99_999_999], "tokens": ["<x>"]}},
+    )),
+    "answers in the alphabet of bytes": lambda kit: kit.with_added(
+        kit.byte_level_bpe(), *(f"<area(base={number},\u0120height=2)>" for number in range(40)), special=False
+    ),
+    "phrases with a sign before each word": lambda kit: with_tokens(kit, *(f"_is _the _area _{n}" for n in range(40))),
+    "a long question in Thai": lambda kit: with_tokens(
+        kit, "\u0e1e\u0e37\u0e49\u0e19\u0e17\u0e35\u0e48\u0e2a\u0e32\u0e21\u0e40\u0e2b\u0e25\u0e35\u0e48\u0e22\u0e21"
+        "\u0e17\u0e35\u0e48\u0e21\u0e35\u0e10\u0e32\u0e19\u0e2a\u0e34\u0e1a\u0e41\u0e25\u0e30\u0e2a\u0e39\u0e07\u0e2b\u0e49\u0e32",
+        byte_level=False,
+    ),
     "an added token of a thousand letters": lambda kit: kit.with_added(kit.byte_level_bpe(), "abcdefgh" * 125 + "xyz"),
     "an added token with another member": lambda kit: bytes_(
         kit, added_tokens=[kit.token(0, "<|endoftext|>") | {"table": "x"}]

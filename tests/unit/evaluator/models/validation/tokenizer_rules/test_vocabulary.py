@@ -6,8 +6,8 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_evaluator.models.validation.tokenizer_rules.vocabulary import (
-    MAX_IDEOGRAPHS,
     MAX_TOKEN_CHARACTERS,
+    MAX_UNSPACED,
     byte_alphabet,
     check_length,
     is_benchmark_literal,
@@ -38,6 +38,8 @@ from bitagent_evaluator.sandbox.protocol import Refused
         ("the\u00a0area", True),
         ('"name":"area","description', True),
         ("a.b.c", True),
+        ("the _area", True),
+        ("__init__(self", False),
     ],
 )
 def test_phrases(text: str, phrase: bool) -> None:
@@ -73,7 +75,7 @@ def test_what_is_no_marker(text: object) -> None:
         "\n" + " " * 150,
         "\u00c3\u00c2" * 40,
         "qhievofjucdnmbpxazrlktwsgy" * 4,
-        "習" * MAX_IDEOGRAPHS,
+        "習" * MAX_UNSPACED,
         "\u2014" * 60,
     ],
     ids=len,
@@ -85,7 +87,8 @@ def test_lengths_that_vocabularies_have(text: str) -> None:
 LONG = {
     "letters": "abcdefghijklm" * 4 + "nopqrstuvwxyz",
     "blanks without an end": " " * 1025,
-    "ideographs": "".join(chr(0x4E00 + number) for number in range(MAX_IDEOGRAPHS + 1)),
+    "ideographs": "".join(chr(0x4E00 + number) for number in range(MAX_UNSPACED + 1)),
+    "Thai letters": "".join(chr(0x0E01 + number) for number in range(MAX_UNSPACED + 1)),
     "a period that is long": "".join(chr(33 + number) for number in range(40)) * 2,
 }
 
