@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 
-from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
+from bitagent_crds.conditions import ConditionStatus, ConditionType, Fault, Reason
 from bitagent_crds.model_result import ResultState
 from bitagent_kube.conditions import find
 from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
@@ -19,7 +19,8 @@ from bitagent_operator.observed.objects import ModelObject, RoundObject, Validat
 def waiting(
     models: Iterable[ModelObject], rounds: Iterable[RoundObject], validators: Iterable[ValidatorObject]
 ) -> Iterator[GaugeMetricFamily]:
-    """Yield the numbers of models and results that wait, by reason, and the rewriters that are needed, by Validator."""
+    """Yield the numbers of models, results and files that wait, by reason, and the rewriters that are needed."""
+    rounds = list(rounds)
     fetches = Count(
         str(c.reason)
         for m in models
@@ -35,6 +36,16 @@ def waiting(
     )
     text = "Pending results of unfinished rounds that are not suspended, by reason."
     yield _by_reason("bitagent_round_results_waiting", text, results)
+    files = Count(
+        str(c.reason)
+        for r in rounds
+        for kind in (ConditionType.ARCHIVED, ConditionType.FILES_KEPT)
+        if (c := find(r.status.conditions, kind)) and c.reason.fault is Fault.INFRASTRUCTURE
+    )
+    text = (
+        "Finished rounds whose files are not archived, or not removed, by a trouble of the infrastructure, by reason."
+    )
+    yield _by_reason("bitagent_round_files_waiting", text, files)
     rewriters = GaugeMetricFamily(
         "bitagent_rewriter_ready",
         "Whether the rewriter of the Validator, by name, answers (1) or not (0), while a round needs it.",

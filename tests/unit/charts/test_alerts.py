@@ -172,10 +172,60 @@ CASES = {
         Case({PASS: "0x100", HELD: "1x100"}, {PASS: "0+60x100", HELD: "1x100"}),
         Case({PASS: "0x100", HELD: "1x100"}, {PASS: "0x100", HELD: "0x100"}),
     ],
+    "BitagentFetchesWait": [
+        _one("bitagent_models_waiting", "1x100", "1x40 stale", ',reason="Evicted"', 70),
+        Case(
+            {f'bitagent_models_waiting{{{NS},reason="ImagePullFailed"}}': "1x100"}, {SLOT: "1x100", FULL: "1x100"}, 70
+        ),
+    ],
+    "BitagentFilesWait": [_one("bitagent_round_files_waiting", "1x400", "1x200 stale", ',reason="ArchiveDenied"', 390)],
+    "BitagentTracesLost": [
+        Case(
+            {f'bitagent_operator_trace_spans_total{{{NS},outcome="unsent"}}': "0+1x100"},
+            {f'bitagent_operator_trace_spans_total{{{NS},outcome="sent"}}': "0+1x100"},
+        )
+    ],
+    "BitagentRecordsDropped": [
+        _one(f"bitagent_validator_{name}_dropped_total", "0+1x100", "3x100", ',pod="p"')
+        for name in ("tracking_rows", "transcripts")
+    ],
+    "BitagentPageRestarts": [_one("bitagent_leaderboard_restarts_total", "0+1x100", "0x20 2x80")],
+    "BitagentPageErrors": [
+        Case(
+            {f'bitagent_leaderboard_requests_total{{{NS},document="page",code="500"}}': "0+1x100"},
+            {f'bitagent_leaderboard_requests_total{{{NS},document="events",code="503"}}': "0+1x100"},
+        )
+    ],
+    "BitagentPageManifestsRefused": [
+        Case(
+            {f'bitagent_leaderboard_manifests_total{{{NS},outcome="refused"}}': "0x30 1x100"},
+            {f'bitagent_leaderboard_manifests_total{{{NS},outcome="missing"}}': "0+1x100"},
+        )
+    ],
     "BitagentVolumeNearlyFull": [
         Case({FREE: "9x100", SIZE: "100x100"}, {FREE: "11x100", SIZE: "100x100"}),
     ],
 }
+
+FIGURES = {
+    "bitagent_leaderboard": "changes_total last_change_timestamp_seconds readers request_seconds",
+    "bitagent": "models rounds",
+    "bitagent_operator": (
+        "evaluation_phase_seconds generated_tokens_total jobs_created_total model_volumes_deleted_total "
+        "objects_deleted_total queue_length reconcile_duration_seconds"
+    ),
+    "bitagent_round": (
+        "done_ratio evaluation_seconds generated_tokens_per_second gpu_generating_seconds gpu_held_seconds "
+        "model_evaluation_seconds start_timestamp_seconds"
+    ),
+    "bitagent_validator": (
+        "discovered_models dividends_ratio finalized_block last_weights_block models_deleted_total "
+        "online_answer_seconds online_miners online_step_block paid_hotkeys part_failures_total round_epoch "
+        "rounds_total stake_tokens submission_seconds"
+    ),
+    "process": "cpu_seconds_total max_fds start_time_seconds virtual_memory_bytes",
+}
+"""Metrics that count or measure, and of which no value by itself is a trouble, by the beginnings of their names."""
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +284,19 @@ def test_their_metrics_exist(rules: Path, root: Path) -> None:
     }
     assert named
     assert not named - documented
+
+
+def test_every_metric_calls_somebody_or_the_runbook_says_why_not(rules: Path, root: Path) -> None:
+    """A new metric needs a decision: an alert, a row of the runbook, or to be a figure without a trouble."""
+    metrics = set(re.findall(r"^\| `(\w+)`", (root / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    used = {name for rule in _alerts(rules).values() for name in metrics if re.search(rf"\b{name}\b", rule["expr"])}
+    section = (root / "docs" / "runbook.md").read_text().split("\n## Alerts\n", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    excused = {name for row in rows for name in re.findall(r"`(\w+)", row)}
+    assert excused <= metrics
+    figures = {f"{part}_{name}" for part, names in FIGURES.items() for name in names.split()}
+    assert metrics - used - excused - figures == set()
+    assert figures & (used | excused) == set()
 
 
 def test_each_says_what_to_do_and_where(rules: Path, root: Path) -> None:

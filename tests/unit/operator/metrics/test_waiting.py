@@ -35,6 +35,22 @@ def test_fetches_that_wait_by_reason(make: Make) -> None:
     ]
 
 
+def test_rounds_whose_files_wait_by_reason(make: Make) -> None:
+    cache = Cache()
+    states = {
+        "a": ("Archived", "False", "ArchiveDenied"),
+        "b": ("Archived", "False", "Archiving"),
+        "c": ("Archived", "True", "Archived"),
+        "d": ("FilesKept", "True", "SpaceShort"),
+        "e": ("FilesKept", "False", "FilesRemoved"),
+    }
+    for name, state in states.items():
+        ended = {"finishedAt": "2026-01-01T00:00:00Z", "conditions": [make.condition(*state)]}
+        cache.put("EvalRound", make.round_raw(name, status=ended))
+    expected = ['{reason="ArchiveDenied"} 1.0', '{reason="SpaceShort"} 1.0']
+    assert lines(cache, make, "bitagent_round_files_waiting") == expected
+
+
 RESULTS = [
     {"model": "a", "state": "Pending", "reason": "WaitingInQueue"},
     {"model": "b", "state": "Pending", "reason": "InventedLater"},
