@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 
 from pydantic import BaseModel
@@ -23,15 +25,22 @@ def member_docs(kind: type) -> dict[str, str]:
     """
     docs: dict[str, str] = {}
     for each in reversed(kind.__mro__):
-        if each.__module__.partition(".")[0] in ("builtins", "enum", "pydantic", "abc", "typing"):
-            continue
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
-        if not isinstance(definition, ast.ClassDef):
-            raise TypeError(f"{each.__name__} is not a class")
-        for statement, following in pairwise(definition.body):
-            name = _assigned(statement)
-            if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                docs[name] = inspect.cleandoc(str(following.value.value))
+        if each.__module__.partition(".")[0] not in ("builtins", "enum", "pydantic", "abc", "typing"):
+            docs |= _own_docs(each)
+    return docs
+
+
+@cache
+def _own_docs(kind: type) -> Mapping[str, str]:
+    """Return the docstrings of the members that a class itself defines. To find its source takes milliseconds."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    if not isinstance(definition, ast.ClassDef):
+        raise TypeError(f"{kind.__name__} is not a class")
+    docs: dict[str, str] = {}
+    for statement, following in pairwise(definition.body):
+        name = _assigned(statement)
+        if name and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            docs[name] = inspect.cleandoc(str(following.value.value))
     return docs
 
 
