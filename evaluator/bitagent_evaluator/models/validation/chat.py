@@ -25,6 +25,7 @@ from bitagent_evaluator.models.validation.files import (
     quote,
 )
 from bitagent_evaluator.models.validation.quantization import SETTINGS_FILES, with_settings
+from bitagent_evaluator.models.validation.question_notes import question_notes, unapplied_settings
 from bitagent_evaluator.models.validation.templates import Templates, find_templates, template_files
 from bitagent_evaluator.models.validation.tokenizer import can_be_encoded, special_tokens
 from bitagent_evaluator.models.validation.tokenizer_rules.probes import load_tokenizer
@@ -122,6 +123,7 @@ def describe(small: Mapping[str, bytes], *, quantized: bool, render: bool) -> Ch
     tokens, notes = _end_tokens(
         {GENERATION_CONFIG: more.get(GENERATION_CONFIG, {}), CONFIG: config}, special_sources, tokenizer
     )
+    notes += unapplied_settings(GENERATION_CONFIG, more.get(GENERATION_CONFIG, {}))
     notes += template_notes(templates)
     notes += _added_token_notes(settings, tokenizer)
     chosen, switches = "", None
@@ -129,6 +131,7 @@ def describe(small: Mapping[str, bytes], *, quantized: bool, render: bool) -> Ch
         special = special_tokens(*special_sources.values())
         ids = [token.id for token in tokens]
         notes += turn_end_notes(templates, special, ids, tokenizer)
+        notes += question_notes(templates, special)
         chosen = _chosen_format(templates, special)
         switches = any(_switches_thinking(template.source, special) for template in templates.distinct)
     _, settings_file = with_settings(config, small, (".qweight",)) if quantized else ({}, "")

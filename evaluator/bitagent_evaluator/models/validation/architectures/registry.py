@@ -29,7 +29,7 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
     require(
         known,
         Reason.UNSUPPORTED_ARCHITECTURE,
-        f"config.json names {what}; supported: {', '.join(sorted(ARCHITECTURES))}{remedy}",
+        f"config.json names {what}{remedy}; supported: {', '.join(sorted(ARCHITECTURES))}",
     )
     architecture = ARCHITECTURES[config["architectures"][0]]
     require(

@@ -18,7 +18,10 @@ from bitagent_evaluator.models.validation.chat import (
 )
 from bitagent_evaluator.models.validation.files import directory_files
 
-TURNS = "{% for m in messages %}START{{ m.role }}\n{{ m.content }}END\n{% endfor %}"
+TURNS = (
+    "{% for m in messages %}START{{ m.role }}\n{{ m.content }}END\n{% endfor %}"
+    "{% if add_generation_prompt %}STARTassistant\n{% endif %}"
+)
 
 
 def small(path: Path) -> dict[str, bytes]:
@@ -110,7 +113,7 @@ def test_plain_template_is_looked_at_too(checkpoint: Any) -> None:
 def test_end_of_an_answer(checkpoint: Any, end: str, said: str) -> None:
     template(checkpoint.path, end)
     if not end.strip():
-        source = "{% for m in messages %}{{ m.role }}: {{ m.content }}" + end + "{% endfor %}"
+        source = "{% for m in messages %}{{ m.role }}: {{ m.content }}" + end + "{% endfor %}assistant: "
         (checkpoint.path / "chat_template.jinja").write_text(source)
     notes = described(checkpoint.path).notes
     assert len(notes) == (1 if said else 0)

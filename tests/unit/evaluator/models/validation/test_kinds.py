@@ -33,6 +33,9 @@ KINDS: dict[str, tuple[dict[str, int], str]] = {
     "deepspeed": ({"global_step9/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt": 10}, "zero_to_fp32.py"),
     "archive": ({"model.tar.gz": 10}, "archive"),
     "another name": ({"model.fp16.safetensors": 10}, "'model.fp16.safetensors'"),
+    "download that has not ended": ({"model.safetensors.incomplete": 10}, "has not ended"),
+    "parts of a file": ({"model.safetensors.partaa": 9, "model.safetensors.partab": 9}, "cat model.safetensors.*"),
+    "numbered parts of a file": ({"model.safetensors.001": 9}, "part of a file"),
     "nothing": ({"README.md": 10}, "no model.safetensors"),
 }
 
@@ -59,6 +62,12 @@ def test_adapter_without_a_readable_base(content: bytes) -> None:
 UPLOADS: dict[str, tuple[list[str], str]] = {
     "shard missing": (["model-00001-of-00003", "model-00003-of-00003"], "model-00002-of-00003.safetensors is missing"),
     "last shards missing": (["model-00001-of-00004"], "model-00002-of-00004.safetensors and 2 more are missing"),
+    "shard of Qwen3.5's names missing": (
+        ["model.safetensors-00001-of-00002"],
+        "model.safetensors-00002-of-00002.safetensors is missing",
+    ),
+    "shard of DeepSeek's names missing": (["model-00001-of-000002"], "model-00002-of-000002.safetensors is missing"),
+    "two kinds of names": (["model.safetensors-00001-of-00001", "model-00001-of-00001"], "2 uploads"),
     "single beside shards": (["model", "model-00001-of-00001"], "delete"),
     "two uploads": (["model-00001-of-00001", "model-00001-of-00002", "model-00002-of-00002"], "2 uploads"),
 }
@@ -80,6 +89,16 @@ CONTENTS: dict[str, tuple[str, bytes, Reason]] = {
     "pointer of xet": ("model.safetensors", b"# xet version 0\nfilesize = 1\n", Reason.CORRUPT_WEIGHTS),
     "web page": ("tokenizer_config.json", b"\n<!DOCTYPE html><html>", Reason.BAD_TOKENIZER),
     "gguf": ("model.safetensors", b"GGUF\x03\x00\x00\x00\x00\x00", Reason.CORRUPT_WEIGHTS),
+    "pickle of a later protocol": (
+        "model.safetensors",
+        b"\x80\x04\x95\x00\x00\x00\x00\x00\x00",
+        Reason.CORRUPT_WEIGHTS,
+    ),
+    "a server's error": ("model.safetensors", b'{"error":"Repository not found"}', Reason.CORRUPT_WEIGHTS),
+    "a store's error": ("model.safetensors", b'<?xml version="1.0"?>\n<Error>', Reason.CORRUPT_WEIGHTS),
+    "zeros": ("model.safetensors", bytes(100), Reason.CORRUPT_WEIGHTS),
+    "an array": ("model.safetensors", b"\x93NUMPY\x01\x00\x00\x00", Reason.CORRUPT_WEIGHTS),
+    "zstd": ("model.safetensors", b"\x28\xb5\x2f\xfd\x00\x00\x00\x00\x00", Reason.CORRUPT_WEIGHTS),
     "zipped pickle": ("model.safetensors", b"PK\x03\x04\x00\x00\x08\x08\x00\x00", Reason.CORRUPT_WEIGHTS),
 }
 

@@ -38,6 +38,19 @@ PARTS = {
     "bitsandbytes": (".weight", ".weight.absmax", Reason.UNSUPPORTED_QUANTIZATION),
     "fp8": (".weight", ".weight_scale_inv", Reason.UNSUPPORTED_QUANTIZATION),
     "mlx": (".weight", ".biases", Reason.UNSUPPORTED_QUANTIZATION),
+    "int8 of bitsandbytes": (".weight", ".SCB", Reason.UNSUPPORTED_QUANTIZATION),
+    "fp8 with scales": (".weight", ".weight_scale", Reason.UNSUPPORTED_QUANTIZATION),
+    "compressed-tensors without settings": (".weight", ".weight_packed", Reason.UNSUPPORTED_QUANTIZATION),
+    "hqq": (".weight", ".W_q", Reason.UNSUPPORTED_QUANTIZATION),
+    "aqlm": (".weight", ".codes", Reason.UNSUPPORTED_QUANTIZATION),
+    "torchao": (".weight", ".weight_qdata", Reason.UNSUPPORTED_QUANTIZATION),
+    "mxfp4": (".weight", ".weight_blocks", Reason.UNSUPPORTED_QUANTIZATION),
+    "dora": (".weight", ".lora_magnitude_vector", Reason.CORRUPT_WEIGHTS),
+    "modules to save": (".weight", ".modules_to_save.default.weight", Reason.CORRUPT_WEIGHTS),
+    "pruning": (".weight", ".weight_mask", Reason.CORRUPT_WEIGHTS),
+    "parametrisation": (".weight", ".parametrizations.weight.original", Reason.CORRUPT_WEIGHTS),
+    "joined projections": (".q_proj.", ".qkv_proj.", Reason.CORRUPT_WEIGHTS),
+    "another architecture": ("model.layers.", "transformer.h.", Reason.CORRUPT_WEIGHTS),
     "scales of the cache": (".weight", ".k_scale", Reason.UNSUPPORTED_QUANTIZATION),
 }
 
@@ -64,6 +77,10 @@ def test_another_number_of_layers_is_named(missing: list[str], surplus: list[str
     assert "layers 7 to 7" in found[1] and "num_hidden_layers" in found[1]
 
 
+def test_further_tensors_of_layers_that_are_there_say_nothing_of_their_number() -> None:
+    assert explain_names([], [name.replace("part", "other") for name in LAYER], known=LAYER) is None
+
+
 @pytest.mark.parametrize("number", ["9" * 5000, "٣"], ids=["more digits than Python reads", "digits of another script"])
 def test_what_is_no_number_of_a_layer_explains_nothing(number: str) -> None:
     assert explain_names([], [f"model.layers.{number}.part{part}.weight" for part in range(9)]) is None
@@ -79,6 +96,9 @@ HEADS = {
     "trl, in a wrapper": ("pretrained_model.v_head.summary.bias", "pretrained_model"),
     "reward model": ("score.weight", "a head for other purposes"),
     "medusa": ("medusa_head.0.0.linear.weight", "a head for other purposes"),
+    "draft layers": ("mtp.layers.0.input_layernorm.weight", "MTP"),
+    "state of Transformer Engine": ("model.layers.0.mlp.up_proj._extra_state", "_extra_state"),
+    "soft prompt": ("prompt_encoder.default.embedding.weight", "merge_and_unload"),
     "images": ("visual.blocks.0.attn.qkv.weight", "multimodal"),
     "projector": ("multi_modal_projector.linear_1.weight", "multimodal"),
 }
