@@ -14,6 +14,8 @@ from bitagent_evaluator.models.validation.templates import Templates
 
 _QUESTION, _ANSWER = "This is a question.", "This is an answer."
 _THOUGHT = re.compile(r"</?[a-z:]{0,8}think(?:ing)?>|\s")
+_ROLE = re.compile(r"assistant|model|bot", re.IGNORECASE)
+"""The role that an answer has; the model itself may write more after it, such as a channel."""
 _PROCESSORS: Mapping[str, tuple[Any, ...]] = {
     "repetition_penalty": (1.0,),
     "no_repeat_ngram_size": (0,),
@@ -58,7 +60,7 @@ def _note(source: str, special: Mapping[str, str]) -> str:
     before = answered.partition(_QUESTION)[2].partition(_ANSWER)[0]
     tail = asked.rpartition(_QUESTION)[2]
     absent = before.removeprefix(tail)
-    if _ANSWER not in answered or not before.startswith(tail) or not _THOUGHT.sub("", absent):
+    if _ANSWER not in answered or not before.startswith(tail) or _ROLE.search(tail) or not _THOUGHT.sub("", absent):
         return ""
     return (
         f"its prompts end before {quote(absent.strip())}, which it writes in front of an answer, so the model has to "

@@ -28,6 +28,10 @@ SOUND = {
     "an empty thought in earlier turns": CHATML.replace(
         "{{ message.content }}", "{% if message.role == 'assistant' %}<think></think>\n{% endif %}{{ message.content }}"
     ),
+    "a channel that the model chooses": CHATML.replace(
+        "{{ message.content }}",
+        "{% if message.role == 'assistant' %}<|channel|>final<|message|>{% endif %}{{ message.content }}",
+    ),
     "one that refuses the conversation": "{{ raise_exception('no') }}",
 }
 
