@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bitagent_crds.model_result import ResultState
 from bitagent_leaderboard.model.board import Appearance, Board, Competition
 from bitagent_leaderboard.model.measured import Part
 from bitagent_leaderboard.model.objects import Result, Round, ValidatorView
@@ -40,6 +42,17 @@ class CompetitionView:
     competition: Competition
     validator: ValidatorView | None
     rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a model's rounds hold anything."""
+
+    interval: bool
+    loss: bool
+    passed: bool
+    files: bool
+    note: bool
 
 
 def pages(count: int) -> int:
@@ -78,7 +91,7 @@ class Pages:
 
     def models(self, number: int) -> str:
         """Return a page of the list of models."""
-        names = sorted(self.board.models)
+        names = sorted(self.board.models, key=_in_numbers)
         rows = [(self.board.models[name], self.board.latest(name)) for name in page_of(names, number)]
         values = {"models": rows, "rounds": self.board.rounds, "number": number, "last": pages(len(names))}
         return self._render(page_path("models", number), "*", "models", **values)
@@ -113,6 +126,7 @@ class Pages:
             others=[row for row in rows if row.result.rank is None],
             measured=any(row.measured is not None for row in standings.rows),
             intervals=any(row.interval is not None for row in standings.ranked),
+            notes=any(row.result.near_copy_of or row.result.state != ResultState.SUCCEEDED for row in ranked),
             commands={name: command for name, command in commands.items() if command is not None},
             archive=archive,
             public=public,
@@ -135,6 +149,8 @@ class Pages:
         if repo is None and newest is not None:
             repo, commit = newest.repo, newest.commit
         topics = [f"models/{name}", *(f"rounds/{each.name}" for each, _ in running)]
+        archives = {each.round.name: self.archive(each.round) for each in appearances}
+        refused = {pair for each in self.board.validators.values() for pair in each.refused_claims}
         return self._render(
             model_path(name),
             " ".join(topics),
@@ -150,8 +166,15 @@ class Pages:
             appearances=appearances,
             forgotten=forgotten,
             figures=_figures(own),
-            archives={each.round.name: self.archive(each.round) for each in appearances},
-            refused={pair for each in self.board.validators.values() for pair in each.refused_claims},
+            archives=archives,
+            refused=refused,
+            columns=Columns(
+                interval=any(each.interval is not None for each in appearances),
+                loss=any(each.result.loss is not None for each in appearances),
+                passed=any(each.result.passed is not None and each.result.loss is None for each in appearances),
+                files=any(archives.values()),
+                note=bool(forgotten) or any(_noted(each, refused) for each in appearances),
+            ),
             parts=_parts(parted) if parted is not None else (),
             parts_round=parted.round.name if parted is not None else "",
             command=self.command(scored.round, scored.result) if scored is not None else None,
@@ -207,6 +230,18 @@ class Pages:
     def _render(self, path: str, topics: str, template: str, **values: object) -> str:
         links = Links(path, files=self.settings.files)
         return render(f"{template}.html.jinja", links=links, settings=self.settings, topics=topics, **values)
+
+
+def _in_numbers(name: str) -> list[tuple[int, str]]:
+    """Return what names are sorted by, so that model-9 comes before model-10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _noted(each: Appearance, refused: Container[tuple[str, str]]) -> bool:
+    """Whether there is more to say about a model in a round than its numbers."""
+    result = each.result
+    special = result.state != ResultState.SUCCEEDED or result.near_copy_of is not None
+    return special or not each.same or (each.round.name, result.model) in refused
 
 
 def _figures(appearances: Sequence[Appearance]) -> list[tuple[str, Plot]]:

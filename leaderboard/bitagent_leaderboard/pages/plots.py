@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 640, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 16, 14, 40
 _LABELS = 8
 """Labels below the axis at most."""
 _SMALLEST = 1e-3
@@ -86,11 +86,15 @@ def plot(values: Sequence[Value], *, scores: bool) -> Plot | None:
     last = len(shown) - 1
     return Plot(
         x_ticks=tuple(Tick(x(place), each.label) for place, each in enumerate(shown) if (last - place) % every == 0),
-        y_ticks=tuple(Tick(y(value), f"{value:.4g}") for value in _steps(low, high)),
+        y_ticks=tuple(Tick(y(value), _label(value, scores=scores)) for value in _steps(low, high)),
         dots=dots,
         line="M" + "L".join(f"{dot.x} {dot.y}" for dot in dots),
         baseline=_baseline(shown, x, y, step / 2),
     )
+
+
+def _label(value: float, *, scores: bool) -> str:
+    return f"{100 * value:.4g} %" if scores else f"{value:.4g}"
 
 
 def _range(values: Sequence[Value]) -> tuple[float, float]:

@@ -29,6 +29,20 @@ def test_ranking_with_intervals_and_marks(demo: Board, text_of: Text) -> None:
     assert "Non-Live AST Acc irrelevance simple_python" in page
 
 
+def test_a_ranking_comes_before_its_digests_and_names_repositories(demo: Board, text_of: Text) -> None:
+    page = words(text_of(demo, "rounds/demo-tools-2/index.html"))
+    digest = demo.rounds["demo-tools-2"].ranking_digest
+    assert page.index("model-1 miner-1/model") < page.index(f"Ranking {digest}")
+
+
+def test_columns_without_content_are_left_out(demo: Board, text_of: Text) -> None:
+    columns = {"model-0": "Round Ended Rank Score, % 95 % interval Passed", "model-3": "Passed Note"}
+    for name, head in columns.items():
+        assert f"{head} demo-tools-2" in words(text_of(demo, f"models/{name}/index.html"))
+    plain = board_of([objects.round_("x", [objects.scored(1, 0.5, 1)])])
+    assert "Note" not in words(text_of(plain, "rounds/x/index.html"))
+
+
 def test_why_a_model_has_no_rank(demo: Board, text_of: Text) -> None:
     page = words(text_of(demo, "rounds/demo-tools-2/index.html"))
     assert "CustomCode: The model needs Python code of its repository, which is never run." in page
@@ -88,7 +102,8 @@ def test_rows_on_several_pages(text_of: Text) -> None:
     last = text_of(board, "rounds/x/3.html")
     assert "model-249<" in last
     assert 'href="../../rounds/x/2.html"' in last
-    assert "model-99<" in text_of(board, "models-2.html"), "by name"
+    assert "model-99<" in text_of(board, "models.html")
+    assert "model-100<" in text_of(board, "models-2.html"), "by name, numbers as numbers"
 
 
 @pytest.mark.parametrize("path", ["index.html", "rounds.html", "models.html", "about.html", "feed.atom"])

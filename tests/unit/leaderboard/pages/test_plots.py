@@ -12,7 +12,7 @@ def value(number: float, **more: object) -> Value:
 def test_scores_have_the_axis_from_0_to_1() -> None:
     found = plot([value(0.5, interval=(0.4, 0.6), baseline=0.25), value(1.0)], scores=True)
     assert found is not None
-    assert [tick.label for tick in found.y_ticks] == ["0", "0.25", "0.5", "0.75", "1"]
+    assert [tick.label for tick in found.y_ticks] == ["0 %", "25 %", "50 %", "75 %", "100 %"]
     first, second = found.dots
     assert second.y == found.top
     assert first.y == pytest.approx((found.top + found.bottom) / 2)
