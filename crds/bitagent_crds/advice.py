@@ -63,6 +63,7 @@ _OF_REASON: Mapping[Reason, str] = MappingProxyType(
         Reason.CHAIN_BEHIND: "add endpoints; check the clock of the node (NTP); `bitagent-validator doctor`",
         Reason.CHAIN_CONTRADICTED: "remove the endpoint that the message names; give at least three endpoints",
         Reason.NOT_REGISTERED: "register the hotkey with its coldkey, outside of the cluster",
+        Reason.MECHANISM_NOT_FOUND: "correct competitions[].mechanism, or remove the competition",
         Reason.NO_PERMIT: "stake; the permit comes with the subnet's next epoch",
         Reason.STAKE_TOO_LOW: "stake more",
         Reason.ROUND_FAILED: "`kubectl bitagent explain er ROUND`, then retry it, or wait for the next epoch",

@@ -567,6 +567,11 @@ class Reason(StrEnum):
     REGISTERED = "Registered", Fault.NONE, "The hotkey has a slot on the subnet."
     NOT_REGISTERED = "NotRegistered", Fault.SPEC, "The hotkey has no slot on the subnet."
     SUBNET_NOT_FOUND = "SubnetNotFound", Fault.SPEC, "The chain has no subnet with this netuid."
+    MECHANISM_NOT_FOUND = (
+        "MechanismNotFound",
+        Fault.SPEC,
+        "The subnet has no mechanism of the number that a competition sets weights for.",
+    )
     PERMIT_HELD = "PermitHeld", Fault.NONE, "The hotkey holds a validator permit and enough stake."
     NO_PERMIT = "NoPermit", Fault.SPEC, "The hotkey holds no validator permit."
     STAKE_TOO_LOW = "StakeTooLow", Fault.SPEC, "The hotkey's stake is below what setting weights requires."

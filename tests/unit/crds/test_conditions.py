@@ -51,6 +51,7 @@ SPEC = {
     Reason.UNJUDGEABLE_TASKS,
     Reason.SECRET_NOT_FOUND,
     Reason.NOT_REGISTERED,
+    Reason.MECHANISM_NOT_FOUND,
     Reason.SUBNET_NOT_FOUND,
     Reason.NO_PERMIT,
     Reason.STAKE_TOO_LOW,

@@ -137,12 +137,16 @@ class Subnet:
     """The hotkey's own sealed rows that are not revealed yet, oldest first."""
     mechanisms: Mapping[int, MechanismFacts] = field(default_factory=dict)
     """By number: those that were read."""
+    mechanism: int = 0
+    """The one that the facts about the validator's own hotkey are about."""
+    mechanism_count: int | None = None
+    """How many the subnet has; None if only the first was asked for, which each subnet has."""
 
     def on(self, mechanism: int) -> Subnet:
         """Return the subnet with the weights, the last update and the sealed rows of one mechanism."""
         facts, me = self.mechanisms.get(mechanism), self.me
         if facts is None or me is None:
-            return self
+            return replace(self, mechanism=mechanism)
         holders = {n.uid: n.hotkey for n in self.neurons.values()}
         return replace(
             self,
@@ -150,6 +154,7 @@ class Subnet:
             weights={holders.get(uid, f"uid {uid}"): value for uid, value in facts.row.items()},
             uid_weights=facts.row,
             commits=facts.commits,
+            mechanism=mechanism,
         )
 
     def is_owners(self, hotkey: str) -> bool:
@@ -157,6 +162,10 @@ class Subnet:
         neuron = self.neurons.get(hotkey)
         owned = neuron is not None and bool(self.owner_coldkey) and neuron.coldkey == self.owner_coldkey
         return bool(hotkey) and (hotkey == self.owner_hotkey or owned)
+
+    def has(self, mechanism: int) -> bool:
+        """Whether the subnet has a mechanism, as far as is known: its owner may change their number."""
+        return self.mechanism_count is None or mechanism < self.mechanism_count
 
     @property
     def me(self) -> Neuron | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.wallet import Account, load_hotkey
-from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.obstacles import mechanism_problem, permit_problem
 from bitagent_validator.weights.plan import Decision
 from bitagent_validator.weights.setter import HotkeyChanged
 
@@ -47,13 +47,13 @@ def is_settled(spec: ValidatorSpec, decisions: Sequence[Decision], *, pending: C
     return bool(decisions) and all(decision.current for decision in decisions) and not under_way
 
 
-def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet) -> str:
-    """Return why no round is to be started, as its weights could not be set; empty if it may be."""
+def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet, *, mechanism: int) -> str:
+    """Return why no round of a mechanism is to be started, as its weights could not be set; empty if it may be."""
     if spec.rounds_without_permit or spec.weights.mode is not WeightsMode.SET:
         return ""
     if subnet.me is None:
         return f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}"
-    problem = permit_problem(subnet, subnet.me)
+    problem = permit_problem(subnet, subnet.me) or mechanism_problem(subnet, mechanism)
     return problem[1] if problem else ""
 
 

@@ -247,7 +247,7 @@ class Loop:
             # Another attempt soon: a setting may be due.
             async with self._troubles.contained(f"weights {mechanism}", rest=False):
                 await self._weigh(mechanism, me, spec, chain)
-        blocked = rounds_obstacle(spec, subnet)
+        blocked = {each.id: rounds_obstacle(spec, subnet, mechanism=each.mechanism) for each in spec.competitions}
         away: list[ChainUnavailable] = []
         if not self._troubles.resting("discovery"):
             try:
@@ -262,13 +262,16 @@ class Loop:
             part = f"competition {competition.id}, online"
             if not self._troubles.resting(part):
                 async with self._troubles.contained(part):
-                    await self._online.reconcile(me, competition, subnet, connection=chain.connection, blocked=blocked)
+                    await self._online.reconcile(
+                        me, competition, subnet, connection=chain.connection, blocked=blocked[competition.id]
+                    )
         for competition in spec.competitions:
             part = f"competition {competition.id}, rounds"
             if self._troubles.resting(part):
                 continue
             try:
-                await self._start_rounds(part, me, competition, block=subnet.block, chain=chain, blocked=blocked)
+                why = blocked[competition.id]
+                await self._start_rounds(part, me, competition, block=subnet.block, chain=chain, blocked=why)
             except ChainUnavailable as error:
                 # The node may lack what this competition alone asks for; a second time says that it is away.
                 away.append(error)

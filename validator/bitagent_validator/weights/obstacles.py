@@ -27,6 +27,8 @@ def chain_obstacle(
 ) -> tuple[Reason, str] | None:
     """Return why the chain would refuse any submission until a person changes something; None if it would not."""
     rules, alone = subnet.rules, exempt(planned.weights, subnet)
+    if problem := mechanism_problem(subnet, subnet.mechanism):
+        return problem
     if (permit := permit_problem(subnet, me)) and not (alone and permit[0] is Reason.NO_PERMIT):
         return permit
     if version_key < rules.version_key:
@@ -60,6 +62,18 @@ def chain_obstacle(
             "another time: set the clock (NTP)",
         )
     return None
+
+
+def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | None:
+    """Return why no weights can be set in a mechanism that the subnet lacks; None if it has it, or may have."""
+    if subnet.has(mechanism):
+        return None
+    count = subnet.mechanism_count
+    text = (
+        f"subnet {subnet.netuid} has {count} mechanism{'s' * (count != 1)}, numbered from 0, and the competitions of "
+        f"mechanism {mechanism} earn their miners nothing: correct competitions[].mechanism, or remove them"
+    )
+    return Reason.MECHANISM_NOT_FOUND, text
 
 
 def permit_problem(subnet: Subnet, me: Neuron) -> tuple[Reason, str] | None:

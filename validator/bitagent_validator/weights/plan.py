@@ -205,12 +205,18 @@ def _settle(pending: Row, subnet: Subnet, progress: SubmissionProgress) -> Decis
 
 
 def _may_be_on_chain(row: Row, subnet: Subnet) -> bool:
-    """Whether the newest setting is this row; `same_values` compares slots, whoever holds them now."""
-    if same_values(row.by_uid, subnet.uid_weights):
+    """Whether the newest setting is this row."""
+    if _is_readable(row, subnet):
         return True
     if not subnet.rules.commit_reveal:
         return False
     return not row.commit or any(commit.digest == row.commit for commit in subnet.commits)
+
+
+def _is_readable(row: Row, subnet: Subnet) -> bool:
+    """Whether the chain shows this row, by the slots to which it was sent; or by hotkey, since slots are numbered again
+    when a subnet is made smaller."""
+    return same_values(row.by_uid, subnet.uid_weights) or same_weights(row.weights, subnet.weights)
 
 
 def foreign_update(subnet: Subnet, me: Neuron, accepted: Row | None) -> int | None:
@@ -219,7 +225,7 @@ def foreign_update(subnet: Subnet, me: Neuron, accepted: Row | None) -> int | No
         return None
     if any(commit.digest == accepted.commit for commit in subnet.commits if commit.block == me.last_update):
         return None
-    if not subnet.rules.commit_reveal and same_values(accepted.by_uid, subnet.uid_weights):
+    if not subnet.rules.commit_reveal and _is_readable(accepted, subnet):
         return None
     return me.last_update
 

@@ -46,6 +46,7 @@ ANSWERS = {
     "NeuronNoValidatorPermit": Answer(Reason.NO_PERMIT, certain=True),
     "IncorrectWeightVersionKey": Answer(Reason.VERSION_KEY_TOO_LOW, certain=True),
     "InputLengthsUnequal": Answer(certain=True),
+    "MechanismDoesNotExist": Answer(Reason.MECHANISM_NOT_FOUND, certain=True),
     "SubnetNotExists": Answer(Reason.SUBNET_NOT_FOUND, certain=True),
 }
 """By the SDK's name of the error."""

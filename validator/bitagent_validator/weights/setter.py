@@ -319,9 +319,13 @@ class WeightSetter:
         block = subnet.me.last_update
         extrinsic, at = await self._inclusion(block, age=subnet.block - block, connection=connection)
         sealed = subnet.rules.commit_reveal
-        found = next((each.digest for each in subnet.commits if each.block == block), "")
-        # A process that was killed as it sent the row did not say its hash.
-        pending = pending.model_copy(update={"commit": pending.commit or found})
+        commit = next((each for each in subnet.commits if each.block == block), None)
+        if commit is not None:
+            # A process that was killed as it sent the row did not say its hash; and an epoch may have begun meanwhile,
+            # or rows been sealed only since the decision.
+            sent = {"commit": pending.commit or commit.digest}
+            sent |= {"epoch": commit.epoch} if sent["commit"] == commit.digest else {}
+            pending = pending.model_copy(update=sent)
         accepted = pending.as_accepted(
             block=block, at=at, extrinsic=extrinsic, reveal=Reveal.PENDING if sealed else Reveal.OPEN
         )

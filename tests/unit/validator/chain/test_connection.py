@@ -155,6 +155,9 @@ async def test_what_is_read_before_a_setting_and_for_the_metrics() -> None:
         assert subnet.owner_coldkey
         assert set(subnet.mechanisms) == {0, 1}
         assert subnet.on(1).weights == {}
+        assert (subnet.has(0), subnet.has(1)) == (True, False)
+        first = await connection.subnet(20, hotkey=ME, block=block)
+        assert first.mechanism_count is None, "the only mechanism that is used is there without a request"
 
 
 async def test_the_age_of_the_newest_block() -> None:

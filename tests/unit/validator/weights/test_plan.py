@@ -113,6 +113,18 @@ def plan(subnet: Subnet, **changes: Any) -> Decision:
         pytest.param({}, {"me": {"permit": False}}, (Step.WAIT, False, Reason.NO_PERMIT), id="no permit"),
         pytest.param(
             {},
+            {"mechanism": 1, "mechanism_count": 1},
+            (Step.WAIT, False, Reason.MECHANISM_NOT_FOUND),
+            id="V16: the subnet has no such mechanism any more",
+        ),
+        pytest.param(
+            {},
+            {"mechanism": 1, "mechanism_count": 2},
+            (Step.SUBMIT, False, Reason.WEIGHTS_PENDING),
+            id="the last of two mechanisms",
+        ),
+        pytest.param(
+            {},
             {"stake_threshold": 9001 * RAO},
             (Step.WAIT, False, Reason.STAKE_TOO_LOW),
             id="stake below the threshold",
@@ -237,6 +249,12 @@ PENDING = pending(since=950)
             {"weights": ROW, "me": {"last_update": 960}},
             (Step.CONFIRM, Reason.WEIGHTS_SET),
             id="landed",
+        ),
+        pytest.param(
+            SubmissionProgress(PENDING),
+            {"weights": ROW, "uid_weights": {7: 65535, 8: 30000}, "me": {"last_update": 960}},
+            (Step.CONFIRM, Reason.WEIGHTS_SET),
+            id="landed, and the subnet was made smaller: its slots have other numbers",
         ),
         pytest.param(
             SubmissionProgress(PENDING),

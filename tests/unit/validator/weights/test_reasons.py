@@ -47,6 +47,7 @@ def test_the_words_of_a_pool(words: str, expected: Answer) -> None:
         ("IncorrectWeightVersionKey", Reason.VERSION_KEY_TOO_LOW),
         ("NotEnoughStakeToSetWeights", Reason.STAKE_TOO_LOW),
         ("HotKeyNotRegisteredInSubNet", Reason.NOT_REGISTERED),
+        ("MechanismDoesNotExist", Reason.MECHANISM_NOT_FOUND),
         ("CommitRevealEnabled", Reason.SUBMISSION_FAILED),
         ("WeightVecLengthIsLow", Reason.SUBMISSION_FAILED),
     ],

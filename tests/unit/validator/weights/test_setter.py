@@ -643,7 +643,9 @@ async def test_a_sealed_row_of_a_killed_process_is_known_by_its_block(stage: Sta
     sealed = Commit(epoch=8, block=1001, digest="0xab", reveal_round=1)
     facts = {"commit_reveal": True, "me": {"last_update": 1001}, "commits": (sealed,)}
     await stage.step(subnet(block=1003, epoch=8, **facts))
-    assert (stage.store.state.accepted[0].commit, stage.store.state.accepted[0].reveal) == ("0xab", Reveal.PENDING)
+    accepted = stage.store.state.accepted[0]
+    assert (accepted.commit, accepted.reveal) == ("0xab", Reveal.PENDING)
+    assert accepted.epoch == 8, "that in which the chain has put it, not the one of the decision"
     decision = await stage.step(subnet(block=1200, epoch=9, **facts))
     assert decision.reason is Reason.REVEAL_PENDING
     stage.hold.set()
