@@ -52,6 +52,15 @@ class Duplicates(StrEnum):
     """Nothing: only the earliest of the models that are near copies of each other earns."""
 
 
+class UnsupportedClaims(StrEnum):
+    """What becomes of a `commitBlock` by hand that no commitment on the chain supports."""
+
+    BELIEVE = "Believe"
+    """It is believed: who may create MinerModels is trusted with it."""
+    REFUSE = "Refuse"
+    """Its model earns nothing in that round."""
+
+
 SMOOTHING_MAX = 5
 """Number of complete rounds whose results are kept for each hotkey."""
 

@@ -22,6 +22,7 @@ from bitagent_crds.policies import (
     Smoothing,
     Standing,
     Unscored,
+    UnsupportedClaims,
 )
 from bitagent_crds.rewriter import Rewriter, RewriterStatus
 from bitagent_crds.schema import (
@@ -187,6 +188,9 @@ class Competition(Model):
     duplicates: Duplicates = Duplicates.FLAG
     """duplicates is what near copies of another hotkey's earlier model earn: Flag pays them by their scores,
     EarliestEarns pays only the earliest. Exact copies never earn anything."""
+    unsupported_claims: UnsupportedClaims = UnsupportedClaims.BELIEVE
+    """unsupportedClaims is what becomes of a model whose miner.commitBlock neither discovery has written nor a
+    commitment of its hotkey on the chain supports: Believe, or Refuse, by which it earns nothing in that round."""
     without_result: WithoutResult = WithoutResult.REDISTRIBUTE
     """withoutResult is what becomes of the competition's part of the weights while it pays no hotkey: Redistribute,
     Burn or Hold."""

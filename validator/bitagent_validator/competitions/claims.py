@@ -2,8 +2,9 @@
 
 A MinerModel may claim the block at which its miner committed to it (`miner.commitBlock`). Where the miner has a
 commitment on the chain that names a model, at the block of the round's seed, it must name this one, and must not be
-younger than claimed. Any other claim is believed, since whoever may create MinerModels is trusted with it: if claims
-without a commitment were refused beside claims with one, one hotkey's commitment would take the pay of all others.
+younger than claimed. A claim that the chain neither supports nor contradicts is believed or refused as the competition
+says (`unsupportedClaims`). What other hotkeys have committed to does not matter for it: otherwise the commitment of one
+would take the pay of all others.
 
 The chain holds one commitment for each hotkey, the last one. The forms that are read: `namespace:name:commit[:...]`
 (the finetuning subnets), a JSON object with `model` and `revision`, and `owner/name[@commit]`.
@@ -17,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bitagent_crds.model_result import ModelResult
+from bitagent_crds.policies import UnsupportedClaims
 from bitagent_validator.chain.facts import Commitment
 from bitagent_validator.state.scores import Submission
 
@@ -60,34 +62,52 @@ def _commit(text: str) -> str | None:
     return text if _COMMIT.fullmatch(text) else None
 
 
-def refused_claims(
+@dataclass(frozen=True)
+class Claims:
+    """What the chain says about the claims of a round's models."""
+
+    contradicted: Mapping[str, str]
+    """Why the chain contradicts a claim, by model."""
+    unsupported: Mapping[str, str]
+    """Why the chain does not support one, by model: its hotkey has no commitment that names the model at a block."""
+
+    def refused(self, unsupported: UnsupportedClaims) -> dict[str, str]:
+        """Return why claims are refused, by model."""
+        others = self.unsupported if unsupported is UnsupportedClaims.REFUSE else {}
+        return {**self.contradicted, **others}
+
+
+def compare_claims(
     results: Iterable[ModelResult],
     *,
     submissions: Mapping[str, Submission],
     commitments: Mapping[str, Commitment],
     first_seen: Collection[str] = frozenset(),
-) -> dict[str, str]:
-    """Return why the chain contradicts the claims of models, by model; `commitments` are by hotkey.
+) -> Claims:
+    """Return what the chain says about claims; `commitments` are by hotkey.
 
-    `first_seen` are models that discovery made of commitments: their block is that of the first sight, and the same
-    content committed again moves the chain's.
+    `first_seen` are models that discovery made: their block is that of the first sight, and the same content committed
+    again moves the chain's.
     """
-    refused: dict[str, str] = {}
+    contradicted: dict[str, str] = {}
+    unsupported: dict[str, str] = {}
     for result in results:
         submission = submissions.get(result.model)
         if submission is None or submission.block is None or result.commit is None or result.repo is None:
             continue
+        seen, claimed = result.model in first_seen, f"claims block {submission.block}"
         commitment = commitments.get(submission.hotkey)
         named = named_model(commitment.text) if commitment is not None else None
         if commitment is None or named is None or result.repo.startswith("volume/"):
-            continue  # a volume's files have no name on the chain
-        if named.repo.lower() != result.repo.lower() or named.commit not in (None, result.commit):
+            # A volume's files have no name on the chain.
+            if not seen:
+                unsupported[result.model] = f"{claimed}; no commitment of its hotkey names it: remove commitBlock"
+        elif named.repo.lower() != result.repo.lower() or named.commit not in (None, result.commit):
             commit = f"@{named.commit[:12]}" if named.commit else ""
             since = "" if commitment.block is None else f" at block {commitment.block}"
-            text = f"the chain has {named.repo[:60]}{commit}{since}"
-        elif result.model not in first_seen and commitment.block is not None and commitment.block > submission.block:
-            text = f"claims block {submission.block}; its commitment is of block {commitment.block}"
-        else:
-            continue
-        refused[result.model] = text[:MESSAGE_LENGTH]
-    return refused
+            contradicted[result.model] = f"the chain has {named.repo[:60]}{commit}{since}"[:MESSAGE_LENGTH]
+        elif not seen and commitment.block is None:
+            unsupported[result.model] = f"{claimed}; the chain has no block of its commitment: remove commitBlock"
+        elif not seen and commitment.block is not None and commitment.block > submission.block:
+            contradicted[result.model] = f"{claimed}; its commitment is of block {commitment.block}"
+    return Claims(contradicted, unsupported)

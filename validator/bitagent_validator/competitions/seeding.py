@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from bitagent_crds.names import DISCOVERY_MANAGER, MANAGED_BY_LABEL
+from bitagent_crds.policies import UnsupportedClaims
 from bitagent_crds.seeds import SeedFrom, secret_digest
 from bitagent_crds.validator import Competition
 from bitagent_kube.resources import MODELS, ROUNDS
 from bitagent_validator.chain.connection import CommitmentsUnreadable, Connection
-from bitagent_validator.competitions.claims import refused_claims
+from bitagent_validator.competitions.claims import compare_claims
 from bitagent_validator.competitions.seed_secrets import SeedSecrets
 from bitagent_validator.objects import Round
 from bitagent_validator.services import Services
@@ -49,7 +51,7 @@ class SeedPublisher:
         """
         if round_.seed_from is None:
             return
-        await self._check_claims(round_, round_.seed_from.block, block=block, connection=connection)
+        await self._check_claims(round_, competition, block=block, connection=connection)
         secret = self._secrets.secret(competition, block=round_.seed_from.block, genesis=connection.genesis)
         block_hash = await connection.block_hash(round_.seed_from.block)
         change = {"spec": {"tasks": {"seedFrom": {"blockHash": block_hash, "secret": secret}}}}
@@ -60,15 +62,19 @@ class SeedPublisher:
         text = f"{round_.name}: block {round_.seed_from.block} has the hash {block_hash}"
         await self._services.events.normal("SeedPublished", text)
 
-    async def _check_claims(self, round_: Round, at: int, *, block: int, connection: Connection) -> None:
-        """Record the models whose claim to a commitment the chain contradicts at the seed's block.
+    async def _check_claims(
+        self, round_: Round, competition: Competition, *, block: int, connection: Connection
+    ) -> None:
+        """Record the models whose claim to a commitment is refused, as of the seed's block.
 
         They are left out of the round's submissions, so that they earn nothing. Without any claim the chain is not
         asked.
         """
         services = self._services
         submissions = services.store.state.owners.get(round_.key, {})
-        if not any(submission.block is not None for submission in submissions.values()):
+        at = round_.seed_from.block if round_.seed_from is not None else round_.block
+        claimants = {submission.hotkey for submission in submissions.values() if submission.block is not None}
+        if not claimants:
             return
         if block - at > STATES_KEPT:
             text = f"{round_.name}: the commitments at block {at} are too old to be read; commitBlocks are believed"
@@ -76,15 +82,22 @@ class SeedPublisher:
             return
         try:
             commitments = await connection.commitments(self._secrets.netuid, block=at)
+            strict = competition.unsupported_claims is UnsupportedClaims.REFUSE
+            if strict and not claimants <= commitments.keys():
+                # A node may lose a page of the answer.
+                again = await connection.commitments(self._secrets.netuid, block=at)
+                commitments = {**again, **commitments}
         except CommitmentsUnreadable as error:
             # Anyone may commit anything: it must not keep rounds and weights from everybody else.
             await services.events.warning("ClaimsNotChecked", f"{round_.name}: {error}; commitBlocks are believed")
             return
-        refused = refused_claims(round_.results, submissions=submissions, commitments=commitments)
-        if refused:
+        claims = compare_claims(round_.results, submissions=submissions, commitments=commitments)
+        if claims.contradicted or claims.unsupported:
             found = await services.client.list(MODELS, labels=f"{MANAGED_BY_LABEL}={DISCOVERY_MANAGER}")
             seen = frozenset(obj["metadata"]["name"] for obj in found)
-            refused = refused_claims(round_.results, submissions=submissions, commitments=commitments, first_seen=seen)
+            claims = compare_claims(round_.results, submissions=submissions, commitments=commitments, first_seen=seen)
+        refused = claims.refused(competition.unsupported_claims)
+        await self._say_believed(round_, sorted(claims.unsupported.keys() - refused.keys()))
         state = services.store.state
         if not refused or state.refused.get(round_.key) == refused:
             return
@@ -94,3 +107,11 @@ class SeedPublisher:
         await services.store.save(state.model_copy(update={"owners": owners, "refused": all_refused}))
         for model, message in refused.items():
             await services.events.warning("ClaimRefused", f"{model} in {round_.name} earns nothing: {message}")
+
+    async def _say_believed(self, round_: Round, models: Sequence[str]) -> None:
+        if models:
+            text = (
+                f"{round_.name}: the commitBlock of {len(models)} models, such as {models[0]}, is believed without a "
+                "commitment that supports it (unsupportedClaims: Believe)"
+            )
+            await self._services.events.normal("ClaimsBelieved", text)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitagent_crds.model_result import ModelResult
+from bitagent_crds.policies import UnsupportedClaims
 from bitagent_validator.chain.facts import Commitment
-from bitagent_validator.competitions.claims import Named, named_model, refused_claims
+from bitagent_validator.competitions.claims import Claims, Named, compare_claims, named_model
 from bitagent_validator.state.scores import Submission
 
 COMMIT, OTHER = "c" * 40, "d" * 40
@@ -45,14 +46,16 @@ def test_any_text_may_be_committed(text: str) -> None:
     named_model(text)
 
 
-def refused(
-    text: str, *, block: int | None = 5, claimed: int | None = 5, seen: bool = False, **result: Any
-) -> dict[str, str]:
+def compared(
+    text: str | None, *, block: int | None = 5, claimed: int | None = 5, seen: bool = False, **result: Any
+) -> Claims:
+    """Compare the claim of a model beside one that its own hotkey's commitment supports."""
     fields = {"model": "m", "commit": COMMIT, "repo": "acme/tiny"} | result
-    return refused_claims(
-        [ModelResult.model_validate(fields)],
-        submissions={"m": Submission(hotkey="h", block=claimed)},
-        commitments={"h": Commitment(text, block)},
+    rival = {"model": "n", "commit": OTHER, "repo": "acme/rival"}
+    return compare_claims(
+        [ModelResult.model_validate(each) for each in (fields, rival)],
+        submissions={"m": Submission(hotkey="h", block=claimed), "n": Submission(hotkey="r", block=3)},
+        commitments={"r": Commitment("acme/rival", 3), **({} if text is None else {"h": Commitment(text, block)})},
         first_seen={"m"} if seen else set(),
     )
 
@@ -78,14 +81,35 @@ def refused(
     ],
 )
 def test_a_claim_that_the_chain_contradicts(text: str, changes: dict[str, Any], expected: bool) -> None:
-    assert set(refused(text, **changes)) == ({"m"} if expected else set())
+    assert set(compared(text, **changes).contradicted) == ({"m"} if expected else set())
 
 
-def test_a_hotkey_without_a_commitment_is_believed() -> None:
-    result = ModelResult.model_validate({"model": "m", "commit": COMMIT, "repo": "acme/tiny"})
-    submissions = {"m": Submission(hotkey="h", block=5)}
-    assert refused_claims([result], submissions=submissions, commitments={}) == {}
+@pytest.mark.parametrize(
+    ("text", "changes", "supported"),
+    [
+        pytest.param(None, {}, False, id="no commitment"),
+        pytest.param("gm", {}, False, id="a commitment about something else"),
+        pytest.param("", {}, False, id="a sealed one"),
+        pytest.param("acme/tiny", {"block": None}, False, id="revealed, without a block"),
+        pytest.param("acme/tiny", {"repo": "volume/c/d"}, False, id="a volume's files"),
+        pytest.param("acme/tiny", {}, True, id="a commitment of that block"),
+        pytest.param("acme/tiny", {"block": 4}, True, id="an earlier one"),
+        pytest.param(None, {"seen": True}, True, id="found by discovery, as of an axon"),
+        pytest.param("acme/tiny", {"block": None, "seen": True}, True, id="revealed, found by discovery"),
+        pytest.param(None, {"claimed": None}, True, id="claims no block"),
+    ],
+)
+def test_a_claim_that_the_chain_does_not_support(text: str | None, changes: dict[str, Any], supported: bool) -> None:
+    claims = compared(text, **changes)
+    assert claims.contradicted == {} and set(claims.unsupported) == (set() if supported else {"m"})
+    assert claims.refused(UnsupportedClaims.BELIEVE) == {}
+    assert claims.refused(UnsupportedClaims.REFUSE) == claims.unsupported
+
+
+@pytest.mark.parametrize("unsupported", UnsupportedClaims)
+def test_what_the_chain_contradicts_is_never_believed(unsupported: UnsupportedClaims) -> None:
+    assert set(compared("acme/other").refused(unsupported)) == {"m"}
 
 
 def test_the_message_fits_the_status() -> None:
-    assert len(refused("a" * 90 + "/" + "b" * 90 + "@" + OTHER)["m"]) <= 128
+    assert len(compared("a" * 90 + "/" + "b" * 90 + "@" + OTHER).contradicted["m"]) <= 128

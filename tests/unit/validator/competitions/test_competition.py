@@ -117,6 +117,8 @@ class Connection:
 
     def __init__(self) -> None:
         self.commitments_by_hotkey: dict[str, Commitment] = {}
+        self.pages: list[dict[str, Commitment]] = []
+        """What is returned before that, one reading after the other."""
         self.read: list[int] = []
         self.unreadable = False
 
@@ -127,7 +129,7 @@ class Connection:
         self.read.append(block)
         if self.unreadable:
             raise CommitmentsUnreadable("a commitment of another version")
-        return self.commitments_by_hotkey
+        return self.pages.pop(0) if self.pages else self.commitments_by_hotkey
 
 
 class Leaderboards:
@@ -654,6 +656,33 @@ async def test_a_commitment_set_again_keeps_the_block_that_discovery_saw(
     fixed(stage)
     status = await step(stage, competition(), subnet, 1025)
     assert set(status.refused) == ({"m1"} if refused else set())
+
+
+@pytest.mark.parametrize(
+    ("unsupported", "pages", "refused"),
+    [
+        pytest.param("Believe", [{}], False, id="believed"),
+        pytest.param("Refuse", [{}, {}], True, id="refused"),
+        pytest.param("Refuse", [{}, {HOTKEY: Commitment("a/b", 900)}], False, id="the node lost it once"),
+        pytest.param("Refuse", [{HOTKEY: Commitment("a/b", 900)}], False, id="supported"),
+    ],
+)
+async def test_a_claim_without_a_commitment(
+    stage: Stage,
+    competition: Make,
+    subnet: Callable[..., Subnet],
+    unsupported: str,
+    pages: list[dict[str, Commitment]],
+    refused: bool,
+) -> None:
+    stage.server.claims, stage.chain.pages = {"m1": 900}, list(pages)
+    strict = competition(unsupportedClaims=unsupported)
+    await stage.reconcile(strict, 1000)
+    fixed(stage)
+    status = await step(stage, strict, subnet, 1025)
+    assert stage.chain.read == [1025] * len(pages)
+    assert set(status.refused) == ({"m1"} if refused else set())
+    assert ("ClaimsBelieved" in stage.events.posted) is (unsupported == "Believe")
 
 
 async def test_without_claims_the_chain_is_not_asked(
