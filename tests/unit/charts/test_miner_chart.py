@@ -139,3 +139,35 @@ def test_the_platform_may_assign_the_user(helm: Any) -> None:
 def test_more_objects(helm: Any) -> None:
     made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-a"}}
     assert helm.render(merged(extraObjects=[made]), release="m").one("ConfigMap", "m-a")
+
+
+def test_extension_points(helm: Any) -> None:
+    mounts = {"volumes": [{"name": "ca", "configMap": {"name": "ca"}}]}
+    mounts |= {"volumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}]}
+    environment = {"env": [{"name": "HTTPS_PROXY", "value": "http://p:1"}], "envFrom": [{"secretRef": {"name": "s"}}]}
+    shared = {"global": {"imageRegistry": "mirror.internal:5000", "imagePullSecrets": ["theirs"]}}
+    own = {"image": {"reference": "registry.example.org/a/miner:1", "pullSecrets": ["mine"]}}
+    labels = {"commonLabels": {"team": "a", "app.kubernetes.io/name": "x"}, "runtimeClassName": "sandboxed"}
+    monitor = {"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    rendered = helm.render(merged(**mounts, **environment, **shared, **own, **labels, **monitor))
+    pod = rendered.one("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["image"] == "mirror.internal:5000/a/miner:1"
+    assert [each["name"] for each in pod["imagePullSecrets"]] == ["theirs", "mine"]
+    assert environment.items() <= container.items()
+    assert (pod["volumes"][-1], container["volumeMounts"][-1]) == (mounts["volumes"][0], mounts["volumeMounts"][0])
+    assert pod["runtimeClassName"] == "sandboxed"
+    assert {o["metadata"]["labels"]["team"] for o in rendered.objects} == {"a"}
+    assert {o["metadata"]["labels"]["app.kubernetes.io/name"] for o in rendered.objects} == {"bitagent-miner"}
+
+
+def test_the_monitor_scrapes_the_pods_port(helm: Any) -> None:
+    monitor = {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}
+    rendered = helm.render(merged(metrics=monitor))
+    found, deployment = rendered.one("PodMonitor"), rendered.one("Deployment")["spec"]
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    assert found["spec"]["selector"] == deployment["selector"]
+    (endpoint,) = found["spec"]["podMetricsEndpoints"]
+    ports = {p["name"]: p["containerPort"] for p in deployment["template"]["spec"]["containers"][0]["ports"]}
+    assert ports[endpoint["port"]] == 8080
+    assert not helm.render(merged()).all("PodMonitor")
