@@ -61,6 +61,17 @@ def test_objects(helm: Any, plain: list[dict[str, Any]]) -> None:
     assert {each["kind"] for each in render(helm, **more)} - kinds == {"PodDisruptionBudget", "Ingress", "HTTPRoute"}
 
 
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [({}, ("ClusterIP", None)), ({"type": "LoadBalancer", "annotations": {"a": "b"}}, ("LoadBalancer", {"a": "b"}))],
+    ids=["default", "own"],
+)
+def test_service(helm: Any, service: dict[str, Any], expected: tuple[str, Any]) -> None:
+    found = render(helm, service=service, rest={"metrics": {"service": False}})
+    made = one(found, "Service")
+    assert (made["spec"]["type"], made["metadata"].get("annotations")) == expected
+
+
 def test_the_pod_is_restricted(plain: list[dict[str, Any]], unrestricted: Callable[..., list[str]]) -> None:
     assert unrestricted(tuple(plain)) == []
 

@@ -19,6 +19,10 @@ from bitagent_operator import config, naming
 from bitagent_operator.manifests import rbac
 
 LOCAL = "examples/demo/values-local.yaml"
+NOT_AGGREGATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"create": False}, {}),
+    ({}, {"crds": {"install": False}}),
+]
 MADE_BY_OPERATOR = {"app.kubernetes.io/managed-by": "bitagent-operator"}
 
 
@@ -109,6 +113,21 @@ class TestPermissions:
         (subject,) = default.one("RoleBinding")["subjects"]
         pod = default.one("Deployment")["spec"]["template"]["spec"]
         assert subject == {"kind": "ServiceAccount", "name": pod["serviceAccountName"], "namespace": "bitagent"}
+
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [({"rbac": {"aggregate": True}}, {"view", "edit"})]
+        + [({"rbac": {"aggregate": True} | rbac_, **rest}, set()) for rbac_, rest in NOT_AGGREGATED],
+        ids=["with definitions", "rbac elsewhere", "definitions elsewhere"],
+    )
+    def test_of_people_are_aggregated(self, helm: Any, values: dict[str, Any], expected: set[str]) -> None:
+        roles = {role["metadata"]["name"].rpartition("-")[2]: role for role in helm.render(values).all("ClusterRole")}
+        assert roles.keys() == expected
+        for name, role in roles.items():
+            assert role["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{name}"] == "true"
+            verbs = {verb for _, _, verb in held(role["rules"])}
+            assert ("create" in verbs) == (name == "edit")
+            assert {resource for _, resource, _ in held(role["rules"])} == {"minermodels", "evalrounds", "validators"}
 
 
 class TestDefinitions:
