@@ -31,13 +31,20 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
     AnswerSyntax.ARGUMENT_TAGS: (
         "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n</tool_call>",
         "<tool_call>f</tool_call>\n<tool_call>g<arg_key>b</arg_key><arg_value>x y</arg_value></tool_call>",
+        "<tool_call>f<tool_sep><arg_key>a</arg_key><arg_value>1</arg_value></tool_call>",
     ),
     AnswerSyntax.INVOKE_TAGS: (
         '<minimax:tool_call>\n<invoke name="f">\n<parameter name="a">1</parameter>\n</invoke>\n</minimax:tool_call>',
         '<｜DSML｜invoke name="f"><｜DSML｜parameter name="b" string="true">7</｜DSML｜parameter></｜DSML｜invoke>',
         '<function name="f"><param name="a">1</param></function>',
+        "<invoke name=f><a>1</a><b><item>x</item><item>y</item></b></invoke>",
+        '<|open|>call tool="f" index="1"<|sep|><|open|>argument key="a" type="integer"<|sep|>1<|close|>argument<|sep|>',
     ),
-    AnswerSyntax.MISTRAL_CALLS: ('[TOOL_CALLS]f[ARGS]{"a": 1}', '[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}'),
+    AnswerSyntax.MISTRAL_CALLS: (
+        '[TOOL_CALLS]f[ARGS]{"a": 1}',
+        '[TOOL_CALLS]f{"a": 1}',
+        '[TOOL_CALLS]f[ARGS]{"a": 1}[TOOL_CALLS]g[ARGS]{}',
+    ),
     AnswerSyntax.NAMED_CALLS: (
         '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
         '<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}<|tool_call_end|>',
@@ -61,6 +68,7 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
         "<<<api_call>>>: f(a=1)\n<<<api_provider>>>: me",
         "<<function>>f(a=1)<<function>>g(b='x')",
         "I look it up:\nf.call(a=1)",
+        "The call:\n\n[f(a=1)]",
     ),
     AnswerSyntax.REACT: (
         'Thought: f fits.\nAction: f\nAction Input: {"a": 1}\nObservation: done',
@@ -93,6 +101,44 @@ SYNTAX_EXAMPLES: Mapping[AnswerSyntax, tuple[str, ...]] = {
     ),
 }
 """Answers that a syntax reads, in prompt formats that accept it."""
+
+VLLM_PARSERS: Mapping[AnswerSyntax, tuple[str, ...]] = {
+    AnswerSyntax.PYTHON: ("pythonic",),
+    AnswerSyntax.PYTHON_BLOCKS: ("lfm2", "llama4_pythonic", "olmo3"),
+    AnswerSyntax.TOOL_CALL_BLOCKS: ("ernie45", "granite", "granite4", "hermes", "qwen3_json"),
+    AnswerSyntax.FUNCTION_TAGS: ("mimo", "qwen3_coder", "qwen3_xml", "seed_oss", "step3p5"),
+    AnswerSyntax.ARGUMENT_TAGS: ("glm45", "glm47", "hy_v3", "hy_v4", "k2_horizon", "ling3", "poolside_v1"),
+    AnswerSyntax.INVOKE_TAGS: (
+        "deepseek_v32",
+        "deepseek_v4",
+        "deepseek_v41",
+        "dots",
+        "kimi_k3",
+        "minicpm5",
+        "minimax_m2",
+        "minimax_m3",
+        "muse_glimmer",
+        "step3",
+    ),
+    AnswerSyntax.MISTRAL_CALLS: ("mistral",),
+    AnswerSyntax.NAMED_CALLS: ("apertus", "deepseek_v3", "deepseek_v31", "kimi_k2", "openai", "plamo3"),
+    AnswerSyntax.GEMMA_CALLS: ("functiongemma", "gemma4"),
+    AnswerSyntax.REACT: ("cohere_command3", "cohere_command4"),
+    AnswerSyntax.JSON_LIST: (
+        "gigachat3",
+        "granite-20b-fc",
+        "hunyuan_a13b",
+        "inkling",
+        "internlm",
+        "jamba",
+        "llama3_json",
+        "llama4_json",
+        "longcat",
+        "phi4_mini_json",
+        "xlam",
+    ),
+}
+"""Names of vLLM's tool parsers whose answers a syntax reads; `hf` reads what a model's own files describe."""
 
 COMMON_EXAMPLES = (
     "<think>\nPerhaps f(a=2)?\n</think>\n\n[f(a=1)]",

@@ -122,8 +122,12 @@ def _answers() -> list[str]:
         (code(each.text), code(each.error) if each.error else "right", _short(each.detail)) for each in answers.judged()
     ]
     names = _json([function["name"] for function in answers.TASK.functions])
+    parsers = [(syntax, ", ".join(map(code, names))) for syntax, names in answers.VLLM_PARSERS.items()]
     return [
         *parts,
+        "### By vLLM's tool parsers",
+        "What a server with `--tool-call-parser NAME` reads, is read of the text of an answer in this syntax.",
+        table(("syntax", "`--tool-call-parser`"), parsers),
         "### In every format of a chat template",
         "What a model thinks before `</think>`, or the mark of another family, is not part of its answer; "
         "`</think>` inside an argument is text. `[]` is an answer without calls.",

@@ -4,11 +4,15 @@
 <<<api_call>>>: f(a=1)⏎<<<api_provider>>>: x      Gorilla
 Call: f(a=1); g(b=2)<bot_end>⏎Thought: ...        NexusRaven
 I look it up:⏎f.call(a=1)                         scripts, a call on each of the last lines
+The call:⏎[f(a=1)]                                 BFCL's list, as the last lines after prose
 """
 
 from __future__ import annotations
 
 import re
+
+from bitagent_evaluator.parsing.calls import AnswerError, collect_calls
+from bitagent_evaluator.parsing.json import call_object, find_json_values
 
 _LEAD = re.compile(
     r"<<function>>|<<<api_call>>>\s{0,4}:?|^[ \t]{0,8}(?:Initial Answer|Call):(?=\s{0,4}\[?[A-Za-z_][\w.]{0,255}\()",
@@ -19,6 +23,7 @@ _MARKED = ("<<function>>", "<<<api_call>>>", "<bot_end>")
 _ACTION_INPUT = "Action Input:"
 """What ReAct writes before an input, which may be text of any kind."""
 _KEYWORDS = re.compile(r"\s{0,4}\[?[A-Za-z_][\w.]{0,255}\(\s{0,8}(?:\)|[A-Za-z_]\w{0,255}\s{0,4}=(?!=))")
+_LIST_START = re.compile(r"\n[ \t`]{0,8}(?=\[[A-Za-z_][\w.]{0,255}\()")
 _END = re.compile(
     r"<bot_end>|[\s,]{0,4}<<<(?:domain|api_provider|explanation|code)>>>|\n\s{0,8}(?:Thought|Reflection|Observation):"
     r"|[\s,]{0,4}(?:<[|｜][^<>\s]{1,32}[|｜]>|</s>)"
@@ -47,12 +52,31 @@ def led_blocks(text: str) -> list[str]:
         return script
     leads = list(_LEAD.finditer(text))
     if not leads:
+        return _list_at_the_end(text)
+    if not has_call_marks(text) and _has_json_call(text[: leads[0].start()]):
         return []
     ends = [lead.start() for lead in leads[1:]] + [len(text)]
     blocks = [_until_end(text[lead.end() : end]).strip() for lead, end in zip(leads, ends, strict=True)]
     if not has_call_marks(text) and not all(map(_KEYWORDS.match, blocks)):
         return []
     return [_BETWEEN_OR_STRING.sub(_with_comma, block).strip("`; \n") for block in blocks]
+
+
+def _has_json_call(text: str) -> bool:
+    try:
+        return bool(collect_calls(find_json_values(text), call_object))
+    except AnswerError:
+        return False
+
+
+def _list_at_the_end(text: str) -> list[str]:
+    """Return the list of Python calls that the last lines are, after others; none without one."""
+    content = text.rstrip().removesuffix("```").rstrip("` \n")
+    start = max((found.end() for found in _LIST_START.finditer(content)), default=-1)
+    if start < 0 or not content.endswith(")]") or _has_json_call(content[:start]):
+        return []
+    block = content[start:]
+    return [block] if _KEYWORDS.match(block) else []
 
 
 def _until_end(block: str) -> str:

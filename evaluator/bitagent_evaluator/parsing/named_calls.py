@@ -1,11 +1,12 @@
 """Calls whose function is named between marks, before a JSON object of arguments or as its only member.
 
-[TOOL_CALLS]f[ARGS]{"a": 1}                                              Mistral
+[TOOL_CALLS]f[ARGS]{"a": 1}, [TOOL_CALLS]f{"a": 1}                       Mistral
 <｜tool▁call▁begin｜>f<｜tool▁sep｜>{"a": 1}<｜tool▁call▁end｜>              DeepSeek
 <|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"a": 1}     Kimi K2
 <|channel|>commentary to=functions.f <|constrain|>json<|message|>{...}   gpt-oss
 >>>f⏎{"a": 1}                                                            Functionary
 <|tools_prefix|>[{"f": {"a": 1}}]<|tools_suffix|>                        Apertus
+<|plamo:begin_tool_name:plamo|>f<|plamo:end_tool_name:plamo|>...{"a": 1} PLaMo 3
 f⏎{"a": 1}                                                               GLM-4
 """
 
@@ -55,7 +56,10 @@ CALL_MARKS = frozenset(
 function could not be found in an answer."""
 
 _NAME = r"([^\s\[\]{}<>|｜]{1,256})"
-_MISTRAL = re.compile(r"\[TOOL_CALLS\]\s{0,8}([^\s\[\]{}]{1,256})(?:\[CALL_ID\][^\s\[\]{}]{0,64})?\[ARGS\]")
+_OF_MISTRAL = r"([^\s\[\]{}\"']{1,256})(?:\[CALL_ID\][^\s\[\]{}]{0,64})?"
+_MISTRAL = re.compile(rf"\[TOOL_CALLS\]\s{{0,8}}{_OF_MISTRAL}\s{{0,8}}(?:\[ARGS\]|(?=\{{))")
+_MISTRAL_UNMARKED = re.compile(rf"\A\s{{0,8}}{_OF_MISTRAL}\[ARGS\]")
+"""Where a server has taken the mark away that is a special token."""
 _MARKED = tuple(
     re.compile(pattern)
     for pattern in (
@@ -64,6 +68,7 @@ _MARKED = tuple(
         rf"<\|channel\|>[a-z]{{1,16}}(?:<\|recipient\|>| )to={_NAME}[^\n{{}}]{{0,64}}<\|message\|>",
         rf"to={_NAME}<\|channel\|>[^\n{{}}]{{0,64}}<\|message\|>",
         rf"<\|recipient\|>\s{{0,8}}{_NAME}\s{{0,8}}<\|content\|>",
+        rf"<\|plamo:begin_tool_name:plamo\|>{_NAME}<\|plamo:end_tool_name:plamo\|>[^{{}}]{{0,200}}<\|plamo:msg\|>",
         rf"(?m:^)>>>{_NAME}\n",
     )
 )
@@ -79,11 +84,12 @@ _PLAIN = re.compile(r"\s{0,8}([\w.-]{1,256})[ \t]{0,8}\n\s{0,8}(?=\{)")
 def parse_mistral_calls(text: str) -> Calls:
     """Parse `[TOOL_CALLS]f[ARGS]{"a": 1}`, once or several times, as Mistral's tokenizers since v11 write it.
 
-    Raises AnswerError, also if one call of several cannot be read.
+    Without `[ARGS]`, as some of its models write, an object has to follow the name. Raises AnswerError, also if one
+    call of several cannot be read.
     """
-    starts = list(_MISTRAL.finditer(text))
+    starts = list(_MISTRAL.finditer(text)) or list(_MISTRAL_UNMARKED.finditer(text))
     if not starts:
-        raise AnswerError("no [TOOL_CALLS] with a name and [ARGS]")
+        raise AnswerError("no [TOOL_CALLS] with a name and arguments")
     return _calls(text, starts)
 
 

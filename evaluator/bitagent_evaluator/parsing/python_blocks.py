@@ -20,6 +20,7 @@ _MARKS = (
     ("<|tool_call_start|>", "<|tool_call_end|>"),
     ("<|python_start|>", "<|python_end|>"),
     ("<tool_call>", "</tool_call>"),
+    ("<tool_code>", "</tool_code>"),
 )
 _FENCE = re.compile(r"```(?:tool_code|tool_call|python|py)[ \t]{0,8}\n")
 _FENCE_END = "```"

@@ -39,15 +39,16 @@ class AnswerSyntax(StrEnum):
     """`<function=f>{"a": 1}</function>`, as Llama 3 writes, or `<function=f><parameter=a>1</parameter></function>`, as
     Qwen3-Coder does."""
     ARGUMENT_TAGS = "ArgumentTags"
-    """`<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>`, as GLM-4.5 and later write."""
+    """`<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>`, as GLM since 4.5, Ling 3 and Hunyuan 3
+    write."""
     INVOKE_TAGS = "InvokeTags"
-    """`<invoke name="f"><parameter name="a">1</parameter></invoke>`, in any name space of tags, as MiniMax-M2 and
-    DeepSeek-V3.2 write."""
+    """`<invoke name="f"><parameter name="a">1</parameter></invoke>`, in any name space of tags, as MiniMax and DeepSeek
+    since V3.2 write; and Kimi K3's `<|open|>call tool="f"<|sep|>`."""
     MISTRAL_CALLS = "MistralCalls"
-    """`[TOOL_CALLS]f[ARGS]{"a": 1}`."""
+    """`[TOOL_CALLS]f[ARGS]{"a": 1}` or `[TOOL_CALLS]f{"a": 1}`."""
     NAMED_CALLS = "NamedCalls"
-    """A function named between marks, before a JSON object: DeepSeek-V3, Kimi K2, gpt-oss, Functionary, Apertus; and
-    GLM-4, which writes the name alone on the line before."""
+    """A function named between marks, before a JSON object: DeepSeek-V3, Kimi K2, gpt-oss, Functionary, Apertus,
+    PLaMo 3; and GLM-4, which writes the name alone on the line before."""
     PYTHON_BLOCKS = "PythonBlocks"
     """Python calls between marks, in a fence, after a lead such as `Call:`, or one a line: OLMo 3, LFM2, Llama 4,
     Gemma 3, Gorilla, NexusRaven."""
@@ -102,7 +103,7 @@ _WITH_FUNCTIONS: Mapping[AnswerSyntax, Callable[[str, Sequence[Mapping[str, Any]
 _EVIDENCE: Mapping[AnswerSyntax, tuple[str, ...]] = {
     AnswerSyntax.ARGUMENT_TAGS: ("<arg_key>",),
     AnswerSyntax.FUNCTION_TAGS: ("<function=",),
-    AnswerSyntax.INVOKE_TAGS: ("invoke name=", "<function name="),
+    AnswerSyntax.INVOKE_TAGS: ("invoke name=", "<function name=", "<|open|>call tool="),
     AnswerSyntax.MISTRAL_CALLS: ("[ARGS]",),
     AnswerSyntax.NAMED_CALLS: (
         "<｜tool▁sep｜>",
@@ -110,6 +111,7 @@ _EVIDENCE: Mapping[AnswerSyntax, tuple[str, ...]] = {
         "<|tools_prefix|>",
         "<|recipient|>",
         "to=functions.",
+        "<|plamo:begin_tool_name:plamo|>",
         ">>>",
     ),
     AnswerSyntax.GEMMA_CALLS: ("<start_function_call>", "<|tool_call>call:"),

@@ -1,9 +1,11 @@
-"""Calls whose function, and often each argument, has a tag: Llama 3, Qwen3-Coder, GLM, MiniMax, DeepSeek.
+"""Calls whose function, and often each argument, has a tag: Llama 3, Qwen3-Coder, GLM, MiniMax, DeepSeek, Kimi K3.
 
 <function=f>{"a": 1}</function>
 <function=f><parameter=a>1</parameter></function>
 <tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value></tool_call>
 <invoke name="f"><parameter name="a">1</parameter></invoke>
+<invoke name="f"><a>1</a></invoke>
+<|open|>call tool="f"<|sep|><|open|>argument key="a" type="integer"<|sep|>1<|close|>argument<|sep|>
 
 Arguments are one JSON object, or a tag each. A tag's value is text without a type: the description in `functions`
 (BFCL's form) decides, as in the tool parsers that vLLM has for these models. The last closing tags may be missing. If
@@ -27,18 +29,33 @@ _PARAMETER_END = re.compile(r"</parameter>")
 
 _SPACE = r"[\w|｜:-]{0,32}"
 """A name space of tags: `minimax:`, `｜DSML｜`, `steptml:`."""
-_INVOKE = re.compile(rf"<{_SPACE}(?:invoke|function) name=[\"']([^\"'<>]{{1,256}})[\"'][^<>]{{0,64}}>")
-_INVOKE_END = re.compile(rf"</{_SPACE}(?:invoke|function)>")
-_NAMED = re.compile(rf"<{_SPACE}(?:parameter|param) name=[\"']([^\"'<>]{{1,256}})[\"']([^<>]{{0,64}})>")
-_NAMED_END = re.compile(rf"</{_SPACE}(?:parameter|param)>")
-_IS_TEXT = 'string="true"'
-"""What DeepSeek writes in the tag of a parameter whose value is a text, whatever its description says."""
+_ATTRIBUTE = r"\s?name\s?=\s?[\"']?([^\"'<>]{1,256}?)[\"']?((?:\s[\w:-]{1,32}=[^<>]{0,64})?)\s?>"
+"""The attribute `name`, with or without quotation marks, and what follows it."""
+_INVOKE = re.compile(rf"<{_SPACE}\s?(?:invoke|function){_ATTRIBUTE}")
+_INVOKE_END = re.compile(rf"</{_SPACE}\s?(?:invoke|function)>")
+_NAMED = re.compile(rf"<{_SPACE}\s?(?:parameter|param){_ATTRIBUTE}")
+_NAMED_END = re.compile(rf"</{_SPACE}\s?(?:parameter|param)>")
+_OPENED = re.compile(r"<\|open\|>\s?call\s+tool=\"([^\"<>]{1,256})\"[^<>]{0,64}<\|sep\|>")
+_OPENED_END = re.compile(r"<\|close\|>\s?call\s?<\|sep\|>")
+_ARGUMENT = re.compile(r"<\|open\|>\s?argument\s+key=\"([^\"<>]{1,256})\"([^<>]{0,64})<\|sep\|>")
+_ARGUMENT_END = re.compile(r"<\|close\|>\s?argument\s?<\|sep\|>")
+_ARE_TEXT = ('string="true"', 'type="string"')
+"""What DeepSeek and Kimi write in the tag of a parameter whose value is a text, whatever its description says."""
+_ELEMENT = re.compile(r"\s{0,64}<([A-Za-z_][\w.-]{0,255})>(.*?)</\1>\s{0,64}", re.DOTALL)
+_ITEM = "item"
+_MINIMAX = "]<]minimax[>["
+"""What MiniMax-M3 writes before each tag."""
+_MAX_NESTING = 16
 
 _BLOCK_START, _BLOCK_END = "<tool_call>", "</tool_call>"
 _NAME = re.compile(r"\s{0,8}([^\s<>{}()\[\]\"]{1,256})\s{0,8}")
 """Without brackets: `<tool_call>f(a=1)</tool_call>` is Python's notation, which another reader knows."""
 _KEY = re.compile(r"<arg_key>([^<>]{1,256})</arg_key>\s{0,8}<arg_value>()")
 _VALUE_END = re.compile(r"</arg_value>")
+_OTHER_TAGS = re.compile(r"<(/?)(?:ifm\|)?(tool_call|tool_sep|arg_key|arg_value)(?::\w{1,32})?>")
+"""The same tags in Hunyuan's and K2 Horizon's spelling, `<arg_key:6124c78e>` and `<ifm|arg_key>`."""
+_SEPARATOR = "<tool_sep>"
+"""What Hunyuan writes after the name."""
 
 
 def parse_function_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
@@ -53,18 +70,26 @@ def parse_function_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) 
 
 
 def parse_invoke_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
-    """Parse `<invoke name="f">`, in any name space, with JSON or `<parameter name="a">` in it. Raises AnswerError."""
-    starts = list(_INVOKE.finditer(text))
-    if not starts:
-        raise AnswerError('no <invoke name="..."> tag')
-    return [
-        _call(name, content, functions, (_NAMED, _NAMED_END), position=at)
-        for name, content, at in _parts(text, starts, _INVOKE_END)
-    ]
+    """Parse `<invoke name="f">`, in any name space, with JSON, `<parameter name="a">` or elements in it.
+
+    Raises AnswerError.
+    """
+    text = text.replace(_MINIMAX, "")
+    for opening, closing, tags in (
+        (_INVOKE, _INVOKE_END, (_NAMED, _NAMED_END)),
+        (_OPENED, _OPENED_END, (_ARGUMENT, _ARGUMENT_END)),
+    ):
+        if starts := list(opening.finditer(text)):
+            return [
+                _elements(name, content, functions) or _call(name, content, functions, tags, position=at)
+                for name, content, at in _parts(text, starts, closing)
+            ]
+    raise AnswerError('no <invoke name="..."> tag')
 
 
 def parse_argument_tags(text: str, functions: Sequence[Mapping[str, Any]] = ()) -> Calls:
     """Parse the blocks of GLM-4.5: a name, and each argument as `<arg_key>` and `<arg_value>`. Raises AnswerError."""
+    text = _OTHER_TAGS.sub(r"<\1\2>", text).replace(_SEPARATOR, "\n")
     before, *blocks = text.split(_BLOCK_START)
     if not blocks:
         raise AnswerError(f"no {_BLOCK_START} block")
@@ -102,6 +127,33 @@ def _call(name: str, content: str, functions: Sequence[Mapping[str, Any]], tags:
     return _tagged(name, content, functions, tags)
 
 
+def _elements(name: str, content: str, functions: Sequence[Mapping[str, Any]]) -> Call | None:
+    """Return the call whose arguments are elements of their names, `<a>1</a>`; None if the content is not that."""
+    found = _children(content)
+    if not found:
+        return None
+    types = parameter_types(name, functions)
+    return {name: {key: _element_value(value, types.get(key)) for key, value in found}}
+
+
+def _children(content: str) -> list[tuple[str, str]]:
+    """Return names and contents of the elements that a text consists of; none if it has anything else."""
+    found, position = [], 0
+    while element := _ELEMENT.match(content, position):
+        found.append((element[1], element[2]))
+        position = element.end()
+    return found if position == len(content) else []
+
+
+def _element_value(text: str, kind: object, depth: int = 0) -> Any:
+    children = _children(text) if depth < _MAX_NESTING and kind != "string" else []
+    if not children:
+        return typed_value(text, kind)
+    if all(key == _ITEM for key, _ in children):
+        return [_element_value(value, None, depth + 1) for _, value in children]
+    return {key: _element_value(value, None, depth + 1) for key, value in children}
+
+
 def _tagged(name: str, content: str, functions: Sequence[Mapping[str, Any]], tags: _Tags) -> Call:
     opening, closing = tags
     parameters = list(opening.finditer(content))
@@ -113,7 +165,7 @@ def _tagged(name: str, content: str, functions: Sequence[Mapping[str, Any]], tag
         name: {
             parameter[1].strip(): typed_value(
                 closing.split(content[parameter.end() : end], maxsplit=1)[0],
-                "string" if _IS_TEXT in parameter[2] else types.get(parameter[1].strip()),
+                "string" if any(mark in parameter[2] for mark in _ARE_TEXT) else types.get(parameter[1].strip()),
             )
             for parameter, end in zip(parameters, ends, strict=True)
         }

@@ -17,6 +17,12 @@ _MARKS = (
     ("◁think▷", "◁/think▷"),  # Kimi-VL
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
     ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    ("<|channel>thought", "<channel|>"),  # Gemma 4
+    ("<mm:think>", "</mm:think>"),  # MiniMax-M3
+    ("<longcat_think>", "</longcat_think>"),
+    ("<ifm|think>", "</ifm|think>"),  # K2 Horizon
+    ("<|open|>think<|sep|>", "<|close|>think<|sep|>"),  # Kimi K3
+    ("<|plamo:begin_think:plamo|>", "<|plamo:end_think:plamo|>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),

@@ -12,6 +12,8 @@ _PLAIN_TEXT = frozenset({"string", "str", "text", "varchar", "char", "enum", "St
 """Type names of parameters whose value is the text itself."""
 _WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
 """Values as Python writes them."""
+_CDATA, _CDATA_END = "<![CDATA[", "]]>"
+"""What XML writes around a text that may have marks, as MiniCPM does."""
 
 
 def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -33,6 +35,8 @@ def typed_value(text: str, kind: object) -> Any:
     described, and none where it was removed.
     """
     text = text.removeprefix("\n").removesuffix("\n")
+    if text.strip().startswith(_CDATA) and text.rstrip().endswith(_CDATA_END):
+        text = text.strip()[len(_CDATA) : -len(_CDATA_END)]
     if isinstance(kind, str) and kind in _PLAIN_TEXT:
         return text
     plain = text.strip()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+from pathlib import Path
+
 import pytest
 
-from bitagent_evaluator.parsing import Unreadable, parse_answer
+from bitagent_evaluator.formats_page.answers import VLLM_PARSERS
+from bitagent_evaluator.parsing import AnswerSyntax, Unreadable, parse_answer
 from bitagent_evaluator.prompts.chat_formats import Bfcl, ChatTemplate, Hammer
 from bitagent_evaluator.prompts.text_formats import Alpaca
 
@@ -19,6 +24,7 @@ ARGUMENTS = '{"city": "Oslo", "days": 3}'
 CALL = f'{{"name": "f", "arguments": {ARGUMENTS}}}'
 AS_TEXT = ARGUMENTS.replace('"', '\\"')
 PARAMETERS = CALL.replace("arguments", "parameters")
+MINIMAX = "]<]minimax[>["
 FORMS = {
     "Python": '[f(city="Oslo", days=3)]',
     "Python without brackets": 'f(city="Oslo", days=3)',
@@ -55,6 +61,56 @@ FORMS = {
     '<parameter name="days">3</parameter>\n</invoke>\n</minimax:tool_call>',
     "Step 3": '<｜tool_calls_begin｜><steptml:invoke name="f"><steptml:parameter name="city">Oslo</steptml:parameter>'
     '<steptml:parameter name="days">3</steptml:parameter></steptml:invoke>',
+    "DeepSeek-V4.1": '<｜DSML｜ calls>\n<｜DSML｜ invoke name="f">\n'
+    '<｜DSML｜ parameter name="city" string="true">Oslo</｜DSML｜ parameter>\n'
+    '<｜DSML｜ parameter name="days" string="false">3</｜DSML｜ parameter>\n</｜DSML｜ invoke>',
+    "MiniMax-M3": MINIMAX.join(
+        (
+            "",
+            "<tool_call>",
+            '<invoke name="f">',
+            "<city>Oslo",
+            "</city>",
+            "<days>3",
+            "</days>",
+            "</invoke>",
+            "</tool_call>",
+        )
+    ),
+    "Kimi K3": '<|open|>tools<|sep|>\n<|open|>call tool="f" index="1"<|sep|>\n<|open|>argument key="city" type="string"'
+    '<|sep|>Oslo<|close|>argument<|sep|>\n<|open|>argument key="days" type="integer"<|sep|>3<|close|>argument<|sep|>\n'
+    "<|close|>call<|sep|>\n<|close|>tools<|sep|>",
+    "dots": "<dots_function_call>\n<invoke name=f>\n<parameter name=city>Oslo</parameter>\n"
+    '<parameter name="days">3</parameter>\n</invoke>\n</dots_function_call>',
+    "Muse": "<|start|>assistant to=f<|message|>\n<atem:function_calls>\n<atem:invoke name='f'>\n"
+    "<atem:parameter name='city'>Oslo</atem:parameter>\n<atem:parameter name='days'>3</atem:parameter>\n"
+    "</atem:invoke>\n</atem:function_calls><|eom|>",
+    "MiniCPM with CDATA": '<function name="f"><param name="city"><![CDATA[Oslo]]></param><param name="days">3</param>'
+    "</function>",
+    "MiniCPM without blanks": '<functionname="f"><paramname="city">Oslo</param><paramname="days">3</param></function>',
+    "elements in an invocation": '<invoke name="f"><city>Oslo</city><days>3</days></invoke>',
+    "Hunyuan 3": "<tool_calls:6124><tool_call:6124>f<tool_sep:6124>\n<arg_key:6124>city</arg_key:6124>\n"
+    "<arg_value:6124>Oslo</arg_value:6124>\n<arg_key:6124>days</arg_key:6124><arg_value:6124>3</arg_value:6124>\n"
+    "</tool_call:6124></tool_calls:6124>",
+    "K2 Horizon": "<ifm|tool_calls><ifm|tool_call>f<ifm|arg_key>city</ifm|arg_key><ifm|arg_value>Oslo</ifm|arg_value>"
+    "<ifm|arg_key>days</ifm|arg_key><ifm|arg_value>3</ifm|arg_value></ifm|tool_call></ifm|tool_calls>",
+    "PLaMo 3": "<|plamo:begin_tool_request:plamo|><|plamo:begin_tool_name:plamo|>f<|plamo:end_tool_name:plamo|>"
+    f"<|plamo:begin_tool_arguments:plamo|><|plamo:constrain|>json<|plamo:msg|>{ARGUMENTS}"
+    "<|plamo:end_tool_arguments:plamo|>",
+    "Inkling": f'<|message_model|><|content_invoke_tool_json|>{{"name":"f","args":{ARGUMENTS}}}<|end_message|>',
+    "GigaChat": f"I look.<|message_sep|>\n\nfunction call<|role_sep|>\n{CALL}</s>",
+    "LongCat after a thought": f'<longcat_think>{{"name": "g", "arguments": {{}}}}?</longcat_think>'
+    f"<longcat_tool_call>\n{CALL}\n</longcat_tool_call>",
+    "Gemma 4 after a thought": "<|channel>thought\ng{}<channel|>"
+    '<|tool_call>call:f{city:<|"|>Oslo<|"|>, days: 3}<tool_call|>',
+    "Granite 20B": f"<function_call> {CALL}",
+    "Mistral's mark before a name": f"[TOOL_CALLS]f{ARGUMENTS}",
+    "Mistral's mark before a name and a blank": f"[TOOL_CALLS] f {ARGUMENTS}</s>",
+    "Mistral without its special token": f"f[ARGS]{ARGUMENTS}",
+    "Mistral with the number of a call": f"[TOOL_CALLS]f[CALL_ID]123456789[ARGS]{ARGUMENTS}",
+    "Python's list after prose": 'Sure! Here is the call:\n\n[f(city="Oslo", days=3)]',
+    "Python's list after prose, of several lines": 'Sure:\n[f(\n    city="Oslo",\n    days=3,\n)]\n',
+    "Gemma's tags": '<tool_code>\nprint(f(city="Oslo", days=3))\n</tool_code>',
     "DeepSeek-V3.2": '<｜DSML｜function_calls>\n<｜DSML｜invoke name="f">\n'
     '<｜DSML｜parameter name="city" string="true">Oslo</｜DSML｜parameter>\n'
     '<｜DSML｜parameter name="days" string="false">3</｜DSML｜parameter>\n</｜DSML｜invoke>',
@@ -124,6 +180,85 @@ FORMS = {
 }
 
 
+PARSERS = {
+    "apertus": "Apertus",
+    "cohere_command3": "Command-A",
+    "cohere_command4": "Command-A",
+    "deepseek_v3": "DeepSeek-V3",
+    "deepseek_v31": "DeepSeek-V3.1",
+    "deepseek_v32": "DeepSeek-V3.2",
+    "deepseek_v4": "DeepSeek-V3.2",
+    "deepseek_v41": "DeepSeek-V4.1",
+    "dots": "dots",
+    "ernie45": "block after a thought with a draft",
+    "functiongemma": "FunctionGemma",
+    "gemma4": "Gemma 4",
+    "gigachat3": "GigaChat",
+    "glm45": "GLM-4.5's tags",
+    "glm47": "GLM-4.7's tags",
+    "granite": "block",
+    "granite-20b-fc": "Granite 20B",
+    "granite4": "block",
+    "hermes": "block",
+    "hunyuan_a13b": "Hunyuan and Jamba",
+    "hy_v3": "Hunyuan 3",
+    "hy_v4": "Hunyuan 3",
+    "inkling": "Inkling",
+    "internlm": "InternLM",
+    "jamba": "Hunyuan and Jamba",
+    "k2_horizon": "K2 Horizon",
+    "kimi_k2": "Kimi K2",
+    "kimi_k3": "Kimi K3",
+    "lfm2": "LFM2",
+    "ling3": "GLM-4.7's tags",
+    "llama3_json": "Llama 3.1",
+    "llama4_json": "object with parameters",
+    "llama4_pythonic": "Llama 4",
+    "longcat": "LongCat after a thought",
+    "mimo": "Qwen's tags",
+    "minicpm5": "MiniCPM with CDATA",
+    "minimax_m2": "MiniMax-M2",
+    "minimax_m3": "MiniMax-M3",
+    "mistral": "Mistral's mark before a name",
+    "muse_glimmer": "Muse",
+    "olmo3": "OLMo 3",
+    "openai": "gpt-oss",
+    "phi4_mini_json": "Phi's word before a list",
+    "plamo3": "PLaMo 3",
+    "poolside_v1": "GLM-4.5's tags",
+    "pythonic": "Python",
+    "qwen3_coder": "Qwen's tags",
+    "qwen3_json": "block",
+    "qwen3_xml": "Qwen's tags",
+    "seed_oss": "Seed-OSS",
+    "step3": "Step 3",
+    "step3p5": "Qwen's tags",
+    "xlam": "list",
+}
+"""vLLM's tool parsers, each with a form that it reads."""
+
+
+def test_every_tool_parser_of_the_engine_is_in_the_docs_and_has_a_form_here() -> None:
+    spec = importlib.util.find_spec("vllm")  # It is not imported, which would take seconds.
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("vLLM is not installed")
+    registry = Path(spec.submodule_search_locations[0]) / "tool_parsers" / "__init__.py"
+    (named,) = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(registry.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+    ]
+    documented = {name for names in VLLM_PARSERS.values() for name in names}
+    assert set(named) - {"hf"} == documented == PARSERS.keys()
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+def test_the_form_of_a_tool_parser_is_read_in_the_syntax_of_the_docs(parser: str) -> None:
+    (syntax,) = [syntax for syntax, names in VLLM_PARSERS.items() if parser in names]
+    answer = parse_answer(FORMS[PARSERS[parser]], [AnswerSyntax.PYTHON, syntax], functions=FUNCTIONS)
+    assert answer.calls == CALLS
+
+
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
 def test_one_call_is_read_in_every_form(text: str) -> None:
     answer = parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS)
@@ -159,7 +294,7 @@ def test_two_calls_are_read(text: str) -> None:
     assert parse_answer(text, ChatTemplate.syntaxes, functions=FUNCTIONS).calls == TWO
 
 
-VALUES = {
+VALUES: dict[str, tuple[str, dict[str | None, object]]] = {
     "text like a number": ("<tool_call>f<arg_key>city</arg_key><arg_value>7</arg_value></tool_call>", {"city": "7"}),
     "text with a call": (
         f"<tool_call>f<arg_key>city</arg_key><arg_value>[{CALL}]</arg_value></tool_call>",
@@ -196,6 +331,18 @@ VALUES = {
         "<start_function_call>call:f{l:[1,-2.5,<escape>a,b<escape>],o:{t:true,n:null,w:low}}<end_function_call>",
         {"l": [1, -2.5, "a,b"], "o": {"t": True, "n": None, "w": "low"}},
     ),
+    "nested elements": (
+        '@<invoke name="f">@<o>@<a>1@</a>@<l>@<item>x@</item>@<item>y@</item>@</l>@</o>@</invoke>'.replace(
+            "@", MINIMAX
+        ),
+        {"o": {"a": 1, "l": ["x", "y"]}},
+    ),
+    "elements in a text": ('<invoke name="f"><city><b>Oslo</b></city></invoke>', {"city": "<b>Oslo</b>"}),
+    "a text with marks in CDATA": (
+        '<function name="f"><param name="city"><![CDATA[a <b> & c]]></param></function>',
+        {"city": "a <b> & c"},
+    ),
+    "a name with a blank": ('<invoke name="f"><parameter name="a b">1</parameter></invoke>', {None: {"a b": 1}}),
     "arguments that hold another form": (
         '<｜tool▁call▁begin｜>f<｜tool▁sep｜>{"name": "h", "arguments": {}}<｜tool▁call▁end｜>',
         {"name": "h", "arguments": {}},
@@ -209,7 +356,7 @@ PLACE = {"name": "g", "parameters": {"type": "dict", "properties": {"place": {"t
 
 
 @pytest.mark.parametrize(("text", "arguments"), VALUES.values(), ids=VALUES)
-def test_arguments_are_read(text: str, arguments: dict[str, object]) -> None:
+def test_arguments_are_read(text: str, arguments: dict[str | None, object]) -> None:
     answer = parse_answer(text, ChatTemplate.syntaxes, functions=[*FUNCTIONS, PLACE])
     assert answer.calls is not None
     assert [list(call.values()) for call in answer.calls] == [[arguments]]
@@ -245,6 +392,11 @@ NO_CALLS = {
     "a word before a call and more": 'Call: f(city="Oslo", days=3) would be one.',
     "a program whose last line is a call": "Try this:\n\nsubprocess.call(['ls', '-l'])",
     "a script that has more to say": "f.call(city='Oslo')\nThat is what I would call.",
+    "a list of calls and more to say": "So:\n[f(city='Oslo')]\nThat is it.",
+    "a list in prose": "Sure: [f(city='Oslo')]",
+    "a list without names of arguments": "The numbers:\n[f('Oslo')]",
+    "Mistral's mark before prose": "[TOOL_CALLS]f is what I would call.",
+    "elements and prose": '<invoke name="f">Oslo <b>now</b></invoke>',
     "prose about calls": "You may use f.call(city='Oslo') to see it.",
     "half an invocation": "<｜tool▁call▁begin｜>f<｜tool▁sep｜>" + ARGUMENTS[:-3],
 }
@@ -276,6 +428,10 @@ BESIDE_LEADS: dict[str, tuple[str, list[dict[str, dict[str, object]]]]] = {
         "phone.call(number=1)\nphone.call(number=2)",
         [{"phone.call": {"number": 1}}, {"phone.call": {"number": 2}}],
     ),
+    "an object before a word": (f"{CALL}\nCall: g(a=1)", CALLS),
+    "an object before a list": (f"{CALL}\n[g(a=1)]", CALLS),
+    "an object in a fence before a word": (f"```json\n{CALL}\n```\nCall: g(a=1)", CALLS),
+    "an object after a word": (f"Call: g(a=1)\n{CALL}", CALLS),
     "an action before a call": (f"Action: f\nAction Input: {ARGUMENTS}\ng.call(a=1)", CALLS),
     "an action before a word": (f"Action: f\nAction Input: {ARGUMENTS}\nCall: g(a=1)", CALLS),
     "a semicolon in a text": (
