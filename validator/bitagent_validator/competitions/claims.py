@@ -44,7 +44,7 @@ def named_model(text: str) -> Named | None:
     if text.startswith("{"):
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(content, dict):
             return None

@@ -32,6 +32,7 @@ COMMIT, OTHER = "c" * 40, "d" * 40
         pytest.param('{"model": 1}', None, id="JSON about something else"),
         pytest.param("[1]", None, id="a JSON list"),
         pytest.param("{", None, id="broken JSON"),
+        pytest.param('{"": ' + "[" * 1000, None, id="JSON as deep as what is revealed may be"),
         pytest.param("", None, id="sealed, or no text"),
         pytest.param("0xdeadbeef", None, id="bytes"),
         pytest.param("10.0.0.1:8091", None, id="an address"),
