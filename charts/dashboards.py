@@ -324,10 +324,11 @@ def cluster() -> dashboard.Dashboard:
         graph("Models", "By state of their files.", "none", (objects("models", "state"), "{{state}}"), stacked=True),
         graph(
             "Models and volumes deleted in an hour",
-            "MinerModels by anyone; volumes of single models by the operator, to make room.",
+            "MinerModels by anyone; volumes of single models, and models of a shared cache, to make room.",
             "none",
             (hourly("objects_deleted_total", "kind", ', kind="MinerModel"'), "{{kind}}"),
             (hourly("model_volumes_deleted_total", "namespace"), "volumes {{namespace}}"),
+            (hourly("cache_evictions_total", "namespace"), "models of the cache {{namespace}}"),
         ),
         graph(
             "Fetches that ended in an hour",

@@ -142,6 +142,10 @@ class FetchSummary(StatusModel):
     """The commit that the revision stands for, if only that was asked for."""
     retry_after_seconds: Count | None = None
     """Seconds that the hub asks to wait, at the end of the fetch; absent if it did not say."""
+    evicted_models: Count | None = None
+    """Models that were removed from the cache to make room; absent if none was."""
+    evicted_bytes: Count | None = None
+    """Their bytes."""
 
 
 class RewriterAddress(Model):

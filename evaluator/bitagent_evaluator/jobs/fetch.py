@@ -72,10 +72,11 @@ def handle(job: FetchJob) -> FetchSummary:
         if job.resolve_only:
             commit = source.resolve().commit
             return FetchSummary(reason=Reason.RESOLVED, message=f"commit {commit}", commit=commit)
+        cache = ModelCache(Path(job.cache_dir))
         fetched = fetch(
             source,
             repo,
-            ModelCache(Path(job.cache_dir)),
+            cache,
             max_bytes=job.max_bytes,
             cache_max_bytes=job.cache_max_bytes,
             room=job.room,
@@ -97,4 +98,10 @@ def handle(job: FetchJob) -> FetchSummary:
         message = f"writing to the model cache failed: {error}"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return FetchSummary(reason=Reason.VOLUME_FULL if full else Reason.FETCH_FAILED, message=message)
-    return FetchSummary(reason=fetched.reason, message=fetched.message, facts=fetched.facts)
+    return FetchSummary(
+        reason=fetched.reason,
+        message=fetched.message,
+        facts=fetched.facts,
+        evicted_models=cache.evicted_models or None,
+        evicted_bytes=cache.evicted_bytes or None,
+    )

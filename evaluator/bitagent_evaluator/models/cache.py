@@ -76,6 +76,8 @@ class ModelCache:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._locks = root / ".locks"
+        self.evicted_models = self.evicted_bytes = 0
+        """What this process has removed to make room."""
 
     def find(self, relative: str) -> CacheRecord | None:
         """Return the record of a complete model, and mark the model as used.
@@ -183,6 +185,8 @@ class ModelCache:
             for entry in (*leaving, *more):
                 _log.info("removing %s (%d bytes, last used %.0f s ago)", entry.path, entry.size, now - entry.used)
                 self._remove(entry.path)
+                self.evicted_models += 1
+                self.evicted_bytes += entry.stored
             (partial / _RESERVED).write_text(str(needed))
             return ""
 

@@ -69,6 +69,13 @@ class Metrics:
             "model_volumes_deleted",
             "Claims of single models' volumes that were deleted: to make room, or with their volume gone.",
         )
+        self.evictions = self._counter(
+            "cache_evictions",
+            "Models removed from the shared model cache to make room, as fetches say that ended with a result.",
+        )
+        self.evicted_bytes = self._counter(
+            "cache_evicted_bytes", "Bytes of the models that bitagent_operator_cache_evictions_total counts."
+        )
         self.events_dropped = self._counter("events_dropped", "Kubernetes Events that could not be posted.")
         self.trace_spans = self._counter(
             "trace_spans", "Spans for the collector of traces, by outcome (sent, unsent, refused).", "outcome"
@@ -129,6 +136,11 @@ class Metrics:
             self.ended.labels(each.component, each.reason).inc()
             for phase, seconds in phase_seconds(each.seconds).items() if each.seconds is not None else ():
                 self.phases.labels(phase).observe(seconds)
+
+    def count_evicted(self, models: int, size: int) -> None:
+        """Count what a fetch has removed from the shared cache."""
+        self.evictions.inc(models)
+        self.evicted_bytes.inc(size)
 
     def follow_queue(
         self, *, length: Callable[[], int], oldest_seconds: Callable[[], float], backing_off: Callable[[], int]

@@ -178,6 +178,14 @@ class Plan(Generic[StatusT]):
     """Seconds until this object must be reconciled again; None: when something changes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """Models that a fetch has removed from the cache to make room."""
+
+    models: int
+    bytes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelPlan(Plan[MinerModelStatus]):
     """What to do for a MinerModel."""
@@ -191,6 +199,8 @@ class ModelPlan(Plan[MinerModelStatus]):
     """When the hub answered a Job, if that is news."""
     volume: VolumePlan | None = None
     """What to do about volumes before `fetch`."""
+    evicted: Evicted | None = None
+    """What the last fetch has removed from the shared cache, if that is news."""
 
 
 @dataclass(frozen=True, kw_only=True)

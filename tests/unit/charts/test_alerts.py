@@ -211,7 +211,8 @@ FIGURES = {
     "bitagent_leaderboard": "changes_total last_change_timestamp_seconds readers request_seconds",
     "bitagent": "models rounds",
     "bitagent_operator": (
-        "evaluation_phase_seconds generated_tokens_total jobs_created_total model_volumes_deleted_total "
+        "cache_evicted_bytes_total cache_evictions_total evaluation_phase_seconds generated_tokens_total "
+        "jobs_created_total model_volumes_deleted_total "
         "objects_deleted_total queue_length reconcile_duration_seconds"
     ),
     "bitagent_round": (

@@ -17,7 +17,7 @@ from bitagent_operator.observed.objects import ModelObject, changed
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.inputs import Pass
-from bitagent_operator.plan.interface import HubTrouble, StartFetch
+from bitagent_operator.plan.interface import Evicted, HubTrouble, StartFetch
 from bitagent_operator.plan.jobs.outcome import (
     Active,
     Done,
@@ -73,6 +73,8 @@ class FetchStep:
     """When the hub answered the last Job, if that is news."""
     then: StartFetch | None = None
     """The fetch of the files, if the last Job has found their size."""
+    evicted: Evicted | None = None
+    """What the last Job has removed from the cache, if that is news."""
 
 
 def _earliest(job: JobObject) -> datetime:
@@ -172,7 +174,16 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
             status = changed(status, resolved=_resolved(facts, outcome.pod, job, pass_) if facts is not None else None)
             new = failed(status, generation, pass_.now, problem, at=at)
     new = changed(new, attempted=job.meta.labels.get(COMMIT_LABEL))
-    return FetchStep(new, fetch_result(new, generation=generation), answered=answered)
+    return FetchStep(
+        new, fetch_result(new, generation=generation), answered=answered, evicted=_evicted(outcome.summary)
+    )
+
+
+def _evicted(summary: FetchSummary | None) -> Evicted | None:
+    """Return what a Job says that it has removed; the one process that writes it is ours."""
+    if summary is None or not summary.evicted_models:
+        return None
+    return Evicted(summary.evicted_models, summary.evicted_bytes or 0)
 
 
 def _other_files(job: JobObject, commit: str) -> bool:

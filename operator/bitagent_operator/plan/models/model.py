@@ -147,6 +147,7 @@ def plan(
         events=(*events(model.status, status, waits=waits), *map(_replaced, outdated)),
         requeue_after=requeue,
         troubles=tuple(t for t in (step.trouble, resolution.trouble) if t is not None),
+        evicted=step.evicted,
         answered=max((at for at in (step.answered, resolution.answered) if at is not None), default=None),
     )
 

@@ -19,6 +19,7 @@ from bitagent_crds.jobs import (
     FetchSummary,
     exit_code,
 )
+from bitagent_crds.names import cache_id
 from bitagent_evaluator.jobs.fetch import handle
 from bitagent_evaluator.models.commitment import OPTIONAL, directory_hash, with_hotkey
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
@@ -94,6 +95,19 @@ def test_a_full_cache_is_waited_for(tmp_path: Path, checkpoint: Any) -> None:
     (fresh / "model.safetensors.part").write_bytes(b"x" * (1 << 20))
     summary = handle(job(tmp_path, **source))
     assert (exit_code(summary.reason), summary.reason, summary.facts) == (EXIT_OK, Reason.CACHE_FULL, None)
+
+
+def test_what_made_room_is_reported(tmp_path: Path, checkpoint: Any) -> None:
+    files = {"directory": str(checkpoint.path), "cache_max_bytes": 1 << 40}
+    first = handle(job(tmp_path, repo="volume/first", **files))
+    assert isinstance(first, FetchSummary) and first.facts is not None
+    assert (first.evicted_models, first.evicted_bytes) == (None, None)
+    folder = tmp_path / "cache/volume/first" / first.facts.commit
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    room = {"done": [cache_id(f"volume/first/{first.facts.commit}")]}
+    second = handle(job(tmp_path, repo="volume/second", room=room, **(files | {"cache_max_bytes": size + 10})))
+    assert isinstance(second, FetchSummary)
+    assert (second.reason, second.evicted_models, second.evicted_bytes) == (Reason.FETCHED, 1, size)
 
 
 @pytest.mark.parametrize("limits", [{"cache_max_bytes": 10}, {"cache_max_bytes": 1 << 40, "room": {"share_bytes": 10}}])

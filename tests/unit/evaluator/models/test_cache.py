@@ -57,6 +57,7 @@ def test_used_longest_ago_goes_first(cache: ModelCache, tmp_path: Path) -> None:
     assert (old.exists(), older.exists(), oldest.exists()) == (True, True, False)
     assert fits(cache, 1000, size + 1000)
     assert (old.exists(), older.exists()) == (True, False)
+    assert (cache.evicted_models, cache.evicted_bytes) == (2, 2 * size)
 
 
 def test_model_used_within_the_hour_stays(cache: ModelCache, tmp_path: Path) -> None:

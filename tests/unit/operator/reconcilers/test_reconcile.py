@@ -403,6 +403,31 @@ def test_the_end_does_not_depend_on_the_way(make: Make, seed: int, length: int) 
     assert latest == {"a": None, "b": 2, "c": 3, "d": 1, "hungry": None}
 
 
+class Evicting(Nodes):
+    """Nodes whose fetches have removed two models."""
+
+    def _summary(self, job: Obj) -> str | None:
+        return json.dumps(json.loads(super()._summary(job) or "{}") | {"evictedModels": 2, "evictedBytes": 3000})
+
+
+async def test_what_a_fetch_removed_from_the_cache_is_counted_once(make: Make) -> None:
+    operator = Operator(server := Server(make))
+    server.put("MinerModel", make.model_raw("a", revision="a" * 40) | {"kind": "MinerModel"})
+    nodes = Evicting(server)
+    for _ in range(20):
+        for kind in WATCHES:
+            operator.deliver(kind, 100)
+        for _ in range(len(operator.queue)):
+            await operator.reconcile(0)
+        nodes.step(0, "good")
+        server.time += 20
+    registry = operator.context.metrics.registry
+    names = ("work_ended_total", "cache_evictions_total", "cache_evicted_bytes_total")
+    labels_of = {"work_ended_total": {"component": "fetch", "reason": "Fetched"}}
+    found = [registry.get_sample_value(f"bitagent_operator_{name}", labels_of.get(name, {})) for name in names]
+    assert found == [1, 2, 3000]
+
+
 async def test_a_plan_that_does_not_converge_is_given_up(make: Make) -> None:
     """Each live read shows another ended Job without a result: the key then backs off."""
     operator = Operator(server := Server(make))

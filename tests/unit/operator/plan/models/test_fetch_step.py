@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bitagent_operator.plan.interface import Evicted
 from bitagent_operator.plan.models.fetch import needed_fetch
 from bitagent_operator.plan.models.fetch_step import MAX_ATTEMPTS, record_fetch
 from bitagent_operator.plan.models.model import plan
@@ -137,3 +139,13 @@ def test_removals_use_up_no_attempt_of_a_fetch(
         later = plan(model, jobs=[job], pods=own, rounds=[], pass_=make.pass_(now=10 * HOURS, listed=[job]))
         assert later.fetch is not None
         assert (later.fetch.need != "n", later.fetch.attempt) == (True, MAX_ATTEMPTS)
+
+
+def test_what_a_fetch_removed_is_news_once(make: Make) -> None:
+    summary = {**json.loads(make.fetched()), "evictedModels": 2, "evictedBytes": 3000}
+    job = make.fetch("a", ended="Complete")
+    pods = [make.pod(job, code=0, message=json.dumps(summary))]
+    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_(listed=[job]))
+    assert found.evicted == Evicted(2, 3000)
+    recorded = make.model("a", status=found.status.to_wire())
+    assert plan(recorded, jobs=[job], pods=pods, rounds=[], pass_=make.pass_(listed=[job])).evicted is None
