@@ -283,6 +283,8 @@ async def _carry_out(
         if not await context.write_status(key, observed.meta, status.to_wire()):
             return STALE_SECONDS
         context.metrics.count_ended(_ended(observed, status))
+        if isinstance(plan, ModelPlan) and plan.evicted is not None:
+            context.metrics.count_evicted(plan.evicted.models, plan.evicted.bytes)
     context.emit_events(key, observed.meta, [*plan.events, *(refused or ())])
     denied = [
         *await _denied(context, (_suspend(context, suspension) for suspension in plan.suspend)),
