@@ -59,6 +59,8 @@ class JobObject:
     """Whether this is the part that one evaluation has in a Job of several (`plan.jobs.packs`)."""
     pods: int = 1
     """Pods that must succeed: the shards of its work."""
+    scaled_down: bool = False
+    """Whether something else has set its parallelism to 0."""
     attempt_seconds: int | None = None
     """Time of one of its pods; of the part that one evaluation has in a pack, its own. None: it has no bound."""
 
@@ -118,6 +120,7 @@ class JobObject:
             template=str((obj["metadata"].get("annotations") or {}).get(TEMPLATE_ANNOTATION, "")),
             suspended_at=suspended_at,
             pods=obj["spec"].get("completions") or 1,
+            scaled_down=obj["spec"].get("parallelism") == 0,
             attempt_seconds=(template.get("spec") or {}).get("activeDeadlineSeconds"),
         )
 

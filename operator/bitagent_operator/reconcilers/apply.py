@@ -13,9 +13,7 @@ from bitagent_kube.resources import DEPLOYMENTS, ApiResource, resource_of
 from bitagent_operator.observed.applied import ApplyStep, next_step, state_of
 from bitagent_operator.observed.cache import Key
 from bitagent_operator.reconcilers.context import Context
-
-REJECTIONS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
-"""Codes with which rights, quotas, admission webhooks and validation reject an object."""
+from bitagent_operator.reconcilers.refusals import REJECTIONS
 
 
 async def apply_objects(context: Context, key: Key, objects: Iterable[Obj]) -> ApiError | None:

@@ -29,7 +29,7 @@ from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
 from bitagent_operator.reconcilers.progress import ProgressReader
-from bitagent_operator.reconcilers.refusals import Refusals
+from bitagent_operator.reconcilers.refusals import REJECTIONS, Refusals
 from bitagent_operator.reconcilers.shares import Shares
 from bitagent_operator.reconcilers.volume_list import list_volumes
 
@@ -180,8 +180,10 @@ class Context:
         try:
             written = await self.client.write_status(_RESOURCES[key.kind], meta.name, status, version=meta.version)
         except ApiError as error:
-            if error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-                text = f"the API server refuses its status; are the definitions of another version? {error.message}"
+            if error.code in REJECTIONS or "webhook" in error.message:  # one that does not answer, too
+                text = (
+                    f"its status cannot be written (rights, policies, definitions of another version): {error.message}"
+                )
                 self.emit_events(key, meta, [EventMessage(EventReason.STATUS_NOT_WRITTEN, text, warning=True)])
             raise
         if written is not None:

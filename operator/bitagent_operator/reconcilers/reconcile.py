@@ -43,11 +43,12 @@ from bitagent_operator.plan.models.model import plan as plan_model
 from bitagent_operator.plan.models.selectors import admissions_for
 from bitagent_operator.plan.readiness import with_readiness
 from bitagent_operator.plan.rounds.round import plan as plan_round
+from bitagent_operator.plan.rounds.round import without_jobs
 from bitagent_operator.plan.rounds.settlement import fetch_gave_up
-from bitagent_operator.reconcilers.apply import REJECTIONS
 from bitagent_operator.reconcilers.context import STALE_SECONDS, Context
 from bitagent_operator.reconcilers.finished import jobs_after_the_end, with_work_after_the_end
 from bitagent_operator.reconcilers.invalid import Unplannable, guarded, report_invalid, report_unplannable
+from bitagent_operator.reconcilers.refusals import REJECTIONS
 from bitagent_operator.reconcilers.validators import reconcile_validator
 from bitagent_operator.reconcilers.volumes import cache_room, planned_volume, prepare_volume
 
@@ -159,7 +160,9 @@ async def _round(context: Context, key: Key) -> float | None:
             _leave_shares(context, key)
             if observed is None:
                 context.metrics.forget_round(key.name)
-            return None
+                return None
+            plan = without_jobs(observed, context.cache.jobs.of(key))
+            return Planned(observed, plan, []) if plan.delete else None
         models = (context.cache.model(result.model) for result in observed.status.results)
         validator = _validator_of(context, observed)
         pods = context.cache.pods.of(key)

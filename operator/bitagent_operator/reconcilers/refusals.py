@@ -21,6 +21,8 @@ LONGEST_DELAY = timedelta(seconds=60)
 POLICY_PATIENCE = timedelta(minutes=15)
 """How long a Job that a policy denies is tried again: somebody may be about to correct the policy."""
 
+REJECTIONS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""Codes with which rights, quotas, admission webhooks and validation reject an object."""
 _POLICY = ("denied the request", "denied request", "denied by")
 """Words of admission webhooks and of ValidatingAdmissionPolicy."""
 _NOT_VALID = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})

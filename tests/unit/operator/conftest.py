@@ -178,6 +178,7 @@ class Make:
         ending: str = "",
         template: str = "",
         shards: int = 1,
+        parallelism: int | None = None,
         **meta: Any,
     ) -> JobObject:
         """A Job owned by the uid `owner`; `ended`: Complete or Failed; `template`: digest of its pod's spec.
@@ -195,7 +196,11 @@ class Make:
             status.setdefault("conditions", []).append({"type": "FailureTarget", "status": "True", "reason": ending})
         annotations = {TEMPLATE_ANNOTATION: template} if template else {}
         made = self.meta(name, ownerReferences=reference, labels=labels or {}, annotations=annotations, **meta)
-        spec = {"suspend": suspended, "completions": shards}
+        spec = {
+            "suspend": suspended,
+            "completions": shards,
+            "parallelism": shards if parallelism is None else parallelism,
+        }
         return JobObject.parse({"metadata": made, "spec": spec, "status": status})
 
     def digest(self, weights: str) -> str:

@@ -269,6 +269,9 @@ def _unfinished(
     if job.suspended:
         text = f"Job {job.meta.name} is suspended; it runs once whatever suspended it resumes it"
         return Active(None if job.suspended_by_round else Problem(Reason.JOB_SUSPENDED, text), node, started)
+    if job.scaled_down:
+        text = f"something has set spec.parallelism of Job {job.meta.name} to 0; it runs once that is {job.pods} again"
+        return Active(Problem(Reason.JOB_SUSPENDED, text), node, started)
     problem = _problem_of_pods(own, kind, pass_)
     if job.ending is not None:
         problem = problem or last_reported  # its pods are being taken away

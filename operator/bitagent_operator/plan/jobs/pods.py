@@ -69,6 +69,8 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
         if ended.reason == "OOMKilled":
             return Problem(Reason.OUT_OF_MEMORY, "killed: out of memory; raise the memory that the pod requests")
         return _failure(ended, kind)
+    if pod.phase == "Failed" and pod.init is not None and pod.init.failed:
+        return Problem(Reason.POD_NOT_STARTED, _init(pod.init))
     if pod.phase == "Failed":
         text = f"the pod failed: {pod.reason or 'no reason given'} {pod.message}".rstrip()
         return Problem(Reason.INFRASTRUCTURE_FAULT, text)

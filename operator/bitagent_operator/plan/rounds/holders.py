@@ -91,10 +91,11 @@ def _ended_at(pod: PodObject) -> datetime | None:
 
 
 def by_owner(pods: Iterable[PodObject]) -> dict[str, list[PodObject]]:
-    """Return the pods by the uid of their Job."""
+    """Return the pods by the uid of their Job; one that nothing owns any more, as of a Job that was deleted without
+    its pods, by its own."""
     found: dict[str, list[PodObject]] = {}
     for pod in pods:
-        found.setdefault(pod.meta.owner_uid, []).append(pod)
+        found.setdefault(pod.meta.owner_uid or pod.meta.uid, []).append(pod)
     return found
 
 

@@ -93,6 +93,15 @@ def plan(
     )
 
 
+def without_jobs(observed: RoundObject, jobs: Iterable[JobObject]) -> RoundPlan:
+    """Return what to do for a round that is being deleted: its Jobs end.
+
+    Kubernetes deletes them once the round is gone, which somebody's finalizer may keep; meanwhile they would hold GPUs.
+    """
+    own = (j for j in jobs if j.meta.owner_uid == observed.meta.uid and j.ended is None and not j.meta.deleting)
+    return RoundPlan(status=observed.status, delete=_deletions(own))
+
+
 def _control_events(start: Iterable[StartEvaluation]) -> Iterator[EventMessage]:
     for evaluation in start:
         if evaluation.control:

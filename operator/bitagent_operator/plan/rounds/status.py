@@ -174,9 +174,14 @@ def _running(
 
 
 def _running_text(results: Sequence[ModelResult], counts: RoundCounts) -> str:
-    """Return how many models are being evaluated, and of all Jobs that are refused or wait which and why."""
+    """Return how many models are being evaluated, and of all Jobs that are refused or wait which and why.
+
+    If nothing else is to be said, which models are not fetched yet, and why.
+    """
     text = f"{counts.running} models are being evaluated"
     waiting = _waiting_jobs(results)
+    if not waiting and not counts.running:
+        waiting = [r for r in results if (r.state, r.reason) == (ResultState.PENDING, Reason.WAITING_FOR_MODEL)]
     return f"{text}; {summary(waiting)}" if waiting else text
 
 

@@ -367,16 +367,27 @@ async def test_a_resolution_that_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["MinerModel", "EvalRound"])
-async def test_a_status_that_is_refused_is_told_by_an_event(make: Make, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "message", "events"),
+    [
+        pytest.param(422, "status.phase: Unsupported value", ["StatusNotWritten"], id="older definitions"),
+        pytest.param(403, "cannot patch resource status", ["StatusNotWritten"], id="a right is missing"),
+        pytest.param(500, 'failed calling webhook "x": refused', ["StatusNotWritten"], id="a webhook is down"),
+        pytest.param(503, "try again", [], id="what passes"),
+    ],
+)
+async def test_a_status_that_is_refused_is_told_by_an_event(
+    make: Make, kind: str, code: int, message: str, events: list[str]
+) -> None:
     class Older(Refusing):
         async def write_status(self, *_args: Any, **_kwargs: Any) -> Obj | None:
-            raise ApiError(code=422, reason="Invalid", message="status.phase: Unsupported value")
+            raise ApiError(code=code, reason="Invalid", message=message)
 
     server = Older(make)
     put(server, make.model_raw("a") if kind == "MinerModel" else make.round_raw("a"), kind)
     with pytest.raises(ApiError):
         await settle(Operator(server), server)
-    assert [reason for reason, _ in server.events] == ["StatusNotWritten"]
+    assert [reason for reason, _ in server.events] == events
 
 
 class Keeping(Refusing):

@@ -216,6 +216,8 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
             id="the next attempt starts after a crash",
         ),
         pytest.param({"suspended": True}, [], Active, "JobSuspended", id="suspended by something else"),
+        pytest.param({"parallelism": 0}, [], Active, "JobSuspended", id="scaled down by something else"),
+        pytest.param({"parallelism": 0}, [{"deleted": 990}], Active, "JobSuspended", id="and its pod is leaving"),
     ],
 )
 def test_outcome(make: Make, job: dict[str, Any], pods: list[dict[str, Any]], kind: type, reason: str | None) -> None:

@@ -26,10 +26,10 @@ CREATED = {"waiting": ("ContainerCreating", ""), "node": "n1"}
 PREEMPTED = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "for another"}
 
 
-def init(state: dict[str, Any], **more: Any) -> dict[str, Any]:
+def init(state: dict[str, Any], *, phase: str = "Pending", **more: Any) -> dict[str, Any]:
     """A pod that waits for an init container, which somebody else has added."""
-    container = {"name": "mesh", "state": state} | more
-    return {"waiting": ("PodInitializing", ""), "node": "n1", "status": {"initContainerStatuses": [container]}}
+    status = {"phase": phase, "initContainerStatuses": [{"name": "mesh", "state": state} | more]}
+    return {"waiting": ("PodInitializing", ""), "node": "n1", "status": status}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,12 @@ def init(state: dict[str, Any], **more: Any) -> dict[str, Any]:
             "PodNotStarted",
             "mesh: exit code 2",
             id="an init container failed",
+        ),
+        pytest.param(
+            init({"terminated": {"exitCode": 1, "message": "no route to the vault"}}, phase="Failed"),
+            "PodNotStarted",
+            "mesh: exit code 1: no route to the vault",
+            id="and has ended the pod",
         ),
         pytest.param(init({"running": {}}), None, "", id="an init container runs"),
         pytest.param({"phase": "Unknown", "node": "n1"}, "Evicted", "n1", id="its node does not report"),

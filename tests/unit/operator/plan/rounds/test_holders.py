@@ -49,6 +49,13 @@ def test_holders(make: Make, job: dict[str, Any], pod: dict[str, Any] | None, *,
     assert holders([made], pods, make.at(100)) == ({made.meta.uid: {"k"}} if holds else {})
 
 
+def test_pods_that_nothing_owns_any_more_hold_what_each_of_them_works_on(make: Make) -> None:
+    """As after a deletion of their Jobs that leaves them."""
+    made = [make.pod(make.evaluation(key), node="n") for key in ("k", "l")]
+    pods = [replace(pod, meta=replace(pod.meta, owner_uid="")) for pod in made]
+    assert holders([], pods, make.at(100)) == {pod.meta.uid: {key} for pod, key in zip(pods, "kl", strict=True)}
+
+
 @pytest.mark.parametrize(
     ("pod", "now", "holds"),
     [

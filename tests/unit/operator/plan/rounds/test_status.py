@@ -56,3 +56,11 @@ def test_a_round_whose_jobs_wait_says_for_what(
     assert found.results["a"].message in running.message
     assert [event.reason for event in found.events] == events
     assert (found.status.counts.running, found.status.counts.pending) == (0, 3)
+
+
+def test_a_round_whose_models_are_not_fetched_says_why(make: Make, plan: Plan) -> None:
+    refused = make.condition("Fetched", "Unknown", "PodRefused", message="exceeded quota: gpus")
+    found = plan(make.started("a", "b"), [make.model(n, status={"conditions": [refused]}) for n in "ab"])
+    running = found.condition("Running")
+    assert running.reason == "WaitingForModel"
+    assert "2 WaitingForModel (a, b); a: PodRefused: exceeded quota: gpus" in running.message
