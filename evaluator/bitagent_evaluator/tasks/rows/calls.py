@@ -41,7 +41,8 @@ class PlainCall:
 def parse_calls(data: Any) -> list[PlainCall]:
     """Return the calls in `data`: a list or a single call, as objects or JSON text, or Python calls, `[f(a=1)]`.
 
-    A call is `{"name", "arguments"}` or OpenAI's `{"function": {...}}`. An empty list is an answer without calls;
+    A call is `{"name", "arguments"}` or OpenAI's `{"function": {...}}`. A list may have messages that make calls, and
+    thoughts of a model beside them. An empty list is an answer without calls;
     nothing at all is not an answer. Raises RowSkipped if there is none, or a call is malformed, as is a message without
     calls that has a text or anything else: the call may be in that.
     """
@@ -56,11 +57,17 @@ def parse_calls(data: Any) -> list[PlainCall]:
         raise RowSkipped(RowSkipReason.NO_ANSWER)
     if not isinstance(data, list):
         raise RowSkipped(RowSkipReason.BAD_CALL)
-    return [call for item in data for call in _calls_of(item)]
+    return [call for item in data if not _is_thought(item) for call in _calls_of(item)]
+
+
+def _is_thought(item: Any) -> bool:
+    return isinstance(item, Mapping) and item.get("type") in ("reasoning", "thinking")
 
 
 def _calls_of(item: Any) -> list[PlainCall]:
     """Return the calls of an item of a list, of which a text may be a Python call."""
+    if isinstance(item, Mapping) and isinstance(item.get("role"), str) and not any(name in item for name in _NAMES):
+        item = item.get("tool_calls") or item.get("content")
     if isinstance(item, str) and item.strip():
         item = _parse_text(item)
     return [parse_call(each) for each in item] if isinstance(item, list) else [parse_call(item)]
@@ -88,17 +95,22 @@ def parse_call(data: Any) -> PlainCall:
     return PlainCall(name.strip(), arguments)
 
 
-def unify_numbers(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
-    """Return the calls with floats for the integers in declared lists of floats, and integers for their like as floats.
+def as_described(calls: Sequence[PlainCall], functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
+    """Return the calls with numbers as they are declared, and without nulls of arguments that are not.
 
-    To the checker no answer equals `[0.5, 1]`, but `[0.5, 1.0]` equals itself. `3.0` is an integer to JSON Schema, and
-    what tables make of `3` in a column where others have no value.
+    Tables give every object the members of all rows, those of other functions as null. To the checker no answer equals
+    `[0.5, 1]`, but `[0.5, 1.0]` equals itself. `3.0` is an integer to JSON Schema, and what tables make of `3` in a
+    column where others have no value.
     """
     declared = {function["name"]: function["parameters"]["properties"] for function in functions}
     return [
         PlainCall(
             call.name,
-            {name: _unify(value, declared.get(call.name, {}).get(name, {})) for name, value in call.arguments.items()},
+            {
+                name: _unify(value, declared.get(call.name, {}).get(name, {}))
+                for name, value in call.arguments.items()
+                if value is not None or name in declared.get(call.name, {})
+            },
         )
         for call in calls
     ]
@@ -179,7 +191,7 @@ def _shape_value(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _list_members(value: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: [member] for name, member in value.items()}
+    return {name: [member] if member is not None else [None, _OMITTED] for name, member in value.items()}
 
 
 def check_keywords(text: str, names: Iterable[str]) -> None:

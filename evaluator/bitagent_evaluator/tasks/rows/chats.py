@@ -23,7 +23,11 @@ ROLES: Mapping[str, str] = {
     **dict.fromkeys(("assistant", "gpt", "model", "ai", "bot", "chatgpt"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
     **dict.fromkeys(("tool", "function", "observation", "ipython", "environment"), "tool"),
-    **{f"{kind}_{what}": "tool" for kind in ("tool", "function") for what in ("response", "result", "output")},
+    **{
+        f"{kind}_{what}": "tool"
+        for kind in ("tool", "function", "tool_call", "function_call")
+        for what in ("response", "result", "output")
+    },
 }
 """Names of roles in other conventions, as `_role` returns them."""
 
@@ -36,6 +40,10 @@ _WITHOUT_CALLS = frozenset({"role", "from", "refusal", "thinking", "thought", "r
 """Members of an assistant's message that are no place for a call, whatever they say of functions."""
 _CALL_PARTS = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
 """Types of the parts of a content that are calls."""
+_CALL_MEMBERS = ("functionCall", "function_call", "toolUse")
+"""Members of such parts that have the call, as Gemini and Bedrock write them."""
+_CONTENTS = ("content", "value", "parts")
+"""Members of a message that have its text or its parts."""
 
 
 def parse_messages(data: Any) -> list[Any]:
@@ -99,9 +107,9 @@ def split_chat(
 
 def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
     """Return the calls of a message; none if it makes none. Raises RowSkipped if they cannot be read."""
-    role, content = _role(message), _member(message, "content", "value")
+    role, content = _role(message), _member(message, *_CONTENTS)
     if _CALL.fullmatch(role):
-        if not (calls := parse_calls(content)):
+        if not (calls := parse_calls(content if any(name in message for name in _CONTENTS) else message)):
             raise RowSkipped(RowSkipReason.NO_ANSWER)
         return calls
     if role != "assistant":
@@ -111,7 +119,7 @@ def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[Plain
             return calls
     if isinstance(content, Mapping):
         return parse_calls(content)
-    if isinstance(content, list) and (parts := [part for part in content if _is_call_part(part)]):
+    if isinstance(content, list) and (parts := [_call_part(part) for part in content if _is_call_part(part)]):
         return parse_calls(parts)
     if found := calls_in_text(_content(message) or "", functions):
         return found
@@ -129,7 +137,7 @@ def answered_calls(message: Any, functions: Sequence[Mapping[str, Any]]) -> list
 
 def _check_prose(message: Any) -> None:
     """Raise RowSkipped if a message of a chat without calls may be a call, or a sign that there was one."""
-    role, content = _role(message), _member(message, "content", "value")
+    role, content = _role(message), _member(message, *_CONTENTS)
     if role not in ROLES.values():
         raise RowSkipped(RowSkipReason.UNKNOWN_ROLE)
     if role == "assistant" and content is None:
@@ -140,7 +148,7 @@ def _check_prose(message: Any) -> None:
 
 def _check_other_members(message: Mapping[str, Any], functions: Sequence[Mapping[str, Any]]) -> None:
     """Raise RowSkipped if a member that is not read may have the call of an assistant's message that is prose."""
-    read = {*_WITHOUT_CALLS, "content" if message.get("content") is not None else "value"}
+    read = {*_WITHOUT_CALLS, next((name for name in _CONTENTS if message.get(name) is not None), "value")}
     others = {
         name: value
         for name, value in message.items()
@@ -162,7 +170,7 @@ def _member(message: Any, *names: str) -> Any:
 
 def _role(message: Any) -> str:
     """The role of a message by its usual name; one that is not known as it is, in snake case."""
-    role = _snake_case(str(_member(message, "role", "from") or ""))
+    role = _snake_case(str(_member(message, "role", "from", "type") or ""))
     return ROLES.get(role, role)
 
 
@@ -175,12 +183,18 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _is_call_part(part: Any) -> bool:
-    return isinstance(part, dict) and str(part.get("type")) in _CALL_PARTS
+    if not isinstance(part, dict):
+        return False
+    return str(part.get("type")) in _CALL_PARTS or any(isinstance(part.get(name), dict) for name in _CALL_MEMBERS)
+
+
+def _call_part(part: dict[str, Any]) -> Any:
+    return next((part[name] for name in _CALL_MEMBERS if isinstance(part.get(name), dict)), part)
 
 
 def _content(message: Any) -> str | None:
     """The text of a message, also if it is in parts; None if there is none. Raises RowSkipped for an image or sound."""
-    content = _member(message, "content", "value")
+    content = _member(message, *_CONTENTS)
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     parts = []

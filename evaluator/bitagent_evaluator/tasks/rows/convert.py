@@ -14,6 +14,7 @@ from bitagent_evaluator.support.text import shorten
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError, RowReader, RowSkipped, RowSkipReason
 from bitagent_evaluator.tasks.rows.bitagent import BitAgentRows
+from bitagent_evaluator.tasks.rows.checks import MAX_CALLS
 from bitagent_evaluator.tasks.rows.columns import ColumnRows
 from bitagent_evaluator.tasks.rows.glaive import GlaiveRows
 from bitagent_evaluator.tasks.rows.openai import OpenAIRows
@@ -63,6 +64,9 @@ _OF_CONTENT: Mapping[str, str] = MappingProxyType(
             "A function is an object with name, description and parameters (a JSON Schema), or a list or JSON text of "
             "these. Is `rows` the right format?"
         ),
+        RowSkipReason.NOT_TEXT: "Only text is read: leave out what has images, sound or files.",
+        RowSkipReason.UNKNOWN_ROLE: "Name the roles system, user, assistant and tool.",
+        RowSkipReason.TOO_MANY_CALLS: f"Leave out what has more than {MAX_CALLS} calls at once.",
         RowSkipReason.NO_ARGUMENT: "Give the arguments that are `required`, or take them from that list.",
     }
 )

@@ -1,7 +1,8 @@
 """Convert function descriptions of other conventions to BFCL's form.
 
 Supported are OpenAI's `{"type": "function", "function": {...}}` and its inner object, Anthropic's and MCP's
-`input_schema`, JSON Schema with its definitions or BFCL's own types,
+`input_schema`, Gemini's `functionDeclarations`, Bedrock's `toolSpec`, Cohere's `parameter_definitions`, JSON Schema
+with its definitions or BFCL's own types,
 and arguments without a schema around them, `{"city": {"type": "str", "required": true}}`, as BitAgent (`arguments`)
 and xLAM (`parameters`) write them. Descriptions stay as they are; types get BFCL's names, the only ones the official
 checker knows.
@@ -26,8 +27,20 @@ _TYPES = {
     **dict.fromkeys(("tuple",), "tuple"),
     **dict.fromkeys(("dict", "object", "dictionary", "mapping", "map"), "dict"),
 }
-PARAMETERS = ("parameters", "arguments", "input_schema", "inputSchema", "params", "args")
+PARAMETERS = (
+    "parameters",
+    "arguments",
+    "input_schema",
+    "inputSchema",
+    "params",
+    "args",
+    "parameter_definitions",
+    "parametersJsonSchema",
+)
 """Names of a function's parameters in different conventions, the usual ones first."""
+_LISTS = ("functionDeclarations", "function_declarations")
+_INNER = ("function", "toolSpec", "tool_spec")
+"""Members in which the description itself is."""
 _ANY = "any"
 """The checker's name of an unknown type: it compares the value with the ground truth only."""
 _GENERIC = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
@@ -52,10 +65,19 @@ def convert_functions(data: Any) -> list[dict[str, Any]]:
     if not isinstance(data, list):
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
     functions: dict[str, dict[str, Any]] = {}
-    for description in data:
+    for description in _declared(data):
         function = _convert_function(description)
         functions.setdefault(function["name"], function)
     return list(functions.values())
+
+
+def _declared(data: list[Any]) -> list[Any]:
+    """Return the items of a list, and in place of Gemini's objects of several functions those functions."""
+    found: list[Any] = []
+    for item in data:
+        listed = [item[name] for name in _LISTS if isinstance(item.get(name), list)] if isinstance(item, dict) else []
+        found += listed[0] if listed else [item]
+    return found
 
 
 def _by_name(data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -68,13 +90,15 @@ def _by_name(data: dict[str, Any]) -> list[dict[str, Any]]:
 def _convert_function(data: Any) -> dict[str, Any]:
     if isinstance(data, str):
         data = _parse_description(data)
-    if isinstance(data, dict) and isinstance(data.get("function"), dict):
-        data = data["function"]
+    if isinstance(data, dict):
+        data = next((data[name] for name in _INNER if isinstance(data.get(name), dict)), data)
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not data["name"].strip():
         raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
     parameters = next((data[name] for name in PARAMETERS if data.get(name) is not None), None)
     if isinstance(parameters, str):
         parameters = _parse_description(parameters)
+    if isinstance(parameters, dict) and isinstance(parameters.get("json"), dict) and len(parameters) == 1:
+        parameters = parameters["json"]  # Bedrock's
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
@@ -99,16 +123,20 @@ def _parse_description(text: str) -> Any:
 def _has_schema(parameters: Mapping[str, Any]) -> bool:
     """Return whether there is a JSON Schema around the arguments.
 
-    An argument may itself be called `properties` or `type`; its value is a schema then.
+    An argument may itself be called `properties` or `type`; its value is a schema then. Tables give every object the
+    members of all rows, those of other functions as null.
     """
     if "properties" in parameters:
         inner = parameters["properties"]
-        return inner is None or (isinstance(inner, dict) and all(isinstance(value, dict) for value in inner.values()))
+        return inner is None or (
+            isinstance(inner, dict) and all(of is None or isinstance(of, dict) for of in inner.values())
+        )
     return isinstance(parameters.get("type"), str)
 
 
 def _with_schema(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    properties = {name: _convert_schema(schema) for name, schema in (parameters.get("properties") or {}).items()}
+    described = (parameters.get("properties") or {}).items()
+    properties = {name: _convert_schema(schema) for name, schema in described if schema is not None}
     return properties, _known_names(parameters.get("required"), properties)
 
 
@@ -121,6 +149,8 @@ def _without_schema(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list
     properties: dict[str, Any] = {}
     required: list[str] = []
     for name, schema in parameters.items():
+        if schema is None:
+            continue
         if not isinstance(schema, dict):
             raise RowSkipped(RowSkipReason.BAD_FUNCTIONS)
         stated = schema.get("required")
@@ -152,7 +182,9 @@ def _convert_schema(data: Any, depth: int = 0) -> dict[str, Any]:
     if "description" in schema:
         schema["description"] = _as_text(schema["description"])
     if isinstance(data.get("properties"), dict):
-        schema["properties"] = {name: _convert_schema(inner, depth + 1) for name, inner in data["properties"].items()}
+        schema["properties"] = {
+            name: _convert_schema(inner, depth + 1) for name, inner in data["properties"].items() if inner is not None
+        }
     elif "properties" in schema:
         del schema["properties"]
     if kind in ("array", "tuple"):

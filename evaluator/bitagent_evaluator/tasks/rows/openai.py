@@ -34,6 +34,8 @@ class OpenAIRows:
     def read(self, row: dict[str, Any], name: str) -> Task:
         """Return the task. Raises RowSkipped if the row is not one."""
         row = _with_messages(row)
+        if "messages" not in row and isinstance(row.get("contents"), list):  # Gemini's
+            row = {**row, "messages": row["contents"]}
         if "messages" not in row:
             raise RowSkipped("without column 'messages'")
         chat = parse_messages(row["messages"])

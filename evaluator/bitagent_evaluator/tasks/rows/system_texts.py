@@ -1,4 +1,4 @@
-"""Functions in the system text of a chat, as JSON: a list, objects one after the other, or in `<tools>`."""
+"""Functions in the system text of a chat: a list in JSON or Python, objects one after the other, or in `<tools>`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 from bitagent_evaluator.tasks.rows.functions import PARAMETERS
+from bitagent_evaluator.tasks.rows.notation import parse_value
 
 SYSTEM = "system"
 _TAGGED = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
+_PYTHON_LIST = re.compile(r"\[\s*\{\s*'")
 _MAX_FAILURES = 64
 """Number of brackets that are not JSON, after which a text is not read further."""
 
@@ -43,7 +45,20 @@ def _json_functions(text: str) -> list[Any] | None:
             return value
         if _is_named(value):
             found.append(value)
-    return found if any(map(_has_parameters, found)) else None
+    return found if any(map(_has_parameters, found)) else _python_functions(text)
+
+
+def _python_functions(text: str) -> list[Any] | None:
+    """Return the functions of a text in which they are a list in Python's notation, as ToolBench writes them."""
+    opening = _PYTHON_LIST.search(text)
+    if opening is None:
+        return None
+    try:
+        value = parse_value(text[opening.start() : text.rindex("]") + 1])
+    except ValueError:
+        return None
+    is_list = isinstance(value, list) and all(map(_is_named, value)) and any(map(_has_parameters, value))
+    return value if is_list else None
 
 
 def _is_named(value: Any) -> bool:

@@ -23,7 +23,7 @@ from bitagent_evaluator.parsing.render import render_calls
 from bitagent_evaluator.scoring.bfcl import check_text
 from bitagent_evaluator.support.faults import first_error
 from bitagent_evaluator.tasks.rows.base import Origin, RowError, RowSkipped, RowSkipReason
-from bitagent_evaluator.tasks.rows.calls import GroundTruth, PlainCall, to_ground_truth, unify_numbers
+from bitagent_evaluator.tasks.rows.calls import GroundTruth, PlainCall, as_described, to_ground_truth
 from bitagent_evaluator.tasks.rows.checks import MAX_CALLS, check_json, check_task
 
 
@@ -65,7 +65,7 @@ def make_call_task(
         raise RowSkipped(RowSkipReason.NO_FUNCTIONS)
     if len(calls) > MAX_CALLS:
         raise RowSkipped(RowSkipReason.TOO_MANY_CALLS)
-    calls = calls if truth is not None else unify_numbers(calls, functions)
+    calls = calls if truth is not None else as_described(calls, functions)
     own = to_ground_truth(calls, functions) if calls else None
     task = make_task(
         id=origin.task_id(name),

@@ -47,6 +47,9 @@ def test_a_row() -> None:
 ANSWERS: dict[str, Any] = {
     "objects": [CALL],
     "one object": CALL,
+    "a message that makes the call": [{"role": "assistant", "content": None, "tool_calls": [{"function": CALL}]}],
+    "a message whose text is the call": [{"role": "assistant", "content": "[add(a=1)]"}],
+    "a thought beside the call": [{"type": "reasoning", "summary": []}, {"type": "function_call", **CALL}],
     "JSON text": json.dumps([CALL]),
     "one as JSON text": json.dumps(CALL),
     "arguments as JSON text": [CALL | {"arguments": json.dumps(CALL["arguments"])}],

@@ -145,3 +145,89 @@ def test_an_integer_that_a_table_made_a_float_is_one(value: float, expected: int
     (found,) = read(row).ground_truth or []
     assert [type(allowed) for allowed in found["get_weather"]["days"]] == [int]
     assert found["get_weather"]["days"] == [expected]
+
+
+QUESTION = {"role": "user", "content": "Weather in Oslo?"}
+OTHERS: dict[str, dict[str, Any]] = {
+    "LangChain's messages": {
+        "messages": [
+            {"type": "human", "content": "Weather in Oslo?"},
+            {"type": "ai", "content": "", "tool_calls": [{"name": "get_weather", "args": {"city": "Oslo"}, "id": "1"}]},
+        ],
+        "tools": [WEATHER],
+    },
+    "Gemini's contents": {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Weather in Oslo?"}]},
+            {
+                "role": "model",
+                "parts": [{"text": "I look."}, {"functionCall": {"name": "get_weather", "args": {"city": "Oslo"}}}],
+            },
+        ],
+        "tools": [{"functionDeclarations": [WEATHER]}],
+    },
+    "Bedrock's messages": {
+        "messages": [
+            {"role": "user", "content": [{"text": "Weather in Oslo?"}]},
+            {"role": "assistant", "content": [{"toolUse": {"name": "get_weather", "input": {"city": "Oslo"}}}]},
+            {"role": "user", "content": [{"toolResult": {"content": []}}]},
+        ],
+        "tools": [{"toolSpec": {"name": "get_weather", "inputSchema": {"json": WEATHER["parameters"]}}}],
+    },
+    "items of OpenAI's Responses": {
+        "messages": [
+            QUESTION,
+            {"type": "reasoning", "summary": []},
+            {"type": "function_call", "name": "get_weather", "arguments": '{"city": "Oslo"}', "call_id": "1"},
+            {"type": "function_call_output", "call_id": "1", "output": "Rain"},
+        ],
+        "tools": [{"type": "function", **WEATHER}],
+    },
+    "members of other rows as null": {
+        "messages": [
+            QUESTION | {"tool_calls": None},
+            {
+                "role": "assistant",
+                "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Oslo", "zip": None}}}],
+            },
+        ],
+        "tools": [
+            WEATHER | {"parameters": {"type": "object", "properties": {"city": {"type": "string"}, "zip": None}}}
+        ],
+    },
+    "ToolBench's system text": {
+        "messages": [
+            {"role": "system", "content": f"Use Thought, Action. You have the APIs: {[WEATHER]}\nBegin!"},
+            QUESTION,
+            {"role": "assistant", "content": 'Thought: x\nAction: get_weather\nAction Input: {"city": "Oslo"}'},
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("row", OTHERS.values(), ids=OTHERS)
+def test_chats_of_other_programs_are_read(row: dict[str, Any]) -> None:
+    assert read(row).ground_truth == [{"get_weather": {"city": ["Oslo"]}}]
+
+
+def test_a_null_in_an_object_may_be_omitted() -> None:
+    place = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}}
+    function = {"name": "f", "parameters": {"type": "object", "properties": {"place": place}}}
+    call = {"name": "f", "arguments": {"place": {"city": "Oslo", "zip": None}}}
+    row = {"messages": [QUESTION, {"role": "assistant", "tool_calls": [call]}], "tools": [function]}
+    assert read(row).ground_truth == [{"f": {"place": [{"city": ["Oslo"], "zip": [None, ""]}]}}]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"type": "ai", "content": "", "tool_calls": [{"name": "get_weather"}], "invalid_tool_calls": []},
+        {"role": "model", "parts": [{"functionCall": {"args": {"city": "Oslo"}}}]},
+        {"type": "function_call", "arguments": "{}"},
+        {"type": "reasoning", "summary": ["get_weather(city='Oslo')"]},
+    ],
+    ids=["without a required argument", "without a name", "an item without a name", "a thought alone"],
+)
+def test_a_call_of_another_program_that_cannot_be_read_is_never_no_call(answer: dict[str, Any]) -> None:
+    with pytest.raises(RowSkipped):
+        read({"messages": [QUESTION, answer], "tools": [WEATHER]})
