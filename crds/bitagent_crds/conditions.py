@@ -654,7 +654,7 @@ class Reason(StrEnum):
     REVEAL_PENDING = (
         "RevealPending",
         Fault.NONE,
-        "The weights were sent sealed; the chain reveals them at the block in the message.",
+        "The weights were sent sealed; the chain reveals them in the epoch in the message.",
     )
     REVEAL_MISSED = (
         "RevealMissed",

@@ -39,6 +39,7 @@ _AS_IT_SHOULD_BE = frozenset(
         Reason.WAITING_FOR_EPOCH,
         Reason.WEIGHTS_PENDING,
         Reason.RATE_LIMITED,
+        Reason.REVEAL_PENDING,
         Reason.NO_ELIGIBLE_MINERS,
         Reason.DRY_RUN,
         Reason.WEIGHTS_OFF,

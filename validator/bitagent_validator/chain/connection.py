@@ -239,10 +239,16 @@ class Connection:
             raise ChainUnavailable(f"{message}: {type(error).__name__} {error}") from error
         if (me := subnet.me) is None:
             return subnet
-        found = {each: await self._read("the weights", _mechanism(view, subnet, me, each)) for each in mechanisms}
         if max(mechanisms, default=0):
             number = view.query((PALLET, "MechanismCountCurrent"), [netuid])
             subnet = replace(subnet, mechanism_count=max(1, await self._number("the number of mechanisms", number)))
+        # What is left of a mechanism that is gone is not in effect.
+        found = {
+            each: await self._read("the weights", _mechanism(view, subnet, me, each))
+            if subnet.has(each)
+            else MechanismFacts()
+            for each in mechanisms
+        }
         if subnet.rules.commit_reveal:
             epoch = await self._number("the epoch", view.query((PALLET, "SubnetEpochIndex"), [netuid]))
             subnet = replace(subnet, epoch=epoch)

@@ -142,10 +142,14 @@ def _value(kind: ConditionType, value: bool | None, reason: Reason, message: str
 
 
 def _unknown(value: ConditionValue, inputs: StatusInputs) -> ConditionValue:
-    """Return a condition as Unknown if it is about a chain that is not read now: what was true may have changed."""
+    """Return a condition as Unknown if it is about a chain that is not read now: what was true may have changed.
+
+    Rounds are looked at in passes that read the chain.
+    """
     frozen = (
         ConditionType.REGISTERED,
         ConditionType.PERMITTED,
+        ConditionType.ROUND_CURRENT,
         ConditionType.WEIGHTS_CURRENT,
         ConditionType.ONLINE_CURRENT,
     )
@@ -263,4 +267,8 @@ def _summary(inputs: StatusInputs, values: Sequence[ConditionValue]) -> str:
         for c in inputs.competitions
         if c.plan.latest and c.plan.latest.phase is RoundPhase.UNFINISHED
     ]
-    return "; ".join([*([f"evaluating {', '.join(running)}"] if running else []), weights.message])
+    parts = [f"evaluating {', '.join(running)}"] if running else []
+    parts += [weights.message]
+    parts += [f"failed: {inputs.troubles}"] if inputs.troubles else []
+    parts += ["endpoints of the chain contradict each other: see ChainConnected"] if inputs.contradiction else []
+    return "; ".join(parts)

@@ -180,6 +180,11 @@ def weights_digest(weights: Mapping[str, int]) -> str:
     return digest_of(text.encode())
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as 1 hotkey or 2 hotkeys."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 Mechanism = Annotated[int, Field(ge=0, le=7)]
 HISTORY_MAX = 50
 """Number of settings that are kept, for people."""

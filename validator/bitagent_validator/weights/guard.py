@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import Guard
 from bitagent_validator.objects import ACCEPT_WEIGHTS_ANNOTATION
-from bitagent_validator.state.rows import Row
+from bitagent_validator.state.rows import Row, counted
 from bitagent_validator.weights.computed import ComputedWeights
 from bitagent_validator.weights.fill import change_between
 from bitagent_validator.weights.obstacles import Obstacle
@@ -62,7 +62,10 @@ def guard_obstacle(
     found = []
     least = guard.minimum_models
     few = {name: count for name, count in computed.scored.items() if least is not None and count < least}
-    found += [f"competition {name} has {count} models with a score, fewer than {least}" for name, count in few.items()]
+    found += [
+        f"competition {name} has {counted(count, 'model')} with a score, fewer than {least}"
+        for name, count in few.items()
+    ]
     limit = guard.maximum_change_percent
     change = 100 * change_between(last, row.weights)
     if limit is not None and change > limit:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
-from bitagent_validator.state.rows import Row
+from bitagent_validator.state.rows import Row, counted
 from bitagent_validator.weights.fill import exempt, smallest_row
 from bitagent_validator.weights.vector import U16_MAX, fits
 
@@ -58,10 +58,16 @@ def chain_obstacle(
     if rules.commit_reveal and skew is not None:
         return (
             Reason.CLOCK_SKEW,
-            f"the clock of this machine differs from the chain's by {skew:.0f} s, and a sealed row would open at "
-            "another time: set the clock (NTP)",
+            f"{skewed(skew)}, and a sealed row would open at another time: set the clock (NTP)",
         )
     return None
+
+
+def skewed(seconds: float) -> str:
+    """Return how far the clock is from the chain's: by so many seconds ahead, or behind if they are negative."""
+    if seconds < 0:
+        return f"the clock of this machine is {-seconds:.0f} s behind the time of the chain's newest block"
+    return f"the clock of this machine is {seconds:.0f} s ahead of the chain's, or the chain's blocks are late"
 
 
 def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | None:
@@ -70,7 +76,7 @@ def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | No
         return None
     count = subnet.mechanism_count
     text = (
-        f"subnet {subnet.netuid} has {count} mechanism{'s' * (count != 1)}, numbered from 0, and the competitions of "
+        f"subnet {subnet.netuid} has {counted(count or 0, 'mechanism')}, numbered from 0, and the competitions of "
         f"mechanism {mechanism} earn their miners nothing: correct competitions[].mechanism, or remove them"
     )
     return Reason.MECHANISM_NOT_FOUND, text

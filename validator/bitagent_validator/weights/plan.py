@@ -12,7 +12,7 @@ from enum import Enum, auto
 from bitagent_crds.conditions import Reason
 from bitagent_crds.validator import Fill, WeightsMode
 from bitagent_validator.chain.facts import Neuron, Subnet
-from bitagent_validator.state.rows import Reveal, Row
+from bitagent_validator.state.rows import Reveal, Row, counted
 from bitagent_validator.weights.fill import filled_row
 from bitagent_validator.weights.obstacles import Obstacle, chain_obstacle
 from bitagent_validator.weights.vector import same_values, same_weights
@@ -276,8 +276,8 @@ def _compare(
     # A last update at block 0 means that there was none: the chain then accepts weights at once.
     if me.last_update and age < rules.rate_limit:
         left = rules.rate_limit - age
-        message = f"{why}; the subnet allows the next setting in {left} blocks, at block {subnet.block + left}"
-        return _wait(Reason.RATE_LIMITED, message, current=current)
+        message = f"{why}; the subnet allows the next one in {counted(left, 'block')}, at block {subnet.block + left}"
+        return _wait(reason if reason is Reason.REVEAL_MISSED else Reason.RATE_LIMITED, message, current=current)
     return Decision(Step.SUBMIT, current, reason, why, row=planned)
 
 

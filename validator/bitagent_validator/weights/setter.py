@@ -18,7 +18,7 @@ from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state.documents import State
-from bitagent_validator.state.rows import Reveal, Row, Setting
+from bitagent_validator.state.rows import Reveal, Row, Setting, counted
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights.attempts import ERA_BLOCKS, Attempts, block_of
@@ -348,9 +348,10 @@ class WeightSetter:
         await self._save(state.model_copy(update={"held": held}))
         self._paid = None
         self._attempts.confirmed()
-        text = f"{accepted.source} for {accepted.hotkeys} hotkeys are on the chain: extrinsic {extrinsic}"
+        paid_to = counted(accepted.hotkeys, "hotkey")
+        text = f"{accepted.source} for {paid_to} are on the chain: extrinsic {extrinsic}"
         if sealed:
-            text = f"{accepted.source} for {accepted.hotkeys} hotkeys were sent sealed: extrinsic {extrinsic}"
+            text = f"{accepted.source} for {paid_to} were sent sealed: extrinsic {extrinsic}"
         await self._events.normal("WeightsSet", text)
         for sentence in changed_hands(accepted, subnet):
             await self._events.warning("SlotChangedHands", sentence, occasion=str(block))

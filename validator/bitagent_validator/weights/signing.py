@@ -21,6 +21,7 @@ import bittensor as bt
 from bitagent_validator.chain.connection import unavailable
 from bitagent_validator.chain.decoding import commit_digest
 from bitagent_validator.wallet import load_hotkey
+from bitagent_validator.weights.obstacles import skewed
 from bitagent_validator.weights.reasons import meaning
 from bitagent_validator.weights.submit import MESSAGE_MAX, SubmissionOutcome, SubmissionRequest, SubmissionResult
 from bitagent_wire.hotkey_file import HotkeyFileError
@@ -199,7 +200,7 @@ async def _skew(client: Any, head: int) -> str:
     late = age - 2 * float(await client.block_time())
     if age >= -SKEW_SECONDS and late <= SKEW_SECONDS:
         return ""
-    return f"the clock of this machine differs from the chain's by {age:.0f} s: a sealed row would open at another time"
+    return f"{skewed(age if age < 0 else late)}: a sealed row would open at another time"
 
 
 def _failed(error: bt.ChainError, signer: Announcing, *, included: bool = False) -> SubmissionResult:

@@ -165,6 +165,7 @@ UNSET = {"Registered": ("False", "NotRegistered"), "Permitted": ("False", "NotRe
             id="what is wrong comes before what may be so",
         ),
         pytest.param({"WeightsCurrent": ("False", "RateLimited")}, ("True", "RateLimited", False), id="not yet"),
+        pytest.param({"WeightsCurrent": ("False", "RevealPending")}, ("True", "RevealPending", False), id="sealed"),
         pytest.param(
             {"WeightsCurrent": ("False", "PolicyUnavailable")}, ("False", "PolicyUnavailable", True), id="policy"
         ),

@@ -88,7 +88,9 @@ def test_an_endpoint_that_contradicts_is_in_a_condition(subnet: Make) -> None:
             {"chain_problem": (Reason.CHAIN_STALLED, "silent")},
             {
                 "ChainConnected": ("False", "ChainStalled"),
-                **dict.fromkeys(("Registered", "Permitted", "WeightsCurrent"), ("Unknown", "ChainStalled")),
+                **dict.fromkeys(
+                    ("Registered", "Permitted", "RoundCurrent", "WeightsCurrent"), ("Unknown", "ChainStalled")
+                ),
             },
             id="stalled: what is not read now is not known",
         ),
@@ -226,6 +228,12 @@ def test_the_last_accepted_weights(subnet: Make) -> None:
         pytest.param({"suspended": True}, "suspended: no rounds are started and no weights are set", id="suspended"),
         pytest.param(
             {"chain_problem": (Reason.CHAIN_UNREACHABLE, "gone")}, "gone", id="the first thing that is broken"
+        ),
+        pytest.param({"troubles": "wallet: no file"}, f"{SET.message}; failed: wallet: no file", id="a part failed"),
+        pytest.param(
+            {"contradiction": "ws://two says block 9"},
+            f"{SET.message}; endpoints of the chain contradict each other: see ChainConnected",
+            id="an endpoint contradicts",
         ),
     ],
 )

@@ -385,6 +385,12 @@ SENT = {"commit_reveal": True, "block": 1100, "me": {"last_update": 960}}
         pytest.param(
             sealed(), {"epoch": 9, "weights": OTHER}, (Step.SUBMIT, False, Reason.REVEAL_MISSED), id="the old row stays"
         ),
+        pytest.param(
+            sealed(),
+            {"epoch": 9, "rate_limit": 200},
+            (Step.WAIT, False, Reason.REVEAL_MISSED),
+            id="dropped, and the rate limit is not over: the reason stays",
+        ),
         pytest.param(sealed(), {"epoch": 8, "weights": ROW}, (Step.REVEALED, True, Reason.WEIGHTS_SET), id="revealed"),
         pytest.param(
             sealed(),

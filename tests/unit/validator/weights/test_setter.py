@@ -665,7 +665,7 @@ async def test_a_sealed_row_that_was_dropped_before_it_was_seen_is_no_other_proc
     await stage.step(subnet(commit_reveal=True, epoch=7))
     decision = await stage.step(subnet(block=1003, commit_reveal=True, epoch=9, me={"last_update": 1001}))
     if extrinsic:
-        assert decision.reason is Reason.RATE_LIMITED
+        assert decision.reason is Reason.REVEAL_MISSED
         assert "the chain did not apply" in decision.message
         stage.results = [landed]
         decision = await stage.step(subnet(block=1101, commit_reveal=True, epoch=9, me={"last_update": 1001}))
