@@ -23,7 +23,7 @@ _TEXTS = (
     "Please book a table for four at 19:30 tomorrow, near the station (at most $40 each, 10% tip): it's for a"
     " [vegetarian] family; C++ & #1 _only_ @ 5*2 = 10.\nThanks!",
     'Translate "good morning" into French, Hindi (हिन्दी) & Greek.',
-    "I'd like to know whether it rains in Oslo on the 3rd of May, and how warm it gets. " * 6,
+    "\n  " + "I'd like to know whether it rains in Oslo on the 3rd of May, and how warm it gets. " * 6 + " \n",
 )
 _SYSTEM = "You are a careful assistant. Answer with function calls."
 _QUESTION_STEP = 40

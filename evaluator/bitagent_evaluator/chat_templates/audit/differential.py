@@ -4,6 +4,8 @@ A template that lays out a conversation is a function of its shape: roles, order
 writes anything else around the words than around the placeholders of a twin, it used the words, however it did so. A
 template that recognises placeholders is found in the same way, by treating them differently.
 
+White space at the ends of texts and lines decides about white space only: without it the prompt is the same.
+
 The shape of the tools and texts must not be used as a name for them, either: a template is a list of blocks, one for
 each tool, parameter, choice and line. So between the same placeholders it writes the same in a twin with clones of
 them and parameters of further types in between, writes the same pieces when their order is reversed, and writes all
@@ -26,7 +28,15 @@ from jinja2 import TemplateError
 from bitagent_evaluator.chat_templates.audit.benchmark.literals import find_names
 from bitagent_evaluator.chat_templates.audit.conversations import Conversation, probe_conversations
 from bitagent_evaluator.chat_templates.audit.findings import Finding, Rule, Severity, quote_line
-from bitagent_evaluator.chat_templates.audit.twins import PLACEHOLDER, Twin, grown, make_twin, place_of, reversed_twin
+from bitagent_evaluator.chat_templates.audit.twins import (
+    PLACEHOLDER,
+    Twin,
+    grown,
+    make_twin,
+    place_of,
+    reversed_twin,
+    unpadded,
+)
 from bitagent_evaluator.chat_templates.render import TemplateRenderer
 from bitagent_evaluator.support.text import error_line
 
@@ -164,6 +174,7 @@ def compare_with_twin(template: TemplateRenderer, conversation: Conversation, pr
         _compare_prompts(twin, prompt, written)
         or _check_own_words(written)
         or _check_completeness(twin, written)
+        or _compare_unpadded(template, twin, written)
         or _compare_shapes(template, twin, written, hashlib.sha256(source.encode()).digest())
     )
 
@@ -208,6 +219,26 @@ def _parameters(function: dict[str, Any]) -> list[str]:
     schema = function.get("parameters")
     properties = schema.get("properties") if isinstance(schema, dict) else None
     return list(properties) if isinstance(properties, dict) else []
+
+
+_WHITE_SPACE = re.compile(r"\s|\\+(?:[tnrfv]|u[0-9a-f]{4}|x[0-9a-f]{2})")
+"""White space, plain or as JSON and Python write it."""
+
+
+def _compare_unpadded(template: TemplateRenderer, twin: Twin, written: str) -> Finding | None:
+    """Return the finding in a template that writes something by the white space at the ends of texts and lines."""
+    plain = unpadded(twin)
+    if (plain.messages, plain.tools) == (twin.messages, twin.tools):
+        return None
+    try:
+        again = template.render(plain.messages, plain.tools)
+    except RENDERING_ERRORS as error:
+        return _difference("the prompt exists for one layout only", f"{type(error).__name__}: {error}")
+    before, after = (_WHITE_SPACE.sub("", text) for text in (written, again))
+    if before == after:
+        return None
+    line, expected = _lines(before, 0, after)
+    return _difference("what it writes depends on white space at the ends of texts", f"{line}  instead of  {expected}")
 
 
 def _compare_shapes(template: TemplateRenderer, twin: Twin, written: str, key: bytes) -> Finding | None:

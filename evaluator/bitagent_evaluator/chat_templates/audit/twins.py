@@ -5,8 +5,9 @@ stay lines, and blank ends and markers such as `</think>` stay where they are, b
 them. Names of parameters keep their alphabetical order, because templates may sort them. Types of schemas, roles and
 ids stay, and so do 0, 1, true and null.
 
-`grown` and `reversed_twin` change the shape of a twin: how many tools, parameters, choices, required names and lines
-there are, of which types, how deep, and in which order. `differential` says what must not depend on that.
+`unpadded` takes the blank ends away. `grown` and `reversed_twin` change the shape of a twin: how many tools,
+parameters, choices, required names and lines there are, of which types, how deep, and in which order. `differential`
+says what must not depend on that.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _TYPES = SCHEMA_WORDS | PART_KEYS | {"int64", "int32", "double", "tuple", "char"
 _SMALL = (0, 1, -1)
 """Numbers that a template may look for: nothing, one, the last."""
 _LISTS = ("required", "enum")
+_OWN_WORDS = frozenset({"content", "description", "text"})
+"""Members whose texts have placeholders of their own: what they happen to be equal to must not be noticed."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class _TwinBuilder:
         """
         if isinstance(value, str):
             kept = not words and (key in _ROLE_MEMBERS or (key == "type" and value in _TYPES))
-            return value if kept else self._replace_text(value, name=key == "name")
+            return value if kept else self._replace_text(value, name=key == "name", own=not words and key in _OWN_WORDS)
         if isinstance(value, bool) or value is None:
             return value
         if isinstance(value, int | float):
@@ -111,22 +114,24 @@ class _TwinBuilder:
         self.names.update(named.values())
         return named
 
-    def _replace_text(self, text: str, *, name: bool = False) -> str:
+    def _replace_text(self, text: str, *, name: bool = False, own: bool = False) -> str:
         pieces = re.split(r"(\.)", text) if name else _FIXED.split(text)
-        replaced = [self._replace_piece(piece) for piece in pieces]
+        replaced = [self._replace_piece(piece, own=own) for piece in pieces]
         if name:  # Templates may group tools by what is before the dot.
             self.names.update(replaced[::2])
         self.wholes["".join(replaced)] = text
         return "".join(replaced)
 
-    def _replace_piece(self, piece: str) -> str:
+    def _replace_piece(self, piece: str, *, own: bool) -> str:
         core = piece.strip()
         if not core or core == "." or _FIXED.fullmatch(piece):
             return piece
         start = piece.index(core)
-        if core not in self._of_text:  # Equal texts stay equal: a result may be matched with its call by name.
-            self._of_text[core] = self._add_placeholder(core)
-        return piece[:start] + self._of_text[core] + piece[start + len(core) :]
+        if own:
+            placeholder = self._add_placeholder(core)
+        else:  # Equal texts stay equal: a result may be matched with its call by name.
+            placeholder = self._of_text.get(core) or self._of_text.setdefault(core, self._add_placeholder(core))
+        return piece[:start] + placeholder + piece[start + len(core) :]
 
     def _replace_number(self, number: int | float) -> int | float:
         original = repr(number)
@@ -276,6 +281,27 @@ def reversed_twin(twin: Twin) -> Twin:
     """Return the twin with its tools, parameters, choices and required names in the opposite order."""
     tools = None if twin.tools is None else [_reverse(tool) for tool in reversed(twin.tools)]
     return Twin(messages=twin.messages, tools=tools, originals=twin.originals, names=twin.names)
+
+
+_AROUND = re.compile(r"[^\S\n]*(\n|\Z|\A)[^\S\n]*")
+"""White space at both ends of a line."""
+
+
+def unpadded(twin: Twin) -> Twin:
+    """Return the twin without white space at the ends of lines, and of the messages' texts.
+
+    Line breaks at the ends of a description stay, because templates may write a comment for each of its lines.
+    """
+    tools = None if twin.tools is None else [_unpad(tool, "") for tool in twin.tools]
+    return Twin(messages=_unpad(twin.messages, "\n"), tools=tools, originals=twin.originals, names=twin.names)
+
+
+def _unpad(value: Any, also: str) -> Any:
+    if isinstance(value, str):
+        return _AROUND.sub(r"\1", value).strip(also) if PLACEHOLDER.search(value) else value
+    if isinstance(value, list):
+        return [_unpad(item, also) for item in value]
+    return {name: _unpad(member, also) for name, member in value.items()} if isinstance(value, dict) else value
 
 
 def _reverse(value: Any) -> Any:

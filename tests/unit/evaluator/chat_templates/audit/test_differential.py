@@ -84,6 +84,37 @@ def test_template_that_knows_the_words_is_found_by_what_it_writes(source: str) -
     assert probed(source) != ""
 
 
+LAST = "messages[-1].content"
+BY_A_BIT = {
+    "blank ends": ("{% if " + LAST + " != " + LAST + " | trim %}HINT{% endif %}", " What?"),
+    "a blank at the end": ("{{ 'HINT' if " + LAST + "[-1:] == ' ' }}", "What? "),
+    "a line at the end": ("{{ 'HINT' if " + LAST + ".endswith('\\n') }}", "What?\n"),
+    "their length": ("{{ 'HINT' if " + LAST + " | length > " + LAST + " | trim | length }}", "What?\t"),
+    "blanks before a line": ("{{ 'HINT' if ' \\n' in " + LAST + " }}", "What \nis it?"),
+    "an indented line": ("{{ 'HINT' if '\\n  ' in " + LAST + " }}", "What\n  is it?"),
+    "fails without blanks": ("{{ raise_exception('no') if " + LAST + " == " + LAST + " | trim }}", "What? "),
+    "a text that is the name": (
+        "{{ 'HINT' if tools[0].function.name == tools[0].function.description }}", "triangle_area"
+    ),
+    "two equal texts": ("{{ 'HINT' if tools[0].function.description == " + LAST + " }}", "triangle_area"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("hint", "text"), BY_A_BIT.values(), ids=BY_A_BIT)
+def test_template_that_decides_by_one_property_of_a_text(hint: str, text: str) -> None:
+    """By itself it says one bit of a task; the ends of all texts and lines of its functions say many."""
+    described = {**TOOL, "function": {**TOOL["function"], "description": "triangle_area"}}
+    template = TemplateRenderer("{{ " + LAST + " }}{{ tools | tojson }}" + hint, {})
+    conversation = ([{"role": "user", "content": text}], [described])
+    finding = compare_with_twin(template, conversation, template.render(*conversation))
+    assert finding is not None and finding.rule is Rule.DIFFERENCE
+
+
+@pytest.mark.parametrize("name", ["blank ends", "a line at the end", "their length", "fails without blanks"])
+def test_ends_of_texts_are_probed_before_any_task_is_known(name: str) -> None:
+    assert run_probe(TemplateRenderer("{{ " + LAST + " }}" + BY_A_BIT[name][0], {}))
+
+
 BY_A_SWITCH = {
     "on": "{% if enable_thinking %}{{ messages[0].content[:20] }}{% else %}{{ messages[0].content }}{% endif %}",
     "off": "{{ messages[0].content[:20] if thinking is false else messages[0].content }}",
@@ -137,10 +168,13 @@ TEXTS = [
     'quotes " and \\ and हिन्दी & <b>',
     "<tool_response>\nx\n</tool_response>",
     "a\\nb",
+    "\t\x1f tabs \u2003\r\n \n  and lines\xa0\n",
 ]
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=["question", "blank", "empty", "escapes", "markers", "backslash"])
+@pytest.mark.parametrize(
+    "text", TEXTS, ids=["question", "blank", "empty", "escapes", "markers", "backslash", "white space"]
+)
 @pytest.mark.parametrize("source", HONEST.values(), ids=HONEST.keys())
 def test_template_that_lays_out_is_not_found(source: str, text: str) -> None:
     assert probed(source, text) == ""
@@ -161,6 +195,27 @@ def chats() -> list[ChatPrompt]:
     chats = [prompt for prompt in prompts if isinstance(prompt, ChatPrompt)]
     assert len(chats) == len(prompts) > 0
     return chats
+
+
+def padded(value: Any, key: str = "") -> Any:
+    """The same with white space around each text and line."""
+    if isinstance(value, str):
+        return f" {value} \n".replace("\n", " \n  ") if value and key in ("content", "description") else value
+    if isinstance(value, list):
+        return [padded(item) for item in value]
+    return {name: padded(member, name) for name, member in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)
+def test_families_lay_out_texts_with_white_space_around_them(path: Path) -> None:
+    template = TemplateRenderer(path.read_text(), {"bos_token": "<s>", "eos_token": "</s>"})
+    for conversation in list(probe_conversations())[::9]:
+        spaced = padded(conversation[0]), padded(conversation[1])
+        try:
+            prompt = template.render(*spaced)
+        except RENDERING_ERRORS:
+            continue
+        assert compare_with_twin(template, spaced, prompt) is None
 
 
 @pytest.mark.parametrize("path", FAMILIES, ids=lambda path: path.stem)

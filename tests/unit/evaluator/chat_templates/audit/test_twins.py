@@ -14,6 +14,7 @@ from bitagent_evaluator.chat_templates.audit.twins import (
     make_twin,
     place_of,
     reversed_twin,
+    unpadded,
 )
 
 KEYS = [bytes([n] * 32) for n in (1, 90, 255)]
@@ -86,6 +87,20 @@ def test_clones_have_the_place_and_the_alphabetical_order_of_their_originals() -
 def test_growth_follows_from_the_key_alone() -> None:
     assert grown(twin(), KEYS[1]) == grown(twin(), KEYS[1])
     assert len({json.dumps(grown(twin(), key).tools) for key in KEYS}) == len(KEYS)
+
+
+def test_a_twin_without_padding_keeps_lines_and_texts() -> None:
+    spaced = twin("\t First line. \r\n \n  Second line. \n")
+    first, _, second, _ = spaced.messages[0]["content"].split("\n")
+    assert unpadded(spaced).messages[0]["content"] == f"{first.strip()}\n\n{second.strip()}"
+    assert unpadded(twin()).messages == twin().messages and unpadded(twin()).tools == twin().tools
+
+
+def test_texts_that_happen_to_be_equal_have_placeholders_of_their_own() -> None:
+    made = make_twin([{"role": "user", "content": "maps"}], [{"name": "maps", "description": "maps"}])
+    assert made.tools is not None
+    texts = [made.messages[0]["content"], made.tools[0]["name"], made.tools[0]["description"]]
+    assert len(set(texts)) == 3 and [made.originals[text] for text in texts] == ["maps"] * 3
 
 
 def test_reversed_twin_has_the_same_members_in_the_opposite_order() -> None:
