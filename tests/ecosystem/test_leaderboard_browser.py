@@ -57,10 +57,10 @@ def installed() -> str:
 class Served:
     """The page in a thread of its own."""
 
-    def __init__(self, board: Board, *namespaces: str) -> None:
+    def __init__(self, board: Board, *namespaces: str, title: str = "bitagent leaderboard") -> None:
         """Serve the board, of the first of several namespaces; the others are not read yet."""
         names = namespaces or ("",)
-        self.serving = Serving(Settings(live=True, has_manifests=True), Metrics(), namespaces=names)
+        self.serving = Serving(Settings(live=True, has_manifests=True, title=title), Metrics(), namespaces=names)
         self.serving.show(board, names[0])
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -109,6 +109,14 @@ def served(board: Board) -> Iterator[Served]:
 
 
 @pytest.fixture
+def titled(board: Board) -> Iterator[Served]:
+    """A page whose title has no place to break at."""
+    made = Served(board, title="Rangliste" * 12)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open an address in a context of its own; what the browser reports as an error fails the test."""
     pages: list[Page] = []
@@ -132,11 +140,11 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
 def test_accessible_in_both_schemes_and_on_a_phone(
-    served: Served, open_page: Callable[..., Page], scheme: str, viewport: dict[str, int]
+    titled: Served, open_page: Callable[..., Page], scheme: str, viewport: dict[str, int]
 ) -> None:
-    page = open_page(served.address, color_scheme=scheme, viewport=viewport)
+    page = open_page(titled.address, color_scheme=scheme, viewport=viewport)
     for path in PATHS:
-        page.goto(f"{served.address}/{path}")
+        page.goto(f"{titled.address}/{path}")
         found = Axe().run(page).response["violations"]
         assert not [(each["id"], each["nodes"][0]["html"]) for each in found], path
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
