@@ -120,6 +120,8 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
     for column in row:
         if reason == f"without column {column.strip().lower()!r}":
             return f"The file calls it {column!r}: name it so."
+    if next(iter(row), "").startswith(("{", "[")):
+        return "The first line is JSON, not the names of columns: let the file's name end in .jsonl or .json."
     if separators := _SEPARATORS & set(next(iter(row), "")):
         return f"Are the columns separated by {' or '.join(sorted(separators))!r}?"
     return "Is `rows` the right format?" + likely_format(row)

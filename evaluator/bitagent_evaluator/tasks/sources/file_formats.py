@@ -154,6 +154,14 @@ def tsv_rows(file: DataFile) -> Iterator[dict[str, Any]]:
 
 
 _DELIMITERS = ",;\t|"
+_CSV_HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "new-line character": "; lines end as on an old Mac: save it with line feeds",
+        "expected after": '; a quotation mark inside a field is written twice, ""',
+        "unexpected end": "; a quotation mark is not closed, or the file breaks off",
+    }
+)
+"""What to do about the mistakes that the reader of CSV names in its own words."""
 _SEPARATOR = re.compile(r"\"?sep=([^\"])\"?")
 
 
@@ -166,10 +174,14 @@ def _delimited_rows(lines: Iterable[str], delimiter: str) -> Iterator[dict[str, 
     csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
     try:
+        names = [name for name in reader.fieldnames or () if name]
+        if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
+            raise ValueError(f"line 1: two columns are called {twice!r}: rename one of them")
         for row in reader:
             yield {name: value for name, value in row.items() if name is not None and value is not None}
     except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: not CSV: {error}") from error
+        hint = next((hint for words, hint in _CSV_HINTS.items() if words in str(error)), "")
+        raise ValueError(f"line {max(reader.line_num, 1)}: not CSV: {error}{hint}") from error
 
 
 def _lines(file: DataFile) -> Iterator[str]:

@@ -7,7 +7,10 @@ rows are read one at a time.
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +36,10 @@ from bitagent_evaluator.tasks.sources.text_files import in_utf8
 _LINE_FORMATS = frozenset({"jsonl", "ndjson"})
 MAX_DOWNLOAD_BYTES = 1 << 34
 """Largest file on the web that is read."""
+_LISTED = 10_000
+"""Number of files of a folder that are looked at."""
+_ABOUT_DATA = re.compile(r"(?:^|/)(?:\.|(?:dataset_infos?|state)\.json$)")
+"""Files beside the data that `datasets` writes, and hidden ones."""
 _DIGITS = 8
 """Digits of the file's digest in the ids of its rows."""
 
@@ -126,6 +133,10 @@ def _hint(line: bytes, number: int) -> str:
         return "; lines end as on an old Mac: save it with line feeds"
     if line.startswith((b"{'", b"[{'")):
         return "; this is Python's notation: write each row with json.dumps"
+    if line.lstrip().startswith((b"//", b"#", b"/*")):
+        return "; JSON has no comments: leave the line out"
+    if not line.lstrip().startswith((b"{", b"[", b'"')) and any(sign in line for sign in (b",", b";", b"\t")):
+        return "; this looks like a line of CSV: let its name end in .csv"
     return ""
 
 
@@ -139,12 +150,24 @@ def _is_list(line: bytes) -> bool:
 
 
 def _what_to_name(path: Path) -> str:
-    """Return what to do about a folder or a pattern in place of a file; empty for any other path."""
+    """Return what to do about a path that is no file: a folder, a pattern, an address, a mistyped name."""
     if path.is_dir():
-        inside = sorted(file.name for file in path.iterdir() if suffix_of(file.name) in FILE_FORMATS)
+        found = itertools.islice((file for pattern in ("*", "*/*", "*/*/*") for file in path.glob(pattern)), _LISTED)
+        names = (file.relative_to(path).as_posix() for file in found)
+        inside = sorted(name for name in names if suffix_of(name) in FILE_FORMATS and not _ABOUT_DATA.search(name))
         several = f"; there are {len(inside)}, such as {inside[0]}" if inside else "; it has none that is read"
         return f": name its data files one by one, each as a source of its own{several}"
-    return ": patterns are not resolved, name the files one by one" if "*" in path.name else ""
+    if "*" in path.name:
+        return ": patterns are not resolved, name the files one by one"
+    if path.parts[0].endswith(":"):
+        return ": an address is given as `url` with the file's digest (--url and --digest)"
+    near = difflib.get_close_matches(
+        path.name, [file.name for file in path.parent.glob("*")][:_LISTED], n=1, cutoff=0.75
+    )
+    if near:
+        return f": did you mean {near[0]}?"
+    is_repository = len(path.parts) == 2 and not path.suffix and not path.parent.exists()
+    return ": a dataset of the hub is a source of its own (--hub)" if is_repository else ""
 
 
 class _FileLines:

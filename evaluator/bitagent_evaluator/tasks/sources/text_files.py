@@ -27,6 +27,12 @@ _KINDS = (
     (b"\xd0\xcf\x11\xe0", "a spreadsheet of Excel's older format: export it as CSV"),
     (b"PAR1", "a Parquet file: its name must end in .parquet"),
     (b"ARROW1", "an Arrow file: write it as Parquet"),
+    (b"\xff\xff\xff\xff", "an Arrow file of `datasets`: write it as Parquet (Dataset.to_parquet)"),
+    (b"\x80\x02", "a pickle of Python, which can run code: write it as JSON Lines or Parquet"),
+    (b"\x80\x03", "a pickle of Python, which can run code: write it as JSON Lines or Parquet"),
+    (b"\x80\x04", "a pickle of Python, which can run code: write it as JSON Lines or Parquet"),
+    (b"\x80\x05", "a pickle of Python, which can run code: write it as JSON Lines or Parquet"),
+    (b"\x93NUMPY", "an array of NumPy: write it as JSON Lines or Parquet"),
     (b"SQLite format 3", "a database: export the table as CSV"),
 )
 """What a file is by its first bytes."""

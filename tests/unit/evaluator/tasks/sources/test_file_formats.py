@@ -109,6 +109,25 @@ def test_spreadsheets_separate_columns_in_several_ways(delimiter: str) -> None:
     assert list(read_file_rows("train.csv", InMemory(as_delimited(delimiter)))) == ROWS
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"q,a,q\n1,2,3\n", "two columns are called 'q'"),
+        (b"q,a\r1,2\r", "line feeds"),
+        (b'q,a\n"a "b" c",2\n', "written twice"),
+        (b'q,a\n"a,2\n', "not closed"),
+    ],
+    ids=["the same column twice", "carriage returns", "quotation marks in a field", "an open field"],
+)
+def test_mistakes_of_csv_say_what_to_do(content: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(read_file_rows("a.csv", InMemory(content)))
+
+
+def test_columns_without_a_name_are_no_repetition() -> None:
+    assert list(read_file_rows("a.csv", InMemory(b",q,\n0,1,2\n"))) == [{"": "2", "q": "1"}]
+
+
 @pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\n'])
 def test_the_separator_may_be_said_before_the_header(line: str) -> None:
     assert list(read_file_rows("train.csv", InMemory(line.encode() + as_delimited(";")))) == ROWS

@@ -117,6 +117,8 @@ HINTS = {
     "a comma": (b"{},\n{}", ".json"),
     "carriage returns": (b"{}\r{}\r", "line feeds"),
     "Python's notation": (b"{'id': 1}", "json.dumps"),
+    "comments": (b"// mine\n{}", "no comments"),
+    "CSV": (b"id,question\n1,x\n", ".csv"),
 }
 
 
@@ -351,10 +353,30 @@ def test_what_is_no_json_lines_is_said(tmp_path: Path, name: str, content: bytes
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("", "mine.csv"), ("*.csv", "one by one"), ("gone.csv", "gone.csv"), ("empty", "none")]
+    ("name", "said"),
+    [
+        ("", "such as data/train-00000.parquet"),
+        ("*.csv", "one by one"),
+        ("mime.csv", "did you mean mine.csv"),
+        ("lost.csv", "lost.csv: No such file or directory$"),
+        ("empty", "none"),
+    ],
 )
 def test_a_folder_or_pattern_says_what_to_name(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "mine.csv").write_text("a\n")
+    (tmp_path / "dataset_info.json").write_text("{}")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-00000.parquet").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     with pytest.raises(TaskSetError, match=said):
         JsonlTasks(JsonlSource(), SourceInputs(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("https://example.org/a.jsonl", "--url"), ("someone/calls", "--hub")],
+    ids=["an address", "a hub"],
+)
+def test_a_name_of_another_source_names_that(path: str, said: str) -> None:
+    with pytest.raises(TaskSetError, match=said):
+        JsonlTasks(JsonlSource(), SourceInputs(Path(path)))

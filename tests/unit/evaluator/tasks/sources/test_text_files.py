@@ -17,6 +17,9 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "a spreadsheet": (b"PK\x03\x04\x14\x00", "export it as CSV"),
     "an older spreadsheet": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "export it as CSV"),
     "Parquet": (b"PAR1\x15\x00", "end in .parquet"),
+    "an Arrow stream": (b"\xff\xff\xff\xff\x10\x01\x00\x00", "to_parquet"),
+    "a pickle": (b"\x80\x04\x95\x00", "run code"),
+    "an array": (b"\x93NUMPY\x01\x00", "Parquet"),
     "a web page": (b"\n<!DOCTYPE html>\n<html>", "address of the file"),
 }
 
