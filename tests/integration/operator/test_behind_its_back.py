@@ -150,3 +150,25 @@ def test_a_right_that_is_taken_away_in_mid_round_is_named_and_nothing_is_lost(op
     assert "status" not in operator.get("evalrounds", "r")
     operator.api.merge(path, {"rules": rules})
     operator.until_condition("evalrounds", "r", "Complete")
+
+
+def test_nodes_whose_devices_come_late_fail_no_round(operator: World, outcomes: Outcomes) -> None:
+    """As after a node has started again: its pods are refused until the devices' plugin is there."""
+    refused: Obj = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no healthy devices present"}
+    seen: set[str] = set()
+
+    def neglects(pod: Obj) -> bool:
+        meta = pod["metadata"]
+        if meta.get("labels", {}).get("app.kubernetes.io/component") == "evaluate" and len(seen) < 2:
+            path, target = operator.path("pods", meta["name"]), {"apiVersion": "v1", "kind": "Node", "name": "fake-0"}
+            if meta["uid"] not in seen:
+                operator.api.create(f"{path}/binding", {"metadata": {"name": meta["name"]}, "target": target})
+                operator.api.merge(f"{path}/status", {"status": refused})
+            seen.add(meta["uid"])
+        return meta["uid"] in seen
+
+    operator.kubelet.neglects = neglects
+    operator.model("m-100")
+    operator.round("r", workload={"maxAttempts": 2})
+    operator.until_condition("evalrounds", "r", "Complete")
+    assert len(operator.all("jobs", **EVALUATES)) == 2

@@ -71,6 +71,9 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
         return _failure(ended, kind)
     if pod.phase == "Failed" and pod.init is not None and pod.init.failed:
         return Problem(Reason.POD_NOT_STARTED, _init(pod.init))
+    if pod.phase == "Failed" and pod.reason and pod.node and pod.started is None and ended is None:
+        text = f"node {pod.node} refused the pod: {pod.reason}: {pod.message}".rstrip(": ")  # a device, its shutdown
+        return Problem(Reason.POD_NOT_STARTED, text)
     if pod.phase == "Failed":
         text = f"the pod failed: {pod.reason or 'no reason given'} {pod.message}".rstrip()
         return Problem(Reason.INFRASTRUCTURE_FAULT, text)

@@ -142,6 +142,8 @@ def evaluation_state(
     more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
     if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
         return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
+    if isinstance(outcome, InfraFault) and _refused_by_nodes(job, pods, outcome) and more:
+        return StartAttempt(job.attempt + 1, failures)
     disrupted = len(disruptions) > spec.workload.max_disruptions
     if isinstance(outcome, InfraFault) and job.in_pack and not disrupted:
         own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.ahead == 0]
@@ -191,6 +193,16 @@ def evaluation_state(
     if failures and failures[-1].attempt == job.attempt:
         return GaveUp(replace(update, node=None))
     return update
+
+
+def _refused_by_nodes(job: JobObject, pods: Iterable[PodObject], outcome: InfraFault) -> bool:
+    """Whether the Job has given up before a container of it ran, as on nodes whose devices are not there yet.
+
+    Its pods follow each other within seconds; those of the next Job come later.
+    """
+    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
+    none_ran = job.failed <= len(own) and all(pod.started is None for pod in own)
+    return outcome.reason is Reason.POD_NOT_STARTED and job.ended is not None and none_ran
 
 
 def _without_claim(job: JobObject, pods: Iterable[PodObject]) -> Unschedulable | None:

@@ -57,6 +57,20 @@ def init(state: dict[str, Any], *, phase: str = "Pending", **more: Any) -> dict[
             "mesh: exit code 1: no route to the vault",
             id="and has ended the pod",
         ),
+        pytest.param(
+            {
+                "node": "n1",
+                "status": {
+                    "phase": "Failed",
+                    "reason": "UnexpectedAdmissionError",
+                    "message": "no healthy devices present",
+                    "containerStatuses": [],
+                },
+            },
+            "PodNotStarted",
+            "node n1 refused the pod: UnexpectedAdmissionError: no healthy devices present",
+            id="its node has no device for it",
+        ),
         pytest.param(init({"running": {}}), None, "", id="an init container runs"),
         pytest.param({"phase": "Unknown", "node": "n1"}, "Evicted", "n1", id="its node does not report"),
         pytest.param({"waiting": ("ErrImagePull", "x")}, "ImagePullFailed", "ErrImagePull: x", id="image"),

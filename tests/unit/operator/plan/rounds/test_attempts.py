@@ -198,3 +198,31 @@ def test_a_result_of_an_earlier_job_does_not_count_once_it_was_given_up(make: Ma
     found = state(make, [{}, {"active": 1}], [{"code": 0, "message": SCORED, "job": 0}, {}])
     assert isinstance(found, Update)
     assert (found.state, found.score) == ("Running", None)
+
+
+REFUSED = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "no devices", "containerStatuses": []}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "pods", "expected"),
+    [
+        pytest.param(1, [{"node": "n1", "status": REFUSED}] * 3, StartAttempt(2), id="another Job follows"),
+        pytest.param(3, [{"node": "n1", "status": REFUSED}] * 3, "InfraFault", id="as often as attempts may fail"),
+        pytest.param(
+            1, [{"node": "n1", "status": REFUSED}, {"code": 3, "node": "n1"}], "Running", id="a container of it has run"
+        ),
+        pytest.param(1, [{"code": 3}, {"node": "n1", "status": REFUSED}], "InfraFault", id="or had before"),
+    ],
+)
+def test_a_node_without_its_devices_uses_up_a_job(
+    make: Make, jobs: int, pods: list[dict[str, Any]], expected: StartAttempt | str
+) -> None:
+    """A container ran in no pod of it: they follow each other within seconds, which is no time for a node to start."""
+    ended = {"ended": "Failed", "reason": "BackoffLimitExceeded", "failed": len(pods)}
+    found = state(make, [ended] * jobs, pods)
+    if isinstance(expected, StartAttempt):
+        assert found == expected
+    else:
+        update = found.update if isinstance(found, GaveUp) else found
+        assert isinstance(update, Update)
+        assert update.state == expected
