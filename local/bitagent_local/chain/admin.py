@@ -8,7 +8,7 @@
     POST /swap              {hotkey, by}: the hotkey changes, its slot and stake stay
     POST /hyperparameters   see ``seed.Hyperparameters``; changes those that are given
     POST /balances          {account, tao}
-    POST /epoch             {after}: the next epoch runs in so many blocks
+    POST /epoch             {after, tempo}: the next epoch runs in so many blocks; the subnet's tempo changes
     POST /blocks            {count}: makes blocks at once
     POST /reorg             {depth, lose}: the last blocks are left for another branch
     POST /upgrade           {}: another runtime from the next block on
@@ -66,9 +66,10 @@ class BalanceRequest(SeedModel):
 
 
 class EpochRequest(SeedModel):
-    """When the next epoch runs."""
+    """When the next epoch runs, and how long epochs are from now on; what is absent stays, if the other is given."""
 
-    after: int = Field(default=1, ge=1, le=65535)
+    after: int | None = Field(default=None, ge=1, le=65535)
+    tempo: int | None = Field(default=None, ge=1, le=65535)
 
 
 class BlocksRequest(SeedModel):
@@ -149,7 +150,9 @@ def _balances(server: Server, body: bytes) -> Any:
 
 
 def _epoch(server: Server, body: bytes) -> Any:
-    return {"block": server.node.trigger_epoch(after=EpochRequest.model_validate_json(body).after)}
+    request = EpochRequest.model_validate_json(body)
+    after = 1 if request.after is None and request.tempo is None else request.after
+    return {"block": server.node.plan_epochs(after=after, tempo=request.tempo)}
 
 
 def _blocks(server: Server, body: bytes) -> Any:

@@ -113,10 +113,16 @@ class ChainNode:
         """Set what an account owns, in rao, from the next block on."""
         balances.set_free(self.storage, account, free)
 
-    def trigger_epoch(self, *, after: int) -> int:
-        """Let the next epoch run in so many blocks, unless the tempo is sooner; return its block."""
+    def plan_epochs(self, *, after: int | None = None, tempo: int | None = None) -> int:
+        """Let the next epoch run in `after` blocks, unless the tempo is sooner, and change the tempo; return its block.
+
+        None leaves it as it is.
+        """
         subnet = self._next_subnet()
-        subnet.put("PendingEpochAt", self.blocks.head.number + after)
+        if tempo is not None:
+            subnet.put("Tempo", tempo)
+        if after is not None:
+            subnet.put("PendingEpochAt", self.blocks.head.number + after)
         return subnet.next_epoch()
 
     def upgrade(self) -> int:

@@ -93,10 +93,20 @@ def test_emission_becomes_stake_if_the_seed_says_so(pay: bool) -> None:
 def test_a_triggered_epoch_runs_sooner() -> None:
     chain = node(world(tempo=100))
     chain.produce()
-    assert chain.trigger_epoch(after=3) == 4
+    assert chain.plan_epochs(after=3) == 4
     for _ in range(3):
         chain.produce()
     assert (chain.subnet.get("LastEpochBlock"), chain.subnet.next_epoch()) == (4, 104)
+
+
+def test_another_tempo_moves_the_next_epoch_and_the_cutoff() -> None:
+    chain = node(world(tempo=100))
+    chain.produce()
+    assert chain.plan_epochs(tempo=4) == 4
+    for _ in range(3):
+        chain.produce()
+    assert (chain.subnet.get("LastEpochBlock"), chain.subnet.next_epoch()) == (4, 8)
+    assert chain.subnet.activity_cutoff() == 55
 
 
 def test_mechanisms_share_the_emission() -> None:
