@@ -35,7 +35,7 @@ pytestmark = pytest.mark.integration
 Object = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[3]
-OPERATOR, VALIDATOR = ROOT / "charts/bitagent-operator", ROOT / "charts/bitagent-validator"
+OPERATOR, VALIDATOR, MINER = (ROOT / "charts" / f"bitagent-{name}" for name in ("operator", "validator", "miner"))
 FLEET = ROOT / "examples/fleet/values.yaml"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -91,6 +91,7 @@ EVERYTHING: Object = {
         **PLACED, "replicas": 2, "podLabels": {"a": "b"}, "podAnnotations": {"a": "b"},
         "podDisruptionBudget": {"maxUnavailable": "50%"},
     },
+    "rbac": {"aggregate": True},
     "networkPolicy": {"proxy": RULES},
     "metrics": {
         "podMonitor": SCRAPED, "serviceMonitor": SCRAPED, "prometheusRule": {"enabled": True},
@@ -98,6 +99,7 @@ EVERYTHING: Object = {
     },
     "leaderboard": {
         "enabled": True, "replicas": 2, "artifacts": True, "ingress": {"enabled": True, "host": "board.example"},
+        "service": {"type": "LoadBalancer", "annotations": {"a": "b"}},
         **{name: PLACED[name] for name in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "env")},
     },
     "extraObjects": [
@@ -241,6 +243,33 @@ def test_validator_chart_is_taken(
     cluster: Cluster, rendered: Callable[..., list[Object]], files: tuple[Path, ...]
 ) -> None:
     cluster.taken(rendered(VALIDATOR, {"labels": {"a": "b"}, "annotations": {"a": "b"}}, files))
+
+
+def test_miner_chart_is_taken(cluster: Cluster, rendered: Callable[..., list[Object]]) -> None:
+    names = (
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "priorityClassName",
+        "env",
+        "envFrom",
+        "volumes",
+        "volumeMounts",
+    )
+    more = {name: PLACED[name] for name in names}
+    values = {
+        "model": {"url": "http://vllm:8000/v1", "name": "a", "keySecretRef": {"name": "key", "key": "key"}},
+        "commonLabels": {"team": "a"}, "podLabels": {"a": "b"}, "podAnnotations": {"a": "b"},
+        "runtimeClassName": "sandboxed", "announce": {"address": "203.0.113.7"},
+        "service": {"type": "LoadBalancer", "annotations": {"a": "b"}},
+        "metrics": {"podMonitor": {"enabled": True, "labels": {"a": "b"}}},
+        "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}], "egress": RULES},
+    }  # fmt: skip
+    objects = rendered(MINER, values | more, ())
+    cluster.taken(objects)
+    (template,) = (o["spec"]["template"] for o in objects if o["kind"] == "Deployment")
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": template["spec"]}
+    cluster.taken([probe])
 
 
 def test_an_installer_needs_no_right_beyond_the_namespace(cluster: Cluster) -> None:
