@@ -53,6 +53,42 @@ async def test_a_new_mechanism_is_read_before_it_is_decided_on(
 
 
 @pytest.mark.parametrize(
+    ("block_seconds", "waited", "urgent", "reads"),
+    [
+        pytest.param(12.0, 35.0, False, 1, id="V25: within three blocks"),
+        pytest.param(12.0, 36.0, False, 2, id="after three blocks"),
+        pytest.param(0.25, 9.0, False, 1, id="fast blocks: within 10 s"),
+        pytest.param(0.25, 10.0, False, 2, id="fast blocks: after 10 s"),
+        pytest.param(12.0, 1.0, True, 2, id="weights are due: each block"),
+    ],
+)
+async def test_how_often_a_node_is_asked_for_the_subnet(
+    subnet: Make, competition: Make, block_seconds: float, waited: float, urgent: bool, reads: int
+) -> None:
+    asked = []
+
+    async def reading(*_: Any, block: int, **__: Any) -> Subnet:
+        asked.append(block)
+        found: Subnet = subnet(mechanisms={0: MechanismFacts()}, block=block)
+        return found
+
+    connection: Any = SimpleNamespace(subnet=reading, block_seconds=block_seconds)
+    spec = ValidatorSpec.model_validate(
+        {
+            "netuid": 20,
+            "chain": {"endpoints": ["ws://chain"]},
+            "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
+            "competitions": [competition().to_wire()],
+        }
+    )
+    readings = Readings(Account("me", Path("/x")))
+    await readings.read(spec, Up(connection, 1000), urgent=True)
+    readings._read_at -= waited
+    await readings.read(spec, Up(connection, 1100), urgent=urgent)
+    assert len(asked) == reads
+
+
+@pytest.mark.parametrize(
     ("block", "read_at"),
     [
         pytest.param(1004, 1005, id="a node that is behind: its row may be the one before"),
