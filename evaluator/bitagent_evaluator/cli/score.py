@@ -159,7 +159,13 @@ def _score_task_set(args: argparse.Namespace) -> int:
     responses = _read_responses(args.responses, tasks)
     found = coverage(tasks, responses)
     if not found.answered:
-        raise _Unusable(f"no response of {args.responses} belongs to a task of {args.tasks}")
+        if not responses:
+            raise _Unusable(f"{args.responses} has no response")
+        other, own = responses[0].id, tasks[0].id if tasks else ""
+        raise _Unusable(
+            f"no response of {args.responses} belongs to a task of {args.tasks}: an answer's id is {other!r}, a task's "
+            f"{own!r}"
+        )
     for problem in found.problems if args.json else ():  # else they are in the diagnosis
         complain("score", problem)
     manifest = _manifest_beside(args.responses)
@@ -238,7 +244,11 @@ def _read_responses(path: Path, tasks: Iterable[Task]) -> list[Response]:
     responses: list[Response] = []
     functions = {task.id: [str(function.get("name")) for function in task.functions] for task in tasks}
     failed: list[str] = []
-    for number, line in enumerate(answer_lines(_content(path)), 1):
+    try:
+        lines = answer_lines(_content(path))
+    except BadAnswer as error:
+        raise _Unusable(f"{path}: {error}") from error
+    for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 responses.append(read_given_answer(line, functions))

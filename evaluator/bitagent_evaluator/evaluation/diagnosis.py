@@ -27,6 +27,7 @@ from bitagent_evaluator.parsing.thinking import (
     is_only_thought,
     strip_thinking,
 )
+from bitagent_evaluator.prompts.formats import BUILT_IN, prompt_format
 from bitagent_evaluator.scoring.base import REFUSED
 from bitagent_evaluator.scoring.bfcl import DECODER_FAILED, MISSING_CALL, UNEXPECTED_CALL, WRONG_FORMAT
 from bitagent_evaluator.scoring.exact_match import UNREADABLE
@@ -39,6 +40,8 @@ _MIN_ALIKE = 5
 """Number of equal answers from which they are a finding, if they are more than half of all."""
 _EXCERPT = 60
 """Number of characters of an answer in a finding."""
+_TRIED = 200
+"""Number of unreadable answers that are tried in other formats."""
 CUT = "length"
 """Finish reason of an answer that ran into the limit of tokens."""
 
@@ -96,7 +99,7 @@ def diagnose(
             len(having),
             len(verdicts) if kind in not_asked else len(responses),
             tuple(verdict.id for verdict in having[:EXAMPLES]),
-            note=_note(kind, having[0], responses, evidence),
+            note=_note(kind, having, responses, evidence),
             limit=_limit(kind, evidence),
         )
         for kind, having in found.items()
@@ -119,13 +122,30 @@ def _alike(verdicts: Sequence[Verdict], responses: Mapping[str, Response], evide
     return most if len(most) >= max(_MIN_ALIKE, len(responses) // 2 + 1) else []
 
 
-def _note(kind: FindingKind, first: Verdict, responses: Mapping[str, Response], evidence: Evidence) -> str:
+def _note(kind: FindingKind, having: Sequence[Verdict], responses: Mapping[str, Response], evidence: Evidence) -> str:
+    first = having[0]
+    if kind is FindingKind.UNREADABLE:
+        return _other_format([responses[verdict.id].text for verdict in having[:_TRIED]], evidence)
     if kind is FindingKind.NEVER_ENDS:
         return "; ".join(evidence.notes[NoteKind.TURN_END])
     if kind is FindingKind.ALIKE:
         return json.dumps(shorten(join_lines(responses[first.id].text), _EXCERPT), ensure_ascii=False)
     refused = (FindingKind.PROMPT_REFUSED, FindingKind.ENDPOINT_REFUSED)
     return first.detail.removeprefix(BY_ENDPOINT) if kind in refused else ""
+
+
+def _other_format(texts: Sequence[str], evidence: Evidence) -> str:
+    """Return in which other prompt format most of these answers would be read; empty without one."""
+    counts = {
+        name: sum(bool(parse_answer(text, syntaxes).calls) for text in texts)
+        for name in BUILT_IN
+        if set(syntaxes := prompt_format(name).syntaxes) - set(evidence.syntaxes)
+    }
+    best = max(counts, key=lambda name: counts[name], default="")
+    if not counts.get(best) or evidence.scorer != BuiltinScorer.BFCL:
+        return ""
+    of = "they are" if counts[best] == len(texts) else f"{counts[best]} of {len(texts)} are"
+    return f"{of} read with --prompt-format {best}"
 
 
 def _of_ids(coverage: Coverage | None) -> Iterator[RunFinding]:

@@ -86,7 +86,7 @@ WORDS: Mapping[FindingKind, Words] = {
         "read the prompt as the model gets it: `bitagent-eval tasks show SET --id ID --model DIR`",
     ),
     FindingKind.UNREADABLE: Words(
-        "{count} of {of} answers look like a call, but cannot be read as one",
+        "{count} of {of} answers look like a call, but cannot be read as one: {note}",
         "the model writes calls in another syntax than its prompt format accepts, or makes mistakes in it",
         "compare an answer with the syntaxes of the prompt format (docs/formats.md), or choose another --prompt-format",
     ),

@@ -5,8 +5,10 @@
     {"id": "simple_python_0", "result": "[f(a=1)]", ...}      a line of a result file of BFCL's own program
     {"custom_id": "t1", "response": {"body": {"choices": ...  a reply of an API (`given_completions`)
 
-The id may be called `task_id` or `custom_id`, the text `response`, `output`, `completion`, `answer`, `prediction` or
-`generated_text`. A file may be one JSON array of such objects.
+The id may be called `task_id`, `custom_id` or `request_id`, or be that of the task in `doc` (lm-eval); the text
+`response`, `output`, `completion`, `answer`, `prediction`, `predict` or `generated_text`, also as a list of one, or the
+text of the one item of `outputs` (vLLM). `messages` end with the answer. A file may be one JSON array of such objects,
+or one object of texts by id; compressed, or with a byte-order mark.
 
 In BFCL's files `result` is a text, a list of calls `{name: arguments as JSON text}`, or in a conversation a list of
 turns, each a list of the texts of its steps. Calls are of models that are asked through an API's tools. Such APIs take
@@ -16,8 +18,11 @@ no dots in names, so that BFCL's program writes `math_sqrt` for `math.sqrt`, and
 from __future__ import annotations
 
 import codecs
+import gzip
+import io
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,8 +41,21 @@ _ABSENT = {"finish_reason": "stop", "prompt_tokens": 0, "completion_tokens": 0}
 """What answers from elsewhere do not say."""
 
 
-_IDS = ("custom_id", "task_id", "id")
-_TEXTS = ("response", "output", "completion", "answer", "prediction", "generated_text")
+_IDS = ("custom_id", "task_id", "request_id", "id")
+_TEXTS = (
+    "response",
+    "output",
+    "completion",
+    "answer",
+    "prediction",
+    "predict",
+    "generated_text",
+    "filtered_resps",
+    "outputs",
+)
+_MAX_LISTS = 2
+_GZIP = b"\x1f\x8b"
+_MAX_BYTES = 1 << 32
 _SHOWN = 120
 
 
@@ -57,21 +75,28 @@ def read_given_answer(line: bytes, functions: Mapping[str, Collection[str]] | No
     if not isinstance(content, dict):
         raise BadAnswer("not a JSON object")
     if "id" not in content or "custom_id" in content:
-        content = {**content, "id": next((content[name] for name in _IDS if name in content), None)}
+        doc = content.get("doc")
+        of_doc = doc.get("id") if isinstance(doc, dict) else None
+        name = next((content[name] for name in _IDS if content.get(name) is not None), of_doc)
+        if name is None:
+            raise BadAnswer(f'the task\'s id is missing; name it "id"; the members are {_members(content)}')
+        content = {**content, "id": name}
     if isinstance(content["id"], int) and not isinstance(content["id"], bool):
         content["id"] = str(content["id"])
     if "text" not in content and (completion := completion_of(content)) is not None:
         content = response_of(content["id"], completion, (functions or {}).get(str(content["id"]), ()))
-    if "text" not in content and len(named := [name for name in _TEXTS if isinstance(content.get(name), str)]) == 1:
-        content = {"id": content["id"], "text": content[named[0]]}
+    if "text" not in content:
+        named = [text for name in _TEXTS if (text := _one_text(content.get(name))) is not None]
+        content = {"id": content["id"], "text": named[0]} if len(named) == 1 else content
+    elif isinstance(content["text"], list) and (text := _one_text(content["text"])) is not None:
+        content["text"] = text
     if "text" not in content and "result" in content:
         dotted = _dotted((functions or {}).get(str(content.get("id")), ()))
         content = {"id": content.get("id"), **_of_result(content["result"], dotted)}
     if "text" not in content:
-        members = shorten(", ".join(map(repr, content)), _SHOWN) or "none"
         raise BadAnswer(
             'an answer is {"id": ..., "text": ...}, a reply of an API, or a line of a BFCL result file; "text" is '
-            f"missing, its members are {members}"
+            f"missing, its members are {_members(content)}"
         )
     if content["text"] is None:  # no answer is an empty one
         content = {**content, "text": ""}
@@ -81,8 +106,28 @@ def read_given_answer(line: bytes, functions: Mapping[str, Collection[str]] | No
         raise BadAnswer(str(first_error(error))) from None
 
 
+def _members(content: Mapping[str, Any]) -> str:
+    return shorten(", ".join(map(repr, content)), _SHOWN) or "none"
+
+
+def _one_text(value: Any) -> str | None:
+    """Return a text, also if it is the only item of a list, or the member `text` of that."""
+    for _ in range(_MAX_LISTS):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+    if isinstance(value, Mapping):
+        value = value.get("text")
+    return value if isinstance(value, str) else None
+
+
 def answer_lines(content: bytes) -> list[bytes]:
-    """Return the lines of a file of answers; of a JSON array each item as a line."""
+    """Return the lines of a file of answers; of a JSON array each item as a line, and of an object of texts each text.
+
+    Raises BadAnswer for a compressed file that breaks off, or another encoding than it announces.
+    """
+    content = _in_utf8(content)
+    if content.lstrip()[:1] == b"{" and (texts := _texts_by_id(content)):
+        return [json.dumps({"id": name, "text": text}).encode() for name, text in texts.items()]
     if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
         try:
             items = json.loads(content)
@@ -91,6 +136,28 @@ def answer_lines(content: bytes) -> list[bytes]:
         if len(items) and all(isinstance(item, dict) for item in items):
             return [json.dumps(item).encode() for item in items]
     return content.split(b"\n")
+
+
+def _in_utf8(content: bytes) -> bytes:
+    try:
+        if content.startswith(_GZIP):
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(_MAX_BYTES)
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            content = content.decode("utf-16").encode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadAnswer(f"the file cannot be read: {error}") from None
+    return content
+
+
+def _texts_by_id(content: bytes) -> dict[str, str]:
+    """Return the members of one object that has nothing but texts, by id; none for any other content."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    is_answer = not isinstance(value, dict) or value.keys() & {*_IDS, *_TEXTS, "text", "result", "choices", "message"}
+    return {} if is_answer or not all(isinstance(text, str) for text in value.values()) else value
 
 
 def format_of(responses: Iterable[Response]) -> BuiltinPromptFormat:

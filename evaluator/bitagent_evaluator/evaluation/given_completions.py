@@ -3,6 +3,8 @@
     {"custom_id": "t1", "response": {"status_code": 200, "body": {"choices": [...]}}}    batches, also vLLM's
     {"id": "t1", "choices": [{"message": {...}, "finish_reason": "stop"}], ...}          a reply as it is
     {"id": "t1", "message": {"content": ..., "tool_calls": [...]}}                       the message alone
+    {"id": "t1", "tool_calls": [...]}                                                    its calls alone
+    {"id": "t1", "messages": [..., {"role": "assistant", ...}]}                          the chat with the answer
 
 They are read as the replies of an endpoint are.
 """
@@ -27,7 +29,14 @@ def completion_of(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
         raise FailedRequest(_words(line.get("error")) or _words(body) or "no reply")
     if isinstance(line.get("choices"), list):
         return line
-    return {"choices": [{"message": line["message"]}]} if isinstance(line.get("message"), Mapping) else None
+    if isinstance(line.get("message"), Mapping):
+        return {"choices": [{"message": line["message"]}]}
+    if isinstance(line.get("tool_calls"), list):
+        return {"choices": [{"message": line}]}
+    chat = line.get("messages")
+    last = chat[-1] if isinstance(chat, list) and chat else None
+    is_answer = isinstance(last, Mapping) and last.get("role") == "assistant"
+    return {"choices": [{"message": last}]} if is_answer else None
 
 
 def response_of(task_id: Any, completion: Mapping[str, Any], functions: Collection[str]) -> dict[str, Any]:

@@ -172,9 +172,10 @@ def test_tables_name_what_the_overall_score_lacks() -> None:
     [
         ("not json\n", "responses.jsonl, line 1: not JSON"),
         ('\n{"id": "x"}\n', "responses.jsonl, line 2: an answer is"),
-        ("", "no response of"),
+        ("", "has no response"),
+        ('{"id": "other", "text": "x"}\n', "id is 'other'"),
     ],
-    ids=["json", "field", "empty"],
+    ids=["json", "field", "empty", "answers to other tasks"],
 )
 def test_unusable_responses_are_2(
     built: Path, responses: Path, capsys: pytest.CaptureFixture[str], content: str, message: str

@@ -217,3 +217,19 @@ def test_an_answer_of_blanks_is_read_in_time_of_its_length(text: str) -> None:
     began = time.thread_time()
     assert not attempts_call(text, ["add"])
     assert time.thread_time() - began < 2, "in the square of its length it takes minutes"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ('{"function": "add", "params": {"a": 1}}', "they are read with --prompt-format ChatTemplate"),
+        ('[{"name": "add", "arguments": {"a": 1}}]', "they are read with --prompt-format ChatTemplate"),
+        (BROKEN, ""),
+    ],
+    ids=["Bagel's JSON", "Hammer's JSON", "half a call"],
+)
+def test_the_format_that_reads_what_is_unreadable_is_named(text: str, note: str) -> None:
+    answer = response(text)
+    verdicts = score([task("Calls")], [answer], scorer=BuiltinScorer.BFCL, syntaxes=())
+    (finding,) = diagnose(verdicts, {"t": answer}, Evidence(BuiltinScorer.BFCL, 256, syntaxes=()))
+    assert (finding.kind, finding.note) == (FindingKind.UNREADABLE, note)

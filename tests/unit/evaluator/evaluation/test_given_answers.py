@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -47,6 +48,13 @@ MESSAGE = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments
         {"id": "t", "response": "[f(a=1)]"},
         {"id": "t", "output": "[f(a=1)]", "prompt": "Do it."},
         {"id": "t", "generated_text": "[f(a=1)]"},
+        {"id": "t", "predict": "[f(a=1)]", "label": "x"},
+        {"id": "t", "response": ["[f(a=1)]"]},
+        {"id": "t", "text": ["[f(a=1)]"]},
+        {"request_id": "t", "outputs": [{"text": "[f(a=1)]", "token_ids": [1]}], "prompt": "x"},
+        {"doc_id": 0, "doc": {"id": "t"}, "resps": [["[f(a=1)]"]], "filtered_resps": ["[f(a=1)]"]},
+        {"id": "t", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "[f(a=1)]"}]},
+        {"id": "t", "tool_calls": MESSAGE["tool_calls"]},
         {"id": "t", "message": {"content": "[f(a=1)]"}},
         {"id": "t", "message": MESSAGE},
         {"id": "t", "choices": [{"message": MESSAGE, "finish_reason": "tool_calls"}]},
@@ -58,7 +66,8 @@ MESSAGE = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments
     ],
     ids=[
         *("id and text", "BFCL text", "BFCL calls", "BFCL calls as objects", "task_id", "response", "output"),
-        *("generated_text", "a message", "a message with calls", "a reply", "a batch's reply"),
+        *("generated_text", "predict", "a list of one", "a text in a list", "vLLM's outputs", "lm-eval", "a chat"),
+        *("calls alone", "a message", "a message with calls", "a reply", "a batch's reply"),
     ],
 )
 def test_lines_from_elsewhere(line: dict[str, Any]) -> None:
@@ -194,3 +203,38 @@ def test_coverage() -> None:
     assert found == Coverage(answered=2, absent=1, unknown=2, repeated=2)
     assert len(found.problems) == 3
     assert not coverage(tasks[:1], given[:1]).problems
+
+
+LINES = b'{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINES,
+        gzip.compress(LINES),
+        LINES.decode().encode("utf-16"),
+        b'{"a": "x",\n "b": "y"}',
+        b'[{"id": "a", "text": "x"}, {"id": "b", "text": "y"}]',
+    ],
+    ids=["lines", "compressed", "UTF-16", "texts by id", "an array"],
+)
+def test_files_of_answers(content: bytes) -> None:
+    found = [read_given_answer(line) for line in answer_lines(content)]
+    assert [(response.id, response.text) for response in found] == [("a", "x"), ("b", "y")]
+
+
+@pytest.mark.parametrize("content", [gzip.compress(LINES)[:-9], LINES.decode().encode("utf-16")[:-1]])
+def test_a_file_that_breaks_off_is_not_a_shorter_one(content: bytes) -> None:
+    with pytest.raises(BadAnswer):
+        answer_lines(content)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [({"prompt": "x", "predict": "y"}, "id is missing"), ({"id": "t", "response": ["a", "b"]}, '"text" is missing')],
+    ids=["no id", "two texts"],
+)
+def test_what_is_missing_is_named(line: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadAnswer, match=said):
+        read(**line)
