@@ -42,7 +42,7 @@ from bitagent_evaluator.prompts import known_formats, prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 from bitagent_evaluator.scoring import Aggregate, aggregate, score, scorer_names
 from bitagent_evaluator.scoring.kinds import with_kinds
-from bitagent_evaluator.scoring.leaderboard import OVERALL, missing_parts
+from bitagent_evaluator.scoring.leaderboard import OVERALL, missing_parts, overall_bounds
 from bitagent_evaluator.scoring.metric import LOSS, LOSS_PER_TOKEN, metric_of
 from bitagent_evaluator.support.files import write_atomically
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, read_tasks
@@ -78,6 +78,9 @@ def score_tables(total: Aggregate, *, title: str | None = None, caption: str | N
         columns.add_row(name, f"{float(value):.2%}")
     if missing := missing_parts(total.leaderboard):
         columns.caption = f"no {OVERALL} without {', '.join(missing)}"
+        if bounds := overall_bounds(total.leaderboard):
+            low, high = (f"{float(bound):.2%}" for bound in bounds)
+            columns.caption += f"; whatever they were, it is between {low} and {high}"
     return [table, columns]
 
 

@@ -19,7 +19,7 @@ from bitagent_evaluator.reports.plots import Chart, charts_of
 from bitagent_evaluator.reports.results import FaultResult, Results
 from bitagent_evaluator.reports.rows import Row, category_rows, fault_row, kind_rows, overall_row
 from bitagent_evaluator.reports.task_list import IN_FULL, Group, grouped, right_functions, visible, worst_tasks
-from bitagent_evaluator.scoring.leaderboard import missing_parts
+from bitagent_evaluator.scoring.leaderboard import missing_parts, overall_bounds
 from bitagent_evaluator.scoring.metric import Metric, metric_of
 
 _MOST = 15
@@ -45,6 +45,8 @@ class Section:
     columns: Sequence[tuple[str, float]]
     """Columns as BFCL's leaderboard computes them; none for other categories and scorers."""
     missing_parts: list[str]
+    overall_bounds: list[str]
+    """The least and the largest overall score, if only web search is missing; else empty."""
     """Columns that the leaderboard's overall score lacks; none if it is there, or if there are no columns of it."""
     charts: Sequence[Chart]
     errors: Sequence[tuple[str, str, int]] | None
@@ -123,6 +125,7 @@ def section_of(
         kinds=kind_rows(results, metric),
         columns=[(visible(name), float(value)) for name, value in manifest.leaderboard.items()],
         missing_parts=missing_parts(manifest.leaderboard),
+        overall_bounds=[f"{float(bound):.2%}" for bound in overall_bounds(manifest.leaderboard) or ()],
         charts=charts_of(results, metric),
         errors=None if metric.is_loss else _errors(failed),
         functions=[] if tasks is None or metric.is_loss else _functions(results.verdicts, tasks),

@@ -12,7 +12,8 @@
 
 A column is given only if the run has all of its categories. No source here has the categories of web search, so
 `Overall Acc` needs verdicts from elsewhere; `missing_parts` says what a run lacks. `Overall Acc without
-Agentic` has the other weights, which add up to 60 %.
+Agentic` has the other weights, which add up to 60 %. Where only web search is missing, `overall_bounds` says between
+which values `Overall Acc` lies, whatever the model would find on the web.
 
 Format sensitivity has a column for each variation of the prompt, the share of its cases that passed, and two for the
 spread: the difference between the best and the worst variation, and the standard deviation of all (n - 1). They are
@@ -134,6 +135,9 @@ _WEB_SEARCH_ALL, _MEMORY_ALL = _mean(*_WEB_SEARCH.values()), _mean(*_MEMORY.valu
 _AGENTIC = _mean(_WEB_SEARCH_ALL, _MEMORY_ALL)
 
 OVERALL, OVERALL_WITHOUT_AGENTIC = "Overall Acc", "Overall Acc without Agentic"
+_MEMORY_ACC = "Memory Acc"
+_REST, _HALF_OF_AGENTIC = Fraction(60, 100), Fraction(20, 100)
+"""Weights in `Overall Acc` of what is not agentic, and of memory as of web search."""
 _PARTS: Mapping[str, Formula] = {
     "Non-Live AST Acc": _NON_LIVE,
     "Live Acc": _LIVE_ALL,
@@ -157,7 +161,7 @@ COLUMNS: Mapping[str, Formula] = {
     **_MULTI_TURN,
     "Web Search Acc": _WEB_SEARCH_ALL,
     **_WEB_SEARCH,
-    "Memory Acc": _MEMORY_ALL,
+    _MEMORY_ACC: _MEMORY_ALL,
     **_MEMORY,
     "Relevance Detection": Category(BfclCategory.LIVE_RELEVANCE),
     "Irrelevance Detection": _IRRELEVANCE,
@@ -178,6 +182,14 @@ def missing_parts(columns: Mapping[str, str]) -> list[str]:
     """Return the columns that `Overall Acc` lacks; none if it is there, or if there is no part of it."""
     missing = [name for name in _PARTS if name not in columns]
     return missing if len(missing) < len(_PARTS) else []
+
+
+def overall_bounds(columns: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the least and the largest `Overall Acc` of a run that lacks web search alone; None for any other."""
+    if OVERALL in columns or not {OVERALL_WITHOUT_AGENTIC, _MEMORY_ACC} <= columns.keys():
+        return None
+    least = Fraction(columns[OVERALL_WITHOUT_AGENTIC]) * _REST + Fraction(columns[_MEMORY_ACC]) * _HALF_OF_AGENTIC
+    return score_text(float(least), 1), score_text(float(least + _HALF_OF_AGENTIC), 1)
 
 
 def format_columns(verdicts: Iterable[Verdict]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from bitagent_evaluator.scoring.leaderboard import (
     columns,
     format_columns,
     missing_parts,
+    overall_bounds,
 )
 
 LIVE = {
@@ -136,6 +137,22 @@ def test_what_overall_lacks_is_named() -> None:
     without = columns(scores({name: of for name, of in everything.items() if name not in searched}))
     assert missing_parts(without) == ["Web Search Base", "Web Search No Snippet"]
     assert without["Memory Acc"] == "0.500000" and "Web Search Acc" not in without
+
+
+def test_overall_without_web_search_is_between_two_values() -> None:
+    everything = {**NON_LIVE, **LIVE, **MULTI_TURN, **IRRELEVANCE, **AGENTIC}
+    searched = ["web_search_base", "web_search_no_snippet"]
+    without = {name: of for name, of in everything.items() if name not in searched}
+    least, most = (columns(scores(without | dict.fromkeys(searched, of)))["Overall Acc"] for of in ((0, 10), (10, 10)))
+    bounds = overall_bounds(columns(scores(without)))
+    assert bounds is not None
+    assert (float(bounds[0]), float(bounds[1])) == pytest.approx((float(least), float(most)), abs=2e-6)
+
+
+def test_there_are_no_bounds_of_a_score_that_is_there_or_lacks_more() -> None:
+    everything = {**NON_LIVE, **LIVE, **MULTI_TURN, **IRRELEVANCE, **AGENTIC}
+    assert overall_bounds(columns(scores(everything))) is None
+    assert overall_bounds(columns(scores({**NON_LIVE, **LIVE}))) is None
 
 
 def of_format(shares: dict[str, tuple[int, int]]) -> list[Verdict]:
