@@ -36,6 +36,8 @@ def test_a_ranking_comes_before_its_digests_and_names_repositories(demo: Board, 
 
 
 def test_columns_without_content_are_left_out(demo: Board, text_of: Text) -> None:
+    assert "Round Competition State" in words(text_of(demo, "rounds.html"))
+    assert "Round State" in words(text_of(demo, "validators/demo/competitions/tools/index.html")), "all of one"
     columns = {"model-0": "Round Ended Rank Score, % 95 % interval Passed", "model-3": "Passed Note"}
     for name, head in columns.items():
         assert f"{head} demo-tools-2" in words(text_of(demo, f"models/{name}/index.html"))
