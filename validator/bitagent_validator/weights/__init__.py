@@ -8,6 +8,7 @@
     vector    shares to u16 weights by hotkey
     fill      burning, and rows that are too short
     plan      whether to submit them now
+    sightings whose row the newest setting is
     obstacles what keeps a row from being set until something changes
     reasons   what a node's answer to a submission means
     submit    one submission, in a process of its own

@@ -15,6 +15,7 @@ from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.state.rows import Reveal, Row, counted
 from bitagent_validator.weights.fill import filled_row
 from bitagent_validator.weights.obstacles import Obstacle, chain_obstacle
+from bitagent_validator.weights.sightings import foreign_update, is_late_reveal, may_be_on_chain
 from bitagent_validator.weights.vector import same_values, same_weights
 
 REFRESHES_PER_CUTOFF = 5
@@ -65,6 +66,8 @@ class SubmissionProgress:
     """The submitting process is running."""
     expires: int | None = None
     """The block after which the pending row's transaction can no longer enter the chain; None if not known yet."""
+    unopened: frozenset[str] = frozenset()
+    """The digests of earlier sealed rows of which it was not seen what became of them."""
     included: int | None = None
     """The block that includes the pending row, as the submitting process said; None if it did not."""
     failure: SubmissionFailure | None = None
@@ -189,45 +192,19 @@ def _settle(pending: Row, subnet: Subnet, progress: SubmissionProgress) -> Decis
     newer = me is not None and me.last_update > max(pending.since, me.registered_at)
     # A sealed row may have been dropped at its reveal already, and is then seen nowhere.
     included = me is not None and me.last_update == progress.included
-    if me and newer and (included or _may_be_on_chain(pending, subnet)):
+    if me and newer and (included or may_be_on_chain(pending, subnet)):
         return Decision(
             Step.CONFIRM, True, Reason.WEIGHTS_SET, f"the chain holds the weights since block {me.last_update}"
         )
     if progress.expires is not None and subnet.block > progress.expires:
         return Decision(Step.DISCARD, False, Reason.WEIGHTS_PENDING, "the last submission never reached the chain")
     until = f" until block {progress.expires}" if progress.expires is not None else ""
-    if me and newer:
+    if me and newer and not is_late_reveal(subnet, me, progress.accepted, unopened=progress.unopened):
         foreign = f"another process has set weights for this hotkey at block {me.last_update}"
         return _wait(Reason.FOREIGN_WEIGHTS, f"{foreign}; watching{until} whether the last submission lands as well")
     reason = progress.failure.reason if progress.failure else Reason.WEIGHTS_PENDING
     why = f"{progress.failure.message}; " if progress.failure else ""
     return _wait(reason, f"{why}watching{until} whether the last submission reaches the chain")
-
-
-def _may_be_on_chain(row: Row, subnet: Subnet) -> bool:
-    """Whether the newest setting is this row."""
-    if _is_readable(row, subnet):
-        return True
-    if not subnet.rules.commit_reveal:
-        return False
-    return not row.commit or any(commit.digest == row.commit for commit in subnet.commits)
-
-
-def _is_readable(row: Row, subnet: Subnet) -> bool:
-    """Whether the chain shows this row, by the slots to which it was sent; or by hotkey, since slots are numbered again
-    when a subnet is made smaller."""
-    return same_values(row.by_uid, subnet.uid_weights) or same_weights(row.weights, subnet.weights)
-
-
-def foreign_update(subnet: Subnet, me: Neuron, accepted: Row | None) -> int | None:
-    """Return the block at which another process has set weights for this hotkey since the last accepted row."""
-    if accepted is None or me.last_update <= max(accepted.block, me.registered_at):
-        return None
-    if any(commit.digest == accepted.commit for commit in subnet.commits if commit.block == me.last_update):
-        return None
-    if not subnet.rules.commit_reveal and _is_readable(accepted, subnet):
-        return None
-    return me.last_update
 
 
 def _compare(
@@ -247,7 +224,7 @@ def _compare(
     if accepted is None and subnet.commits:
         # Sealed rows that no record knows are under way, and replace the one that is readable.
         on_chain = False
-    foreign = foreign_update(subnet, me, accepted)
+    foreign = foreign_update(subnet, me, accepted, unopened=progress.unopened)
     if foreign is not None and subnet.block - foreign < quiet_blocks(subnet):
         text = (
             f"another process sets weights for this hotkey since block {foreign}: stop it, or suspend this Validator; "

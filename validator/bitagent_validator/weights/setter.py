@@ -94,6 +94,11 @@ class WeightSetter:
             accepted=accepted if accepted and accepted.account == account else None,
             in_flight=self._attempts.in_flight,
             expires=self._attempts.expires,
+            unopened=frozenset(
+                each.digest
+                for each in state.history
+                if each.mechanism == self._mechanism and each.reveal is Reveal.PENDING and not each.missed
+            ),
             included=block_of(self._attempts.extrinsic),
             failure=self._attempts.failure,
         )

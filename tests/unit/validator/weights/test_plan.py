@@ -550,6 +550,43 @@ def test_another_process_is_recognised_and_not_fought(
     assert (decision.step, decision.reason) == expected
 
 
+EARLIER = Row.planned(OTHER, ("val-fc-6",))
+
+
+@pytest.mark.parametrize(
+    ("facts", "known", "expected"),
+    [
+        pytest.param({"weights": OTHER}, True, (Step.SUBMIT, Reason.WEIGHTS_PENDING), id="it replaced the open row"),
+        pytest.param(
+            {"weights": OTHER, "rate_limit": 400}, True, (Step.WAIT, Reason.RATE_LIMITED), id="and counts for the limit"
+        ),
+        pytest.param({"weights": OTHER}, False, (Step.WAIT, Reason.FOREIGN_WEIGHTS), id="a row that was never sealed"),
+        pytest.param({"weights": {}}, True, (Step.WAIT, Reason.FOREIGN_WEIGHTS), id="a row that is not readable"),
+        pytest.param(
+            {"weights": ROW, "commit_reveal": True},
+            True,
+            (Step.WAIT, Reason.WEIGHTS_SET),
+            id="it was the same row, and rows are sealed again since",
+        ),
+        pytest.param(
+            {"weights": ROW, "commit_reveal": True, "commits": (commit("0xtheirs", 880),)},
+            True,
+            (Step.WAIT, Reason.FOREIGN_WEIGHTS),
+            id="another process has committed at that block",
+        ),
+    ],
+)
+def test_a_sealed_row_that_opens_after_rows_are_open_is_no_other_process(
+    subnet: Make, facts: Any, known: bool, expected: tuple[Step, Reason]
+) -> None:
+    """The owner ended commit-reveal; a row was set openly at 700, and an earlier sealed one was applied at 880."""
+    progress = SubmissionProgress(
+        accepted=accepted(700), unopened=frozenset({EARLIER.digest, PLANNED.digest} if known else ())
+    )
+    decision = plan(subnet(me={"last_update": 880}, **facts), progress=progress)
+    assert (decision.step, decision.reason) == expected
+
+
 def test_a_slot_that_changed_hands_is_named_and_the_row_set_again(subnet: Make, neuron: Callable[..., Any]) -> None:
     """V28: set at 995, but slot 1 is c's since 993."""
     neurons = subnet(me={"last_update": 995}).neurons | {"c": neuron("c", uid=1, registered_at=993)}

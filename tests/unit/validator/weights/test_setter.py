@@ -23,7 +23,7 @@ from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.state.documents import State
-from bitagent_validator.state.rows import Reveal, Row, RowState
+from bitagent_validator.state.rows import Reveal, Row, RowState, Setting, weights_digest
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights import attempts as module
@@ -716,3 +716,18 @@ async def test_a_block_that_no_endpoint_returns_is_named_and_tried_again(stage: 
     stage.connection.unread = False
     await stage.step(at(1046 + ERA_BLOCKS))
     assert stage.store.state.accepted[0].block == 1020
+
+
+async def test_a_sealed_row_that_the_chain_opens_late_is_its_own(stage: Stage, subnet: Make) -> None:
+    """The owner ended commit-reveal before it was opened, and a row was set openly meanwhile."""
+    late = {"b": 65535}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    setting = Setting(
+        block=900, at=at, hotkeys=1, digest=weights_digest(late), extrinsic="900-0001", reveal=Reveal.PENDING
+    )
+    sent = Row.planned({"a": 65535}, ("r",)).as_pending(since=949, account="20/me", uids={"a": 1})
+    accepted = sent.as_accepted(block=950, at=at, extrinsic="950-0001")
+    stage.store.state = stage.store.state.with_accepted(0, accepted).with_setting(setting)
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(weights=late, me={"last_update": 1000}, block=1200))
+    assert len(stage.requests) == 1
