@@ -39,6 +39,8 @@ from bitagent_kube.watch import WatchEvent, parse_event
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 """Server-side apply. JSON is YAML."""
+SHOWN = 100
+"""Bytes of an answer that an error shows, if it is no object."""
 MERGE = "application/merge-patch+json"
 
 PAGE = 250
@@ -338,10 +340,11 @@ def _parse_object(answer: bytes, request: str) -> Obj:
     """Return the object in a successful answer. Raises ApiError for anything else, such as the page of a proxy."""
     try:
         obj = from_json(answer)
-        if not isinstance(obj, dict):
-            raise ValueError("the answer is not a JSON object")
-    except ValueError as error:
-        raise no_answer(request, error) from error
+    except ValueError:
+        obj = None
+    if not isinstance(obj, dict):
+        text = answer[:SHOWN].decode(errors="replace")
+        raise no_answer(request, ValueError(f"the answer is not a JSON object, as from a proxy: {text!r}"))
     return obj
 
 

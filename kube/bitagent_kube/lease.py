@@ -40,7 +40,8 @@ class Timing:
     """After which a holder that could not renew it gives up."""
     attempt: float = 7.0
     """Time limit of one attempt to take or renew the Lease: a request that hangs, as on a connection to an API server
-    that was shut down, must leave time for another."""
+    that was shut down, must leave time for another. It doubles when it was too short, up to `renew_deadline`, and
+    follows how long attempts take: an API server may be slow."""
     retry: float = 5.0
     """Between two renewals."""
     retry_failed: float = 1.0
@@ -84,7 +85,11 @@ class Lease:
         self._seen: tuple[str, float] = ("", 0.0)
         """The resourceVersion of another's record that was seen last, and when that record ends."""
         self._renewed = 0.0
-        """When the last successful attempt to take or renew the Lease began."""
+        """When the last successful write of the Lease began."""
+        self._sent = 0.0
+        """When the present attempt began, or its write if that has succeeded."""
+        self._patience = timing.attempt
+        """Time limit of the next attempt."""
 
     @property
     def held(self) -> bool:
@@ -98,13 +103,15 @@ class Lease:
         while True:
             began = loop.time()
             try:
-                async with asyncio.timeout(self._timing.attempt):
+                async with asyncio.timeout(self._patience):
                     holder = await self._attempt()
                 if holder == self._identity:
-                    self._renewed, self._mine = began, True
+                    self._renewed, self._mine = self._sent, True
+                    self._follow(loop.time() - began)
                     log.info("lease %s is held", self.name)
                     return
             except (ApiError, TimeoutError) as error:
+                self._follow(loop.time() - began)
                 if repr(error) != logged:
                     log.warning("lease %s: %r", self.name, error)
                 logged = repr(error)
@@ -127,15 +134,22 @@ class Lease:
             if began >= deadline:
                 raise self._lost(f"was not renewed for {self._timing.renew_deadline:g} s")
             try:
-                async with asyncio.timeout_at(min(deadline, began + self._timing.attempt)):
+                async with asyncio.timeout_at(min(deadline, began + self._patience)):
                     holder = await self._attempt()
             except (ApiError, TimeoutError) as error:
+                self._follow(loop.time() - began)
                 log.warning("lease %s was not renewed: %r", self.name, error)
                 pause = min(self._timing.retry_failed, max(0.0, deadline - loop.time()))
             else:
                 if holder != self._identity:
                     raise self._lost(f"is held by {holder}")
-                self._renewed, pause = began, self._timing.retry
+                took = loop.time() - began
+                self._follow(took)
+                self._renewed, pause = self._sent, max(0.0, self._timing.retry - took)
+
+    def _follow(self, took: float) -> None:
+        """Give the next attempt twice the time that this one took, within bounds."""
+        self._patience = min(max(self._timing.attempt, 2 * took), self._timing.renew_deadline)
 
     def _lost(self, why: str) -> LeaseLost:
         self._mine = False
@@ -158,7 +172,8 @@ class Lease:
 
         A renewal first replaces what this process wrote last: if another one has written since, it conflicts.
         """
-        now = micro_time(datetime.now(UTC))
+        loop, now = asyncio.get_running_loop(), micro_time(datetime.now(UTC))
+        self._sent = loop.time()
         last, self._written = self._written, None
         if last is not None:
             try:
@@ -171,15 +186,18 @@ class Lease:
         current = await self._client.get(LEASES, self.name)
         try:
             if current is None:
-                self._written = await self._client.create(self._manifest(now, await self._owners()))
+                manifest, sent = self._manifest(now, await self._owners()), loop.time()
+                self._written, self._sent = await self._client.create(manifest), sent
                 return self._identity
             holder = str(current["spec"].get("holderIdentity") or "")
             if holder not in ("", self._identity) and not self._expired(current):
                 return holder
             metadata = current["metadata"] | await self._owners()
-            self._written = await self._client.replace(
-                current | {"metadata": metadata, "spec": self._spec(now, previous=current["spec"])}
+            taken, sent = (
+                current | {"metadata": metadata, "spec": self._spec(now, previous=current["spec"])},
+                loop.time(),
             )
+            self._written, self._sent = await self._client.replace(taken), sent
         except ApiError as error:
             if not error.conflict:
                 raise

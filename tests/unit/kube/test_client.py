@@ -186,6 +186,7 @@ async def test_a_success_without_an_object_is_an_error(server: Server, text: str
     with pytest.raises(ApiError, match="GET /apis/batch/v1/namespaces/ns/jobs/j") as caught:
         await server.client.get(JOBS, "j")
     assert (caught.value.code, len(server.requests)) == (0, 1)
+    assert repr(text) in str(caught.value)
 
 
 async def test_lists_are_read_in_pages(server: Server) -> None:

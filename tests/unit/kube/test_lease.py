@@ -40,8 +40,11 @@ class OneObject:
         self.broken = False
         self.deaf = False
         self.hangs = False
+        self.takes = 0.0
+        """Time of each call."""
 
     async def _check(self) -> None:
+        await asyncio.sleep(self.takes)
         if self.hangs:
             await asyncio.Event().wait()
         if self.broken:
@@ -160,6 +163,23 @@ async def test_a_request_that_hangs_does_not_cost_the_lease() -> None:
     await asyncio.sleep(1.2)
     assert not keeping.done()
     keeping.cancel()
+
+
+@pytest.mark.parametrize(("takes", "held"), [(0.04, True), (0.12, True), (0.31, False)])
+async def test_a_server_that_is_slow_for_good_is_waited_for_within_the_deadline(*, takes: float, held: bool) -> None:
+    """An attempt's time, 0.1 s, is too short for one call; taking a Lease needs two."""
+    api = OneObject()
+    api.takes = takes
+    mine = lease(api, "pod-1")
+    acquiring = asyncio.create_task(mine.acquire(waiting=lambda _holder: None))
+    await asyncio.wait([acquiring], timeout=2)
+    assert acquiring.done() == held
+    if held:
+        keeping = asyncio.create_task(mine.keep())
+        await asyncio.sleep(2)
+        assert not keeping.done()
+        keeping.cancel()
+    acquiring.cancel()
 
 
 async def test_a_short_failure_is_survived() -> None:
