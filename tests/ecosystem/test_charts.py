@@ -150,6 +150,7 @@ def test_other_operators_take_what_is_made_for_them(cluster: Cluster) -> None:
     cluster.taken((FLEET / "secrets/external-secrets.yaml").read_text())
 
 
+@pytest.mark.timeout(1800)  # SOPS is built in it, with the clients of many clouds
 def test_a_secret_in_git_is_encrypted(cluster: Cluster, tmp_path: Path) -> None:
     """The commands in examples/fleet/secrets/sops.yaml."""
     programs = chart_tools.ensure_sops()
