@@ -8,6 +8,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.facts import RAO, Neuron, Subnet
 from bitagent_validator.state.rows import Row, counted
 from bitagent_validator.weights.fill import exempt, smallest_row
+from bitagent_validator.weights.reasons import skewed
 from bitagent_validator.weights.vector import U16_MAX, fits
 
 SEALED_MAX = 1177
@@ -61,13 +62,6 @@ def chain_obstacle(
             f"{skewed(skew)}, and a sealed row would open at another time: set the clock (NTP)",
         )
     return None
-
-
-def skewed(seconds: float) -> str:
-    """Return how far the clock is from the chain's: by so many seconds ahead, or behind if they are negative."""
-    if seconds < 0:
-        return f"the clock of this machine is {-seconds:.0f} s behind the time of the chain's newest block"
-    return f"the clock of this machine is {seconds:.0f} s ahead of the chain's, or the chain's blocks are late"
 
 
 def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | None:

@@ -76,3 +76,10 @@ def meaning(*, name: str, code: str) -> Answer:
         return ANSWERS[name]
     known = CODES.get(code, Answer())
     return Answer(known.reason) if name in NODE_ONLY else known
+
+
+def skewed(seconds: float) -> str:
+    """Return how far the clock is from the chain's: by so many seconds ahead, or behind if they are negative."""
+    if seconds < 0:
+        return f"the clock of this machine is {-seconds:.0f} s behind the time of the chain's newest block"
+    return f"the clock of this machine is {seconds:.0f} s ahead of the chain's, or the chain's blocks are late"

@@ -328,9 +328,9 @@ class WeightSetter:
         if commit is not None:
             # A process that was killed as it sent the row did not say its hash; and an epoch may have begun meanwhile,
             # or rows been sealed only since the decision.
-            sent = {"commit": pending.commit or commit.digest}
-            sent |= {"epoch": commit.epoch} if sent["commit"] == commit.digest else {}
-            pending = pending.model_copy(update=sent)
+            digest = pending.commit or commit.digest
+            epoch = commit.epoch if digest == commit.digest else pending.epoch
+            pending = pending.model_copy(update={"commit": digest, "epoch": epoch})
         accepted = pending.as_accepted(
             block=block, at=at, extrinsic=extrinsic, reveal=Reveal.PENDING if sealed else Reveal.OPEN
         )

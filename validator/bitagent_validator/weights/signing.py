@@ -21,8 +21,7 @@ import bittensor as bt
 from bitagent_validator.chain.connection import unavailable
 from bitagent_validator.chain.decoding import commit_digest
 from bitagent_validator.wallet import load_hotkey
-from bitagent_validator.weights.obstacles import skewed
-from bitagent_validator.weights.reasons import meaning
+from bitagent_validator.weights.reasons import meaning, skewed
 from bitagent_validator.weights.submit import MESSAGE_MAX, SubmissionOutcome, SubmissionRequest, SubmissionResult
 from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.redaction import redact, shown

@@ -7,7 +7,7 @@ import pytest
 from bittensor.result import chain_error_from_substrate_request
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.weights.reasons import Answer, meaning
+from bitagent_validator.weights.reasons import Answer, meaning, skewed
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_what_the_pallet_refuses_is_certain(name: str, reason: Reason) -> None:
 @pytest.mark.parametrize("name", ["Retracted", "Dropped", "Invalid", "FinalityTimeout", "Usurped"])
 def test_what_one_pool_has_dropped_may_land_by_another(name: str) -> None:
     assert not meaning(name=name, code="rate_limited").certain
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(-44.0, "44 s behind"), (90.0, "90 s ahead")])
+def test_in_which_direction_a_clock_is_wrong(seconds: float, words: str) -> None:
+    assert words in skewed(seconds)
