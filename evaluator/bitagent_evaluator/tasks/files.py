@@ -56,7 +56,9 @@ def read_task_set(directory: Path) -> tuple[TaskSetManifest, list[Task]]:
         manifest = TaskSetManifest.model_validate_json((directory / MANIFEST).read_bytes())
         content = (directory / TASKS).read_bytes()
     except OSError as error:
-        raise TaskSetError(f"{directory} is not a task set: {error.filename}: {error.strerror}") from error
+        raise TaskSetError(
+            f"{directory} is not a task set: {error.filename}: {error.strerror}; `bitagent-eval tasks build` makes one"
+        ) from error
     except ValidationError as error:
         raise TaskSetError(f"{directory / MANIFEST} is not a task-set manifest: {first_error(error)}") from error
     if manifest.schema_version > SCHEMA_VERSION:
@@ -66,7 +68,8 @@ def read_task_set(directory: Path) -> tuple[TaskSetManifest, list[Task]]:
         )
     if digest_of(content) != manifest.digest:
         raise TaskSetError(
-            f"{directory / TASKS} was changed: its digest is {digest_of(content)}, the manifest says {manifest.digest}"
+            f"{directory / TASKS} was changed: its digest is {digest_of(content)}, the manifest says "
+            f"{manifest.digest}; build the set again"
         )
     return manifest, _decode_tasks(directory / TASKS, content)
 
@@ -91,7 +94,9 @@ def _decode_tasks(path: Path, content: bytes) -> list[Task]:
         except ValidationError as error:
             raise TaskSetError(f"{path}, line {number}: {first_error(error)}") from error
         if task.id in tasks:
-            raise TaskSetError(f"{path}, line {number}: the id {task.id!r} occurs twice")
+            raise TaskSetError(
+                f"{path}, line {number}: the id {task.id!r} occurs twice: give each task an id of its own"
+            )
         tasks[task.id] = task
     return list(tasks.values())
 

@@ -33,7 +33,7 @@ _PROCESSORS: Mapping[str, tuple[Any, ...]] = {
 
 
 def question_notes(templates: Templates, special: Mapping[str, str]) -> list[str]:
-    """Return a note for each template that is no template of a chat, or leaves out what comes before an answer."""
+    """Return a note for each template that leaves out the question, or what comes before an answer."""
     notes = []
     for template in templates.distinct:
         try:

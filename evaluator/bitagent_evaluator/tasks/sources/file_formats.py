@@ -30,6 +30,8 @@ _BETWEEN_OBJECTS = " \t\r\n,"
 _ROWS_PER_BATCH = 64
 _BATCH_BYTES = 8 << 20
 _PARQUET = b"PAR1"
+_SHOWN_AROUND = 20
+"""Characters before and after a mistake that are shown."""
 _SHOWN_BYTES = 64
 """Beginning of a file that tells its kind."""
 _READ_AHEAD = 1 << 20
@@ -114,7 +116,7 @@ def split_lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def _line(line: bytes, number: int) -> Iterator[tuple[int, bytes]]:
     if len(line) > MAX_ROW_BYTES:
-        raise ValueError(f"line {number}: longer than {MAX_ROW_BYTES} bytes")
+        raise ValueError(f"line {number}: longer than {MAX_ROW_BYTES} bytes: leave out long columns, or the row")
     if line.strip():
         yield number, line
 
@@ -203,6 +205,7 @@ def json_rows(file: DataFile) -> Iterator[dict[str, Any]]:
     """
     decoder = json.JSONDecoder()
     buffer, number, in_array = "", 0, False  # in_array: after its "[", before its "]"
+    mistake = ""
     for more in text_of(file):
         buffer += more
         at = 0
@@ -217,12 +220,14 @@ def json_rows(file: DataFile) -> Iterator[dict[str, Any]]:
             if at == len(buffer):
                 break
             if buffer[at] != "{":
-                raise ValueError(f"row {number + 1}: not a JSON object")
+                raise ValueError(f"row {number + 1}: not a JSON object: write {{name: value, ...}} for each row")
+            mistake = ""
             try:
                 row, end = decoder.raw_decode(buffer, at)
             except RecursionError:
                 raise ValueError(f"row {number + 1}: nested too deeply") from None
             except ValueError as error:
+                mistake = _near(error, buffer)
                 if len(buffer) - at > MAX_ROW_BYTES:
                     raise ValueError(
                         f"row {number + 1}: not JSON, or longer than {MAX_ROW_BYTES} characters: {error}"
@@ -232,7 +237,15 @@ def json_rows(file: DataFile) -> Iterator[dict[str, Any]]:
             number, at = number + 1, end
         buffer = buffer[at:]
     if in_array or buffer.strip(_BETWEEN_OBJECTS):
-        raise ValueError(f"row {number + 1}: not JSON: it breaks off, or is not closed")
+        raise ValueError(f"row {number + 1}: not JSON: {mistake or 'it breaks off, or is not closed'}")
+
+
+def _near(error: ValueError, buffer: str) -> str:
+    """Return what a reader of JSON says, with the text there; empty if the text ends there."""
+    if not isinstance(error, json.JSONDecodeError) or error.pos >= len(buffer.rstrip()):
+        return ""
+    text = " ".join(buffer[max(0, error.pos - _SHOWN_AROUND) : error.pos + _SHOWN_AROUND].split())
+    return f"{error.msg} near {text!r}"
 
 
 def _skip(buffer: str, at: int) -> int:
@@ -270,7 +283,7 @@ def _rows_per_batch(metadata: Any) -> int:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     widest = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=0.0)
     if widest > MAX_ROW_BYTES:
-        raise ValueError(f"rows of {widest:,.0f} bytes on average, allowed {MAX_ROW_BYTES:,}")
+        raise ValueError(f"rows of {widest:,.0f} bytes on average, allowed {MAX_ROW_BYTES:,}: leave out long columns")
     return max(1, min(_ROWS_PER_BATCH, int(_BATCH_BYTES / max(widest, 1.0))))
 
 

@@ -150,7 +150,7 @@ def _is_list(line: bytes) -> bool:
 
 
 def _what_to_name(path: Path) -> str:
-    """Return what to do about a path that is no file: a folder, a pattern, an address, a mistyped name."""
+    """Return what to do about a path without a file: a folder, a pattern, an address, a mistyped name."""
     if path.is_dir():
         found = itertools.islice((file for pattern in ("*", "*/*", "*/*/*") for file in path.glob(pattern)), _LISTED)
         names = (file.relative_to(path).as_posix() for file in found)

@@ -42,7 +42,7 @@ def notes(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("source", "said"), MISTAKES.values(), ids=MISTAKES)
-def test_a_template_that_is_none_of_a_chat_is_noted(source: str, said: str) -> None:
+def test_a_template_without_question_or_beginning_is_noted(source: str, said: str) -> None:
     (note,) = notes(source)
     assert note.startswith("chat_template.jinja: ") and said in note
 

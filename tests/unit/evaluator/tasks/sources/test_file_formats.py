@@ -124,6 +124,23 @@ def test_mistakes_of_csv_say_what_to_do(content: bytes, said: str) -> None:
         list(read_file_rows("a.csv", InMemory(content)))
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'[{"q": 1}, {"q": 2,}]', "row 2: not JSON: .*near '.*2,}]'"),
+        (b'[{"q": 1}, {"q" 2}]', "row 2: not JSON: Expecting ':' delimiter near"),
+        (b'[{"q": 1}, {"q": NoneType}]', "row 2: not JSON: Expecting value near"),
+        (b'[{"q": 1}, {"q": "x', "row 2: not JSON: "),
+        (b'[{"q": 1}, 2]', "row 2: not a JSON object"),
+        (b'[{"q": 1}, {"q": 2}', "row 3: not JSON: it breaks off"),
+    ],
+    ids=["a comma too many", "no colon", "a word", "half a row", "a number", "no end"],
+)
+def test_mistakes_of_json_are_named_with_their_place(content: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(read_file_rows("a.json", InMemory(content)))
+
+
 def test_columns_without_a_name_are_no_repetition() -> None:
     assert list(read_file_rows("a.csv", InMemory(b",q,\n0,1,2\n"))) == [{"": "2", "q": "1"}]
 
