@@ -6,12 +6,12 @@ It changes nothing, and sends nothing to the chain but reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_kube.client import Client
-from bitagent_validator.chain.agreement import AHEAD_BLOCKS
+from bitagent_validator.chain.agreement import AHEAD_BLOCKS, Claim, agree
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.endpoints import secret_endpoints
 from bitagent_validator.chain.facts import Subnet
@@ -36,6 +36,9 @@ class Look:
     problem: str = ""
     genesis: str = ""
     finalized: int = 0
+    stamp: float | None = None
+    """The time of that block, in seconds since the Unix epoch."""
+    slot_seconds: float = 12.0
     age: float | None = None
     """Age of the newest block by this machine's clock, in seconds."""
     subnet: Subnet | None = None
@@ -64,13 +67,21 @@ async def examine(client: Client, name: str, *, hotkey_file: Path | None, endpoi
 async def _look(endpoint: str, spec: ValidatorSpec, hotkey: str) -> Look:
     try:
         async with connect(endpoint) as connection:
-            block, age = await connection.finalized(), await connection.head_age()
-            known = Look(connection.endpoint, genesis=connection.genesis, finalized=block, age=age)
+            claim, age = await connection.claim(), await connection.head_age()
+            block = claim.height if claim else 0
+            known = Look(
+                connection.endpoint,
+                genesis=connection.genesis,
+                finalized=block,
+                stamp=claim.stamp if claim else None,
+                slot_seconds=connection.block_seconds,
+                age=age,
+            )
             try:
                 subnet = await connection.subnet(spec.netuid, hotkey=hotkey, block=block)
             except SubnetNotFound:
                 return known
-            return Look(connection.endpoint, "", connection.genesis, block, age, subnet)
+            return replace(known, subnet=subnet)
     except ChainUnavailable as error:
         return Look(shown(endpoint), problem=str(error))
 
@@ -99,6 +110,8 @@ def _of_endpoint(spec: ValidatorSpec, look: Look, looks: Sequence[Look]) -> Find
     text = f"{look.endpoint} answers: block {look.finalized} is final"
     if look.genesis != genesis:
         return Finding(False, f"{look.endpoint} is of another chain than the first endpoint that answers")
+    if others := [each.endpoint for each in looks if _contradicts(look, each)]:
+        return Finding(False, f"{text}, which contradicts {', '.join(others)}: remove the one that is wrong")
     if highest - look.finalized > AHEAD_BLOCKS:
         return Finding(False, f"{text}, and another endpoint is at {highest}: the node is behind")
     if look.age is not None and look.age > spec.chain.maximum_lag_seconds:
@@ -106,6 +119,14 @@ def _of_endpoint(spec: ValidatorSpec, look: Look, looks: Sequence[Look]) -> Find
     if look.age is not None and look.age < -SKEW_SECONDS:
         return Finding(False, f"{text}, which is {-look.age:.0f} s in the future: set this machine's clock (NTP)")
     return Finding(True, text)
+
+
+def _contradicts(one: Look, other: Look) -> bool:
+    """Whether the last blocks of two endpoints cannot be of one chain, by their heights and times."""
+    if one.problem or other.problem or one.genesis != other.genesis or one.stamp is None or other.stamp is None:
+        return False
+    claims = Claim(one.finalized, one.stamp), Claim(other.finalized, other.stamp)
+    return not agree(*claims, slot_seconds=one.slot_seconds)
 
 
 def _of_account(spec: ValidatorSpec, subnet: Subnet, hotkey: str) -> list[Finding]:

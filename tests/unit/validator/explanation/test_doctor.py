@@ -60,6 +60,22 @@ def test_an_endpoint_that_is_not_good(spec: Make, look: Make, second: Any, text:
 
 
 @pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        pytest.param({"finalized": 10**6}, ["contradicts ws://two", "contradicts ws://one"], id="an invented height"),
+        pytest.param({"finalized": 900, "stamp": 800.0}, ["the node is behind"], id="finality that stands still"),
+        pytest.param({"finalized": 10**6, "stamp": None}, ["the node is behind"], id="a time that is not known"),
+    ],
+)
+def test_endpoints_that_cannot_be_of_one_chain(spec: Make, look: Make, second: Any, words: list[str]) -> None:
+    """Of two, which one is wrong is not known: neither is called behind."""
+    two = look(**({"endpoint": "ws://two", "stamp": 2000.0} | second))
+    bad = [f.text for f in findings(spec(), [look(stamp=2000.0), two], hotkey="me") if not f.good]
+    assert len(bad) == len(words)
+    assert all(word in text for word, text in zip(words, bad, strict=True))
+
+
+@pytest.mark.parametrize(
     ("facts", "changes", "text"),
     [
         pytest.param({"neurons": {}}, {}, "not registered", id="not registered"),
