@@ -223,6 +223,8 @@ def _parameters(function: dict[str, Any]) -> list[str]:
 
 _WHITE_SPACE = re.compile(r"\s|\\+(?:[tnrfv]|u[0-9a-f]{4}|x[0-9a-f]{2})")
 """White space, plain or as JSON and Python write it."""
+_SHOWN = 40
+"""Number of characters before and after a difference in texts without white space that a message shows."""
 
 
 def _compare_unpadded(template: TemplateRenderer, twin: Twin, written: str) -> Finding | None:
@@ -237,7 +239,10 @@ def _compare_unpadded(template: TemplateRenderer, twin: Twin, written: str) -> F
     before, after = (_WHITE_SPACE.sub("", text) for text in (written, again))
     if before == after:
         return None
-    line, expected = _lines(before, 0, after)
+    shown = [without_placeholders(text, "…") for text in (before, after)]
+    shared = next((i for i, (a, b) in enumerate(zip(*shown, strict=False)) if a != b), min(map(len, shown)))
+    start = max(0, shared - _SHOWN)
+    line, expected = (quote_line(text[start : start + 2 * _SHOWN]) for text in shown)
     return _difference("what it writes depends on white space at the ends of texts", f"{line}  instead of  {expected}")
 
 

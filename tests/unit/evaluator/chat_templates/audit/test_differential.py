@@ -108,6 +108,7 @@ def test_template_that_decides_by_one_property_of_a_text(hint: str, text: str) -
     conversation = ([{"role": "user", "content": text}], [described])
     finding = compare_with_twin(template, conversation, template.render(*conversation))
     assert finding is not None and finding.rule is Rule.DIFFERENCE
+    assert "zq0" not in finding.text, "no placeholders for people"
 
 
 @pytest.mark.parametrize("name", ["blank ends", "a line at the end", "their length", "fails without blanks"])
