@@ -32,7 +32,7 @@ _OF_REASON: Mapping[Reason, str] = MappingProxyType(
         Reason.QUEUE_NOT_FOUND: "create the LocalQueue that the message names, or install Kueue",
         Reason.QUEUE_UNAVAILABLE: "end what stops the queue, in Kueue",
         Reason.JOB_SUSPENDED: "resume the Job where it was suspended",
-        Reason.POD_NOT_STARTED: "create the volume, ConfigMap or Secret that the message names",
+        Reason.POD_NOT_STARTED: "create the volume, ConfigMap or Secret that the message names; mend the node's device",
         Reason.IMAGE_PULL_FAILED: "correct images.* or images.pullSecrets of the operator's chart, and upgrade",
         Reason.START_TIMED_OUT: f"look at the node; {_RETRY}",
         Reason.ENGINE_STALLED: "look at the GPU of the node and at the volume of the model cache",

@@ -44,6 +44,9 @@ def test_jobs_that_are_deleted_without_their_pods_are_followed_when_these_have_e
     for job in operator.all("jobs", **EVALUATES):
         operator.api.delete(operator.path("jobs", job["metadata"]["name"]) + "?propagationPolicy=Orphan")
     operator.until("both wait", lambda: {r["state"] for r in operator.results("r").values()} == {"Pending"})
+    names = [pod["metadata"]["name"] for pod in operator.all("pods", **EVALUATES)]
+    said = [result["message"] for result in operator.results("r").values()]
+    assert all(any(name in text for text in said) for name in names), "a person may delete them"
     operator.pause(1)
     assert {pod["metadata"]["uid"] for pod in operator.all("pods", **EVALUATES)} == pods
     over.set()
@@ -132,7 +135,9 @@ def test_a_job_that_a_person_scales_down_says_so_and_continues(operator: World, 
     operator.api.merge(path, {"spec": {"parallelism": 0}})
     operator.until("it says so", lambda: operator.results("r")["m-100"]["reason"] == "JobSuspended")
     operator.until("its pod is gone", lambda: not operator.all("pods", **EVALUATES))
-    assert operator.results("r")["m-100"]["reason"] == "JobSuspended"
+    result = operator.results("r")["m-100"]
+    assert (result["state"], result["reason"]) == ("Pending", "JobSuspended")
+    assert operator.condition("evalrounds", "r", "Running")["reason"] == "JobSuspended"
     over.set()
     operator.api.merge(path, {"spec": {"parallelism": 1}})
     operator.until_condition("evalrounds", "r", "Complete")

@@ -225,7 +225,7 @@ def unknown(status: MinerModelStatus, generation: int, now: datetime, problem: P
     conditions.set(ConditionType.FETCHED, ConditionStatus.UNKNOWN, problem.reason, problem.message)
     for kind in (ConditionType.RESOLVED, ConditionType.SAFE):
         old = conditions.get(kind)
-        if old is None or old.observed_generation != generation:
+        if old is None or old.observed_generation != generation or old.status == ConditionStatus.UNKNOWN:
             conditions.set(kind, ConditionStatus.UNKNOWN, problem.reason, problem.message)
     return changed(status, conditions=conditions.all())
 

@@ -308,7 +308,8 @@ def _active(job: JobObject, outcome: Active | Unseen, begun: ModelResult | None,
     found = outcome if isinstance(outcome, Active) else Active()
     started = found.started or (begun is not None and begun.state == ResultState.RUNNING)
     # What is suspended does not run, whether or not it has; its pods are being removed.
-    state = ResultState.RUNNING if started and not job.suspended else ResultState.PENDING
+    held = job.suspended or job.scaled_down
+    state = ResultState.RUNNING if started and not held else ResultState.PENDING
     if spec.suspend:
         return Update(state, Reason.ROUND_SUSPENDED)
     problem = found.problem or Problem(Reason.EVALUATING if state is ResultState.RUNNING else Reason.STARTING, "")

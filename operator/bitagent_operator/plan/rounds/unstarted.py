@@ -7,6 +7,7 @@ from dataclasses import replace
 from bitagent_crds.conditions import Reason
 from bitagent_crds.evalround import TaskSetStatus
 from bitagent_crds.model_result import ModelResult, ResultState
+from bitagent_crds.names import KEY_LABEL
 from bitagent_kube.conditions import clip
 from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.jobs.outcome import MESSAGE_LENGTH
@@ -63,12 +64,24 @@ def wait_of(
         if not again.fetched:
             return Update(ResultState.REJECTED, again.reason, clip(again.message, MESSAGE_LENGTH))
     if key in this.busy:
-        return wait(Reason.WAITING_FOR_SLOT, "an earlier Job of it is being deleted, or a pod of that has not ended")
+        return wait(Reason.WAITING_FOR_SLOT, _busy_text(this, key))
     if (refusal := this.refusal(key, attempt.number)) is not None:
         if refusal.final:
             return infra_fault(refusal.reason, refusal.message, this.pass_.now)
         return wait(refusal.reason, clip(refusal.message, MESSAGE_LENGTH))
     return None
+
+
+def _busy_text(this: Work, key: str) -> str:
+    """Return what keeps the next Job of an evaluation from starting; a pod that no Job has any more is named."""
+    left = [
+        pod.meta.name
+        for pod in this.pods
+        if not pod.meta.owner_uid and pod.phase in ("Pending", "Running") and pod.meta.labels.get(KEY_LABEL) == key
+    ]
+    if left:
+        return f"pod {left[0]} works on it, whose Job is gone: it is evaluated again when that has ended or is deleted"
+    return "an earlier Job of it is being deleted, or a pod of that has not ended"
 
 
 def is_deleted(this: Work, name: str) -> bool:

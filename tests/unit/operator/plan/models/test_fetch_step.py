@@ -149,3 +149,13 @@ def test_what_a_fetch_removed_is_news_once(make: Make) -> None:
     assert found.evicted == Evicted(2, 3000)
     recorded = make.model("a", status=found.status.to_wire())
     assert plan(recorded, jobs=[job], pods=pods, rounds=[], pass_=make.pass_(listed=[job])).evicted is None
+
+
+def test_what_is_not_known_yet_has_one_cause(make: Make) -> None:
+    """Not that of the first look, beside a later one of the fetch."""
+    first = [make.condition(kind, "Unknown", "WaitingForFetchSlot") for kind in ("Fetched", "Resolved", "Safe")]
+    job = make.fetch("a", active=1)
+    pods = [make.pod(job, waiting=("ErrImagePull", "no"))]
+    found = plan(make.model("a", status={"conditions": first}), jobs=[job], pods=pods, rounds=[], pass_=make.pass_())
+    causes = {c.type.value: c.reason for c in found.status.conditions if c.status == "Unknown"}
+    assert causes == dict.fromkeys(("Fetched", "Resolved", "Safe"), "ImagePullFailed")
