@@ -150,7 +150,7 @@ BAD = {
         lambda m: m.config(architectures=["NoSuchForCausalLM"]), Reason.UNSUPPORTED_ARCHITECTURE, "NoSuch"
     ),
     "no architecture": (
-        lambda m: m.config(architectures=None), Reason.UNSUPPORTED_ARCHITECTURE, "names no architecture; supported"
+        lambda m: m.config(architectures=None), Reason.UNSUPPORTED_ARCHITECTURE, "names no architecture; write"
     ),
     "two architectures": (
         lambda m: m.config(architectures=["Qwen2ForCausalLM", "LlamaForCausalLM"]), Reason.UNSUPPORTED_ARCHITECTURE, ""
