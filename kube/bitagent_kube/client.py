@@ -40,7 +40,7 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 """Server-side apply. JSON is YAML."""
 SHOWN = 100
-"""Bytes of an answer that an error shows, if it is no object."""
+"""Bytes that an error shows of an answer without an object."""
 MERGE = "application/merge-patch+json"
 
 PAGE = 250
