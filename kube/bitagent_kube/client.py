@@ -138,14 +138,18 @@ class Client:
                 await request
 
     async def served(self, resource: ApiResource) -> bool:
-        """Whether the API server says that it serves the kind: its definition may be missing, or just have come."""
+        """Whether the API server says that it serves the kind: its definition may be missing, or just have come.
+
+        One that is being deleted does not count: objects vanish with it, and none can be created.
+        """
         try:
             found = await self._call("GET", resource.path_of_version)
         except ApiError as error:
             if error.not_found:
                 return False
             raise
-        return any(each.get("name") == resource.plural for each in found.get("resources") or ())
+        kinds = (each for each in found.get("resources") or () if each.get("name") == resource.plural)
+        return any("create" in each.get("verbs", ["create"]) for each in kinds)
 
     async def get(self, resource: ApiResource, name: str) -> Obj | None:
         """Return one object, or None if there is none of that name."""

@@ -104,9 +104,14 @@ class Context:
                 return await self.client.get(MODELS, name)
 
         names = sorted(reads.models)
-        for name, model in zip(names, await asyncio.gather(*map(read, names)), strict=True):
-            if model is None:
+        found = await asyncio.gather(*map(read, names))
+        # Asked after the reads: what vanishes with the definition of its kind was not deleted by anyone.
+        served = None not in found or await self.client.served(MODELS)
+        for name, model in zip(names, found, strict=True):
+            if model is None and served:
                 missing.add(name)
+            elif model is None:
+                unreadable[name] = f"{MODELS.plural}.{MODELS.group} are not served: install their definition (CRD)"
             else:
                 self.observe(MODELS.kind, model)
                 bad = self.cache.unreadable(Key(Kind.MODEL, name))

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
+
+from bitagent_crds.generate import render
+from bitagent_crds.minermodel import MinerModel
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Exit, Outcomes, World
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 Obj = dict[str, Any]
 EVALUATES = {"app.kubernetes.io/component": "evaluate"}
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
@@ -177,3 +182,22 @@ def test_nodes_whose_devices_come_late_fail_no_round(operator: World, outcomes: 
     operator.round("r", workload={"maxAttempts": 2})
     operator.until_condition("evalrounds", "r", "Complete")
     assert len(operator.all("jobs", **EVALUATES)) == 2
+
+
+@pytest.mark.changes_definitions
+def test_models_whose_definition_is_deleted_do_not_count_as_deleted(world: World, outcomes: Outcomes) -> None:
+    """A complete round without them would take the pay of all miners."""
+    world.start_operator()
+    over = run(world, outcomes, "m-100", "n-200")
+    definition = yaml.safe_load(render(MinerModel))
+    path = f"{DEFINITIONS}/{definition['metadata']['name']}"
+    world.api.delete(path)
+    try:
+        world.until("it is gone", lambda: path.rpartition("/")[2] not in str(world.api.get(DEFINITIONS)))
+        world.pause(2)
+        assert {(r["state"], r["reason"]) for r in world.results("r").values()} == {("Running", "Evaluating")}
+        over.set()
+        world.until_condition("evalrounds", "r", "Complete")
+    finally:
+        world.api.create(DEFINITIONS, definition)
+    assert {r["state"] for r in world.results("r").values()} == {"Succeeded"}

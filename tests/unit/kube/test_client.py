@@ -94,6 +94,8 @@ async def test_the_servers_clock_is_known_from_its_answers(server: Server) -> No
     ("answer", "served"),
     [
         pytest.param({"resources": [{"name": "jobs"}, {"name": "jobs/status"}]}, True, id="it is listed"),
+        pytest.param({"resources": [{"name": "jobs", "verbs": ["create", "get"]}]}, True, id="with its verbs"),
+        pytest.param({"resources": [{"name": "jobs", "verbs": ["get"]}]}, False, id="its definition is being deleted"),
         pytest.param({"resources": [{"name": "cronjobs"}]}, False, id="others are"),
         pytest.param({}, False, id="none is"),
     ],

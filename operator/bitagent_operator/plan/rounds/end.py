@@ -23,6 +23,8 @@ NAMED = 8
 """Models that a condition's message names."""
 _NAMED_EACH = 4
 """Models that it names for each of several reasons."""
+GONE = frozenset({Reason.MODEL_NOT_FOUND, Reason.MODEL_DELETED, Reason.MODEL_REPLACED})
+"""Reasons of results whose MinerModel is not there, or not the one that the round has."""
 _YES, _NO = ConditionStatus.TRUE, ConditionStatus.FALSE
 
 
@@ -92,6 +94,17 @@ def _unscored(results: Sequence[ModelResult]) -> str:
     named = ", ".join(f"{r.model} ({r.reason})" for r in found[:NAMED])
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return f"; without a score by trouble of their own: {named}{more}"
+
+
+def failed_without_models(new: EvalRoundStatus) -> tuple[Reason, str] | None:
+    """Return why a round fails whose MinerModels are all gone; None if it had another.
+
+    Its leaderboard would say that no miner has a score, and take the pay of all.
+    """
+    if not new.results or not all(r.reason in GONE for r in new.results):
+        return None
+    text = f"the MinerModels of its set were all deleted: {summary(new.results)}"
+    return Reason.NO_MODELS, f"{text}; apply them, and raise spec.retry or create another round"
 
 
 def failed_by_infrastructure(new: EvalRoundStatus) -> tuple[Reason, str] | None:

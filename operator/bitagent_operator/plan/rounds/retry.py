@@ -20,7 +20,7 @@ from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.plan.jobs.pods import pod_problem
 from bitagent_operator.plan.rounds.attempts import EVALUATED, Update
-from bitagent_operator.plan.rounds.end import active_since, is_to_be_retried
+from bitagent_operator.plan.rounds.end import GONE, active_since, is_to_be_retried
 from bitagent_operator.plan.rounds.status import derived
 
 _RETRIED = frozenset({ResultState.INFRA_FAULT, ResultState.NOT_EVALUATED})
@@ -64,7 +64,7 @@ def retry(observed: RoundObject, pass_: Pass) -> NewSeries | None:
     )
     seed = spec.tasks.seed_from
     known = seed is not None and seed.revealed
-    if not known and all(r.reason is Reason.MODEL_NOT_FOUND for r in results):
+    if not known and all(r.reason in GONE for r in results):
         new = changed(new, results=[], started_at=None, phase=RoundPhase.PENDING)
     new = changed(new, active_since=pass_.now if active_since(observed, pass_.now) else None)
     text = f"retry {spec.retry}: {len(again)} of {len(old.results)} models are evaluated again"

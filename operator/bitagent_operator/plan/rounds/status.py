@@ -20,6 +20,7 @@ from bitagent_operator.plan.rounds.end import (
     failed,
     failed_by_deadline,
     failed_by_infrastructure,
+    failed_without_models,
     overdue,
     summary,
 )
@@ -116,7 +117,7 @@ def updated(
         return derived(observed, failed(new, conditions, reason=reason, message=text, now=now))
     if new.task_set is not None:
         _tasks_ready(conditions, new, tasks)
-    if (fault := failed_by_infrastructure(new)) is not None:
+    if (fault := failed_without_models(new) or failed_by_infrastructure(new)) is not None:
         return derived(observed, failed(new, conditions, reason=fault[0], message=fault[1], now=now))
     _not_failed(new, conditions)
     return derived(observed, completed(observed, new, conditions, models=models, now=now))

@@ -85,6 +85,13 @@ async def test_models_are_read_at_the_same_time(make: Make) -> None:
     assert all(context.cache.model(name) is not None for name in names[1:])
 
 
+async def test_models_of_a_kind_that_is_not_served_are_not_missing(make: Make) -> None:
+    server = Refusing(make)
+    server.unserved.add("MinerModel")
+    found = await Operator(server).context.read_live(ROUND, LiveReads(models=frozenset({"m"})), NO_RESULTS)
+    assert (found.missing_models, set(found.unreadable)) == (frozenset(), {"m"})
+
+
 async def test_requests_that_are_made_at_the_same_time_all_end_before_an_error_is_raised(make: Make) -> None:
     context, done = Operator(Refusing(make)).context, list[int]()
 

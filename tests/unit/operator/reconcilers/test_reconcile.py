@@ -78,6 +78,7 @@ class Server:
         self.created: Counter[str] = Counter()
         self.attempts: Counter[str] = Counter()
         self.writes_left: int | None = None
+        self.unserved: set[str] = set()
         self._version = 0
 
     def put(self, kind: str, obj: Obj) -> Obj:
@@ -106,6 +107,9 @@ class Server:
                 raise Killed
 
     # What reconcilers call
+    async def served(self, resource: ApiResource) -> bool:
+        return resource.kind not in self.unserved
+
     async def list(self, resource: ApiResource, *, labels: str = "", fields: str = "") -> list[Obj]:
         selected = dict(pair.split("=") for pair in labels.split(",") if pair).items()
         return [o for o in self.of(resource.kind) if selected <= o["metadata"].get("labels", {}).items()]

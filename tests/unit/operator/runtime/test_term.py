@@ -14,7 +14,6 @@ from tests.unit.operator.reconcilers.test_reconcile import Operator as Reconcile
 
 from bitagent_kube.client import Client
 from bitagent_kube.clock import ServerClock
-from bitagent_kube.resources import ApiResource
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.reconcilers.context import Context
@@ -37,9 +36,6 @@ class Server(Refusing):
         self.clock = ServerClock()
         self.takes_events, self.posts = asyncio.Event(), asyncio.Event()
         self.takes_events.set()
-
-    async def served(self, _resource: ApiResource) -> bool:
-        return True
 
     async def create(self, obj: Obj) -> Obj:
         await self.takes_events.wait()

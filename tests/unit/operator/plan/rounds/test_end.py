@@ -40,6 +40,23 @@ def test_a_failed_round_names_every_fault(make: Make, plan: Plan) -> None:
         assert words in failed.message
 
 
+@pytest.mark.parametrize(
+    ("others", "condition", "reason"),
+    [
+        pytest.param({}, "Failed", "NoModels", id="all"),
+        pytest.param({"c": ("Rejected", "BadConfig")}, "Complete", "RoundComplete", id="one has its verdict"),
+    ],
+)
+def test_a_round_whose_models_are_all_deleted_fails(
+    make: Make, plan: Plan, others: dict[str, tuple[str, str]], condition: str, reason: str
+) -> None:
+    """A complete one would say that no miner has a score."""
+    entries = {"b": {"state": "Rejected", "reason": "ModelReplaced", "message": ""}}
+    entries |= {name: {"state": state, "reason": why, "message": ""} for name, (state, why) in others.items()}
+    found = plan(make.started("a", *entries, results=entries), gone=["a"]).condition(condition)
+    assert (found.status, found.reason) == ("True", reason)
+
+
 @pytest.mark.parametrize("state", ["Pending", "Running"])
 def test_what_has_no_verdict_when_the_round_fails_is_not_evaluated(make: Make, plan: Plan, state: str) -> None:
     tasks = make.evaluation("tasks", ended="Failed", reason="BackoffLimitExceeded")
