@@ -37,7 +37,7 @@ from bitagent_operator.observed.queues import QueueState
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.inputs import LastEvent, LiveReadResults, Pass, PodProgress, Refusal, Settings
 from bitagent_operator.plan.interface import RoundPlan
-from bitagent_operator.plan.jobs.outcome import INDEX_LABEL
+from bitagent_operator.plan.jobs.counts import INDEX_LABEL
 from bitagent_operator.plan.rounds.round import plan as plan_round
 from bitagent_operator.plan.shares import Share
 

@@ -13,7 +13,6 @@ asks for that).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,12 +59,7 @@ MESSAGE_LENGTH = 512
 _BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
 """Reasons without a fault that say that no container has started."""
 
-REMOVALS = frozenset({Reason.EVICTED, Reason.STOPPED})
-"""Reasons of what something else has removed. A node that runs out of memory or disk is not among them: the pod's own
-use may be the cause."""
 _ENDED = frozenset({"Succeeded", "Failed"})
-INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
-"""Label with the index of a pod's shard, which its Job's controller sets."""
 
 S = TypeVar("S", FetchSummary, TaskSetSummary, EvaluateSummary, ArchiveSummary, RetentionSummary)
 
@@ -345,41 +339,6 @@ def _final(pod: PodObject, kind: type[S]) -> Done[S] | ModelFault[S] | None:
         return ModelFault(summary.reason, clip(summary.message, MESSAGE_LENGTH), summary, pod)
     text = f"exit code {EXIT_MODEL_FAULT} without a summary; the end of its log: {pod.terminated.message}"
     return ModelFault(Reason.MODEL_LOAD_FAILED, clip(text, MESSAGE_LENGTH), None, pod)
-
-
-def started_pods(job: JobObject, pods: Iterable[PodObject]) -> int:
-    """Return how many pods of the Job have started a container, by its counters and by the pods that are left.
-
-    Either may be late: a pod is seen to end before the Job counts it, and is gone after that. One that was stopped does
-    not count, for its Job neither. Of shards, the number of the one that has started most often: they are one attempt.
-    """
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid and pod.started is not None and not stopped(pod)]
-    if job.pods > 1:
-        by_shard = Counter(pod.meta.labels.get(INDEX_LABEL, "") for pod in own)
-        return max(max(by_shard.values(), default=0), -(-job.failed // job.pods), job.ended is not None)
-    failed = sum(pod.phase == "Failed" for pod in own)
-    going = len(own) > failed or (job.ended is not None and job.ended.complete)
-    return max(job.failed, failed) + (1 if going else 0)
-
-
-def never_ran(job: JobObject, pods: Iterable[PodObject]) -> bool:
-    """Whether a pod of the Job has used up its time without a container, as for an image, and no other had one."""
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    late = any(pod.reason == DEADLINE_EXCEEDED for pod in own)
-    return late and job.failed <= len(own) and all(pod.started is None for pod in own)
-
-
-def only_removed(job: JobObject, pods: Iterable[PodObject], outcome: InfraFault | Lost) -> bool:
-    """Whether the Job has ended, or must, by removals of its pods alone: preempted, drained, deleted, nodes lost.
-
-    Pods that were removed are gone soon; one that failed by itself stays as long as its Job.
-    """
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    return all(_removed(pod) for pod in own) if own else outcome.reason in REMOVALS
-
-
-def _removed(pod: PodObject) -> bool:
-    return pod.reason != "Evicted" and (bool(pod.disruption) or pod.meta.deleting or stopped(pod))
 
 
 def _summary(text: str, kind: type[S]) -> S | None:

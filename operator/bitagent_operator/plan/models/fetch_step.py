@@ -18,6 +18,7 @@ from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import origin
 from bitagent_operator.plan.inputs import Pass
 from bitagent_operator.plan.interface import Evicted, HubTrouble, StartFetch
+from bitagent_operator.plan.jobs.counts import never_ran, only_removed
 from bitagent_operator.plan.jobs.outcome import (
     Active,
     Done,
@@ -26,8 +27,6 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
-    never_ran,
-    only_removed,
 )
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import BY_ADMISSION, FetchResult, fetch_result, named_commit
@@ -126,7 +125,7 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
                 problem = Problem(reason, f"{outcome.message}; it is tried again")
                 new = unknown(status, generation, pass_.now, problem)
                 return FetchStep(new, None, outcome.at, series=Series.START, trouble=trouble)
-            if only_removed(job, pods, outcome):
+            if only_removed(job, pods, outcome.reason):
                 due = outcome.at + BACKOFF
                 problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC")
                 new = unknown(status, generation, pass_.now, problem)

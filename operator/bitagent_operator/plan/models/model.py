@@ -31,7 +31,7 @@ from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.identity import replaced
 from bitagent_operator.plan.inputs import Pass, Refusal
 from bitagent_operator.plan.interface import EventReason, JobDeletion, ModelPlan, StartFetch
-from bitagent_operator.plan.jobs.outcome import REMOVALS
+from bitagent_operator.plan.jobs.counts import REMOVALS
 from bitagent_operator.plan.jobs.pods import Problem
 from bitagent_operator.plan.models.fetch import fetch_result, needed_fetch
 from bitagent_operator.plan.models.fetch_slots import NOTHING_WAITS, Turn, Turns, free_of_the_dead, in_use

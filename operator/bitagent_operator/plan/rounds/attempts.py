@@ -18,6 +18,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.objects import changed
 from bitagent_operator.observed.workloads import JobObject, PodObject, Unschedulable
 from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.jobs.counts import started_pods
 from bitagent_operator.plan.jobs.disruptions import disrupted_too_often, disruption_times
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,
@@ -28,7 +29,6 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
-    started_pods,
 )
 from bitagent_operator.plan.jobs.pods import DEADLINE_EXCEEDED, Problem, pod_problem
 from bitagent_operator.plan.jobs.queue import REASONS as QUEUE_REASONS

@@ -17,6 +17,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.objects import RoundObject
 from bitagent_operator.observed.workloads import JobObject, PodObject
 from bitagent_operator.plan.inputs import Pass
+from bitagent_operator.plan.jobs.counts import never_ran, only_removed
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,
     Active,
@@ -26,8 +27,6 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
-    never_ran,
-    only_removed,
 )
 from bitagent_operator.plan.jobs.pods import Problem, given_up
 from bitagent_operator.plan.rounds.holders import holders
@@ -98,7 +97,7 @@ def progress(
             reason = outcome.reason if outcome.reason.fault is Fault.SPEC else Reason.TASKS_FAILED
             return TaskSetProgress(reason=reason, message=outcome.message, failed=True)
         case InfraFault() | Lost() if job.attempt < naming.MAX_ATTEMPTS and (
-            never_ran(job, pods) or only_removed(job, pods, outcome)
+            never_ran(job, pods) or only_removed(job, pods, outcome.reason)
         ):
             return _start(observed, job.attempt + 1, pass_, cause=Problem(outcome.reason, outcome.message))
         case InfraFault():

@@ -18,7 +18,6 @@ from bitagent_operator.plan.jobs.outcome import (
     ModelFault,
     Unseen,
     classify,
-    started_pods,
 )
 from bitagent_operator.plan.jobs.pods import Problem
 
@@ -390,26 +389,6 @@ def test_the_plan_looks_again_when_the_bound_of_waiting_is_over(make: Make) -> N
 def test_a_suspended_job_has_no_bound_of_waiting(make: Make) -> None:
     job = make.evaluation("k", started=0, suspended=True)
     assert isinstance(classify(job, [], EvaluateSummary, make.pass_(), start_timeout=FIVE_MINUTES), Active)
-
-
-@pytest.mark.parametrize(
-    ("job", "pods", "count"),
-    [
-        pytest.param({}, [], 0, id="none yet"),
-        pytest.param({"active": 1}, [{"unschedulable": 0}], 0, id="the first waits"),
-        pytest.param({"active": 1}, [{}], 1, id="the first runs"),
-        pytest.param({}, [{"code": 0, "message": SCORED}], 1, id="it is done before the Job says so"),
-        pytest.param({"failed": 1}, [{"code": 3}, {"unschedulable": 0}], 1, id="the second waits"),
-        pytest.param({"failed": 2, "active": 1}, [{"code": 3}, {"code": 3}, {}], 3, id="the third runs"),
-        pytest.param({"failed": 2, "active": 1}, [{}], 3, id="the third runs, and the others are gone"),
-        pytest.param({}, [{"code": 3}, {}], 2, id="the first failed before the Job says so"),
-        pytest.param({"ended": "Complete", "failed": 1}, [], 2, id="the second was the last, and all are gone"),
-        pytest.param({"ended": "Failed", "failed": 3}, [], 3, id="given up"),
-    ],
-)
-def test_started_pods(make: Make, job: dict[str, Any], pods: list[dict[str, Any]], count: int) -> None:
-    made = make.evaluation("k", **job)
-    assert started_pods(made, [make.pod(made, **pod) for pod in pods]) == count
 
 
 def test_another_jobs_pod_is_not_a_result(make: Make) -> None:
