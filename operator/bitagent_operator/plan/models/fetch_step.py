@@ -126,7 +126,7 @@ def record_fetch(model: ModelObject, job: JobObject | None, pods: Sequence[PodOb
                 new = unknown(status, generation, pass_.now, problem)
                 return FetchStep(new, None, outcome.at, series=Series.START, trouble=trouble)
             if only_removed(job, pods, outcome.reason):
-                due = outcome.at + BACKOFF
+                due = outcome.at + (timedelta() if untimed else BACKOFF)
                 problem = Problem(reason, f"{outcome.message}; next one at {due:%H:%M:%S} UTC")
                 new = unknown(status, generation, pass_.now, problem)
                 return FetchStep(new, None, due, series=Series.REMOVED, trouble=trouble)

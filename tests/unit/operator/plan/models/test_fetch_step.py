@@ -141,6 +141,16 @@ def test_removals_use_up_no_attempt_of_a_fetch(
         assert (later.fetch.need != "n", later.fetch.attempt) == (True, MAX_ATTEMPTS)
 
 
+def test_the_wait_after_a_removal_without_a_time_ends(make: Make) -> None:
+    """Of a pod that was preempted, had no container, and reached its deadline, after others that are gone."""
+    job = make.fetch("a", ended="Failed", reason="BackoffLimitExceeded", failed=3)
+    late = {"phase": "Failed", "reason": "DeadlineExceeded", "conditions": [PREEMPTED]}
+    pods = [make.pod(job, waiting=("ErrImagePull", "no"), status=late)]
+    found = plan(make.model("a"), jobs=[job], pods=pods, rounds=[], pass_=make.pass_(now=10 * HOURS, listed=[job]))
+    assert found.fetch is not None
+    assert found.fetch.need != "n"
+
+
 def test_what_a_fetch_removed_is_news_once(make: Make) -> None:
     summary = {**json.loads(make.fetched()), "evictedModels": 2, "evictedBytes": 3000}
     job = make.fetch("a", ended="Complete")
