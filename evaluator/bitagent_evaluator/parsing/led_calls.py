@@ -23,6 +23,7 @@ _MARKED = ("<<function>>", "<<<api_call>>>", "<bot_end>")
 _ACTION_INPUT = "Action Input:"
 """What ReAct writes before an input, which may be text of any kind."""
 _KEYWORDS = re.compile(r"\s{0,4}\[?[A-Za-z_][\w.]{0,255}\(\s{0,8}(?:\)|[A-Za-z_]\w{0,255}\s{0,4}=(?!=))")
+_CALL_LINE = re.compile(rf"^[ \t`]{{0,8}}{_KEYWORDS.pattern}", re.MULTILINE)
 _LIST_START = re.compile(r"\n[ \t`]{0,8}(?=\[[A-Za-z_][\w.]{0,255}\()")
 _END = re.compile(
     r"<bot_end>|[\s,]{0,4}<<<(?:domain|api_provider|explanation|code)>>>|\n\s{0,8}(?:Thought|Reflection|Observation):"
@@ -70,10 +71,15 @@ def _has_json_call(text: str) -> bool:
 
 
 def _list_at_the_end(text: str) -> list[str]:
-    """Return the list of Python calls that the last lines are, after others; none without one."""
+    """Return the list of Python calls that the last lines are, after prose; none without one.
+
+    Calls on a line before it would be left out, so that an answer with alternatives could pass: it is not read.
+    """
     content = text.rstrip().removesuffix("```").rstrip("` \n")
     start = max((found.end() for found in _LIST_START.finditer(content)), default=-1)
     if start < 0 or not content.endswith(")]") or _has_json_call(content[:start]):
+        return []
+    if _CALL_LINE.search(content, 0, start):
         return []
     block = content[start:]
     return [block] if _KEYWORDS.match(block) else []

@@ -29,7 +29,7 @@ _PARAMETER_END = re.compile(r"</parameter>")
 
 _SPACE = r"[\w|｜:-]{0,32}"
 """A name space of tags: `minimax:`, `｜DSML｜`, `steptml:`."""
-_ATTRIBUTE = r"\s?name\s?=\s?[\"']?([^\"'<>]{1,256}?)[\"']?((?:\s[\w:-]{1,32}=[^<>]{0,64})?)\s?>"
+_ATTRIBUTE = r"\s?name\s?=\s?[\"']?([^\"'<>]{1,256}?)[\"']?((?:\s{1,4}[\w:-]{1,32}=[^<>]{0,64})?)\s{0,4}/?>"
 """The attribute `name`, with or without quotation marks, and what follows it."""
 _INVOKE = re.compile(rf"<{_SPACE}\s?(?:invoke|function){_ATTRIBUTE}")
 _INVOKE_END = re.compile(rf"</{_SPACE}\s?(?:invoke|function)>")

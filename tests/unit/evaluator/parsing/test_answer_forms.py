@@ -342,6 +342,11 @@ VALUES: dict[str, tuple[str, dict[str | None, object]]] = {
         '<function name="f"><param name="city"><![CDATA[a <b> & c]]></param></function>',
         {"city": "a <b> & c"},
     ),
+    "tags with attributes apart": (
+        '<invoke name="f"  id="1"><parameter name="city"  type="string" >7</parameter></invoke>',
+        {"city": "7"},
+    ),
+    "a tag that is closed at once": ('<invoke name="f" />', {}),
     "a name with a blank": ('<invoke name="f"><parameter name="a b">1</parameter></invoke>', {None: {"a b": 1}}),
     "arguments that hold another form": (
         '<｜tool▁call▁begin｜>f<｜tool▁sep｜>{"name": "h", "arguments": {}}<｜tool▁call▁end｜>',
@@ -396,6 +401,8 @@ NO_CALLS = {
     "a list in prose": "Sure: [f(city='Oslo')]",
     "a list without names of arguments": "The numbers:\n[f('Oslo')]",
     "Mistral's mark before prose": "[TOOL_CALLS]f is what I would call.",
+    "lists of calls after prose, of which one would be chosen": "Either\n[f(city='Oslo')]\nor\n[f(city='Rome')]",
+    "a call in prose before a list": "First\nf(city='Oslo')\nand then\n[f(city='Rome')]",
     "elements and prose": '<invoke name="f">Oslo <b>now</b></invoke>',
     "prose about calls": "You may use f.call(city='Oslo') to see it.",
     "half an invocation": "<｜tool▁call▁begin｜>f<｜tool▁sep｜>" + ARGUMENTS[:-3],
