@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -94,6 +95,13 @@ def test_a_twin_without_padding_keeps_lines_and_texts() -> None:
     first, _, second, _ = spaced.messages[0]["content"].split("\n")
     assert unpadded(spaced).messages[0]["content"] == f"{first.strip()}\n\n{second.strip()}"
     assert unpadded(twin()).messages == twin().messages and unpadded(twin()).tools == twin().tools
+
+
+def test_white_space_after_a_marker_is_kept_and_takes_linear_time() -> None:
+    spaced = twin("</think>" + " " * 100_000 + "Text.")
+    started = time.process_time()
+    assert unpadded(spaced).messages == spaced.messages
+    assert time.process_time() - started < 1
 
 
 def test_texts_that_happen_to_be_equal_have_placeholders_of_their_own() -> None:
