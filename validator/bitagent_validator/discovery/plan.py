@@ -123,12 +123,12 @@ def _first_sight(known: Existing | None, block: int, *, alone: bool) -> tuple[in
     """Return the block of the first sight of content that the chain has since `block`, and whether it is unconfirmed.
 
     The same content committed again moves the chain's block, so that an earlier one that is known stays; but not one
-    that an endpoint alone has said, which may have invented it.
+    that an endpoint alone has said, which may have invented it, and no such one replaces what others have confirmed.
     """
     if known is None or known.block is None:
         return block, alone
-    if known.unconfirmed and not alone:
-        return block, False
+    if known.unconfirmed != alone:
+        return (known.block if alone else block), False
     return min(known.block, block), known.unconfirmed
 
 

@@ -160,6 +160,7 @@ def test_the_block_of_the_first_sight_stays() -> None:
         pytest.param([(10**6, True), (700, False)], 700, False, id="or a late one"),
         pytest.param([(100, True), (100, False), (900, True)], 100, False, id="confirmed, and alone again"),
         pytest.param([(100, False), (900, True)], 100, False, id="known before one was alone"),
+        pytest.param([(700, False), (1, True)], 700, False, id="what is known is not made earlier by one alone"),
     ],
 )
 def test_a_block_that_one_endpoint_alone_has_said_is_read_again(
