@@ -128,7 +128,7 @@ def answer_lines(content: bytes) -> list[bytes]:
     content = _in_utf8(content)
     if content.lstrip()[:1] == b"{" and (texts := _texts_by_id(content)):
         return [json.dumps({"id": name, "text": text}).encode() for name, text in texts.items()]
-    if content.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"[":
+    if content.lstrip()[:1] == b"[":
         try:
             items = json.loads(content)
         except (ValueError, RecursionError):
@@ -147,7 +147,7 @@ def _in_utf8(content: bytes) -> bytes:
             content = content.decode("utf-16").encode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise BadAnswer(f"the file cannot be read: {error}") from None
-    return content
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def _texts_by_id(content: bytes) -> dict[str, str]:

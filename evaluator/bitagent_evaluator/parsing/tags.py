@@ -20,7 +20,7 @@ from typing import Any
 
 from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls
 from bitagent_evaluator.parsing.named_calls import json_call
-from bitagent_evaluator.parsing.typed_values import parameter_types, typed_value
+from bitagent_evaluator.parsing.typed_values import is_plain_text, parameter_types, typed_value
 
 _FUNCTION = re.compile(r"<function=([^<>\s=]{1,256})>")
 _FUNCTION_END = re.compile(r"</function>")
@@ -146,7 +146,7 @@ def _children(content: str) -> list[tuple[str, str]]:
 
 
 def _element_value(text: str, kind: object, depth: int = 0) -> Any:
-    children = _children(text) if depth < _MAX_NESTING and kind != "string" else []
+    children = _children(text) if depth < _MAX_NESTING and not is_plain_text(kind) else []
     if not children:
         return typed_value(text, kind)
     if all(key == _ITEM for key, _ in children):

@@ -26,6 +26,11 @@ def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[s
     return {key: value.get("type") for key, value in properties.items() if isinstance(value, dict)}
 
 
+def is_plain_text(kind: object) -> bool:
+    """Return whether the value of a parameter of this type is the text itself."""
+    return isinstance(kind, str) and kind in _PLAIN_TEXT
+
+
 def typed_value(text: str, kind: object) -> Any:
     """Return the value of a text, for a parameter of the type `kind` (None: not described).
 
@@ -37,7 +42,7 @@ def typed_value(text: str, kind: object) -> Any:
     text = text.removeprefix("\n").removesuffix("\n")
     if text.strip().startswith(_CDATA) and text.rstrip().endswith(_CDATA_END):
         text = text.strip()[len(_CDATA) : -len(_CDATA_END)]
-    if isinstance(kind, str) and kind in _PLAIN_TEXT:
+    if is_plain_text(kind):
         return text
     plain = text.strip()
     if plain in _WORDS:

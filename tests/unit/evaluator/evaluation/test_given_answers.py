@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from typing import Any
@@ -215,9 +216,10 @@ LINES = b'{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}'
         gzip.compress(LINES),
         LINES.decode().encode("utf-16"),
         b'{"a": "x",\n "b": "y"}',
+        codecs.BOM_UTF8 + b'{"a": "x",\n "b": "y"}',
         b'[{"id": "a", "text": "x"}, {"id": "b", "text": "y"}]',
     ],
-    ids=["lines", "compressed", "UTF-16", "texts by id", "an array"],
+    ids=["lines", "compressed", "UTF-16", "texts by id", "texts by id after a mark", "an array"],
 )
 def test_files_of_answers(content: bytes) -> None:
     found = [read_given_answer(line) for line in answer_lines(content)]

@@ -338,6 +338,7 @@ VALUES: dict[str, tuple[str, dict[str | None, object]]] = {
         {"o": {"a": 1, "l": ["x", "y"]}},
     ),
     "elements in a text": ('<invoke name="f"><city><b>Oslo</b></city></invoke>', {"city": "<b>Oslo</b>"}),
+    "elements in a text of Java": ('<invoke name="h"><place><b>Oslo</b></place></invoke>', {"place": "<b>Oslo</b>"}),
     "a text with marks in CDATA": (
         '<function name="f"><param name="city"><![CDATA[a <b> & c]]></param></function>',
         {"city": "a <b> & c"},
@@ -359,10 +360,12 @@ VALUES: dict[str, tuple[str, dict[str | None, object]]] = {
 }
 PLACE = {"name": "g", "parameters": {"type": "dict", "properties": {"place": {"type": "string"}}}}
 
+IN_JAVA = {"name": "h", "parameters": {"type": "dict", "properties": {"place": {"type": "String"}}}}
+
 
 @pytest.mark.parametrize(("text", "arguments"), VALUES.values(), ids=VALUES)
 def test_arguments_are_read(text: str, arguments: dict[str | None, object]) -> None:
-    answer = parse_answer(text, ChatTemplate.syntaxes, functions=[*FUNCTIONS, PLACE])
+    answer = parse_answer(text, ChatTemplate.syntaxes, functions=[*FUNCTIONS, PLACE, IN_JAVA])
     assert answer.calls is not None
     assert [list(call.values()) for call in answer.calls] == [[arguments]]
 
