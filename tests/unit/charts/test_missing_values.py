@@ -68,6 +68,24 @@ def test_a_missing_value_is_its_default(
     assert left.render(GIVEN[chart]).objects == whole.render(GIVEN[chart]).objects
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"rbac": {"create": False}}, id="false"),
+        pytest.param({"modelsPerHotkey": 0}, id="0"),
+        pytest.param({"networkPolicy": {"metricsFrom": []}}, id="an empty list"),
+    ],
+)
+def test_an_empty_value_that_is_given_stays(
+    helm_for: Callable[[str], Any], with_defaults: Callable[[str, Values], Any], given: Values
+) -> None:
+    chart = "bitagent-operator"
+    whole = helm_for(chart)
+    found = whole.render(given).objects
+    assert found != whole.render().objects
+    assert with_defaults(chart, {}).render(given).objects == found
+
+
 def test_a_missing_value_of_the_validators_chart_is_its_default(
     helm_for: Callable[[str], Any], with_defaults: Callable[[str, Values], Any]
 ) -> None:
