@@ -24,6 +24,8 @@ _MAX_ENCODINGS = 2
 """How often arguments may be JSON text within JSON text."""
 _OF_MESSAGES = frozenset({"tool_calls", "role", "id", "type", "index", "finish_reason", "created"})
 """Members of a message that have no call, beside the list of calls."""
+_NOT_CALLING = frozenset({"system", "developer", "user", "human", "tool", "function", "observation", "ipython"})
+"""Roles whose messages make no calls, whatever their texts look like."""
 _WITHOUT_NAME = r"(?<![\w.]){name}\(\s{{0,16}}(?![\s)]|\w{{1,64}}\s{{0,4}}=(?!=))"
 """A call of a function whose first argument has no name."""
 _OMITTED = ""
@@ -57,7 +59,10 @@ def parse_calls(data: Any) -> list[PlainCall]:
         raise RowSkipped(RowSkipReason.NO_ANSWER)
     if not isinstance(data, list):
         raise RowSkipped(RowSkipReason.BAD_CALL)
-    return [call for item in data if not _is_thought(item) for call in _calls_of(item)]
+    items = [item for item in data if not _is_thought(item)]
+    if data and not items:
+        raise RowSkipped(RowSkipReason.NO_ANSWER)
+    return [call for item in items for call in _calls_of(item)]
 
 
 def _is_thought(item: Any) -> bool:
@@ -67,6 +72,8 @@ def _is_thought(item: Any) -> bool:
 def _calls_of(item: Any) -> list[PlainCall]:
     """Return the calls of an item of a list, of which a text may be a Python call."""
     if isinstance(item, Mapping) and isinstance(item.get("role"), str) and not any(name in item for name in _NAMES):
+        if item["role"].strip().lower() in _NOT_CALLING:
+            raise RowSkipped(RowSkipReason.BAD_CALL)
         item = item.get("tool_calls") or item.get("content")
     if isinstance(item, str) and item.strip():
         item = _parse_text(item)

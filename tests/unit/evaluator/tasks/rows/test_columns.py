@@ -266,6 +266,11 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
         ROW | {"tools": [with_type("Optional[" * 3000 + "int" + "]" * 3000)]},
         RowSkipReason.BAD_FUNCTIONS,
     ),
+    "a result in place of a call": (
+        ROW | {"answers": [{"role": "tool", "content": "[add(a=1)]"}]},
+        RowSkipReason.BAD_CALL,
+    ),
+    "a thought alone": (ROW | {"answers": [{"type": "reasoning", "summary": []}]}, RowSkipReason.NO_ANSWER),
     "a set": (
         ROW | {"tools": [with_type("unheard of")], "answers": [CALL | {"arguments": {"a": {1}}}]},
         RowSkipReason.NOT_JSON,
