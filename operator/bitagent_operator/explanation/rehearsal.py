@@ -52,6 +52,10 @@ class ReadingClient(Client):
         """See `Client.get`."""
         return await self._reads.get(resource, name)
 
+    async def served(self, resource: ApiResource) -> bool:
+        """See `Client.served`."""
+        return await self._reads.served(resource)
+
     async def create_or_get(self, obj: Obj) -> tuple[Obj, bool]:
         """See `Client.create_or_get`."""
         found = await self.get(resource_of(obj["apiVersion"], obj["kind"]), obj["metadata"]["name"])
