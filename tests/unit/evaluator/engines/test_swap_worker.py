@@ -222,7 +222,7 @@ def test_greedy_answers_in_float32_depend_on_nothing_but_the_prompt(
     answers: Answers, prompts: list[list[int]], models: Path
 ) -> None:
     """Neither on the order nor on what is computed at the same time, nor on cached prefixes."""
-    model = models / "tiny-fc-250"
+    model, prompts = models / "tiny-fc-250", prompts[: PROMPTS // 2]
     shuffled = list(range(len(prompts)))
     random.Random(5).shuffle(shuffled)
     ways: dict[str, dict[str, Any]] = {
@@ -231,5 +231,5 @@ def test_greedy_answers_in_float32_depend_on_nothing_but_the_prompt(
     }  # fmt: skip
     found = answers(prompts, [{"model": model, **way} for way in ways.values()])
     given = dict(zip(ways, found["answers"], strict=True))
-    assert len({json.dumps(answer) for answer in given["all at once"]}) > PROMPTS // 2
+    assert len({json.dumps(answer) for answer in given["all at once"]}) > len(prompts) // 2
     assert [name for name in given if given[name] != given["all at once"]] == []
