@@ -145,7 +145,7 @@ def classify(
         found = _final(pod, kind)
         if found is not None:
             return found
-    late = next((pod for pod in reversed(own) if pod.reason == DEADLINE_EXCEEDED), None)
+    late = next((p for p in reversed(own) if p.reason == DEADLINE_EXCEEDED and not _replaced(p, own, job)), None)
     if late is not None:
         return _late(job, late, own, last_reported, pass_)
     ended = job.ended
@@ -162,6 +162,15 @@ def classify(
         pass_.requests.pods_of_jobs.add(job.meta.uid)
         return Unseen()
     return _ended(job, own, ended, kind, pass_, last_reported)
+
+
+def _replaced(pod: PodObject, own: Sequence[PodObject], job: JobObject) -> bool:
+    """Whether a pod has used up its time without a container, and a younger one of the Job has had one since.
+
+    This operator was away meanwhile, or the Job would have been given up: its work is under way.
+    """
+    last = own[-1]
+    return pod.started is None and job.pods == 1 and last.started is not None and last.meta.created > pod.meta.created
 
 
 def _in_order(job: JobObject, pods: Iterable[PodObject]) -> list[PodObject]:

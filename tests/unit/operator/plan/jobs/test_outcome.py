@@ -170,6 +170,20 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
             id="an attempt that reaches its deadline is the last one",
         ),
         pytest.param(
+            {"failed": 1},
+            [{"waiting": ("ErrImagePull", "no"), "status": LATE}, {}],
+            Active,
+            "DeadlineExceeded",
+            id="unless it had no container, and another one runs",
+        ),
+        pytest.param(
+            {"failed": 1},
+            [{"waiting": ("ErrImagePull", "no"), "status": LATE}, {"unschedulable": 1}],
+            InfraFault,
+            "StartTimedOut",
+            id="and none while the next one waits, too",
+        ),
+        pytest.param(
             {},
             [
                 {"code": 137, "status": LATE},
@@ -177,7 +191,7 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
             ],
             Done,
             None,
-            id="unless another one has a result",
+            id="or another one has a result",
         ),
         pytest.param({}, [{"gates": ["example.com/quota"]}], Active, None, id="gates of a pod that runs"),
         pytest.param({"ending": "DeadlineExceeded"}, [], Active, None, id="it fails, and nothing was reported"),

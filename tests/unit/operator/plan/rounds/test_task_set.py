@@ -114,6 +114,14 @@ def test_what_is_removed_or_never_ran_is_followed_by_another_job(
     assert (found.status.phase == "Failed") == (following is None)
 
 
+def test_a_pod_that_builds_replaces_one_that_never_ran(make: Make, plan: Plan) -> None:
+    """The operator was away when the first one used up its time."""
+    job = make.evaluation("tasks", attempt=1, active=1, failed=1)
+    pods = [make.pod(job, name="p0", created=0, **LATE), make.pod(job, name="p1", created=3700, at=3710)]
+    found = plan(make.started("a", tasks=False), [make.model("a")], jobs=[job], pods=pods, now=7200)
+    assert (found.task_set_attempt, found.status.phase) == (None, "Preparing")
+
+
 SUMMARY = "1000 tasks from 3 sources; Rewrite changed 812 of 1000 (103 value_lost, 85 too_similar)"
 
 
