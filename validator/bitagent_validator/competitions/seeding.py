@@ -51,7 +51,7 @@ class SeedPublisher:
         """
         if round_.seed_from is None:
             return
-        await self._check_claims(round_, competition, block=block, connection=connection)
+        await self._check_claims(round_, competition, at=round_.seed_from.block, block=block, connection=connection)
         secret = self._secrets.secret(competition, block=round_.seed_from.block, genesis=connection.genesis)
         block_hash = await connection.block_hash(round_.seed_from.block)
         change = {"spec": {"tasks": {"seedFrom": {"blockHash": block_hash, "secret": secret}}}}
@@ -63,16 +63,15 @@ class SeedPublisher:
         await self._services.events.normal("SeedPublished", text)
 
     async def _check_claims(
-        self, round_: Round, competition: Competition, *, block: int, connection: Connection
+        self, round_: Round, competition: Competition, *, at: int, block: int, connection: Connection
     ) -> None:
-        """Record the models whose claim to a commitment is refused, as of the seed's block.
+        """Record the models whose claim to a commitment is refused, as of the seed's block `at`.
 
         They are left out of the round's submissions, so that they earn nothing. Without any claim the chain is not
         asked.
         """
         services = self._services
         submissions = services.store.state.owners.get(round_.key, {})
-        at = round_.seed_from.block if round_.seed_from is not None else round_.block
         claimants = {submission.hotkey for submission in submissions.values() if submission.block is not None}
         if not claimants:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bitagent_crds.conditions import Reason
 from bitagent_operator.observed.workloads import JobObject, PodObject
@@ -31,11 +31,16 @@ def started_pods(job: JobObject, pods: Iterable[PodObject]) -> int:
     return max(job.failed, failed) + (1 if going else 0)
 
 
-def never_ran(job: JobObject, pods: Iterable[PodObject]) -> bool:
-    """Whether a pod of the Job has used up its time without a container, as for an image, and no other had one."""
+def none_started(job: JobObject, pods: Iterable[PodObject]) -> bool:
+    """Whether no pod of the Job has started a container; False if one that may have is gone."""
     own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    late = any(pod.reason == DEADLINE_EXCEEDED for pod in own)
-    return late and job.failed <= len(own) and all(pod.started is None for pod in own)
+    return job.failed <= len(own) and all(pod.started is None for pod in own)
+
+
+def never_ran(job: JobObject, pods: Sequence[PodObject]) -> bool:
+    """Whether a pod of the Job has used up its time without a container, as for an image, and no other had one."""
+    late = any(pod.reason == DEADLINE_EXCEEDED for pod in pods if pod.meta.owner_uid == job.meta.uid)
+    return late and none_started(job, pods)
 
 
 def only_removed(job: JobObject, pods: Iterable[PodObject], reason: Reason) -> bool:

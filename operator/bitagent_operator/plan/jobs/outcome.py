@@ -2,7 +2,8 @@
 
 Exit 0 with a readable summary: done. Exit 78: the fault of the model (of a task set: of the spec), final, unless the
 pod was ended from outside. Anything else is an infrastructure fault: the Job starts further pods by itself, and only
-when it has given up the outcome is a fault. An attempt that reaches its deadline is final for its Job.
+when it has given up the outcome is a fault. An attempt that reaches its deadline is final for its Job,
+unless it had no container and a later pod of the Job has one.
 
 A Job that ended while no pod with a summary exists has lost its result (its node was removed, or someone deleted the
 pod), and so has one whose pod never ends: the work is repeated under the next name.

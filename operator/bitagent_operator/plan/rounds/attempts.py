@@ -18,7 +18,7 @@ from bitagent_operator import naming
 from bitagent_operator.observed.objects import changed
 from bitagent_operator.observed.workloads import JobObject, PodObject, Unschedulable
 from bitagent_operator.plan.inputs import Pass
-from bitagent_operator.plan.jobs.counts import started_pods
+from bitagent_operator.plan.jobs.counts import none_started, started_pods
 from bitagent_operator.plan.jobs.disruptions import disrupted_too_often, disruption_times
 from bitagent_operator.plan.jobs.outcome import (
     MESSAGE_LENGTH,
@@ -200,9 +200,7 @@ def _refused_by_nodes(job: JobObject, pods: Iterable[PodObject], outcome: InfraF
 
     Its pods follow each other within seconds; those of the next Job come later.
     """
-    own = [pod for pod in pods if pod.meta.owner_uid == job.meta.uid]
-    none_ran = job.failed <= len(own) and all(pod.started is None for pod in own)
-    return outcome.reason is Reason.POD_NOT_STARTED and job.ended is not None and none_ran
+    return outcome.reason is Reason.POD_NOT_STARTED and job.ended is not None and none_started(job, pods)
 
 
 def _without_claim(job: JobObject, pods: Iterable[PodObject]) -> Unschedulable | None:
