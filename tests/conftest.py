@@ -34,6 +34,7 @@ SECONDS = Path(__file__).parent / "seconds.json"
 LONG = 5.0
 IN_ORDER = ("tests/e2e/", "tests/ecosystem/")
 """Tests of these folders share a cluster, and are never sorted by their seconds."""
+LONGEST_BYTES_AS_ID = 16
 SERVER = Path(__file__).parent / "evaluator_server.py"
 SMALL_MODEL = ROOT / "local/models/tiny-fc-250"
 EXAMPLE_PLUGIN = Path(__file__).parent / "plugins/bitagent_example_plugin"
@@ -41,6 +42,11 @@ EXAMPLE_PLUGIN = Path(__file__).parent / "plugins/bitagent_example_plugin"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record-seconds", action="store_true", help=f"write the files' seconds to {SECONDS.name}")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long bytes by their parameter: compressed ones hold the time, and workers must agree on tests' names."""
+    return argname if isinstance(val, bytes) and len(val) > LONGEST_BYTES_AS_ID else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

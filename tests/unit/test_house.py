@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ def test_tests_that_share_a_cluster_keep_their_order(request: pytest.FixtureRequ
     conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
     seconds = {"tests/e2e/test_zz_chart.py": 9.0, "tests/unit/test_house.py": 8.0}
     assert conftest.sorted_by_seconds(seconds) == {"tests/unit/test_house.py": 8.0}
+
+
+def test_names_of_tests_hold_no_long_bytes(request: pytest.FixtureRequest) -> None:
+    """Compressed bytes hold the time of their making: two workers would collect tests of different names."""
+    conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
+    assert conftest.pytest_make_parametrize_id(gzip.compress(b"line"), "content") == "content"
+    assert conftest.pytest_make_parametrize_id(b"line", "content") is None
 
 
 def test_words_are_plain() -> None:

@@ -226,7 +226,9 @@ def test_files_of_answers(content: bytes) -> None:
     assert [(response.id, response.text) for response in found] == [("a", "x"), ("b", "y")]
 
 
-@pytest.mark.parametrize("content", [gzip.compress(LINES)[:-9], LINES.decode().encode("utf-16")[:-1]])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(LINES)[:-9], LINES.decode().encode("utf-16")[:-1]], ids=["compressed", "UTF-16"]
+)
 def test_a_file_that_breaks_off_is_not_a_shorter_one(content: bytes) -> None:
     with pytest.raises(BadAnswer):
         answer_lines(content)
