@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.observed.workloads import PodObject
 from bitagent_operator.reconcilers.progress import (
     MOST_TOKENS_PER_SECOND,
+    REQUESTS_IN_FLIGHT,
     NotTheDocument,
     Outcome,
     ProgressReader,
@@ -27,6 +27,8 @@ from bitagent_operator.reconcilers.progress import (
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+ENOUGH, SHORT = 60.0, 0.3
+"""Seconds for an answer that comes, on a busy machine too, and for one that does not."""
 GOOD = HEAD + b'{"phase":"Generating","done":3,"total":9,"tokens":70,"tokensPerSecond":3.5,"idleSeconds":20}'
 
 
@@ -107,14 +109,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("serve", "error"), HOSTILE)
 def test_what_is_not_the_document_is_refused(serve: Serve, error: Any) -> None:
-    async def main() -> float:
+    async def main() -> None:
         async with pod_that(serve) as port:
-            began = time.monotonic()
             with pytest.raises(error):
-                await read("127.0.0.1", port, seconds=1)
-            return time.monotonic() - began
+                await read("127.0.0.1", port, seconds=SHORT if error is TimeoutError else ENOUGH)
 
-    assert asyncio.run(main()) < 5
+    asyncio.run(main())
 
 
 def test_a_port_that_is_closed_is_no_connection() -> None:
@@ -122,7 +122,7 @@ def test_a_port_that_is_closed_is_no_connection() -> None:
         async with pod_that(silent) as port:
             pass
         with pytest.raises(OSError) as error:
-            await read("127.0.0.1", port, seconds=1)
+            await read("127.0.0.1", port, seconds=ENOUGH)
         assert not isinstance(error.value, TimeoutError)
 
     asyncio.run(main())
@@ -161,7 +161,7 @@ class World:
             enqueue=self.enqueued.extend,
             count=self.outcomes.append,
             generated=lambda name, tokens: self.generated.append((name, tokens)),
-            seconds=1.5,  # of a busy machine, too
+            seconds=ENOUGH,
         )
 
     def now(self) -> datetime:
@@ -287,6 +287,7 @@ def test_a_pod_that_ceases_to_answer(make: Any, then: Serve, outcome: Outcome, m
             world = World(make, pod_at(make, port))
             await world.polled()
             world.time += timedelta(seconds=60)
+            world.reader.seconds = SHORT if then is silent else ENOUGH
             news, outcomes = await world.polled()
             (found,) = world.reader.of(world.pods).values()
             if outcome is not Outcome.UNREACHABLE:  # a reset may also look like an empty answer
@@ -301,6 +302,7 @@ def test_a_pod_that_never_answered_is_not_known(make: Any) -> None:
     async def main() -> None:
         async with pod_that(silent) as port:
             world = World(make, pod_at(make, port))
+            world.reader.seconds = SHORT
             assert await world.polled() == ([], [Outcome.MUTE])
             assert world.reader.of(world.pods) == {}
 
@@ -320,16 +322,24 @@ def test_a_pod_that_has_gone_is_forgotten(make: Any) -> None:
 
 
 def test_pods_that_hang_do_not_hold_up_the_others(make: Any) -> None:
-    async def main() -> float:
-        async with pod_that(silent) as hangs, pod_that(says(GOOD)) as answers:
-            bad = [pod_at(make, hangs, key=f"b{i}", name=f"b{i}") for i in range(40)]
-            world = World(make, *bad, pod_at(make, answers))
-            began = time.monotonic()
-            await world.polled()
-            assert [found.document.done for found in world.reader.of(world.pods).values()] == [3]
-            return time.monotonic() - began
+    answered = asyncio.Event()
 
-    assert asyncio.run(main()) < 10  # 40 of 0.3 s each would be 12 s
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(GOOD)(reader, writer)
+        answered.set()
+
+    async def main() -> list[Outcome]:
+        async with pod_that(hangs) as bad, pod_that(answers) as good:
+            hanging = [pod_at(make, bad, key=f"b{i}", name=f"b{i}") for i in range(REQUESTS_IN_FLIGHT - 1)]
+            world = World(make, *hanging, pod_at(make, good))
+            _, outcomes = await world.polled()
+            assert [found.document.done for found in world.reader.of(world.pods).values()] == [3]
+            return outcomes
+
+    assert Outcome.MUTE not in asyncio.run(main()), "those that hang until another has answered"
 
 
 def test_a_bug_in_a_hint_does_not_stop_the_operator(make: Any, caplog: pytest.LogCaptureFixture) -> None:
