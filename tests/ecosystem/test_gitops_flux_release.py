@@ -133,7 +133,7 @@ class Release:
                 and a
             ),
         )
-        with urllib.request.urlopen(found["url"], timeout=10) as answer:  # a port of this machine
+        with urllib.request.urlopen(found["url"], timeout=60) as answer:  # a port of this machine
             return bytes(answer.read())
 
 

@@ -33,11 +33,11 @@ def _faults(chain: RunningChain, **body: Any) -> None:
 async def _ask(endpoint: str, method: str, *params: Any) -> Any:
     async with websockets.connect(endpoint) as socket:
         await socket.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
-        return json.loads(await asyncio.wait_for(socket.recv(), 5))
+        return json.loads(await asyncio.wait_for(socket.recv(), 60))
 
 
 async def _until(probe: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # Blocks come by the chain's clock; there is no event of the test's own.
         while not probe():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -46,10 +46,10 @@ async def _until(probe: Callable[[], bool]) -> None:
 async def test_a_node_that_is_behind_shows_older_blocks() -> None:
     async with running(endpoints=2) as chain:
         await _until(lambda: chain.server.node.blocks.head.number > 6)
-        _faults(chain, endpoint=1, lag=5)
+        _faults(chain, endpoint=1, lag=5, stall_blocks=True)
         async with connected(chain.endpoint) as ahead, connected(chain.endpoint_of(1)) as behind:
             late, newest = await behind.block(), await ahead.block()
-            assert newest - late in (5, 6)
+            assert newest - late == 5
         answer = await _ask(chain.endpoint_of(1), "chain_getBlockHash", newest + 100)
         assert answer["result"] is None
 
@@ -95,7 +95,7 @@ async def test_a_submission_on_a_branch_that_is_left() -> None:
         chain.server.reorg(node.blocks.head.number - first + 1, lose=False)
         assert not node.included
         # The SDK takes this for a failure, but the extrinsic waits in the pool and lands.
-        result = await asyncio.wait_for(submission, 10)
+        result = await asyncio.wait_for(submission, 60)
         assert (result.success, "retracted" in result.message) == (False, True)
         await _until(lambda: bool(node.included))
         assert node.included[0].block > first
@@ -189,7 +189,7 @@ async def test_a_wrong_clock_is_in_the_blocks() -> None:
         head = chain.server.node.blocks.head.number
         await _until(lambda: chain.server.node.blocks.head.number > head + 1)
         stamp = await client.query(bt.storage.Timestamp.Now, [])
-        assert -905 < int(stamp) / 1000 - time.time() < -895
+        assert -960 < int(stamp) / 1000 - time.time() < -840
 
 
 async def test_all_methods_are_named() -> None:

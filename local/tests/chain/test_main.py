@@ -64,7 +64,7 @@ def test_process_serves_and_stops_on_sigterm() -> None:
         try:
             _until_healthy(f"http://127.0.0.1:{ports[1]}/healthz")
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=10)
+            _, log = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0
@@ -75,7 +75,7 @@ def _until_healthy(url: str) -> None:
     give_up = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=10):
+            with urllib.request.urlopen(url, timeout=60):
                 return
         except OSError:
             if time.monotonic() > give_up:

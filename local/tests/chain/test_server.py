@@ -94,7 +94,7 @@ async def test_rate_limit_in_preflight_and_on_chain() -> None:
         )
         unchecked = await client.submit_call(call, key("//Validator"), signer="hotkey")
         assert unchecked.error.code == bt.ErrorCode.RATE_LIMITED
-        await client.wait_for_block(int(first.extrinsic_id.split("-")[0]) + 8, timeout=5)
+        await client.wait_for_block(int(first.extrinsic_id.split("-")[0]) + 8, timeout=60)
         assert (await client.execute(_intent(), key("//Validator"))).success
 
 
@@ -107,7 +107,7 @@ async def test_sealed_weights_are_revealed_in_their_epoch() -> None:
             result = await client.execute(_intent(), key("//Validator"))
         assert result.success
         committed = chain.server.node.included[0].block
-        await client.wait_for_block(committed + 205, timeout=20)
+        await client.wait_for_block(committed + 205, timeout=60)
         assert await client.weights.weights(NETUID) == {0: pytest.approx({2: 2 / 3, 3: 1 / 3}, abs=1e-4)}
         graph = await client.subnets.metagraph(NETUID)
         assert graph.neuron(0).last_update == committed
@@ -124,7 +124,7 @@ async def test_the_sdk_reads_a_sealed_commitment_before_and_after_its_round() ->
         before = (await client.subnets.commitments(NETUID))[OTHER]
         assert (before.status, before.value) == ("sealed", None)
         head = await client.block()
-        await client.wait_for_block(head + 150, timeout=20)
+        await client.wait_for_block(head + 150, timeout=60)
         after = (await client.subnets.commitments(NETUID))[OTHER]
         assert (after.status, after.value) == ("revealed", "acme/secret")
 
@@ -156,7 +156,7 @@ async def test_subscriptions_follow_the_chain() -> None:
             if len(numbers) == 4:
                 break
         assert numbers == list(range(numbers[0], numbers[0] + 4))
-        epoch = await client.wait_for_epoch(NETUID, timeout=5)
+        epoch = await client.wait_for_epoch(NETUID, timeout=60)
         assert epoch.block - epoch.previous == 10
 
 
@@ -167,10 +167,10 @@ async def test_stalled_finality_holds_a_submission_until_it_is_lifted() -> None:
         async for _ in client.blocks():
             if chain.server.node.included:
                 break
-        await client.wait_for_block(chain.server.node.included[0].block + 3, timeout=5)
+        await client.wait_for_block(chain.server.node.included[0].block + 3, timeout=60)
         assert not submission.done()
         chain.server.apply_faults(ChainFaultRequest(stall_finality=False))
-        assert (await asyncio.wait_for(submission, 5)).success
+        assert (await asyncio.wait_for(submission, 60)).success
 
 
 async def test_muted_chain_answers_only_after_the_fault() -> None:
@@ -180,19 +180,19 @@ async def test_muted_chain_answers_only_after_the_fault() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.block(), 0.3)
         chain.server.apply_faults(ChainFaultRequest(mute=0))
-        assert await asyncio.wait_for(client.block(), 5) > before
+        assert await asyncio.wait_for(client.block(), 60) > before
 
 
 async def test_dropped_connection_is_reopened_by_the_client() -> None:
     async with running() as chain, connected(chain.endpoint) as client:
         await client.block()
         chain.server.apply_faults(ChainFaultRequest(drop_connections=1))
-        assert await asyncio.wait_for(client.block(), 5) > 0
+        assert await asyncio.wait_for(client.block(), 60) > 0
 
 
 async def test_refused_connection_is_a_connection_error() -> None:
     async with running() as chain:
         chain.server.apply_faults(ChainFaultRequest(refuse=60))
         with pytest.raises(bt.RpcConnectionError):
-            async with asyncio.timeout(10), connected(chain.endpoint):
+            async with asyncio.timeout(60), connected(chain.endpoint):
                 pytest.fail("the connection was accepted")

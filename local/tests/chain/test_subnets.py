@@ -118,7 +118,7 @@ async def test_the_sdk_reads_an_epoch(tmp_path: Path, monkeypatch: pytest.Monkey
                 bt.SetWeights(20, weights={3: 3.0, 4: 1.0}), bt.sp_core.Keypair.create_from_uri(uri)
             )
             assert result.success
-        await client.wait_for_block(chain.server.node.subnet.next_epoch() + 1, timeout=10)
+        await client.wait_for_block(chain.server.node.subnet.next_epoch() + 1, timeout=60)
         graph = await client.subnets.metagraph(20)
         assert graph.owner_hotkey == graph.hotkeys[0]
         assert [round(neuron.incentive, 2) for neuron in graph] == [0, 0, 0, 0.75, 0.25]

@@ -55,7 +55,7 @@ def address(known: dict[str, str]) -> Iterator[str]:
 def post(address: str, content: Any) -> tuple[int, Any]:
     request = urllib.request.Request(f"{address}/v1/chat/completions", data=json.dumps(content).encode(), method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -67,7 +67,7 @@ def address() -> Iterator[str]:
 def test_messages(address: str, name: str, body: dict[str, Any], field: str, expected: Any) -> None:
     headers = signed(nonce=time.time_ns())
     request = urllib.request.Request(f"{address}/{name}", data=json.dumps(body).encode(), headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         assert json.load(reply)[field] == expected
         assert reply.headers["bt_header_axon_status_code"] == "200"
 
@@ -75,6 +75,6 @@ def test_messages(address: str, name: str, body: dict[str, Any], field: str, exp
 def test_the_new_wire_gets_401_of_an_axon(address: str) -> None:
     request = urllib.request.Request(f"{address}/IsAlive", data=b"{}")
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=60)
     assert refused.value.code == 401
     assert refused.value.headers["bt_header_axon_status_code"] == "401"

@@ -167,7 +167,7 @@ RANGES: dict[str, tuple[str, int, str | None]] = {
 def test_ranges(hub: RunningHub, range_: str, status: int, content: str | None) -> None:
     url = f"{hub.url}/{ACME}/resolve/main/model.safetensors"
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers={"Range": range_}), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Range": range_}), timeout=60) as answer:
             got, headers, body = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as refused:
         got, headers, body = refused.code, refused.headers, b""
@@ -185,7 +185,7 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 def test_paths_stay_inside_the_commit(hub: RunningHub, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{hub.url}/{ACME}/resolve/main/{path}", timeout=5)
+        urllib.request.urlopen(f"{hub.url}/{ACME}/resolve/main/{path}", timeout=60)
     assert (refused.value.code, refused.value.headers["X-Error-Code"]) == (404, "EntryNotFound")
 
 
@@ -195,7 +195,7 @@ def _download(hub: RunningHub, repo: str, file: str, token: str | bool = False) 
 
 def test_all_samples_are_published(datasets: RunningHub) -> None:
     assert list(datasets.commits) == NAMES
-    with urllib.request.urlopen(f"{datasets.url}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{datasets.url}/healthz", timeout=60) as answer:
         assert set(json.load(answer)["repositories"]) == set(NAMES)
 
 

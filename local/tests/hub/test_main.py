@@ -47,7 +47,7 @@ def test_process_packs_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
             assert process.stderr is not None
             assert f"{count} repositories on http port" in process.stderr.readline()
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=10)
+            _, log = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0

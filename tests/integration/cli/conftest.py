@@ -158,7 +158,7 @@ def kubelet_address(plane: ControlPlane) -> Iterator[tuple[str, dict[str, Kubele
         loop.run_forever()
 
     threading.Thread(target=run, daemon=True).start()
-    assert started.wait(20)
+    assert started.wait(60)
     plane.api.create("/api/v1/nodes", {"metadata": {"name": name}})
     status = {
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],

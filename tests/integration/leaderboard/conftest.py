@@ -76,7 +76,7 @@ class Page:
         return found
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"{self.address}/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.address}/{path}", timeout=60) as answer:
             return str(answer.read().decode())
 
     def json(self, path: str) -> Any:
@@ -134,7 +134,7 @@ def start_page(
         probe = f"http://127.0.0.1:{health}/readyz"
         page = Page(plane, namespace, f"http://127.0.0.1:{port}", probe, program, log)
         programs.append(page)
-        eventually(lambda: urllib.request.urlopen(probe, timeout=5).status == 200, what="the page is ready")
+        eventually(lambda: urllib.request.urlopen(probe, timeout=60).status == 200, what="the page is ready")
         return page
 
     yield start

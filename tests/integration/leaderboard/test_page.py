@@ -171,7 +171,7 @@ def test_it_ends_at_sigterm_though_readers_are_connected(start_page: Start) -> N
     with urllib.request.urlopen(f"{page.address}/events", timeout=60) as events:
         events.readline()
         page.program.send_signal(signal.SIGTERM)
-        assert page.program.wait(20) == 0
+        assert page.program.wait(60) == 0
 
 
 def test_an_export_of_the_cluster(start_page: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ class Prometheus:
     def ask(self, path: str, **parameters: str) -> Any:
         """The result of a query. Raises HTTPError if Prometheus refuses it."""
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self._url}/{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._url}/{path}?{query}", timeout=60) as answer:
             return json.load(answer)["data"]["result"]
 
     def run(self, query: dict[str, Any], **values: str) -> Any:

@@ -62,4 +62,4 @@ def test_a_signal_ends_it_in_order(world: World) -> None:
     process = world.start_operator()
     world.until("in sync", lambda: "in sync" in world.log.read_text())
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0

@@ -43,7 +43,7 @@ class Release:
 
     def ask(self, url: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -208,5 +208,5 @@ def test_a_release_of_a_watched_namespace_stands_by(release: Release) -> None:
     home.until("it says so", lambda: said in home.log.read_text())
     assert holder(a) == f"{home.namespace}/op/op-0"
     home.operators[0].terminate()
-    assert home.operators[0].wait(timeout=20) == 0
+    assert home.operators[0].wait(timeout=60) == 0
     home.until("it acts then", lambda: holder(a) == "op/second-0")

@@ -210,7 +210,7 @@ def script(outcomes: Outcomes) -> Any:
 
 def failing(metrics: int) -> float:
     """The number of objects whose last pass failed."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     found = re.search(r"^bitagent_operator_queue_backing_off(?:\{[^}]*\})? (\S+)$", text, re.MULTILINE)
     assert found is not None, text[:500]

@@ -84,14 +84,14 @@ class Chain:
         return f"ws://127.0.0.1:{self.port}"
 
     def state(self) -> Obj:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/state", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/state", timeout=60) as answer:
             content: Obj = json.load(answer)
             return content
 
     def post(self, what: str, **body: Any) -> None:
         data = json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.admin_port}/{what}", data=data, method="POST")
-        urllib.request.urlopen(request, timeout=10).read()
+        urllib.request.urlopen(request, timeout=60).read()
 
     def settings(self) -> list[Obj]:
         """Extrinsics that set weights, with their outcome."""
@@ -245,7 +245,7 @@ class World:
 
     def stop(self, process: Program, how: signal.Signals = signal.SIGKILL) -> int:
         process.send_signal(how)
-        return process.wait(20)
+        return process.wait(60)
 
     def holder(self) -> str:
         """Who holds the Lease."""

@@ -151,7 +151,7 @@ async def following(*endpoints: str) -> AsyncIterator[tuple[Follower, Callable[.
         yield follower, until
     finally:
         task.cancel()
-        ended, _ = await asyncio.wait({task}, timeout=5)
+        ended, _ = await asyncio.wait({task}, timeout=60)
         assert ended, "a follower ends when it is cancelled, whatever the SDK is busy with"
 
 

@@ -236,7 +236,7 @@ def test_probes_and_metrics(start_world: Callable[..., Any], eventually: Callabl
 
     def get(port: int, at: str) -> str:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{at}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{at}", timeout=60) as answer:
                 return str(answer.read().decode())
         except OSError:
             return ""

@@ -35,7 +35,7 @@ class Server:
 
     async def asked(self, times: int) -> None:
         """Wait until so many requests have arrived."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.requests) < times:
                 self._arrived.clear()
                 await self._arrived.wait()

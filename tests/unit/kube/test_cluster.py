@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -99,12 +98,16 @@ async def test_without_a_kubeconfig_and_outside_of_a_pod_there_is_no_way(monkeyp
     assert raised.value.reason == "NoConfiguration"
 
 
-async def test_one_attempt_finds_out_that_nothing_answers(kubeconfig: Path) -> None:
+async def test_one_attempt_finds_out_that_nothing_answers(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pause(seconds: float) -> None:
+        pytest.fail(f"another attempt after {seconds} s")
+
+    monkeypatch.setattr("bitagent_kube.client.asyncio.sleep", pause)
     configuration = Configuration()
     configuration.host = "http://127.0.0.1:9"
     where = (await access(kubeconfig=kubeconfig)).__class__(configuration, "ns", "c")
     with pytest.raises(ApiError) as raised:
-        async with asyncio.timeout(5), open_cluster(where, namespace="ns", field_manager="m"):
+        async with open_cluster(where, namespace="ns", field_manager="m"):
             pass
     assert raised.value.reason == "NoAnswer"
 

@@ -52,7 +52,7 @@ async def test_requests_under_way_are_answered_and_no_new_ones_at_the_end(
         settings = settings_of(hotkey_file("//Miner"), model.url, dead, port, operations)
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await _until(running, port, Outcome.ANSWERED)
                 # The chain does not answer: alive, and not ready.
                 assert [await _status(operations, path) for path in ("healthz", "readyz")] == [200, 503]
@@ -82,7 +82,7 @@ async def test_one_address_cannot_take_all_connections(
         settings = settings_of(hotkey_file("//Miner"), model.url, dead, port, operations, connections=1)
         running = asyncio.create_task(serving.run(settings, stop=stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await _until(running, port, Outcome.ANSWERED)
                 held = []
                 while (await _ask(port, IsAlive())).outcome is not Outcome.RATE_LIMITED:

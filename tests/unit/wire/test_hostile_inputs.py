@@ -110,6 +110,6 @@ async def test_bytes_on_the_connection(validator: Any, serve: Any, target: bytes
         for headers in (old | changes, new | changes):
             reader, writer = await asyncio.open_connection("127.0.0.1", miner.port)
             writer.write(_request(headers, target=target))
-            statuses.append(int((await asyncio.wait_for(reader.readline(), 10)).split()[1]))
+            statuses.append(int((await asyncio.wait_for(reader.readline(), 60)).split()[1]))
             writer.close()
     assert all(200 <= status < 500 for status in statuses)

@@ -167,24 +167,24 @@ async def test_a_slow_body_is_refused(validator: Any, serve: Any) -> None:
         headers = modern(validator, miner.hotkey) | {"Host": "x", "Content-Length": "100"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"POST /QueryTask HTTP/1.1\r\n{lines}\r\n".encode() + b"{")
-        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 408")
+        assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 408")
         writer.close()
 
 
 async def test_bodies_that_arrive_at_once_are_bounded_together(session: Any, validator: Any, serve: Any) -> None:
-    async with serve(clock=lambda: NOW, body_seconds=5.0, small_bytes=0, buffered_bytes=1000) as miner:
+    async with serve(clock=lambda: NOW, body_seconds=600.0, small_bytes=0, buffered_bytes=1000) as miner:
         _, writer = await asyncio.open_connection("127.0.0.1", miner.port)
         headers = modern(validator, miner.hotkey) | {"Host": "x", "Content-Length": "1000"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"POST /QueryTask HTTP/1.1\r\n{lines}\r\n".encode() + b" " * 990)
         await writer.drain()
         found = []
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(60):
             while 503 not in found:
                 found.append((await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - len(found))))[0])
         writer.close()
         await writer.wait_closed()
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(60):
             while found[-1] != 200:
                 found.append((await post(session, miner, modern(validator, miner.hotkey, nonce=NOW - len(found))))[0])
 
@@ -193,14 +193,14 @@ async def test_small_bodies_are_answered_while_large_ones_hold_the_room(
     session: Any, validator: Any, serve: Any
 ) -> None:
     """Anyone may claim a validator's hotkey until the whole body is there; the validator itself is answered."""
-    async with serve(clock=lambda: NOW, body_seconds=5.0, small_bytes=100, buffered_bytes=1000) as miner:
+    async with serve(clock=lambda: NOW, body_seconds=600.0, small_bytes=100, buffered_bytes=1000) as miner:
         headers = modern(validator, miner.hotkey) | {"Host": "x", "Content-Length": "2000"}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         _, writer = await asyncio.open_connection("127.0.0.1", miner.port)
         writer.write(f"POST /QueryTask HTTP/1.1\r\n{lines}\r\n".encode() + b" " * 1100)
         await writer.drain()
         large, found = b" " * 200 + b"{}", []
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(60):
             while 503 not in found:
                 own = modern(validator, miner.hotkey, nonce=NOW - len(found), body=large)
                 found.append((await post(session, miner, own, large))[0])
@@ -225,7 +225,7 @@ async def test_a_connection_without_a_request_is_closed(drip: bool) -> None:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.addresses[0][1])
         writing = asyncio.create_task(write(writer))
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writing.cancel()
         writer.close()
     finally:

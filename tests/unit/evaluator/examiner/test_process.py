@@ -162,5 +162,5 @@ def test_it_ends_when_the_pod_does(examiner: Examiner, volume: Volume) -> None:
     examiner.score(volume.pool, volume.first().id, "x")
     (scorer,) = examiner.children()
     examiner.process.send_signal(signal.SIGTERM)
-    assert examiner.process.wait(20) == 0
+    assert examiner.process.wait(60) == 0
     until(lambda: not Path(f"/proc/{scorer}").exists())

@@ -15,7 +15,7 @@ from bitagent_evaluator.support.progress import ProgressBoard
 
 
 def get(port: int | None, path: str = PROGRESS_PATH, *, host: str = "127.0.0.1") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

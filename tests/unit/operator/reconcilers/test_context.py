@@ -70,7 +70,7 @@ class Slow(Refusing):
         self.waiting += 1
         if self.waiting == self.together:
             self.go.set()
-        await asyncio.wait_for(self.go.wait(), 5)
+        await asyncio.wait_for(self.go.wait(), 60)
         return await super().get(resource, name)
 
 

@@ -73,7 +73,7 @@ async def test_each_kopf_has_an_event_loop_of_its_own_and_delivers_into_ours(
 ) -> None:
     double, delivered = Kopf(monkeypatch), asyncio.Queue[tuple[str, threading.Thread]]()
     watching = start(lambda event, _obj: delivered.put_nowait((event, threading.current_thread())))
-    await asyncio.to_thread(double.begun.wait, 5)
+    await asyncio.to_thread(double.begun.wait, 60)
     assert double.loop is not None
     assert double.loop is not asyncio.get_running_loop()
     assert double.registry is not None
@@ -82,7 +82,7 @@ async def test_each_kopf_has_an_event_loop_of_its_own_and_delivers_into_ours(
     asyncio.run_coroutine_threadsafe(observer(event=event), double.loop)
     assert await asyncio.wait_for(delivered.get(), 60) == ("ADDED", threading.current_thread())
     watching.cancel()
-    await asyncio.wait([watching], timeout=5)
+    await asyncio.wait([watching], timeout=60)
     assert double.ended.is_set(), "it ends with the task"
 
 
@@ -162,7 +162,7 @@ async def test_the_objects_of_each_list_of_kopf_are_said_to_be_listed() -> None:
     found = [await asyncio.wait_for(delivered.get(), 60) for _ in range(4)]
     assert sorted(found) == [(kopf_watch.LISTED, name) for name in ("a", "a", "b", "b")]
     watching.cancel()
-    await asyncio.wait([watching], timeout=5)
+    await asyncio.wait([watching], timeout=60)
 
 
 async def test_a_watch_follows_a_token_that_was_renewed(
@@ -195,4 +195,4 @@ async def test_a_watch_follows_a_token_that_was_renewed(
         assert await asyncio.wait_for(watches.get(), 60) == "new"
         assert not watching.done()
         watching.cancel()
-        await asyncio.wait([watching], timeout=5)
+        await asyncio.wait([watching], timeout=60)
