@@ -123,13 +123,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = arguments().parse_args(argv)
     if options.command == "policy":
-        return replay_files(*options.replay)
+        cases, results = options.replay
+        return replay_files(cases, results=results)
     if options.command == "doctor":
-        return asyncio.run(print_findings(options.name, options.namespace, options.hotkey_file, options.endpoints_file))
+        return asyncio.run(
+            print_findings(
+                options.name,
+                namespace=options.namespace,
+                hotkey_file=options.hotkey_file,
+                endpoints_file=options.endpoints_file,
+            )
+        )
     if options.command == "weights" and options.verb == "history":
-        return asyncio.run(print_history(options.name, options.namespace))
+        return asyncio.run(print_history(options.name, namespace=options.namespace))
     if options.command == "weights":
-        return asyncio.run(print_plan(options.name, options.namespace, as_lines=as_json if options.json else as_table))
+        as_lines = as_json if options.json else as_table
+        return asyncio.run(print_plan(options.name, namespace=options.namespace, as_lines=as_lines))
     # The SDK's transport logs every reconnect in detail; the follower logs it once.
     kube_logging.configure(json_lines=options.log_format == "json", levels={"bittensor": logging.ERROR})
     for handler in logging.getLogger().handlers:

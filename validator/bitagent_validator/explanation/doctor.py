@@ -135,11 +135,11 @@ def _of_account(spec: ValidatorSpec, subnet: Subnet, hotkey: str) -> list[Findin
         return [Finding(False, f"hotkey {hotkey} is not registered on subnet {subnet.netuid}")]
     found = [Finding(True, f"hotkey {hotkey} is registered as uid {me.uid}")]
     problem = permit_problem(subnet, me)
-    found.append(Finding(problem is None, problem[1] if problem else "it may set weights"))
+    found.append(Finding(problem is None, problem.message if problem else "it may set weights"))
     key, needed = sent_version_key(spec.weights, subnet.rules.version_key), subnet.rules.version_key
     found.append(Finding(key >= needed, f"version key {key} is sent, and the subnet requires {needed}"))
-    target, why = burn_target(spec.weights.burn, subnet)
-    found.append(Finding(not why, why or f"what is burnt goes to {target}"))
+    target = burn_target(spec.weights.burn, subnet)
+    found.append(Finding(not target.problem, target.problem or f"what is burnt goes to {target.hotkey}"))
     age = subnet.block - me.last_update
     left = subnet.rules.activity_cutoff - age
     text = f"weights were last set at block {me.last_update}, {age} blocks ago; the chain ignores them in {left} blocks"

@@ -18,7 +18,7 @@ from bitagent_validator.policy.replay import ReplayError, replay, write
 from bitagent_validator.state.store import StateUnreadable
 
 
-def replay_files(cases: Path, results: Path) -> int:
+def replay_files(cases: Path, *, results: Path) -> int:
     """Write the result of each case of a file to another; return the exit status."""
     try:
         with cases.open(encoding="utf-8") as lines:
@@ -30,7 +30,7 @@ def replay_files(cases: Path, results: Path) -> int:
     return 0
 
 
-async def print_plan(name: str, namespace: str, *, as_lines: Callable[[Iterable[Explanation]], str]) -> int:
+async def print_plan(name: str, *, namespace: str, as_lines: Callable[[Iterable[Explanation]], str]) -> int:
     """Print what each hotkey would earn now; return the exit status."""
     logging.getLogger("bittensor").setLevel(logging.ERROR)
     try:
@@ -42,7 +42,7 @@ async def print_plan(name: str, namespace: str, *, as_lines: Callable[[Iterable[
     return 0
 
 
-async def print_history(name: str, namespace: str) -> int:
+async def print_history(name: str, *, namespace: str) -> int:
     """Print the last settings; return the exit status."""
     try:
         async with connect(namespace=namespace, field_manager=MANAGER) as client:
@@ -53,7 +53,7 @@ async def print_history(name: str, namespace: str) -> int:
     return 0
 
 
-async def print_findings(name: str, namespace: str, hotkey_file: Path | None, endpoints_file: Path) -> int:
+async def print_findings(name: str, *, namespace: str, hotkey_file: Path | None, endpoints_file: Path) -> int:
     """Print what was checked, and what is wrong; return 1 if anything is."""
     logging.disable(logging.CRITICAL)
     try:

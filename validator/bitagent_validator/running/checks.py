@@ -54,7 +54,7 @@ def rounds_obstacle(spec: ValidatorSpec, subnet: Subnet, *, mechanism: int) -> s
     if subnet.me is None:
         return f"hotkey {subnet.hotkey} is not registered on subnet {subnet.netuid}"
     problem = permit_problem(subnet, subnet.me) or mechanism_problem(subnet, mechanism)
-    return problem[1] if problem else ""
+    return problem.message if problem else ""
 
 
 def check_key(account: Account) -> None:

@@ -192,11 +192,10 @@ def _account(inputs: StatusInputs) -> tuple[ConditionValue, ConditionValue]:
             _value(registered, False, Reason.NOT_REGISTERED, message),
             _value(permitted, False, Reason.NOT_REGISTERED, "only a registered hotkey can hold a permit"),
         )
-    problem = permit_problem(inputs.subnet, me)
-    return (
-        _value(registered, True, Reason.REGISTERED, f"uid {me.uid}"),
-        _value(permitted, problem is None, *(problem or (Reason.PERMIT_HELD, "the hotkey may set weights"))),
-    )
+    is_registered = _value(registered, True, Reason.REGISTERED, f"uid {me.uid}")
+    if problem := permit_problem(inputs.subnet, me):
+        return is_registered, _value(permitted, False, problem.reason, problem.message)
+    return is_registered, _value(permitted, True, Reason.PERMIT_HELD, "the hotkey may set weights")
 
 
 def _rounds(competitions: Sequence[CompetitionStatus]) -> ConditionValue:

@@ -75,7 +75,8 @@ def compute_weights(
     by_competition: dict[str, dict[str, Pay]] = {}
     failed: dict[str, str] = {}
     parts: dict[str, Part] = {}
-    target, problem = burn_target(weights.burn, subnet)
+    burns_to = burn_target(weights.burn, subnet)
+    target = burns_to.hotkey
     for each in competitions:
         last = {h: float(v) for h, v in (held or {}).get(each.id, {}).items() if h in subnet.neurons and v}
         try:
@@ -116,7 +117,7 @@ def compute_weights(
         Row.planned(row, rounds, burnt) if row else None,
         pay=by_competition,
         failed=failed,
-        burn_problem=problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
+        burn_problem=burns_to.problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
         paying=frozenset(name for name, shares in effective.items() if shares),
         # A policy that failed says nothing about the number of models: the shares that it paid last stay.

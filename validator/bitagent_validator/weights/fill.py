@@ -37,21 +37,34 @@ class Part:
         return {}
 
 
-def burn_target(burn: Burn, subnet: Subnet) -> tuple[str, str]:
-    """Return the hotkey that burnt weights go to, or an empty string and why there is none."""
+@dataclass(frozen=True)
+class BurnTarget:
+    """The hotkey that burnt weights go to."""
+
+    hotkey: str = ""
+    """Empty if there is none."""
+    problem: str = ""
+    """Why there is none."""
+
+
+def burn_target(burn: Burn, subnet: Subnet) -> BurnTarget:
+    """Return the hotkey that burnt weights go to, or why there is none."""
     if burn.target == SUBNET_OWNER:
         hotkey = subnet.owner_hotkey
         if hotkey not in subnet.neurons:
-            return "", f"the hotkey of the owner of subnet {subnet.netuid} has no slot on it, so that nothing is burnt"
-        return hotkey, ""
+            text = f"the hotkey of the owner of subnet {subnet.netuid} has no slot on it, so that nothing is burnt"
+            return BurnTarget(problem=text)
+        return BurnTarget(hotkey)
     if burn.target not in subnet.neurons:
-        return "", f"weights.burn.target {burn.target} has no slot on subnet {subnet.netuid}, so that nothing is burnt"
+        text = f"weights.burn.target {burn.target} has no slot on subnet {subnet.netuid}, so that nothing is burnt"
+        return BurnTarget(problem=text)
     if not subnet.is_owners(burn.target):
-        return "", (
+        text = (
             f"weights.burn.target {burn.target} does not belong to the owner of subnet {subnet.netuid}: what it gets "
             "would be paid out, so that nothing is burnt"
         )
-    return burn.target, ""
+        return BurnTarget(problem=text)
+    return BurnTarget(burn.target)
 
 
 def with_burn(shares: Mapping[str, float], *, percentage: int, target: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ SEALED_MAX = 1177
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why there is no new row, although one could be set."""
+    """Why a row is not set."""
 
     reason: Reason
     message: str
@@ -25,46 +25,46 @@ class Obstacle:
 
 def chain_obstacle(
     planned: Row, subnet: Subnet, me: Neuron, *, version_key: int, skew: float | None
-) -> tuple[Reason, str] | None:
+) -> Obstacle | None:
     """Return why the chain would refuse any submission until a person changes something; None if it would not."""
     rules, alone = subnet.rules, exempt(planned.weights, subnet)
     if problem := mechanism_problem(subnet, subnet.mechanism):
         return problem
-    if (permit := permit_problem(subnet, me)) and not (alone and permit[0] is Reason.NO_PERMIT):
+    if (permit := permit_problem(subnet, me)) and not (alone and permit.reason is Reason.NO_PERMIT):
         return permit
     if version_key < rules.version_key:
-        return (
+        return Obstacle(
             Reason.VERSION_KEY_TOO_LOW,
             f"weights.versionKey is {version_key}, the subnet requires {rules.version_key} or more: "
             "upgrade to what the subnet runs, then raise versionKey",
         )
     if not alone and planned.hotkeys < smallest_row(subnet):
-        return (
+        return Obstacle(
             Reason.SUBMISSION_FAILED,
             f"the subnet accepts rows of at least {smallest_row(subnet)} weights, and only {planned.hotkeys} miners "
             "are to be paid: weights.fill says how such rows are filled",
         )
     if not alone and not fits(planned.weights, rules=rules):
-        return (
+        return Obstacle(
             Reason.SUBMISSION_FAILED,
             f"the subnet allows one miner {rules.max_weight / U16_MAX:.2%} at most, which takes more than the "
             f"{planned.hotkeys} miners that are to be paid",
         )
     if rules.commit_reveal and planned.hotkeys > SEALED_MAX:
-        return (
+        return Obstacle(
             Reason.ROW_TOO_LONG,
             f"a sealed row holds {SEALED_MAX} weights at most, and {planned.hotkeys} hotkeys are to be paid: choose a "
             "policy that pays fewer",
         )
     if rules.commit_reveal and skew is not None:
-        return (
+        return Obstacle(
             Reason.CLOCK_SKEW,
             f"{skewed(skew)}, and a sealed row would open at another time: set the clock (NTP)",
         )
     return None
 
 
-def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | None:
+def mechanism_problem(subnet: Subnet, mechanism: int) -> Obstacle | None:
     """Return why no weights can be set in a mechanism that the subnet lacks; None if it has it, or may have."""
     if subnet.has(mechanism):
         return None
@@ -73,16 +73,18 @@ def mechanism_problem(subnet: Subnet, mechanism: int) -> tuple[Reason, str] | No
         f"subnet {subnet.netuid} has {counted(count or 0, 'mechanism')}, numbered from 0, and the competitions of "
         f"mechanism {mechanism} earn their miners nothing: correct competitions[].mechanism, or remove them"
     )
-    return Reason.MECHANISM_NOT_FOUND, text
+    return Obstacle(Reason.MECHANISM_NOT_FOUND, text)
 
 
-def permit_problem(subnet: Subnet, me: Neuron) -> tuple[Reason, str] | None:
+def permit_problem(subnet: Subnet, me: Neuron) -> Obstacle | None:
     """Return why the hotkey may not set weights; None if it may. The subnet owner's needs neither stake nor permit."""
     if subnet.owner_hotkey == me.hotkey:
         return None
     threshold = subnet.rules.stake_threshold
     if me.stake < threshold:
-        return Reason.STAKE_TOO_LOW, f"stake is {me.stake / RAO:g}, setting weights takes {threshold / RAO:g}"
+        text = f"stake is {me.stake / RAO:g}, setting weights takes {threshold / RAO:g}"
+        return Obstacle(Reason.STAKE_TOO_LOW, text)
     if not me.permit:
-        return Reason.NO_PERMIT, "no validator permit: it is given at the end of a tempo to the hotkeys with most stake"
+        text = "no validator permit: it is given at the end of a tempo to the hotkeys with most stake"
+        return Obstacle(Reason.NO_PERMIT, text)
     return None

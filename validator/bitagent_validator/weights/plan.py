@@ -246,7 +246,7 @@ def _compare(
         return _wait(Reason.REVEAL_PENDING, text)
     current = on_chain and not masked
     if obstacle := chain_obstacle(planned, subnet, me, version_key=version_key, skew=skew):
-        return _wait(*obstacle, current=current)
+        return _wait(obstacle.reason, obstacle.message, current=current)
     if progress.failure and subnet.block < progress.failure.retry_block:
         return _wait(progress.failure.reason, progress.failure.message, current=current)
     reason, why = _why(planned, subnet, accepted, on_chain=on_chain, masked=masked, missed=sealed is Step.DISCARD)

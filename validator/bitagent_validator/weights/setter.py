@@ -124,7 +124,7 @@ class WeightSetter:
             ),
             skew=skew,
             fill=spec.weights.fill,
-            target=burn_target(spec.weights.burn, subnet)[0],
+            target=burn_target(spec.weights.burn, subnet).hotkey,
         )
         return with_notes(decision, computed)
 
@@ -203,14 +203,7 @@ class WeightSetter:
             since=subnet.block, account=self._account.on(subnet.netuid), uids=uids, epoch=subnet.epoch
         )
         state = self._store.state.with_pending(self._mechanism, pending)
-        try:
-            await self._store.save(state)
-        except ApiError as error:
-            if not error.final:
-                raise
-            # A record that is refused must not cost the weights: this process remembers, and the chain is read anyway.
-            log.error("the row cannot be recorded, and is sent all the same: %s", error)
-            self._store.remember(state)
+        await self._save(state)  # one that is refused must not cost the weights: the chain is read anyway
         request = SubmissionRequest(
             endpoint=url,
             hotkey_file=self._account.hotkey_file,

@@ -90,8 +90,8 @@ def test_burning(shares: Any, percentage: int, expected: Any) -> None:
 def test_the_target_belongs_to_the_owner(five: Make, target: str, changes: Any, burnt: bool) -> None:
     from dataclasses import replace
 
-    hotkey, problem = burn_target(Burn(target=target), replace(five(), **changes))
-    assert (hotkey, not problem) == (OWNER if burnt else "", burnt)
+    found = burn_target(Burn(target=target), replace(five(), **changes))
+    assert (found.hotkey, not found.problem) == (OWNER if burnt else "", burnt)
 
 
 @pytest.mark.parametrize(
