@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from copy import copy
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -100,12 +99,6 @@ class ClusterClient(Client):
     def server(self) -> str:
         """Address of the API server."""
         return str(self._configuration.host)
-
-    def in_namespace(self, namespace: str) -> ClusterClient:
-        """Return a client of another namespace; it shares the connections, which this one closes."""
-        other = copy(self)
-        other.namespace = namespace
-        return other
 
     async def first_answer(self) -> None:
         """Ask the server for its version, once. Raises ApiError if it does not answer, or knows no such user."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bitagent_cli.output.terminal import Colour, Terminal
@@ -65,8 +65,3 @@ def colour_of(text: str) -> Colour | None:
     if text in _BAD:
         return Colour.BAD
     return Colour.WAITS if text in _WAITS else None
-
-
-def indented(rows: Sequence[str], by: str = "  ") -> Iterator[str]:
-    """Yield lines with something before them."""
-    return (f"{by}{row}" for row in rows)

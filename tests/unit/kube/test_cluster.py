@@ -122,11 +122,6 @@ async def test_the_first_answer_has_the_version(server: Server, client: ClusterC
     assert raised.value.code == 401
 
 
-async def test_another_namespace_shares_the_connections(server: Server, client: ClusterClient) -> None:
-    other = client.in_namespace("b")
-    assert (client.namespace, other.namespace, other._client) == ("ns", "b", client._client)
-
-
 async def test_a_collection_is_read_in_pages(server: Server, client: ClusterClient) -> None:
     first = {"items": [{"metadata": {"name": "a", "managedFields": [1]}}], "metadata": {"continue": "t"}}
     server.answers = [server.say(200, first), server.say(200, {"items": [{"metadata": {"name": "b"}}], "metadata": {}})]

@@ -14,8 +14,6 @@ DEFAULT_ACTIVITY_CUTOFF = 5000
 """The chain's default, in blocks, for runtimes that do not report it."""
 COLUMNS = ("coldkeys", "validator_permit", "last_update", "block_at_registration", "total_stake")
 """What a metagraph must have of each hotkey."""
-DEFAULT_TEMPO = 360
-"""The chain's default length of an epoch, in blocks."""
 
 
 def check_metagraph(raw: Mapping[str, Any], *, netuid: int, block: int) -> None:
@@ -86,7 +84,6 @@ def rules_of(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
         commit_reveal=bool(raw["commit_reveal_weights_enabled"]),
         stake_threshold=stake_threshold,
         activity_cutoff=int(raw.get("activity_cutoff") or DEFAULT_ACTIVITY_CUTOFF),
-        tempo=int(raw.get("tempo") or DEFAULT_TEMPO),
         reveal_period=int(raw.get("commit_reveal_period") or 1),
     )
 
@@ -94,9 +91,9 @@ def rules_of(raw: dict[str, Any], *, stake_threshold: int) -> Rules:
 def commits_of(found: Iterable[tuple[Any, Any]], *, hotkey: str) -> tuple[Commit, ...]:
     """Return the sealed rows of one hotkey that wait for their reveal, the oldest first, from those of each epoch."""
     commits = [
-        Commit(epoch=int(epoch), block=int(block), digest=commit_digest(content), reveal_round=int(round_))
+        Commit(epoch=int(epoch), block=int(block), digest=commit_digest(content))
         for epoch, entries in found
-        for owner, block, content, round_ in entries or []
+        for owner, block, content, _ in entries or []
         if str(owner) == hotkey
     ]
     return tuple(sorted(commits, key=lambda c: c.block))

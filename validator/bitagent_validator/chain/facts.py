@@ -53,8 +53,6 @@ class Commit:
     block: int
     digest: str
     """BlakeTwo256 of its bytes, 0x and 64 hex digits."""
-    reveal_round: int
-    """The drand round whose signature opens it."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,6 @@ class Rules:
     """Minimum stake for setting weights, in rao."""
     activity_cutoff: int
     """Number of blocks without new weights after which the chain ignores a validator."""
-    tempo: int = 360
-    """Number of blocks in an epoch."""
     reveal_period: int = 1
     """Number of epochs after that of a commit in which the chain reveals it."""
 

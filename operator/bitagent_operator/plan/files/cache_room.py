@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bitagent_crds.jobs import CacheRoom
-from bitagent_crds.minermodel import ModelSource
 from bitagent_crds.model_result import FINAL_STATES, ModelResult
-from bitagent_crds.names import cache_id, cached_model_path, cached_volume_model_path
+from bitagent_crds.names import cache_id
 from bitagent_operator.observed.objects import ModelObject, RoundObject, ValidatorObject
-from bitagent_operator.plan.identity import cached_directory
+from bitagent_operator.plan.identity import cached_directory, source_directory
 from bitagent_operator.plan.rounds.attribution import MAX_IN_TURN
 from bitagent_operator.plan.rounds.settlement import control_candidates, drawn_by
 
@@ -49,7 +48,7 @@ def room_for(
             (in_use if waits else done).add(found)
     hotkey = model.spec.miner.hotkey if model.spec.miner is not None else None
     same = {
-        cache_id(_path(m.spec.source, m.status.resolved.commit))
+        cache_id(source_directory(m.spec.source, m.status.resolved.commit))
         for m in models
         if hotkey is not None
         and m.meta.name != model.meta.name
@@ -76,7 +75,7 @@ def _served(validator: ValidatorObject) -> str | None:
     spec, status = validator.spec.rewriter, validator.rewriter
     if spec is None or status is None or status.resolved is None:
         return None
-    return cache_id(_path(spec.source, status.resolved.commit))
+    return cache_id(source_directory(spec.source, status.resolved.commit))
 
 
 def _id(result: ModelResult, model: ModelObject | None) -> str | None:
@@ -85,13 +84,4 @@ def _id(result: ModelResult, model: ModelObject | None) -> str | None:
         return cache_id(cached_directory(result))
     if model is None or model.status.resolved is None:
         return None
-    return cache_id(_path(model.spec.source, model.status.resolved.commit))
-
-
-def _path(source: ModelSource, commit: str) -> str:
-    """Return the directory in the model cache. Raises ValueError for an empty source."""
-    if source.hugging_face is not None:
-        return cached_model_path(source.hugging_face.repo, commit)
-    if source.volume is not None:
-        return cached_volume_model_path(source.volume.claim_name, commit)
-    raise ValueError("a model source has exactly one member")
+    return cache_id(source_directory(model.spec.source, model.status.resolved.commit))

@@ -45,7 +45,7 @@ def accepted(
 
 
 def commit(digest: str, block: int) -> Commit:
-    return Commit(epoch=7, block=block, digest=digest, reveal_round=1)
+    return Commit(epoch=7, block=block, digest=digest)
 
 
 def plan(subnet: Subnet, **changes: Any) -> Decision:

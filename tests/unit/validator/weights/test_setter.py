@@ -17,6 +17,7 @@ from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, ValidatorSpec, Weights, WeightsMode
 from bitagent_kube.errors import ApiError
+from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.metrics import Metrics
@@ -84,8 +85,8 @@ class Connection:
     url = "ws://two/key"
     key = 0
     owned_by = ""
-    sealed: tuple[tuple[int, str], ...] = ()
-    """Block and digest of each sealed row that was sent."""
+    sent: tuple[tuple[int, SentRow], ...] = ()
+    """Block and content of each row that was sent."""
     block_seconds = 12.0
     block = 1000
     pruned = False
@@ -112,11 +113,11 @@ class Connection:
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         return f"{block}-found"
 
-    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
+    async def sent_rows(self, block: int, *, hotkey: str) -> dict[str, SentRow]:
         self.searched.append(block)
         if self.unread:
             raise ChainUnavailable("an extrinsic of an unknown form")
-        return {digest: f"{block}-0009" for at, digest in self.sealed if at == block}
+        return {f"{block}-0009": row for at, row in self.sent if at == block}
 
 
 class Stage:
@@ -522,7 +523,7 @@ async def test_a_sealed_row_that_was_dropped_is_counted_and_set_again(stage: Sta
     stage.results = [included, included]
     await stage.step(subnet(commit_reveal=True, epoch=7))
     await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=()))
-    ours = (Commit(epoch=7, block=1001, digest="0x1", reveal_round=5),)
+    ours = (Commit(epoch=7, block=1001, digest="0x1"),)
     await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=ours))
     assert stage.store.state.accepted[0].reveal is Reveal.PENDING
     await stage.step(subnet(commit_reveal=True, epoch=8, block=1200, me={"last_update": 1001}))
@@ -536,7 +537,7 @@ async def test_a_sealed_row_that_was_dropped_is_counted_and_set_again(stage: Sta
 async def test_a_sealed_row_that_was_revealed_is_recorded(stage: Stage, subnet: Make) -> None:
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, extrinsic="x", signed=1000, commit="0x1")]
     await stage.step(subnet(commit_reveal=True, epoch=7))
-    ours = (Commit(epoch=7, block=1001, digest="0x1", reveal_round=5),)
+    ours = (Commit(epoch=7, block=1001, digest="0x1"),)
     await stage.step(subnet(commit_reveal=True, epoch=7, block=1003, me={"last_update": 1001}, commits=ours))
     shown = subnet(commit_reveal=True, epoch=8, block=1200, me={"last_update": 1001}, weights=WEIGHTS)
     decision = await stage.step(shown)
@@ -640,7 +641,7 @@ async def test_a_sealed_row_of_a_killed_process_is_known_by_its_block(stage: Sta
     stage.hold, stage.results = asyncio.Event(), [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
     await stage.step(subnet(commit_reveal=True))
     stage.start()
-    sealed = Commit(epoch=8, block=1001, digest="0xab", reveal_round=1)
+    sealed = Commit(epoch=8, block=1001, digest="0xab")
     facts = {"commit_reveal": True, "me": {"last_update": 1001}, "commits": (sealed,)}
     await stage.step(subnet(block=1003, epoch=8, **facts))
     accepted = stage.store.state.accepted[0]
@@ -674,24 +675,57 @@ async def test_a_sealed_row_that_was_dropped_before_it_was_seen_is_no_other_proc
 
 
 @pytest.mark.parametrize(
-    ("sealed", "block", "searched", "accepted"),
+    ("commit", "mechanism", "block", "searched", "accepted"),
     [
-        pytest.param(((1020, "0xd1"),), 1041, [1020], True, id="its commit was in that block"),
-        pytest.param(((1020, "0xd2"),), 1041, [1020], False, id="another process's was"),
-        pytest.param(((1020, "0xd1"),), 1220, [], False, id="the node has forgotten that block"),
+        pytest.param("0xd1", 0, 1041, [1020], True, id="its commit was in that block"),
+        pytest.param("0xd2", 0, 1041, [1020], False, id="another process's was"),
+        pytest.param("0xd1", 1, 1041, [1020], False, id="it was of another mechanism"),
+        pytest.param("0xd1", 0, 1220, [], False, id="the node has forgotten that block"),
     ],
 )
 async def test_a_sealed_row_that_was_dropped_unseen_is_searched_in_its_block(
-    stage: Stage, subnet: Make, sealed: Any, block: int, searched: list[int], accepted: bool
+    stage: Stage, subnet: Make, commit: str, mechanism: int, block: int, searched: list[int], accepted: bool
 ) -> None:
     """It was killed before it said in which block it is; its epoch ended before the next look."""
     killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1010, commit="0xd1")
     stage.results = [killed, killed]
     await stage.step(subnet(commit_reveal=True, epoch=3))
-    stage.connection.sealed = sealed
+    stage.connection.sent = ((1020, SentRow(mechanism, commit=commit)),)
     for _ in range(2):
         await stage.step(subnet(block=block, commit_reveal=True, epoch=4, me={"last_update": 1020}))
     assert (stage.connection.searched, bool(stage.store.state.accepted)) == (searched, accepted)
+
+
+@pytest.mark.parametrize(
+    ("signed", "accepted"),
+    [
+        pytest.param({1: 65535, 2: 30000}, True, id="this row"),
+        pytest.param({1: 65535, 2: 40000}, False, id="another process's"),
+        pytest.param({}, False, id="none"),
+    ],
+)
+async def test_an_open_row_is_known_by_its_block_when_a_slot_changed_hands_since(
+    stage: Stage, subnet: Make, signed: dict[int, int], accepted: bool
+) -> None:
+    """Its process was killed, and the chain has taken the weight of the slot out of the row before it was seen."""
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)] * 2
+    await stage.step(subnet())
+    stage.connection.sent = ((1020, SentRow(0, signed)),)
+    facts = {"neurons": {**subnet(me={"last_update": 1020}).neurons, "a": replace(subnet().neurons["a"], uid=7)}}
+    decision = await stage.step(subnet(block=1023, uid_weights={2: 30000}, weights={"b": 30000}, **facts))
+    assert bool(stage.store.state.accepted) is accepted
+    assert (decision.reason is Reason.FOREIGN_WEIGHTS) is not accepted
+
+
+async def test_a_row_that_was_sealed_as_sealing_ended_counts_as_sealed(stage: Stage, subnet: Make) -> None:
+    """The chain still opens it, and its opening is then no other process's."""
+    killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000, commit="0xd1")
+    stage.results = [killed, SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(commit_reveal=True, epoch=3))
+    stage.connection.sent = ((1020, SentRow(0, commit="0xd1")),)
+    await stage.step(subnet(block=1023, me={"last_update": 1020}))
+    accepted = stage.store.state.accepted[0]
+    assert (accepted.block, accepted.reveal) == (1020, Reveal.PENDING)
 
 
 async def test_a_block_that_no_endpoint_returns_is_named_and_tried_again(stage: Stage, subnet: Make) -> None:
@@ -699,7 +733,7 @@ async def test_a_block_that_no_endpoint_returns_is_named_and_tried_again(stage: 
     killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1010, commit="0xd1")
     stage.results = [killed]
     await stage.step(subnet(commit_reveal=True, epoch=3))
-    stage.connection.sealed, stage.connection.unread = ((1020, "0xd1"),), True
+    stage.connection.sent, stage.connection.unread = ((1020, SentRow(0, commit="0xd1")),), True
 
     def at(block: int) -> Subnet:
         found: Subnet = subnet(block=block, commit_reveal=True, epoch=4, me={"last_update": 1020})
