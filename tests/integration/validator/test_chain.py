@@ -12,6 +12,7 @@ import pytest
 
 from bitagent_crds.conditions import Reason
 from bitagent_local.chain import keys
+from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.connection import ChainUnavailable, SubnetNotFound, connect
 from bitagent_validator.chain.follower import Down, Follower, Up
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, submit
@@ -47,6 +48,8 @@ async def test_a_row_is_included(start_chain: Start, request_for: Callable[..., 
         assert subnet.me is not None
         assert subnet.me.last_update == setting["block"]
         assert await connection.weights_extrinsic(setting["block"], hotkey=ME) == result.extrinsic
+        sent = SentRow(0, {1: 65535, 2: 30000})
+        assert await connection.sent_rows(setting["block"], hotkey=ME) == {result.extrinsic: sent}
         assert await connection.weights_extrinsic(setting["block"] - 1, hotkey=ME) == str(setting["block"] - 1)
         with pytest.raises(SubnetNotFound, match="no subnet 21"):
             await connection.subnet(21, hotkey=ME, block=block)
@@ -116,7 +119,8 @@ async def test_sealed_weights_are_committed(start_chain: Start, request_for: Cal
         assert subnet.me is not None
         assert subnet.me.last_update == chain.settings()[0]["block"]
         assert [commit.digest for commit in subnet.commits] == [result.commit], "known by its bytes"
-        assert await connection.sealed_rows(subnet.me.last_update, hotkey=ME) == {result.commit: result.extrinsic}
+        sent = SentRow(0, commit=result.commit)
+        assert await connection.sent_rows(subnet.me.last_update, hotkey=ME) == {result.extrinsic: sent}
 
 
 @pytest.mark.parametrize("kind", ["wrong_type", "half_open", "null"])

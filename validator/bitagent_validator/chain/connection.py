@@ -15,9 +15,9 @@ import bittensor as bt
 
 from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.agreement import Claim
+from bitagent_validator.chain.calls import SentRow, sent_row
 from bitagent_validator.chain.decoding import (
     check_metagraph,
-    commit_digest,
     commitment_of,
     commits_of,
     neuron_of,
@@ -188,14 +188,11 @@ class Connection:
         calls = await self._weight_calls(block, hotkey=hotkey)
         return next(iter(calls), str(block))
 
-    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
-        """Return what seals the hotkey's rows in a block, `block-index` by the digest of the row."""
-        found = {}
-        for extrinsic, call in (await self._weight_calls(block, hotkey=hotkey)).items():
-            with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
-                arguments = {each["name"]: each["value"] for each in call["call_args"]}
-                found[commit_digest(arguments["commit"])] = extrinsic
-        return found
+    async def sent_rows(self, block: int, *, hotkey: str) -> dict[str, SentRow]:
+        """Return the rows that the hotkey has signed in a block, by `block-index`."""
+        calls = await self._weight_calls(block, hotkey=hotkey)
+        found = {extrinsic: sent_row(call) for extrinsic, call in calls.items()}
+        return {extrinsic: row for extrinsic, row in found.items() if row is not None}
 
     async def _weight_calls(self, block: int, *, hotkey: str) -> dict[str, dict[str, Any]]:
         """Return the calls about weights that a hotkey has signed in a block, by `block-index`."""

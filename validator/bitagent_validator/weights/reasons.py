@@ -40,6 +40,8 @@ ANSWERS = {
     "SettingWeightsTooFast": Answer(Reason.RATE_LIMITED, certain=True),
     "CommittingWeightsTooFast": Answer(Reason.RATE_LIMITED, certain=True),
     "TooManyUnrevealedCommits": Answer(Reason.RATE_LIMITED, certain=True),
+    "CommitQueueFull": Answer(Reason.RATE_LIMITED, certain=True),
+    "CommitPayloadTooLarge": Answer(Reason.ROW_TOO_LONG, certain=True),
     "InvalidRevealRound": Answer(Reason.REVEAL_ROUND_REFUSED, certain=True, again=True),
     "HotKeyNotRegisteredInSubNet": Answer(Reason.NOT_REGISTERED, certain=True),
     "HotKeyNotRegisteredInNetwork": Answer(Reason.NOT_REGISTERED, certain=True),
@@ -56,7 +58,8 @@ CODES = {
     "not_registered": Answer(Reason.NOT_REGISTERED, certain=True),
     "not_authorized": Answer(Reason.NO_PERMIT, certain=True),
     "insufficient_balance": Answer(Reason.CANNOT_PAY_FEES, certain=True),
-    "limit_exceeded": Answer(Reason.STAKE_TOO_LOW, certain=True),
+    # Of a row: its length, or its largest share.
+    "limit_exceeded": Answer(certain=True),
     "subnet_not_exists": Answer(Reason.SUBNET_NOT_FOUND, certain=True),
     "invalid_argument": Answer(certain=True),
     "disabled": Answer(certain=True),

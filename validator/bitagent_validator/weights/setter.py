@@ -28,6 +28,7 @@ from bitagent_validator.weights.guard import Acceptance, guard_obstacle
 from bitagent_validator.weights.notes import paid_behind, sent_version_key, with_notes
 from bitagent_validator.weights.obstacles import Obstacle
 from bitagent_validator.weights.plan import Decision, Step, SubmissionProgress, changed_hands, plan_weights
+from bitagent_validator.weights.sightings import is_sent, may_be_on_chain
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest
 from bitagent_validator.weights.turns import Turns
 
@@ -244,19 +245,19 @@ class WeightSetter:
             await self._attempts.look_ahead(pending, seconds=seconds, best=self._best, connection=connection)
 
     async def _recognise(self, subnet: Subnet, connection: Connection) -> str:
-        """Find out whether the newest setting is the pending sealed row, if its commit is gone and no row shows it.
+        """Find out whether the newest setting is the pending row, if nothing that the chain shows says so.
 
-        The chain may have dropped it before it was seen. It would be taken for another process's, and not be set again
-        for hours. Returns why that is not known, if no endpoint returns the block. Raises ChainUnavailable where
-        another endpoint may have it.
+        The chain may have dropped a sealed row, or taken weights out of an open one because slots changed hands, before
+        it was seen. It would be taken for another process's, and not be set again for hours. Returns why that is not
+        known, if no endpoint returns the block. Raises ChainUnavailable where another endpoint may have it.
         """
         pending, me = self._store.state.pending.get(self._mechanism), subnet.me
         if pending is None or me is None or self._attempts.in_flight:
             return ""
-        if not subnet.rules.commit_reveal or not pending.commit:
+        block = me.last_update
+        if block <= max(pending.since, me.registered_at) or block == self._looked_at:
             return ""
-        block, known = me.last_update, any(commit.digest == pending.commit for commit in subnet.commits)
-        if known or block <= max(pending.since, me.registered_at) or block == self._looked_at:
+        if may_be_on_chain(pending, subnet) or block == block_of(self._attempts.extrinsic):
             return ""
         if subnet.block - block >= STATES_KEPT:
             return ""
@@ -265,7 +266,7 @@ class WeightSetter:
         if connection.url in asked and subnet.block < self._look_again:
             return text
         try:
-            rows = await connection.sealed_rows(block, hotkey=self._account.hotkey)
+            rows = await connection.sent_rows(block, hotkey=self._account.hotkey)
         except ChainUnavailable as error:
             self._unread, self._look_again = (block, asked | {connection.url}), subnet.block + LOOK_AGAIN_BLOCKS
             if connection.url not in asked:
@@ -273,7 +274,8 @@ class WeightSetter:
             log.warning("%s: %s", text, error)
             return text
         self._looked_at = block
-        self._attempts.extrinsic = rows.get(pending.commit, self._attempts.extrinsic)
+        ours = (extrinsic for extrinsic, row in rows.items() if is_sent(pending, row, mechanism=self._mechanism))
+        self._attempts.extrinsic = next(ours, self._attempts.extrinsic)
         return ""
 
     async def _save(self, state: State) -> None:
@@ -316,7 +318,8 @@ class WeightSetter:
             return
         block = subnet.me.last_update
         extrinsic, at = await self._inclusion(block, age=subnet.block - block, connection=connection)
-        sealed = subnet.rules.commit_reveal
+        # It may have been sealed just before the subnet's owner changed that: the chain still opens it then.
+        sealed = subnet.rules.commit_reveal or bool(pending.commit)
         commit = next((each for each in subnet.commits if each.block == block), None)
         if commit is not None:
             # A process that was killed as it sent the row did not say its hash; and an epoch may have begun meanwhile,

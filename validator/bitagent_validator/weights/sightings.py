@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.facts import Neuron, Subnet
 from bitagent_validator.state.rows import Reveal, Row, weights_digest
 from bitagent_validator.weights.vector import same_values, same_weights
@@ -25,6 +26,13 @@ def is_readable(row: Row, subnet: Subnet) -> bool:
     """Whether the chain shows this row, by the slots to which it was sent; or by hotkey, since slots are numbered again
     when a subnet is made smaller."""
     return same_values(row.by_uid, subnet.uid_weights) or same_weights(row.weights, subnet.weights)
+
+
+def is_sent(row: Row, sent: SentRow, *, mechanism: int) -> bool:
+    """Whether a row that was found in a block is this one, whatever the chain has made of it since."""
+    if sent.mechanism != mechanism:
+        return False
+    return sent.commit == row.commit if sent.commit else same_values(row.by_uid, sent.by_uid)
 
 
 def is_late_reveal(subnet: Subnet, me: Neuron, accepted: Row | None, *, unopened: Collection[str]) -> bool:

@@ -14,6 +14,7 @@ from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.seed import Neuron
 from bitagent_local.chain.testing import running
 from bitagent_validator.chain import connection as module
+from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, connect
 from bitagent_validator.chain.decoding import commit_digest
 from bitagent_validator.chain.facts import Commitment
@@ -179,18 +180,18 @@ async def test_whatever_the_sdk_raises_means_that_the_chain_is_away(error: Excep
             await connection._read("anything", odd())
 
 
-@pytest.mark.parametrize("args", [None, [None], [{"name": "commit", "value": "0xzz"}], [{"name": "x"}]], ids=str)
-async def test_a_sealed_row_that_cannot_be_read_hides_no_other(args: Any) -> None:
+async def test_the_rows_that_a_hotkey_has_signed_in_a_block() -> None:
+    """One that cannot be read hides no other."""
     async with running() as chain, connect(chain.endpoint) as connection:
-        calls = [args, [{"name": "netuid", "value": 20}, {"name": "commit", "value": "0x0102"}]]
+        calls = [None, [{"name": "netuid", "value": 20}, {"name": "commit", "value": "0x0102"}]]
         sent = [{"address": ME, "call": {"call_function": "commit_weights", "call_args": each}} for each in calls]
 
         async def block_info(_: int) -> SimpleNamespace:
             return SimpleNamespace(extrinsics=sent)
 
         connection._client = SimpleNamespace(block_info=block_info)
-        assert await connection.sealed_rows(5, hotkey=ME) == {commit_digest("0x0102"): "5-0001"}
-        assert await connection.sealed_rows(5, hotkey="other") == {}
+        assert await connection.sent_rows(5, hotkey=ME) == {"5-0001": SentRow(0, commit=commit_digest("0x0102"))}
+        assert await connection.sent_rows(5, hotkey="other") == {}
 
 
 @pytest.mark.parametrize(
@@ -206,4 +207,4 @@ async def test_a_block_that_cannot_be_read_names_no_extrinsic(extrinsics: object
 
         connection._client = SimpleNamespace(block_info=block_info)
         assert await connection.weights_extrinsic(5, hotkey=ME) == "5"
-        assert await connection.sealed_rows(5, hotkey=ME) == {}
+        assert await connection.sent_rows(5, hotkey=ME) == {}

@@ -50,6 +50,10 @@ def test_the_words_of_a_pool(words: str, expected: Answer) -> None:
         ("MechanismDoesNotExist", Reason.MECHANISM_NOT_FOUND),
         ("CommitRevealEnabled", Reason.SUBMISSION_FAILED),
         ("WeightVecLengthIsLow", Reason.SUBMISSION_FAILED),
+        ("MaxWeightExceeded", Reason.SUBMISSION_FAILED),
+        ("UidsLengthExceedUidsInSubNet", Reason.SUBMISSION_FAILED),
+        ("CommitPayloadTooLarge", Reason.ROW_TOO_LONG),
+        ("CommitQueueFull", Reason.RATE_LIMITED),
     ],
 )
 def test_what_the_pallet_refuses_is_certain(name: str, reason: Reason) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from bitagent_crds.validator import Competition, ValidatorSpec
 from bitagent_kube.errors import ApiError
+from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.metrics import Metrics
@@ -113,10 +114,12 @@ class World:
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
         return f"{block}-0001"
 
-    async def sealed_rows(self, block: int, *, hotkey: str) -> dict[str, str]:
+    async def sent_rows(self, block: int, *, hotkey: str) -> dict[str, SentRow]:
         if self.away:
             raise ChainUnavailable("away")
-        return {each.digest: f"{block}-0001" for each in self.settings if each.lands == block}
+        landed = (each for each in self.settings if each.lands == block)
+        rows = (SentRow(0, {} if each.digest else each.weights, each.digest) for each in landed)
+        return {f"{block}-{number:04}": row for number, row in enumerate(rows, 1)}
 
     # The API server.
 
