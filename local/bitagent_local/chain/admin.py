@@ -6,6 +6,7 @@
     POST /neurons           see ``seed.Neuron``; registers a hotkey, or changes a registered one
     POST /replace           {hotkey, by: a neuron}: the slot changes hands
     POST /swap              {hotkey, by}: the hotkey changes, its slot and stake stay
+    POST /trim              {size}: those that earn least lose their slots, the others' are numbered again
     POST /hyperparameters   see ``seed.Hyperparameters``; changes those that are given
     POST /balances          {account, tao}
     POST /epoch             {after, tempo}: the next epoch runs in so many blocks; the subnet's tempo changes
@@ -56,6 +57,12 @@ class SwapRequest(SeedModel):
 
     hotkey: Key
     by: Key
+
+
+class TrimRequest(SeedModel):
+    """How many slots are left."""
+
+    size: U16
 
 
 class BalanceRequest(SeedModel):
@@ -137,6 +144,10 @@ def _swap(server: Server, body: bytes) -> Any:
     return {"hotkey": request.by}
 
 
+def _trim(server: Server, body: bytes) -> Any:
+    return {"gone": server.node.trim(TrimRequest.model_validate_json(body).size)}
+
+
 def _hyperparameters(server: Server, body: bytes) -> Any:
     rules = Hyperparameters.model_validate_json(body)
     server.node.set_rules(rules)
@@ -184,6 +195,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/neurons"): _neurons,
     ("POST", "/replace"): _replace,
     ("POST", "/swap"): _swap,
+    ("POST", "/trim"): _trim,
     ("POST", "/hyperparameters"): _hyperparameters,
     ("POST", "/balances"): _balances,
     ("POST", "/epoch"): _epoch,

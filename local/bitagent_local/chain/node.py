@@ -15,7 +15,7 @@ from bitagent_local.chain.blocks import Block, Blocks, aura_digest
 from bitagent_local.chain.dispatch import dispatch, guard
 from bitagent_local.chain.extrinsics import Extrinsic, InvalidExtrinsic
 from bitagent_local.chain.outcomes import Included, Reorganised, dispatch_info, record
-from bitagent_local.chain.pallets import balances, commit_reveal, commitments, drand, epochs, neurons
+from bitagent_local.chain.pallets import balances, commit_reveal, commitments, drand, epochs, neurons, trimming
 from bitagent_local.chain.pallets.escrow import Escrow
 from bitagent_local.chain.pallets.registry import Candidate, DispatchError, Event, Origin, custom_error
 from bitagent_local.chain.pool import Pool
@@ -104,6 +104,13 @@ class ChainNode:
         neurons.swap(self._next_subnet(), old, new)
         if old in self._held_permits:
             self._held_permits[new] = self._held_permits.pop(old)
+
+    def trim(self, size: int) -> list[str]:
+        """Make the subnet smaller, as its owner may, and return the hotkeys that lose their slots.
+
+        Raises ValueError if it may not have that size.
+        """
+        return trimming.trim(self._next_subnet(), size, block=self._next_number())
 
     def set_rules(self, rules: Hyperparameters) -> None:
         """Change the given hyperparameters from the next block on."""

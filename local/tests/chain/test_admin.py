@@ -94,6 +94,7 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     "full": ("/neurons", {"hotkey": "//A"}, 400, "subnet 20 is full: 1 neurons"),
     "replaced by a registered one": ("/replace", {"hotkey": "//B", "by": {"hotkey": "//B"}}, 400, "must not"),
     "swap of an unregistered one": ("/swap", {"hotkey": "//A", "by": "//C"}, 400, "is not registered on subnet 20"),
+    "trim to nothing": ("/trim", {"size": 0}, 400, "may have 1 to 1 slots"),
     "reorg of final blocks": ("/reorg", {"depth": 2}, 400, "are not final"),
     "unknown rule": ("/hyperparameters", {"tempo": 3}, 400, "tempo"),
     "unknown endpoint": ("/faults", {"endpoint": 2, "lag": 1}, 400, "no endpoint 2"),

@@ -78,7 +78,7 @@ def register(subnet: MutableSubnet, hotkey: str, *, uid: int, block: int) -> Non
         _leave(subnet, uid)
     else:
         subnet.put("SubnetworkN", uid + 1)
-    _name(subnet, hotkey, uid)
+    name(subnet, hotkey, uid)
     subnet.storage.put(PALLET, "BlockAtRegistration", (subnet.netuid, uid), block)
     for item, value in PER_NEURON.items():
         subnet.replace(item, uid, value)
@@ -97,7 +97,7 @@ def swap(subnet: MutableSubnet, old: str, new: str) -> None:
         raise ValueError(f"hotkey {old} is not registered on subnet {subnet.netuid}")
     stake = subnet.stake(old)
     _forget_name(subnet, old)
-    _name(subnet, new, uid)
+    name(subnet, new, uid)
     subnet.storage.put(PALLET, "Owner", (new,), subnet.coldkey(old))
     subnet.storage.put(PALLET, "TotalHotkeyAlpha", (new, subnet.netuid), stake)
     subnet.storage.put(PALLET, "TotalHotkeyAlpha", (old, subnet.netuid), 0)
@@ -109,12 +109,16 @@ def swap(subnet: MutableSubnet, old: str, new: str) -> None:
         subnet.put("SubnetOwnerHotkey", new)
 
 
-def _leave(subnet: MutableSubnet, uid: int) -> None:
-    """Remove what a slot's last holder leaves behind, except commitments, which stay; weights for the slot become 0."""
-    hotkey = subnet.hotkey(uid)
+def forget(subnet: MutableSubnet, hotkey: str) -> None:
+    """Remove what is stored of a hotkey that loses its slot."""
     _forget_name(subnet, hotkey)
     for item in OF_HOTKEY:
         subnet.storage.delete(PALLET, item, subnet.netuid, hotkey)
+
+
+def _leave(subnet: MutableSubnet, uid: int) -> None:
+    """Remove what a slot's last holder leaves behind, except commitments, which stay; weights for the slot become 0."""
+    forget(subnet, subnet.hotkey(uid))
     for mechanism in range(subnet.mechanisms):
         for item in ("Weights", "Bonds"):
             subnet.put_row(item, uid, {}, mechanism=mechanism)
@@ -124,7 +128,8 @@ def _leave(subnet: MutableSubnet, uid: int) -> None:
                 subnet.put_row("Weights", source, row | {uid: 0}, mechanism=mechanism)
 
 
-def _name(subnet: MutableSubnet, hotkey: str, uid: int) -> None:
+def name(subnet: MutableSubnet, hotkey: str, uid: int) -> None:
+    """Store which hotkey holds a slot."""
     subnet.storage.put(PALLET, "Uids", (subnet.netuid, hotkey), uid)
     subnet.storage.put(PALLET, "Keys", (subnet.netuid, uid), hotkey)
     subnet.storage.put(PALLET, "IsNetworkMember", (hotkey, subnet.netuid), True)
