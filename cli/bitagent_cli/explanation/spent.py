@@ -47,13 +47,16 @@ def course(obj: Obj, now: datetime) -> list[Part]:
         None,
     )
     first = min((at for r in results if (at := parse_time(r.get("startedAt"))) is not None), default=None)
-    end = parse_time(status.get("finishedAt")) or now
-    steps = [
+    finished = parse_time(status.get("finishedAt"))
+    steps: list[tuple[str, datetime | None, str]] = [
         ("models", frozen, "until the set of models was frozen"),
         ("tasks", ready, "until the task set was built"),
         ("start", first, "until the first evaluation began"),
-        ("evaluations", end, "until the end" if status.get("finishedAt") else "until now"),
+        ("evaluations", None, ""),
     ]
+    reached = max((index for index, (_, until, _) in enumerate(steps) if until is not None), default=-1)
+    end = finished or now
+    steps[reached + 1] = (steps[reached + 1][0], end, "until the end" if finished else "until now")
     whole, before, parts = max(1.0, (end - created).total_seconds()), created, []
     for name, until, meaning in steps:
         if until is None or until < before:

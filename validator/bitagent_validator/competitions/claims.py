@@ -3,8 +3,9 @@
 A MinerModel may claim the block at which its miner committed to it (`miner.commitBlock`). Where the miner has a
 commitment on the chain that names a model, at the block of the round's seed, it must name this one, and must not be
 younger than claimed. A claim that the chain neither supports nor contradicts is believed or refused as the competition
-says (`unsupportedClaims`). What other hotkeys have committed to does not matter for it: otherwise the commitment of one
-would take the pay of all others.
+says (`unsupportedClaims`). Only a commitment to a commit supports one: of a repository alone nothing says which weights
+were in it at that block, and its owner can put another miner's there later. What other hotkeys have committed to does
+not matter for it: otherwise the commitment of one would take the pay of all others.
 
 The chain holds one commitment for each hotkey, the last one. The forms that are read: `namespace:name:commit[:...]`
 (the finetuning subnets), a JSON object with `model` and `revision`, and `owner/name[@commit]`.
@@ -69,7 +70,7 @@ class Claims:
     contradicted: Mapping[str, str]
     """Why the chain contradicts a claim, by model."""
     unsupported: Mapping[str, str]
-    """Why the chain does not support one, by model: its hotkey has no commitment that names the model at a block."""
+    """Why the chain does not support one, by model: its hotkey has no commitment that names the commit at a block."""
 
     def refused(self, unsupported: UnsupportedClaims) -> dict[str, str]:
         """Return why claims are refused, by model."""
@@ -110,4 +111,6 @@ def compare_claims(
             unsupported[result.model] = f"{claimed}; the chain has no block of its commitment: remove commitBlock"
         elif not seen and commitment.block is not None and commitment.block > submission.block:
             contradicted[result.model] = f"{claimed}; its commitment is of block {commitment.block}"
+        elif not seen and named.commit is None:
+            unsupported[result.model] = f"{claimed}; its commitment names no commit of 40 digits: remove commitBlock"
     return Claims(contradicted, unsupported)

@@ -186,9 +186,16 @@ class CompetitionController:
             return ""
         chosen = seed_block(competition.schedule, plan.create, block=block)
         seed_from = self._seeds.committed(competition, block=chosen, genesis=connection.genesis)
-        return await self._create(
+        problem = await self._create(
             me, competition, plan.create, seed_from=seed_from, block=block, block_seconds=connection.block_seconds
         )
+        if plan.skipped and not problem:
+            text = (
+                f"{competition.id}: {plan.skipped} epochs before epoch {plan.create.number} have no round: "
+                "the round before them had not ended, or this validator could not create one"
+            )
+            await self._services.events.warning("EpochsSkipped", text)
+        return problem
 
     async def _replace_foreign(self, competition: Competition, *, genesis: str) -> None:
         """Delete rounds that wait for a secret which this pod does not have: its key was changed since.

@@ -4,7 +4,8 @@ Of equal weights in one round the earliest commitment competes. A copy that was 
 as the original is gone: because its miner committed a better model, or the same weights with another template, whose
 commitment is then the later one. So the weights of each hotkey are remembered with the block before which a round had
 fixed its models. A commitment after that block is a copy, whatever is in the round now: its miner could have read the
-weights, and no claim to an earlier block helps, since claims are compared with the chain.
+weights, and no claim to an earlier block helps, since claims are compared with the chain. A model without a commitment,
+such as one of a branch, has no block that is earlier.
 
 A hotkey protects its earlier weights while it has a model in the round, under the same registration. One that left
 protects nothing: its miner may have moved to another hotkey.
@@ -37,7 +38,7 @@ def without_copies(
     for model, result in by_model.items():
         owner, fixed = owners.get(short_digest(result.weights_digest or ""), ("", 0))
         mine = submissions.get(model)
-        if owner and mine is not None and mine.hotkey != owner and mine.block is not None and mine.block > fixed:
+        if owner and mine is not None and mine.hotkey != owner and (mine.block is None or mine.block > fixed):
             copies[model] = owner
     for model, owner in copies.items():
         copy = by_model[model]

@@ -104,6 +104,8 @@ class RoundPlan:
     """The latest round, before this plan is carried out."""
     create: Epoch | None = None
     """The epoch whose round is to be created."""
+    skipped: int = 0
+    """Epochs between the last round and the one to be created: they have none."""
     reveal: tuple[Round, ...] = ()
     """Rounds whose seed is to be published."""
     replace: tuple[Round, ...] = ()
@@ -133,6 +135,7 @@ def plan_rounds(
     done = max(latest.block if latest else -1, -1 if scored_block is None else scored_block)
     running = any(r.phase is RoundPhase.UNFINISHED for r in ordered)
     create = current if current and not running and current.block > done else None
+    skipped = (create.block - done) // schedule.every_blocks - 1 if create and done >= 0 else 0
     shared = competition.round.tasks.secret_ref is not None
     patience = 0 if shared else freeze_blocks(schedule)
     waiting = [(r, block - r.seed_from.block) for r in ordered if r.seed_from is not None and _waits_for_seed(r)]
@@ -141,6 +144,7 @@ def plan_rounds(
         current,
         latest,
         create=create,
+        skipped=max(0, skipped),
         reveal=tuple(r for r, late in waiting if r.frozen and late >= (0 if r.models_fixed else patience)),
         replace=tuple(r for r, late in waiting if shared and not r.frozen and late >= 0),
         delete=(

@@ -22,8 +22,12 @@ READY = {"conditions": [{"type": "TasksReady", "status": "True", "lastTransition
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        pytest.param({}, [("evaluations", 600)], id="nothing has happened"),
-        pytest.param({"startedAt": at(1)}, [("models", 60), ("evaluations", 540)], id="frozen"),
+        pytest.param({}, [("models", 600)], id="nothing has happened"),
+        pytest.param({"startedAt": at(1)}, [("models", 60), ("tasks", 540)], id="frozen"),
+        pytest.param({"startedAt": at(1)} | READY, [("models", 60), ("tasks", 120), ("start", 420)], id="no GPU yet"),
+        pytest.param(
+            {"startedAt": at(1), "finishedAt": at(2)}, [("models", 60), ("tasks", 60)], id="failed without a task set"
+        ),
         pytest.param(
             {"startedAt": at(1), "results": [{"startedAt": at(4)}, {"startedAt": at(5)}, {}], "finishedAt": at(8)}
             | READY,
@@ -32,7 +36,7 @@ READY = {"conditions": [{"type": "TasksReady", "status": "True", "lastTransition
         ),
         pytest.param(
             {"startedAt": at(4), "finishedAt": at(8)} | READY,
-            [("models", 240), ("evaluations", 240)],
+            [("models", 240), ("start", 240)],
             id="times in another order, as after a retry",
         ),
     ],

@@ -53,10 +53,14 @@ def compared(
     """Compare the claim of a model beside one that its own hotkey's commitment supports."""
     fields = {"model": "m", "commit": COMMIT, "repo": "acme/tiny"} | result
     rival = {"model": "n", "commit": OTHER, "repo": "acme/rival"}
+    rival_text = f"acme/rival@{OTHER}"
     return compare_claims(
         [ModelResult.model_validate(each) for each in (fields, rival)],
         submissions={"m": Submission(hotkey="h", block=claimed), "n": Submission(hotkey="r", block=3)},
-        commitments={"r": Commitment("acme/rival", 3), **({} if text is None else {"h": Commitment(text, block)})},
+        commitments={
+            "r": Commitment(rival_text, 3),
+            **({} if text is None else {"h": Commitment(text, block)}),
+        },
         first_seen={"m"} if seen else set(),
     )
 
@@ -93,8 +97,12 @@ def test_a_claim_that_the_chain_contradicts(text: str, changes: dict[str, Any], 
         pytest.param("", {}, False, id="a sealed one"),
         pytest.param("acme/tiny", {"block": None}, False, id="revealed, without a block"),
         pytest.param("acme/tiny", {"repo": "volume/c/d"}, False, id="a volume's files"),
-        pytest.param("acme/tiny", {}, True, id="a commitment of that block"),
-        pytest.param("acme/tiny", {"block": 4}, True, id="an earlier one"),
+        pytest.param("acme/tiny", {}, False, id="a repository, whatever is in it later"),
+        pytest.param("acme/tiny@main", {"block": 4}, False, id="its branch"),
+        pytest.param(f"acme/tiny@{COMMIT[:39]}", {}, False, id="a part of the commit's digits, which others can have"),
+        pytest.param(f"acme/tiny@{COMMIT}", {}, True, id="a commitment of that block"),
+        pytest.param(f"acme/tiny@{COMMIT}", {"block": 4}, True, id="an earlier one"),
+        pytest.param("acme/tiny", {"seen": True}, True, id="a repository that discovery resolved"),
         pytest.param(None, {"seen": True}, True, id="found by discovery, as of an axon"),
         pytest.param("acme/tiny", {"block": None, "seen": True}, True, id="revealed, found by discovery"),
         pytest.param(None, {"claimed": None}, True, id="claims no block"),

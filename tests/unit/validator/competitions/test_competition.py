@@ -210,6 +210,14 @@ async def test_a_round_is_created_once(stage: Stage, competition: Make) -> None:
     assert stage.events.posted == ["RoundCreated"]
 
 
+async def test_epochs_that_had_no_round_are_counted_once(stage: Stage, competition: Make) -> None:
+    await stage.reconcile(competition(), 1050)
+    stage.report("val-fc-10", condition="Complete")
+    await stage.reconcile(competition(), 1350)
+    await stage.reconcile(competition(), 1351)
+    assert stage.events.posted == ["RoundCreated", "RoundCreated", "EpochsSkipped"]
+
+
 async def test_a_round_that_an_earlier_attempt_made_is_adopted(stage: Stage, competition: Make) -> None:
     await stage.reconcile(competition(), 1050)
     stage.start(synced=False)
@@ -663,8 +671,8 @@ async def test_a_commitment_set_again_keeps_the_block_that_discovery_saw(
     [
         pytest.param("Believe", [{}], False, id="believed"),
         pytest.param("Refuse", [{}, {}], True, id="refused"),
-        pytest.param("Refuse", [{}, {HOTKEY: Commitment("a/b", 900)}], False, id="the node lost it once"),
-        pytest.param("Refuse", [{HOTKEY: Commitment("a/b", 900)}], False, id="supported"),
+        pytest.param("Refuse", [{}, {HOTKEY: Commitment(f"a/b@{'c' * 40}", 900)}], False, id="the node lost it once"),
+        pytest.param("Refuse", [{HOTKEY: Commitment(f"a/b@{'c' * 40}", 900)}], False, id="supported"),
     ],
 )
 async def test_a_claim_without_a_commitment(

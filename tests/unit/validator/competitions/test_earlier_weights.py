@@ -89,8 +89,8 @@ PAID, COPY = ("Succeeded", 0.8, False), ("Duplicate", 0.0, False)
         ),
         pytest.param(
             [(entry(MINER, NEW), 200), (entry(COPIER, OLD), None)],
-            {COPIER: PAID},
-            id="without a commit block",
+            {MINER: PAID, COPIER: COPY},
+            id="without a commit block, as of a branch",
         ),
         pytest.param([(entry(COPIER, OLD), 150)], {COPIER: PAID}, id="the miner has left"),
         pytest.param([(entry(MINER, NEW), 200), (entry(COPIER, THIRD), 150)], {COPIER: PAID}, id="other weights"),

@@ -55,6 +55,20 @@ def test_what_is_created(competition: Make, rounds: list[Round], scored: int | N
     assert plan.current == Epoch(10, 1000)
 
 
+@pytest.mark.parametrize(
+    ("rounds", "scored", "skipped"),
+    [
+        pytest.param([], None, 0, id="the first round"),
+        pytest.param([seen(9, COMPLETE)], 900, 0, id="the next one"),
+        pytest.param([seen(6, COMPLETE)], 600, 3, id="the last one was slow"),
+        pytest.param([], 700, 2, id="the last one was deleted after it was scored"),
+        pytest.param([seen(6, UNFINISHED)], None, 0, id="none is created"),
+    ],
+)
+def test_epochs_without_a_round(competition: Make, rounds: list[Round], scored: int | None, skipped: int) -> None:
+    assert plan_rounds(competition(), block=1050, rounds=rounds, scored_block=scored).skipped == skipped
+
+
 def test_nothing_is_created_before_the_first_epoch(competition: Make) -> None:
     late = competition(schedule={"everyBlocks": 100, "offset": 2000})
     plan = plan_rounds(late, block=1050, rounds=[], scored_block=None)
