@@ -32,13 +32,14 @@ Obj = dict[str, Any]
 NETUID = 20
 ESCROW = Path(__file__).parents[3] / "local" / "escrow"
 SECONDS_PER_BLOCK = 0.25
+SECONDS_PER_SLOW_BLOCK = 3.0
 RBAC = "rbac.authorization.k8s.io/v1"
 NUMBERS = count(1)
 PORTS = re.compile(r"ws port (?P<ws>\d+), admin on http port (?P<admin>\d+)")
 """The ports that the chain chose, in its log."""
 
 
-def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 60.0) -> Any:
+def eventually(probe: Callable[[], Any], *, what: str, seconds: float = 120.0) -> Any:
     """The first truthy answer of the probe. A probe may raise KeyError for a member that is not there yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -105,6 +106,24 @@ class Chain:
         target = self.state()["block"] + blocks
         eventually(lambda: self.state()["block"] >= target, what=f"{blocks} more blocks")
 
+    def include_next(self) -> None:
+        """Make a block when a transaction waits for one, and few until then; return when weights are in one.
+
+        A transaction is valid for 32 blocks after the last final one: 8 s, in which a busy machine signs nothing.
+        """
+        self.post("faults", stall_blocks=True)
+        due = time.monotonic() + SECONDS_PER_SLOW_BLOCK
+
+        def included() -> list[Obj]:
+            nonlocal due
+            if self.state()["pool"] or time.monotonic() > due:
+                self.post("blocks", count=1)
+                due = time.monotonic() + SECONDS_PER_SLOW_BLOCK
+            return self.settings()
+
+        eventually(included, what="weights are in a block")
+        self.post("faults", stall_blocks=False)
+
     def block_hash(self, block: int) -> str:
         with bittensor.Subtensor(self.endpoint, fallback_endpoints=[], archive_endpoints=[]) as client:
             return str(client.block_info(block).hash)
@@ -126,7 +145,9 @@ def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
             neurons = [{"hotkey": "//Validator", "stake": stake, "permit": permit}]
             neurons += [{"hotkey": f"//{name}"} for name in ("a", "b", "c", "d")]
             neurons += [{"hotkey": "//Owner", "coldkey": "//Owner-cold"}] if owner else []
-            rules = {"weights_rate_limit": 4, "min_allowed_weights": 1, **hyperparameters}
+            # Weights are set again after a fifth of the cutoff: by its default after 14 s, which a busy machine takes.
+            rules = {"weights_rate_limit": 4, "min_allowed_weights": 1, "activity_cutoff_factor": 1_000_000}
+            rules |= hyperparameters
             seed = tmp_path / f"seed-{next(NUMBERS)}.json"
             seed.write_text(
                 json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules} | (seeded or {}))

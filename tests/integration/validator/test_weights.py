@@ -101,7 +101,7 @@ def test_sealed_is_not_set(start_world: Start, eventually: Eventually, escrow: b
         eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="it is revealed")
         assert set(world.chain.weights()) == {keys.address("//a"), keys.address("//b")}
         return
-    eventually(lambda: len(world.chain.settings()) > 1, what="it is committed again", seconds=90)
+    eventually(lambda: len(world.chain.settings()) > 1, what="it is committed again")
     events = world.plane.api.get(world.at("events", group="api/v1"))["items"]
     assert "RevealMissed" in [event["reason"] for event in events]
 
@@ -148,7 +148,7 @@ def test_an_odd_answer_ends_no_process(start_world: Start, eventually: Eventuall
     times = 1 if kind == "not_json" else 3
     world.chain.post("faults", calls=[{"kind": kind, "times": times, "skip": skip} for skip in (0, 5)])
     world.complete(round_, SCORES)
-    eventually(world.chain.weights, what="weights are on the chain", seconds=90)
+    eventually(world.chain.weights, what="weights are on the chain")
     assert process.poll() is None
     assert [setting["error"] for setting in world.chain.settings()] == [None]
 
@@ -199,7 +199,7 @@ def test_the_best_block_may_be_read(start_world: Start, eventually: Eventually) 
     round_ = world.wait_round()
     world.chain.post("faults", stall_finality=True)
     world.complete(round_, SCORES)
-    eventually(world.chain.weights, what="weights are in a block that is not final")
+    world.chain.include_next()
     eventually(lambda: world.condition("WeightsCurrent") == ("True", "WeightsSet"), what="they are recognised")
 
 
