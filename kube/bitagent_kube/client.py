@@ -278,15 +278,17 @@ class Client:
         backoff, last_start = request_backoff(), clock() + LAST_START_SECONDS
         for attempt in itertools.count(1):
             delay = backoff.next()
-            if method != "GET" and not self._may_write():
-                raise not_sent(request)
             sent = datetime.now(UTC)
             try:
+                if method != "GET" and not self._may_write():
+                    raise not_sent(request)
                 response = await self._send(method, url, body, content, REQUEST_SECONDS)
                 answer = await response.read()
             except _NO_ANSWER as cause:
                 self._observe(method, 0)
                 error, repeat = no_answer(request, cause), is_repeatable(body)
+            except ApiError as withheld:  # until this process may write again, as after its Lease is renewed late
+                error, repeat = withheld, True
             else:
                 self._observe(method, response.status)
                 self.clock.observe(response.headers.get("Date"), sent=sent, received=datetime.now(UTC))

@@ -27,6 +27,16 @@ class ApiError(Exception):
         return self.code == HTTPStatus.CONFLICT
 
     @property
+    def lasting(self) -> bool:
+        """Whether the request is likely to fail again until somebody does something: refused, or by what it needs."""
+        return self.final or self.reason == _INTERNAL
+
+    @property
+    def not_sent(self) -> bool:
+        """Whether the request was withheld, because this process may not write at present."""
+        return self.reason == _NOT_SENT
+
+    @property
     def final(self) -> bool:
         """Whether the same request would be refused again: the object, or who sends it, must change first.
 
@@ -35,12 +45,16 @@ class ApiError(Exception):
         return 400 <= self.code < 500 and not self.conflict and self.code not in _PASSING
 
 
+_INTERNAL = "InternalError"
+"""Reason of an answer 500 if what the server calls or stores fails, such as a webhook that does not answer. Other
+answers 500 say that the server is busy."""
+_NOT_SENT = "NotSent"
 _PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def not_sent(request: str) -> ApiError:
     """Return the error of a request that this process may not make at present."""
-    return ApiError(code=0, reason="NotSent", message=f"{request}: not sent, because another process may act now")
+    return ApiError(code=0, reason=_NOT_SENT, message=f"{request}: not sent, because another process may act now")
 
 
 def no_answer(request: str, error: BaseException) -> ApiError:

@@ -81,7 +81,7 @@ class EventRecorder:
             waiting = await self._queue.get()
             try:
                 async with asyncio.timeout(POST_SECONDS):
-                    await self._create(*waiting)
+                    sent = await self._create(*waiting)
             except TimeoutError:
                 regarding, message, _ = waiting
                 log.warning("event %s on %s was not posted in %g s", message.reason, regarding.name, POST_SECONDS)
@@ -89,6 +89,9 @@ class EventRecorder:
             except asyncio.CancelledError:
                 self._put_back(waiting)
                 raise
+            else:
+                if not sent:
+                    self._put_back(waiting)
 
     def _put_back(self, waiting: _Waiting) -> None:
         """Keep an Event whose request was cut off: posting it again does not make a second one."""
@@ -111,15 +114,20 @@ class EventRecorder:
     async def _post(self, regarding: ObjectReference, message: EventMessage, occasion: str) -> None:
         _log(regarding, message)
         async with self._slots:
-            await self._create(regarding, message, occasion)
+            if not await self._create(regarding, message, occasion):
+                self._dropped()
 
-    async def _create(self, regarding: ObjectReference, message: EventMessage, occasion: str) -> None:
+    async def _create(self, regarding: ObjectReference, message: EventMessage, occasion: str) -> bool:
+        """Post an Event; return False if that was not tried, because this process may not write at present."""
         try:
             await self._client.create(self._event(regarding, message, occasion))
         except ApiError as error:
+            if error.not_sent:
+                return False
             if not error.conflict:
                 log.warning("event %s on %s could not be posted: %s", message.reason, regarding.name, error)
                 self._dropped()
+        return True
 
     def _event(self, regarding: ObjectReference, message: EventMessage, occasion: str) -> Obj:
         identity = short_hash(regarding.uid, occasion, message.reason, message.message, digits=16)

@@ -29,7 +29,7 @@ from bitagent_operator.plan.interface import EventReason
 from bitagent_operator.reconcilers.fetch_queue import Fetches
 from bitagent_operator.reconcilers.object_events import LastEvents
 from bitagent_operator.reconcilers.progress import ProgressReader
-from bitagent_operator.reconcilers.refusals import REJECTIONS, Refusals
+from bitagent_operator.reconcilers.refusals import Refusals
 from bitagent_operator.reconcilers.shares import Shares
 from bitagent_operator.reconcilers.volume_list import list_volumes
 
@@ -153,10 +153,11 @@ class Context:
         """Create Jobs concurrently; one that exists is left as it is.
 
         Refusals are kept for the next plan. Return None if there are none, else the Events of those that are news.
+        Raises ApiError if one was not sent, because this process may not write at present.
         """
         slots = asyncio.Semaphore(REQUESTS_IN_FLIGHT)
 
-        async def create(job: Obj) -> EventMessage | None:
+        async def create(job: Obj) -> EventMessage | ApiError | None:
             name, labels = job["metadata"]["name"], job["metadata"]["labels"]
             try:
                 async with slots:
@@ -165,6 +166,8 @@ class Context:
                     text = f"a Job named {name} exists that was not made for this object; delete or rename it"
                     raise ApiError(code=HTTPStatus.CONFLICT, reason="AlreadyExists", message=text)
             except ApiError as error:
+                if error.not_sent:
+                    return error
                 new = self.refusals.record(key, name, error, owner=owner_uid(job), now=self.now())
                 reason = self.refusals.of(key, owner=owner_uid(job))[name].reason
                 self.metrics.refused.labels(labels[COMPONENT_LABEL], reason).inc()
@@ -177,7 +180,12 @@ class Context:
                 log.info("Job %s created", name, extra={"fields": fields})
             return None
 
-        refused = [found for found in await asyncio.gather(*map(create, jobs)) if found is not None]
+        refused = []
+        for found in await asyncio.gather(*map(create, jobs)):
+            if isinstance(found, ApiError):
+                raise found
+            if found is not None:
+                refused.append(found)
         return [event for event in refused if event.message] if refused else None
 
     async def write_status(self, key: Key, meta: ObjectMeta, status: Obj) -> bool:
@@ -185,10 +193,9 @@ class Context:
         try:
             written = await self.client.write_status(_RESOURCES[key.kind], meta.name, status, version=meta.version)
         except ApiError as error:
-            if error.code in REJECTIONS or "webhook" in error.message:  # one that does not answer, too
-                text = (
-                    f"its status cannot be written (rights, policies, definitions of another version): {error.message}"
-                )
+            if error.lasting:
+                text = "its status cannot be written (rights, policies, webhooks, definitions of another version): "
+                text += error.message
                 self.emit_events(key, meta, [EventMessage(EventReason.STATUS_NOT_WRITTEN, text, warning=True)])
             raise
         if written is not None:

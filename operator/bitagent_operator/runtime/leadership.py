@@ -3,9 +3,10 @@
 A release that watches several namespaces competes for the Lease of each. Others, replicas of it and those of another
 release, keep their caches current and wait. The numbers: a holder that was killed is followed after the duration of its
 Lease, counted from when the next one saw it renewed, so at most 4.5 s after its death; one that ends in order gives the
-Lease up, which the next one sees within half a second. A holder that could not renew it for 3 s has stopped: the second
-until the Lease ends is for requests that are under way, and its client sends no write after that time, even if its
-event loop was blocked meanwhile.
+Lease up, which the next one sees within half a second. A holder that could not renew it for 3 s writes nothing: the
+second until the Lease ends is for requests that are under way, and its client sends no write after that time, even if
+its event loop was blocked meanwhile. It waits for the server a minute longer, and continues if no other one has acted.
+The Lease lasts longer where requests take long, up to a minute.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ from bitagent_kube.resources import DEPLOYMENTS, ROLE_BINDINGS
 from bitagent_operator.metrics.counters import Metrics
 from bitagent_operator.naming import MANAGER
 
-TIMING = Timing(duration=4.0, renew_deadline=3.0, attempt=0.9, retry=1.0, retry_failed=0.2, look=0.5)
+TIMING = Timing(
+    duration=4.0,
+    renew_deadline=3.0,
+    give_up=60.0,
+    longest=60.0,
+    attempt=0.9,
+    retry=1.0,
+    retry_failed=0.2,
+    look=0.5,
+)
 _OTHER_RELEASE, _NO_LEASE = "release", "lease"
 """Keys of these problems among those that /readyz shows."""
 

@@ -35,6 +35,8 @@ class Proxy:
         """How many of the next writes are answered 429."""
         self.silent = False
         """Whether watches bring nothing from now on, and those that begin meanwhile do not either."""
+        self.slow = 0.0
+        """Seconds that each request but watches takes, half of them before the server has it."""
         self.answers: Counter[tuple[str, int]] = Counter()
         """Answers by method and status code; those to watches count as WATCH."""
         self._server = server
@@ -79,6 +81,8 @@ class Proxy:
             self.busy -= 1
             self.answers[method, 429] += 1
             return web.json_response({"kind": "Status", "code": 429}, status=429, headers={"Retry-After": "1"})
+        half = 0.0 if watches else self.slow / 2
+        await asyncio.sleep(half)
         headers = {name: request.headers[name] for name in _KEPT if name in request.headers}
         sent = self._session.request(
             request.method,
@@ -89,6 +93,7 @@ class Proxy:
         )
         async with sent as answer:
             self.answers[method, answer.status] += 1
+            await asyncio.sleep(half)
             if not watches or answer.status != 200:
                 kept = {
                     name: answer.headers[name]
@@ -167,6 +172,24 @@ def test_a_server_that_is_busy_is_asked_again_and_nothing_is_done_twice(world: W
     names = [job["metadata"]["name"] for job in world.all("jobs")]
     assert len(names) == len(set(names)) <= 5, "a fetch and an evaluation of each, and the task set"
     assert "JobNotCreated" not in {event["reason"] for event in world.all("events")}
+
+
+def test_requests_that_take_five_seconds_from_now_on_stop_nothing(world: World, proxied: Proxy) -> None:
+    settle(world, proxied)
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{world.namespace}/leases/bitagent-operator"
+    proxied.slow = 5.0
+    world.model("m-500")
+    world.until_condition("minermodels", "m-500", "Fetched", seconds=120)
+    lease = world.until("the Lease lasts longer", lambda: _longer(world.api.get(path)["spec"]))
+    assert lease["leaseTransitions"] == 1
+    assert "no longer leads" not in world.log.read_text()
+    assert [event["reason"] for event in world.all("events") if event["reason"].startswith("JobNot")] == []
+    proxied.slow = 0.0
+    world.until("another acts soon again", lambda: not _longer(world.api.get(path)["spec"]))
+
+
+def _longer(lease: dict[str, Any]) -> dict[str, Any] | None:
+    return lease if lease["leaseDurationSeconds"] > 4 else None
 
 
 def test_watches_that_fall_silent_are_begun_again(world: World, proxied: Proxy) -> None:

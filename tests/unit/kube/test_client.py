@@ -72,6 +72,16 @@ async def test_a_process_that_may_not_write_sends_nothing(server: Server, verb: 
     assert (server.methods, caught.value.reason) == (["GET"], "NotSent")
 
 
+async def test_a_write_that_was_withheld_is_sent_once_the_process_may_write_again(server: Server) -> None:
+    """As after a Lease that was renewed late."""
+    may = iter([False, False, True])
+    client = Client(server.configuration, namespace="ns", field_manager="m", may_write=lambda: next(may))
+    server.answers = [server.say(200, JOB)]
+    await client.create(JOB)
+    await client.close()
+    assert (server.methods, len(server.slept)) == (["POST"], 2)
+
+
 async def test_a_write_is_not_repeated_by_a_process_that_may_not_write_any_more(server: Server) -> None:
     client = Client(server.configuration, namespace="ns", field_manager="m", may_write=lambda: not server.requests)
     server.answers = [server.refuse(429, "TooManyRequests"), server.say(200, JOB)]

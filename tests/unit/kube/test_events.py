@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bitagent_kube import events as module
+from bitagent_kube.errors import not_sent
 from bitagent_kube.events import NOTE_BYTES, EventRecorder, ObjectEvents, clip_bytes
 from bitagent_kube.objects import EventMessage, ObjectReference
 
@@ -134,6 +135,29 @@ async def test_the_end_does_not_wait_for_ever() -> None:
     recorder.submit(ROUND, notes(20))
     await asyncio.wait_for(recorder.drain(seconds=0.05), 60)
     assert (poster.posted, len(recorder), len(dropped)) == ([], 0, 20)
+
+
+async def test_an_event_that_may_not_be_sent_now_is_sent_later() -> None:
+    """As while the Lease of this process is renewed late."""
+
+    class Withheld(Poster):
+        left = 3
+
+        async def create(self, event: dict[str, str]) -> None:
+            await asyncio.sleep(0)
+            if self.left:
+                self.left -= 1
+                raise not_sent("POST")
+            await super().create(event)
+
+    dropped, poster = list[int](), Withheld()
+    poster.open.set()
+    recorder = EventRecorder(poster, instance="pod-1", dropped=lambda: dropped.append(1))  # type: ignore[arg-type]
+    running = asyncio.create_task(recorder.run())
+    recorder.submit(ROUND, notes(20))
+    await asyncio.wait_for(poster.all.wait(), 60)
+    running.cancel()
+    assert (sorted(poster.posted, key=int), dropped) == ([str(n) for n in range(20)], [])
 
 
 async def test_an_event_that_is_refused_counts_as_dropped(server: Server) -> None:

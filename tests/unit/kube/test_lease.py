@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import dataclasses
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from bitagent_kube.lease import Lease, LeaseLost, Timing
 from bitagent_kube.objects import ObjectReference
 from bitagent_kube.resources import LEASES
 
+PATIENT = Timing(duration=4, renew_deadline=3, give_up=60, longest=60, attempt=0.9, retry=1, retry_failed=0.2, look=0.5)
 QUICK = Timing(duration=1, renew_deadline=0.3, attempt=0.1, retry=0.05, retry_failed=0.02, look=0.05)
 CONFLICT = ApiError(code=409, reason="Conflict", message="conflict")
 OWNER = ObjectReference("bitagent.io/v1alpha1", "Validator", "n", "val", "u")
@@ -180,6 +183,143 @@ async def test_a_server_that_is_slow_for_good_is_waited_for_within_the_deadline(
         assert not keeping.done()
         keeping.cancel()
     acquiring.cancel()
+
+
+def patient(api: OneObject, identity: str = "pod-1") -> Lease:
+    return Lease(api, name="l", identity=identity, owner=OWNER, timing=PATIENT)  # type: ignore[arg-type]
+
+
+async def share_held(mine: Lease, seconds: float) -> float:
+    """For which part of the time it is held."""
+    found = []
+    for _ in range(int(seconds * 10)):
+        await asyncio.sleep(0.1)
+        found.append(mine.held)
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize("takes", [1.4, 5.0, 10.0])
+async def test_a_lease_lasts_longer_while_requests_are_slow(takes: float) -> None:
+    api = OneObject()
+    mine = patient(api)
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    assert await share_held(mine, 10) == 1
+    api.takes = takes
+    await asyncio.sleep(2 + 8 * takes)
+    assert await share_held(mine, 300) == 1, "once that is known"
+    assert api.held
+    assert PATIENT.duration < api.held["spec"]["leaseDurationSeconds"] <= 60
+    api.takes = 0.0
+    await asyncio.sleep(30)
+    assert api.held["spec"]["leaseDurationSeconds"] == PATIENT.duration, "another process acts soon again"
+    assert api.held["spec"]["leaseTransitions"] == 1
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_a_server_that_is_slow_from_the_start_is_waited_for() -> None:
+    api = OneObject()
+    api.takes = 5.0
+    mine = patient(api)
+    await asyncio.wait_for(mine.acquire(waiting=lambda _holder: None), 60)
+    keeping = asyncio.create_task(mine.keep())
+    await asyncio.sleep(30)
+    assert await share_held(mine, 100) == 1
+    keeping.cancel()
+
+
+async def test_a_holder_that_waits_does_not_act_and_gives_up_in_the_end() -> None:
+    api, loop = OneObject(), asyncio.get_running_loop()
+    mine = patient(api)
+    await mine.acquire(waiting=print)
+    began, api.broken = loop.time(), True
+    keeping = asyncio.create_task(mine.keep())
+    await asyncio.sleep(PATIENT.renew_deadline)
+    assert await share_held(mine, 50) == 0
+    assert not keeping.done()
+    with pytest.raises(LeaseLost, match="was not renewed"):
+        await keeping
+    assert 60 <= loop.time() - began < 62
+
+
+async def test_a_holder_that_waits_takes_nothing_from_another() -> None:
+    """That one may have acted meanwhile."""
+    api = OneObject()
+    mine = patient(api)
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    api.broken = True
+    await asyncio.sleep(10)
+    assert api.held
+    api.held["spec"]["holderIdentity"] = "pod-2"
+    api.held["metadata"]["resourceVersion"] = "99"
+    api.broken = False
+    with pytest.raises(LeaseLost, match="held by pod-2"):
+        await asyncio.wait_for(keeping, 20)
+
+
+class Unreliable(OneObject):
+    """Requests take any time on their way, answers too, and some of these are lost."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self._random = random
+
+    async def _check(self) -> None:
+        slow = self._random.choice((0.01, 0.3, 1.0, 6.0))
+        await asyncio.sleep(self._random.random() * slow)
+
+    async def _answer(self, found: Any) -> Any:
+        await asyncio.sleep(self._random.random() * self._random.choice((0.01, 0.3, 1.0, 6.0)))
+        if self._random.random() < 0.1:
+            await asyncio.Event().wait()
+        return found
+
+    async def get(self, resource: object, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._answer(await super().get(resource, name))
+        return found
+
+    async def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = await self._answer(await super().create(body))
+        return made
+
+    async def replace(self, body: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = await self._answer(await super().replace(body))
+        return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_never_do_two_processes_hold_it(seed: int) -> None:
+    api, held = Unreliable(Random(seed)), {"pod-1": 0, "pod-2": 0}
+    leases = {name: patient(api, name) for name in held}
+
+    async def run(mine: Lease) -> None:
+        while True:
+            await mine.acquire(waiting=lambda _holder: None)
+            with contextlib.suppress(LeaseLost):
+                await mine.keep()
+
+    running = [asyncio.create_task(run(each)) for each in leases.values()]
+    for _ in range(20_000):
+        await asyncio.sleep(0.1)
+        now = [name for name, each in leases.items() if each.held]
+        assert len(now) <= 1
+        for name in now:
+            held[name] += 1
+    for each in running:
+        each.cancel()
+    assert sum(held.values()) > 8_000, "most of the time one of them does"
+
+
+async def test_a_lease_that_somebody_has_changed_is_given_up_too() -> None:
+    api = OneObject()
+    mine = lease(api, "pod-1")
+    await mine.acquire(waiting=print)
+    assert api.held
+    api.held["metadata"] |= {"resourceVersion": "77", "labels": {"by": "hand"}}
+    await mine.release()
+    assert api.held["spec"]["holderIdentity"] == ""
 
 
 async def test_a_short_failure_is_survived() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.operator.reconcilers.test_invalid_objects import QUOTA, Refusing, put
 from tests.unit.operator.reconcilers.test_reconcile import Operator
 
-from bitagent_kube.errors import ApiError
+from bitagent_kube.errors import ApiError, not_sent
 from bitagent_kube.resources import ApiResource
 from bitagent_operator.observed.cache import Key, Kind
 from bitagent_operator.plan.inputs import NO_RESULTS, LiveReads
@@ -57,6 +57,18 @@ async def test_each_refused_try_counts(make: Make) -> None:
     for _ in range(2):
         await context.create_jobs(ROUND, [job("r-1")])
     assert counted(context, "jobs_refused", component="evaluate", reason="JobRefused") == 2
+
+
+async def test_a_job_that_this_process_may_not_create_is_not_refused(make: Make) -> None:
+    """As while its Lease is renewed late: the pass fails, and what was sent counts."""
+    server = Refusing(make)
+    server.refuses = lambda made: not_sent("POST") if made["metadata"]["name"] == "r-1" else None
+    context = Operator(server).context
+    with pytest.raises(ApiError, match="not sent"):
+        await context.create_jobs(ROUND, [job("r-1"), job("r-2")])
+    assert counted(context, "jobs_created", component="evaluate") == 1
+    assert counted(context, "jobs_refused", component="evaluate", reason="JobRefused") is None
+    assert context.refusals.of(ROUND, owner="uid-r") == {}
 
 
 class Slow(Refusing):

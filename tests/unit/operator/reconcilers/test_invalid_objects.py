@@ -368,26 +368,34 @@ async def test_a_resolution_that_is_refused(
 
 @pytest.mark.parametrize("kind", ["MinerModel", "EvalRound"])
 @pytest.mark.parametrize(
-    ("code", "message", "events"),
+    ("code", "cause", "message", "events"),
     [
-        pytest.param(422, "status.phase: Unsupported value", ["StatusNotWritten"], id="older definitions"),
-        pytest.param(403, "cannot patch resource status", ["StatusNotWritten"], id="a right is missing"),
-        pytest.param(500, 'failed calling webhook "x": refused', ["StatusNotWritten"], id="a webhook is down"),
-        pytest.param(503, "try again", [], id="what passes"),
+        pytest.param(422, "Invalid", "status.phase: Unsupported value", True, id="older definitions"),
+        pytest.param(403, "Forbidden", "cannot patch resource status", True, id="a right is missing"),
+        pytest.param(413, "RequestEntityTooLarge", "limit is 3145728", True, id="too large"),
+        pytest.param(500, "InternalError", 'failed calling "x": EOF', True, id="a webhook is down, in other words"),
+        pytest.param(500, "ServerTimeout", "the webhook of the server is busy", False, id="a server that is busy"),
+        pytest.param(503, "ServiceUnavailable", "try again", False, id="what passes"),
+        pytest.param(0, "NoAnswer", "no webhook, no answer", False, id="no answer"),
     ],
 )
 async def test_a_status_that_is_refused_is_told_by_an_event(
-    make: Make, kind: str, code: int, message: str, events: list[str]
+    make: Make,
+    kind: str,
+    code: int,
+    cause: str,
+    message: str,
+    events: bool,
 ) -> None:
     class Older(Refusing):
         async def write_status(self, *_args: Any, **_kwargs: Any) -> Obj | None:
-            raise ApiError(code=code, reason="Invalid", message=message)
+            raise ApiError(code=code, reason=cause, message=message)
 
     server = Older(make)
     put(server, make.model_raw("a") if kind == "MinerModel" else make.round_raw("a"), kind)
     with pytest.raises(ApiError):
         await settle(Operator(server), server)
-    assert [reason for reason, _ in server.events] == events
+    assert [reason for reason, _ in server.events] == ["StatusNotWritten"] * events
 
 
 class Keeping(Refusing):

@@ -27,6 +27,7 @@ def test_another_process_acts_less_than_five_seconds_after_a_death() -> None:
 
 def test_a_holder_has_stopped_before_another_begins() -> None:
     assert TIMING.renew_deadline + 1 <= TIMING.duration
+    assert TIMING.deadline(TIMING.lasting(5.0)) > 2 * 5.0, "requests that take 5 s renew it in time"
     assert TIMING.retry + 2 * TIMING.attempt + TIMING.retry_failed <= TIMING.renew_deadline, "one attempt may hang"
 
 
