@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
@@ -84,6 +84,8 @@ class ObjectCache(Generic[T]):
         self.unreadable: dict[str, Unreadable] = {}
         """Objects that cannot be read, by uid."""
         self._deleted: dict[str, None] = {}
+        self._newest = -1
+        """The newest version that was known when the last full list was requested."""
 
     def __iter__(self) -> Iterator[T]:
         return (entry.value for entry in self._entries.values())
@@ -132,7 +134,26 @@ class ObjectCache(Generic[T]):
         Deletions seen so far are forgotten: nothing older than the list can arrive after it.
         """
         self._deleted.clear()
+        self._newest = max(self._versions(), default=-1)
         return frozenset(self._entries.keys() | self.unreadable.keys())
+
+    def listed_at(self, version: str) -> None:
+        """Take note of the version of the list that `begin_list` has prepared, before its objects are taken in.
+
+        If it is older than what was known, the server's store was restored from a backup: its versions begin again
+        there, and what it has now is taken in, however old it seems.
+        """
+        if not version or int(version) >= self._newest:
+            return
+        log.warning("%s: the API server is at version %s after %d: a backup?", self.kind, version, self._newest)
+        for uid, entry in self._entries.items():
+            self._entries[uid] = replace(entry, version=-1)
+        for uid, bad in self.unreadable.items():
+            self.unreadable[uid] = replace(bad, meta=replace(bad.meta, version=-1))
+
+    def _versions(self) -> Iterator[int]:
+        yield from (entry.version for entry in self._entries.values())
+        yield from (bad.meta.version for bad in self.unreadable.values())
 
     def replace(self, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Change[T]]:
         """Take in a full list; what is in `known` but not in the list was deleted. Objects that came meanwhile stay."""

@@ -97,6 +97,7 @@ class Informer(Generic[T]):
         known = self._cache.begin_list()
         if self._page_size is None:
             listing = await self._client.listing(self._resource, labels=self._labels, fields=self._fields)
+            self._cache.listed_at(listing.version)
             self._cache.replace(listing.items, known=known)
             self._version = listing.version
         else:
@@ -110,6 +111,8 @@ class Informer(Generic[T]):
         pages = self._client.pages(self._resource, labels=self._labels, fields=self._fields, size=size)
         async with aclosing(pages):
             async for page in pages:
+                if not version:
+                    self._cache.listed_at(page.version)
                 for obj in page.items:
                     listed.add(obj["metadata"]["uid"])
                     self._cache.put(obj)

@@ -94,6 +94,10 @@ class Table(Generic[T]):
         """Prepare for a full list; return the uids to hand to `replace`."""
         return self._objects.begin_list()
 
+    def listed_at(self, version: str) -> None:
+        """Take note of the version of that list, before its objects are taken in."""
+        self._objects.listed_at(version)
+
     def replace(self, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Change[T]]:
         """Take in a full list; what is in `known` but not in the list was deleted."""
         return [self._index(change) for change in self._objects.replace(objects, known=known)]
@@ -149,6 +153,10 @@ class Cache:
     def begin_list(self, kind: str) -> frozenset[str]:
         """Prepare for a full list of a kind, before it is requested; return the uids to hand to `replace`."""
         return self._tables[kind].begin_list()
+
+    def listed_at(self, kind: str, version: str) -> None:
+        """Take note of the version of that list, before its objects are taken in; see `ObjectCache.listed_at`."""
+        self._tables[kind].listed_at(version)
 
     def replace(self, kind: str, objects: Iterable[Obj], *, known: frozenset[str]) -> list[Key]:
         """Take in a full list; return the keys that its changes concern."""

@@ -182,9 +182,12 @@ class Watcher:
         `changed` receives the keys that the changes concern, also those before an error. Each page is taken in as it
         comes: the objects as the API server sends them are twice as large as what the cache keeps of them.
         """
-        kind, listed = resource.kind, set[str]()
+        kind, listed, version = resource.kind, set[str](), ""
         try:
             async for page in self._client.pages(resource, labels=MANAGED_SELECTOR if WATCHED[resource] else ""):
+                if not version:
+                    version = page.version
+                    self._cache.listed_at(kind, version)
                 for number, obj in enumerate(page.items):
                     listed.add(obj["metadata"]["uid"])
                     changed += self._cache.put(kind, obj)

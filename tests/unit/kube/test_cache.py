@@ -56,6 +56,30 @@ def test_names_are_in_order_whichever_object_changed_last(cache: ObjectCache[int
     assert list(cache.by_name()) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(
+    ("version", "values"),
+    [
+        pytest.param("7", [3, 0], id="restored from a backup"),
+        pytest.param("12", [5, 0], id="as new as what is known: an old page counts for nothing"),
+        pytest.param("", [5, 0], id="unknown"),
+    ],
+)
+def test_a_server_whose_versions_begin_again_is_believed(
+    cache: ObjectCache[int], version: str, values: list[int]
+) -> None:
+    cache.put(obj("a", 10, value=5))
+    cache.put(obj("b", 12, value="x"))
+    known = cache.begin_list()
+    cache.put(obj("c", 99))  # by a watch, meanwhile
+    cache.drop("uid-c")
+    cache.listed_at(version)
+    cache.replace([obj("a", 6, value=3), obj("b", 12, value=0)], known=known)
+    assert [cache.by_name().get(name, 0) for name in "ab"] == values
+    assert len(cache.unreadable) == (version != "7")
+    cache.put(obj("a", 8 if version == "7" else 13, value=9))
+    assert cache.by_name()["a"] == 9, "later changes count as ever"
+
+
 def test_a_full_list_removes_what_a_lost_watch_missed(cache: ObjectCache[int]) -> None:
     for name in ("a", "b"):
         cache.put(obj(name, 1))

@@ -325,6 +325,19 @@ def test_the_process_is_alive_before_its_first_list() -> None:
     assert (health.alive, health.ready) == (True, False)
 
 
+async def test_what_a_restored_server_lists_is_taken_in(make: Make) -> None:
+    """Its store was restored from a backup: versions begin again at those of that time."""
+    present, restored = make.model_raw("a"), make.model_raw("a", suspend=True)
+    present["metadata"]["resourceVersion"], restored["metadata"]["resourceVersion"] = "900", "1"
+    world = World(Lists(MinerModel=[present], EvalRound=[]))
+    world.cache.put("MinerModel", present)
+    world.lists.objects["MinerModel"] = [restored]
+    assert await world.watcher.relist(MODELS)
+    found = world.cache.model("a")
+    assert found is not None
+    assert found.spec.suspend
+
+
 async def test_what_a_list_has_said_before_it_breaks_is_not_lost(make: Make) -> None:
     lists = Lists(MinerModel=[make.model_raw("a"), make.model_raw("b")], EvalRound=[make.round_raw("r")])
     world = World(lists)
