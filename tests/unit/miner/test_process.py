@@ -56,7 +56,7 @@ async def test_serve_registers_and_answers_until_sigterm(
             *("--announce", f"127.0.0.2:{port}", "--operations-port", str(operations)),
         )
         try:
-            async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            async with asyncio.timeout(120), aiohttp.ClientSession() as session:
                 while await _metric(session, operations, "bitagent_miner_announced") != 1:  # noqa: ASYNC110 - of a process
                     await asyncio.sleep(0.05)
                 ready = await session.get(f"http://127.0.0.1:{operations}/readyz")
@@ -76,7 +76,7 @@ async def test_serve_registers_and_answers_until_sigterm(
                 )
         finally:
             serve.send_signal(signal.SIGTERM)
-            out, err = await asyncio.wait_for(serve.communicate(), 30)
+            out, err = await asyncio.wait_for(serve.communicate(), 60)
     assert serve.returncode == 0, err.decode()
     task, old, name, refused, feedback = found
     assert task == (0, {**task[1], "outcome": "Answered", "wire": "btauth/1", "signed": True})

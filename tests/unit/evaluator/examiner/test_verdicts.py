@@ -167,7 +167,7 @@ def test_hostile_answers_score_0_in_bounded_time(scorers: Scorers, scorer: str) 
         started = time.monotonic()
         verdict = scorers.verdict(scorer, WEATHER, bounded_answer(hostile))
         assert verdict.score < 0.3, name
-        assert time.monotonic() - started < 10, name
+        assert time.monotonic() - started < 60, name
     assert pid is None or pid in scorers.pids, "none of them has cost the process"
 
 

@@ -137,7 +137,7 @@ def test_the_list_of_objects_is_what_the_official_search_finds(text: str) -> Non
 def test_no_text_takes_long(form: ReturnFormat, text: str) -> None:
     started = time.thread_time()
     parse_answer(text, variation=variation(form))
-    assert time.thread_time() - started < 5, "in the square of its length it takes minutes"
+    assert time.thread_time() - started < 20, "in the square of its length it takes minutes"
 
 
 def test_a_list_of_objects_among_the_arguments_ends_the_text_as_in_the_official_search() -> None:

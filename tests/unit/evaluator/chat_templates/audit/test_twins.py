@@ -99,9 +99,9 @@ def test_a_twin_without_padding_keeps_lines_and_texts() -> None:
 
 def test_white_space_after_a_marker_is_kept_and_takes_linear_time() -> None:
     spaced = twin("</think>" + " " * 100_000 + "Text.")
-    started = time.process_time()
+    started = time.thread_time()
     assert unpadded(spaced).messages == spaced.messages
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 20, "in the square of its length it takes minutes"
 
 
 def test_texts_that_happen_to_be_equal_have_placeholders_of_their_own() -> None:

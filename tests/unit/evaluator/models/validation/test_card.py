@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from bitagent_evaluator.models.validation.card import parse_card_hotkey, parse_card_license
@@ -64,8 +62,9 @@ def test_hotkey_of_the_card(card: str, hotkey: str | None) -> None:
     assert parse_card_hotkey(card.encode()) == hotkey
 
 
-def test_long_card_is_read_at_once() -> None:
-    card = b"---\nlicense: mit\n" + b"a: [1, 2, 3]\n" * 19_000 + b"---\n"
-    started = time.thread_time()
-    assert parse_card_license(card) == "mit"
-    assert time.thread_time() - started < 2  # a reader in plain Python takes four on a fast machine
+def test_a_card_is_read_by_the_reader_in_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scan(_self: object) -> None:
+        pytest.fail("a long card takes seconds in plain Python")
+
+    monkeypatch.setattr("yaml.scanner.Scanner.fetch_more_tokens", scan)
+    assert parse_card_license(b"---\nlicense: mit\na: [1, 2, 3]\n---\n") == "mit"
