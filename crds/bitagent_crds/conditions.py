@@ -443,7 +443,7 @@ class Reason(StrEnum):
         Fault.NONE,
         "Models that the round selects do not exist; it waits a little, since they may be applied just now.",
     )
-    NO_MODELS = "NoModels", Fault.SPEC, "The selection matches no MinerModel."
+    NO_MODELS = "NoModels", Fault.SPEC, "The selection matches no MinerModel, or all that it matched were deleted."
     FREEZING_MODELS = (
         "FreezingModels",
         Fault.NONE,
