@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -127,6 +128,26 @@ def test_names_of_tests_hold_no_long_bytes(request: pytest.FixtureRequest) -> No
     conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
     assert conftest.pytest_make_parametrize_id(gzip.compress(b"line"), "content") == "content"
     assert conftest.pytest_make_parametrize_id(b"line", "content") is None
+
+
+LIMIT = re.compile(
+    r"(?:asyncio\.timeout\(|asyncio\.wait_for\(.*, |\btimeout=|\btime\.\w+\(\) - \w+ < )(\d+(?:\.\d+)?)\b"
+)
+"""A limit of time in a test, in seconds."""
+ENDS_A_HANG = 20.0
+
+
+def test_limits_of_time_are_for_what_hangs() -> None:
+    """Ten seconds pass on a busy machine. Not meant: limits that the test awaits, probes, and the test's own clock."""
+    meant = ("TimeoutError", "asyncio.wait(", "create_connection(")
+    found = []
+    for path in (*(ROOT / "tests").rglob("*.py"), *(ROOT / "local" / "tests").rglob("*.py")):
+        lines = path.read_text().splitlines()
+        for number, (before, line) in enumerate(itertools.pairwise(["", *lines]), start=1):
+            short = [match for match in LIMIT.findall(line) if float(match) < ENDS_A_HANG]
+            if short and not any(word in before + line for word in meant):
+                found.append((path, f"{path.relative_to(ROOT)}:{number}: {line.strip()}"))
+    assert not [line for path, line in found if "VirtualTimePolicy" not in path.read_text()]
 
 
 def test_words_are_plain() -> None:

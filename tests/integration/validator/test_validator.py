@@ -99,7 +99,7 @@ def test_killed_while_submitting(start_world: Callable[..., Any], eventually: Ca
 def test_submission_that_times_out_is_not_repeated(
     start_world: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    world = start_world(weights={"timeoutSeconds": 8})
+    world = start_world(weights={"timeoutSeconds": 15})
     world.start("pod-1", "--stall-seconds", "60")
     round_ = world.wait_round()
     world.chain.post("faults", stall_finality=True)
