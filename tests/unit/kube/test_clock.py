@@ -48,4 +48,4 @@ def test_an_answer_without_a_date_is_ignored(date: str | None) -> None:
     answer(clock, at=0, skew=600)
     clock.observe(date, sent=T0, received=T0)
     assert abs(clock.offset.total_seconds() - 600) < 1
-    assert abs((clock.now() - datetime.now(UTC)).total_seconds() - 600) < 1
+    assert abs((clock.now() - datetime.now(UTC)).total_seconds() - 600) < 60
