@@ -120,6 +120,7 @@ class CompetitionController:
                     submissions=submissions,
                     neurons=subnet.neurons,
                     refused=state.refused.get(round_.key, {}),
+                    elsewhere=[other for name, other in state.scored.items() if name != competition.id],
                 )
                 # Whoever was in a failed round before had this one to take part in.
                 tried = frozenset()

@@ -14,6 +14,7 @@ protects nothing: its miner may have moved to another hotkey.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_validator.chain.facts import Neuron
@@ -26,26 +27,34 @@ def without_copies(
     submissions: Mapping[str, Submission],
     known: Mapping[str, HotkeyScore],
     neurons: Mapping[str, Neuron],
+    elsewhere: Iterable[Mapping[str, HotkeyScore]] = (),
 ) -> tuple[ModelResult, ...]:
     """Return the results in which copies of weights of earlier rounds are duplicates.
 
-    `known` has what earlier rounds say, by hotkey. A model of the owner that was a duplicate of such a copy, because of
-    its later commitment, has the place of the original; one that was a near copy of it is an improvement.
+    `known` has what earlier rounds say, by hotkey, and `elsewhere` the same of other competitions. What a hotkey had
+    there counts where it has the same weights in this round: else a copy that is entered here first would keep it out.
+    A model of the owner that was a duplicate of such a copy, because of its later commitment, has the place of the
+    original; one that was a near copy of it is an improvement.
     """
     by_model = {result.model: result for result in results}
-    owners = _owners({submissions[model].hotkey for model in by_model if model in submissions}, known, neurons)
+    own: dict[str, list[str]] = {}
+    for model in by_model.keys() & submissions.keys():
+        own.setdefault(submissions[model].hotkey, []).append(model)
+    here, anywhere = (_owners(own, of, neurons) for of in ([known], [known, *elsewhere]))
     copies: dict[str, str] = {}
     for model, result in by_model.items():
-        owner, fixed = owners.get(short_digest(result.weights_digest or ""), ("", 0))
-        mine = submissions.get(model)
-        if owner and mine is not None and mine.hotkey != owner and (mine.block is None or mine.block > fixed):
-            copies[model] = owner
+        mine, digest = submissions.get(model), short_digest(result.weights_digest or "")
+        for owners in (here, anywhere):
+            owner, fixed = owners.get(digest, ("", 0))
+            later = owner and mine is not None and mine.hotkey != owner and (mine.block is None or mine.block > fixed)
+            if later and (owners is here or any(by_model[name].duplicate_of == model for name in own[owner])):
+                copies[model] = owner
+                break
     for model, owner in copies.items():
         copy = by_model[model]
-        own = [name for name in by_model if name in submissions and submissions[name].hotkey == owner]
-        for name in own:
+        for name in own[owner]:
             if by_model[name].duplicate_of == model:
-                by_model[name] = copy.model_copy(update={"model": name, "near_copy_of": None})
+                by_model[name] = in_place_of(copy, by_model[name])
             elif by_model[name].near_copy_of == model:
                 by_model[name] = by_model[name].model_copy(update={"near_copy_of": None})
         unscored = {"state": ResultState.DUPLICATE, "score": None, "near_copy_of": None}
@@ -53,12 +62,23 @@ def without_copies(
     return tuple(by_model.values())
 
 
+def in_place_of(copy: ModelResult, original: ModelResult) -> ModelResult:
+    """Return what an original has instead of being the duplicate of a copy that does not count.
+
+    It was not evaluated itself, so the copy's result is its own if the same files decided it. Equal weights may have
+    another template or tokenizer, which the copier chose: then the original has no score in this round.
+    """
+    if copy.evaluation_key == original.evaluation_key:
+        return copy.model_copy(update={"model": original.model, "duplicate_of": None, "near_copy_of": None})
+    return original.model_copy(update={"state": ResultState.UNSCORED, "score": None, "duplicate_of": None})
+
+
 def _owners(
-    hotkeys: Iterable[str], known: Mapping[str, HotkeyScore], neurons: Mapping[str, Neuron]
+    hotkeys: Iterable[str], competitions: Iterable[Mapping[str, HotkeyScore]], neurons: Mapping[str, Neuron]
 ) -> dict[str, tuple[str, int]]:
     """Return by digest the hotkey of these that had the weights first, and the block before which it had them."""
     owners: dict[str, tuple[str, int]] = {}
-    for hotkey in sorted(hotkeys):
+    for hotkey, known in product(sorted(hotkeys), competitions):
         score, neuron = known.get(hotkey), neurons.get(hotkey)
         if score is None or neuron is None or score.registered_at != neuron.registered_at:
             continue

@@ -20,7 +20,7 @@ from bitagent_crds.model_result import ModelResult, ResultState
 from bitagent_crds.policies import SMOOTHING_MAX, BuiltinPolicy, Duplicates, WinRateParameters
 from bitagent_crds.validator import Competition
 from bitagent_validator.chain.facts import Neuron
-from bitagent_validator.competitions.earlier_weights import remembered, without_copies
+from bitagent_validator.competitions.earlier_weights import in_place_of, remembered, without_copies
 from bitagent_validator.objects import Round, RoundPhase
 from bitagent_validator.policy.eligibility import Standings, is_validator
 from bitagent_validator.policy.registry import terms_of
@@ -132,18 +132,26 @@ def record(
     submissions: Submissions,
     neurons: Mapping[str, Neuron],
     refused: Collection[str] = (),
+    elsewhere: Iterable[ScoredRound] = (),
 ) -> ScoredRound:
     """Return what is known of a competition's hotkeys after one more complete round.
 
-    `refused` are the models whose claims the chain contradicts. Hotkeys that are not registered are dropped, and what
-    was known of an earlier registration of a hotkey. Raises ValueError if the round is not complete.
+    `refused` are the models whose claims the chain contradicts, `elsewhere` is what is known of other competitions.
+    Hotkeys that are not registered are dropped, and what was known of an earlier registration of a hotkey. Raises
+    ValueError if the round is not complete.
     """
     if round_.phase is not RoundPhase.COMPLETE:
         raise ValueError("scores are taken from complete rounds only")
     if refused:
         round_ = replace(round_, results=_without_refused(round_.results, submissions, refused))
     earlier = known.scores if known else {}
-    results_now = without_copies(round_.results, submissions=submissions, known=earlier, neurons=neurons)
+    results_now = without_copies(
+        round_.results,
+        submissions=submissions,
+        known=earlier,
+        neurons=neurons,
+        elsewhere=[other.scores for other in elsewhere],
+    )
     round_ = replace(round_, results=results_now)
     fixed_at = round_.seed_from.block if round_.seed_from is not None else round_.block
     models = {h: result for h, result in counting(round_, submissions).items() if h in neurons}
@@ -201,10 +209,12 @@ def _without_refused(
             copies = [m for m in submissions if m in by_model and getattr(by_model[m], member) == original]
             if not copies:
                 continue
-            heir = min(copies, key=seniority)
-            # An exact copy was not evaluated again: the result of the same files is its own.
-            source = by_model[original if member == "duplicate_of" else heir]
-            by_model[heir] = source.model_copy(update={"model": heir, member: None})
+            heir = by_model[min(copies, key=seniority)]
+            by_model[heir.model] = (
+                in_place_of(by_model[original], heir)
+                if member == "duplicate_of"
+                else heir.model_copy(update={"near_copy_of": None})
+            )
     return tuple(by_model.values())
 
 

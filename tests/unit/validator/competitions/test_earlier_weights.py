@@ -102,6 +102,56 @@ def test_weights_of_an_earlier_round(rounds: Any, now: Any, expected: dict[str, 
     assert {hotkey: last(scored, hotkey) for hotkey in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({}, PAID, id="the same files"),
+        pytest.param({"modelDigest": NEW}, ("Unscored", 0.0, False), id="another template or tokenizer"),
+        pytest.param({"promptFormat": "Bfcl"}, ("Unscored", 0.0, False), id="another prompt format"),
+    ],
+)
+def test_the_original_gets_the_result_of_its_own_files_only(rounds: Any, files: dict[str, str], expected: Any) -> None:
+    """Else a copier could have a rival scored with the rival's weights and a broken tokenizer."""
+    common = {"modelDigest": OLD, "promptFormat": "ChatTemplate"}
+    original = entry(MINER, OLD, "Duplicate", duplicateOf="copier-a", **common)
+    scored = rounds(FIRST, [(original, 200), (entry(COPIER, OLD, **(common | files)), 150)])
+    assert (last(scored, MINER), last(scored, COPIER)) == (expected, COPY)
+
+
+@pytest.mark.parametrize(
+    ("original", "block", "expected"),
+    [
+        pytest.param(entry(MINER, OLD, "Duplicate", duplicateOf="copier-a"), 150, (PAID, COPY), id="the same weights"),
+        pytest.param(
+            entry(MINER, OLD, "Duplicate", duplicateOf="copier-a"), None, (PAID, COPY), id="a copy without a block"
+        ),
+        pytest.param(entry(MINER, NEW), 150, (PAID, PAID), id="other weights: these were never entered here"),
+        pytest.param(
+            entry(MINER, OLD, "Duplicate", duplicateOf="copier-a"), 110, (COPY, PAID), id="a model that was earlier"
+        ),
+    ],
+)
+def test_weights_that_a_hotkey_had_in_another_competition(
+    rounds: Any,
+    competition: Any,
+    neuron: Any,
+    original: ModelResult,
+    block: int | None,
+    expected: tuple[tuple[str, float, bool], ...],
+) -> None:
+    """A copy that is entered in another competition first must not keep the original out of it."""
+    entries = [(original, 200), (entry(COPIER, OLD), block)]
+    scored = record(
+        None,
+        Round("r", 1, 200, RoundPhase.COMPLETE, results=tuple(result for result, _ in entries)),
+        competition=competition(),
+        submissions={r.model: Submission(hotkey=r.model.partition("-")[0], block=at) for r, at in entries},
+        neurons={hotkey: neuron(hotkey, registered_at=3) for hotkey in (MINER, COPIER)},
+        elsewhere=[rounds(FIRST)],
+    )
+    assert (last(scored, MINER), last(scored, COPIER)) == expected
+
+
 def test_a_near_copy_of_such_a_copy_stays_one(rounds: Any) -> None:
     other = (entry(OTHER, THIRD, nearCopyOf="copier-a"), 180)
     scored = rounds(FIRST, [(entry(MINER, NEW), 200), (entry(COPIER, OLD), 150), other])

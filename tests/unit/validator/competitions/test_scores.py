@@ -192,6 +192,9 @@ def test_near_copies(complete: Make, recorded: Make, of: str | None, near_copy: 
     assert recorded(complete(mine)).scores["a"].last.near_copy is near_copy
 
 
+WEIGHTS, FILES = ("sha256:" + digit * 64 for digit in "ab")
+
+
 @pytest.mark.parametrize(
     ("copies", "expected"),
     [
@@ -199,6 +202,11 @@ def test_near_copies(complete: Make, recorded: Make, of: str | None, near_copy: 
             [result("m2", "Duplicate", duplicateOf="liar"), result("m3", "Duplicate", duplicateOf="liar")],
             {"a": ("Succeeded", 0.6, False), "b": ("Duplicate", 0, False)},
             id="the earliest exact copy has its result",
+        ),
+        pytest.param(
+            [result("m2", "Duplicate", duplicateOf="liar", weightsDigest=WEIGHTS, modelDigest=FILES)],
+            {"a": ("Unscored", 0, False)},
+            id="but not that of other files",
         ),
         pytest.param(
             [result("m2", score="0.500000", nearCopyOf="liar"), result("m3", score="0.550000", nearCopyOf="liar")],
