@@ -2,7 +2,7 @@
 
 Packed layouts are those of the methods in `validation.quantization`: GPTQ packs eight or four inputs of an output into
 one int32, AWQ eight outputs of an input in the order of its GEMM kernel, compressed-tensors eight inputs of an output.
-A part of a matrix is unpacked when it is asked for.
+A part of a matrix is read and unpacked when it is asked for: the experts of one layer may fill gigabytes.
 """
 
 from __future__ import annotations
@@ -75,30 +75,39 @@ class _Channel:
 class _PackedInputs:
     """Words that hold several inputs of one output, with a scale for each output and group of inputs."""
 
-    words: npt.NDArray[Any]
-    """Of shape (outputs, words)."""
-    scales: Floats
-    """Of shape (outputs, groups)."""
+    words: StoredTensor
+    scales: StoredTensor
     bits: int
-    inputs: int
+    by_output: bool
+    """Whether a row is that of an output; otherwise one of words or scales of all outputs."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.words.shape[0], self.inputs
+        outputs, words = self.words.shape if self.by_output else reversed(self.words.shape)
+        return outputs, words * self._per_word
+
+    @property
+    def _per_word(self) -> int:
+        return _WORD_BITS // self.bits
+
+    @property
+    def _group(self) -> int:
+        return self.shape[1] // self.scales.shape[1 if self.by_output else 0]
 
     def rows(self, start: int, stop: int) -> Floats:
-        return self._part(slice(start, stop), 0, self.inputs)
+        words, scales = (_lines(stored, start, stop, by_row=self.by_output) for stored in (self.words, self.scales))
+        return self._values(_unpack(words, self.bits), to_floats(scales), np.arange(self.shape[1]) // self._group)
 
     def columns(self, start: int, stop: int) -> Floats:
-        return self._part(slice(None), start, stop)
+        first, last = start // self._per_word, -(-stop // self._per_word)
+        words = _lines(self.words, first, last, by_row=not self.by_output).T
+        numbers = _unpack(words, self.bits)[:, start - first * self._per_word : stop - first * self._per_word]
+        groups = np.arange(start, stop) // self._group
+        scales = _lines(self.scales, groups[0], groups[-1] + 1, by_row=not self.by_output).T
+        return self._values(numbers, to_floats(scales), groups - groups[0])
 
-    def _part(self, outputs: slice, start: int, stop: int) -> Floats:
-        per_word, group = _WORD_BITS // self.bits, self.inputs // self.scales.shape[1]
-        first = start // per_word
-        numbers = _unpack(self.words[outputs, first : -(-stop // per_word)], self.bits)
-        numbers = numbers[:, start - first * per_word : stop - first * per_word]
-        scales: Floats = self.scales[outputs][:, np.arange(start, stop) // group]
-        part: Floats = (numbers - np.float32(1 << (self.bits - 1))) * scales
+    def _values(self, numbers: npt.NDArray[np.uint8], scales: Floats, groups: npt.NDArray[np.intp]) -> Floats:
+        part: Floats = (numbers - np.float32(1 << (self.bits - 1))) * scales[:, groups]
         return part
 
 
@@ -106,33 +115,51 @@ class _PackedInputs:
 class _Awq:
     """Words that hold eight outputs of one input, with a zero point and a scale for each group of inputs and output."""
 
-    words: npt.NDArray[Any]
+    words: StoredTensor
     """Of shape (inputs, outputs / 8)."""
-    zeros: npt.NDArray[Any]
+    zeros: StoredTensor
     """Of shape (groups, outputs / 8)."""
-    scales: Floats
+    scales: StoredTensor
     """Of shape (groups, outputs)."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.scales.shape[1], self.words.shape[0]
 
+    @property
+    def _group(self) -> int:
+        return self.words.shape[0] // self.scales.shape[0]
+
     def rows(self, start: int, stop: int) -> Floats:
-        return self._part(start, stop, slice(None)).T
+        first, last = start // 8, -(-stop // 8)
+        words, zeros = (stored.columns(first, last) for stored in (self.words, self.zeros))
+        groups = np.arange(self.shape[1]) // self._group
+        return self._values(words, zeros, self.scales.columns(start, stop), groups, start - 8 * first)
 
     def columns(self, start: int, stop: int) -> Floats:
-        return self._part(0, self.shape[0], slice(start, stop)).T
+        groups = np.arange(start, stop) // self._group
+        zeros, scales = (stored.rows(groups[0], groups[-1] + 1) for stored in (self.zeros, self.scales))
+        return self._values(self.words.rows(start, stop), zeros, scales, groups - groups[0], 0)
 
-    def _part(self, start: int, stop: int, inputs: slice) -> Floats:
-        first, last = start // 8, -(-stop // 8)
-        order = [8 * word + place for word in range(last - first) for place in _AWQ_ORDER]
-        chosen = order[start - 8 * first : stop - 8 * first]
-        groups = np.arange(self.words.shape[0])[inputs] // (self.words.shape[0] // self.scales.shape[0])
-        numbers = _unpack(self.words[inputs, first:last])[:, chosen].astype(np.float32)
-        zeros = _unpack(self.zeros[:, first:last])[:, chosen][groups]
-        scales: Floats = self.scales[groups, start:stop]
-        part: Floats = (numbers - zeros) * scales
-        return part
+    @staticmethod
+    def _values(
+        words: npt.NDArray[Any],
+        zeros: npt.NDArray[Any],
+        scales: npt.NDArray[Any],
+        groups: npt.NDArray[np.intp],
+        skipped: int,
+    ) -> Floats:
+        """Return the weights of some inputs, whose groups are given; `skipped` outputs of the words are before."""
+        order = [8 * word + place for word in range(words.shape[1]) for place in _AWQ_ORDER]
+        chosen = order[skipped : skipped + scales.shape[1]]
+        numbers = _unpack(words)[:, chosen].astype(np.float32)
+        part: Floats = (numbers - _unpack(zeros)[:, chosen][groups]) * to_floats(scales)[groups]
+        return part.T
+
+
+def _lines(stored: StoredTensor, start: int, stop: int, *, by_row: bool) -> npt.NDArray[Any]:
+    """Return these rows of a matrix, or these columns as rows."""
+    return stored.rows(start, stop) if by_row else stored.columns(start, stop).T
 
 
 def linear_weight(
@@ -142,26 +169,20 @@ def linear_weight(
 
     `bits` and `method` are those of the configuration's quantisation.
     """
-
-    def whole(suffix: str) -> npt.NDArray[Any]:
-        stored = tensors[prefix + suffix]
-        return stored.rows(0, stored.shape[0])
-
     if prefix + "weight" in tensors:
         weight = tensors[prefix + "weight"]
         if weight.dtype != "I8":
             return _Plain(weight)
         return _Channel(weight, tensors[prefix + "weight_scale"].vector())
     if prefix + "weight_packed" in tensors:
-        words = whole("weight_packed")
-        return _PackedInputs(words, to_floats(whole("weight_scale")), 4, words.shape[1] * 8)
+        words, scales = (tensors[prefix + suffix] for suffix in ("weight_packed", "weight_scale"))
+        return _PackedInputs(words, scales, 4, by_output=True)
     if prefix + "qweight" not in tensors:
         return None
-    words, scales = whole("qweight"), to_floats(whole("scales"))
+    words, scales = (tensors[prefix + suffix] for suffix in ("qweight", "scales"))
     if method == "awq":
-        return _Awq(words, whole("qzeros"), scales)
-    words = np.ascontiguousarray(words.T)
-    return _PackedInputs(words, np.ascontiguousarray(scales.T), bits, words.shape[1] * (_WORD_BITS // bits))
+        return _Awq(words, tensors[prefix + "qzeros"], scales)
+    return _PackedInputs(words, scales, bits, by_output=False)
 
 
 def _unpack(words: npt.NDArray[Any], bits: int = 4) -> npt.NDArray[np.uint8]:

@@ -15,7 +15,7 @@ import numpy as np
 from bitagent_evaluator.models.dequantization import Matrix, linear_weight
 from bitagent_evaluator.models.validation.architectures import Layout, find_architecture, head_dim, key_value_heads
 from bitagent_evaluator.models.validation.config import reduce_config
-from bitagent_evaluator.models.validation.quantization import find_method
+from bitagent_evaluator.models.validation.quantization import find_method, packed_bits
 from bitagent_evaluator.models.values import Floats, StoredTensor
 
 
@@ -46,7 +46,6 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     architecture = find_architecture(config)
     known = reduce_config(config, architecture)
     method = find_method(config)
-    settings = config["quantization_config"] if method is not None else {}
     return Shape(
         layers=known["num_hidden_layers"],
         heads=known["num_attention_heads"],
@@ -55,7 +54,7 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         qk_norm=bool(architecture.qk_norm),
         layout=architecture.layout,
         config=known,
-        packing=Packing(int(settings.get("bits", 4)), method.name if method is not None else ""),
+        packing=Packing(packed_bits(config), method.name if method is not None else ""),
     )
 
 

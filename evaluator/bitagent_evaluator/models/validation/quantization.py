@@ -292,6 +292,20 @@ class CompressedTensors(QuantizationMethod):
         return checked
 
 
+USUAL_BITS = 4
+"""Bits of a packed weight, by every method but GPTQ, which has a choice."""
+
+
+def packed_bits(config: Mapping[str, Any]) -> int:
+    """Return the bits of a packed weight. The configuration need not be valid.
+
+    Other methods' settings may have a member `bits`, too: no engine and no check reads it.
+    """
+    settings = config.get("quantization_config")
+    chosen = isinstance(settings, dict) and settings.get("quant_method") == Gptq.name and settings.get("bits") == 8
+    return 8 if chosen else USUAL_BITS
+
+
 METHODS: Mapping[str, QuantizationMethod] = {method.name: method for method in (Awq(), CompressedTensors(), Gptq())}
 """Methods by name."""
 

@@ -18,7 +18,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_evaluator.models.validation.architectures import ExpectedTensors
 from bitagent_evaluator.models.validation.files import INDEX, parse_object, quote, require
 from bitagent_evaluator.models.validation.names import explain_names
-from bitagent_evaluator.models.validation.quantization import WORD_BITS, QuantizationMethod, TensorSpec
+from bitagent_evaluator.models.validation.quantization import WORD_BITS, QuantizationMethod, TensorSpec, packed_bits
 from bitagent_evaluator.sandbox.protocol import Refused
 
 LENGTH_BYTES = 8
@@ -151,7 +151,6 @@ def _check_spans(name: str, tensors: Mapping[str, Tensor], base: int, file_size:
 
 _PLAIN_DTYPES = frozenset({"BF16", "F16", "F32"})
 _PACKED_SUFFIXES = frozenset({"qweight", "weight_packed"})
-_USUAL_BITS = 4
 _AUXILIARY_SUFFIXES = frozenset(
     {"qzeros", "scales", "g_idx", "weight_scale", "weight_shape", "weight_zero_point", "inv_freq"}
 )
@@ -180,11 +179,9 @@ def count_parameters(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -
 
     A head counts if it is there, also beside tied embeddings: an engine computes with it, unless it equals them, which
     headers do not say (see `head`, and `preflight.with_weights` for where values are read). The configuration need not
-    be valid: it says how many bits a weight has (default: 4).
+    be valid: it says how many bits a weight has.
     """
-    settings = config.get("quantization_config")
-    bits = settings.get("bits") if isinstance(settings, dict) else None
-    per_word = WORD_BITS // (8 if bits == 8 else _USUAL_BITS)
+    per_word = WORD_BITS // packed_bits(config)
     total = 0
     for name, tensor in tensors.items():
         suffix = name.rpartition(".")[2]

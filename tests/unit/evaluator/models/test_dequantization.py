@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,38 @@ def test_packed_weights(make_model: Any, tmp_path: Path, made: Any, bits: int, m
     np.testing.assert_allclose(matrix.rows(0, OUTPUTS), expected, rtol=1e-6)
     np.testing.assert_allclose(matrix.rows(13, 29), expected[13:29], rtol=1e-6)
     np.testing.assert_allclose(matrix.columns(5, 77), expected[:, 5:77], rtol=1e-6)
+
+
+_LARGE = 2048
+
+
+@pytest.mark.parametrize(
+    ("method", "shapes"),
+    [
+        ("gptq", {"qweight": (_LARGE // 8, _LARGE), "scales": (_LARGE // 32, _LARGE)}),
+        ("awq", {"qweight": (_LARGE, _LARGE // 8), "qzeros": (64, _LARGE // 8), "scales": (64, _LARGE)}),
+        ("compressed-tensors", {"weight_packed": (_LARGE, _LARGE // 8), "weight_scale": (_LARGE, _LARGE // 32)}),
+    ],
+    ids=["gptq", "awq", "compressed-tensors"],
+)
+def test_a_part_takes_memory_for_itself_alone(
+    make_model: Any, tmp_path: Path, method: str, shapes: dict[str, tuple[int, int]]
+) -> None:
+    """All experts of a layer are open at once, and a fetch has a fixed amount of memory."""
+    model = make_model(1)
+    model.weights = {}
+    packed = {
+        f"layer.{name}": ("F16", np.ones(shape, np.float16)) if "scale" in name else ("I32", np.ones(shape, np.int32))
+        for name, shape in shapes.items()
+    }
+    tensors = stored_tensors(model.write(tmp_path / "m", packed=packed))
+    tracemalloc.start()
+    try:
+        matrix = linear_weight(tensors, "layer.", method=method)
+        assert matrix is not None and (matrix.rows(8, 16).size, matrix.columns(8, 16).size) == (8 * _LARGE, 8 * _LARGE)
+        assert tracemalloc.get_traced_memory()[1] < _LARGE * _LARGE // 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_quantised_copy_is_like_its_original(models: Path) -> None:

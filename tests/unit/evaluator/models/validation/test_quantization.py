@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
+from bitagent_evaluator.models.layer_weights import shape_of
 from bitagent_evaluator.models.validation.quantization import METHODS, find_method, method_name, with_settings
 from bitagent_evaluator.sandbox.protocol import Refused
 
@@ -145,6 +146,16 @@ def test_the_engine_gets_only_settings_that_were_checked(synthetic: Any, name: s
     config = synthetic.config(quantization_config=more)
     found = synthetic.validate(config, quantised(synthetic, config, pack)).config
     assert found is not None and found["quantization_config"] == settings
+
+
+@pytest.mark.parametrize("bits", [8, [], "x", 10**400], ids=["eight", "list", "text", "large"])
+def test_bits_of_a_method_without_a_choice_do_not_count(synthetic: Any, bits: Any) -> None:
+    """They halved the number of parameters that a round admits, or ended the fetch by an exception."""
+    pack, settings = QUANTISED["w4a16"]
+    config = synthetic.config(quantization_config={**settings, "bits": bits})
+    result = synthetic.validate(config, quantised(synthetic, config, pack))
+    assert result.parameters == synthetic.validate(synthetic.config(), synthetic.tensors(config)).parameters
+    assert result.refusal is None and shape_of(config).packing.bits == 4
 
 
 GPTQ_FILE = {"bits": 4, "group_size": 128, "sym": True, "desc_act": False, "damp_percent": 0.01}
