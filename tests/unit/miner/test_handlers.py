@@ -25,14 +25,17 @@ from bitagent_wire.server import Call, Rejected, Rejection
 
 
 class Model:
-    def __init__(self, *, seconds: float = 0.0, fails: bool = False) -> None:
+    """Answers after some seconds, or when its `end` is set."""
+
+    def __init__(self, *, seconds: float = 0.0, fails: bool = False, end: asyncio.Event | None = None) -> None:
+        self.end = end
         self.seconds, self.fails, self.running, self.most = seconds, fails, 0, 0
 
     async def answer(self, task: QueryTask) -> Completion:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            await asyncio.sleep(self.seconds)
+            await (asyncio.sleep(self.seconds) if self.end is None else self.end.wait())
         finally:
             self.running -= 1
         if self.fails:
@@ -46,7 +49,7 @@ class Miner:
         named: dict[str, Any] = {
             "turns": Turns(parallel=1, waiting=1),
             "rate": RateLimit(per_minute=600, burst=100),
-            "timeout_seconds": 5.0,
+            "timeout_seconds": 60.0,
             "metrics": self.metrics,
             "subnet": lambda: subnet(("rich", 100.0, True), ("poor", 1.0, True)),
             "show": self.shown.append,
@@ -124,11 +127,14 @@ async def test_a_model_that_fails_says_nothing_of_this_machine(miner: Make) -> N
 
 
 async def test_a_full_queue_is_busy_for_those_with_less_stake(miner: Make) -> None:
-    made = miner(Model(seconds=0.2))
+    end = asyncio.Event()
+    made = miner(Model(end=end))
     running = [asyncio.create_task(made.ask(QueryTask(), "poor")) for _ in range(2)]
     await asyncio.sleep(0.01)
     assert (await rejection(made.ask(QueryTask(), "poor"))).rejection is Rejection.BUSY
     rich = asyncio.create_task(made.ask(QueryTask(), "rich"))
+    await asyncio.sleep(0.01)
+    end.set()
     found = await asyncio.gather(*running, rich, return_exceptions=True)
     assert [isinstance(each, Rejected) for each in found] == [False, True, False]
 

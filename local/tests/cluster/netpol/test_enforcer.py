@@ -109,7 +109,7 @@ def test_rules_follow_events(world: World) -> None:
 
 
 def test_a_pod_is_held_until_its_rules_are_loaded(world: World) -> None:
-    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=5)
+    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=60)
     assert "10.0.0.7 : jump" in world.until("10.0.0.7")
 
 
@@ -124,10 +124,10 @@ def test_a_pod_is_not_let_through_while_nft_refuses(world: World) -> None:
 
 
 def test_a_late_detach_does_not_take_the_new_address(world: World) -> None:
-    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=5)
+    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=60)
     world.enforcer.detach(("shop", "client"), "10.0.0.6")
     world.api.events["namespaces"].put({"type": "ADDED", "object": {"metadata": {"name": "other"}}})
-    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=5)
+    assert world.enforcer.attach(("shop", "client"), "10.0.0.7", seconds=60)
     world.enforcer.detach(("shop", "client"), "10.0.0.7")
     while "10.0.0.7" in world.loaded.get(timeout=60):
         pass
