@@ -162,7 +162,7 @@ def test_logs_of_all_pods_of_an_object(cluster: Cluster) -> None:
         cluster.api.create(
             cluster.path("pods"), pod | {"metadata": {"name": name, "labels": {"bitagent.io/round": "r"}}}
         )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (done := cluster.run("logs", "er/r")).out.count("first") < 2:
         assert time.monotonic() < deadline, done
         time.sleep(0.1)

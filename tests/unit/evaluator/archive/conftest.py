@@ -183,7 +183,7 @@ def _real(binary: str, folder: Path) -> Iterator[Bucket]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([*command, str(data)], env=environment, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -73,7 +73,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for file in files for child in file.read_text().split()]
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
