@@ -16,8 +16,8 @@ from bitagent_kube.errors import ApiError
 from bitagent_kube.lease import LeaseLost
 from bitagent_validator.chain.endpoints import ENDPOINTS_FILE
 from bitagent_validator.competitions.seed_secrets import SEEDS_DIR
-from bitagent_validator.explanation.explain import as_json, as_table
-from bitagent_validator.explanation.printing import print_findings, print_history, print_plan, replay_files
+from bitagent_validator.explanation import explain, row
+from bitagent_validator.explanation.printing import print_findings, print_history, print_plan, print_row, replay_files
 from bitagent_validator.online.examiner import SOCKET
 from bitagent_validator.online.transcripts import DIRECTORY
 from bitagent_validator.running.checks import MustRestart
@@ -99,14 +99,16 @@ def arguments() -> argparse.ArgumentParser:
     plan_ = weights.add_parser(
         "plan", help="what each hotkey would earn now: score, rank, share, or why nothing; sets nothing"
     )
-    plan_.add_argument("--name", required=True, help="the Validator object")
-    plan_.add_argument("--namespace", required=True, help="its namespace")
-    plan_.add_argument("--json", action="store_true", help="one JSON object a line")
+    row_ = weights.add_parser(
+        "row", help="each weight that would be set now: what it comes from, and what the chain holds; sets nothing"
+    )
     history_ = weights.add_parser("history", help="the last settings of weights that the chain accepted")
     doctor_ = commands.add_parser("doctor", help="what keeps a Validator from setting weights; changes nothing")
-    for each in (history_, doctor_):
+    for each in (plan_, row_, history_, doctor_):
         each.add_argument("--name", required=True, help="the Validator object")
         each.add_argument("--namespace", required=True, help="its namespace")
+    for each in (plan_, row_):
+        each.add_argument("--json", action="store_true", help="one JSON object a line")
     doctor_.add_argument("--hotkey-file", type=Path, help="a hotkey file to check as well")
     doctor_.add_argument(
         "--endpoints-file",
@@ -115,6 +117,7 @@ def arguments() -> argparse.ArgumentParser:
         help="file of chain.endpointsSecretRef (default %(default)s)",
     )
     plan_.set_defaults(verb="plan")
+    row_.set_defaults(verb="row")
     history_.set_defaults(verb="history")
     return parser
 
@@ -136,8 +139,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if options.command == "weights" and options.verb == "history":
         return asyncio.run(print_history(options.name, namespace=options.namespace))
+    if options.command == "weights" and options.verb == "row":
+        as_rows = row.as_json if options.json else row.as_table
+        return asyncio.run(print_row(options.name, namespace=options.namespace, as_lines=as_rows))
     if options.command == "weights":
-        as_lines = as_json if options.json else as_table
+        as_lines = explain.as_json if options.json else explain.as_table
         return asyncio.run(print_plan(options.name, namespace=options.namespace, as_lines=as_lines))
     # The SDK's transport logs every reconnect in detail; the follower logs it once.
     kube_logging.configure(json_lines=options.log_format == "json", levels={"bittensor": logging.ERROR})

@@ -23,7 +23,7 @@ from bitagent_validator.objects import ValidatorObject, parse_round, parse_valid
 from bitagent_validator.policy.interface import Pay, PolicyError
 from bitagent_validator.state.rows import Reveal, Setting
 from bitagent_validator.state.store import StateStore
-from bitagent_validator.weights.computed import compute_weights
+from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_wire.redaction import shown
 
 
@@ -78,7 +78,7 @@ def as_history(settings: Iterable[Setting]) -> str:
                 ",".join(each.rounds) or "fixed",
             )
         )
-    return _table(rows)
+    return table(rows)
 
 
 async def validator_of(client: Client, name: str) -> tuple[ValidatorObject, ValidatorSpec]:
@@ -91,17 +91,26 @@ async def validator_of(client: Client, name: str) -> tuple[ValidatorObject, Vali
     return me, me.spec
 
 
-async def explain(client: Client, name: str) -> list[Explanation]:
-    """Return what each hotkey with a model would earn now.
+@dataclass(frozen=True)
+class Computed:
+    """The weights of one mechanism as they would be now, and what they come from."""
 
-    Raises ApiError, StateUnreadable, ChainUnavailable, and PolicyError if a policy cannot be applied.
-    """
+    spec: ValidatorSpec
+    mechanism: int
+    competitions: tuple[Competition, ...]
+    subnet: Subnet
+    weights: ComputedWeights
+
+
+async def compute(client: Client, name: str) -> list[Computed]:
+    """Return the weights of each mechanism. Raises ApiError, StateUnreadable and ChainUnavailable."""
     me, spec = await validator_of(client, name)
     store = StateStore(client, me)
     await store.load(competition.id for competition in spec.competitions)
     found = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
     rounds = [each for each in found if not each.tasks_only]
-    subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""))
+    mechanisms = sorted({c.mechanism for c in spec.competitions})
+    subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""), mechanisms=mechanisms)
     known = {}
     for competition in spec.competitions:
         running = running_round(r for r in rounds if r.competition == competition.id and r.owner == me.uid)
@@ -109,18 +118,31 @@ async def explain(client: Client, name: str) -> list[Explanation]:
         known[competition.id] = standings(
             competition, running, state=store.state, submissions=submissions, block=subnet.block
         )
+    result = []
+    for mechanism in mechanisms:
+        own, on = tuple(c for c in spec.competitions if c.mechanism == mechanism), subnet.on(mechanism)
+        computed = compute_weights(own, standings=known, subnet=on, weights=spec.weights, held=store.state.held)
+        result.append(Computed(spec, mechanism, own, on, computed))
+    return result
+
+
+async def explain(client: Client, name: str) -> list[Explanation]:
+    """Return what each hotkey with a model would earn now.
+
+    Raises ApiError, StateUnreadable, ChainUnavailable, and PolicyError if a policy cannot be applied.
+    """
     lines: list[Explanation] = []
-    for mechanism in sorted({c.mechanism for c in spec.competitions}):
-        own = [c for c in spec.competitions if c.mechanism == mechanism]
-        computed = compute_weights(own, standings=known, subnet=subnet, weights=spec.weights, held=store.state.held)
+    for each in await compute(client, name):
+        computed = each.weights
         if problem := computed.policy_problem or "; ".join(computed.failed.values()):
             raise PolicyError(problem)
-        burnt = spec.weights.burn.percentage / 100 if computed.owner else 0.0
-        lines += explanations(own, computed.pay, subnet.neurons, burnt=burnt, paying=computed.paying)
+        burnt = each.spec.weights.burn.percentage / 100 if computed.owner else 0.0
+        paying = computed.paying
+        lines += explanations(each.competitions, computed.pay, each.subnet.neurons, burnt=burnt, paying=paying)
     return lines
 
 
-async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
+async def _subnet(spec: ValidatorSpec, *, hotkey: str, mechanisms: Sequence[int]) -> Subnet:
     problem = "spec.chain has no endpoint"
     try:
         endpoints = [*secret_endpoints(), *spec.chain.endpoints]
@@ -129,7 +151,8 @@ async def _subnet(spec: ValidatorSpec, *, hotkey: str) -> Subnet:
     for endpoint in endpoints:
         try:
             async with connect(endpoint) as connection:
-                return await connection.subnet(spec.netuid, hotkey=hotkey, block=await connection.finalized())
+                block = await connection.finalized()
+                return await connection.subnet(spec.netuid, hotkey=hotkey, block=block, mechanisms=mechanisms)
         except ChainUnavailable as error:
             problem = str(error)
         except SubnetNotFound:
@@ -186,10 +209,11 @@ def as_table(lines: Iterable[Explanation]) -> str:
     asked = any(line.online is not None for line in found)
     rows = [COLUMNS, *(_cells(line) for line in found)]
     shown = [at for at, name in enumerate(COLUMNS) if asked or name not in ONLINE_COLUMNS]
-    return _table([tuple(row[at] for at in shown) for row in rows])
+    return table([tuple(row[at] for at in shown) for row in rows])
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return rows of cells, the first of which are the names of the columns, for a terminal."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in rows)
 

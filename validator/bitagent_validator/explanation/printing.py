@@ -12,7 +12,7 @@ from bitagent_kube.errors import ApiError
 from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.competitions.rounds import MANAGER
 from bitagent_validator.explanation.doctor import examine
-from bitagent_validator.explanation.explain import Explanation, as_history, explain, settings_of
+from bitagent_validator.explanation.explain import Computed, Explanation, as_history, compute, explain, settings_of
 from bitagent_validator.policy.interface import PolicyError
 from bitagent_validator.policy.replay import ReplayError, replay, write
 from bitagent_validator.state.store import StateUnreadable
@@ -37,6 +37,18 @@ async def print_plan(name: str, *, namespace: str, as_lines: Callable[[Iterable[
         async with connect(namespace=namespace, field_manager=MANAGER) as client:
             print(as_lines(await explain(client, name)), end="")
     except (ApiError, StateUnreadable, ChainUnavailable, PolicyError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def print_row(name: str, *, namespace: str, as_lines: Callable[[Iterable[Computed]], str]) -> int:
+    """Print each weight that would be set now, and what it comes from; return the exit status."""
+    logging.getLogger("bittensor").setLevel(logging.ERROR)
+    try:
+        async with connect(namespace=namespace, field_manager=MANAGER) as client:
+            print(as_lines(await compute(client, name)), end="")
+    except (ApiError, StateUnreadable, ChainUnavailable) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

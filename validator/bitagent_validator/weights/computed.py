@@ -41,10 +41,16 @@ class ComputedWeights:
     """Why nothing can be burnt, although that was asked for."""
     owner: str = ""
     """The hotkey that burnt weights go to as the subnet's owner: it is compared with the chain before it is set."""
-    paying: frozenset[str] = frozenset()
-    """The competitions whose part of the weights is paid, held or burnt; that of the others goes to these."""
+    effective: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By competition: the shares by hotkey of its part, whether that is paid, held or burnt; empty if it goes to the
+    others."""
     scored: Mapping[str, int] = field(default_factory=dict)
     """By competition that pays by results, and whose policy did not fail: number of models with a score that counts."""
+
+    @property
+    def paying(self) -> frozenset[str]:
+        """The competitions whose part of the weights is paid, held or burnt; that of the others goes to these."""
+        return frozenset(name for name, shares in self.effective.items() if shares)
 
     @property
     def paid(self) -> Mapping[str, Mapping[str, int]]:
@@ -119,7 +125,7 @@ def compute_weights(
         failed=failed,
         burn_problem=burns_to.problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
-        paying=frozenset(name for name, shares in effective.items() if shares),
+        effective=effective,
         # A policy that failed says nothing about the number of models: the shares that it paid last stay.
         scored={
             name: sum(p.score is not None for p in by_competition[name].values())

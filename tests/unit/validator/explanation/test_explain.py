@@ -160,8 +160,8 @@ def chain(subnet: Callable[..., Subnet], neuron: Make, monkeypatch: pytest.Monke
         async def finalized(self) -> int:
             return 750
 
-        async def subnet(self, netuid: int, *, hotkey: str, block: int) -> Subnet:
-            assert (netuid, hotkey, block) == (20, "me", 750)
+        async def subnet(self, netuid: int, *, hotkey: str, block: int, mechanisms: list[int]) -> Subnet:
+            assert (netuid, hotkey, block, mechanisms) == (20, "me", 750, [0])
             return subnet(block=750, neurons=neurons)
 
     @asynccontextmanager
