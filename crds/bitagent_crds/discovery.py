@@ -95,6 +95,9 @@ class CommitmentFault(StrEnum):
     """Its axon gave no answer that can be read."""
     ADDRESS_REFUSED = "AddressRefused"
     """Its axon has an address that is not public, which is never asked."""
+    CONTRADICTED = "Contradicted"
+    """Another endpoint of `chain` says something else about its commitment at the same block, and none the same: what
+    was known before stays."""
 
 
 class IgnoredCommitment(StatusModel):
@@ -103,8 +106,8 @@ class IgnoredCommitment(StatusModel):
     hotkey: Hotkey
     """hotkey is the account that committed, or that serves the axon."""
     reason: Annotated[CommitmentFault, Open()]
-    """reason is Malformed, Oversized, Sealed, NotACommit, UnknownCompetition, OverLimit, NotWritten, NoAnswer or
-    AddressRefused; a later version may have more of them."""
+    """reason is Malformed, Oversized, Sealed, NotACommit, UnknownCompetition, OverLimit, NotWritten, NoAnswer,
+    AddressRefused or Contradicted; a later version may have more of them."""
     message: ShortText = ""
     """message says more, without the words of the miner."""
 

@@ -7,6 +7,7 @@
     connection  one connection: reads the facts through the SDK's client
     endpoints   which endpoint is next, and which must wait
     heights     the height of another endpoint
+    elsewhere   the same question to other endpoints
     follower    keeps a connection open and the last finalised block known
 
 Nothing outside this folder and `weights/signing` imports the SDK's client. That module writes to the chain.

@@ -28,13 +28,18 @@ _MAX_BYTES = 16 * 1024
 _MAX_ENDPOINTS = 8
 
 
+def is_public(genesis: str) -> bool:
+    """Return whether a chain with this hash of block 0 is Bittensor's main or test network, which began long ago."""
+    return genesis.lower() in _PUBLIC_CHAINS
+
+
 def of_local_chain(url: str, *, genesis: str) -> bool:
     """Return whether an endpoint is of a chain of this machine or cluster, whose miners may have private addresses.
 
     A node of a public chain is not, wherever it is.
     """
     host = (urlsplit(url).hostname or "").lower()
-    if genesis.lower() in _PUBLIC_CHAINS or not host:
+    if is_public(genesis) or not host:
         return False
     try:
         return ipaddress.ip_address(host).is_private

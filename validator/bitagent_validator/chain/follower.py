@@ -16,9 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bitagent_crds.conditions import Reason
-from bitagent_validator.chain.agreement import Anchor, Claim, Moment, credible, distrust, limit_of, needs_others, weigh
+from bitagent_validator.chain.agreement import (
+    AHEAD_BLOCKS,
+    Anchor,
+    Claim,
+    Moment,
+    credible,
+    distrust,
+    limit_of,
+    needs_others,
+    weigh,
+)
 from bitagent_validator.chain.connection import ChainUnavailable, Connection, connect, unavailable
-from bitagent_validator.chain.endpoints import Rotation
+from bitagent_validator.chain.endpoints import Rotation, is_public
 from bitagent_validator.chain.heights import height
 from bitagent_wire.redaction import shown
 
@@ -135,6 +145,11 @@ class Follower:
             self._why = Down(error.reason, str(error))
             self._broken.set()
 
+    @property
+    def others(self) -> list[str]:
+        """The other endpoints, which may be asked for what they say about the same."""
+        return self._rotation.witnesses
+
     async def run(self) -> None:
         """Follow until cancelled."""
         attempt = 0
@@ -233,6 +248,7 @@ class Follower:
         """
         claim = await connection.claim()
         if claim is None:
+            await self._check_beginning(connection)
             return
         moment = Moment(time.monotonic(), time.time(), self._lag_seconds, connection.block_seconds)
         anchor, old = self._anchor, moment.clock - claim.stamp
@@ -257,9 +273,20 @@ class Follower:
             text = f"{connection.endpoint} is at block {claim.height}, and {other}"
             raise ChainUnavailable(text, reason=Reason.CHAIN_BEHIND)
 
+    async def _check_beginning(self, connection: Connection) -> None:
+        """Raise ChainUnavailable if a node that has no final block yet is not of a chain that begins.
+
+        One that has just begun to synchronise shows the state of block 0, in which there is no subnet.
+        """
+        claims = (await self._claims_of_others(connection)).items() if self._rotation.several else ()
+        ahead = [f"{shown(url)} is at block {each.height}" for url, each in claims if each.height > AHEAD_BLOCKS]
+        if ahead or is_public(connection.genesis):
+            words = ", and ".join([f"{connection.endpoint} has no final block", *ahead[:1]])
+            raise ChainUnavailable(f"{words}: it is synchronising", reason=Reason.CHAIN_BEHIND)
+
     async def _claims_of_others(self, connection: Connection) -> dict[str, Claim]:
         """Return what the other endpoints of this chain say."""
-        urls = self._rotation.witnesses
+        urls = self.others
         found = await asyncio.gather(*(height(url) for url in urls))
         return {
             url: each.claim

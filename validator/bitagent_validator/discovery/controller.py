@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.discovery import (
     IGNORED_MAX,
     CommitmentFault,
@@ -22,13 +23,14 @@ from bitagent_crds.names import DISCOVERY_MANAGER, MANAGED_BY_LABEL, VALIDATOR_L
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.resources import MODELS
-from bitagent_validator.chain.connection import Connection
+from bitagent_validator.chain.connection import ChainUnavailable, Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery.axons import AxonReader
 from bitagent_validator.discovery.commitments import Fault
 from bitagent_validator.discovery.models import Desired, Existing, existing_of, manifest
 from bitagent_validator.discovery.plan import DiscoveryPlan, plan_discovery
+from bitagent_validator.discovery.second_reading import Opinion, SecondReadings
 from bitagent_validator.objects import RoundPhase, ValidatorObject
 from bitagent_validator.services import Services
 
@@ -43,6 +45,9 @@ WRITES_MAX = 20
 FAILURES_MAX = 3
 """Failures of the API server after which the pass ends."""
 NO_SOURCE = "spec.discovery names neither commitments nor axons, so that no model is discovered: name one, or remove it"
+CONTRADICTED = Fault(
+    CommitmentFault.CONTRADICTED, "endpoints of spec.chain say different things: remove the wrong one, or add a third"
+)
 _OF_THE_OBJECT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Answers that concern one object: the others are written all the same."""
 
@@ -50,10 +55,13 @@ _OF_THE_OBJECT = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROC
 class DiscoveryController:
     """The MinerModels that one Validator makes of submissions. `writer` is a client with discovery's field manager."""
 
-    def __init__(self, services: Services, writer: Client, axons: AxonReader) -> None:
+    def __init__(
+        self, services: Services, writer: Client, axons: AxonReader, *, readings: SecondReadings | None = None
+    ) -> None:
         self._services = services
         self._writer = writer
         self._axons = axons
+        self._readings = readings or SecondReadings()
         self.status: DiscoveryStatus | None = None
         """What is reported; None before the first pass, and without discovery."""
         self._published: Mapping[str, Published | None] = {}
@@ -66,15 +74,24 @@ class DiscoveryController:
         """Those of them that had one, or were not looked for, in the reading before."""
         self._alone = False
         """Whether one endpoint of several alone gave that reading."""
+        self._opinion = Opinion()
+        """What other endpoints say about it."""
         self._unfinished = False
         """Whether there is something to do before the chain is read again."""
 
     async def reconcile(
-        self, me: ValidatorObject, subnet: Subnet, *, connection: Connection, alone: bool = False
+        self,
+        me: ValidatorObject,
+        subnet: Subnet,
+        *,
+        connection: Connection,
+        alone: bool = False,
+        others: Sequence[str] = (),
     ) -> None:
         """Bring the MinerModels in line with what a subnet's hotkeys have submitted, if that is due.
 
-        `alone` says whether there are other endpoints, of which none has agreed with the one that is used.
+        `alone` says whether there are other endpoints, of which none has agreed with the one that is used. `others` are
+        those that may be asked for what they say about the same.
         Raises ChainUnavailable and CommitmentsUnreadable; and ApiError if the API server fails for more than single
         objects.
         """
@@ -99,9 +116,23 @@ class DiscoveryController:
             # A node may lose a page of the answer, and a model that goes loses the block of its first sight.
             absent = frozenset(subnet.neurons.keys() - self._published.keys()) if on else frozenset()
             self._absent, self._unsure = absent, absent - self._absent
+            self._opinion = Opinion()
+            if on and not alone:
+                self._opinion = await self._readings.compare(
+                    self._published,
+                    hotkeys=subnet.neurons,
+                    others=others,
+                    genesis=connection.genesis if others else "",
+                    netuid=subnet.netuid,
+                    block=subnet.block,
+                )
+                if self._opinion.outvoted:
+                    self._read_at = None
+                    text = f"{connection.endpoint} shows commitments at block {subnet.block} that two others do not"
+                    raise ChainUnavailable(text, reason=Reason.CHAIN_CONTRADICTED)
         self._unfinished = True
         plan = await self._plan(me.name, settings, subnet, competitions=[c.id for c in me.spec.competitions])
-        refused: dict[str, Fault] = {}
+        refused = dict.fromkeys(self._opinion.doubtful, CONTRADICTED)
         try:
             left = await self._carry_out(plan, settings, me, refused, registered=subnet.neurons)
         finally:
@@ -120,13 +151,13 @@ class DiscoveryController:
             validator=validator,
             competitions=competitions,
             uids={hotkey: neuron.uid for hotkey, neuron in subnet.neurons.items()},
-            published=self._published,
+            published={h: each for h, each in self._published.items() if h not in self._opinion.doubtful},
             existing=[existing_of(obj) for obj in found],
             needed=needed,
-            answers={hotkey: each.parsed for hotkey, each in self._axons.answers.items()},
+            answers={h: each.parsed for h, each in self._axons.answers.items() if h not in self._opinion.doubtful},
             block=subnet.block,
-            unsure=self._unsure,
-            alone=self._alone,
+            unsure=self._unsure | self._opinion.doubtful,
+            unconfirmed=frozenset(subnet.neurons) if self._alone else self._opinion.unconfirmed,
         )
 
     async def _carry_out(
@@ -202,3 +233,4 @@ class DiscoveryController:
         self.status, self._published, self._read_at, self._unfinished = None, {}, None, False
         self._looked = False
         self._absent = self._unsure = frozenset()
+        self._opinion = Opinion()

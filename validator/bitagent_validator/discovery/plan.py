@@ -48,19 +48,21 @@ def plan_discovery(
     answers: Mapping[str, Parsed] | None = None,
     block: int = 0,
     unsure: Collection[str] = (),
-    alone: bool = False,
+    unconfirmed: Collection[str] = (),
 ) -> DiscoveryPlan:
     """Return what to do.
 
     `uids` has the registered hotkeys, `published` the commitments by hotkey, `answers` what their axons have answered
     up to `block`, and `needed` the names of the models in running rounds: of a registered hotkey these stay until the
     round ends. A hotkey without a slot keeps none. The models of a source that is off are left alone. Of `unsure`
-    hotkeys `published` may lack a commitment that the chain has: the models of theirs stay for now. `alone` says that
-    one endpoint of several alone has said `published`: blocks that are seen first then are marked, and replaced by what
-    is read when another endpoint agrees with the one that is used.
+    hotkeys `published` may lack a commitment that the chain has: the models of theirs stay for now. Those of
+    `unconfirmed` hotkeys one endpoint of several alone has said: blocks that are seen first then are marked, and
+    replaced by what is read when another endpoint says the same.
     """
     by_name = {each.name: each for each in existing if _is_on(settings, axon=each.axon)}
-    models, ignored = _of_commitments(settings.commitments, validator, competitions, uids, published, by_name, alone)
+    models, ignored = _of_commitments(
+        settings.commitments, validator, competitions, uids, published, by_name, unconfirmed
+    )
     known = [e for e in by_name.values() if not e.axon and e.hotkey in uids and e.hotkey not in published]
     unread = {each.hotkey for each in known if each.hotkey in unsure}
     committed = {each.hotkey for each in models} | unread
@@ -96,7 +98,7 @@ def _of_commitments(
     uids: Mapping[str, int],
     published: Mapping[str, Published | None],
     by_name: Mapping[str, Existing],
-    alone: bool,
+    unconfirmed: Collection[str],
 ) -> tuple[list[Desired], dict[str, Fault]]:
     """Return the models of commitments, those committed to first first, and why others have none."""
     found: list[Desired] = []
@@ -110,8 +112,8 @@ def _of_commitments(
             ignored[hotkey] = parsed if isinstance(parsed, Fault) else _UNREADABLE
             continue
         name = _name(validator, hotkey, parsed)
-        block, unconfirmed = _first_sight(by_name.get(name), commitment.block, alone=alone)
-        found.append(Desired(name, hotkey, uids[hotkey], block, parsed, unconfirmed=unconfirmed))
+        block, marked = _first_sight(by_name.get(name), commitment.block, alone=hotkey in unconfirmed)
+        found.append(Desired(name, hotkey, uids[hotkey], block, parsed, unconfirmed=marked))
     found.sort(key=lambda each: (each.block, each.hotkey))
     models, others = found[: settings.maximum_models], found[settings.maximum_models :]
     text = f"{settings.maximum_models} hotkeys have committed before it: raise maximumModels"

@@ -252,7 +252,9 @@ class Loop:
         if not self._troubles.resting("discovery"):
             try:
                 async with self._troubles.contained("discovery"):
-                    await self._discovery.reconcile(me, subnet, connection=chain.connection, alone=chain.alone)
+                    await self._discovery.reconcile(
+                        me, subnet, connection=chain.connection, alone=chain.alone, others=self._follower.others
+                    )
             except ChainUnavailable as error:
                 away.append(error)
         if not self._troubles.resting("online"):
@@ -313,6 +315,7 @@ class Loop:
             connection=chain.connection,
             accepts=me.accepts,
             skew=chain.skew,
+            others=[] if chain.alone else self._follower.others,
         )
         self._weights[mechanism] = (computed, decision)
 

@@ -9,6 +9,7 @@
     fill      burning, and rows that are too short
     plan      whether to submit them now
     sightings whose row the newest setting is
+    slots     who holds the slots of a row, by what other endpoints say
     obstacles what keeps a row from being set until something changes
     reasons   what a node's answer to a submission means
     submit    one submission, in a process of its own

@@ -45,8 +45,8 @@ class Node:
     async def finalized(self) -> int:
         return self.block
 
-    async def claim(self) -> Claim:
-        return Claim(self.block, time.time() - self.lag)
+    async def claim(self) -> Claim | None:
+        return Claim(self.block, time.time() - self.lag) if self.block else None
 
     async def head(self) -> int:
         return self.block + 3
@@ -72,7 +72,8 @@ def follow(monkeypatch: pytest.MonkeyPatch) -> Any:
             yield by_url[url]
 
         async def height(url: str) -> Height | None:
-            return None if by_url[url].dead else Height(by_url[url].genesis, await by_url[url].claim())
+            claim = await by_url[url].claim()
+            return None if by_url[url].dead or claim is None else Height(by_url[url].genesis, claim)
 
         monkeypatch.setattr(module, "connect", connect)
         monkeypatch.setattr(module, "height", height)
@@ -121,6 +122,27 @@ async def test_the_next_endpoint_is_used(follow: Any, first: Any, reason: Reason
     async with follow(Node("ws://one", **first), Node("ws://two")) as (states, until_up):
         await until_up("ws://two")
     assert next(state.reason for state in states if isinstance(state, Down)) is reason
+
+
+MAIN_NETWORK = "0x2f0555cc76fc2840a25a6ea3b9637146806f1f44b090c175ffde2a7e5ab36c03"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "used"),
+    [
+        pytest.param({}, {"block": 900}, "ws://two", id="another endpoint is far ahead"),
+        pytest.param({}, {"block": 0}, "ws://one", id="the chain begins"),
+        pytest.param({}, {"block": 900, "genesis": "0x2"}, "ws://one", id="another chain is ahead"),
+        pytest.param({}, {"block": 900, "dead": True}, "ws://one", id="no other answers"),
+        pytest.param({"genesis": MAIN_NETWORK}, {"dead": True}, "ws://two", id="a network that began long ago"),
+    ],
+)
+async def test_a_node_that_begins_to_synchronise_is_left(follow: Any, first: Any, second: Any, used: str) -> None:
+    """It has no final block, and shows the state of block 0."""
+    one, two = Node("ws://one", block=0, age=None, **first), Node("ws://two", **second)
+    async with follow(one, two) as (states, until_up):
+        await until_up(used)
+    assert set(_reasons(states)) == ({Reason.CHAIN_BEHIND} if used == "ws://two" else set())
 
 
 async def test_an_endpoint_that_is_far_behind_another_is_left(follow: Any) -> None:

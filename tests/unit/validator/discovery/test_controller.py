@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bitagent_crds.conditions import Reason
 from bitagent_crds.discovery import IGNORED_MAX, CommitmentFault
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.errors import ApiError
 from bitagent_kube.objects import Obj
 from bitagent_local.chain.keys import address
+from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.published import Published
 from bitagent_validator.discovery import controller as module
 from bitagent_validator.discovery.axons import Answered
 from bitagent_validator.discovery.commitments import CommittedModel
 from bitagent_validator.discovery.controller import DiscoveryController
+from bitagent_validator.discovery.models import existing_of
+from bitagent_validator.discovery.second_reading import SecondReadings
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.objects import RoundPhase, ValidatorObject
 
@@ -85,13 +89,17 @@ class Stage:
         self.published: dict[str, Published | None] = {}
         self.registered: set[str] = set()
         self.reads = 0
+        self.elsewhere: list[dict[str, Published | None]] = []
+        """What other endpoints say, if they are asked."""
         self._make = (subnet, neuron, competition)
         self.start()
 
     def start(self) -> None:
         services: Any = SimpleNamespace(metrics=self.metrics, rounds=SimpleNamespace(objects=self.rounds))
         self.axons = Axons()
-        self.discovery = DiscoveryController(services, self.server, self.axons)  # type: ignore[arg-type]
+        fakes: tuple[Any, Any] = (self.server, self.axons)
+        readings = SecondReadings(elsewhere=self.read_elsewhere)
+        self.discovery = DiscoveryController(services, *fakes, readings=readings)
 
     def commit(self, name: str, text: str | None = None, block: int = 10) -> str:
         hotkey = address(f"//{name}")
@@ -99,7 +107,7 @@ class Stage:
         self.published[hotkey] = Published(block, (text or f"{name}/model@{COMMIT}").encode())
         return hotkey
 
-    async def one_pass(self, *, due: bool = True, alone: bool = False, **spec: Any) -> None:
+    async def one_pass(self, *, due: bool = True, alone: bool = False, others: Sequence[str] = (), **spec: Any) -> None:
         subnet, neuron, competition = self._make
         wire = {
             "netuid": 20,
@@ -113,8 +121,13 @@ class Stage:
         if due:
             self.discovery._read_at = None
         neurons = {hotkey: neuron(hotkey, uid=uid) for uid, hotkey in enumerate(sorted(self.registered))}
-        connection: Any = SimpleNamespace(block_seconds=12.0, published=self.read)
-        await self.discovery.reconcile(me, subnet(neurons=neurons), connection=connection, alone=alone)
+        connection: Any = SimpleNamespace(block_seconds=12.0, published=self.read, genesis="0x1", endpoint="ws://one")
+        on = subnet(neurons=neurons)
+        await self.discovery.reconcile(me, on, connection=connection, alone=alone, others=others)
+
+    async def read_elsewhere(self, urls: Sequence[str], **at: Any) -> list[dict[str, Published | None]]:
+        assert (urls, at) == (["ws://two"], {"genesis": "0x1", "netuid": 20, "block": 1000})
+        return self.elsewhere
 
     async def read(self, netuid: int, *, block: int) -> dict[str, Published | None]:
         assert (netuid, block) == (20, 1000)
@@ -360,3 +373,43 @@ async def test_a_block_of_an_endpoint_alone_is_read_again_when_another_agrees(st
         await stage.one_pass(due=due)
         blocks += [each["spec"]["miner"]["commitBlock"] for each in stage.server.objects.values()]
     assert blocks == [1, 700]
+
+
+async def test_what_another_endpoint_contradicts_changes_nothing(stage: Stage) -> None:
+    """A node at an honest height invents one commitment, hides another, and shows a third as it is."""
+    hidden, other = stage.commit("hidden"), stage.commit("other")
+    stage.elsewhere = [dict(stage.published)]
+    await stage.one_pass(others=["ws://two"])
+    assert stage.server.repos() == {"hidden/model", "other/model"}
+    del stage.published[hidden]
+    invented, shown = stage.commit("invented"), stage.commit("shown")
+    stage.elsewhere[0][shown] = stage.published[shown]
+    for _ in range(3):
+        await stage.one_pass(others=["ws://two"])
+    assert stage.server.repos() == {"hidden/model", "other/model", "shown/model"}
+    assert stage.reasons() == {hidden: CommitmentFault.CONTRADICTED, invented: CommitmentFault.CONTRADICTED}
+    stage.elsewhere = [dict(stage.published)]
+    for _ in range(2):
+        await stage.one_pass(others=["ws://two"])
+    assert stage.server.repos() == {"other/model", "shown/model", "invented/model"}, f"{other} never left"
+    assert stage.reasons() == {}
+
+
+async def test_a_block_that_no_other_endpoint_has_confirmed_is_marked(stage: Stage) -> None:
+    stage.commit("a", block=700)
+    await stage.one_pass(others=["ws://two"])
+    assert [bool(existing_of(each).unconfirmed) for each in stage.server.objects.values()] == [True]
+    stage.start()
+    stage.elsewhere = [dict(stage.published)]
+    await stage.one_pass(others=["ws://two"])
+    assert [bool(existing_of(each).unconfirmed) for each in stage.server.objects.values()] == [False]
+
+
+async def test_an_endpoint_against_which_two_others_agree_is_left(stage: Stage) -> None:
+    stage.commit("a")
+    stage.elsewhere = [{}, {}]
+    for _ in range(2):
+        with pytest.raises(ChainUnavailable) as raised:
+            await stage.one_pass(others=["ws://two"])
+        assert raised.value.reason is Reason.CHAIN_CONTRADICTED
+    assert stage.server.writes == []

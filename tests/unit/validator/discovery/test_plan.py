@@ -63,7 +63,7 @@ def planned(
         needed=needed or set(),
         answers={hotkey: parse_name(text) for hotkey, text in (answers or {}).items()},
         block=block,
-        alone=alone,
+        unconfirmed={A, B, C} if alone else (),
     )
     return plan, stored(plan, chosen)
 

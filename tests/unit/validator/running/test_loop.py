@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +91,7 @@ class Stage:
             state=Up(connection, 1000),  # type: ignore[arg-type]
             attempted=True,
             reconnects=0,
+            others=["ws://two"],
             mark_unusable=lambda _, *, error: self.unusable.append(str(error)),
         )
 
@@ -110,7 +111,8 @@ class Stage:
             self.applied.set_result(status)
         return {}
 
-    async def step(self, *_: Any, **__: Any) -> Decision:
+    async def step(self, *_: Any, others: Sequence[str], **__: Any) -> Decision:
+        assert others == ([] if self.follower.state.alone else ["ws://two"])
         self.steps += 1
         return self.decide()
 
@@ -127,7 +129,8 @@ class Stage:
         self.reconciled.append(competition.id)
         return CompetitionStatus(RoundPlan(competition.id, None, None))
 
-    async def discover(self, *_: Any, **__: Any) -> None:
+    async def discover(self, *_: Any, others: Sequence[str], **__: Any) -> None:
+        assert others == ["ws://two"]
         if self.undiscovered:
             raise self.undiscovered
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -83,6 +83,7 @@ class Events:
 class Connection:
     endpoint = "ws://two"
     url = "ws://two/key"
+    genesis = "0x1"
     key = 0
     owned_by = ""
     sent: tuple[tuple[int, SentRow], ...] = ()
@@ -130,6 +131,9 @@ class Stage:
         self.results: list[SubmissionResult] = []
         self.hold: asyncio.Event | None = None
         """Submissions end when it is set."""
+        self.slots: list[dict[str, int]] = []
+        """What other endpoints say about who holds which slot."""
+        self.asked = 0
         self.woken = 0
         self.start()
         monkeypatch.setattr(module, "submit", self._submit)
@@ -137,7 +141,8 @@ class Stage:
     def start(self) -> None:
         """Start the pod."""
         fakes: tuple[Any, Any] = (self.store, self.events)
-        self.setter = WeightSetter(Account("me", Path("/hotkey")), *fakes, Metrics(), changed=self._wake)
+        account = Account("me", Path("/hotkey"))
+        self.setter = WeightSetter(account, *fakes, Metrics(), changed=self._wake, elsewhere=self._elsewhere)
 
     async def _submit(self, request: SubmissionRequest, *, timeout_seconds: float) -> SubmissionResult:
         assert self.store.state.pending.get(0), "the row is recorded before it is sent"
@@ -149,9 +154,16 @@ class Stage:
     def _wake(self) -> None:
         self.woken += 1
 
-    async def step(self, subnet: Subnet, computed: ComputedWeights = COMPUTED) -> Decision:
+    async def _elsewhere(self, urls: Sequence[str], **at: Any) -> list[dict[str, int]]:
+        assert at.keys() == {"genesis", "netuid", "hotkey", "block"}
+        self.asked += 1
+        return self.slots
+
+    async def step(
+        self, subnet: Subnet, computed: ComputedWeights = COMPUTED, *, others: Sequence[str] = ()
+    ) -> Decision:
         chain: Any = self.connection
-        decision = await self.setter.step(self.spec, computed, subnet, connection=chain)
+        decision = await self.setter.step(self.spec, computed, subnet, connection=chain, others=others)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return decision
@@ -765,3 +777,51 @@ async def test_a_sealed_row_that_the_chain_opens_late_is_its_own(stage: Stage, s
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
     await stage.step(subnet(weights=late, me={"last_update": 1000}, block=1200))
     assert len(stage.requests) == 1
+
+
+OURS = {"me": 0, "a": 1, "b": 2}
+THEIRS = {"me": 0, "a": 2, "b": 1}
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        pytest.param([OURS], id="another says the same"),
+        pytest.param([THEIRS, OURS], id="one of two says the same"),
+        pytest.param([], id="no other answers"),
+        pytest.param([{"a": 1, "b": 2}], id="only paid slots are compared"),
+    ],
+)
+async def test_a_row_is_sent_unless_others_have_its_slots_otherwise(stage: Stage, subnet: Make, slots: Any) -> None:
+    stage.slots, stage.results = slots, [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(), others=["ws://one"])
+    assert (stage.asked, len(stage.requests)) == (1, 1)
+
+
+async def test_a_row_whose_slots_another_endpoint_contradicts_waits(stage: Stage, subnet: Make) -> None:
+    """Until they agree again, or until half of the activity cutoff has passed."""
+    stage.slots, stage.results = [THEIRS], [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)] * 2
+    messages = set()
+    for block in (1000, 1001, 1009, 1010, 3499):
+        decision = await stage.step(subnet(block=block), others=["ws://one"])
+        assert (decision.step, decision.reason) == (Step.WAIT, Reason.CHAIN_CONTRADICTED)
+        messages.add(decision.message)
+    assert (len(messages), stage.asked, stage.requests) == (1, 3, [])
+    await stage.step(subnet(block=3500), others=["ws://one"])
+    assert len(stage.requests) == 1
+
+
+async def test_a_contradiction_that_ends_is_forgotten(stage: Stage, subnet: Make) -> None:
+    stage.slots, stage.results = [THEIRS], [SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(), others=["ws://one"])
+    stage.slots = [OURS]
+    await stage.step(subnet(block=1010), others=["ws://one"])
+    assert len(stage.requests) == 1
+
+
+async def test_an_endpoint_against_which_two_others_agree_is_left(stage: Stage, subnet: Make) -> None:
+    stage.slots = [THEIRS, THEIRS]
+    with pytest.raises(ChainUnavailable) as raised:
+        await stage.step(subnet(), others=["ws://one", "ws://three"])
+    assert raised.value.reason is Reason.CHAIN_CONTRADICTED
+    assert stage.requests == []

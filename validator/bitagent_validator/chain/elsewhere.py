@@ -1,0 +1,36 @@
+"""The same question to other endpoints: what one node alone says at an honest height is known to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from bitagent_validator.chain.connection import (
+    ChainUnavailable,
+    CommitmentsUnreadable,
+    Connection,
+    SubnetNotFound,
+    connect,
+)
+
+T = TypeVar("T")
+
+OTHERS_MAX = 2
+"""Endpoints that are asked at once: two that agree decide against the one that is used."""
+ASK_SECONDS = 8.0
+"""Time limit of one: the pass waits for it."""
+
+
+async def ask_elsewhere(urls: Sequence[str], *, genesis: str, read: Callable[[Connection], Awaitable[T]]) -> list[T]:
+    """Return what endpoints of the same chain say: of the first of them, those that say it in time."""
+
+    async def one(url: str) -> list[T]:
+        try:
+            async with asyncio.timeout(ASK_SECONDS), connect(url) as other:
+                return [await read(other)] if other.genesis == genesis else []
+        except (ChainUnavailable, CommitmentsUnreadable, SubnetNotFound, TimeoutError):
+            return []
+
+    found = await asyncio.gather(*(one(url) for url in urls[:OTHERS_MAX]))
+    return [each for answers in found for each in answers]
