@@ -15,7 +15,8 @@ def trim(subnet: MutableSubnet, size: int, *, block: int) -> list[str]:
     Of equal emissions the highest slot goes first; immune neurons and the subnet owner's stay. Raises ValueError if the
     subnet may not have that size.
     """
-    if not 0 < size <= (most := int(subnet.get("MaxAllowedUids"))):
+    most = int(subnet.get("MaxAllowedUids"))
+    if not 0 < size <= most:
         raise ValueError(f"subnet {subnet.netuid} may have 1 to {most} slots, not {size}")
     slots = neurons.slots(subnet, block=block)
     staying = {slot.uid for slot in slots if slot.immune or slot.owners}
