@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.admission import refuse
@@ -121,6 +121,31 @@ def refused_by_others(model: ModelObject, result: FetchResult, rules: Admission)
     return result.reason in BY_ADMISSION and facts is not None and refuse(rules, facts) is None
 
 
+@dataclass(frozen=True, order=True)
+class _Demand:
+    """A round's demand for a fetch of the model; ordered by time."""
+
+    since: datetime
+    """Earliest time of a valid fetch."""
+    round_uid: str
+    commit: str = field(default="", compare=False)
+    """The commit to fetch; empty: what the revision stands for."""
+
+    @property
+    def moment(self) -> str:
+        """The time as a part of a need: the same round may have the same demand again."""
+        return str(int(self.since.timestamp()))
+
+    def start(self, model: ModelObject, *kind: str, verify: bool = False) -> StartFetch:
+        """Return the first attempt. `kind` tells apart what one round may demand."""
+        need = short_hash(*_identity(model), self.round_uid, *kind)
+        return StartFetch(need, self.since, 1, self.commit or None, verify=verify)
+
+
+def _identity(model: ModelObject) -> tuple[str, str]:
+    return model.meta.uid, str(model.meta.generation)
+
+
 def needed_fetch(
     model: ModelObject, result: FetchResult | None, rounds: Iterable[RoundObject], *, cache_is_bounded: bool = False
 ) -> StartFetch | None:
@@ -131,69 +156,74 @@ def needed_fetch(
     not fetched; and after an evaluation that may have missed the files. `result` is the last one; `rounds` are those
     whose frozen set has the model.
     """
-    identity, rounds = (model.meta.uid, str(model.meta.generation)), list(rounds)
-    waiting = [(r.status.begun, r, entry) for r in rounds if (entry := waiting_entry(r, model)) is not None]
-    fixed = [
-        (started, r.meta.uid, entry.commit)
-        for started, r, entry in waiting
-        if started and entry.commit is not None and entry.repo in (None, origin(model.spec.source))
-    ]
-    lost = [(since, r.meta.uid, commit) for r in rounds for since, commit in _lost(r, model)]
-    due = [(since, uid, commit) for since, uid, commit in lost if found_again(model, commit, since=since) is None]
-    if due:
-        since, uid, commit = max(due)
-        need = short_hash(*identity, uid, "lost", str(int(since.timestamp())))
-        return StartFetch(need, since, 1, commit, verify=True)
-    if result is None and not fixed:
-        return StartFetch(short_hash(*identity), _NEVER, 1)
+    rounds = list(rounds)
+    lost = [each for r in rounds for each in _lost(r, model)]
+    if due := [each for each in lost if found_again(model, each.commit, since=each.since) is None]:
+        last = max(due)
+        return last.start(model, "lost", last.moment, verify=True)
+    waiting = [(r, entry) for r in rounds if (entry := waiting_entry(r, model)) is not None]
+    fixed = _for_fixed_commits(waiting, model)
     if result is None:
-        since, uid, commit = min(fixed)
-        return StartFetch(short_hash(*identity, uid, commit), since, 1, commit)
-    admitting = [
-        (started, r.meta.uid, entry.commit)
-        for started, r, entry in waiting
-        if started
-        and (entry.commit is not None or r.spec.tasks.seed_from is None)
-        and refused_by_others(model, result, r.spec.admission)
-    ]
-    if admitting:
-        since, uid, named = min(admitting, key=lambda found: found[:2])
-        return StartFetch(short_hash(*identity, uid, "admitted"), since, 1, named)
-    controls = [
-        (since, r.meta.uid, commit) for r in rounds for since, commit in _as_control(r, model) if result.at < since
-    ]
-    if controls:
-        since, uid, named = max(controls, key=lambda found: found[:2])
-        need = short_hash(*identity, uid, "control", str(int(since.timestamp())))
-        return StartFetch(need, since, 1, named, verify=True)
+        return _first(fixed, model) or StartFetch(short_hash(*_identity(model)), _NEVER, 1)
+    if admitting := _for_admission(waiting, model, result):
+        return min(admitting).start(model, "admitted")
+    if controls := [each for r in rounds for each in _as_control(r, model) if result.at < each.since]:
+        last = max(controls)
+        return last.start(model, "control", last.moment, verify=True)
     missed = [
-        (r.status.finished_at, r.meta.uid)
+        _Demand(r.status.finished_at, r.meta.uid)
         for r in rounds
         if r.status.finished_at is not None and r.status.finished_at > result.at and _may_have_missed_files(r, model)
     ]
     if result.fetched and missed:
-        since, uid = max(missed)
-        return StartFetch(short_hash(*identity, uid, "missed"), since, 1, verify=True)
-    open_ = [
-        (started, r.meta.uid)
-        for started, r, entry in waiting
-        if started and entry.commit is None and r.spec.tasks.seed_from is None
-    ]
-    valid = [
-        valid_for(model, result, commit, started=started, cache_is_bounded=cache_is_bounded)
-        for started, _, commit in fixed
-    ]
-    if any(valid):
+        return max(missed).start(model, "missed", verify=True)
+    if any(
+        valid_for(model, result, each.commit, started=each.since, cache_is_bounded=cache_is_bounded) for each in fixed
+    ):
         return None  # the next one starts once that round has recorded this result
     if fixed:
-        since, uid, commit = min(fixed)
-        return StartFetch(short_hash(*identity, uid, commit), since, 1, commit)
-    if not open_:
+        return _first(fixed, model)
+    newest = max(_for_open_revisions(waiting), default=None)
+    if newest is None or recent_enough(result, model.spec, started=newest.since, cache_is_bounded=cache_is_bounded):
         return None
-    since, uid = max(open_)
-    if recent_enough(result, model.spec, started=since, cache_is_bounded=cache_is_bounded):
-        return None
-    return StartFetch(short_hash(*identity, uid), since, 1)
+    return newest.start(model)
+
+
+def _first(fixed: Iterable[_Demand], model: ModelObject) -> StartFetch | None:
+    """Return the fetch for the first round that has fixed a commit; None if none has."""
+    first = min(fixed, default=None)
+    return first.start(model, first.commit) if first is not None else None
+
+
+def _for_fixed_commits(waiting: Iterable[tuple[RoundObject, ModelResult]], model: ModelObject) -> list[_Demand]:
+    """Return the demands of rounds that have fixed a commit of the model's present source."""
+    return [
+        _Demand(r.status.begun, r.meta.uid, entry.commit)
+        for r, entry in waiting
+        if r.status.begun and entry.commit is not None and entry.repo in (None, origin(model.spec.source))
+    ]
+
+
+def _for_admission(
+    waiting: Iterable[tuple[RoundObject, ModelResult]], model: ModelObject, result: FetchResult
+) -> list[_Demand]:
+    """Return the demands of rounds that admit the model, whose files were not fetched by the rules of others."""
+    return [
+        _Demand(r.status.begun, r.meta.uid, entry.commit or "")
+        for r, entry in waiting
+        if r.status.begun
+        and (entry.commit is not None or r.spec.tasks.seed_from is None)
+        and refused_by_others(model, result, r.spec.admission)
+    ]
+
+
+def _for_open_revisions(waiting: Iterable[tuple[RoundObject, ModelResult]]) -> list[_Demand]:
+    """Return the demands of rounds that fix no commit, and take what the revision stands for when they start."""
+    return [
+        _Demand(r.status.begun, r.meta.uid)
+        for r, entry in waiting
+        if r.status.begun and entry.commit is None and r.spec.tasks.seed_from is None
+    ]
 
 
 def found_again(model: ModelObject, commit: str, *, since: datetime) -> FetchResult | None:
@@ -216,12 +246,12 @@ def urgent(model: ModelObject, rounds: Iterable[RoundObject]) -> bool:
     )
 
 
-def _lost(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str]]:
-    """Return when an evaluation of a running round has missed the model's files, and of which commit they are."""
+def _lost(observed: RoundObject, model: ModelObject) -> list[_Demand]:
+    """Return the demand of a running round of which an evaluation has missed the model's files."""
     if observed.status.finished_at is not None or observed.spec.suspend:
         return []
     return [
-        (r.finished_at, r.commit)
+        _Demand(r.finished_at, observed.meta.uid, r.commit)
         for r in observed.status.results
         if (r.model, r.reason, r.repo) == (model.meta.name, Reason.MODEL_FILES_MISSING, origin(model.spec.source))
         and r.state not in FINAL_STATES
@@ -230,14 +260,18 @@ def _lost(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str
     ]
 
 
-def _as_control(observed: RoundObject, model: ModelObject) -> list[tuple[datetime, str | None]]:
-    """Return since when a running round has the model fetched again as a control, and its commit there."""
+def _as_control(observed: RoundObject, model: ModelObject) -> list[_Demand]:
+    """Return the demand of a running round that has the model fetched again as a control."""
     if observed.status.finished_at is not None or observed.spec.suspend or not observed.status.fetch_controls:
         return []
     control = observed.status.fetch_controls[-1]
     if control.model != model.meta.name:
         return []
-    return [(control.since, r.commit) for r in observed.status.results if r.model == control.model]
+    return [
+        _Demand(control.since, observed.meta.uid, r.commit or "")
+        for r in observed.status.results
+        if r.model == control.model
+    ]
 
 
 def _may_have_missed_files(observed: RoundObject, model: ModelObject) -> bool:

@@ -135,11 +135,11 @@ def evaluation_state(
     disruptions = disruption_times(jobs, pods, known=begun.disruptions if begun is not None else (), since=since)
     if isinstance(outcome, Active | Lost) and len(disruptions) > spec.workload.max_disruptions:
         outcome = disrupted_too_often(job, pods, len(disruptions), reported=reported, pass_=pass_)
+    more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
     if isinstance(outcome, Lost) or (isinstance(outcome, Done) and outcome.summary.score is None):
-        if job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS:
+        if more:
             return StartAttempt(job.attempt + 1, failures)
         outcome = _lost_for_good(outcome, pass_.now)
-    more = job.attempt - before < spec.workload.max_attempts and job.attempt < naming.MAX_ATTEMPTS
     if isinstance(outcome, InfraFault) and outcome.reason is Reason.MODEL_FILES_MISSING and more:
         return StartAttempt(job.attempt + 1, failures, files_missing_since=outcome.at)
     if isinstance(outcome, InfraFault) and _refused_by_nodes(job, pods, outcome) and more:
