@@ -74,7 +74,8 @@ def flagged(
 ) -> list[ModelResult]:
     """Return the results of a round that is about to complete, with near copies named. `tasks` is their number.
 
-    A model takes part while its object has the facts about the commit that was evaluated.
+    A model whose object has no facts about the commit that was evaluated is compared by its answers alone: its branch
+    may have moved since, or its miner has withdrawn it.
     """
     entries = {r.model: r for r in results if r.state == ResultState.SUCCEEDED}
     keys = seniority(entries.values(), models, clock)
@@ -91,11 +92,10 @@ def flagged(
 
 def _candidate(entry: ModelResult, model: ModelObject | None, tasks: int) -> Candidate | None:
     facts = model.status.resolved if model is not None else None
-    if facts is None or entry.score is None:
+    if entry.score is None:
         return None
-    if (facts.commit, facts.model_digest) != (entry.commit, entry.model_digest):
-        return None
-    weights = _sketch(facts.similarity)
+    evaluated = facts is not None and (facts.commit, facts.model_digest) == (entry.commit, entry.model_digest)
+    weights = _sketch(facts.similarity if facts is not None and evaluated else None)
     try:
         answers = AnswerSketch.decode(entry.answer_sketch) if entry.answer_sketch is not None else None
     except SketchError:

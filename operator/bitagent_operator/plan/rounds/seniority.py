@@ -22,44 +22,49 @@ def seniority(
     Those with a commit block are compared by it. One without any counts from the creation of its object, so that it
     loses only to blocks before that: `clock` says which block that was. One that names no commit, or was edited since,
     counts from the first sight of its commit instead: an old object may stand for weights that were copied yesterday.
-    Without a clock, as in a round of a person, all of them count so if one has no block. A model that is deleted after
-    its evaluation stays the first.
+    Without a clock, as in a round of a person, all of them count so if one has no block. A model whose object is gone
+    counts by what was frozen of it: its block, or else the beginning of the round. It would otherwise be the first of
+    all, and a copy that is evaluated early could keep the place of its original by leaving.
     """
+    entries = list(entries)
     found = {entry.model: _present(entry, models) for entry in entries}
     present = [model for model in found.values() if model is not None]
     by_creation = clock is None and any(_block(model) is None for model in present)
-    keys = {name: _key(name, model, clock, by_creation=by_creation) for name, model in found.items()}
-    return _owners_first(keys, found)
+    keys = {
+        entry.model: _gone(entry, clock, by_creation=by_creation)
+        if (model := found[entry.model]) is None
+        else _key(entry.model, model, clock, by_creation=by_creation)
+        for entry in entries
+    }
+    return _owners_first(keys, entries, found)
 
 
-def _owners_first(keys: dict[str, Seniority], models: Mapping[str, ModelObject | None]) -> dict[str, Seniority]:
+def _owners_first(
+    keys: dict[str, Seniority], entries: Iterable[ModelResult], models: Mapping[str, ModelObject | None]
+) -> dict[str, Seniority]:
     """Return the keys with the owner first among the models of one commit.
 
     The owner's is that whose hotkey the commit's own card names. Whoever made the commit wrote the card, so naming
     another miner's commit, however early and by whatever name of its repository or of a clone, makes no one the first.
-    A deleted model keeps its place.
     """
-    same: dict[str, dict[str, ModelObject]] = {}
-    for name, model in models.items():
-        facts = model.status.resolved if model is not None else None
-        if model is not None and facts is not None and model.spec.source.hugging_face is not None:
-            same.setdefault(facts.commit, {})[name] = model
-    for found in same.values():
-        if len({_card_hotkey(model) for model in found.values()} - {None}) > 1:
+    same: dict[str, dict[str, str | None]] = {}
+    """By commit: models and their hotkeys."""
+    cards: dict[str, set[str]] = {}
+    for entry in entries:
+        model = models[entry.model]
+        if model is None:
+            same.setdefault(entry.commit or "", {})[entry.model] = entry.hotkey
+        elif (facts := model.status.resolved) is not None and model.spec.source.hugging_face is not None:
+            miner = model.spec.miner
+            same.setdefault(facts.commit, {})[entry.model] = miner.hotkey if miner is not None else None
+            cards.setdefault(facts.commit, set()).update(filter(None, [facts.card_hotkey]))
+    for commit, named in cards.items():
+        if len(named) > 1:
             continue  # a commit has one card, so a hub is wrong about one of them
-        earliest = min(keys[name] for name in found)
-        for name, model in found.items():
-            if _is_owner(model):
-                keys[name] = (*earliest[:2], "")
+        hotkeys = same[commit]
+        earliest = min(keys[name] for name in hotkeys)
+        keys |= {name: (*earliest[:2], "") for name, hotkey in hotkeys.items() if hotkey in named}
     return keys
-
-
-def _card_hotkey(model: ModelObject) -> str | None:
-    return model.status.resolved.card_hotkey if model.status.resolved is not None else None
-
-
-def _is_owner(model: ModelObject) -> bool:
-    return model.spec.miner is not None and model.spec.miner.hotkey == _card_hotkey(model)
 
 
 def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObject | None:
@@ -67,9 +72,16 @@ def _present(entry: ModelResult, models: Mapping[str, ModelObject]) -> ModelObje
     return None if model is None or replaced(entry, model) else model
 
 
-def _key(name: str, model: ModelObject | None, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
-    if model is None:
-        return (float("-inf"), 0.0, name)
+def _gone(entry: ModelResult, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
+    """Return the key of a model whose object is deleted or replaced. When it was created is not known any more."""
+    if by_creation:
+        return (float("-inf"), 0.0, entry.model)
+    if entry.commit_block is not None:
+        return (float(entry.commit_block), float("inf"), entry.model)
+    return (clock.block if clock is not None else float("-inf"), float("inf"), entry.model)
+
+
+def _key(name: str, model: ModelObject, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
     block = _block(model)
     created = model.meta.created if block is not None else _since(model)
     if by_creation:

@@ -143,29 +143,38 @@ def test_results_name_the_model_that_was_committed_first(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "facts"),
+    "change",
     [
-        pytest.param({"state": "ModelFault", "score": "0.000000"}, {}, id="not evaluated"),
-        pytest.param({"commit": "b" * 40}, {}, id="facts about another commit"),
-        pytest.param({"modelDigest": "sha256:" + "5" * 64}, {}, id="facts about other files"),
-        pytest.param({"answerSketch": None}, {}, id="no sketch of the answers"),
+        pytest.param({"state": "ModelFault", "score": "0.000000"}, id="not evaluated"),
+        pytest.param({"answerSketch": None}, id="no sketch of the answers"),
     ],
 )
-def test_without_answers_or_facts_nothing_is_claimed(make: Any, change: dict[str, Any], facts: dict[str, Any]) -> None:
-    models = {"a": model(make, "a", block=20, **facts), "b": model(make, "b", block=10)}
+def test_without_answers_nothing_is_claimed(make: Any, change: dict[str, Any]) -> None:
+    models = {"a": model(make, "a", block=20), "b": model(make, "b", block=10)}
     found = flagged([entry(make, "a", **change), entry(make, "b")], models, clock=None, tasks=200)
     assert [r.near_copy_of for r in found] == [None, None]
 
 
-@pytest.mark.parametrize("similarity", [None, "AAAA"], ids=["none", "of another version"])
+@pytest.mark.parametrize(
+    ("change", "facts"),
+    [
+        pytest.param({}, {"similarity": None}, id="no sketch"),
+        pytest.param({}, {"similarity": "AAAA"}, id="a sketch of another version"),
+        pytest.param({"commit": "b" * 40}, {}, id="facts about another commit"),
+        pytest.param({"modelDigest": "sha256:" + "5" * 64}, {}, id="facts about other files"),
+        pytest.param({"commitBlock": 20}, None, id="an object that is gone"),
+    ],
+)
 @pytest.mark.parametrize(("mistakes", "is_copy"), [(1.0, True), (0.85, False)])
 def test_a_model_without_a_sketch_of_its_weights_is_known_by_its_answers(
-    make: Any, similarity: str | None, mistakes: float, is_copy: bool
+    make: Any, change: dict[str, Any], facts: dict[str, Any] | None, mistakes: float, is_copy: bool
 ) -> None:
-    """A miner can make a sketch impossible, by huge numbers that nothing writes to."""
-    models = {"a": model(make, "a", block=20, similarity=similarity), "b": model(make, "b", block=10)}
+    """A miner can make a sketch impossible, by huge numbers that nothing writes to, or move its branch meanwhile."""
+    models = {"b": model(make, "b", block=10)}
+    if facts is not None:
+        models["a"] = model(make, "a", block=20, **facts)
     sketch = answers(1, mistakes=mistakes).encode()
-    found = flagged([entry(make, "a", answerSketch=sketch), entry(make, "b")], models, clock=None, tasks=200)
+    found = flagged([entry(make, "a", answerSketch=sketch, **change), entry(make, "b")], models, clock=None, tasks=200)
     assert [r.near_copy_of for r in found] == ["b" if is_copy else None, None]
     if is_copy:
         assert found[0].evidence is not None and found[0].evidence.weights == "0.000000"

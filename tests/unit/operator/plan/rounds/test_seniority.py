@@ -86,9 +86,36 @@ def test_an_old_object_is_no_claim_to_what_its_branch_stands_for_later(
     assert first(make, clocked=clocked, original=original, copy=moved) == winner
 
 
-def test_a_model_that_was_deleted_after_its_evaluation_stays_the_first(make: Make) -> None:
-    keys = seniority([ModelResult(model="gone"), ModelResult(model="a")], {"a": make.model("a", commit_block=1)}, None)
-    assert keys["gone"] < keys["a"]
+@pytest.mark.parametrize(
+    ("gone", "clocked", "stays"),
+    [
+        pytest.param({"commit_block": 6}, True, True, id="an earlier block"),
+        pytest.param({"commit_block": 7}, True, False, id="the same block"),
+        pytest.param({"commit_block": 8}, True, False, id="a later block: a copy that was evaluated first"),
+        pytest.param({}, True, False, id="no block: before the round began"),
+        pytest.param({}, False, True, id="no block in a person's round"),
+    ],
+)
+def test_a_model_that_was_deleted_after_its_evaluation_counts_by_what_was_frozen(
+    make: Make, gone: dict[str, Any], clocked: bool, stays: bool
+) -> None:
+    clock = ChainClock(5000, make.at(CREATED), 12.0) if clocked else None
+    present = {"a": make.model("a", commit_block=7), "late": make.model("late", commit_block=5001)}
+    keys = seniority(
+        [ModelResult(model=name) for name in present] + [ModelResult(model="gone", **gone)], present, clock
+    )
+    assert (keys["gone"] < keys["a"]) is stays
+    assert keys["gone"] < keys["late"]
+
+
+@pytest.mark.parametrize("hotkey", ["mallory", "alice"])
+def test_the_owner_of_a_commit_is_before_one_that_is_gone(make: Make, hotkey: str) -> None:
+    """Whoever named the commit first could otherwise keep the owner out by deleting what was evaluated."""
+    owner = make.model("owner", **with_card(make, "alice", "alice", commit_block=8))
+    commit = owner.status.resolved.commit
+    gone = ModelResult(model="gone", commit=commit, commit_block=3, hotkey=make.hotkey(hotkey))
+    keys = seniority([ModelResult(model="owner"), gone], {"owner": owner}, None)
+    assert (keys["owner"] < keys["gone"]) is (hotkey == "mallory")
 
 
 CARD = {"fetched": True, "raw_spec": {"source": {"huggingFace": {"repo": "org/model", "revision": "c" * 40}}}}
