@@ -36,7 +36,7 @@ from bitagent_crds.results import Response  # noqa: E402
 from bitagent_crds.task_set import Task  # noqa: E402
 from bitagent_crds.tasks import Tasks  # noqa: E402
 from bitagent_evaluator.alterations.pipeline import alter_tasks  # noqa: E402
-from bitagent_evaluator.scoring import score  # noqa: E402
+from bitagent_evaluator.scoring.scorers import score  # noqa: E402
 from bitagent_evaluator.tasks.build import build_task_set  # noqa: E402
 from bitagent_evaluator.tasks.files import read_task_set, read_tasks  # noqa: E402
 

@@ -30,7 +30,7 @@ from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, usable_cores
 from bitagent_evaluator.scoring import bfcl as official
-from bitagent_evaluator.scoring import score
+from bitagent_evaluator.scoring.scorers import score
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "bfcl"
 CATEGORIES = ("simple_python", "multiple", "parallel", "parallel_multiple", "live_simple", "live_multiple")

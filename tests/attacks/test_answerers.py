@@ -15,7 +15,7 @@ from bitagent_crds.results import Response
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.alterations.pipeline import alter_tasks
 from bitagent_evaluator.alterations.renaming import map_descriptions
-from bitagent_evaluator.scoring import score
+from bitagent_evaluator.scoring.scorers import score
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "docs" / "security" / "threat-model.md"

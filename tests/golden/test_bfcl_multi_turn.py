@@ -13,7 +13,7 @@ from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Conversation, Task
 from bitagent_crds.tasks import MULTI_TURN, BfclCategory, BfclSource
 from bitagent_evaluator.parsing import ParsedResponse, parse_response
-from bitagent_evaluator.scoring import load_scorer
+from bitagent_evaluator.scoring.scorers import load_scorer
 from bitagent_evaluator.tasks.sources.bfcl import BfclTasks
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from bitagent_crds.task_forms import Expects, Language
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import AnswerError, parse_bfcl, parse_response
-from bitagent_evaluator.scoring import load_scorer
+from bitagent_evaluator.scoring.scorers import load_scorer
 
 if TYPE_CHECKING:
     from tests.golden.conftest import Golden

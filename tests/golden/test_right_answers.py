@@ -14,8 +14,8 @@ from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.parsing.render import render_calls
-from bitagent_evaluator.scoring import load_scorer
 from bitagent_evaluator.scoring.bfcl import LEFT_OUT, expected_calls, first_allowed
+from bitagent_evaluator.scoring.scorers import load_scorer
 from bitagent_evaluator.scoring.suitability import SEVERAL_CALLS, obstacle
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.tasks import TaskSource
 from bitagent_evaluator.cli.round_document import Asked, Entry, leaves_format_open
 from bitagent_evaluator.prompts import known_formats
-from bitagent_evaluator.scoring import scorer_names
+from bitagent_evaluator.scoring.scorers import scorer_names
 
 
 def notes_on(

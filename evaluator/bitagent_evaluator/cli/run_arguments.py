@@ -12,7 +12,7 @@ from bitagent_evaluator.cli.admission import add_admission
 from bitagent_evaluator.cli.names import member_of
 from bitagent_evaluator.cli.run_models import add_fetch_options
 from bitagent_evaluator.cli.run_options import add_batches, add_measure, add_run_options, add_thinking, spec_members
-from bitagent_evaluator.scoring import scorer_names
+from bitagent_evaluator.scoring.scorers import scorer_names
 from bitagent_evaluator.support.faults import first_error
 
 _DESCRIPTION = (

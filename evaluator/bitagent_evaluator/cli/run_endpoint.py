@@ -28,7 +28,7 @@ from bitagent_evaluator.engines.openai import Address
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice
 from bitagent_evaluator.evaluation.remote import RemoteEvaluation, UnsuitedTasks, evaluate_endpoint
 from bitagent_evaluator.evaluation.results import summary_of, write_summary
-from bitagent_evaluator.scoring import scorer_names
+from bitagent_evaluator.scoring.scorers import scorer_names
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks
 

@@ -40,10 +40,11 @@ from bitagent_evaluator.evaluation.given_completions import FailedRequest
 from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
 from bitagent_evaluator.prompts import known_formats, prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
-from bitagent_evaluator.scoring import Aggregate, aggregate, score, scorer_names
+from bitagent_evaluator.scoring.aggregate import Aggregate
 from bitagent_evaluator.scoring.kinds import with_kinds
 from bitagent_evaluator.scoring.leaderboard import OVERALL, missing_parts, overall_bounds
 from bitagent_evaluator.scoring.metric import LOSS, LOSS_PER_TOKEN, metric_of
+from bitagent_evaluator.scoring.scorers import aggregate, score, scorer_names
 from bitagent_evaluator.support.files import write_atomically
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, read_tasks
 

@@ -34,7 +34,7 @@ from bitagent_evaluator.evaluation.scoring_pool import ScoringPool, pool_size, u
 from bitagent_evaluator.evaluation.timeline import TimelineRecorder
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.prompts.base import thinking_note
-from bitagent_evaluator.scoring import check_scorer
+from bitagent_evaluator.scoring.scorers import check_scorer
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.progress import Progress
 

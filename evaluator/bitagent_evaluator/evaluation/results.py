@@ -26,10 +26,11 @@ from bitagent_evaluator.evaluation.findings import RunFinding
 from bitagent_evaluator.evaluation.journal import RESPONSES, Started, encode_line
 from bitagent_evaluator.evaluation.scoring_pool import ScoringPool
 from bitagent_evaluator.parsing import AnswerSyntax
-from bitagent_evaluator.scoring import Aggregate, aggregate, score
+from bitagent_evaluator.scoring.aggregate import Aggregate
 from bitagent_evaluator.scoring.base import verdict_detail
 from bitagent_evaluator.scoring.baseline import baseline
 from bitagent_evaluator.scoring.kinds import with_kinds
+from bitagent_evaluator.scoring.scorers import aggregate, score
 from bitagent_evaluator.support.faults import ModelFault
 from bitagent_evaluator.support.files import write_atomically
 

@@ -43,7 +43,7 @@ from bitagent_evaluator.evaluation.timeline import TimelineRecorder, seconds_sin
 from bitagent_evaluator.evaluation.watchdog import Watchdog
 from bitagent_evaluator.prompts import check_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
-from bitagent_evaluator.scoring import check_scorer
+from bitagent_evaluator.scoring.scorers import check_scorer
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.support.progress import Progress
 

@@ -26,7 +26,7 @@ from bitagent_evaluator.parsing import AnswerSyntax
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.sandbox.process import InputFault, Sandbox, SandboxUnavailable
 from bitagent_evaluator.sandbox.protocol import Limits
-from bitagent_evaluator.scoring import score
+from bitagent_evaluator.scoring.scorers import score
 from bitagent_evaluator.support.faults import InfrastructureFault
 
 PYTHON_MICROSECONDS, SOURCE_MICROSECONDS, CONVERSATION_MICROSECONDS = 100, 4_000, 5_000

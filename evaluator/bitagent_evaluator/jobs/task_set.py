@@ -13,8 +13,8 @@ from bitagent_crds.plugins import BrokenPlugin, UnknownName
 from bitagent_crds.task_set import Baseline, Task
 from bitagent_evaluator.prompts import check_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
-from bitagent_evaluator.scoring import check_scorer
 from bitagent_evaluator.scoring.baseline import baseline
+from bitagent_evaluator.scoring.scorers import check_scorer
 from bitagent_evaluator.scoring.suitability import refusal, remark
 from bitagent_evaluator.support.faults import InfrastructureFault
 from bitagent_evaluator.tasks.build import build_task_set, describe_task_set

@@ -27,8 +27,8 @@ from bitagent_evaluator.evaluation.journal import RESPONSES
 from bitagent_evaluator.evaluation.results import MANIFEST, SUMMARY, VERDICTS, count_unanswered, is_fault
 from bitagent_evaluator.evaluation.timeline import Timeline, read_timeline
 from bitagent_evaluator.reports.names import model_name, without_folders
-from bitagent_evaluator.scoring import aggregate
 from bitagent_evaluator.scoring.metric import metric_of
+from bitagent_evaluator.scoring.scorers import aggregate
 from bitagent_evaluator.support.faults import first_error
 from bitagent_evaluator.tasks.files import encode_tasks, read_tasks
 

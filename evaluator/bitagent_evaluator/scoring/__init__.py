@@ -19,9 +19,3 @@
 Calls are read from answers by `bitagent_evaluator.parsing`, lines of a reference are scored by
 `bitagent_evaluator.conformance`, and tasks come from `bitagent_evaluator.tasks`.
 """
-
-from bitagent_evaluator.scoring.aggregate import Aggregate
-from bitagent_evaluator.scoring.base import Scorer
-from bitagent_evaluator.scoring.scorers import aggregate, check_scorer, load_scorer, score, scorer_names
-
-__all__ = ["Aggregate", "Scorer", "aggregate", "check_scorer", "load_scorer", "score", "scorer_names"]

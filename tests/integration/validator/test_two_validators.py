@@ -23,8 +23,8 @@ from bitagent_crds.tasks import Tasks
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import parse_response
 from bitagent_evaluator.parsing.render import render_calls
-from bitagent_evaluator.scoring import aggregate, load_scorer
 from bitagent_evaluator.scoring.bfcl import expected_calls
+from bitagent_evaluator.scoring.scorers import aggregate, load_scorer
 from bitagent_evaluator.tasks.build import build_task_set
 from bitagent_evaluator.tasks.files import read_tasks
 from bitagent_local.chain import keys

@@ -23,7 +23,7 @@ from bitagent_crds.task_forms import BuiltinPromptFormat
 from bitagent_crds.task_set import Baseline
 from bitagent_evaluator.evaluation.journal import Started
 from bitagent_evaluator.evaluation.results import Provenance, write_results
-from bitagent_evaluator.scoring import aggregate
+from bitagent_evaluator.scoring.scorers import aggregate
 from bitagent_local.hub.answers import Hub
 from bitagent_local.hub.faults import HubFaultRequest
 from bitagent_local.hub.server import HubServer

@@ -18,7 +18,7 @@ from bitagent_evaluator.evaluation.results import VERDICTS
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.reports.comparison import ComparisonFinding, compare
 from bitagent_evaluator.reports.results import read_results, read_tasks_of
-from bitagent_evaluator.scoring import score
+from bitagent_evaluator.scoring.scorers import score
 from bitagent_evaluator.tasks.build import build_task_set
 from bitagent_evaluator.tasks.files import read_task_set
 

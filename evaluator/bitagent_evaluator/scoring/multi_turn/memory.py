@@ -1,4 +1,4 @@
-"""Memories: the official systems to which a model writes what it will have forgotten, and the rule for its answers.
+"""Memories: the official systems to which a model writes what it will have forgotten.
 
 The package's modules need three others that are not installed here, or that create folders when they are imported: a
 decorator, a search by BM25+, and helpers for files. The memory that searches by vectors needs two more: the model
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bfcl_eval.constants.default_prompts import (
     MEMORY_AGENT_SETTINGS,
@@ -25,16 +25,11 @@ from bfcl_eval.constants.default_prompts import (
     MEMORY_BACKEND_INSTRUCTION_UNIFIED,
 )
 from bfcl_eval.constants.executable_backend_config import BACKEND_PATH_PREFIX, CLASS_FILE_PATH_MAPPING
-from bfcl_eval.eval_checker.agentic_eval.agentic_checker import agentic_checker
 
 from bitagent_crds.task_forms import MemoryBackend
-from bitagent_crds.task_set import Memory
-from bitagent_evaluator.parsing import AnswerError, ParsedAnswer, ParsedResponse, Unreadable
-from bitagent_evaluator.parsing.render import executable_calls
-from bitagent_evaluator.scoring.base import REFUSED
 
-NOT_ONE_TURN = "agentic:inference_error"
-NO_LAST_MESSAGE = "agentic:no_last_message"
+if TYPE_CHECKING:  # the sandbox in which calls are executed starts faster without pydantic
+    from bitagent_crds.task_set import Memory
 
 _STATE: Mapping[MemoryBackend, tuple[str, ...]] = {
     MemoryBackend.KV: ("core_memory", "archival_memory"),
@@ -99,32 +94,6 @@ def content_of(name: str, memory: Any) -> dict[str, Any]:
 def shown_content(memory: Any) -> str:
     """Return what a model is shown of a memory at the beginning of a conversation."""
     return str(memory._dump_core_memory_to_context())
-
-
-def check_memory_answer(memory: Memory, response: ParsedResponse) -> tuple[str, str]:
-    """Return the official error type, empty if the last answer without a call contains a right one, and an explanation.
-
-    Besides the official error types there is `ast_decoder:refused` (a step is refused, see Unreadable.REFUSED).
-    """
-    if len(response.turns) != 1:
-        return NOT_ONE_TURN, f"the response has {len(response.turns)} turns, not one"
-    steps = response.turns[0]
-    if refused := next((step for step in steps if step.unreadable is Unreadable.REFUSED), None):
-        return REFUSED, refused.detail
-    last = next((step.text for step in reversed(steps) if not _has_calls(step)), "")
-    if not last:
-        return NO_LAST_MESSAGE, "every answer is a call"
-    result = agentic_checker(last, memory.answers)
-    if result["valid"]:
-        return "", ""
-    return result["error_type"], f"none of {', '.join(memory.answers)} is in the last answer: {last}"
-
-
-def _has_calls(step: ParsedAnswer) -> bool:
-    try:
-        return bool(executable_calls(step.calls or []))
-    except AnswerError:
-        return False
 
 
 class BM25Plus:

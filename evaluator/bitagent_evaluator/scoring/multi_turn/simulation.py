@@ -16,9 +16,12 @@ from bitagent_evaluator.parsing.render import executable_calls
 from bitagent_evaluator.sandbox.process import InputFault, ResidentSandbox
 from bitagent_evaluator.sandbox.protocol import Limits
 from bitagent_evaluator.scoring.base import REFUSED, pass_fail
-from bitagent_evaluator.scoring.multi_turn.memory import check_memory_answer, system_name
+from bitagent_evaluator.scoring.multi_turn.memory import system_name
+from bitagent_evaluator.scoring.multi_turn.memory_answers import check_memory_answer
 
 _WORKER = "bitagent_evaluator.scoring.multi_turn.worker:SimulationWorker"
+SETTING = {"classes", "initial_state", "ground_truth", "long_context"}
+"""Members of a conversation that the worker needs, its `Setting`."""
 LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=1.0, answer_bytes=32 << 20)
 """An ordinary conversation takes some milliseconds and a few megabytes."""
 VECTOR_SECONDS = 60.0
@@ -73,10 +76,10 @@ class Simulation:
         return answer["content"], answer["shown"]
 
     def _call(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
-        plain = conversation.model_dump(mode="json", exclude={"turns", "held_back"}) | {"turns": []}
+        setting = conversation.model_dump(mode="json", include=SETTING)
         try:
             more = VECTOR_SECONDS if _VECTORS in conversation.classes else 0.0
-            return self.sandbox.call(request | {"conversation": plain}, extra_cpu_seconds=more)
+            return self.sandbox.call(request | {"setting": setting}, extra_cpu_seconds=more)
         except InputFault as fault:
             raise Runaway(f"executing the calls: {fault.message}") from None
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from bitagent_crds.task_set import Conversation
 from bitagent_evaluator.scoring.multi_turn.memory import content_of, shown_content
 from bitagent_evaluator.scoring.multi_turn.systems import Systems, load_systems
 
@@ -28,27 +28,37 @@ FORCE_TERMINATED = "multi_turn:force_terminated"
 _MAX_DIFFERENCES = 600
 
 
-def check(conversation: Conversation, turns: Sequence[Sequence[Sequence[str]]]) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Setting:
+    """What of a `task_set.Conversation` is simulated; its members have the same names, and come checked."""
+
+    classes: Sequence[str]
+    initial_state: dict[str, Any]
+    ground_truth: Sequence[Sequence[str]]
+    long_context: bool
+
+    def systems(self) -> Systems:
+        """Return fresh systems in the initial state."""
+        return Systems(self.classes, self.initial_state, long_context=self.long_context)
+
+
+def check(setting: Setting, turns: Sequence[Sequence[Sequence[str]]]) -> tuple[str, str]:
     """Return the official error type, empty if the conversation passed, and an explanation.
 
     `turns` are the calls of each step of each turn, without steps that hold no call.
     """
-    expected = len(conversation.ground_truth)
+    expected = len(setting.ground_truth)
     if len(turns) != expected:
         return FORCE_TERMINATED, f"the conversation ended in turn {len(turns)} of {expected}"
-    sides = {reference: _systems(conversation) for reference in (False, True)}
+    sides = {reference: setting.systems() for reference in (False, True)}
 
     def execute(*, func_call_list: Sequence[str], model_name: str, **_: object) -> tuple[list[str], dict[str, Any]]:
         systems = sides[model_name.endswith(_REFERENCE_SUFFIX)]
         return [systems.run(source) for source in func_call_list], systems.instances
 
-    entry = {"id": "conversation_0", "initial_config": {}, "involved_classes": list(conversation.classes)}
-    result = _checker(execute).multi_turn_checker(turns, conversation.ground_truth, entry, "", "model")
+    entry = {"id": "conversation_0", "initial_config": {}, "involved_classes": list(setting.classes)}
+    result = _checker(execute).multi_turn_checker(turns, setting.ground_truth, entry, "", "model")
     return ("", "") if result["valid"] else (result["error_type"], _explain(result))
-
-
-def _systems(conversation: Conversation) -> Systems:
-    return Systems(conversation.classes, conversation.initial_state, long_context=conversation.long_context)
 
 
 def _checker(execute: Callable[..., Any]) -> ModuleType:
@@ -69,7 +79,7 @@ def _explain(result: dict[str, Any]) -> str:
 
 
 class SimulationWorker:
-    """Answers three requests, all with a `conversation`.
+    """Answers three requests, all with a `setting`.
 
     `{"do": "execute", "steps"}` returns the results of the last step, `{"do": "check", "turns"}` the official error,
     `{"do": "remember", "steps"}` what the memory of the conversation holds after the steps, and what is shown of it.
@@ -80,16 +90,16 @@ class SimulationWorker:
 
     def handle(self, body: dict[str, Any], blobs: Mapping[str, bytes]) -> dict[str, Any]:
         """Return the answer to one request."""
-        conversation = Conversation.model_validate(body["conversation"])
+        setting = Setting(**body["setting"])
         if body["do"] == "check":
-            error, detail = check(conversation, body["turns"])
+            error, detail = check(setting, body["turns"])
             return {"error": error, "detail": detail}
-        systems = Systems(conversation.classes, conversation.initial_state, long_context=conversation.long_context)
+        systems = setting.systems()
         results: list[str] = []
         for step in body["steps"]:
             results = [systems.run(source) for source in step]
         if body["do"] == "remember":
-            (name,) = conversation.classes
+            (name,) = setting.classes
             memory = systems.instances[name]
             return {"content": content_of(name, memory), "shown": shown_content(memory)}
         return {"results": results}

@@ -30,7 +30,7 @@ from bitagent_evaluator.cli.run_several import (
 )
 from bitagent_evaluator.evaluation.prepared import Evaluation
 from bitagent_evaluator.evaluation.results import Evaluated
-from bitagent_evaluator.scoring import Aggregate
+from bitagent_evaluator.scoring.aggregate import Aggregate
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 
 TASKS = 10

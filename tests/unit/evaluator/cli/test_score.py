@@ -13,8 +13,8 @@ from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli import app, score
 from bitagent_evaluator.conformance import text_response
-from bitagent_evaluator.scoring import aggregate
-from bitagent_evaluator.scoring import score as score_responses
+from bitagent_evaluator.scoring.scorers import aggregate
+from bitagent_evaluator.scoring.scorers import score as score_responses
 from bitagent_evaluator.tasks.files import MANIFEST, TASKS, encode_tasks, read_task_set
 
 FUNCTION = {

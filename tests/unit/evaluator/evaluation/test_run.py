@@ -36,7 +36,7 @@ from bitagent_evaluator.evaluation.run import evaluate
 from bitagent_evaluator.evaluation.timeline import read_timeline
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
-from bitagent_evaluator.scoring import score
+from bitagent_evaluator.scoring.scorers import score
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 
 

@@ -36,7 +36,7 @@ from bitagent_evaluator.jobs import evaluate as module
 from bitagent_evaluator.jobs.progress_server import serving
 from bitagent_evaluator.models.cache import RECORD, CacheRecord
 from bitagent_evaluator.models.digests import directory_model_digest
-from bitagent_evaluator.scoring import Aggregate
+from bitagent_evaluator.scoring.aggregate import Aggregate
 from bitagent_evaluator.support.faults import InfrastructureFault, ModelFault
 from bitagent_evaluator.support.progress import ProgressBoard
 from bitagent_evaluator.tasks.build import build_task_set
@@ -305,7 +305,7 @@ def test_its_progress_is_served_while_it_evaluates(job: EvaluateJob, monkeypatch
 
     def evaluate(evaluation: Evaluation, backend: object, progress: ProgressBoard) -> Evaluated:
         progress.update(3, 7)
-        with urlopen(f"http://127.0.0.1:{ports[0]}{PROGRESS_PATH}", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{ports[0]}{PROGRESS_PATH}", timeout=60) as answer:
             said.append(answer.read())
         return DONE
 

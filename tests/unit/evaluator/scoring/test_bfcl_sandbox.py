@@ -11,8 +11,8 @@ from bitagent_crds.task_forms import Expects, Language
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import AnswerSyntax, ParsedResponse, parse_response
-from bitagent_evaluator.scoring import load_scorer
 from bitagent_evaluator.scoring.sandboxed import SandboxedRule
+from bitagent_evaluator.scoring.scorers import load_scorer
 
 
 def task(language: Language, task_id: str = "t", expects: Expects = Expects.CALLS) -> Task:

@@ -10,8 +10,8 @@ from bitagent_crds.evaluation import Aggregation, BuiltinScorer
 from bitagent_crds.results import Verdict
 from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Conversation, Task
-from bitagent_evaluator.scoring import aggregate
 from bitagent_evaluator.scoring.kinds import TaskKind, task_kind, with_kinds
+from bitagent_evaluator.scoring.scorers import aggregate
 
 CALL: dict[str, Any] = {"f": {"a": [1]}}
 TALK = Conversation(turns=[[]], ground_truth=[[]], classes=[], initial_state={})

@@ -9,7 +9,6 @@ from bfcl_eval.constants.column_headers import COLUMNS_OVERALL
 
 from bitagent_crds.results import CategoryScore, Verdict
 from bitagent_crds.task_set import PROMPT_VARIATIONS
-from bitagent_evaluator.scoring import aggregate
 from bitagent_evaluator.scoring.leaderboard import (
     COLUMNS,
     DEVIATION,
@@ -21,6 +20,7 @@ from bitagent_evaluator.scoring.leaderboard import (
     missing_parts,
     overall_bounds,
 )
+from bitagent_evaluator.scoring.scorers import aggregate
 
 LIVE = {
     "live_simple": (1, 2),

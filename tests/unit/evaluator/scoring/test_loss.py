@@ -10,7 +10,8 @@ from bitagent_crds.evaluation import BuiltinScorer, LossParameters
 from bitagent_crds.results import Response, Verdict
 from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
-from bitagent_evaluator.scoring import Aggregate, aggregate, score
+from bitagent_evaluator.scoring.aggregate import Aggregate
+from bitagent_evaluator.scoring.scorers import aggregate, score
 
 LOSS = BuiltinScorer.LOSS.value
 

@@ -16,9 +16,8 @@ from bitagent_crds.task_forms import ReturnFormat
 from bitagent_crds.task_set import PromptVariation, Task
 from bitagent_evaluator.cli import score as verb
 from bitagent_evaluator.parsing import ParsedResponse
-from bitagent_evaluator.scoring import load_scorer, score, scorer_names
 from bitagent_evaluator.scoring import scorers as module
-from bitagent_evaluator.scoring.scorers import BUILTIN_SCORERS
+from bitagent_evaluator.scoring.scorers import BUILTIN_SCORERS, load_scorer, score, scorer_names
 from bitagent_evaluator.scoring.worker import ScorerWorker
 
 

@@ -20,7 +20,7 @@ from bitagent_evaluator.evaluation.strategies.dialogue import Dialogue
 from bitagent_evaluator.evaluation.strategies.memories import MemoryStrategy
 from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.prompts.tokenizer import TemplateError
-from bitagent_evaluator.scoring.multi_turn.simulation import Simulation
+from bitagent_evaluator.scoring.multi_turn.simulation import SETTING, Simulation
 from bitagent_evaluator.scoring.multi_turn.worker import SimulationWorker
 
 TALKS = {"student": ["I am Bo.", "I am seven."], "customer": ["I like tea."]}
@@ -34,7 +34,7 @@ class InProcess(Simulation):
     """The simulation without its sandbox, which takes seconds to start."""
 
     def _call(self, request: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
-        return WORKER.handle({**request, "conversation": conversation.model_dump()}, {})
+        return WORKER.handle({**request, "setting": conversation.model_dump(include=SETTING)}, {})
 
 
 WORKER = SimulationWorker()

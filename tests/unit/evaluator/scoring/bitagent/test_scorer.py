@@ -13,11 +13,11 @@ from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.conformance import text_response
 from bitagent_evaluator.parsing import MAX_CHARACTERS, parse_response
-from bitagent_evaluator.scoring import load_scorer
 from bitagent_evaluator.scoring.bitagent.criteria import ExpectedCall, MinerResponse
 from bitagent_evaluator.scoring.bitagent.rules_2024_11 import Rules202411
 from bitagent_evaluator.scoring.bitagent.rules_2025_04 import Rules202504
 from bitagent_evaluator.scoring.bitagent.scorer import RuleSet, best_score, expected_call
+from bitagent_evaluator.scoring.scorers import load_scorer
 
 NOVEMBER, APRIL = "BitAgent202411", "BitAgent202504"
 

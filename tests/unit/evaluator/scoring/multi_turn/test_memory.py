@@ -13,16 +13,16 @@ from bitagent_crds.results import Response
 from bitagent_crds.task_forms import Expects, MemoryBackend
 from bitagent_crds.task_set import Conversation, Memory, Task
 from bitagent_evaluator.parsing import parse_response
-from bitagent_evaluator.scoring import load_scorer
+from bitagent_evaluator.scoring.multi_turn import simulation as simulation_module
 from bitagent_evaluator.scoring.multi_turn.memory import (
     MEMORY_SCENARIOS,
-    NO_LAST_MESSAGE,
-    NOT_ONE_TURN,
     BM25Plus,
     memory_message,
     system_name,
 )
-from bitagent_evaluator.scoring.multi_turn.simulation import Simulation
+from bitagent_evaluator.scoring.multi_turn.memory_answers import NO_LAST_MESSAGE, NOT_ONE_TURN
+from bitagent_evaluator.scoring.multi_turn.simulation import VECTOR_SECONDS, Simulation
+from bitagent_evaluator.scoring.scorers import load_scorer
 
 KV, REC_SUM, VECTOR = MemoryBackend
 
@@ -123,12 +123,17 @@ def test_a_memory_is_searched_by_vectors(simulation: Simulation) -> None:
     assert json.loads(updated)["result"][0]["id"] == 0
 
 
-def test_a_full_memory_of_vectors_is_embedded_within_the_limits() -> None:
-    texts = [f"{number} " + "many different words of a long entry " * 50 for number in range(50)]
+FULL, FEW = 50, 8
+"""Texts that a memory of vectors holds at most, and those of which this test embeds a share in a share of the time."""
+
+
+def test_a_full_memory_of_vectors_is_embedded_within_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation_module, "VECTOR_SECONDS", VECTOR_SECONDS * FEW / FULL)
+    texts = [f"{number} " + "many different words of a long entry " * 50 for number in range(FEW)]
     store = {str(number): text for number, text in enumerate(texts)}
     content = {
         "core_memory": {"next_id": 0, "store": {}},
-        "archival_memory": {"next_id": 50, "store": store},
+        "archival_memory": {"next_id": FEW, "store": store},
     }
     with Simulation() as simulation:
         (found,) = simulation.execute(conversation(VECTOR, content), [["archival_memory_retrieve(query='words')"]])

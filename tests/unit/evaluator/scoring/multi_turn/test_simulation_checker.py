@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bitagent_evaluator.scoring import score
 from bitagent_evaluator.scoring.base import REFUSED
 from bitagent_evaluator.scoring.multi_turn.simulation import NO_TURNS, RUNAWAY, ConversationChecker
 from bitagent_evaluator.scoring.multi_turn.worker import FORCE_TERMINATED
+from bitagent_evaluator.scoring.scorers import score
 
 RIGHT = [["[mkdir(dir_name='a'), cd(folder='a')]", "Done."], ["[mkdir(dir_name='b')]"]]
 ENDLESS = "power(base=9.0, exponent=logarithm(value=2, base=3, precision=10000000))"
