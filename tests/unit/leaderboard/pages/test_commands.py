@@ -68,7 +68,7 @@ def test_words_are_quoted() -> None:
 
 def test_curl_fetches_what_reproduce_needs(tmp_path: Path) -> None:
     """The one pattern in the address is curl's own."""
-    command = reproduction(*given(), archive=f"file://{tmp_path}/a", public=True, site=None)
+    command = reproduction(*given(), archive=f"{tmp_path.as_uri()}/a", public=True, site=None)
     assert command is not None
     source = tmp_path / "a/results" / objects.key(1)
     source.mkdir(parents=True)
