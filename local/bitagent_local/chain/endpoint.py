@@ -78,9 +78,11 @@ class Endpoint:
         """Switch faults of this endpoint on or off."""
         self.faults.apply(request)
         if request.clear:
-            self.peer.lag, self.peer.stuck = 0, False
+            self.peer.lag, self.peer.stuck, self.peer.isolated = 0, False, False
         if request.stuck is not None:
             self.peer.stuck = request.stuck
+        if request.isolated is not None:
+            self.peer.isolated = request.isolated
         if request.lag is not None:
             self.peer.lag = request.lag
         for session in self._sessions[: request.drop_connections or 0]:

@@ -89,6 +89,9 @@ class ChainFaultRequest(SeedModel):
     stuck: bool | None = Field(
         default=None, description="the endpoint's node gets no more blocks, and keeps its branch"
     )
+    isolated: bool | None = Field(
+        default=None, description="the extrinsics that the endpoint's node takes reach no other node"
+    )
     mute: float | None = Field(
         default=None, ge=0, le=3600, description="seconds in which connections stay open without answers"
     )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from bitagent_local.chain import extrinsics
 from bitagent_local.chain.blocks import Block, UnknownBlock
+from bitagent_local.chain.extrinsics import Extrinsic
 from bitagent_local.chain.node import ChainNode
 from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.storage import View
 
 
 class Peer:
-    """A node of the network. Extrinsics that are given to it reach the author at once."""
+    """A node of the network. Extrinsics that are given to it reach the author at once, unless it is isolated."""
 
     def __init__(self, chain: ChainNode) -> None:
         self.chain = chain
         self.lag = 0
         """Blocks that this node is behind the author."""
+        self.isolated = False
+        """Whether the extrinsics that this node takes reach no other."""
         self._stuck: tuple[Block, Block] | None = None
+
+    def submit(self, raw: bytes) -> Extrinsic:
+        """Take an extrinsic. Raises InvalidExtrinsic if it is not admitted."""
+        if self.isolated:
+            return extrinsics.admit(raw, runtime=self.chain.runtime, blocks=self.chain.blocks)
+        return self.chain.submit(raw)
 
     @property
     def stuck(self) -> bool:

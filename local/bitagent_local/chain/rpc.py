@@ -222,4 +222,4 @@ def health(node: Peer, params: Params) -> dict[str, Any]:
 @provides("author_submitExtrinsic")
 def submit(node: Peer, params: Params) -> str:
     """Submit an extrinsic without watching it."""
-    return to_hex(node.chain.submit(from_hex(params[0])).hash)
+    return to_hex(node.submit(from_hex(params[0])).hash)

@@ -81,7 +81,12 @@ class Server:
     def describe_faults(self) -> dict[str, Any]:
         """Return the active faults as JSON; those of the first endpoint beside those of the chain."""
         first, *_ = each = [
-            {"lag": endpoint.peer.lag, "stuck": endpoint.peer.stuck, **endpoint.faults.describe()}
+            {
+                "lag": endpoint.peer.lag,
+                "stuck": endpoint.peer.stuck,
+                "isolated": endpoint.peer.isolated,
+                **endpoint.faults.describe(),
+            }
             for endpoint in self.endpoints
         ]
         return {

@@ -16,7 +16,7 @@ from bitagent_local.chain.endpoint import HEAD_SUBSCRIPTIONS
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.readback import connected
 from bitagent_local.chain.scale import to_hex
-from bitagent_local.chain.testing import RunningChain, key, running, world
+from bitagent_local.chain.testing import RunningChain, key, running, sign, weights_call, world
 
 NETUID = 20
 
@@ -52,6 +52,19 @@ async def test_a_node_that_is_behind_shows_older_blocks() -> None:
             assert newest - late == 5
         answer = await _ask(chain.endpoint_of(1), "chain_getBlockHash", newest + 100)
         assert answer["result"] is None
+
+
+async def test_an_isolated_node_keeps_extrinsics_to_itself() -> None:
+    async with running(endpoints=2) as chain:
+        node = chain.server.node
+        _faults(chain, endpoint=1, isolated=True)
+        raw = to_hex(sign(node, "//Validator", weights_call()))
+        answer = await _ask(chain.endpoint_of(1), "author_submitExtrinsic", raw)
+        assert (len(answer["result"]), len(node.pool), len(node.included)) == (66, 0, 0)
+        assert "error" in await _ask(chain.endpoint_of(1), "author_submitExtrinsic", "0x00"), "it checks them"
+        _faults(chain, endpoint=1, clear=True)
+        await _ask(chain.endpoint_of(1), "author_submitExtrinsic", raw)
+        await _until(lambda: len(node.included) == 1)
 
 
 async def test_a_node_that_is_stuck_keeps_its_branch() -> None:

@@ -158,8 +158,8 @@ class WeightSetter:
         """Carry out one step if one is due; return the decision that then holds.
 
         `others` are the endpoints that may be asked for what they say about the same. Raises ApiError if the step could
-        not be recorded (it is not carried out then), and ChainUnavailable if the chain cannot be read, or if two
-        endpoints agree that the one that is used is wrong.
+        not be recorded (it is not carried out then), and ChainUnavailable if the chain cannot be read, if two endpoints
+        agree that the one that is used is wrong, or if the last row was lost there.
         """
 
         def decide() -> Decision:
@@ -174,6 +174,9 @@ class WeightSetter:
             return replace(decision, step=Step.WAIT, reason=Reason.CHAIN_UNREACHABLE, message=unread)
         if decision.step is Step.DISCARD:
             await self._discard()
+            if others:
+                # A node that takes transactions and passes none on reads like any other.
+                raise ChainUnavailable(f"{connection.endpoint} took a row that no block has: another endpoint is tried")
             decision = decide()
         if decision.step is Step.CONFIRM:
             await self._confirm(computed, subnet, connection)

@@ -825,3 +825,16 @@ async def test_an_endpoint_against_which_two_others_agree_is_left(stage: Stage, 
         await stage.step(subnet(), others=["ws://one", "ws://three"])
     assert raised.value.reason is Reason.CHAIN_CONTRADICTED
     assert stage.requests == []
+
+
+async def test_an_endpoint_that_lost_a_row_is_left_for_another(stage: Stage, subnet: Make) -> None:
+    """It takes transactions and passes none on, and reads like any other."""
+    killed = SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)
+    stage.results = [killed, SubmissionResult(outcome=SubmissionOutcome.INCLUDED)]
+    await stage.step(subnet(), others=["ws://one"])
+    await stage.step(subnet(block=1003), others=["ws://one"])
+    with pytest.raises(ChainUnavailable, match="no block has"):
+        await stage.step(subnet(block=1001 + ERA_BLOCKS), others=["ws://one"])
+    assert stage.store.state.pending == {}
+    await stage.step(subnet(block=1002 + ERA_BLOCKS), others=["ws://two"])
+    assert len(stage.requests) == 2

@@ -94,7 +94,7 @@ class World:
             me={"last_update": known[-1].lands if known else 500},
             weights=weights,
             epoch=block // TEMPO,
-            commits=tuple(Commit(e.lands // TEMPO, e.lands, e.digest, 7) for e in known if e.opens > block),
+            commits=tuple(Commit(e.lands // TEMPO, e.lands, e.digest) for e in known if e.opens > block),
         )
         return found
 
