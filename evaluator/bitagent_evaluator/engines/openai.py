@@ -1,30 +1,34 @@
 """Client of a model behind an OpenAI-compatible HTTP endpoint, such as `vllm serve` or a vendor.
 
 `Endpoint` sends requests and repeats those that may succeed later, `CircuitBreaker` stops after repeated failures, and
-`for_each_concurrently` bounds the requests in flight. Replies and errors are parsed by `openai_replies`.
+`for_each_concurrently` bounds the requests in flight. Replies are parsed by `openai_replies`, errors by
+`openai_errors`; how a server differs from the API without changing what is asked is in `openai_dialects`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import openai
 
-from bitagent_evaluator.engines.openai_replies import (
+from bitagent_evaluator.engines.openai_dialects import OPENAI, Dialect, adapted, is_other_model
+from bitagent_evaluator.engines.openai_errors import (
     EndpointUnavailable,
-    Reply,
+    Redirected,
     RequestFailed,
     RequestFailure,
     classify_error,
-    parse_chat,
-    parse_completion,
-    parse_document,
+    moved,
 )
+from bitagent_evaluator.engines.openai_replies import Reply, parse_chat, parse_completion, parse_document
 from bitagent_evaluator.support.http import ATTEMPTS, Backoff
+
+_log = logging.getLogger(__name__)
 
 MAX_CONSECUTIVE_FAILURES = 16
 
@@ -109,8 +113,12 @@ class Endpoint:
         """`timeout_seconds` limits each attempt, from connecting to the last byte."""
         self.address = address
         self._timeout, self._attempts = timeout_seconds, attempts
+        self._dialect = OPENAI
+        self._answers_as = address.model
+        parts = urlsplit(address.url)
         self._client = openai.AsyncOpenAI(
-            base_url=address.url,
+            base_url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
+            default_query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             api_key=address.api_key or "",
             timeout=timeout_seconds,
             max_retries=0,
@@ -145,30 +153,58 @@ class Endpoint:
         arguments |= {"tools": list(tools), "tool_choice": tool_choice} if tools else {}
         if template_variables:
             arguments["extra_body"] = {"chat_template_kwargs": dict(template_variables)}
-        api = self._client.chat.completions.with_raw_response
-        return await self._request(
-            lambda: api.create(model=self.address.model, extra_headers=self._headers, **arguments), parse_chat
-        )
+        return await self._request(self._client.chat.completions.with_raw_response.create, arguments, parse_chat)
 
     async def complete(self, prompt: str, *, max_tokens: int, temperature: float) -> Reply:
         """Return the continuation of a text (completions)."""
         arguments: dict[str, Any] = {"prompt": prompt, "max_tokens": max_tokens, "temperature": temperature}
-        api = self._client.completions.with_raw_response
-        return await self._request(
-            lambda: api.create(model=self.address.model, extra_headers=self._headers, **arguments), parse_completion
-        )
+        return await self._request(self._client.completions.with_raw_response.create, arguments, parse_completion)
 
-    async def _request(self, send: Callable[[], Awaitable[Any]], parse: Callable[[Any], Reply]) -> Reply:
+    async def _request(
+        self, create: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any], parse: Callable[[Any], Reply]
+    ) -> Reply:
         backoff = Backoff(self._attempts)
         while True:
+            dialect = self._dialect
             try:
                 async with asyncio.timeout(self._timeout):
-                    response = await send()
-                body = response.http_response
-                return parse(parse_document(body.content, body.headers.get("content-type", "")))
+                    response = await create(
+                        model=self.address.model, extra_headers=self._headers, **dialect.arguments(arguments)
+                    )
+                reply = _reply_of(response.http_response, parse)
+                self._note_model(reply.model)
+                return reply
             except (openai.OpenAIError, TimeoutError, ValueError, RecursionError) as error:
                 failed = classify_error(error, self.address.shown)
+            if self._adapt(dialect, failed.words, arguments):
+                continue
             delay = backoff.next_delay(failed.retry_after) if failed.retryable else None
             if delay is None:
                 raise failed.error
             await asyncio.sleep(delay)
+
+    def _adapt(self, dialect: Dialect, words: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether a request that was refused with these words can be asked in another way; from now on it is."""
+        if not words or dialect != self._dialect:  # another request has found a way meanwhile
+            return bool(words)
+        found = adapted(dialect, words, arguments)
+        if found == dialect:
+            return False
+        _log.warning("%s refuses a request (%s): it is asked %s", self.address.shown, words, found.shown)
+        self._dialect = found
+        return True
+
+    def _note_model(self, answered: str) -> None:
+        """Say once that another model answers than the one that was asked."""
+        if is_other_model(self._answers_as, answered):
+            asked, self._answers_as = self.address.model, answered
+            _log.warning(
+                "%s was asked for %s and answers as %s: is it that model?", self.address.shown, asked, answered
+            )
+
+
+def _reply_of(response: Any, parse: Callable[[Any], Reply]) -> Reply:
+    """Return the reply in a response of the client. Raises RequestFailed and UnreadableReply."""
+    if advice := moved(response):
+        raise Redirected(advice)
+    return parse(parse_document(response.content, response.headers.get("content-type", "")))

@@ -1,8 +1,4 @@
-"""Replies and errors of an OpenAI-compatible endpoint, parsed from status and JSON. Pure.
-
-A request fails because the endpoint cannot serve any request, or because of this one. The first kind is infrastructure:
-any other request would end the same, so the whole work stops and is tried again later. The second kind leaves other
-requests alone.
+"""Replies of an OpenAI-compatible endpoint, parsed from JSON. Pure.
 
 Parsing is strict about what is scored, and lenient about what is only recorded.
 """
@@ -13,113 +9,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
-import openai
-
-from bitagent_evaluator.support.text import join_lines, shorten
-
-_MISCONFIGURED = frozenset({401, 403, 404, 405, 407})
-"""Statuses of a missing or wrong key, or an unknown model or path: any request would get them."""
-_OVERLOADED = frozenset({429, 502, 503, 504})
-"""Statuses of an endpoint that takes no requests now: too many requests, or a proxy without a server."""
-_RETRYABLE = frozenset({408, 409, 500})
-"""Statuses of one request that may succeed in another attempt; if not, only this request failed."""
-_MAX_MESSAGE = 300
-
-
-class RequestFailure(StrEnum):
-    """Why one request failed."""
-
-    REFUSED = "refused"
-    """The endpoint does not accept the request, such as a prompt that is too long. It is not repeated."""
-    TIMED_OUT = "timed_out"
-    """No answer within the time limit, in any attempt."""
-    SERVER_ERROR = "server_error"
-    """The endpoint failed, in every attempt."""
-    UNREADABLE = "unreadable"
-    """The reply does not have the API's form, in any attempt."""
-
-
-class EndpointUnavailable(Exception):
-    """The endpoint is unreachable, does not know the model or the key, or takes no requests now."""
-
-
-class RequestFailed(Exception):
-    """One request failed; the endpoint may still answer others."""
-
-    def __init__(self, failure: RequestFailure, message: str) -> None:
-        super().__init__(message)
-        self.failure = failure
-
-
-@dataclass(frozen=True)
-class FailedAttempt:
-    """The consequence of an error of one attempt."""
-
-    error: EndpointUnavailable | RequestFailed
-    """Raised if there is no further attempt."""
-    retryable: bool
-    retry_after: str | None = None
-    """The endpoint's Retry-After header."""
-
-
-def classify_error(error: Exception, url: str) -> FailedAttempt:
-    """Return the consequence of an error of one attempt.
-
-    A timeout concerns the request only: an endpoint that is busy with a long answer to it may answer others.
-    """
-    if isinstance(error, TimeoutError | openai.APITimeoutError):
-        return FailedAttempt(RequestFailed(RequestFailure.TIMED_OUT, f"{url} gave no answer in time"), retryable=True)
-    if isinstance(error, openai.APIStatusError):
-        return _classify_status(error, url)
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__ or error
-        return FailedAttempt(EndpointUnavailable(f"{url} cannot be reached: {cause}"), retryable=True)
-    message = f"{url} sent what is not an answer: {_shorten(str(error))}"
-    return FailedAttempt(RequestFailed(RequestFailure.UNREADABLE, message), retryable=True)
-
-
-def _classify_status(error: openai.APIStatusError, url: str) -> FailedAttempt:
-    status = error.status_code
-    words = _shorten(_error_message(error))
-    message = f"{url} answered {status}: {words}{_advice(status, words, url)}"
-    retry_after = error.response.headers.get("retry-after")
-    if status in _MISCONFIGURED:
-        return FailedAttempt(EndpointUnavailable(message), retryable=False)
-    if status in _OVERLOADED:
-        return FailedAttempt(EndpointUnavailable(message), retryable=True, retry_after=retry_after)
-    if status in _RETRYABLE or status > 500:
-        failed = RequestFailed(RequestFailure.SERVER_ERROR, message)
-        return FailedAttempt(failed, retryable=True, retry_after=retry_after)
-    return FailedAttempt(RequestFailed(RequestFailure.REFUSED, message), retryable=False)
-
-
-_ADVICE = (
-    ("tool choice", "give its server a parser of calls, or ask with --tool-choice none: calls are then read here"),
-    ("max_completion_tokens", "this is asked as servers of open models take it, with max_tokens: use one of these"),
-    ("temperature", "answers are asked for greedily, with temperature 0, so that they can be repeated"),
+from bitagent_evaluator.engines.openai_errors import (
+    ErrorReply,
+    RequestFailed,
+    RequestFailure,
+    UnreadableReply,
+    shown,
+    words_of_page,
 )
-"""What to do about a refusal, by what its words name."""
-
-
-def _advice(status: int, words: str, url: str) -> str:
-    if status in (404, 405) and not url.rstrip("/").endswith("/v1"):
-        return "; an address mostly ends in /v1"
-    return next((f"; {advice}" for name, advice in _ADVICE if name in words.lower()), "") if status < 500 else ""
-
-
-def _error_message(error: openai.APIStatusError) -> str:
-    """Return the message in the body if it has the API's form, else the body."""
-    body = error.body
-    if isinstance(body, dict) and isinstance(message := body.get("message"), str):
-        return message
-    return error.response.text or error.message
-
-
-def _shorten(text: str) -> str:
-    return shorten(join_lines(text), _MAX_MESSAGE)
+from bitagent_evaluator.engines.openai_streams import is_stream, join_stream
 
 
 @dataclass(frozen=True)
@@ -145,28 +45,23 @@ class Reply:
     completion_tokens: int
     thought: str = ""
     """The beginning of what the model thought, where the endpoint gives it apart from the answer."""
-
-
-class UnreadableReply(ValueError):
-    """The document does not have the API's form; the message says what is missing, in the server's words if it has
-    any."""
+    model: str = ""
+    """The model that answered, as the endpoint calls it; empty if it does not say."""
 
 
 def parse_document(body: bytes, content_type: str) -> Any:
-    """Return the JSON document of a reply. Raises UnreadableReply, with the beginning of a text that is not JSON."""
+    """Return the JSON document of a reply, also of one that was streamed or is JSON in a JSON text.
+
+    Raises UnreadableReply, with the beginning of a text that is not JSON.
+    """
+    if is_stream(body, content_type):
+        return join_stream(body)
     try:
-        return json.loads(body)
+        document = json.loads(body)
+        return json.loads(document) if isinstance(document, str) and document.lstrip().startswith("{") else document
     except (ValueError, RecursionError):
         kind = content_type.partition(";")[0].strip() or "no content type"
-        kind = f"{kind}, a stream that was not asked for" if kind == "text/event-stream" else kind
-        text = body[:_MAX_PAGE].decode(errors="replace")
-        words = " ".join(_TAG.sub(" ", _INVISIBLE.sub(" ", text)).split()) if "html" in kind else text
-        raise UnreadableReply(f"no JSON, but {kind}: {_shorten(words) or 'nothing'}") from None
-
-
-_MAX_PAGE = 16_384
-_INVISIBLE = re.compile(r"<(script|style)\b.*?(</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>?")
+        raise UnreadableReply(f"no JSON, but {kind}: {words_of_page(body, kind) or 'nothing'}") from None
 
 
 def parse_chat(document: Any) -> Reply:
@@ -175,10 +70,13 @@ def parse_chat(document: Any) -> Reply:
     Raises UnreadableReply, and RequestFailed if a content filter left nothing of the answer.
     """
     choice = _first_choice(document)
-    message = choice.get("message")
+    message = choice.get("message") or choice.get("delta")
     if not isinstance(message, Mapping):
         raise UnreadableReply("a choice without a message")
+    _check_whole(choice)
     calls = message.get("tool_calls") or []
+    if isinstance(calls, str):
+        calls = _calls_in(calls)
     if isinstance(calls, Mapping):
         calls = [calls]
     if not isinstance(calls, list):
@@ -197,13 +95,22 @@ def parse_chat(document: Any) -> Reply:
     return reply
 
 
+def _check_whole(choice: Mapping[str, Any]) -> None:
+    """Raise an error if the server broke the answer off: what there is of it would be scored as the answer."""
+    reason = _reason(choice)
+    if words := _error_words({"error": choice.get("error")}):
+        raise _error_reply(choice["error"], words)
+    if reason in _OUT_OF_RESOURCES:
+        raise ErrorReply(503, f"finish_reason is {reason}: the server ran out of resources")
+    if reason in _BROKEN:
+        raise UnreadableReply(f"an answer that the server broke off: finish_reason is {reason}")
+
+
 def _check_nothing(choice: Mapping[str, Any], content: Any, reply: Reply) -> None:
     """Raise an error if a reply without text and calls is something else than an answer without words."""
-    reason = str(choice.get("finish_reason"))
-    if words := _error_words({"error": choice.get("error")}):
-        raise UnreadableReply(f"an error: {words}")
+    reason = _reason(choice)
     if reason in _FILTERED:
-        message = f"the endpoint stopped the answer: finish_reason is {reason}"
+        message = f"the endpoint stopped the answer: finish_reason is {choice.get('finish_reason')}"
         raise RequestFailed(RequestFailure.REFUSED, message)
     if reason in _CALLED:
         raise UnreadableReply(f"finish_reason {reason} and no call: the server's parser of calls may have failed")
@@ -211,18 +118,41 @@ def _check_nothing(choice: Mapping[str, Any], content: Any, reply: Reply) -> Non
         {str(part.get("type")) for part in content if isinstance(part, Mapping)} if isinstance(content, list) else ()
     )
     if not reply.thought and (unknown := sorted(set(kinds) - _TEXT_PARTS - _THOUGHT_PARTS)):
-        raise UnreadableReply(f"content with nothing but parts of type {_shorten(', '.join(unknown))}")
+        raise UnreadableReply(f"content with nothing but parts of type {shown(', '.join(unknown))}")
 
 
-_CUT = frozenset({"length", "max_tokens", "MAX_TOKENS", "model_length"})
-"""Finish reasons of an answer that the limit ended: OpenAI's, and those that proxies pass on from other APIs."""
-_FILTERED = frozenset({"content_filter", "SAFETY", "safety", "refusal", "RECITATION", "PROHIBITED_CONTENT"})
-_CALLED = frozenset({"tool_calls", "function_call", "tool_use"})
+def _reason(choice: Mapping[str, Any]) -> str:
+    """Return why an answer ended: a text, or the type of an object, as SGLang's own API has it."""
+    reason = choice.get("finish_reason")
+    reason = reason.get("type") if isinstance(reason, Mapping) else reason
+    return str(reason).lower().replace("-", "_").removeprefix("finish_reason_")
+
+
+_CUT = frozenset(
+    {
+        *("length", "max_tokens", "model_length", "max_length", "max_output_tokens", "max_new_tokens", "token_limit"),
+        *("model_context_window_exceeded", "context_length_exceeded"),
+    }
+)
+"""Finish reasons of an answer that a limit ended: OpenAI's, and those that proxies pass on from other APIs."""
+_FILTERED = frozenset(
+    {
+        *("content_filter", "content_filtered", "safety", "refusal", "recitation", "prohibited_content", "blocklist"),
+        *("spii", "sensitive", "guardrail_intervened", "error_toxic"),
+    }
+)
+_CALLED = frozenset({"tool_calls", "tool_call", "function_call", "tool_use", "malformed_function_call"})
+_BROKEN = frozenset({"error", "abort", "aborted", "cancelled", "canceled", "network_error", "internal_error"})
+"""Finish reasons of an answer that the server did not bring to its end: vLLM's, SGLang's, OpenRouter's, GLM's."""
+_OUT_OF_RESOURCES = frozenset({"insufficient_system_resource", "overloaded", "timeout", "time_limit"})
 
 
 def parse_completion(document: Any) -> Reply:
     """Return the first choice of a completion. Raises UnreadableReply."""
     choice = _first_choice(document)
+    _check_whole(choice)
+    if choice.get("text") is None and isinstance(message := choice.get("message"), Mapping):
+        return _reply(document, choice, message.get("content"), ())
     return _reply(document, choice, choice.get("text"), ())
 
 
@@ -233,11 +163,13 @@ _OF_OTHER_APIS = ("message", "content", "output", "candidates", "response", "gen
 def _first_choice(document: Any) -> Mapping[str, Any]:
     choices = document.get("choices") if isinstance(document, Mapping) else None
     if isinstance(document, Mapping) and not choices and (words := _error_words(document)):
-        raise UnreadableReply(f"an error: {words}")
+        raise _error_reply(document.get("error") or document, words)
     if isinstance(document, Mapping) and choices is None and any(name in document for name in _OF_OTHER_APIS):
         raise UnreadableReply("a reply of another API: give the address of its OpenAI-compatible one, mostly in /v1")
+    if isinstance(choices, Mapping):
+        choices = [choices]
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
-        raise UnreadableReply("a document without choices")
+        raise UnreadableReply(f"a document without choices: {shown(json.dumps(document, ensure_ascii=False))}")
     return choices[0]
 
 
@@ -249,11 +181,45 @@ def _error_words(document: Mapping[str, Any]) -> str:
     """
     error = document.get("error")
     found = [error.get("message"), error.get("code"), error.get("type")] if isinstance(error, Mapping) else [error]
-    found += [document.get("message"), document.get("detail")]
+    found += [document.get("message"), document.get("detail"), document.get("error_msg"), document.get("msg")]
     words = next((value for value in found if isinstance(value, str) and value.strip()), None)
     if words is None and error:
         words = json.dumps(error, ensure_ascii=False)
-    return _shorten(words or "")
+    return shown(words or "")
+
+
+def _error_reply(error: Any, words: str) -> UnreadableReply:
+    """Return an error as the status that it names, or as one that names none."""
+    named = [error.get(name) for name in ("code", "status", "status_code")] if isinstance(error, Mapping) else []
+    for value in named:
+        if str(value).isdecimal() and 400 <= int(str(value)) < 600:
+            return ErrorReply(int(str(value)), words)
+    kinds = [str(error.get(name)) for name in ("code", "type", "status")] if isinstance(error, Mapping) else []
+    status = next((_STATUSES[kind.lower()] for kind in kinds if kind.lower() in _STATUSES), None)
+    return UnreadableReply(f"an error: {words}") if status is None else ErrorReply(status, words)
+
+
+_STATUSES = {
+    "insufficient_quota": 402,
+    "insufficient_balance": 402,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "resource_exhausted": 429,
+    "overloaded_error": 503,
+    "unavailable": 503,
+}
+"""Statuses of errors by what their codes or types are called."""
+
+
+def _calls_in(text: str) -> Any:
+    """Return the calls in a text of JSON, as some servers write the list."""
+    try:
+        return json.loads(text) if text.strip() else []
+    except (ValueError, RecursionError):
+        raise UnreadableReply(f"tool_calls that are a text without JSON: {shown(text)}") from None
 
 
 _TEXT_PARTS = frozenset({"text", "output_text", "refusal"})
@@ -328,13 +294,22 @@ def _call_of_part(part: Mapping[str, Any]) -> Any:
 
 
 def _tool_call(call: Any) -> ToolCall:
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str):
+    """Return a call, from OpenAI's form or from one without `function` around name and arguments.
+
+    Arguments that are no text are written as JSON: some servers give the object itself.
+    """
+    function = call.get("function", call) if isinstance(call, Mapping) else None
+    if isinstance(function, str):
+        function = {**call, "name": function}
+    if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str) or not name.strip():
         raise UnreadableReply("a tool call without a function's name")
-    arguments = function.get("arguments")
-    if isinstance(arguments, Mapping):  # some servers give the object itself
+    arguments = next((function[name] for name in _ARGUMENTS if function.get(name) is not None), "")
+    if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(_replace_surrogates(name), _replace_surrogates(arguments) if isinstance(arguments, str) else "")
+    return ToolCall(_replace_surrogates(name), _replace_surrogates(arguments))
+
+
+_ARGUMENTS = ("arguments", "parameters", "input", "args")
 
 
 def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[ToolCall, ...]) -> Reply:
@@ -343,9 +318,10 @@ def _reply(document: Any, choice: Mapping[str, Any], text: Any, calls: tuple[Too
     return Reply(
         text=_replace_surrogates(_content(text)),
         tool_calls=calls,
-        cut_off=str(choice.get("finish_reason")) in _CUT,
-        prompt_tokens=_count(counts.get("prompt_tokens")),
-        completion_tokens=_count(counts.get("completion_tokens")),
+        cut_off=_reason(choice) in _CUT,
+        prompt_tokens=_count(counts.get("prompt_tokens", counts.get("input_tokens"))),
+        completion_tokens=_count(counts.get("completion_tokens", counts.get("output_tokens"))),
+        model=model if isinstance(model := document.get("model"), str) else "",
     )
 
 
@@ -355,4 +331,9 @@ def _replace_surrogates(text: str) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    """Return a number of tokens, also where it is a text or a decimal fraction; 0 for anything else."""
+    try:
+        count = int(float(value)) if isinstance(value, str | float | int) else 0
+    except (ValueError, OverflowError):
+        return 0
+    return max(count, 0)

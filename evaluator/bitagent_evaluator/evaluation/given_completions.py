@@ -45,7 +45,8 @@ def response_of(task_id: Any, completion: Mapping[str, Any], functions: Collecti
     Raises FailedRequest if the reply does not have the API's form.
     """
     # Here, since the API's client takes long to import and few files need it.
-    from bitagent_evaluator.engines.openai_replies import RequestFailed, parse_chat
+    from bitagent_evaluator.engines.openai_errors import RequestFailed
+    from bitagent_evaluator.engines.openai_replies import parse_chat
     from bitagent_evaluator.evaluation.endpoint_prompts import allowed_names, reply_text
 
     try:

@@ -24,7 +24,7 @@ from bitagent_crds.task_forms import SEVERAL_STEPS, BuiltinPromptFormat, Expects
 from bitagent_crds.task_set import Task, TaskSetManifest
 from bitagent_evaluator.chat_templates.render import thinking_variables
 from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
-from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, RequestFailed, RequestFailure
+from bitagent_evaluator.engines.openai_errors import EndpointUnavailable, RequestFailed, RequestFailure
 from bitagent_evaluator.evaluation.budget import Budget, Meter, UnansweredTask
 from bitagent_evaluator.evaluation.endpoint_prompts import EndpointRequest, ToolChoice, endpoint_request
 from bitagent_evaluator.evaluation.findings import BY_ENDPOINT
@@ -262,6 +262,9 @@ def _check_answered(failed: Mapping[str, RequestFailed], journal: Journal) -> No
 
 def _over_limit(responses: Mapping[str, Response], limit: int | None) -> dict[str, UnansweredTask]:
     """Return the tasks whose prompt was longer than the run allows, by what the endpoint counted."""
+    uncounted = sum(not response.prompt_tokens for response in responses.values())
+    if limit is not None and uncounted:
+        _log.warning("the endpoint does not count the tokens of %d prompts: no limit applies to them", uncounted)
     return {
         task_id: UnansweredTask(
             Unanswered.PROMPT_TOO_LONG, f"the prompt has {response.prompt_tokens:,} tokens, allowed {limit:,}"

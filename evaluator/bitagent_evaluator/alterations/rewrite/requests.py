@@ -20,7 +20,7 @@ from bitagent_evaluator.alterations.rewrite.acceptance import Accepted, Bounds, 
 from bitagent_evaluator.alterations.rewrite.passages import Passage, extract_rewording, rewrite_prompt
 from bitagent_evaluator.alterations.rewrite_cache import CachedResponse
 from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
-from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, RequestFailed, RequestFailure
+from bitagent_evaluator.engines.openai_errors import EndpointUnavailable, RequestFailed, RequestFailure
 from bitagent_evaluator.support.faults import InfrastructureFault
 
 _log = logging.getLogger(__name__)

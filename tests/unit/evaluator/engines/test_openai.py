@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
-from bitagent_evaluator.engines.openai_replies import EndpointUnavailable, Reply, RequestFailed, RequestFailure
+from bitagent_evaluator.engines.openai_errors import EndpointUnavailable, RequestFailed, RequestFailure
+from bitagent_evaluator.engines.openai_replies import Reply
 
 ASK = [{"role": "user", "content": "hi"}]
 
@@ -72,7 +77,7 @@ async def test_tool_calls(fake_endpoint: Any, replies: Any) -> None:
     assert [(call.name, call.arguments) for call in reply.tool_calls] == [("f", '{"a": 1}'), ("g", "")]
 
 
-@pytest.mark.parametrize(("given", "read"), [({"a": "é"}, '{"a": "é"}'), (None, ""), (3, "")])
+@pytest.mark.parametrize(("given", "read"), [({"a": "é"}, '{"a": "é"}'), (None, ""), (3, "3")])
 async def test_arguments_that_are_no_text(fake_endpoint: Any, replies: Any, given: object, read: str) -> None:
     call = {"type": "function", "function": {"name": "f", "arguments": given}}
     fake_endpoint.reply_with(replies.raw(body={"choices": [{"message": {"content": None, "tool_calls": [call]}}]}))
@@ -186,6 +191,123 @@ async def test_retry_after_is_honoured(fake_endpoint: Any, replies: Any, monkeyp
     assert waited == [7]
 
 
+REFUSALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "the limit's other name": (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        {"max_completion_tokens": 9},
+    ),
+    "streams only": ("This model only support stream mode, please enable the stream parameter", {"stream": True}),
+    "streams for thoughts": (
+        "parameter.enable_thinking must be set to false for non-streaming calls",
+        {"stream": True},
+    ),
+    "no seed": ("Unsupported parameter: seed", {}),
+}
+
+
+@pytest.mark.parametrize(("words", "sent"), REFUSALS.values(), ids=REFUSALS)
+async def test_what_a_server_does_not_take_is_asked_in_another_way(
+    fake_endpoint: Any, replies: Any, words: str, sent: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_endpoint.reply_with(replies.error(400, words), replies.completion("hi"))
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+        for _ in range(2):
+            assert (await endpoint.chat(ASK, max_tokens=9, temperature=0.0, seed=5)).text == "hi"
+    refused, *others = (request.body for request in fake_endpoint.requests)
+    kept = {"model": "m", "messages": ASK, "temperature": 0.0}
+    kept |= {name: refused[name] for name in ("seed", "max_tokens") if not (name in words or f"max_{name}" in sent)}
+    kept |= {"stream_options": {"include_usage": True}} if "stream" in sent else {}
+    assert others == [kept | sent] * 2
+    assert len(caplog.records) == 1
+
+
+async def test_each_refusal_is_met_once(fake_endpoint: Any, replies: Any) -> None:
+    fake_endpoint.reply_with(replies.error(400, "use max_completion_tokens; no seed; streaming is required"))
+    with pytest.raises(RequestFailed) as caught:
+        await ask(fake_endpoint.url, seed=5)
+    assert (caught.value.failure, len(fake_endpoint.requests)) == (RequestFailure.REFUSED, 4)
+
+
+async def test_an_addresss_query_is_sent_and_its_path_kept(fake_endpoint: Any) -> None:
+    await ask(f"{fake_endpoint.url}/?api-version=preview")
+    assert fake_endpoint.requests[0].path == "/v1/chat/completions?api-version=preview"
+
+
+async def test_an_address_that_redirects_and_loses_the_question(fake_endpoint: Any, replies: Any) -> None:
+    there = f"{fake_endpoint.url}/there"
+    fake_endpoint.reply_with(replies.raw(status=301, headers={"Location": there}, body=b""))
+    with pytest.raises(EndpointUnavailable) as caught:
+        await ask(fake_endpoint.url)
+    assert f"redirects to {there}" in str(caught.value)
+
+
+async def test_an_address_that_redirects_and_keeps_the_question(fake_endpoint: Any, replies: Any) -> None:
+    there = {"Location": f"{fake_endpoint.url}/there"}
+    fake_endpoint.reply_with(replies.raw(status=308, headers=there, body=b""), replies.completion("hi"))
+    assert (await ask(fake_endpoint.url)).text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("sent", "failure"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", RequestFailure.SERVER_ERROR),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", RequestFailure.SERVER_ERROR),
+        (b"", RequestFailure.SERVER_ERROR),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", RequestFailure.UNREADABLE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", RequestFailure.UNREADABLE),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", RequestFailure.SERVER_ERROR),
+    ],
+    ids=["early close", "early close of chunks", "no answer", "no gzip", "empty", "another protocol"],
+)
+async def test_an_answer_that_breaks_off_costs_one_request(sent: bytes, failure: RequestFailure) -> None:
+    async with serving(sent) as url:
+        with pytest.raises(RequestFailed) as caught:
+            await ask(url, tries=2)
+    assert caught.value.failure is failure
+
+
+async def test_an_answer_in_compressed_chunks_is_read(replies: Any) -> None:
+    body = gzip.compress(json.dumps(replies.completion("hi").body).encode())
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:9], body[9:], b""))
+    async with serving(head + chunks) as url:
+        assert (await ask(url)).text == "hi"
+
+
+@contextlib.asynccontextmanager
+async def serving(sent: bytes) -> AsyncIterator[str]:
+    """Serve these bytes to each request, and close the connection."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+        writer.write(sent)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
+
+
+async def test_a_key_that_no_header_can_have_is_not_shown(fake_endpoint: Any) -> None:
+    for key in ("sk-secret\nx", "ключ-secret"):
+        with pytest.raises(EndpointUnavailable) as caught:
+            await ask(fake_endpoint.url, key=key)
+        assert "secret" not in str(caught.value) and "key" in str(caught.value)
+
+
+async def test_another_model_that_answers_is_named_once(
+    fake_endpoint: Any, replies: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_endpoint.reply_with(replies.raw(body={**replies.completion("hi").body, "model": "other"}))
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+        for _ in range(2):
+            await endpoint.chat(ASK, max_tokens=9, temperature=0.0)
+    assert [record.args[1:] for record in caplog.records if isinstance(record.args, tuple)] == [("m", "other")]
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [("http://h:1/v1", "http://h:1/v1"), ("https://a:b@h/v1/?k=s#x", "https://h/v1/")],
@@ -198,13 +320,16 @@ def test_an_address_is_shown_without_secrets(url: str, shown: str) -> None:
 
 
 async def test_concurrency_is_bounded(fake_endpoint: Any, replies: Any) -> None:
+    together = threading.Barrier(3, timeout=60)
+
     def slowly(request: Any) -> Any:
-        time.sleep(0.05)
+        together.wait()
+        time.sleep(0.05)  # a fourth would come meanwhile
         return replies.completion("x")
 
     fake_endpoint.script = slowly
     done: list[int] = []
-    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=60) as endpoint:
 
         async def one(number: int) -> None:
             await endpoint.chat(ASK, max_tokens=1, temperature=0.0)

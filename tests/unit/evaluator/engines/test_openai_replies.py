@@ -1,21 +1,13 @@
-"""Replies of endpoints as they are, and what is said about those that cannot be read."""
+"""Replies of endpoints as they are, and which of them cannot be read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import httpx
-import openai
 import pytest
 
-from bitagent_evaluator.engines.openai_replies import (
-    RequestFailed,
-    RequestFailure,
-    UnreadableReply,
-    classify_error,
-    parse_chat,
-    parse_document,
-)
+from bitagent_evaluator.engines.openai_errors import ErrorReply, RequestFailed, RequestFailure, UnreadableReply
+from bitagent_evaluator.engines.openai_replies import parse_chat, parse_completion, parse_document
 
 CALL = {"name": "f", "arguments": "{}"}
 
@@ -102,13 +94,121 @@ def test_a_thought_is_kept_in_part_and_without_surrogates() -> None:
     assert thought.startswith("\ufffdx") and len(thought) == 16_384
 
 
-@pytest.mark.parametrize(
-    ("reason", "cut"), [("length", True), ("max_tokens", True), ("MAX_TOKENS", True), ("stop", False), (None, False)]
-)
-def test_the_limit_by_any_name(reason: str | None, cut: bool) -> None:
+CUT = ["length", "max_tokens", "MAX_TOKENS", "model_length", "FINISH_REASON_MAX_TOKENS", {"type": "length"}]
+ENDED = ["stop", None, "", "eos_token", "stop_sequence", "end_turn", "end", {"type": "stop", "matched": 2}]
+
+
+@pytest.mark.parametrize(("reason", "cut"), [*((r, True) for r in CUT), *((r, False) for r in ENDED)], ids=str)
+def test_the_limit_by_any_name(reason: Any, cut: bool) -> None:
     document = message(content="[f(")
     document["choices"][0]["finish_reason"] = reason
     assert parse_chat(document).cut_off is cut
+
+
+@pytest.mark.parametrize("parse", [parse_chat, parse_completion])
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("abort", None),
+        ("error", None),
+        ("network_error", None),
+        ("CANCELLED", None),
+        ({"type": "abort", "message": "x"}, None),
+        ("insufficient_system_resource", 503),
+        ("timeout", 503),
+    ],
+    ids=str,
+)
+def test_a_part_of_an_answer_is_no_answer(parse: Any, reason: Any, status: int | None) -> None:
+    with pytest.raises(UnreadableReply) as caught:
+        parse({"choices": [{"message": {"content": "[f(a=1)]"}, "text": "[f(a=1)]", "finish_reason": reason}]})
+    assert getattr(caught.value, "status", None) == status
+
+
+STATUSES: dict[str, tuple[Any, int | None]] = {
+    "OpenRouter's limit": ({"choices": None, "error": {"message": "Provider returned error", "code": 429}}, 429),
+    "a code as text": ({"error": {"message": "no credits", "code": "402"}}, 402),
+    "a status beside": ({"error": {"message": "gone", "status": 502}}, 502),
+    "a kind of error": ({"error": {"message": "You have no quota", "type": "insufficient_quota", "code": None}}, 402),
+    "Google's status": ({"error": {"message": "Quota", "status": "RESOURCE_EXHAUSTED"}}, 429),
+    "older vLLM's": ({"object": "error", "message": "no such model", "code": 404}, 404),
+    "beside a part of an answer": (
+        {"choices": [{"message": {"content": "[f("}, "error": {"message": "upstream", "code": 502}}]},
+        502,
+    ),
+    "none": ({"error": {"message": "odd"}}, None),
+    "no status of HTTP": ({"error": {"message": "odd", "code": 1001}}, None),
+}
+
+
+@pytest.mark.parametrize(("document", "status"), STATUSES.values(), ids=STATUSES)
+def test_an_error_inside_a_reply_has_the_status_that_it_names(document: Any, status: int | None) -> None:
+    with pytest.raises(UnreadableReply) as caught:
+        parse_chat(document)
+    assert (caught.value.status if isinstance(caught.value, ErrorReply) else None) == status
+
+
+CALLS: dict[str, tuple[Any, tuple[str, str]]] = {
+    "OpenAI's": ([{"id": "1", "type": "function", "function": CALL}], ("f", "{}")),
+    "without a function around": ([{"id": "1", "name": "f", "arguments": '{"a": 1}'}], ("f", '{"a": 1}')),
+    "the function's name alone": ([{"type": "function", "function": "f", "arguments": {"a": 1}}], ("f", '{"a": 1}')),
+    "arguments as an object": ([{"function": {"name": "f", "arguments": {"a": "é"}}}], ("f", '{"a": "é"}')),
+    "parameters": ([{"function": {"name": "f", "parameters": {"a": 1}}}], ("f", '{"a": 1}')),
+    "input": ([{"type": "tool_use", "name": "f", "input": {"a": 1}}], ("f", '{"a": 1}')),
+    "arguments as a list": ([{"function": {"name": "f", "arguments": [1]}}], ("f", "[1]")),
+    "no arguments": ([{"function": {"name": "f", "arguments": None}}], ("f", "")),
+    "a text of the list": ('[{"function": {"name": "f", "arguments": "{}"}}]', ("f", "{}")),
+    "one as a text": ('{"name": "f", "arguments": {"a": 1}}', ("f", '{"a": 1}')),
+}
+
+
+@pytest.mark.parametrize(("calls", "read"), CALLS.values(), ids=CALLS)
+def test_a_call_in_any_form(calls: Any, read: tuple[str, str]) -> None:
+    (call,) = parse_chat(message(content=None, tool_calls=calls)).tool_calls
+    assert (call.name, call.arguments) == read
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 3)),
+        ({"prompt_tokens": "7", "completion_tokens": 3.0}, (7, 3)),
+        ({"input_tokens": 7, "output_tokens": 3}, (7, 3)),
+        ({"prompt_tokens": None, "completion_tokens": -1}, (0, 0)),
+        ({"prompt_tokens": "many", "completion_tokens": float("inf")}, (0, 0)),
+        (None, (0, 0)),
+    ],
+    ids=["OpenAI's", "texts", "other names", "nothing", "words", "no usage"],
+)
+def test_counts_of_tokens(usage: Any, counts: tuple[int, int]) -> None:
+    reply = parse_chat({**message(content="x"), "usage": usage})
+    assert (reply.prompt_tokens, reply.completion_tokens) == counts
+
+
+BODIES: dict[str, bytes] = {
+    "plain": b'{"choices": [{"message": {"content": "hi"}}]}',
+    "led by blanks": b' \n\n {"choices": [{"message": {"content": "hi"}}]}',
+    "led by a mark": b'\xef\xbb\xbf{"choices": [{"message": {"content": "hi"}}]}',
+    "in UTF-16": '{"choices": [{"message": {"content": "hi"}}]}'.encode("utf-16"),
+    "JSON in a text": b'"{\\"choices\\": [{\\"message\\": {\\"content\\": \\"hi\\"}}]}"',
+    "a delta": b'{"choices": [{"delta": {"content": "hi"}}]}',
+    "a choice alone": b'{"choices": {"message": {"content": "hi"}}}',
+    "a stream": b'data: {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}\n\n',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_body_in_any_form(body: bytes) -> None:
+    assert parse_chat(parse_document(body, "application/json")).text == "hi"
+
+
+def test_a_chats_answer_to_a_text_is_read() -> None:
+    assert parse_completion(message(content="[f()]")).text == "[f()]"
+
+
+def test_the_model_that_answers_is_known() -> None:
+    assert parse_chat({**message(content="x"), "model": "m"}).model == "m"
+    assert parse_chat({**message(content="x"), "model": None}).model == ""
 
 
 @pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "refusal"])
@@ -122,7 +222,7 @@ def test_an_answer_that_a_filter_took_is_refused_not_empty(reason: str) -> None:
     assert parse_chat(document).text == "I cannot"
 
 
-@pytest.mark.parametrize("reason", [{}, ["length"], 3], ids=["an object", "a list", "a number"])
+@pytest.mark.parametrize("reason", [{}, ["error"], 3], ids=["an object", "a list", "a number"])
 def test_a_finish_reason_of_another_type_says_nothing(reason: Any) -> None:
     reply = parse_chat({"choices": [{"message": {"content": ""}, "finish_reason": reason}]})
     assert (reply.text, reply.cut_off) == ("", False)
@@ -150,6 +250,11 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
     "an error of older vLLM": ({"object": "error", "message": "too long"}, "too long"),
     "an error of FastAPI": ({"detail": "Not ready"}, "Not ready"),
     "nothing": ({}, "without choices"),
+    "another document": ({"statusCode": 200, "body": "x"}, '"statusCode": 200'),
+    "a call that the server could not read": (_ended("MALFORMED_FUNCTION_CALL", content=None), "no call"),
+    "a call with an empty name": (message(content=None, tool_calls=[{"function": {"name": ""}}]), "name"),
+    "calls in words": (message(content=None, tool_calls="f()"), "without JSON: f()"),
+    "a code of others": ({"error_code": 336, "error_msg": "no such method"}, "no such method"),
     "Ollama's own API": ({"message": {"content": "x"}, "done": True}, "another API"),
     "Anthropic's API": ({"type": "message", "content": [{"type": "text", "text": "x"}]}, "another API"),
     "OpenAI's responses": ({"object": "response", "output": []}, "another API"),
@@ -186,37 +291,27 @@ PAGE = b"<html><head><script>var a = 1;</script><style>b {}</style></head><body>
         (PAGE, "text/html; charset=utf-8", "text/html: Sign in to go on"),
         (b"upstream timed out", "text/plain", "text/plain: upstream timed out"),
         (b"", "", "no content type: nothing"),
-        (b'data: {"choices": []}\n\n', "text/event-stream; charset=utf-8", "not asked for: data:"),
+        (b'data: {"choices": []}\n\n', "text/event-stream; charset=utf-8", "a stream without an answer"),
+        (b'{"message": {}}\n{"message": {}}\n', "application/x-ndjson", "application/x-ndjson: {"),
+        (b"<!DOCTYPE html><title>Log in</title>", "application/json", "application/json: Log in"),
         (b"[" * 100_000, "application/json", "application/json: [[["),
         (b"\xff\xfe", "application/json", "application/json"),
         (b"<script>" * 4000, "text/html", "text/html: nothing"),
     ],
-    ids=["page", "text", "nothing", "a stream", "endlessly nested", "bytes", "scripts"],
+    ids=[
+        "page",
+        "text",
+        "nothing",
+        "a stream",
+        "lines",
+        "a page by another name",
+        "endlessly nested",
+        "bytes",
+        "scripts",
+    ],
 )
 def test_a_body_that_is_no_json_is_shown(body: bytes, kind: str, words: str) -> None:
     with pytest.raises(UnreadableReply) as caught:
         parse_document(body, kind)
     assert words in str(caught.value)
     assert "var a" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "url", "advice"),
-    [
-        (404, "Not Found", "http://a:1", "/v1"),
-        (405, "Method Not Allowed", "http://a:1/api", "/v1"),
-        (404, "no model m", "http://a:1/v1", ""),
-        (400, '"auto" tool choice requires --enable-auto-tool-choice', "http://a:1/v1", "--tool-choice none"),
-        (400, "Use 'max_completion_tokens' instead.", "http://a:1/v1", "max_tokens"),
-        (400, "'temperature' does not support 0", "http://a:1/v1", "greedily"),
-        (500, "temperature sensor", "http://a:1/v1", ""),
-        (400, "too long", "http://a:1/v1", ""),
-    ],
-)
-def test_a_refusal_says_what_to_do(status: int, words: str, url: str, advice: str) -> None:
-    request = httpx.Request("POST", url)
-    response = httpx.Response(status, json={"error": {"message": words}}, request=request)
-    error = openai.APIStatusError("x", response=response, body={"message": words})
-    shown = str(classify_error(error, url).error).partition(words)[2]
-    assert shown.endswith(advice) if not advice else advice in shown
-    assert bool(shown) is bool(advice)

@@ -156,15 +156,34 @@ def test_prompts_that_the_endpoint_counts_as_too_long_fail(fake_endpoint: Any, r
     assert (errors(tmp_path), outcome.aggregate.passed) == (["prompt_too_long"] * 6, 0)
 
 
+def test_prompts_that_no_one_counts_are_pointed_out(
+    fake_endpoint: Any, replies: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_endpoint.reply_with(replies.raw(body={"choices": [{"message": {"content": "[add(a=1)]"}}]}))
+    assert run(fake_endpoint.url, tmp_path, max_prompt_tokens=6).aggregate.passed == 1
+    assert [record.args for record in caplog.records if "count" in record.msg] == [(6,)]
+
+
 @pytest.mark.parametrize(
-    ("status", "message"), [(500, "1 tasks got no answer, such as t2: .*; the others are kept"), (503, "answered 503")]
+    ("status", "words", "message"),
+    [
+        (500, "no", "1 tasks got no answer, such as t2: .*; the others are kept"),
+        (503, "no", "answered 503"),
+        (402, "no", "see to the account"),
+        (400, "Your credit balance is too low", "credit balance"),
+        (400, "Model unloaded.", "Model unloaded"),
+        (200, "no credits left", "answered 402"),
+    ],
+    ids=["an error", "overloaded", "an account", "an account, as bad request", "no model", "an error in a reply"],
 )
 def test_a_task_without_an_answer_makes_no_score(
-    fake_endpoint: Any, replies: Any, tmp_path: Path, status: int, message: str
+    fake_endpoint: Any, replies: Any, tmp_path: Path, status: int, words: str, message: str
 ) -> None:
     def answer(request: Any) -> Any:
         number = number_in(request)
-        return replies.error(status) if number == 2 else replies.completion(f"[add(a={number})]")
+        if number != 2:
+            return replies.completion(f"[add(a={number})]")
+        return replies.raw(status=status, body={"error": {"message": words, "code": 402 if status == 200 else None}})
 
     fake_endpoint.script = answer
     with pytest.raises(InfrastructureFault, match=message):
