@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -30,6 +31,7 @@ from bitagent_evaluator.evaluation.remote import RemoteEvaluation, UnsuitedTasks
 from bitagent_evaluator.evaluation.results import summary_of, write_summary
 from bitagent_evaluator.scoring.scorers import scorer_names
 from bitagent_evaluator.support.faults import InfrastructureFault
+from bitagent_evaluator.support.http import check_web_address
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks
 
 _DESCRIPTION = "Evaluate a model behind an OpenAI-compatible endpoint."
@@ -75,11 +77,11 @@ def main(argv: list[str]) -> int:
     """Evaluate the model and print the outcome. Returns the exit code."""
     options = _parser().parse_args(argv)
     console = progress_console(quiet=options.quiet)
-    if not options.endpoint.startswith(("http://", "https://")):
-        return fail("run", f"--endpoint {options.endpoint}: not an http or https URL", EXIT_USAGE)
-    key = os.environ.get(options.api_key_env, "") if options.api_key_env else None
-    if key == "":
-        return fail("run", f"--api-key-env {options.api_key_env}: this variable is not set", EXIT_USAGE)
+    try:
+        check_endpoint(options.endpoint)
+        key = _key(options.api_key_env) if options.api_key_env else None
+    except ValueError as error:
+        return fail("run", str(error), EXIT_USAGE)
     try:
         manifest, tasks = read_first_tasks(options.tasks, options.limit)
     except TaskSetError as error:
@@ -100,6 +102,31 @@ def main(argv: list[str]) -> int:
         fresh=options.fresh,
     )
     return _run(evaluation, console, as_json=options.json)
+
+
+_PATHS = ("/chat/completions", "/completions", "/models", "/responses", "/messages", "/api/chat", "/api/generate")
+"""Ends of addresses to which single requests go."""
+
+
+def check_endpoint(url: str) -> None:
+    """Check the base URL of an endpoint. Raises ValueError, which says what is wrong with it."""
+    try:
+        check_web_address(url)
+    except ValueError as error:
+        raise ValueError(f"--endpoint is not an http or https URL: {error}") from None
+    path = urlsplit(url).path.rstrip("/")
+    if end := next((end for end in _PATHS if path.endswith(end)), None):
+        raise ValueError(f"--endpoint {url}: leave out {end}: the address mostly ends in /v1")
+
+
+def _key(variable: str) -> str:
+    """Return the key in an environment variable, without blanks around it. Raises ValueError."""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ValueError(f"--api-key-env {variable}: this variable is not set")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError(f"--api-key-env {variable}: its value has characters that a key cannot have")
+    return key
 
 
 def _run(evaluation: RemoteEvaluation, console: Console, *, as_json: bool) -> int:

@@ -29,6 +29,15 @@ def check_address(url: str) -> None:
 
     Addresses are copied into manifests and messages, and a password would be published with them.
     """
+    check_web_address(url)
+    if "@" in urlsplit(url).netloc:
+        raise ValueError(
+            "url holds a user name or a password, which the manifest would publish: give a key in a Secret"
+        )
+
+
+def check_web_address(url: str) -> None:
+    """Check that a text is an address of the web, with any user name. Raises ValueError if it is not."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna")
@@ -37,10 +46,8 @@ def check_address(url: str) -> None:
         raise ValueError(f"{url!r} is not a web address: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"{url!r} is not a web address: it begins with http:// or https:// and a host")
-    if "@" in parts.netloc:
-        raise ValueError(
-            "url holds a user name or a password, which the manifest would publish: give a key in a Secret"
-        )
+    if any(sign.isspace() for sign in url):
+        raise ValueError(f"{url!r} is not a web address: it has a blank")
 
 
 class TransientError(Exception):

@@ -40,7 +40,7 @@ def test_the_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fake_endpoint.script = lambda r: replies.completion(f"[add(a={number_in(r) // 2 * 2})]")
-    monkeypatch.setenv("MY_KEY", "secret")
+    monkeypatch.setenv("MY_KEY", "secret\n")
     arguments = ["--api-key-env", "MY_KEY", "--concurrency", "2", "--prompt-format", "Bfcl", "--json"]
     arguments = ["--thinking", "Off", "--max-thought-tokens", "100", *arguments]
     assert command(fake_endpoint.url, task_file, tmp_path / "out", *arguments) == 0
@@ -67,8 +67,15 @@ def test_the_command(
             "NOT_SET_ANYWHERE: this variable is not set",
         ),
         ("http://127.0.0.1:9/v1", [], 1, "http://127.0.0.1:9/v1 cannot be reached"),
+        ("http://127.0.0.1:9/v1", ["--api-key-env", "A_KEY_OF_TWO_WORDS"], 2, "characters that a key cannot have"),
+        ("http://[::1/v1", [], 2, "not an http or https URL"),
+        ("http://127.0.0.1:port/v1", [], 2, "not an http or https URL"),
+        ("http:///v1", [], 2, "and a host"),
+        ("http://127.0.0.1:9/v1 ", [], 2, "a blank"),
+        ("http://127.0.0.1:9/v1/chat/completions/", [], 2, "leave out /chat/completions"),
+        ("http://127.0.0.1:9/api/chat", [], 2, "leave out /api/chat"),
     ],
-    ids=["url", "key", "unreachable"],
+    ids=["url", "key", "unreachable", "a broken key", "half an address", "port", "host", "blank", "path", "Ollama's"],
 )
 def test_the_command_fails(
     tmp_path: Path,
@@ -78,7 +85,9 @@ def test_the_command_fails(
     more: list[str],
     code: int,
     message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("A_KEY_OF_TWO_WORDS", "two words")
     assert command(url, task_file, tmp_path / "out", *more) == code
     assert message in capsys.readouterr().err
 
