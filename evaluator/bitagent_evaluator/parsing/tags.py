@@ -15,12 +15,13 @@ one call of several cannot be read, neither can the answer.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bitagent_evaluator.parsing.calls import AnswerError, Call, Calls
 from bitagent_evaluator.parsing.named_calls import json_call
-from bitagent_evaluator.parsing.typed_values import is_plain_text, parameter_types, typed_value
+from bitagent_evaluator.parsing.typed_values import is_plain_text, parameter_schemas, parameter_types, typed_value
 
 _FUNCTION = re.compile(r"<function=([^<>\s=]{1,256})>")
 _FUNCTION_END = re.compile(r"</function>")
@@ -41,7 +42,9 @@ _ARGUMENT = re.compile(r"<\|open\|>\s?argument\s+key=\"([^\"<>]{1,256})\"([^<>]{
 _ARGUMENT_END = re.compile(r"<\|close\|>\s?argument\s?<\|sep\|>")
 _ARE_TEXT = ('string="true"', 'type="string"')
 """What DeepSeek and Kimi write in the tag of a parameter whose value is a text, whatever its description says."""
-_ELEMENT = re.compile(r"\s{0,64}<([A-Za-z_][\w.-]{0,255})>(.*?)</\1>\s{0,64}", re.DOTALL)
+_ELEMENT = re.compile(r"\s{0,64}<([A-Za-z_][\w.-]{0,255})>")
+_ELEMENT_TAG = re.compile(r"<(/?)([A-Za-z_][\w.-]{0,255})>")
+_BLANKS = re.compile(r"\s{0,64}")
 _ITEM = "item"
 _MINIMAX = "]<]minimax[>["
 """What MiniMax-M3 writes before each tag."""
@@ -132,26 +135,58 @@ def _elements(name: str, content: str, functions: Sequence[Mapping[str, Any]]) -
     found = _children(content)
     if not found:
         return None
-    types = parameter_types(name, functions)
-    return {name: {key: _element_value(value, types.get(key)) for key, value in found}}
+    schemas = parameter_schemas(name, functions)
+    return {name: {key: _element_value(value, schemas.get(key)) for key, value in found}}
 
 
 def _children(content: str) -> list[tuple[str, str]]:
-    """Return names and contents of the elements that a text consists of; none if it has anything else."""
+    """Return names and contents of the elements that a text consists of; none if it has anything else.
+
+    An element may be within one of its own name.
+    """
+    ends = _element_ends(content)
     found, position = [], 0
-    while element := _ELEMENT.match(content, position):
-        found.append((element[1], element[2]))
-        position = element.end()
+    while (element := _ELEMENT.match(content, position)) and (end := ends.get(element.end())) is not None:
+        found.append((element[1], content[element.end() : end]))
+        blanks = _BLANKS.match(content, end + len(f"</{element[1]}>"))
+        position = blanks.end() if blanks else len(content)
     return found if position == len(content) else []
 
 
-def _element_value(text: str, kind: object, depth: int = 0) -> Any:
+def _element_ends(content: str) -> dict[int, int]:
+    """Return where the content of each element ends, by where it begins: at the closing tag of its own level.
+
+    A tag that is not closed on its level, such as one in a text, is so at the first closing tag after it.
+    """
+    ends: dict[int, int] = {}
+    opened: dict[str, list[int]] = {}
+    closed: dict[str, list[int]] = {}
+    for tag in _ELEMENT_TAG.finditer(content):
+        name = tag[2]
+        if not tag[1]:
+            opened.setdefault(name, []).append(tag.end())
+            continue
+        closed.setdefault(name, []).append(tag.start())
+        if opened.get(name):
+            ends[opened[name].pop()] = tag.start()
+    for name, starts in opened.items():
+        closings = closed.get(name, [])
+        ends |= {start: closings[later] for start in starts if (later := bisect(closings, start)) < len(closings)}
+    return ends
+
+
+def _element_value(text: str, schema: object, depth: int = 0) -> Any:
+    """Return the value of an element: of a list its items, of an object its members, each by its own description."""
+    described = schema if isinstance(schema, Mapping) else {}
+    kind = described.get("type")
     children = _children(text) if depth < _MAX_NESTING and not is_plain_text(kind) else []
     if not children:
         return typed_value(text, kind)
     if all(key == _ITEM for key, _ in children):
-        return [_element_value(value, None, depth + 1) for _, value in children]
-    return {key: _element_value(value, None, depth + 1) for key, value in children}
+        return [_element_value(value, described.get("items"), depth + 1) for _, value in children]
+    members = described.get("properties")
+    members = members if isinstance(members, Mapping) else {}
+    return {key: _element_value(value, members.get(key), depth + 1) for key, value in children}
 
 
 def _tagged(name: str, content: str, functions: Sequence[Mapping[str, Any]], tags: _Tags) -> Call:

@@ -16,14 +16,19 @@ _CDATA, _CDATA_END = "<![CDATA[", "]]>"
 """What XML writes around a text that may have marks, as MiniCPM does."""
 
 
-def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the type of each parameter of a function, as far as it is described in `functions` (BFCL's form)."""
+def parameter_schemas(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the description of each parameter of a function, as far as it is in `functions` (BFCL's form)."""
     described = next((function for function in functions if function.get("name") == name), {})
     schema = described.get("parameters")
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict):
         return {}
-    return {key: value.get("type") for key, value in properties.items() if isinstance(value, dict)}
+    return {key: value for key, value in properties.items() if isinstance(value, dict)}
+
+
+def parameter_types(name: str, functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the type of each parameter of a function, as far as it is described."""
+    return {key: value.get("type") for key, value in parameter_schemas(name, functions).items()}
 
 
 def is_plain_text(kind: object) -> bool:

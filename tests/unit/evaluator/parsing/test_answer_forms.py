@@ -337,6 +337,16 @@ VALUES: dict[str, tuple[str, dict[str | None, object]]] = {
         ),
         {"o": {"a": 1, "l": ["x", "y"]}},
     ),
+    "lists in a list": (
+        '<invoke name="f"><l><item><item>1</item><item>2</item></item><item><item>3</item></item></l></invoke>',
+        {"l": [[1, 2], [3]]},
+    ),
+    "elements in one of their name": ('<invoke name="f"><o><o><o>1</o></o></o></invoke>', {"o": {"o": {"o": 1}}}),
+    "objects in lists in objects": (
+        '<invoke name="f"><o><l><item><l><item>1</item></l></item></l></o></invoke>',
+        {"o": {"l": [{"l": [1]}]}},
+    ),
+    "a text with half of its own tag": ('<invoke name="f"><city>x <city> y</city></invoke>', {"city": "x <city> y"}),
     "elements in a text": ('<invoke name="f"><city><b>Oslo</b></city></invoke>', {"city": "<b>Oslo</b>"}),
     "elements in a text of Java": ('<invoke name="h"><place><b>Oslo</b></place></invoke>', {"place": "<b>Oslo</b>"}),
     "a text with marks in CDATA": (

@@ -10,7 +10,7 @@ from bitagent_evaluator.parsing import AnswerError, AnswerSyntax, parse_answer, 
 from bitagent_evaluator.parsing.json import MAX_DEPTH, MAX_PROSE_BRACKETS
 from bitagent_evaluator.prompts.chat_formats import ChatTemplate
 
-TAGS, MISTRAL = AnswerSyntax.FUNCTION_TAGS, AnswerSyntax.MISTRAL_CALLS
+TAGS, INVOKE, MISTRAL = AnswerSyntax.FUNCTION_TAGS, AnswerSyntax.INVOKE_TAGS, AnswerSyntax.MISTRAL_CALLS
 FORECAST: dict[str, Any] = {
     "name": "forecast",
     "parameters": {
@@ -46,6 +46,11 @@ READ: dict[str, tuple[AnswerSyntax, str, list[dict[str, Any]]]] = {
     "list": (TAGS, tags(units='["m", "s"]'), [{"forecast": {"units": ["m", "s"]}}]),
     "words of Python": (TAGS, tags(wind="False", x="None"), [{"forecast": {"wind": False, "x": None}}]),
     "not described": (TAGS, tags(x="2.5", y="north", z="1, 2"), [{"forecast": {"x": 2.5, "y": "north", "z": "1, 2"}}]),
+    "elements by their own descriptions": (
+        INVOKE,
+        '<invoke name="forecast"><units><item>12</item><item>True</item></units><x><item>12</item></x></invoke>',
+        [{"forecast": {"units": ["12", "True"], "x": [12]}}],
+    ),
     "mistral": (MISTRAL, '[TOOL_CALLS]forecast[ARGS]{"city": "Oslo", "days": 3}', OSLO),
     "mistral two": (
         MISTRAL,
