@@ -1,24 +1,20 @@
-"""Source `jsonl`: a file of rows, from a ConfigMap, a volume or the web.
+"""Source `jsonl`: a file of rows, from a ConfigMap, a volume or the web, or the files of a local folder as one.
 
-It is JSON Lines unless its name says otherwise: `.json` (an array), `.csv`, `.tsv`, `.parquet`, any of the first four
-with `.gz`. A local file of tasks is read as a whole, and an error in it is reported with file, line and field. Other
+A file is JSON Lines unless its name says otherwise: `.json` (an array), `.csv`, `.tsv`, `.parquet`, any of the first
+four with `.gz`. Local files of tasks are read as a whole, and an error is reported with file, line and field. Other
 rows are read one at a time.
 """
 
 from __future__ import annotations
 
-import difflib
-import itertools
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import JsonlSource, RowFormat, UrlFile
 from bitagent_crds.texts import DIGEST_PREFIX
-from bitagent_evaluator.support.files import digest_of_pieces, hash_pieces, hex_digits, read_pieces
+from bitagent_evaluator.support.files import hash_pieces, hex_digits
 from bitagent_evaluator.tasks.files import TaskSetError
 from bitagent_evaluator.tasks.rows.base import Origin, Row, RowError
 from bitagent_evaluator.tasks.rows.convert import ROW_READERS, likely_format, read_rows
@@ -31,21 +27,18 @@ from bitagent_evaluator.tasks.sources.file_formats import (
     split_lines,
     suffix_of,
 )
+from bitagent_evaluator.tasks.sources.local_files import LocalFile, local_files
 from bitagent_evaluator.tasks.sources.text_files import in_utf8
 
 _LINE_FORMATS = frozenset({"jsonl", "ndjson"})
 MAX_DOWNLOAD_BYTES = 1 << 34
 """Largest file on the web that is read."""
-_LISTED = 10_000
-"""Number of files of a folder that are looked at."""
-_ABOUT_DATA = re.compile(r"(?:^|/)(?:\.|(?:dataset_infos?|state)\.json$)")
-"""Files beside the data that `datasets` writes, and hidden ones."""
 _DIGITS = 8
 """Digits of the file's digest in the ids of its rows."""
 
 
 class JsonlTasks:
-    """Reads the lines of one file."""
+    """Reads the rows of one file, or of those of a folder."""
 
     name = "jsonl"
 
@@ -53,63 +46,66 @@ class JsonlTasks:
         self.parameters = manifest_parameters(source)
         self.skipped: Counter[str] = Counter()
         self._rows = source.rows
-        self._lines: _FileLines | _UrlLines
+        self._files: Sequence[LocalFile | _UrlLines]
         if source.url is not None:
-            self._lines = _UrlLines(source.url)
+            web = _UrlLines(source.url)
+            self._files, self._what, self.version = [web], web.what, web.digest
         elif inputs.file is not None:
-            self._lines = _FileLines(inputs.file)
+            found = local_files(inputs.file)
+            self._files, self._what, self.version = found.files, str(inputs.file), found.digest
         else:
             raise TaskSetError("its file was not given")
-        self.version = self._lines.digest
         prefix = f"{self.name}-{hex_digits(self.version, _DIGITS)}"
         self._reader = ROW_READERS[source.rows](Origin(self.name, prefix), source.columns)
 
     def tasks(self) -> Iterable[Task]:
-        """Return a list of the tasks of a local file of tasks, else an iterator.
+        """Return a list of the tasks of local files of tasks, else an iterator.
 
-        Raises TaskSetError if the file is malformed, FetchError if it cannot be read.
+        Raises TaskSetError if a file is malformed, FetchError if it cannot be read.
         """
-        if self._rows is RowFormat.TASK and isinstance(self._lines, _FileLines):
-            return self._read_all()
-        return read_rows(
-            self._numbered_rows(), self._reader, what=self._lines.what, skipped=self.skipped, unit=self._unit
-        )
+        rows = (row for file in self._files for row in _numbered_rows(file))
+        unit = _unit(self._files[0].what)
+        if self._rows is RowFormat.TASK and isinstance(self._files[0], LocalFile):
+            return self._read_all(rows, unit)
+        return read_rows(rows, self._reader, what=self._what, skipped=self.skipped, unit=unit)
 
-    @property
-    def _unit(self) -> str:
-        """What a row's number counts."""
-        return "row" if suffix_of(self._lines.what) in FILE_FORMATS.keys() - _LINE_FORMATS else "line"
-
-    def _read_all(self) -> list[Task]:
+    def _read_all(self, rows: Iterable[Row], unit: str) -> list[Task]:
         tasks: dict[str, Task] = {}
         lines: dict[str, str] = {}
-        for number, row in self._numbered_rows():
+        for number, row in rows:
             try:
                 task = self._reader.read(row, number)
                 if task.id in tasks:
-                    raise RowError("id", f"{task.id!r} is also the id of {self._unit} {lines[task.id]}")
+                    raise RowError("id", f"{task.id!r} is also the id of {unit} {lines[task.id]}")
             except RowError as error:
                 likely = likely_format(row)
                 hint = f". Is `rows` the right format?{likely}" if likely else ""
-                raise TaskSetError(f"{self._lines.what}, {self._unit} {number}: {error}{hint}") from error
+                raise TaskSetError(f"{self._what}, {unit} {number}: {error}{hint}") from error
             tasks[task.id], lines[task.id] = task, number
         return list(tasks.values())
 
-    def _numbered_rows(self) -> Iterator[Row]:
-        what = self._lines.what
-        try:
-            if self._unit == "row":
-                for place, row in enumerate(read_file_rows(what, self._lines), 1):
-                    yield str(place), row
-                return
-            for line_number, line in split_lines(in_utf8(decompressed(what, self._lines).stream())):
-                try:
-                    yield str(line_number), parse_object(line)
-                except ValueError as error:
-                    hint = _hint(line, line_number) or _unknown_ending(what, line_number)
-                    raise TaskSetError(f"{what}, line {line_number}: {error}{hint}") from error
-        except ValueError as error:
-            raise TaskSetError(f"{what}, {error}") from error
+
+def _unit(what: str) -> str:
+    """Return what the number of a file's row counts."""
+    return "row" if suffix_of(what) in FILE_FORMATS.keys() - _LINE_FORMATS else "line"
+
+
+def _numbered_rows(file: LocalFile | _UrlLines) -> Iterator[Row]:
+    """Yield the rows with their numbers, after the file's name in its folder. Raises TaskSetError."""
+    what, before = file.what, f"{file.name}:" if file.name else ""
+    try:
+        if _unit(what) == "row":
+            for place, row in enumerate(read_file_rows(what, file), 1):
+                yield f"{before}{place}", row
+            return
+        for line_number, line in split_lines(in_utf8(decompressed(what, file).stream())):
+            try:
+                yield f"{before}{line_number}", parse_object(line)
+            except ValueError as error:
+                hint = _hint(line, line_number) or _unknown_ending(what, line_number)
+                raise TaskSetError(f"{what}, line {line_number}: {error}{hint}") from error
+    except ValueError as error:
+        raise TaskSetError(f"{what}, {error}") from error
 
 
 def _unknown_ending(what: str, number: int) -> str:
@@ -149,56 +145,10 @@ def _is_list(line: bytes) -> bool:
     return isinstance(value, list) and bool(value) and not all(isinstance(item, dict) for item in value)
 
 
-def _what_to_name(path: Path) -> str:
-    """Return what to do about a path without a file: a folder, a pattern, an address, a mistyped name."""
-    if path.is_dir():
-        found = itertools.islice((file for pattern in ("*", "*/*", "*/*/*") for file in path.glob(pattern)), _LISTED)
-        names = (file.relative_to(path).as_posix() for file in found)
-        inside = sorted(name for name in names if suffix_of(name) in FILE_FORMATS and not _ABOUT_DATA.search(name))
-        several = f"; there are {len(inside)}, such as {inside[0]}" if inside else "; it has none that is read"
-        return f": name its data files one by one, each as a source of its own{several}"
-    if "*" in path.name:
-        return ": patterns are not resolved, name the files one by one"
-    if path.parts[0].endswith(":"):
-        return ": an address is given as `url` with the file's digest (--url and --digest)"
-    near = difflib.get_close_matches(
-        path.name, [file.name for file in path.parent.glob("*")][:_LISTED], n=1, cutoff=0.75
-    )
-    if near:
-        return f": did you mean {near[0]}?"
-    is_repository = len(path.parts) == 2 and not path.suffix and not path.parent.exists()
-    return ": a dataset of the hub is a source of its own (--hub)" if is_repository else ""
-
-
-class _FileLines:
-    """A local file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.what = str(path)
-        try:
-            self.digest = digest_of_pieces(read_pieces(path))
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-            raise TaskSetError(f"{path}: {error.strerror}{_what_to_name(path)}") from error
-
-    @property
-    def size(self) -> int:
-        """Its size in bytes."""
-        return self._path.stat().st_size
-
-    def stream(self) -> Iterator[bytes]:
-        """Yield its content."""
-        return read_pieces(self._path)
-
-    def part(self, start: int, end: int) -> bytes:
-        """Return the bytes from `start` up to, not including, `end`."""
-        with self._path.open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
-
-
 class _UrlLines:
     """A file on the web, with the digest that the spec pins."""
+
+    name = ""
 
     def __init__(self, file: UrlFile) -> None:
         self.what = file.url

@@ -87,6 +87,38 @@ def files_of_split(files: Iterable[str], card: Mapping[str, Any], *, config: str
     return SplitFiles(chosen, (*declared.unmatched, *missing.doubtful))
 
 
+def files_of_folder(files: Iterable[str]) -> SplitFiles:
+    """Return the data files of a folder that is read as a whole, whatever their split is called.
+
+    Raises TaskSetError if that is not clear: for files of several splits or formats, for data in a format that is not
+    read, and where a shard is missing.
+    """
+    names = list(files)
+    data = sorted(filter(_is_data, names))
+    other = next((path for path in sorted(names) if _end(path) in _OTHER_DATA), None)
+    if not data or other is not None:
+        hint = f": {other} {_OTHER_DATA[_end(other)]}" if other is not None else ""
+        lacking = "has data that is not read" if data else "holds no data files"
+        raise TaskSetError(f"it {lacking}; these are read: {', '.join(sorted(FILE_FORMATS))}{hint}")
+    by_split: dict[str, str] = {}
+    for path in data:
+        by_split.setdefault(_split_in(path) or "", path)
+    by_kind = {_kind(path): path for path in reversed(data)}
+    for several, shown in ((by_split, "splits"), (by_kind, "formats")):
+        if len(several) > 1:
+            examples = ", ".join(list(several.values())[:_SHOWN])
+            raise TaskSetError(
+                f"it has files of several {shown}, such as {examples}: name one file, or a folder of one of them"
+            )
+    missing = missing_of(data, data)
+    if missing.certain:
+        raise TaskSetError(
+            f"it is not complete: by the names of its other files, such as {data[0]}, there should be "
+            f"{', '.join(missing.certain)}: fetch what is missing"
+        )
+    return SplitFiles(data, missing.doubtful)
+
+
 def _end(path: str) -> str:
     return path.rpartition(".")[2].lower()
 

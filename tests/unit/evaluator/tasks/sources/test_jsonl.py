@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -355,21 +356,58 @@ def test_what_is_no_json_lines_is_said(tmp_path: Path, name: str, content: bytes
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "such as data/train-00000.parquet"),
-        ("*.csv", "one by one"),
+        ("*.csv", "a file or a folder"),
         ("mime.csv", "did you mean mine.csv"),
         ("lost.csv", "lost.csv: No such file or directory$"),
-        ("empty", "none"),
+        ("empty", "no data files"),
     ],
 )
 def test_a_folder_or_pattern_says_what_to_name(tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "mine.csv").write_text("a\n")
-    (tmp_path / "dataset_info.json").write_text("{}")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "train-00000.parquet").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     with pytest.raises(TaskSetError, match=said):
         JsonlTasks(JsonlSource(), SourceInputs(tmp_path / name))
+
+
+def _folder(folder: Path, names: dict[str, Any]) -> JsonlTasks:
+    for name, task_id in names.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**GOOD, "id": task_id}) + "\n" if task_id else "x")
+    return JsonlTasks(JsonlSource(), SourceInputs(folder))
+
+
+def test_the_files_of_a_folder_are_one_source(tmp_path: Path) -> None:
+    names = {"b.jsonl": "t2", "a/1.jsonl": "t1", "README.md": "", "dataset_info.json": "", ".cache/x.jsonl": ""}
+    source = _folder(tmp_path, names)
+    assert [task.id for task in source.tasks()] == ["t1", "t2"]
+    read = ("a/1.jsonl", "b.jsonl")
+    sums = [f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n" for name in read]
+    assert source.version == "sha256:" + hashlib.sha256("".join(sums).encode()).hexdigest()
+    (tmp_path / "b.jsonl").rename(tmp_path / "c.jsonl")
+    assert JsonlTasks(JsonlSource(), SourceInputs(tmp_path)).version != source.version
+
+
+def test_rows_of_a_folder_have_ids_of_their_files(tmp_path: Path) -> None:
+    for name in ("part-0.csv", "part-1.csv"):
+        (tmp_path / name).write_text("q,a\nHow warm?,Warm.\n")
+    columns = Columns(question="q", reference="a")
+    source = JsonlTasks(JsonlSource(rows=RowFormat.COLUMNS, columns=columns), SourceInputs(tmp_path))
+    ids = [task.id.partition(":")[2] for task in source.tasks()]
+    assert ids == ["part-0.csv:1", "part-1.csv:1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"a.jsonl": "t1", "b.jsonl": "t1"}, r"line b\.jsonl:1: field id: 't1' is also the id of line a\.jsonl:1"),
+        ({"a.jsonl": "t1", "b.jsonl": ""}, r"b\.jsonl, line 1: not JSON"),
+    ],
+    ids=["an id twice", "a file that is no data"],
+)
+def test_a_mistake_in_a_folder_names_its_file(tmp_path: Path, names: dict[str, str], said: str) -> None:
+    with pytest.raises(TaskSetError, match=said):
+        list(_folder(tmp_path, names).tasks())
 
 
 @pytest.mark.parametrize(

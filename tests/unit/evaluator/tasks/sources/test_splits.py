@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bitagent_evaluator.tasks.files import TaskSetError
-from bitagent_evaluator.tasks.sources.splits import SplitFiles, files_of_split
+from bitagent_evaluator.tasks.sources.splits import SplitFiles, files_of_folder, files_of_split
 
 BY_NAME: dict[str, tuple[list[str], str, list[str]]] = {
     "one file is train": (["glaive.json", "README.md"], "train", ["glaive.json"]),
@@ -341,3 +341,32 @@ def test_data_that_is_not_read_is_named_with_what_to_do(names: list[str], said: 
     with pytest.raises(TaskSetError) as caught:
         files_of_split(names, {}, config=None, split="train")
     assert said in str(caught.value)
+
+
+SHARDS = ["data/train-00000-of-00003.parquet", "data/train-00001-of-00003.parquet"]
+
+FOLDERS: dict[str, tuple[list[str], list[str] | str]] = {
+    "one file": (["a.jsonl", "README.md"], ["a.jsonl"]),
+    "files without a split": (["b.csv", "a/c.csv"], ["a/c.csv", "b.csv"]),
+    "spellings of one format": (["a.json", "b.jsonl.gz"], ["a.json", "b.jsonl.gz"]),
+    "files of one split, whichever it is": (["test-1.jsonl", "test-0.jsonl"], ["test-0.jsonl", "test-1.jsonl"]),
+    "all shards": ([*SHARDS, "data/train-00002-of-00003.parquet"], [*SHARDS, "data/train-00002-of-00003.parquet"]),
+    "files beside the data": (["a.jsonl", "dataset_info.json", ".cache/b.jsonl", "state.json"], ["a.jsonl"]),
+    "several splits": (["train.jsonl", "test.jsonl"], "several splits, such as test.jsonl, train.jsonl"),
+    "a split and others": (["train.jsonl", "a.jsonl"], "several splits"),
+    "several formats": (["a.jsonl", "b.parquet"], "several formats, such as"),
+    "a shard is missing": (SHARDS, "data/train-00002-of-00003.parquet"),
+    "packed files beside": (["a.jsonl", "b.zip"], "b.zip is packed"),
+    "Arrow alone": (["data-00000-of-00001.arrow", "state.json"], "save_to_disk"),
+    "nothing": (["README.md"], "no data files"),
+}
+
+
+@pytest.mark.parametrize(("files", "expected"), FOLDERS.values(), ids=FOLDERS)
+def test_what_is_read_of_a_folder(files: list[str], expected: list[str] | str) -> None:
+    if isinstance(expected, list):
+        assert files_of_folder(files).paths == expected
+        return
+    with pytest.raises(TaskSetError) as refused:
+        files_of_folder(files)
+    assert expected in str(refused.value)
