@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from bitagent_crds.alterations import Alteration
 from bitagent_crds.seeds import SeedError, mixed_seed
-from bitagent_crds.tasks import MEMORY, BfclCategory, Columns, RowFormat, Tasks
+from bitagent_crds.tasks import Columns, RowFormat, Tasks
+from bitagent_evaluator.cli.bfcl_names import GROUPS, categories_of
 from bitagent_evaluator.cli.names import did_you_mean
 from bitagent_evaluator.support.faults import first_error
 
@@ -51,8 +52,13 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(sources=[])
     group = parser.add_argument_group("sources", "flags after a source are about it; all may be repeated and mixed")
     for flag, metavar, text in (
-        ("--bfcl", "CATEGORY,...", "draw from these BFCL categories; `all`: all but memory and format_sensitivity"),
-        ("--jsonl", "FILE", "draw from this file of tasks, or of other rows"),
+        (
+            "--bfcl",
+            "CATEGORY,...",
+            f"draw from these BFCL categories, or groups of them ({', '.join(GROUPS)}); `all`: all but memory and "
+            "format_sensitivity",
+        ),
+        ("--jsonl", "FILE|FOLDER", "draw from this file of tasks, or of other rows, or from all of a folder"),
         ("--url", "URL", "draw from a JSON Lines file on the web, with --digest"),
         ("--hub", "REPO[@REVISION][:SPLIT]", "draw from a dataset of the hub (default: main, train)"),
         (
@@ -94,22 +100,11 @@ def sources_of(flags: Sequence[tuple[str, str]], *, in_order: bool = False) -> t
     return sources, {index: file for index, (_, file) in enumerate(drafts) if file is not None}
 
 
-_NO_SEARCH = "it needs a search engine on the web, which an evaluation does not reach"
-_NOT_OFFERED = {
-    "web_search_base": _NO_SEARCH,
-    "web_search_no_snippet": _NO_SEARCH,
-}
-"""Why the leaderboard's other categories are not here."""
-
-
 def _bfcl(value: str) -> Source:
-    single_and_multi_turn = [name for name in BfclCategory if name not in {BfclCategory.FORMAT_SENSITIVITY, *MEMORY}]
-    names = single_and_multi_turn if value == "all" else [name.strip() for name in value.split(",")]
-    if unknown := [name for name in names if name not in list(BfclCategory)]:
-        near = did_you_mean(unknown[0], BfclCategory)
-        why = _NOT_OFFERED.get(unknown[0], f"there are: all, {', '.join(BfclCategory)}{near}")
-        raise SpecError(f"--bfcl: no category {unknown[0]!r}; {why}")
-    return {"bfcl": {"categories": names}}
+    try:
+        return {"bfcl": {"categories": categories_of(value)}}
+    except ValueError as error:
+        raise SpecError(f"--bfcl: {error}") from None
 
 
 def _hub(value: str) -> Source:

@@ -107,7 +107,7 @@ def test_build_tells_what_it_built(tmp_path: Path, sums: Path, capsys: pytest.Ca
 
 USAGE = {
     "no source": ([], "name a source: --bfcl CATEGORY,..., --jsonl FILE, --url"),
-    "unknown category": (["--bfcl", "simple"], "--bfcl: no category 'simple'; there are: all, simple_python"),
+    "unknown category": (["--bfcl", "simple"], "--bfcl: no category 'simple'; there are: all, single_turn, non_live"),
     "half a seed": (["--bfcl", "multiple", "--seed-from", "0x12"], "write BLOCKHASH:SECRET"),
     "a seed of other parts": (["--bfcl", "multiple", "--seed-from", "0x12:34"], "64 hex digits each"),
     "no number": (["--bfcl", "multiple", "--count", "0"], "flags: count: Input should be greater than or equal to 1"),
