@@ -19,7 +19,7 @@ from bitagent_evaluator.tasks.rows.notation import parse_value
 GroundTruth = list[dict[str, dict[str, list[Any]]]]
 _ARGUMENTS = ("arguments", "parameters", "input", "args", "kwargs", "params", "tool_input")
 """Names of the arguments of a call in different conventions, the usual ones first."""
-_NAMES = ("name", "function", "function_name", "tool_name", "tool")
+_NAMES = ("name", "function", "function_name", "tool_name", "toolName", "tool")
 _MAX_ENCODINGS = 2
 """How often arguments may be JSON text within JSON text."""
 _OF_MESSAGES = frozenset({"tool_calls", "role", "id", "type", "index", "finish_reason", "created"})

@@ -32,14 +32,16 @@ ROLES: Mapping[str, str] = {
 """Names of roles in other conventions, as `_role` returns them."""
 
 _CALL = re.compile(r"(?:tool|function)_?(?:calls?|use)")
-"""Roles of messages whose content is a call, and members of messages that have calls."""
+"""Members of messages that have calls."""
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _RESULT = re.compile(r"\s*<\|?(?:tool|function)_?(?:response|result|output)", re.IGNORECASE)
 """Beginning of a user's message that is the result of a call, as some chat templates write it."""
 _WITHOUT_CALLS = frozenset({"role", "from", "refusal", "thinking", "thought", "reasoning", "reasoning_content"})
 """Members of an assistant's message that are no place for a call, whatever they say of functions."""
-_CALL_PARTS = frozenset({"tool_use", "tool_call", "tool-call", "function_call"})
-"""Types of the parts of a content that are calls."""
+_CALL_PART = re.compile(r"(?:\w{1,32}_)?(?:tool|function|mcp)_?(?:calls?|use)")
+"""Roles of messages whose content is a call, and types of the parts of a content that are calls, in snake case."""
+_CALL_IDS = ("toolCallId", "tool_call_id")
+"""Members of such parts in the messages of Vercel's SDK, whose type may be `tool-NAME`."""
 _CALL_MEMBERS = ("functionCall", "function_call", "toolUse")
 """Members of such parts that have the call, as Gemini and Bedrock write them."""
 _CONTENTS = ("content", "value", "parts")
@@ -108,7 +110,7 @@ def split_chat(
 def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[PlainCall]:
     """Return the calls of a message; none if it makes none. Raises RowSkipped if they cannot be read."""
     role, content = _role(message), _member(message, *_CONTENTS)
-    if _CALL.fullmatch(role):
+    if _CALL_PART.fullmatch(role):
         if not (calls := parse_calls(content if any(name in message for name in _CONTENTS) else message)):
             raise RowSkipped(RowSkipReason.NO_ANSWER)
         return calls
@@ -185,10 +187,20 @@ def _is_nothing(value: Any) -> bool:
 def _is_call_part(part: Any) -> bool:
     if not isinstance(part, dict):
         return False
-    return str(part.get("type")) in _CALL_PARTS or any(isinstance(part.get(name), dict) for name in _CALL_MEMBERS)
+    kind = _snake_case(str(part.get("type")))
+    has_id = any(name in part for name in _CALL_IDS) and not kind.endswith("_result")
+    return (
+        has_id
+        or _CALL_PART.fullmatch(kind) is not None
+        or any(isinstance(part.get(name), dict) for name in _CALL_MEMBERS)
+    )
 
 
 def _call_part(part: dict[str, Any]) -> Any:
+    """Return the call of a part; of one whose type alone has the function's name, with that."""
+    kind = str(part.get("type"))
+    if any(name in part for name in _CALL_IDS) and kind.startswith("tool-") and kind != "tool-call":
+        return {"name": kind.removeprefix("tool-"), **part}
     return next((part[name] for name in _CALL_MEMBERS if isinstance(part.get(name), dict)), part)
 
 

@@ -47,6 +47,7 @@ _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
     }
 )
 """The columns by which formats of common datasets are recognised."""
+_WITHOUT_MESSAGES = "without column 'messages'"
 _OF_BFCL = frozenset({"question", "function"})
 """Columns of the files of BFCL's package; the answers are in files of their own."""
 _OF_CONTENT: Mapping[str, str] = MappingProxyType(
@@ -62,7 +63,16 @@ _OF_CONTENT: Mapping[str, str] = MappingProxyType(
         ),
         RowSkipReason.BAD_FUNCTIONS: (
             "A function is an object with name, description and parameters (a JSON Schema), or a list or JSON text of "
-            "these. Is `rows` the right format?"
+            "these; tools that a server runs itself (web_search) have none: leave them out. Is `rows` "
+            "the right format?"
+        ),
+        RowSkipReason.NO_FUNCTIONS: (
+            "The functions that are offered belong into a column (tools), or into the system text. Is `rows` the right "
+            "format?"
+        ),
+        RowSkipReason.NO_ANSWER: (
+            "An answer is a call, or prose where none is right; a blank, a thought or a refusal is none. Is `rows` the "
+            "right format?"
         ),
         RowSkipReason.NOT_TEXT: "Only text is read: leave out what has images, sound or files.",
         RowSkipReason.UNKNOWN_ROLE: "Name the roles system, user, assistant and tool.",
@@ -71,7 +81,9 @@ _OF_CONTENT: Mapping[str, str] = MappingProxyType(
     }
 )
 """What to do about rows that were read in the right format, by the reason for skipping them."""
-_OF_FORM = frozenset({RowSkipReason.BAD_CALL, RowSkipReason.BAD_FUNCTIONS})
+_OF_FORM = frozenset(
+    {RowSkipReason.BAD_CALL, RowSkipReason.BAD_FUNCTIONS, RowSkipReason.NO_FUNCTIONS, RowSkipReason.NO_ANSWER}
+)
 """Reasons that rows of another format have, too."""
 
 
@@ -104,19 +116,27 @@ def read_rows(
             raise TaskSetError(f"{what} has no rows")
         columns = ", ".join(list(row)[:_SHOWN_COLUMNS])
         raise TaskSetError(
-            f"no row of {what} is a task: {counts}. A row has the columns: {columns}. {_advice(skipped, row)}"
+            f"no row of {what} is a task: {counts}. A row has the columns: {columns}. "
+            f"{_advice(skipped, row, _format_of(reader))}"
         )
     if skipped:
         _log.info("%s: %d tasks; left out: %s", what, tasks, counts)
 
 
-def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
-    """Return what to do about data without any task; `row` is one of its rows."""
+def _format_of(reader: RowReader) -> RowFormat | None:
+    return next((rows for rows, kind in ROW_READERS.items() if kind is type(reader)), None)
+
+
+def _advice(skipped: Counter[str], row: Mapping[str, Any], chosen: RowFormat | None) -> str:
+    """Return what to do about data without any task; `row` is one of its rows, `chosen` how they were read."""
     ((reason, _),) = skipped.most_common(1)
     if skipped.total() == 1 and reason != RowSkipReason.BAD_CALL and (whole := _whole_table(row)):
         return whole
-    if reason in _OF_CONTENT and not (reason in _OF_FORM and likely_format(row)):
+    likely = likely_format(row, chosen)
+    if reason in _OF_CONTENT and not (reason in _OF_FORM and likely):
         return _OF_CONTENT[reason]
+    if reason == _WITHOUT_MESSAGES and (of_chats := [name for name, value in row.items() if _is_chat(value)]):
+        return f"The messages seem to be in {of_chats[0]!r}: name the column messages."
     for column in row:
         if reason == f"without column {column.strip().lower()!r}":
             return f"The file calls it {column!r}: name it so."
@@ -124,12 +144,20 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any]) -> str:
         return "The first line is JSON, not the names of columns: let the file's name end in .jsonl or .json."
     if separators := _SEPARATORS & set(next(iter(row), "")):
         return f"Are the columns separated by {' or '.join(sorted(separators))!r}?"
-    return "Is `rows` the right format?" + likely_format(row)
+    return "Is `rows` the right format?" + likely
+
+
+def _is_chat(value: Any) -> bool:
+    """Whether a value is a list of messages."""
+    items = value if isinstance(value, list) else []
+    return any(isinstance(item, Mapping) and ("role" in item or "from" in item) for item in items)
 
 
 def _whole_table(row: Mapping[str, Any]) -> str:
     """Return what to do if the only row has all rows in it; empty if it does not look so."""
     lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    if any(map(_is_chat, lists.values())):
+        return ""
     is_table = len(lists) == len(row) > 1 and len({len(value) for value in lists.values()}) == 1
     if is_table and not any(map(_are_objects, lists.values())):
         return "Each column is one list: save an object for each row (pandas: to_json(orient='records', lines=True))."
@@ -157,10 +185,13 @@ def _are_objects(items: list[Any]) -> bool:
     return all(isinstance(item, Mapping) for item in items)
 
 
-def likely_format(row: Mapping[str, Any]) -> str:
-    """Return a sentence that names the formats of common datasets with these columns; empty if there is none."""
+def likely_format(row: Mapping[str, Any], chosen: RowFormat | None = None) -> str:
+    """Return a sentence that names the formats of common datasets with these columns; empty if there is none.
+
+    The one that was chosen already is not named.
+    """
     if row.keys() >= _OF_BFCL:
         columns = "messages=question,functions=function,answers=ground_truth"
         return f" These columns look like BFCL's own: --columns {columns}, with the possible answers in each row."
-    usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys()]
+    usual = [str(rows) for rows, columns in _USUAL.items() if columns <= row.keys() and rows != chosen]
     return f" These columns look like {' or '.join(usual)}." if usual else ""

@@ -5,7 +5,8 @@
      "tools": [{"type": "function", "function": {"name", "description", "parameters"}}]}
 
 `prompt` and `completion` (or `chosen`) are read like one list of messages, as TRL has them, and so are `input` and
-`preferred_output` of OpenAI's files of preferences. `arguments` are JSON text or an object. `functions` and
+`preferred_output` of OpenAI's files of preferences, and `input` and `output` of its responses. A request of a batch is
+its `body`. `arguments` are JSON text or an object. `functions` and
 `function_call` are the API before tools. Both columns may be JSON text. Without functions in a column they are looked
 for in the system text, as rows `ShareGPT` have them.
 """
@@ -49,13 +50,17 @@ class OpenAIRows:
         )
 
 
-_QUESTIONS, _ANSWERS = ("prompt", "input"), ("completion", "chosen", "preferred_output")
+_QUESTIONS, _ANSWERS = ("prompt", "input"), ("completion", "chosen", "preferred_output", "output")
 """Columns of the messages of a question, and of its answer."""
 
 
 def _with_messages(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of question and answer as one of messages; any other as it is."""
+    if isinstance(body := row.get("body"), dict) and "messages" not in row:
+        row = body
     question = next((row[name] for name in _QUESTIONS if isinstance(row.get(name), list | dict)), None)
+    if question is None and isinstance(text := row.get("input"), str) and isinstance(row.get("output"), list):
+        question = [{"role": "user", "content": text}]
     answer = next((row[name] for name in _ANSWERS if isinstance(row.get(name), list)), None)
     if "messages" in row or question is None or answer is None:
         return row

@@ -76,6 +76,7 @@ def test_data_without_a_task_says_what_to_do(reason: str, row: dict[str, Any], a
     assert advice in str(caught.value).partition("columns: ")[2].partition(". ")[2]
 
 
+QUESTION = {"role": "user", "content": "x"}
 WHOLE = {
     "a table by columns": ({"messages": ["[]", "[]"], "tools": ["[]", "[]"]}, "for each row"),
     "rows in a member": ({"version": 1, "data": [{"messages": []}, {"messages": []}]}, "'data'"),
@@ -85,6 +86,13 @@ WHOLE = {
     "a row with two calls": ({"tools": "[{}]", "answers": [{"name": "f"}, {"name": "f"}]}, "right format"),
     "a row with one call": ({"question": "x", "answers": [{"name": "f"}]}, "right format"),
     "a row with messages alone": ({"messages": [{"role": "x"}], "tools": ""}, "right format"),
+    "a row with a chat alone": (
+        {"messages": [QUESTION, {"role": "assistant", "content": "f()"}]},
+        "into a column (tools)",
+    ),
+    "a chat by another name": ({"traj": [QUESTION, {"role": "assistant"}], "info": {}}, "seem to be in 'traj'"),
+    "a tool without parameters": ({"messages": [QUESTION], "tools": [{"type": "web_search"}]}, "leave them out"),
+    "no answer": ({"messages": [QUESTION], "tools": [{"name": "f"}]}, "An answer is a call"),
 }
 
 
@@ -94,6 +102,7 @@ def test_one_row_with_all_rows_in_it_is_recognised(row: dict[str, Any], advice: 
     with pytest.raises(TaskSetError) as caught:
         list(read_rows([("1", row)], reader, what="data", skipped=Counter()))
     assert advice in str(caught.value)
+    assert "look like OpenAI" not in str(caught.value)
 
 
 def test_one_row_with_calls_that_cannot_be_read_is_no_table() -> None:

@@ -104,6 +104,8 @@ PAIRS = {
         "preferred_output": ANSWER,
         "tools": None,
     },
+    "OpenAI's responses": {"input": ROW["messages"][:2], "output": ANSWER},
+    "a request of a batch": {"custom_id": "1", "body": ROW, "tools": None},
 }
 
 
@@ -148,6 +150,12 @@ def test_an_integer_that_a_table_made_a_float_is_one(value: float, expected: int
 
 
 QUESTION = {"role": "user", "content": "Weather in Oslo?"}
+
+
+def _answered(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [QUESTION, {"role": "assistant", "content": list(parts)}], "tools": [WEATHER]}
+
+
 OTHERS: dict[str, dict[str, Any]] = {
     "LangChain's messages": {
         "messages": [
@@ -195,6 +203,27 @@ OTHERS: dict[str, dict[str, Any]] = {
             WEATHER | {"parameters": {"type": "object", "properties": {"city": {"type": "string"}, "zip": None}}}
         ],
     },
+    "OpenAI's response to a text": {
+        "input": "Weather in Oslo?",
+        "output": [
+            {"type": "reasoning", "summary": []},
+            {"type": "mcp_call", "name": "get_weather", "arguments": '{"city": "Oslo"}', "server_label": "w"},
+        ],
+        "tools": [{"type": "function", **WEATHER}],
+    },
+    "Anthropic's parts of servers' tools": _answered(
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "mcp_tool_use", "name": "get_weather", "server_name": "w", "input": {"city": "Oslo"}},
+    ),
+    "Vercel's parts": _answered(
+        {"type": "tool-call", "toolCallId": "1", "toolName": "get_weather", "input": {"city": "Oslo"}}
+    ),
+    "Vercel's parts of older versions": _answered(
+        {"type": "tool-call", "toolCallId": "1", "toolName": "get_weather", "args": {"city": "Oslo"}}
+    ),
+    "Vercel's parts of pages": _answered(
+        {"type": "tool-get_weather", "toolCallId": "1", "state": "input-available", "input": {"city": "Oslo"}}
+    ),
     "ToolBench's system text": {
         "messages": [
             {"role": "system", "content": f"Use Thought, Action. You have the APIs: {[WEATHER]}\nBegin!"},
@@ -225,8 +254,19 @@ def test_a_null_in_an_object_may_be_omitted() -> None:
         {"role": "model", "parts": [{"functionCall": {"args": {"city": "Oslo"}}}]},
         {"type": "function_call", "arguments": "{}"},
         {"type": "reasoning", "summary": ["get_weather(city='Oslo')"]},
+        {"type": "custom_tool_call", "name": "get_weather", "input": "Oslo"},
+        {"role": "assistant", "content": [{"type": "server_tool_use", "name": "web_search", "input": {"query": "x"}}]},
+        {"role": "assistant", "content": [{"type": "tool-result", "toolCallId": "1", "output": "rain"}]},
     ],
-    ids=["without a required argument", "without a name", "an item without a name", "a thought alone"],
+    ids=[
+        "without a required argument",
+        "without a name",
+        "an item without a name",
+        "a thought alone",
+        "a call of text",
+        "a tool of the server",
+        "a result alone",
+    ],
 )
 def test_a_call_of_another_program_that_cannot_be_read_is_never_no_call(answer: dict[str, Any]) -> None:
     with pytest.raises(RowSkipped):
