@@ -29,8 +29,12 @@ class Metrics:
         self.foreign_weights = gauge(
             "foreign_weights", "1 while another process sets weights for this hotkey; this one then sets none"
         )
-        self.last_weights_block = gauge("last_weights_block", "Block at which the hotkey last set weights")
-        self.weights_age_blocks = gauge("weights_age_blocks", "Blocks since the hotkey last set weights")
+        self.last_weights_block = gauge(
+            "last_weights_block", "Block at which the hotkey last set weights; of several mechanisms that of the oldest"
+        )
+        self.weights_age_blocks = gauge(
+            "weights_age_blocks", "Blocks since the hotkey last set weights; of several mechanisms the most"
+        )
         self.paid_hotkeys = gauge("paid_hotkeys", "Hotkeys with a weight above 0 in the last computed weights")
         self.unpaid_hotkeys = gauge(
             "unpaid_hotkeys", "Hotkeys with a model that earn nothing by a competition", ["competition", "reason"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -75,6 +76,12 @@ def test_what_people_may_ask(start_world: Start, eventually: Eventually) -> None
     (line,) = history.stdout.splitlines()[1:]
     assert round_["metadata"]["name"] in line
     assert " set " in line
+    row = ask("weights", "row", "--json")
+    assert row.returncode == 0, row.stderr
+    found = {each["hotkey"]: each for each in map(json.loads, row.stdout.splitlines())}
+    assert {hotkey: each["weight"] for hotkey, each in found.items()} == world.chain.weights()
+    assert {part["origin"] for each in found.values() for part in each["parts"]} == {"Results"}
+    assert all(each["weight"] == each["on_chain"] for each in found.values())
     doctor = ask("doctor")
     bad = [each for each in doctor.stdout.splitlines() if each.startswith("PROBLEM")]
     assert ["only one endpoint" in each for each in bad] == [True], doctor.stdout + doctor.stderr

@@ -22,7 +22,7 @@ from bitagent_validator.explanation.findings import Finding
 from bitagent_validator.wallet import load_hotkey
 from bitagent_validator.weights.fill import burn_target
 from bitagent_validator.weights.notes import sent_version_key
-from bitagent_validator.weights.obstacles import permit_problem
+from bitagent_validator.weights.obstacles import mechanism_problem, permit_problem
 from bitagent_validator.weights.plan import refresh_blocks
 from bitagent_wire.hotkey_file import HotkeyFileError
 from bitagent_wire.redaction import shown
@@ -78,7 +78,8 @@ async def _look(endpoint: str, spec: ValidatorSpec, hotkey: str) -> Look:
                 age=age,
             )
             try:
-                subnet = await connection.subnet(spec.netuid, hotkey=hotkey, block=block)
+                mechanisms = _mechanisms(spec)
+                subnet = await connection.subnet(spec.netuid, hotkey=hotkey, block=block, mechanisms=mechanisms)
             except SubnetNotFound:
                 return known
             return replace(known, subnet=subnet)
@@ -140,12 +141,26 @@ def _of_account(spec: ValidatorSpec, subnet: Subnet, hotkey: str) -> list[Findin
     found.append(Finding(key >= needed, f"version key {key} is sent, and the subnet requires {needed}"))
     target = burn_target(spec.weights.burn, subnet)
     found.append(Finding(not target.problem, target.problem or f"what is burnt goes to {target.hotkey}"))
-    age = subnet.block - me.last_update
-    left = subnet.rules.activity_cutoff - age
-    text = f"weights were last set at block {me.last_update}, {age} blocks ago; the chain ignores them in {left} blocks"
-    found.append(Finding(age < 2 * refresh_blocks(subnet), text))
+    found += [_of_mechanism(subnet, mechanism) for mechanism in _mechanisms(spec)]
     mode = spec.weights.mode
     found.append(
         Finding(mode is WeightsMode.SET and not spec.suspend, f"weights.mode is {mode}, suspend {spec.suspend}")
     )
     return found
+
+
+def _mechanisms(spec: ValidatorSpec) -> list[int]:
+    return sorted({competition.mechanism for competition in spec.competitions})
+
+
+def _of_mechanism(subnet: Subnet, mechanism: int) -> Finding:
+    """Return when the weights of a mechanism were set last; each has a last update of its own."""
+    if problem := mechanism_problem(subnet, mechanism):
+        return Finding(False, problem.message)
+    me = subnet.on(mechanism).me
+    last = me.last_update if me else 0
+    age = subnet.block - last
+    left = max(0, subnet.rules.activity_cutoff - age)
+    text = f"weights of mechanism {mechanism} were last set at block {last}, {age} blocks ago; "
+    text += f"the chain ignores them in {left} blocks" if left else "the chain ignores them"
+    return Finding(age < 2 * refresh_blocks(subnet), text)

@@ -9,7 +9,7 @@ from bitagent_crds.conditions import ConditionStatus
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import ValidatorSpec, WeightsMode
 from bitagent_kube.conditions import ConditionValue
-from bitagent_validator.chain.facts import RAO, AccountFacts, Subnet
+from bitagent_validator.chain.facts import RAO, AccountFacts, Neuron, Subnet
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.interface import Pay, by_reason
@@ -73,9 +73,10 @@ class Gauges:
                 metrics.chain_age_seconds.set(chain.age)
         if subnet and me:
             block = chain.block if isinstance(chain, Up) else subnet.block
-            metrics.last_weights_block.set(me.last_update)
-            metrics.weights_age_blocks.set(block - me.last_update)
-            metrics.blocks_until_inactive.set(subnet.rules.activity_cutoff - (block - me.last_update))
+            last = _oldest_update(subnet, me)
+            metrics.last_weights_block.set(last)
+            metrics.weights_age_blocks.set(block - last)
+            metrics.blocks_until_inactive.set(subnet.rules.activity_cutoff - (block - last))
             metrics.dividends.set(me.dividends)
             metrics.stake.set(me.stake / RAO)
         if account:
@@ -94,6 +95,12 @@ class Gauges:
                 self._unpaid[competition] = unpaid
                 paid = sum(1 for each in pays.values() if each.share)
                 log.info("%s: %d hotkeys earn; %s", competition, paid, _listed(unpaid))
+
+
+def _oldest_update(subnet: Subnet, me: Neuron) -> int:
+    """Return the last update of the mechanism whose is the oldest: the chain ignores a validator in each apart."""
+    updates = [facts.last_update for number, facts in subnet.mechanisms.items() if subnet.has(number)]
+    return min(updates, default=me.last_update)
 
 
 def _listed(unpaid: Mapping[Standing, Sequence[str]]) -> str:

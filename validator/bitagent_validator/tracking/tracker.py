@@ -49,6 +49,15 @@ def settings_of(
     )
 
 
+def next_pause(pause: float, *, lasted: float, limits: tuple[float, float]) -> float:
+    """Return the pause after a failure: twice the one before, or the shortest if the process has worked for long.
+
+    `limits` are the shortest pause and the longest, which is also what counts as long.
+    """
+    shortest, longest = limits
+    return shortest if lasted > longest else min(longest, max(shortest, 2 * pause))
+
+
 class Tracker:
     """Sends rows, as long as there are settings."""
 
@@ -90,9 +99,10 @@ class Tracker:
             await asyncio.wait([task], timeout=2 * CLOSE_SECONDS)
 
     async def _run(self, settings: RunSettings) -> None:
-        pause, longest = self._pause_seconds
+        pause, clock = 0.0, asyncio.get_running_loop().time
         while True:
             first = await self._rows.get()
+            began = clock()
             try:
                 status = await self._send(settings, first)
             except OSError as error:
@@ -101,11 +111,11 @@ class Tracker:
             self._dropped(1)
             if status == NOT_INSTALLED:
                 log.warning("tracking: Weights & Biases' library is not in this image: nothing is sent")
-                pause = longest
+                pause = self._pause_seconds[1]
             else:
                 log.warning("tracking: its process ended with status %s; it is started again later", status)
+                pause = next_pause(pause, lasted=clock() - began, limits=self._pause_seconds)
             await asyncio.sleep(pause)
-            pause = min(longest, 2 * pause)
 
     async def _send(self, settings: RunSettings, first: Mapping[str, Any]) -> int:
         """Give a new process rows until it ends, or is killed; return its status."""

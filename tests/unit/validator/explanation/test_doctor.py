@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bitagent_crds.validator import ValidatorSpec
-from bitagent_validator.chain.facts import Subnet
+from bitagent_validator.chain.facts import MechanismFacts, Subnet
 from bitagent_validator.explanation.doctor import Look, findings
 
 Make = Callable[..., Any]
@@ -89,6 +89,25 @@ def test_endpoints_that_cannot_be_of_one_chain(spec: Make, look: Make, second: A
 def test_an_account_that_is_not_good(spec: Make, look: Make, facts: Any, changes: Any, text: str) -> None:
     bad = [f for f in findings(spec(**changes), [look(facts=facts)] * 2, hotkey="me") if not f.good]
     assert any(text in each.text for each in bad)
+
+
+@pytest.mark.parametrize(
+    ("facts", "good", "text"),
+    [
+        pytest.param({0: 100, 1: 900}, True, "of mechanism 1 were last set at block 900", id="set"),
+        pytest.param({0: 900, 1: 0}, False, "of mechanism 1 were last set at block 0", id="the first one alone is set"),
+        pytest.param({0: 900, 1: 900}, False, "has 1 mechanism", id="the subnet lacks it"),
+    ],
+)
+def test_the_mechanism_that_weights_are_set_for(
+    spec: Make, look: Make, competition: Make, facts: dict[int, int], good: bool, text: str
+) -> None:
+    only = spec(competitions=[competition(mechanism=1).to_wire()])
+    mechanisms = {number: MechanismFacts(last_update=block) for number, block in facts.items()}
+    count = 1 if "has 1" in text else 2
+    on = look(facts={"mechanisms": mechanisms, "mechanism_count": count, "activity_cutoff": 1000})
+    (found,) = [each for each in findings(only, [on] * 2, hotkey="me") if "mechanism" in each.text]
+    assert (found.good, text in found.text) == (good, True)
 
 
 def test_what_cannot_be_looked_at(spec: Make, look: Make) -> None:

@@ -10,6 +10,7 @@ import pytest
 from bitagent_crds.conditions import ConditionStatus, ConditionType, Reason
 from bitagent_crds.validator import ValidatorSpec
 from bitagent_kube.conditions import ConditionValue
+from bitagent_validator.chain.facts import MechanismFacts
 from bitagent_validator.chain.follower import Down, Up
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.running.gauges import Gauges
@@ -99,3 +100,21 @@ def test_how_many_endpoints_contradict(measured: Any, contradicting: dict[str, i
     chain = Up(None, 1000, contradicting=contradicting)  # type: ignore[arg-type]
     (sample,) = measured(chain=chain).contradicting_endpoints.collect()[0].samples
     assert sample.value == len(contradicting)
+
+
+@pytest.mark.parametrize(
+    ("mechanisms", "count", "left"),
+    [
+        pytest.param({}, None, 4500, id="the first alone"),
+        pytest.param({0: 900, 1: 300}, 2, 4300, id="another one is older"),
+        pytest.param({0: 900, 1: 0}, 1, 4900, id="the subnet lacks the other"),
+        pytest.param({0: 900, 1: 0}, 2, 4000, id="never set"),
+    ],
+)
+def test_when_the_chain_ignores_the_validator_in_a_mechanism(
+    measured: Any, subnet: Any, mechanisms: dict[int, int], count: int | None, left: int
+) -> None:
+    facts = {number: MechanismFacts(last_update=block) for number, block in mechanisms.items()}
+    metrics = measured(subnet=subnet(mechanisms=facts, mechanism_count=count, me={"last_update": 500}))
+    (sample,) = metrics.blocks_until_inactive.collect()[0].samples
+    assert sample.value == left

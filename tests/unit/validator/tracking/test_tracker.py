@@ -12,7 +12,7 @@ import pytest
 
 from bitagent_validator.tracking import tracker as module
 from bitagent_validator.tracking.process import RunSettings
-from bitagent_validator.tracking.tracker import Tracker
+from bitagent_validator.tracking.tracker import Tracker, next_pause
 
 SETTINGS = RunSettings(project="p", offline=True, directory="/nowhere", name="7")
 Process = Callable[[str], Path]
@@ -85,6 +85,19 @@ async def test_a_process_that_ends_is_started_again(process: Process, tmp_path: 
         await until(lambda n=n: len(dropped) > n)  # type: ignore[misc]
     await tracker.close()
     assert lines(out) == [SETTINGS.model_dump()] * 3
+
+
+@pytest.mark.parametrize(
+    ("pause", "lasted", "expected"),
+    [
+        pytest.param(0.0, 1.0, 10.0, id="the first failure"),
+        pytest.param(10.0, 1.0, 20.0, id="the next"),
+        pytest.param(3000.0, 1.0, 3600.0, id="the longest"),
+        pytest.param(3600.0, 3601.0, 10.0, id="it worked for long meanwhile"),
+    ],
+)
+def test_pauses_grow_while_it_fails(pause: float, lasted: float, expected: float) -> None:
+    assert next_pause(pause, lasted=lasted, limits=(10.0, 3600.0)) == expected
 
 
 async def test_a_process_that_takes_nothing_is_killed(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
