@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bitagent_crds.jobs import outcome_container
 from bitagent_crds.names import (
@@ -22,6 +22,9 @@ from bitagent_crds.names import (
 )
 from bitagent_crds.progress import PROGRESS_PORT_NAME
 from bitagent_kube.objects import Obj, ObjectMeta, parse_time
+
+LATE = timedelta(minutes=2)
+"""How late a node may take a pod that was bound to it; if it says so later, its clock is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +242,14 @@ class PodObject:
         conditions = {c["type"]: c for c in status.get("conditions") or ()}
         scheduled, ready = conditions.get("PodScheduled", {}), conditions.get("Ready", {})
         disruption = conditions.get("DisruptionTarget", {})
+        bound = parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None
+        ahead = _ahead(bound, parse_time(status.get("startTime")))
         unschedulable, terminated = None, None
         if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
             since = parse_time(scheduled.get("lastTransitionTime")) or meta.created
             unschedulable = Unschedulable(since, scheduled.get("message", ""))
         if ended is not None:
-            terminated = _terminated(ended)
+            terminated = _terminated(ended, ahead)
         return cls(
             meta=meta,
             phase=status.get("phase", ""),
@@ -252,7 +257,7 @@ class PodObject:
             message=status.get("message", ""),
             disruption=_reason_and_message(disruption) if disruption.get("status") == "True" else "",
             disrupted=parse_time(disruption.get("lastTransitionTime")) if disruption.get("status") == "True" else None,
-            started=parse_time(running.get("startedAt")) or (terminated.started if terminated else None),
+            started=_by_server(running.get("startedAt"), ahead) or (terminated.started if terminated else None),
             waiting_reason=waiting.get("reason", ""),
             waiting_message=waiting.get("message", ""),
             terminated=terminated,
@@ -261,9 +266,9 @@ class PodObject:
             init=_unfinished(status.get("initContainerStatuses") or ()),
             ready=ready.get("status") == "True",
             node=spec.get("nodeName") or "",
-            scheduled=parse_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+            scheduled=bound,
             address=status.get("podIP") or "",
-            ends=tuple(_ends(meta, containers)),
+            ends=tuple(_ends(meta, containers, ahead)),
             waits=tuple(_waits(meta, containers)),
             beside=next(_waiting_beside(own, containers), ""),
             progress_port=next((p["containerPort"] for p in _ports(spec) if p.get("name") == PROGRESS_PORT_NAME), None),
@@ -287,21 +292,37 @@ def _ports(spec: Obj) -> Iterator[Obj]:
         yield from container.get("ports") or ()
 
 
-def _terminated(state: Obj) -> Terminated:
+def _ahead(bound: datetime | None, taken: datetime | None) -> timedelta:
+    """Return how far the clock of a pod's node is ahead of the API server's; what is within LATE counts as none.
+
+    `bound`: when the pod was bound to its node, by the API server's clock; `taken`: when the node took it, by its own.
+    """
+    if bound is None or taken is None or timedelta(seconds=-1) <= taken - bound <= LATE:
+        return timedelta()
+    return taken - bound
+
+
+def _by_server(text: str | None, ahead: timedelta) -> datetime | None:
+    """Return a time that a node has written by its clock, by the API server's."""
+    at = parse_time(text)
+    return at - ahead if at is not None else None
+
+
+def _terminated(state: Obj, ahead: timedelta) -> Terminated:
     return Terminated(
         exit_code=state["exitCode"],
         reason=state.get("reason", ""),
         message=state.get("message", ""),
-        started=parse_time(state.get("startedAt")),
-        finished=parse_time(state.get("finishedAt")),
+        started=_by_server(state.get("startedAt"), ahead),
+        finished=_by_server(state.get("finishedAt"), ahead),
     )
 
 
-def _ends(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberEnd]:
+def _ends(meta: ObjectMeta, containers: Iterable[Obj], ahead: timedelta) -> Iterator[MemberEnd]:
     """Yield the ends of the evaluations of a pack's pod."""
     for key, state in _states(meta, containers):
         if (ended := state.get("terminated")) is not None:
-            yield MemberEnd(key, _terminated(ended))
+            yield MemberEnd(key, _terminated(ended, ahead))
 
 
 def _waits(meta: ObjectMeta, containers: Iterable[Obj]) -> Iterator[MemberWait]:

@@ -55,6 +55,8 @@ from bitagent_operator.plan.jobs.waits import (
     without_pod,
 )
 
+QUOTED = 100
+"""How much of an unreadable result a message quotes, in characters."""
 MESSAGE_LENGTH = 512
 """Longest message of a result, in characters."""
 _BEFORE_A_CONTAINER = frozenset({Reason.STARTING, Reason.WAITING_FOR_NODE})
@@ -199,7 +201,7 @@ def _ended(
     problem = _problem_of_pods(own, kind, pass_) or (_lasting(last_reported) if not own else None)
     later = any(pod.terminated is not None and pod.terminated.exit_code == EXIT_LATER for pod in own)
     if ended.complete or (ended.reason == "PodFailurePolicy" and not later):
-        return Lost(f"Job {job.meta.name} ended, but no pod with its result is left", ended.at)
+        return Lost(clip(_without_result(job, own), MESSAGE_LENGTH), ended.at)
     if ended.reason == DEADLINE_EXCEEDED:
         reason = _deadline_reason(own, problem, last_reported)
         text = _deadline_text(own, problem, last_reported)
@@ -210,6 +212,16 @@ def _ended(
         reason = problem.reason
         text = f"gave up after {job.failed or len(own)} failed pods; {problem.message}"
     return InfraFault(reason, clip(text, MESSAGE_LENGTH), ended.at, _failed_nodes(job, own))
+
+
+def _without_result(job: JobObject, own: Sequence[PodObject]) -> str:
+    """Return what is known of a Job that ended well and has no result."""
+    for pod in reversed(own):
+        if pod.terminated is not None and pod.terminated.exit_code == EXIT_OK:
+            said = f"it says {pod.terminated.message[:QUOTED]!r}" if pod.terminated.message else "it says nothing"
+            text = f"pod {pod.meta.name} ended with exit code {EXIT_OK}, but without a result that can be read"
+            return f"{text} ({said}); does its image belong to this operator?"
+    return f"Job {job.meta.name} ended, but no pod with its result is left"
 
 
 def _late(

@@ -30,9 +30,18 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _IMAGE_PULL = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
 )
-_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"})
+_ON_ITS_WAY = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons of a container that waits without trouble. Any other one, also of a kubelet of tomorrow, is a trouble."""
 _NOT_THE_PROCESS = frozenset({"StartError", "ContainerCannotRun", "ContainerStatusUnknown"})
 """Reasons of a terminated container whose process did not end by itself: it never ran, or its node was lost."""
 
@@ -80,7 +89,7 @@ def pod_problem(pod: PodObject, kind: type[Model] | None, pass_: Pass) -> Proble
     if pod.phase == "Unknown":
         return Problem(Reason.EVICTED, f"node {pod.node} does not report the state of pod {pod.meta.name}")
     if pod.started is not None:
-        return _without_outcome(pod) if pod.waiting_reason in _IMAGE_PULL | _CONTAINER else None
+        return _without_outcome(pod) if pod.waiting_reason not in _ON_ITS_WAY else None
     return _kept_from_starting(pod, pass_)
 
 
@@ -102,12 +111,12 @@ def _kept_from_starting(pod: PodObject, pass_: Pass) -> Problem | None:
         if pass_.now - pod.unschedulable.since < pass_.settings.unschedulable_after:
             return None
         return Problem(Reason.UNSCHEDULABLE, _unaccepted(pod.unschedulable.since, pod.unschedulable.message))
-    if pod.init is not None and (pod.init.failed or pod.init.reason in _IMAGE_PULL | _CONTAINER):
+    if pod.init is not None and (pod.init.failed or pod.init.reason not in _ON_ITS_WAY):
         reason = Reason.IMAGE_PULL_FAILED if pod.init.reason in _IMAGE_PULL else Reason.POD_NOT_STARTED
         return Problem(reason, _init(pod.init))
     if pod.waiting_reason in _IMAGE_PULL:
         return Problem(Reason.IMAGE_PULL_FAILED, f"{pod.waiting_reason}: {pod.waiting_message}")
-    if pod.waiting_reason in _CONTAINER:
+    if pod.waiting_reason not in _ON_ITS_WAY:
         return Problem(Reason.INFRASTRUCTURE_FAULT, f"{pod.waiting_reason}: {pod.waiting_message}")
     return None
 

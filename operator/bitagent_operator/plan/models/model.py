@@ -287,7 +287,8 @@ def events(old: MinerModelStatus, new: MinerModelStatus, *, waits: bool = False)
     """Return the Events that report a change of the Fetched condition.
 
     `waits`: whether the fetch only waits, for its turn, for the hub or for room: nothing has failed, and a message with
-    another time is not news.
+    another time is not news. What waits may do so again and again, as after each removal of its pod: the Event then has
+    one text, which the API takes once.
     """
     before, after = find(old.conditions, ConditionType.FETCHED), find(new.conditions, ConditionType.FETCHED)
     if after is None or (before is not None and before.status == after.status and before.message == after.message):
@@ -301,6 +302,8 @@ def events(old: MinerModelStatus, new: MinerModelStatus, *, waits: bool = False)
         known = before is not None and before.status == after.status and before.reason == after.reason
         delayed = after.reason is Reason.CACHE_FULL or after.reason.fault is Fault.INFRASTRUCTURE
         news = delayed and (after.reason is Reason.CACHE_FULL or not known)
+        if after.reason is not Reason.CACHE_FULL:
+            text = f"{after.reason}: {after.reason.meaning} It is tried again; condition Fetched has the last cause."
         return (EventMessage(EventReason.FETCH_DELAYED, text, warning=True),) if news else ()
     if after.reason.fault is Fault.INFRASTRUCTURE:
         return (EventMessage(EventReason.FETCH_FAILED, text, warning=True),)

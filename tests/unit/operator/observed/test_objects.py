@@ -99,3 +99,29 @@ def test_a_pod_has_the_time_of_its_binding_and_the_place_of_its_progress(make: M
     bound |= {"status": "False"}
     early = PodObject.parse(raw | {"spec": {}, "status": {"conditions": [bound]}})
     assert (early.scheduled, early.address, early.progress_port) == (None, "", None)
+
+
+@pytest.mark.parametrize(
+    ("hours", "late", "since"),
+    [
+        pytest.param(0, 1, 51, id="a node's clock that is right"),
+        pytest.param(0, 90, 140, id="a node that took the pod late"),
+        pytest.param(5, 1, 50, id="a clock that is ahead"),
+        pytest.param(-5, 1, 50, id="a clock that is behind"),
+        pytest.param(24 * 365, 0, 50, id="a clock of another year"),
+    ],
+)
+def test_times_of_a_node_are_by_the_servers_clock(make: Make, hours: int, late: int, since: int) -> None:
+    """Its pods say when they began and ended, and what follows at which time is decided by the API server's clock."""
+
+    def by_node(at: float) -> str:
+        return make.at(at + 3600 * hours).isoformat()
+
+    bound = {"type": "PodScheduled", "status": "True", "lastTransitionTime": make.at(50).isoformat()}
+    state = {"terminated": {"exitCode": 0, "startedAt": by_node(50 + late), "finishedAt": by_node(950 + late)}}
+    status = {"conditions": [bound], "startTime": by_node(50 + late), "containerStatuses": [{"state": state}]}
+    pod = make.pod(make.evaluation("k"), status=status)
+    assert pod.terminated is not None
+    assert (pod.started, pod.terminated.finished) == (make.at(since), make.at(since + 900))
+    running = status | {"containerStatuses": [{"state": {"running": {"startedAt": by_node(50 + late)}}}]}
+    assert make.pod(make.evaluation("k"), status=running).started == make.at(since)

@@ -137,6 +137,9 @@ HUB = '{"reason": "HubUnavailable", "message": "503"}'
         pytest.param({}, [{"unschedulable": 700}], Active, "Unschedulable", id="no node for just so long"),
         pytest.param(COMPLETE, [], Lost, "ResultLost", id="complete, pod gone"),
         pytest.param(COMPLETE, [{"code": 0, "message": "not json"}], Lost, "ResultLost", id="unreadable summary"),
+        pytest.param(COMPLETE, [{"code": 0, "message": ""}], Lost, "ResultLost", id="no summary"),
+        pytest.param(COMPLETE, [{"code": 0, "message": SCORED[:-9]}], Lost, "ResultLost", id="half a summary"),
+        pytest.param(COMPLETE, [{"code": 0, "message": "[]"}], Lost, "ResultLost", id="JSON of another form"),
         pytest.param(POLICY, [], Lost, "ResultLost", id="model's fault, pod gone"),
         pytest.param(
             {},
@@ -409,6 +412,13 @@ def test_another_jobs_pod_is_not_a_result(make: Make) -> None:
     job, other = make.evaluation("k"), make.evaluation("other")
     pods = [make.pod(other, code=0, message=SCORED)]
     assert isinstance(classify(job, pods, EvaluateSummary, make.pass_(now=0)), Active)
+
+
+@pytest.mark.parametrize("message", ["", "{", "x" * 4096], ids=["nothing", "half", "too much"])
+def test_a_pod_whose_result_cannot_be_read_is_named(make: Make, message: str) -> None:
+    found = outcome(make, COMPLETE, [{"code": 0, "message": message}])
+    assert "pod p0 " in found.message
+    assert len(found.message) <= 512
 
 
 def test_the_end_of_the_log_is_in_the_message(make: Make) -> None:

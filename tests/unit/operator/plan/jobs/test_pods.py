@@ -74,6 +74,18 @@ def init(state: dict[str, Any], *, phase: str = "Pending", **more: Any) -> dict[
         pytest.param(init({"running": {}}), None, "", id="an init container runs"),
         pytest.param({"phase": "Unknown", "node": "n1"}, "Evicted", "n1", id="its node does not report"),
         pytest.param({"waiting": ("ErrImagePull", "x")}, "ImagePullFailed", "ErrImagePull: x", id="image"),
+        pytest.param({"waiting": ("RegistryUnavailable", "x")}, "ImagePullFailed", "x", id="registry"),
+        pytest.param({"waiting": ("SignatureValidationFailed", "x")}, "ImagePullFailed", "x", id="signature"),
+        pytest.param({"waiting": ("PostStartHookError", "x")}, "InfrastructureFault", "x", id="added hook"),
+        pytest.param({"waiting": ("OfTomorrow", "x")}, "InfrastructureFault", "OfTomorrow: x", id="later kubelet"),
+        pytest.param({"waiting": ("ContainerCreating", "x")}, None, "", id="on its way"),
+        pytest.param(init({"waiting": {"reason": "PodInitializing"}}), None, "", id="init container in its turn"),
+        pytest.param(
+            init({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+            "PodNotStarted",
+            "mesh: exit code 137 (OOMKilled)",
+            id="init container without memory",
+        ),
         pytest.param(
             {"code": 3, "phase": "Running"}, "Crashed", "exit code 3", id="failed beside a container that runs"
         ),

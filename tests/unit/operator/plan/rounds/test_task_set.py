@@ -93,7 +93,7 @@ LATE: dict[str, Any] = {
         pytest.param(1, "Failed", [PREEMPTED], 2, "Evicted", id="preempted"),
         pytest.param(naming.MAX_ATTEMPTS, "Failed", [PREEMPTED], None, "Evicted", id="as often as names last"),
         pytest.param(1, "Failed", [{"code": 3}, PREEMPTED], None, "Evicted", id="one failed by itself"),
-        pytest.param(1, None, [LATE], 2, "StartTimedOut", id="a node had it for an hour and ran nothing"),
+        pytest.param(1, "Failed", [LATE], 2, "StartTimedOut", id="nodes had it for hours and ran nothing"),
         pytest.param(4, None, [{"deleted": 0, "node": "n1"}], 5, "Evicted", id="its node was lost once more"),
     ],
 )
@@ -112,6 +112,22 @@ def test_what_is_removed_or_never_ran_is_followed_by_another_job(
     found = plan(make.started("a", tasks=False), [make.model("a")], jobs=[last], pods=own, now=7200)
     assert (found.task_set_attempt, found.condition("TasksReady").reason) == (following, reason)
     assert (found.status.phase == "Failed") == (following is None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="the next pod is not there yet"),
+        pytest.param([{"created": 3700, "waiting": ("ContainerCreating", "")}], id="the next pod waits"),
+    ],
+)
+def test_a_job_whose_pod_never_ran_tries_again_itself(make: Make, plan: Plan, more: list[dict[str, Any]]) -> None:
+    """With another Job beside it two pods could write to one directory."""
+    job = make.evaluation("tasks", attempt=1, active=1, failed=1)
+    pods = [make.pod(job, name=f"p{at}", **{"created": 0} | pod) for at, pod in enumerate([LATE, *more])]
+    found = plan(make.started("a", tasks=False), [make.model("a")], jobs=[job], pods=pods, now=3710)
+    assert (found.task_set_attempt, found.status.phase, found.delete) == (None, "Preparing", ())
+    assert found.condition("TasksReady").reason == "StartTimedOut"
 
 
 def test_a_pod_that_builds_replaces_one_that_never_ran(make: Make, plan: Plan) -> None:
