@@ -28,12 +28,12 @@ def seniority(
     """
     entries = list(entries)
     found = {entry.model: _present(entry, models) for entry in entries}
-    present = [model for model in found.values() if model is not None]
-    by_creation = clock is None and any(_block(model) is None for model in present)
+    blocks = {entry.model: _block(entry, model) for entry in entries if (model := found[entry.model]) is not None}
+    by_creation = clock is None and None in blocks.values()
     keys = {
         entry.model: _gone(entry, clock, by_creation=by_creation)
         if (model := found[entry.model]) is None
-        else _key(entry.model, model, clock, by_creation=by_creation)
+        else _key(model, blocks[entry.model], clock, by_creation=by_creation)
         for entry in entries
     }
     return _owners_first(keys, entries, found)
@@ -81,8 +81,8 @@ def _gone(entry: ModelResult, clock: ChainClock | None, *, by_creation: bool) ->
     return (clock.block if clock is not None else float("-inf"), float("inf"), entry.model)
 
 
-def _key(name: str, model: ModelObject, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
-    block = _block(model)
+def _key(model: ModelObject, block: int | None, clock: ChainClock | None, *, by_creation: bool) -> Seniority:
+    name = model.meta.name
     created = model.meta.created if block is not None else _since(model)
     if by_creation:
         return (created.timestamp(), float("inf") if block is None else float(block), name)
@@ -97,5 +97,11 @@ def _since(model: ModelObject) -> datetime:
     return model.meta.created if fixed or seen is None else max(model.meta.created, seen.at)
 
 
-def _block(model: ModelObject) -> int | None:
+def _block(entry: ModelResult, model: ModelObject) -> int | None:
+    """Return the block that was frozen with the set: a validator compares that one with the chain, not a later one.
+
+    An earlier version froze none.
+    """
+    if entry.model_uid is not None:
+        return entry.commit_block
     return model.spec.miner.commit_block if model.spec.miner is not None else None

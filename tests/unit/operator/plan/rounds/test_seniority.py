@@ -86,6 +86,14 @@ def test_an_old_object_is_no_claim_to_what_its_branch_stands_for_later(
     assert first(make, clocked=clocked, original=original, copy=moved) == winner
 
 
+def test_an_object_that_is_edited_in_a_round_has_the_block_that_was_frozen(make: Make) -> None:
+    models = {"original": make.model("original", commit_block=7), "copy": make.model("copy", commit_block=1)}
+    frozen = {"original": 7, "copy": 8}
+    entries = [ModelResult(model=n, model_uid=m.meta.uid, commit_block=frozen[n]) for n, m in models.items()]
+    keys = seniority(entries, models, None)
+    assert keys["original"] < keys["copy"]
+
+
 @pytest.mark.parametrize(
     ("gone", "clocked", "stays"),
     [
