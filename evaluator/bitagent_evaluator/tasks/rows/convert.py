@@ -48,6 +48,7 @@ _USUAL: Mapping[RowFormat, frozenset[str]] = MappingProxyType(
 )
 """The columns by which formats of common datasets are recognised."""
 _WITHOUT_MESSAGES = "without column 'messages'"
+_OF_COLUMNS = "Question, functions and answer in columns of their own: --columns question=...,functions=...,answers=..."
 _OF_BFCL = frozenset({"question", "function"})
 """Columns of the files of BFCL's package; the answers are in files of their own."""
 _OF_CONTENT: Mapping[str, str] = MappingProxyType(
@@ -137,6 +138,8 @@ def _advice(skipped: Counter[str], row: Mapping[str, Any], chosen: RowFormat | N
         return _OF_CONTENT[reason]
     if reason == _WITHOUT_MESSAGES and (of_chats := [name for name, value in row.items() if _is_chat(value)]):
         return f"The messages seem to be in {of_chats[0]!r}: name the column messages."
+    if reason == _WITHOUT_MESSAGES and len(row) > 1 and not likely:
+        likely = f" {_OF_COLUMNS}"
     for column in row:
         if reason == f"without column {column.strip().lower()!r}":
             return f"The file calls it {column!r}: name it so."

@@ -92,6 +92,7 @@ WHOLE = {
     ),
     "a chat by another name": ({"traj": [QUESTION, {"role": "assistant"}], "info": {}}, "seem to be in 'traj'"),
     "a tool without parameters": ({"messages": [QUESTION], "tools": [{"type": "web_search"}]}, "leave them out"),
+    "question and answer in columns": ({"prompt": "x", "completion": "f()", "tools": "[]"}, "--columns question="),
     "no answer": ({"messages": [QUESTION], "tools": [{"name": "f"}]}, "An answer is a call"),
 }
 
