@@ -213,7 +213,7 @@ class Connection:
         view = await self._read(f"block {block}", self._client.at(block))
         graph, threshold = await self._read(
             f"subnet {netuid}",
-            _gather(view.subnets.metagraph(netuid, commitments=False), view.query((PALLET, "StakeThreshold"))),
+            _gather(view.subnets.metagraph(netuid, commitments=False), _if_any(view.query((PALLET, "StakeThreshold")))),
         )
         if graph is None:
             raise SubnetNotFound(f"the chain has no subnet {netuid}")
@@ -237,8 +237,9 @@ class Connection:
         if (me := subnet.me) is None:
             return subnet
         if max(mechanisms, default=0):
-            number = view.query((PALLET, "MechanismCountCurrent"), [netuid])
-            subnet = replace(subnet, mechanism_count=max(1, await self._number("the number of mechanisms", number)))
+            count = _if_any(view.query((PALLET, "MechanismCountCurrent"), [netuid]))
+            number = await self._read("the number of mechanisms", count)
+            subnet = replace(subnet, mechanism_count=None if number is None else max(1, int(number)))
         # What is left of a mechanism that is gone is not in effect.
         found = {
             each: await self._read("the weights", _mechanism(view, subnet, me, each))
@@ -264,11 +265,14 @@ class Connection:
 
     async def version_key(self, netuid: int) -> int:
         """Return the subnet's version key at the best block."""
-        return await self._number("the version key", self._client.query((PALLET, "WeightsVersionKey"), [netuid]))
+        key = _if_any(self._client.query((PALLET, "WeightsVersionKey"), [netuid]))
+        return await self._number("the version key", key)
 
-    async def owner(self, netuid: int) -> str:
-        """Return the hotkey of the subnet's owner at the best block; empty if it has none."""
-        return str(await self._read("the owner", self._client.query((PALLET, "SubnetOwnerHotkey"), [netuid])) or "")
+    async def owner(self, netuid: int) -> str | None:
+        """Return the hotkey of the subnet's owner at the best block; empty without one, None if it is not known."""
+        query = self._client.query((PALLET, "SubnetOwnerHotkey"), [netuid])
+        owner = await self._read("the owner", _if_any(query, missing=False))
+        return None if owner is False else str(owner or "")
 
     async def _height(self, what: str, call: Awaitable[Any]) -> int:
         async def read() -> int:
@@ -364,6 +368,20 @@ async def _dispose(client: Any, opening: asyncio.Task[tuple[float, str]], sessio
 async def _gather(first: Awaitable[Any], second: Awaitable[Any]) -> tuple[Any, Any]:
     one, two = await asyncio.gather(first, second)
     return one, two
+
+
+async def _if_any(call: Awaitable[Any], *, missing: Any = None) -> Any:
+    """Return what is stored in an item that can be done without; `missing` if the runtime has none of this name.
+
+    A runtime may lose an item, or give it another name, and that must not stop what does not need it.
+    """
+    try:
+        return await call
+    except ValueError as error:
+        # The SDK does not export this type.
+        if type(error).__name__ != "StorageFunctionNotFound":
+            raise
+        return missing
 
 
 async def _mechanism(view: Any, subnet: Subnet, me: Neuron, mechanism: int) -> MechanismFacts:

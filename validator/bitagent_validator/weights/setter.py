@@ -211,7 +211,7 @@ class WeightSetter:
             return Obstacle(Reason.VERSION_KEY_TOO_LOW, f"the subnet requires version key {key} since this block")
         if subnet.owner_hotkey in row.burnt:
             owner = await connection.owner(spec.netuid)
-            if owner != subnet.owner_hotkey:
+            if owner is not None and owner != subnet.owner_hotkey:
                 return Obstacle(Reason.WEIGHTS_PENDING, f"the subnet's owner is {owner} since this block")
         return None
 

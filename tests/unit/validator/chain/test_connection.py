@@ -6,18 +6,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bittensor._transport.errors import StorageFunctionNotFound
 
 from bitagent_local.chain.blocks import STATES_KEPT
 from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.scale import to_hex
 from bitagent_local.chain.seed import Neuron
-from bitagent_local.chain.testing import running
+from bitagent_local.chain.testing import running, world
 from bitagent_validator.chain import connection as module
 from bitagent_validator.chain.calls import SentRow
 from bitagent_validator.chain.connection import ChainUnavailable, CommitmentsUnreadable, connect
 from bitagent_validator.chain.decoding import commit_digest
-from bitagent_validator.chain.facts import Commitment
+from bitagent_validator.chain.facts import RAO, Commitment
 
 ME = address("//Validator")
 
@@ -68,6 +69,41 @@ async def test_commitments_of_an_unknown_form_are_no_fault_of_the_chain(
     async with running() as chain, connect(chain.endpoint) as connection:
         with pytest.raises(CommitmentsUnreadable, match="subnet 20"):
             await connection.commitments(20, block=await connection.finalized())
+
+
+class WithoutItems:
+    """A client, or its view of a block, on a runtime that has some storage items no longer."""
+
+    def __init__(self, inner: Any, *items: str) -> None:
+        self._inner, self._items = inner, items
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def at(self, block: int) -> Any:
+        return WithoutItems(await self._inner.at(block), *self._items)
+
+    async def query(self, item: Any, *given: Any, **named: Any) -> Any:
+        if item[1] in self._items:
+            raise StorageFunctionNotFound(item[1])
+        return await self._inner.query(item, *given, **named)
+
+
+async def test_items_that_a_runtime_has_no_longer_stop_nothing_that_needs_none() -> None:
+    seed = world(hyperparameters={"mechanisms": 2, "stake_threshold": "5"})
+    async with running(seed) as chain, connect(chain.endpoint) as connection:
+        block = await connection.finalized()
+        whole = await connection.subnet(20, hotkey=ME, block=block, mechanisms=[0, 1])
+        assert (whole.rules.stake_threshold, whole.mechanism_count) == (5 * RAO, 2)
+        gone = ("StakeThreshold", "MechanismCountCurrent", "WeightsVersionKey", "SubnetOwnerHotkey")
+        connection._client = WithoutItems(connection._client, *gone)
+        subnet = await connection.subnet(20, hotkey=ME, block=block, mechanisms=[0, 1])
+        assert (subnet.rules.stake_threshold, subnet.mechanism_count, subnet.has(1)) == (0, None, True)
+        assert (subnet.neurons, subnet.mechanisms) == (whole.neurons, whole.mechanisms)
+        assert (await connection.version_key(20), await connection.owner(20)) == (0, None)
+        connection._client = WithoutItems(connection._client, "Weights")
+        with pytest.raises(ChainUnavailable, match="Weights"):
+            await connection.subnet(20, hotkey=ME, block=block)
 
 
 async def test_a_subnet_that_cannot_be_read_is_told_of_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ class Connection:
     url = "ws://two/key"
     genesis = "0x1"
     key = 0
-    owned_by = ""
+    owned_by: str | None = ""
     sent: tuple[tuple[int, SentRow], ...] = ()
     """Block and content of each row that was sent."""
     block_seconds = 12.0
@@ -108,7 +108,7 @@ class Connection:
     async def version_key(self, netuid: int) -> int:
         return self.key
 
-    async def owner(self, netuid: int) -> str:
+    async def owner(self, netuid: int) -> str | None:
         return self.owned_by
 
     async def weights_extrinsic(self, block: int, *, hotkey: str) -> str:
@@ -497,14 +497,15 @@ async def test_the_version_key_is_read_right_before_each_setting(stage: Stage, s
     assert stage.requests[0].version_key == 7
 
 
-async def test_the_owner_is_read_right_before_each_setting(stage: Stage, subnet: Make) -> None:
+@pytest.mark.parametrize("known", ["b", None], ids=["the same", "the runtime does not say it there"])
+async def test_the_owner_is_read_right_before_each_setting(stage: Stage, subnet: Make, known: str | None) -> None:
     row = COMPUTED.row
     assert row
     burnt = replace(COMPUTED, row=Row.planned(row.weights, row.rounds, {"b": 1}))
     stage.connection.owned_by = "another"
     await stage.step(subnet(owner_hotkey="b"), burnt)
     assert stage.requests == []
-    stage.connection.owned_by = "b"
+    stage.connection.owned_by = known
     stage.results = [SubmissionResult(outcome=SubmissionOutcome.INCLUDED, signed=1)]
     await stage.step(subnet(owner_hotkey="b"), burnt)
     assert len(stage.requests) == 1
