@@ -1,4 +1,4 @@
-"""The same question to other endpoints: what one node alone says at an honest height is known to nobody else."""
+"""The same question to other endpoints: at an honest height, nothing else shows that a node lies."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
     setter    compare with the chain, submit
     attempts  the submission under way, and when another may be tried
     notes     what a decision also says
+    slots     who holds the slots of a row, by what other endpoints say
     computed  from all competitions to one row, and why it is held
     turns     one transaction of the hotkey at a time
     vector    shares to u16 weights by hotkey
     fill      burning, and rows that are too short
     plan      whether to submit them now
     sightings whose row the newest setting is
-    slots     who holds the slots of a row, by what other endpoints say
     obstacles what keeps a row from being set until something changes
     reasons   what a node's answer to a submission means
     submit    one submission, in a process of its own

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bitagent_crds.conditions import Reason
@@ -29,7 +29,7 @@ from bitagent_validator.weights.notes import paid_behind, sent_version_key, with
 from bitagent_validator.weights.obstacles import Obstacle
 from bitagent_validator.weights.plan import Decision, Step, SubmissionProgress, changed_hands, plan_weights
 from bitagent_validator.weights.sightings import is_sent, may_be_on_chain
-from bitagent_validator.weights.slots import Elsewhere, misplaced, slots_elsewhere, slots_of
+from bitagent_validator.weights.slots import SecondLook
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest
 from bitagent_validator.weights.turns import Turns
 
@@ -39,17 +39,6 @@ LOOK_AGAIN_BLOCKS = 10
 """Blocks after which a block is asked for again that no endpoint returned."""
 STATES_KEPT = 200
 """Blocks whose state every node has: nodes discard states that are older than about 256 blocks."""
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """What other endpoints have said against a row."""
-
-    obstacle: Obstacle
-    until: int
-    """The block from which on the row is sent all the same."""
-    again: int
-    """The block from which on they are asked again."""
 
 
 class WeightSetter:
@@ -65,10 +54,10 @@ class WeightSetter:
         changed: Callable[[], None],
         turns: Turns | None = None,
         mechanism: int = 0,
-        elsewhere: Elsewhere = slots_elsewhere,
+        slots: SecondLook | None = None,
     ) -> None:
         self._account = account
-        self._elsewhere = elsewhere
+        self._slots = slots or SecondLook()
         self._store = store
         self._events = events
         self._metrics = metrics
@@ -82,7 +71,6 @@ class WeightSetter:
         """A block that could not be searched, and the endpoints that did not return it."""
         self._look_again = 0
         """The block from which on it is asked for again."""
-        self._contradicted: Contradiction | None = None
         self._missed = ""
         """The digest of the sealed commit whose loss was counted last."""
         self._paid: Mapping[str, Mapping[str, int]] | None = None
@@ -191,7 +179,7 @@ class WeightSetter:
                 await self._events.warning("SlotChangedHands", sentence)
             key = max(subnet.rules.version_key, await connection.version_key(spec.netuid))
             changed = await self._changed_since(spec, decision.row, subnet, connection, key=key)
-            changed = changed or await self._contradiction(decision.row, subnet, connection, others)
+            changed = changed or await self._slots.obstacle(decision.row, subnet, connection, others=others)
             if changed is not None:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
             sent = sent_version_key(spec.weights, key)
@@ -214,38 +202,6 @@ class WeightSetter:
             if owner is not None and owner != subnet.owner_hotkey:
                 return Obstacle(Reason.WEIGHTS_PENDING, f"the subnet's owner is {owner} since this block")
         return None
-
-    async def _contradiction(
-        self, row: Row, subnet: Subnet, connection: Connection, others: Sequence[str]
-    ) -> Obstacle | None:
-        """Return why other endpoints contradict the one that is used about the row's slots; None if they do not.
-
-        Which is right is not known then, and a row that is sent may pay others. It waits for a person, but not until
-        the chain ignores this validator.
-        """
-        if not others:
-            return None
-        before, uids = self._contradicted, slots_of(subnet)
-        if before and subnet.block < before.again:
-            return before.obstacle if subnet.block < before.until else None
-        paid = {hotkey: uids[hotkey] for hotkey in row.weights}
-        at = {"genesis": connection.genesis, "netuid": subnet.netuid, "hotkey": subnet.hotkey, "block": subnet.block}
-        said = await self._elsewhere(others, **at)
-        wrong = misplaced(paid, said)
-        if not wrong:
-            self._contradicted = None
-            return None
-        text = f"{connection.endpoint} has {wrong[0]} in slot {paid[wrong[0]]}, and no other endpoint that answers has"
-        if len({each.get(wrong[0]) for each in said}) < len(said):
-            raise ChainUnavailable(text, reason=Reason.CHAIN_CONTRADICTED)
-        until = before.until if before else subnet.block + subnet.rules.activity_cutoff // 2
-        text += (
-            ": remove the wrong one from spec.chain, or add a third that decides; "
-            f"from block {until} on weights are set all the same"
-        )
-        obstacle = Obstacle(Reason.CHAIN_CONTRADICTED, text)
-        self._contradicted = Contradiction(obstacle, until=until, again=subnet.block + LOOK_AGAIN_BLOCKS)
-        return obstacle if subnet.block < until else None
 
     async def stop(self) -> None:
         """Kill the submission in progress, if there is one."""

@@ -32,6 +32,7 @@ from bitagent_validator.weights.attempts import ERA_BLOCKS
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision, Step
 from bitagent_validator.weights.setter import WeightSetter
+from bitagent_validator.weights.slots import SecondLook
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
 
 WEIGHTS = {"a": 65535, "b": 30000}
@@ -141,8 +142,8 @@ class Stage:
     def start(self) -> None:
         """Start the pod."""
         fakes: tuple[Any, Any] = (self.store, self.events)
-        account = Account("me", Path("/hotkey"))
-        self.setter = WeightSetter(account, *fakes, Metrics(), changed=self._wake, elsewhere=self._elsewhere)
+        account, look = Account("me", Path("/hotkey")), SecondLook(elsewhere=self._elsewhere)
+        self.setter = WeightSetter(account, *fakes, Metrics(), changed=self._wake, slots=look)
 
     async def _submit(self, request: SubmissionRequest, *, timeout_seconds: float) -> SubmissionResult:
         assert self.store.state.pending.get(0), "the row is recorded before it is sent"
