@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 def connected(target):
     try:
-        socket.create_connection(tuple(target), timeout=3).close()
+        socket.create_connection(tuple(target), timeout=10).close()
         return True
     except OSError:
         return False

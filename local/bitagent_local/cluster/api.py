@@ -16,11 +16,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import monotonic as clock
 from typing import Any
 
 from bitagent_local.cluster.host import ClusterError
 
 _GOOD = range(200, 300)
+_IDLE_SECONDS = 30.0
+"""The API server closes a connection that is idle for 90 s, perhaps in the moment of the next request."""
 
 
 class ApiError(ClusterError):
@@ -121,13 +124,13 @@ class Api:
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise ApiError(f"{method} {path}: {error or type(error).__name__}", status=0) from error
+            raise ApiError(f"{method} {path}: {str(error) or type(error).__name__}", status=0) from error
         if response.status not in _GOOD:
             raise ApiError(f"{method} {path}: {_reason(response.status, content)}", status=response.status)
         return content
 
     def _connection(self, timeout: float) -> http.client.HTTPSConnection:
-        """Return this thread's connection, which is opened again if the server has closed it meanwhile."""
+        """Return this thread's connection, which is opened again if the server has closed it or soon would."""
         kept: http.client.HTTPSConnection | None = getattr(self._of_thread, "connection", None)
         if kept is None:
             address = urllib.parse.urlsplit(self.server).netloc
@@ -136,10 +139,11 @@ class Api:
         if kept.sock is not None:
             arrived = select.poll()
             arrived.register(kept.sock, select.POLLIN)
-            if arrived.poll(0):  # nothing was asked: it is the end
+            if arrived.poll(0) or clock() - self._of_thread.used > _IDLE_SECONDS:  # nothing was asked: it is the end
                 kept.close()
             else:
                 kept.sock.settimeout(timeout)
+        self._of_thread.used = clock()
         return kept
 
 
