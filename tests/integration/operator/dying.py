@@ -1,5 +1,7 @@
 """The operator as a program that kills itself at one of its writes: `DIES=before 7`, `DIES=after 7`.
 
+With `DIES=at 7` it is asked to end there (SIGTERM), while the request is under way.
+
 Renewals of its Lease do not count. A write that is sent again counts again.
 """
 
@@ -26,8 +28,10 @@ def main(arguments: list[str]) -> int:
         here = left == 0
         if here and side == "before":
             os.kill(os.getpid(), signal.SIGKILL)
+        if here and side == "at":
+            os.kill(os.getpid(), signal.SIGTERM)
         answer = await send(self, method, url, *rest)
-        if here:
+        if here and side == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 

@@ -1,5 +1,5 @@
-"""The operator is killed at a write of a round with a rewriter, a pack or shards, a crash and an archive, and started
-again.
+"""The operator is killed or ended at a write of a round with a rewriter, a pack or shards, a crash and an archive, and
+started again. In a round of a validator its models are branches, and its seed is published once these are fixed.
 
 No Job is made twice, no result is lost, status and Events are those of a round without a kill. A few writes in every
 run; `make fuzz` tries all of them.
@@ -20,6 +20,7 @@ from tests.integration.operator.test_shards import Shards
 from tests.programs import KUBECONFIG, Program
 
 from bitagent_crds.jobs import ArchiveSummary, termination_message
+from bitagent_crds.seeds import secret_digest
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Exit, Outcomes, Script, World
@@ -29,14 +30,18 @@ pytestmark = pytest.mark.integration
 
 WRITES = 100
 """A little more than such a round has."""
-FEW = ["before 3", "after 14", "before 27", "after 40", "after 58"]
-ALL = [f"{side} {number}" for number in range(1, WRITES + 1) for side in ("before", "after")]
-FEW_OF_SHARDS = ["after 30", "before 45"]
+ALL = [f"{side} {number}" for number in range(1, WRITES + 1) for side in ("before", "at", "after")]
+FEW = {
+    "pack": ["before 3", "after 14", "at 27", "after 40", "after 58"],
+    "shards": ["at 30", "before 45"],
+    "seed": ["after 24", "at 36"],
+}
+"""By the variant of the round."""
 FUZZ = os.environ.get("HYPOTHESIS_PROFILE") == "fuzz"
-POINTS = [(dies, False) for dies in (ALL if FUZZ else FEW)]
-POINTS += [(dies, True) for dies in (ALL if FUZZ else FEW_OF_SHARDS)]
-PACKING = {"packing": {"mode": "SameArchitecture", "maxModels": 4}}
-SHARDS = {"workload": {"shards": 2}}
+POINTS = [(dies, variant) for variant, few in FEW.items() for dies in (ALL if FUZZ else few)]
+PACKING: Obj = {"packing": {"mode": "SameArchitecture", "maxModels": 4}}
+VARIANTS: dict[str, Obj] = {"pack": PACKING, "shards": {"workload": {"shards": 2}}, "seed": PACKING}
+SECRET = "5" * 64
 TASKS: Obj = {"sources": [{"bfcl": {"categories": ["simple_python"]}}], "count": 200, "alterations": [{"rewrite": {}}]}
 RESULTS = {
     "good-400": ("Succeeded", "Evaluated", "0.400000", 1, 1),
@@ -71,6 +76,8 @@ def script(outcomes: Outcomes, crashed: list[str]) -> Script:
 
     def end(pod: Obj, document: Obj) -> Exit | None:
         repo = document.get("repo")
+        if document.get("resolveOnly"):
+            return outcomes.resolved("a" * 40)
         if document["kind"] == "Archive":
             made = ArchiveSummary.model_validate({"reason": "Archived", "digest": "sha256:" + "d" * 64})
             return outcomes.crashed(0, termination_message(made))
@@ -86,7 +93,7 @@ def script(outcomes: Outcomes, crashed: list[str]) -> Script:
     return end
 
 
-def create_all(world: World, *, sharded: bool) -> None:
+def create_all(world: World, variant: str) -> None:
     path = Path(world.environment["BITAGENT_CONFIG"])
     archive = {"url": "s3://bucket/x", "endpoint": "https://s3.example", "secretName": "s3"}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"archive": archive}))
@@ -109,8 +116,10 @@ def create_all(world: World, *, sharded: bool) -> None:
     }
     world.create("validators", "Validator", "main", validator)
     for model in RESULTS:
-        world.model(model)
-    spec = {"models": {"names": sorted(RESULTS)}, "tasks": TASKS | {"seed": "1"}} | (SHARDS if sharded else PACKING)
+        world.model(model, revision="main" if variant == "seed" else "a" * 40)
+    sealed = {"seedFrom": {"block": 7, "secretDigest": secret_digest(SECRET)}}
+    tasks = TASKS | (sealed if variant == "seed" else {"seed": "1"})
+    spec = {"models": {"names": sorted(RESULTS)}, "tasks": tasks} | VARIANTS[variant]
     world.create("evalrounds", "EvalRound", "r", spec, {"bitagent.io/rewriter": "main"})
 
 
@@ -161,14 +170,22 @@ def ready_rewriter(world: World) -> None:
             world.api.merge(world.path("pods", pod["metadata"]["name"]) + "/status", {"status": ready})
 
 
+def publish(world: World) -> None:
+    """Publish the round's seed once its models are fixed, as its Validator would."""
+    if world.condition("evalrounds", "r", "TasksReady").get("reason") == "WaitingForSeed":
+        published = {"blockHash": "0x" + "1" * 64, "secret": SECRET}
+        world.api.merge(world.path("evalrounds", "r"), {"spec": {"tasks": {"seedFrom": published}}})
+
+
 def until_archived(world: World, dying: Program | None) -> None:
     """Wait for the end; an operator that died is followed by one that does not."""
 
     def over() -> bool:
         ready_rewriter(world)
         if dying is not None and world.operators[-1] is dying and dying.poll() is not None:
-            assert dying.poll() == -signal.SIGKILL, world.log.read_text()[-4000:]
+            assert dying.poll() in (-signal.SIGKILL, 0), world.log.read_text()[-4000:]
             world.start_operator()
+        publish(world)
         if world.condition("evalrounds", "r", "Archived").get("status") != "True":
             return False
         return not world.all("jobs", **{"app.kubernetes.io/component": "archive"})
@@ -186,12 +203,11 @@ def events_of(world: World) -> Counter[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("dies", "sharded"), [pytest.param(*point, id=f"{point[0]}{' of shards' * point[1]}") for point in POINTS]
-)
-def test_a_kill_changes_nothing(world: World, outcomes: Outcomes, dies: str, *, sharded: bool) -> None:
+@pytest.mark.parametrize(("dies", "variant"), POINTS)
+def test_a_kill_changes_nothing(world: World, outcomes: Outcomes, dies: str, variant: str) -> None:
+    sharded = variant == "shards"
     world.kubelet.script = script(outcomes, [])
-    create_all(world, sharded=sharded)
+    create_all(world, variant)
     environment = world.environment | {"POD_NAME": "operator-0", "DIES": dies}
     constants = {KUBECONFIG: environment["KUBECONFIG"]}
     # A shard that has failed is tried again by its Job, after a pause.
