@@ -35,5 +35,14 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
 def kind(request: pytest.FixtureRequest) -> Limits:
     """Limits of one kind of sandbox; with a short time of a request, and a long wall clock for busy machines."""
-    limits: Limits = request.param
+    return shortened(request.param)
+
+
+@pytest.fixture(params=["template audit", "scoring pool"])
+def widths(request: pytest.FixtureRequest) -> Limits:
+    """As `kind`, of the narrowest sandbox and of the widest: for what does not depend on the width of a limit."""
+    return shortened(KINDS[request.param])
+
+
+def shortened(limits: Limits) -> Limits:
     return replace(limits, cpu_seconds=1.0, wall_factor=100.0)
