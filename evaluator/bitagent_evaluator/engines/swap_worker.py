@@ -22,11 +22,6 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from vllm.model_executor.layers.vocab_parallel_embedding import (
-    ParallelLMHead,
-    UnquantizedEmbeddingMethod,
-    VocabParallelEmbedding,
-)
 
 _ROWS_OF = {"qkv_proj": ("q_proj", "k_proj", "v_proj"), "gate_up_proj": ("gate_proj", "up_proj")}
 """Parameters that consist of the rows of several tensors of the checkpoint, in this order, if it does not have them."""
@@ -92,6 +87,13 @@ class _Checkpoint:
 
 
 def _pack_tied_heads(model: Any) -> None:
+    # Imported here, where it costs nothing: vLLM's import takes seconds, and the comparisons do without it.
+    from vllm.model_executor.layers.vocab_parallel_embedding import (
+        ParallelLMHead,
+        UnquantizedEmbeddingMethod,
+        VocabParallelEmbedding,
+    )
+
     embeddings = [
         module
         for module in model.modules()

@@ -10,6 +10,7 @@ time (`batch`), or that the weights are exchanged although nothing fits (`forced
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -69,6 +70,12 @@ def answer(backend: VllmBackend, request: dict[str, Any], step: dict[str, Any]) 
     return [found[prompt.key] for prompt in prompts], id(engine)
 
 
+def close(backend: VllmBackend) -> None:
+    """End the engine. What is left was imported, and collections of the next engine took most of the time."""
+    backend._close_engine()
+    gc.freeze()
+
+
 def answer_all(request: dict[str, Any], logged: Logged) -> dict[str, Any]:
     """Do all steps of a request."""
     logged.messages.clear()
@@ -76,13 +83,13 @@ def answer_all(request: dict[str, Any], logged: Logged) -> dict[str, Any]:
     answers, engines = [], []
     for step in request["steps"]:
         if step.get("fresh"):
-            backend._close_engine()
+            close(backend)
         real = vllm_engine.incompatibility
         with patch.object(vllm_engine, "incompatibility", (lambda *_: "") if step.get("forced") else real):
             given, engine = answer(backend, request, step)
         answers.append(given)
         engines.append(engine)
-    backend._close_engine()
+    close(backend)
     return {"answers": answers, "engines": engines, "logged": logged.messages}
 
 

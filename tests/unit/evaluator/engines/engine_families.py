@@ -5,6 +5,7 @@ python engine_families.py TOKENIZER_DIR FOLDER [NAME…]     prints what each an
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -122,6 +123,8 @@ def main() -> None:
             outcome[family] = {"vllm": answers_of_vllm(folder / family, backend), "transformers": expected}
         except Exception:  # noqa: BLE001 - reported
             outcome[family] = {"failed": traceback.format_exc()[-1500:]}
+        backend._close_engine()
+        gc.freeze()  # what was imported: the collections of the next engine took most of the time
     sys.stdout.write("\n" + json.dumps(outcome) + "\n")
     sys.stdout.flush()
     os._exit(0)
