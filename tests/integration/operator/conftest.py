@@ -60,7 +60,7 @@ Script = Callable[[Obj, Obj], Exit | None]
 
 def facts(repo: str, *, weights: str = "", commit: str = "a" * 40, parameters: int = 1_000_000, files: str = "") -> Obj:
     """The facts of a fetch Job; equal `weights` are equal weights, equal `files` are equal files."""
-    digest = f"{abs(hash(weights or repo)):x}".rjust(64, "0")[-64:]
+    digest = hashlib.sha256(f"weights {weights or repo}".encode()).hexdigest()
     return {
         "commit": commit,
         "sizeBytes": 1000,
@@ -159,7 +159,7 @@ class Kubelet:
         self._pods: dict[str, Obj] = {}
         """Pods by uid, as last seen."""
         self._ended: set[str] = set()
-        self._stop = threading.Event()
+        self._stop, self._changed = threading.Event(), threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._worker = threading.Thread(target=self._work, daemon=True)
 
@@ -173,23 +173,35 @@ class Kubelet:
         self._worker.join()
 
     def _watch(self) -> None:
-        """List, then watch for a second, and again; this ends by itself within a second of the exit."""
+        """List, then watch for some seconds, and again; this ends by itself within those of the exit."""
         while not self._stop.is_set():
-            found = self._api.get(self._path)
-            self._pods = {pod["metadata"]["uid"]: pod for pod in found["items"]}
-            for event in self._api.watch(self._path, resource_version=found["metadata"]["resourceVersion"], seconds=1):
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    self._pods[event["object"]["metadata"]["uid"]] = event["object"]
-                elif event["type"] == "DELETED":
-                    self._pods.pop(event["object"]["metadata"]["uid"], None)
+            try:
+                self._follow()
+            except ApiError:  # of a server that is busy: as a kubelet does, until it answers
+                self._stop.wait(0.2)
+
+    def _follow(self) -> None:
+        found = self._api.get(self._path)
+        self._pods = {pod["metadata"]["uid"]: pod for pod in found["items"]}
+        version = found["metadata"]["resourceVersion"]
+        self._changed.set()
+        for event in self._api.watch(self._path, resource_version=version, seconds=5):
+            if event["type"] in ("ADDED", "MODIFIED"):
+                self._pods[event["object"]["metadata"]["uid"]] = event["object"]
+            elif event["type"] == "DELETED":
+                self._pods.pop(event["object"]["metadata"]["uid"], None)
+            self._changed.set()
 
     def _work(self) -> None:
-        while not self._stop.wait(0.1):
+        """Look at all pods after each change, and now and then: a script may change its mind."""
+        while not self._stop.wait(0.02):
+            self._changed.wait(0.1)
+            self._changed.clear()
             for pod in list(self._pods.values()):
                 try:
                     self._step(pod)
                 except ApiError as error:
-                    if error.status not in (403, 404, 409, 422):  # 403: its namespace is being deleted
+                    if error.status not in (0, 403, 404, 409, 422, 429):  # 403: its namespace is being deleted
                         raise
 
     def _step(self, pod: Obj) -> None:
@@ -343,7 +355,7 @@ class World:
         process.kill()
         process.wait()
 
-    def until(self, what: str, test: Callable[[], Any], seconds: float = 90) -> Any:
+    def until(self, what: str, test: Callable[[], Any], seconds: float = 150) -> Any:
         """The first true value of `test`; a failure shows the end of the operator's log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -359,7 +371,7 @@ class World:
         conditions = self.get(plural, name).get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == kind), {})
 
-    def until_condition(self, plural: str, name: str, kind: str, status: str = "True", *, seconds: float = 90) -> Obj:
+    def until_condition(self, plural: str, name: str, kind: str, status: str = "True", *, seconds: float = 150) -> Obj:
         """Wait for a condition; the object."""
 
         def holds() -> bool:
@@ -403,7 +415,7 @@ def plane(
 @pytest.fixture
 def world(plane: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     """A fresh namespace, its kubelet, and credentials for an operator, which the test starts."""
-    name = f"t{abs(hash(request.node.nodeid)):x}"[:12]
+    name = f"t{hashlib.sha256(request.node.nodeid.encode()).hexdigest()}"[:12]
     plane.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     kubeconfig = _service_account(plane, name, tmp_path)
     config = {
