@@ -35,8 +35,7 @@ def observe(folder: Path) -> dict[str, Any]:
         found[f"requests in {name}"] = _requests(folder, name)
     found["requests in ChatTemplate, calls as text"] = _requests(folder, "ChatTemplate", "--tool-choice", "none")
     for model in TOKENIZERS:
-        for name in FORMATS:
-            prompts = token_ids(MODELS / model, name, tasks)
+        for name, prompts in token_ids(MODELS / model, FORMATS, tasks).items():
             found[f"{name} for {model}"] = {
                 "tokens": [len(prompt) for prompt in prompts],
                 "refused": sorted({prompt["refused"] for prompt in prompts if isinstance(prompt, dict)}),

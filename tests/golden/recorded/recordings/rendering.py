@@ -11,9 +11,13 @@ from bitagent_evaluator.prompts import prompt_format
 from bitagent_evaluator.prompts.tokenizer import SandboxedTokenizer
 
 
-def token_ids(model: Path, name: str, tasks: Sequence[dict[str, Any]]) -> list[Any]:
-    """Return the prompts in a format, by a model's template and tokenizer; the message for a refused one."""
-    prompts = [prompt_format(name).build_prompt(Task.model_validate(task)) for task in tasks]
+def token_ids(model: Path, names: Sequence[str], tasks: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return the prompts in each format, by a model's template and tokenizer; the message for a refused one."""
+    found: dict[str, list[Any]] = {}
+    checked = [Task.model_validate(task) for task in tasks]
     with SandboxedTokenizer(model) as tokenizer:
         tokenizer.load()
-        return [ids if isinstance(ids, list) else {"refused": ids.message} for ids in tokenizer.encode_prompts(prompts)]
+        for name in names:
+            encoded = tokenizer.encode_prompts([prompt_format(name).build_prompt(task) for task in checked])
+            found[name] = [ids if isinstance(ids, list) else {"refused": ids.message} for ids in encoded]
+    return found
