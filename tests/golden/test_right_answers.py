@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,9 +30,17 @@ EXPECTS = {
 }
 LANGUAGES = {"simple_java": Language.JAVA, "simple_javascript": Language.JAVASCRIPT}
 SCORERS = [scorer for scorer in BuiltinScorer if scorer != BuiltinScorer.LOSS]
+OF_SOURCES = (BuiltinScorer.BITAGENT_2024_11, BuiltinScorer.BITAGENT_2025_04)
+"""Scorers that look at where a task is from."""
 
 
-@pytest.fixture(scope="module", params=["bfcl", "jsonl"])
+def with_sources(scorers: Sequence[str]) -> pytest.MarkDecorator:
+    """Parametrise a test by the scorers, and by the sources that a scorer distinguishes."""
+    cases = [("bfcl", scorer) for scorer in scorers] + [("jsonl", scorer) for scorer in scorers if scorer in OF_SOURCES]
+    return pytest.mark.parametrize(("tasks", "scorer"), cases, indirect=["tasks"])
+
+
+@pytest.fixture(scope="module")
 def tasks(golden: Golden, request: pytest.FixtureRequest) -> dict[str, Task]:
     """The reference's tasks, as those of BFCL and as one's own."""
     return {
@@ -99,17 +107,23 @@ def wrong_answers(task: Task) -> Iterator[str]:
     yield render_calls([dict(call) for call in task.ground_truth or []])
 
 
+def written_answers(golden: Golden, tasks: dict[str, Task]) -> dict[str, list[str]]:
+    """Answers of models, by the id of their task."""
+    written: dict[str, list[str]] = {}
+    for row in golden("bfcl/rows.jsonl.gz")[::EVERY]:
+        if row["id"] in tasks:
+            written.setdefault(row["id"], []).append(row["response"])
+    return written
+
+
 def score(scorer: str, task: Task, answers: list[str]) -> list[Verdict]:
     answered = ((task, parse_response(text_response(task, answer))) for answer in answers)
     return list(load_scorer(scorer).verdicts(answered))
 
 
-@pytest.mark.parametrize("scorer", SCORERS)
+@with_sources(SCORERS)
 def test_nothing_earns_more_than_a_right_answer(golden: Golden, tasks: dict[str, Task], scorer: str) -> None:
-    written: dict[str, list[str]] = {}
-    for row in golden("bfcl/rows.jsonl.gz")[::EVERY]:
-        if row["id"] in tasks:
-            written.setdefault(row["id"], []).append(row["response"])
+    written = written_answers(golden, tasks)
     judged, more = 0, []
     for task in (tasks[name] for name in written):
         if obstacle(scorer, task) == SEVERAL_CALLS:
@@ -126,7 +140,7 @@ def test_nothing_earns_more_than_a_right_answer(golden: Golden, tasks: dict[str,
     assert more == []
 
 
-@pytest.mark.parametrize("scorer", ["Bfcl", "BfclStrict", "ExactMatch", "BitAgent202411"])
+@with_sources(["Bfcl", "BfclStrict", "ExactMatch", "BitAgent202411"])
 def test_the_list_of_what_is_allowed_is_not_a_right_value(tasks: dict[str, Task], scorer: str) -> None:
     """In tasks whose right values are neither lists nor dicts."""
     passed = []
@@ -141,16 +155,16 @@ def test_the_list_of_what_is_allowed_is_not_a_right_value(tasks: dict[str, Task]
     assert passed == []
 
 
-@pytest.mark.parametrize("scorer", SCORERS)
+@with_sources(SCORERS)
 def test_no_text_is_right_with_and_without_the_function(golden: Golden, tasks: dict[str, Task], scorer: str) -> None:
     """The twin of a task: the same question without the function that fits."""
     both = []
-    for row in golden("bfcl/rows.jsonl.gz")[::EVERY]:
-        task = tasks.get(row["id"])
-        if task is None or task.expects is Expects.NO_CALL:
+    for name, texts in written_answers(golden, tasks).items():
+        task = tasks[name]
+        if task.expects is Expects.NO_CALL:
             continue
         twin = task.model_copy(update={"expects": Expects.NO_CALL, "ground_truth": None})
-        answers = [row["response"], *right_answers(task)]
+        answers = [*texts, *right_answers(task)]
         with_function, without = score(scorer, task, answers), score(scorer, twin, answers)
         both += [
             (task.id, answer)

@@ -248,8 +248,8 @@ def test_nothing_is_executed(nothing_executed: Watch, text: str) -> None:
         read(text, nothing_executed, syntax)
 
 
-SIZE = 200_000
-"""Bytes with which a reader that takes a square of the time would not end."""
+SIZE, SECONDS = 100_000, 1.25
+"""Bytes with which a reader that takes a square of the time would not end in these seconds; others take a tenth."""
 PIECES = [
     "[",
     "{",
@@ -349,7 +349,7 @@ def seconds(text: str, syntaxes: Sequence[AnswerSyntax]) -> float:
 
 @pytest.mark.parametrize(("head", "piece"), HOSTILE.values(), ids=HOSTILE)
 def test_time_is_in_proportion_to_the_size(head: str, piece: str) -> None:
-    assert seconds(head + piece * (SIZE // len(piece)), OURS) < 5
+    assert seconds(head + piece * (SIZE // len(piece)), OURS) < SECONDS
 
 
 @pytest.mark.parametrize(("head", "piece"), HOSTILE.values(), ids=HOSTILE)
@@ -357,7 +357,7 @@ def test_a_longest_answer_takes_little_time(head: str, piece: str) -> None:
     text = head + piece * ((MAX_CHARACTERS - len(head)) // len(piece))
     start = time.process_time()
     parse_answer(text, ALL)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 30
 
 
 def test_a_longer_answer_is_not_looked_at() -> None:
