@@ -9,7 +9,9 @@
     losses                 losses of given text by vLLM's log-probabilities
     server, stall          the rewriter's server: its arguments (pure); whether its engine still works
     swap, swap_worker      exchange of a running engine's weights; `swap_worker` runs inside vLLM
-    openai, openai_replies a client of OpenAI-compatible endpoints, which render and tokenize themselves
+    openai                 a client of OpenAI-compatible endpoints, which render and tokenize themselves
+    openai_replies         their replies; `openai_streams` joins streamed ones
+    openai_errors          what follows from an error; `openai_dialects`: how a server is asked after a refusal
 
 Nothing here tokenizes or renders. Importing a module here does not import vLLM or torch, except `swap_worker`.
 """

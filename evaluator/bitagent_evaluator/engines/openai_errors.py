@@ -23,6 +23,7 @@ from bitagent_evaluator.support.text import join_lines, shorten
 
 _MISCONFIGURED = frozenset({401, 402, 403, 404, 405, 407})
 """Statuses of a missing or wrong key, an empty account, or an unknown model or path: any request would get them."""
+_DENIED = frozenset({401, 403})
 _OVERLOADED = frozenset({429, 502, 503, 504})
 """Statuses of an endpoint that takes no requests now: too many requests, or a proxy without a server."""
 _RETRYABLE = frozenset({408, 409, 500})
@@ -105,7 +106,7 @@ def classify_error(error: Exception, url: str) -> FailedAttempt:
         return _classify_status(error.status, error.words, url)
     if isinstance(error, openai.APIConnectionError):
         return _classify_connection(error.__cause__ or error, url)
-    if isinstance(error, UnicodeEncodeError):  # the only text of a request that is no JSON is the key
+    if isinstance(error, UnicodeEncodeError):  # the key is all of a request that has to be ASCII
         return FailedAttempt(EndpointUnavailable(_NO_HEADER.format(url)), retryable=False)
     message = f"{url} sent what is not an answer: {shown(str(error))}"
     return FailedAttempt(RequestFailed(RequestFailure.UNREADABLE, message), retryable=True)
@@ -213,15 +214,17 @@ def _retry_after(headers: Mapping[str, str]) -> str | None:
 
 
 def moved(response: Any) -> str:
-    """Return what to do about an address that redirects and loses the question by it; empty if it does not.
+    """Return what to do about an address that redirects and loses the question by it, or the key; empty otherwise.
 
     `response` is one of the client's own, whose package is another in each of its versions.
     """
-    if not response.history or response.request.method == "POST":
+    is_question = response.request.method == "POST"
+    if not response.history or (is_question and response.status_code not in _DENIED):
         return ""
     parts = urlsplit(str(response.url))
     there = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return f" redirects to {there}, by which the question is lost: give the address there"
+    lost = "the key may be" if is_question else "the question is"
+    return f" redirects to {there}, by which {lost} lost: give the address there"
 
 
 _INVISIBLE = re.compile(r"<(script|style)\b.*?(</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)

@@ -41,9 +41,9 @@ def join_stream(body: bytes) -> dict[str, Any]:
         try:
             chunk = json.loads(data)
         except (ValueError, RecursionError):
-            raise UnreadableReply(f"a stream with an event that is no JSON: {shown(data)}") from None
+            raise UnreadableReply(f"a stream with an event that is not JSON: {shown(data)}") from None
         if not isinstance(chunk, Mapping):
-            raise UnreadableReply(f"a stream with an event that is no object: {shown(data)}")
+            raise UnreadableReply(f"a stream with an event that is not an object: {shown(data)}")
         is_answer = bool(chunk.get("choices")) and not chunk.get("error")
         if not is_answer and any(chunk.get(name) for name in ("error", "message", "detail")):
             return {**chunk, "choices": None}
@@ -88,7 +88,7 @@ class _Answer:
         """Add a chunk's part of the first choice."""
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, Mapping):
-                raise UnreadableReply("a stream with a choice that is no object")
+                raise UnreadableReply("a stream with a choice that is not an object")
             if self.is_empty:
                 self._index = choice.get("index")
             if choice.get("index") == self._index:

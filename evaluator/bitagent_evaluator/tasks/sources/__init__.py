@@ -2,7 +2,7 @@
 
     base           the interface of readers, and what several of them need
     bfcl           the official cases of the bfcl-eval package
-    jsonl          a JSON Lines file, local or on the web
+    jsonl          a JSON Lines file, local (`local_files`: or a folder) or on the web
     hugging_face   a split of a dataset on the hub; `splits` says which of its files that is, and
                    `shards` which are missing
     stream         the newest samples of a growing file, or (`wandb`) of a Weights & Biases project

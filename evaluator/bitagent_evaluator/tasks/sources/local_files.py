@@ -74,6 +74,8 @@ def local_files(path: Path) -> LocalFiles:
     if chosen.doubtful:
         _log.warning("folder %s: are files missing? There is no %s", path, ", ".join(chosen.doubtful))
     files = tuple(LocalFile(path / name, name) for name in chosen.paths)
+    if empty := [file.name for file in files if not file.size]:
+        _log.warning("folder %s: %d of %d files are empty, such as %s", path, len(empty), len(files), empty[0])
     sums = (f"{hex_digits(file.digest)}  {file.name}\n".encode("utf-8", "surrogateescape") for file in files)
     return LocalFiles(files, digest_of_pieces(sums))
 

@@ -30,7 +30,7 @@ _SEPARATOR = r"[-._ 0-9/]"
 _SHARD = re.compile(r"(?:^|/)(?P<split>\w+(?:\.\w+)*)-\d{5}-of-\d{5}(?:-\w{1,64})?(?:\.\w{1,16}){1,2}$")
 _NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 _OTHER_DATA: Mapping[str, str] = {
-    "arrow": "was written by save_to_disk: use push_to_hub, which uploads Parquet",
+    "arrow": "was written by save_to_disk: write Parquet, with to_parquet or push_to_hub",
     **dict.fromkeys(("zip", "tar", "zst", "xz", "bz2", "7z"), "is packed: upload the files in it, or with .gz"),
     **dict.fromkeys(("xlsx", "xls", "ods"), "is a spreadsheet: save it as CSV in UTF-8"),
 }

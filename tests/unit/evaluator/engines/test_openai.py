@@ -241,6 +241,13 @@ async def test_an_address_that_redirects_and_loses_the_question(fake_endpoint: A
     assert f"redirects to {there}" in str(caught.value)
 
 
+async def test_an_address_that_redirects_and_loses_the_key(fake_endpoint: Any, replies: Any) -> None:
+    there = {"Location": f"{fake_endpoint.url}/there"}
+    fake_endpoint.reply_with(replies.raw(status=307, headers=there, body=b""), replies.error(401, "no key"))
+    with pytest.raises(EndpointUnavailable, match=f"redirects to {fake_endpoint.url}/there, by which the key"):
+        await ask(fake_endpoint.url, key="secret")
+
+
 async def test_an_address_that_redirects_and_keeps_the_question(fake_endpoint: Any, replies: Any) -> None:
     there = {"Location": f"{fake_endpoint.url}/there"}
     fake_endpoint.reply_with(replies.raw(status=308, headers=there, body=b""), replies.completion("hi"))

@@ -388,6 +388,12 @@ def test_the_files_of_a_folder_are_one_source(tmp_path: Path) -> None:
     assert JsonlTasks(JsonlSource(), SourceInputs(tmp_path)).version != source.version
 
 
+def test_an_empty_file_of_a_folder_is_pointed_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    _folder(tmp_path, {"b.jsonl": "t1"})
+    assert [record.args[1:] for record in caplog.records if isinstance(record.args, tuple)] == [(1, 2, "a.jsonl")]
+
+
 def test_rows_of_a_folder_have_ids_of_their_files(tmp_path: Path) -> None:
     for name in ("part-0.csv", "part-1.csv"):
         (tmp_path / name).write_text("q,a\nHow warm?,Warm.\n")
@@ -403,7 +409,7 @@ def test_rows_of_a_folder_have_ids_of_their_files(tmp_path: Path) -> None:
         ({"a.jsonl": "t1", "b.jsonl": "t1"}, r"line b\.jsonl:1: field id: 't1' is also the id of line a\.jsonl:1"),
         ({"a.jsonl": "t1", "b.jsonl": ""}, r"b\.jsonl, line 1: not JSON"),
     ],
-    ids=["an id twice", "a file that is no data"],
+    ids=["an id twice", "a file of something else"],
 )
 def test_a_mistake_in_a_folder_names_its_file(tmp_path: Path, names: dict[str, str], said: str) -> None:
     with pytest.raises(TaskSetError, match=said):
