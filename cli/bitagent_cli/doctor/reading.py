@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -151,13 +152,13 @@ async def _ask(
     return list(await asyncio.gather(*map(one, questions)))
 
 
-async def probe(client: ClusterClient, seen: Seen, *, image: str, seconds: float) -> tuple[Probed, Probed, Probed]:
-    """Try with pods whether policies are enforced and the hub is reached; return policy, control and hub."""
+async def with_probes(client: ClusterClient, seen: Seen, *, image: str, seconds: float) -> Seen:
+    """Try with pods whether policies are enforced and the hub is reached; return what was seen, with the answers."""
     settings = settings_of(seen.config.value or {})
     used = image or next((_image(each) for each in seen.deployments.value), "") or settings.image
     if not used:
         nothing = Probed(None, "no image is known for its pods: give one with --image")
-        return nothing, nothing, nothing
+        return replace(seen, policies_probe=nothing, control_probe=nothing, hub_probe=nothing)
     endpoint = str(((seen.config.value or {}).get("hub") or {}).get("endpoint") or "https://huggingface.co")
     name = f"bitagent-probe-{secrets.token_hex(3)}"
     made = [
@@ -171,14 +172,14 @@ async def probe(client: ClusterClient, seen: Seen, *, image: str, seconds: float
     except ApiError as error:
         refused = Probed(None, f"a policy cannot be made: {error.message}")
         control, hub = await asyncio.gather(*(_tried(client, pod, seconds) for pod in made[1:]))
-        return refused, control, hub
+        return replace(seen, policies_probe=refused, control_probe=control, hub_probe=hub)
     try:
         denied, control, hub = await asyncio.gather(*(_tried(client, pod, seconds) for pod in made))
     finally:
         await asyncio.shield(
             client.delete(NETWORK_POLICIES, policy["metadata"]["name"], uid=denying["metadata"]["uid"])
         )
-    return denied, control, hub
+    return replace(seen, policies_probe=denied, control_probe=control, hub_probe=hub)
 
 
 def _image(deployment: Obj) -> str:

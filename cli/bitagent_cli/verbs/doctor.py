@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from bitagent_cli.connection import connected
 from bitagent_cli.doctor.checks.all_parts import findings, with_counts, worst
 from bitagent_cli.doctor.findings import Level
-from bitagent_cli.doctor.reading import look, probe
+from bitagent_cli.doctor.reading import look, with_probes
 from bitagent_cli.output import documents
 from bitagent_cli.output.tables import cell, colour_of
 from bitagent_cli.output.terminal import Terminal
@@ -21,8 +21,7 @@ async def run(options: argparse.Namespace, terminal: Terminal) -> int:
         seen = await look(client)
         if options.probe:
             terminal.say("three pods try what they can reach; they are removed afterwards")
-            policy, control, hub = await probe(client, seen, image=options.image, seconds=options.timeout)
-            seen = replace(seen, policies_probe=policy, control_probe=control, hub_probe=hub)
+            seen = await with_probes(client, seen, image=options.image, seconds=options.timeout)
         server, namespace = client.server, client.namespace
     found = findings(seen)
     if options.output:

@@ -77,9 +77,9 @@ class Api:
                     name=name,
                     hotkey=model.hotkey,
                     why=_why(model.outcome),
-                    last_round=last[0] if last else None,
-                    last_rank=last[2] if last else None,
-                    last_score=last[1] if last else None,
+                    last_round=last.round if last else None,
+                    last_rank=last.rank if last else None,
+                    last_score=last.score if last else None,
                 )
             )
         return schemas.ModelList(models=found).model_dump_json()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
@@ -143,14 +142,13 @@ class Board:
         model = self.models.get(name)
         return tuple(each for each in model.past if each.round not in self.rounds) if model is not None else ()
 
-    def latest(self, name: str) -> tuple[str, str, int, datetime] | None:
-        """Return round, score or loss, rank and time of a model's last ranking."""
+    def latest(self, name: str) -> PastScore | None:
+        """Return a model's last ranking; None if it has none. Where losses were measured, the score is the loss."""
         for each in self.appearances(name):
             if each.same and each.result.rank is not None:
                 value = each.result.loss or each.result.score or ""
-                return each.round.name, value, each.result.rank, each.round.at
-        past = self.forgotten(name)
-        return (past[0].round, past[0].score, past[0].rank, past[0].at) if past else None
+                return PastScore(each.round.name, value, each.result.rank, each.round.at)
+        return next(iter(self.forgotten(name)), None)
 
 
 def board(
