@@ -60,7 +60,7 @@ def test_another_model_of_the_same_name_has_a_history_of_its_own() -> None:
     assert [(each.round.name, each.same) for each in board.appearances("model-1")] == [("b", True), ("a", False)]
     latest = board.latest("model-1")
     assert latest is not None
-    assert latest[:3] == ("b", "0.400000", 7)
+    assert (latest.round, latest.score, latest.rank) == ("b", "0.400000", 7)
 
 
 def test_outcomes_of_rounds_that_are_deleted() -> None:
@@ -69,7 +69,7 @@ def test_outcomes_of_rounds_that_are_deleted() -> None:
     assert [each.round for each in board.forgotten("model-1")] == ["gone"]
     latest = board.latest("model-1")
     assert latest is not None
-    assert latest[0] == "gone"
+    assert latest.round == "gone"
 
 
 def test_changes_name_what_differs() -> None:
