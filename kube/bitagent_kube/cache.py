@@ -7,6 +7,7 @@ an object whose deletion was seen does not come back by an older event.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -83,9 +84,12 @@ class ObjectCache(Generic[T]):
         self._entries: dict[str, _Entry[T]] = {}
         self.unreadable: dict[str, Unreadable] = {}
         """Objects that cannot be read, by uid."""
-        self._deleted: dict[str, None] = {}
+        self._deleted: dict[str, int] = {}
+        """The version at which each was gone, as far as that is known, else the highest number."""
         self._newest = -1
         """The newest version that was known when the last full list was requested."""
+        self._listed = sys.maxsize
+        """The version of the list that is taken in, once it is known."""
 
     def __iter__(self) -> Iterator[T]:
         return (entry.value for entry in self._entries.values())
@@ -105,7 +109,7 @@ class ObjectCache(Generic[T]):
         before = old.value if old is not None else None
         bad = self.unreadable.get(uid)
         newest = max((known for known in (old and old.version, bad and bad.meta.version) if known), default=-1)
-        if uid in self._deleted or version <= newest:
+        if version < self._deleted.get(uid, 0) or version <= newest:
             return Change(before, before)
         try:
             after = self._parse(obj)
@@ -120,9 +124,13 @@ class ObjectCache(Generic[T]):
         self._entries[uid] = _Entry(name, version, after)
         return Change(before, after)
 
-    def drop(self, uid: str) -> Change[T]:
-        """Remove a deleted object."""
-        self._deleted[uid] = None
+    def drop(self, uid: str, *, version: int = sys.maxsize) -> Change[T]:
+        """Remove an object that is gone. `version`: that of the event that says so.
+
+        What is served at that version or a later one is no longer in the watched collection, because its labels were
+        changed, but exists: it may be taken in again.
+        """
+        self._deleted[uid] = version
         if len(self._deleted) > DELETIONS_KEPT:
             del self._deleted[next(iter(self._deleted))]
         old, bad = self._entries.pop(uid, None), self.unreadable.pop(uid, None)
@@ -134,6 +142,7 @@ class ObjectCache(Generic[T]):
         Deletions seen so far are forgotten: nothing older than the list can arrive after it.
         """
         self._deleted.clear()
+        self._listed = sys.maxsize
         self._newest = max(self._versions(), default=-1)
         return frozenset(self._entries.keys() | self.unreadable.keys())
 
@@ -143,7 +152,10 @@ class ObjectCache(Generic[T]):
         If it is older than what was known, the server's store was restored from a backup: its versions begin again
         there, and what it has now is taken in, however old it seems.
         """
-        if not version or int(version) >= self._newest:
+        if not version:
+            return
+        self._listed = int(version)
+        if self._listed >= self._newest:
             return
         log.warning("%s: the API server is at version %s after %d: a backup?", self.kind, version, self._newest)
         for uid, entry in self._entries.items():
@@ -162,4 +174,4 @@ class ObjectCache(Generic[T]):
             listed.add(obj["metadata"]["uid"])
             changes.append(self.put(obj))
         gone = (known & (self._entries.keys() | self.unreadable.keys())) - listed
-        return changes + [self.drop(uid) for uid in gone]
+        return changes + [self.drop(uid, version=self._listed) for uid in gone]

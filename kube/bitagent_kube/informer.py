@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from bitagent_kube.cache import ObjectCache
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
-from bitagent_kube.objects import Obj
+from bitagent_kube.objects import Obj, version_of
 from bitagent_kube.resources import ApiResource
 from bitagent_kube.retry import Backoff
 from bitagent_kube.watch import EventType, WatchEvent
@@ -144,5 +144,5 @@ class Informer(Generic[T]):
         if event.type is EventType.BOOKMARK:
             return False
         if event.type is EventType.DELETED:
-            return self._cache.drop(event.object["metadata"]["uid"]).changed
+            return self._cache.drop(event.object["metadata"]["uid"], version=version_of(event.object)).changed
         return self._cache.put(event.object).changed

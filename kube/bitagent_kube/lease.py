@@ -60,8 +60,8 @@ class Timing:
     retry: float = 5.0
     """Between two renewals."""
     retry_failed: float = 1.0
-    """Between a renewal that failed and the next. For a process that waits for the Lease, at most the time after its
-    first failed attempt; it doubles with each further one, up to `look`."""
+    """At most the time between an attempt that failed and the next; it doubles with each further one, up to `retry` for
+    the holder and up to `look` for a process that waits for the Lease."""
     look: float = 5.0
     """Between two looks of a process that waits for the Lease; it also looks at the moment at which the Lease ends."""
 
@@ -162,7 +162,8 @@ class Lease:
 
         Raises LeaseLost if another process took the Lease, or it could not be renewed in time.
         """
-        loop, pause = asyncio.get_running_loop(), self._timing.retry
+        loop, pause, logged = asyncio.get_running_loop(), self._timing.retry, ""
+        failed = Backoff(first=self._timing.retry_failed, longest=self._timing.retry)
         while True:
             await asyncio.sleep(pause)
             began, ends = loop.time(), self._ends()
@@ -174,15 +175,18 @@ class Lease:
                     holder = await self._attempt()
             except (ApiError, TimeoutError) as error:
                 self._follow(loop.time() - began, failed=True)
-                log.warning("lease %s was not renewed: %r", self.name, error)
-                pause = min(self._timing.retry_failed, max(0.0, ends - loop.time()))
+                if repr(error) != logged:
+                    log.warning("lease %s was not renewed: %r", self.name, error)
+                logged = repr(error)
+                pause = min(failed.next(), max(0.0, ends - loop.time()))
                 continue
             if holder != self._identity:
                 raise self._lost(f"is held by {holder}")
             took = loop.time() - began
             self._follow(took)
             self._count(self._sent)
-            pause = max(0.0, self._timing.retry - took)
+            failed.reset()
+            pause, logged = max(0.0, self._timing.retry - took), ""
             if not acted:
                 log.info("lease %s is renewed, in %.1f s", self.name, took)
 

@@ -7,6 +7,7 @@ not ordered.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -86,9 +87,9 @@ class Table(Generic[T]):
         """Take in an object, unless it is older than what is known."""
         return self._index(self._objects.put(obj))
 
-    def drop(self, uid: str) -> Change[T]:
-        """Remove a deleted object."""
-        return self._index(self._objects.drop(uid))
+    def drop(self, uid: str, *, version: int = sys.maxsize) -> Change[T]:
+        """Remove an object that is gone; see `ObjectCache.drop`."""
+        return self._index(self._objects.drop(uid, version=version))
 
     def begin_list(self) -> frozenset[str]:
         """Prepare for a full list; return the uids to hand to `replace`."""
@@ -146,9 +147,9 @@ class Cache:
         """Take in an object; return the keys that it concerns, none if it is not news."""
         return self._keys(kind, self._tables[kind].put(obj))
 
-    def drop(self, kind: str, uid: str) -> list[Key]:
-        """Remove a deleted object; return the keys that it concerned."""
-        return self._keys(kind, self._tables[kind].drop(uid))
+    def drop(self, kind: str, uid: str, *, version: int = sys.maxsize) -> list[Key]:
+        """Remove an object that is gone; return the keys that it concerned. `version`: that of the event about it."""
+        return self._keys(kind, self._tables[kind].drop(uid, version=version))
 
     def begin_list(self, kind: str) -> frozenset[str]:
         """Prepare for a full list of a kind, before it is requested; return the uids to hand to `replace`."""

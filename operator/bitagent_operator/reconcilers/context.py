@@ -165,6 +165,9 @@ class Context:
                 if owner_uid(made) != owner_uid(job):
                     text = f"a Job named {name} exists that was not made for this object; delete or rename it"
                     raise ApiError(code=HTTPStatus.CONFLICT, reason="AlreadyExists", message=text)
+                if (labels.items() - (made["metadata"].get("labels") or {}).items()) and not created:
+                    # Somebody has changed those by which the operator finds it.
+                    made = await self.client.merge(JOBS, name, {"metadata": {"labels": labels}}) or made
             except ApiError as error:
                 if error.not_sent:
                     return error

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from bitagent_kube.client import Client
 from bitagent_kube.errors import ApiError
 from bitagent_kube.health import Health
-from bitagent_kube.objects import Obj
+from bitagent_kube.objects import Obj, version_of
 from bitagent_kube.resources import DEPLOYMENTS, JOBS, MODELS, PODS, ROUNDS, VALIDATORS, ApiResource
 from bitagent_kube.retry import Backoff
 from bitagent_operator.metrics.counters import Metrics
@@ -130,8 +130,10 @@ class Watcher:
             if event == kopf_watch.LISTED:
                 listed.set()
             self._metrics.last_event.labels(kind).set_to_current_time()
-            gone = event == "DELETED"
-            keys = self._cache.drop(kind, obj["metadata"]["uid"]) if gone else self._cache.put(kind, obj)
+            if event == "DELETED":
+                keys = self._cache.drop(kind, obj["metadata"]["uid"], version=version_of(obj))
+            else:
+                keys = self._cache.put(kind, obj)
             self._enqueue(self._ready(keys))
 
         return deliver

@@ -35,6 +35,25 @@ def test_a_deleted_object_does_not_come_back_by_an_older_event(cache: ObjectCach
     assert list(cache) == []
 
 
+def test_an_object_that_lost_its_labels_comes_back_with_them(cache: ObjectCache[int]) -> None:
+    """The watch of a selector reports it as deleted, at the version of the change; it is read by its name then."""
+    cache.put(obj("a", 1, value=5))
+    cache.drop("uid-a", version=4)
+    assert not cache.put(obj("a", 3, value=5)).changed, "a read that was answered before"
+    assert cache.put(obj("a", 4, value=6)).changed
+    assert cache.put(obj("a", 5, value=7)).changed
+    assert list(cache) == [7]
+
+
+def test_an_object_that_a_list_lacks_comes_back_with_its_labels(cache: ObjectCache[int]) -> None:
+    cache.put(obj("a", 1, value=5))
+    known = cache.begin_list()
+    cache.listed_at("9")
+    cache.replace([], known=known)
+    assert not cache.put(obj("a", 8, value=6)).changed
+    assert cache.put(obj("a", 10, value=7)).changed
+
+
 def test_an_object_of_the_same_name_is_another_one(cache: ObjectCache[int]) -> None:
     cache.put(obj("a", 1, value=5))
     cache.drop("uid-a")

@@ -243,6 +243,17 @@ async def test_a_holder_that_waits_does_not_act_and_gives_up_in_the_end() -> Non
     assert 60 <= loop.time() - began < 62
 
 
+async def test_the_same_failure_is_logged_once_while_a_holder_waits(caplog: pytest.LogCaptureFixture) -> None:
+    api = OneObject()
+    mine = patient(api)
+    await mine.acquire(waiting=print)
+    api.broken = True
+    keeping = asyncio.create_task(mine.keep())
+    await asyncio.sleep(50)
+    keeping.cancel()
+    assert len(caplog.records) == 1
+
+
 async def test_a_holder_that_waits_takes_nothing_from_another() -> None:
     """That one may have acted meanwhile."""
     api = OneObject()

@@ -34,12 +34,14 @@ class Lists:
         self.objects, self.asked = objects, dict[str, str]()
         self.errors: dict[str, ApiError] = {}
         self.unserved: set[str] = set()
+        self.version = "1000000"
+        """Of each list; that of its objects is less."""
 
     async def pages(self, resource: ApiResource, *, labels: str = "") -> AsyncGenerator[Listing]:
         """Pages of one object; an error comes after them."""
         self.asked[resource.kind] = labels
         for obj in self.objects.get(resource.kind, []):
-            yield Listing([obj], "1")
+            yield Listing([obj], self.version)
         if resource.kind in self.errors:
             raise self.errors[resource.kind]
 
@@ -331,7 +333,7 @@ async def test_what_a_restored_server_lists_is_taken_in(make: Make) -> None:
     present["metadata"]["resourceVersion"], restored["metadata"]["resourceVersion"] = "900", "1"
     world = World(Lists(MinerModel=[present], EvalRound=[]))
     world.cache.put("MinerModel", present)
-    world.lists.objects["MinerModel"] = [restored]
+    world.lists.objects["MinerModel"], world.lists.version = [restored], "7"
     assert await world.watcher.relist(MODELS)
     found = world.cache.model("a")
     assert found is not None
