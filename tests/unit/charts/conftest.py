@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,24 @@ Object = dict[str, Any]
 TARGET = ("--kube-version", "1.29.0")
 
 
-@dataclass(frozen=True)
 class Rendered:
-    """The objects of one rendering."""
+    """The objects of one rendering. Each is read when it is asked for: the definitions take most of the time."""
 
-    objects: tuple[Object, ...]
+    def __init__(self, text: str) -> None:
+        self._texts = [text for text in re.split(r"^---$", text, flags=re.MULTILINE) if "\nkind: " in text]
+        self._read: dict[int, Object] = {}
+
+    def _object(self, number: int) -> Object:
+        if number not in self._read:
+            self._read[number] = yaml.load(self._texts[number], Loader=yaml.CSafeLoader)  # C: ten times faster
+        return self._read[number]
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        return tuple(self._object(number) for number in range(len(self._texts)))
 
     def all(self, kind: str) -> list[Object]:
-        return [o for o in self.objects if o["kind"] == kind]
+        return [self._object(number) for number, text in enumerate(self._texts) if f"\nkind: {kind}\n" in text]
 
     def one(self, kind: str, name: str | None = None) -> Object:
         (found,) = [o for o in self.all(kind) if name in (None, o["metadata"]["name"])]
@@ -54,9 +64,7 @@ class Helm:
             "template", release, str(self.chart), *TARGET, "--namespace", "bitagent", *given, values=values
         )
         assert done.returncode == 0, done.stderr
-        return Rendered(
-            tuple(o for o in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if o)
-        )  # C: ten times faster
+        return Rendered(done.stdout)
 
     def refusal(self, values: Object, *, release: str = "bitagent-operator", namespace: str = "bitagent") -> str:
         """What Helm says against the values; fails when it takes them."""
@@ -84,6 +92,7 @@ def helm_binary() -> Path:
 def helm_for(helm_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Helm]:
     home = tmp_path_factory.mktemp("helm")
     folders = {f"HELM_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA")}
+    folders["GOGC"] = "off"  # it ends before its garbage matters, whose collection takes a third of the time
     return lambda chart: Helm(helm_binary, ROOT / "charts" / chart, {**os.environ, **folders})
 
 

@@ -17,6 +17,8 @@ from bitagent_local.models.training.lessons import Exchange, Lesson
 SUBJECTS = {subject.name: subject for subject in subjects.load()}
 PUBLIC = benchmark.cases()
 DRAW = generators.reading_lessons(PUBLIC)
+LESSONS = 1000
+"""Of half as many some ask a public question, where it is not avoided."""
 seeds = st.integers(min_value=0, max_value=2**32)
 Find = Callable[[str], tuple[str, dict[str, str]]]
 ReadCall = Callable[[str], tuple[str, dict[str, Any]]]
@@ -75,11 +77,11 @@ def asks_for(exchange: Exchange, find: Find) -> subjects.Case:
 
 
 def test_a_reader_never_sees_a_public_question_in_any_words(find: Find) -> None:
-    drawn = {asks_for(exchange, find) for seed in range(2000) for exchange in lesson(seed).exchanges}
+    drawn = {asks_for(exchange, find) for seed in range(LESSONS) for exchange in lesson(seed).exchanges}
     assert not drawn & PUBLIC
     unguarded = generators.reading_lessons(frozenset())
-    lessons = (unguarded(random.Random(seed), 4, 4) for seed in range(2000))
-    assert {asks_for(exchange, find) for each in lessons for exchange in each.exchanges} & PUBLIC
+    lessons = (unguarded(random.Random(seed), 4, 4) for seed in range(LESSONS // 2))
+    assert any(asks_for(exchange, find) in PUBLIC for each in lessons for exchange in each.exchanges)
 
 
 @given(seed=seeds)
