@@ -79,7 +79,8 @@ def test_the_files_of_a_round(cluster: Cluster, volume: Path, tmp_path: Path) ->
     assert spec["containers"][0]["volumeMounts"][0]["subPath"] == "rounds/u"
     assert spec["automountServiceAccountToken"] is False
     assert pod["metadata"]["ownerReferences"][0]["kind"] == "EvalRound"
-    assert "deletionTimestamp" in str(cluster.api.get(cluster.path("pods"))["items"] or "deletionTimestamp")
+    left = cluster.api.get(cluster.path("pods"))["items"]
+    assert all("deletionTimestamp" in each["metadata"] for each in left)
     again = cluster.run("fetch", "r", str(target))
     assert (again.code, "is not empty" in again.err) == (Exit.FAILED, True)
 

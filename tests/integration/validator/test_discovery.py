@@ -109,7 +109,8 @@ def test_without_discovery_a_validator_has_no_right_to_write_models(
     eventually(
         lambda: world.condition("PassComplete") == ("False", "PartFailed"), what="the lack of rights is reported"
     )
-    assert "minermodels" in str(world.validator()["status"]["conditions"])
+    conditions = world.validator()["status"]["conditions"]
+    assert "minermodels" in next(each["message"] for each in conditions if each["type"] == "PassComplete")
     assert models(world) == {}
     world.wait_round()
 

@@ -166,9 +166,10 @@ def test_files_that_are_younger_than_the_archive_stay(root: Path, require_archiv
 
 
 def test_removing_twice_is_harmless(root: Path) -> None:
-    made(root, "u")
+    folder = made(root, "u")
     remove(root, "u")
     remove(root, "u")
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("uid", ["", "..", "a/b", "../x", ".removed-u"])

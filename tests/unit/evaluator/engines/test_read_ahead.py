@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def test_it_stops_when_memory_is_short(tmp_path: Path, monkeypatch: pytest.Monke
     assert [path.name for path in read] == ["model-00001-of-00002.safetensors"]
 
 
-def test_a_folder_that_is_gone_is_no_trouble_here(tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_is_logged_and_raises_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ahead = module.ReadAhead()
-    ahead.begin([tmp_path / "gone"])
-    ahead.wait()
+    with caplog.at_level(logging.INFO):
+        ahead.begin([tmp_path / "gone"])
+        ahead.wait()
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == [str(tmp_path / "gone")]
