@@ -344,6 +344,24 @@ def test_a_full_cache_is_reported_once(make: Make) -> None:
     assert (running.events, condition(running, "Fetched").reason) == ((), "CacheFull")
 
 
+def test_what_is_removed_again_and_again_has_one_event(make: Make) -> None:
+    """The API takes an Event of one text once."""
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    texts, status = set(), None
+    for number in range(3):
+        begun = 100 * number
+        running = make.fetch("a", need=f"n{number}", created=begun, active=1)
+        waits = plan(make, make.model("a", status=status), jobs=[running], now=begun + 5)
+        job = make.fetch("a", need=f"n{number}", created=begun, ended="Failed", at=begun + 40)
+        removed = {"phase": "Failed", "conditions": [condition | {"message": f"by pod {number}"}]}
+        pods = [make.pod(job, code=137, at=begun + 40, status=removed)]
+        found = plan(make, make.model("a", status=waits.status.to_wire()), jobs=[job], pods=pods, now=begun + 41)
+        texts |= {(event.reason, event.message) for event in found.events}
+        status = found.status.to_wire()
+    ((reason, _),) = texts
+    assert reason == "FetchDelayed"
+
+
 def freezing(make: Make, name: str = "r", at: float = 50, **entry: Any) -> RoundObject:
     results = {"a": entry} if entry else {}
     return make.started(
