@@ -1,4 +1,5 @@
-"""Property tests try the same examples in every run, so that a red run is about the change; `make fuzz` tries new ones.
+"""Property tests try the same examples in every run, so that a red run is about the change; `make fuzz` tries new ones,
+and twice as many unless a test says how many.
 
 Examples have no deadline: the time that one takes on a busy machine means nothing, and a test that hangs has its own
 time limit.
@@ -10,6 +11,7 @@ one cluster keep the order of their names instead: the last of them takes the cl
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -22,10 +24,12 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.sandboxes import sandboxes_at_once
 
+from bitagent_evaluator.sandbox import process
 from bitagent_local.cluster.ports import free_ports
 
-settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
@@ -52,6 +56,17 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--record-seconds") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SecondsOfFiles())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import and collect without collections of garbage, and exclude what is there from later ones: it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,6 +97,19 @@ class SecondsOfFiles:
         found = {name: round(of, 1) for name, of in self.seconds.items() if of >= LONG}
         by_seconds = sorted(sorted_by_seconds(kept | found).items(), key=lambda entry: -entry[1])
         SECONDS.write_text(json.dumps(dict(by_seconds), indent=1) + "\n")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sandboxes() -> Iterator[None]:
+    """Sandboxes of this process start at once (see `sandboxes.py`)."""
+    with sandboxes_at_once():
+        yield
+
+
+@pytest.fixture
+def sandboxes_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sandboxes of this test start as in production: addresses and the seed of hashes differ from one to the next."""
+    monkeypatch.setattr(process, "subprocess", subprocess)
 
 
 @pytest.fixture
@@ -123,13 +151,18 @@ class Evaluator:
         self,
         arguments: list[str],
         *,
+        program: Path | None = None,
         environment: dict[str, str] | None = None,
         running: Callable[[int], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a verb to its end. `environment` is added to this process's; `running` is called with its id."""
+        """Run a verb, or a program of tests, to its end.
+
+        `environment` is added to this process's; `running` is called with its id.
+        """
         out, err = self._folder / "out", self._folder / "err"
         request = {
-            "arguments": arguments, "environment": {**os.environ, **(environment or {})}, "directory": os.getcwd(),
+            "program": program and str(program), "arguments": arguments,
+            "environment": {**os.environ, **(environment or {})}, "directory": os.getcwd(),
             "out": str(out), "err": str(err),
         }  # fmt: skip
         assert self._server.stdin is not None

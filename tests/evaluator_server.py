@@ -1,16 +1,18 @@
-"""A program for tests: `bitagent-eval` in processes that find vLLM imported, since its import takes 6 s of a processor.
+"""A program for tests: others in processes that find vLLM imported, since its import takes 6 s of a processor.
 
     python evaluator_server.py MODEL     imports vLLM as for this folder of a model, then reads requests, one a line
 
-A request is {"arguments", "environment", "directory", "out", "err"}; `out` and `err` are files. It is answered by two
-lines: {"pid"} as soon as the process runs, and {"code"} once it has ended, negative after a signal. Each process is a
-fork of this one, which has one thread, has read no model and has no engine.
+A request is {"program", "arguments", "environment", "directory", "out", "err"}; `out` and `err` are files, and the
+program is a file of Python, or null for `bitagent-eval`. It is answered by two lines: {"pid"} as soon as the process
+runs, and {"code"} once it has ended, negative after a signal. Each process is a fork of this one, which has one thread,
+has read no model and has no engine.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
 import threading
 import traceback
@@ -22,8 +24,8 @@ from bitagent_evaluator.engines.preload import Preload
 
 
 def run(request: dict[str, Any]) -> NoReturn:
-    """Become `bitagent-eval`."""
-    code = 1
+    """Become the program."""
+    code, program = 1, request["program"]
     try:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -32,8 +34,12 @@ def run(request: dict[str, Any]) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["directory"])
-        sys.argv = ["bitagent-eval", *request["arguments"]]
-        code = app.main()
+        sys.argv = [program or "bitagent-eval", *request["arguments"]]
+        if program is None:
+            code = app.main()
+        else:
+            runpy.run_path(program, run_name="__main__")
+            code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - this process has no caller

@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,10 +129,9 @@ def test_weights_that_are_no_numbers_are_the_models_fault(
     assert json.loads((tmp_path / "nan" / "out" / "summary.json").read_text())["reason"] == "NonFiniteWeights"
 
 
-def test_answers_that_cannot_count_are_ended_while_they_are_generated(models: Path) -> None:
+def test_answers_that_cannot_count_are_ended_while_they_are_generated(evaluator: Evaluator, models: Path) -> None:
     program = Path(__file__).parent / "engine_budget.py"
-    command = [sys.executable, str(program), str(models / "tiny-fc-1200"), "80"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = evaluator.run([str(models / "tiny-fc-1200"), "80"], program=program)
     assert done.returncode == 0, done.stderr[-3000:]
     outcome = json.loads(done.stdout)
     assert {"t0", "t1"} <= set(outcome["answered"]) <= {"t0", "t1", "t2"}, "85 tokens of 80 are spent by two answers"

@@ -6,15 +6,16 @@ So whatever part of a configuration changes an answer reaches the engine: factor
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.evaluator.engines.engine_families import FAMILIES, TOKENS
 
 from bitagent_evaluator.models.validation.architectures import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from tests.conftest import Evaluator
 
 pytestmark = pytest.mark.engine
 
@@ -23,12 +24,11 @@ _TESTED_ELSEWHERE = {"qwen2", "qwen3", "mistral"}
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory, models: Path) -> dict[str, Any]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, models: Path, evaluator: Evaluator) -> dict[str, Any]:
     """What vLLM and transformers answered, by family, from one process."""
     program = Path(__file__).parent / "engine_families.py"
     folder = tmp_path_factory.mktemp("families")
-    command = [sys.executable, str(program), str(models / "tiny-fc-1200"), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = evaluator.run([str(models / "tiny-fc-1200"), str(folder)], program=program)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -127,6 +127,7 @@ def test_answers_to_other_inputs_are_not_taken(evaluation: Evaluation, models: P
     assert isinstance(shard(other, 0, 2, PretendedBackend(models)), Evaluated)
 
 
+@pytest.mark.usefixtures("sandboxes_apart")
 def test_prompts_that_differ_between_processes_are_the_models_fault(
     evaluation: Evaluation, models: Path, tmp_path: Path
 ) -> None:
