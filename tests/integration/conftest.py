@@ -30,7 +30,8 @@ GROUP = "/apis/bitagent.io/v1alpha1"
 READY = "server"
 """File with the server's address, once it serves the three kinds."""
 
-preload("bitagent_operator.__main__", "bitagent_validator.main", "bitagent_leaderboard.main")
+PROGRAMS = ("bitagent_operator.__main__", "bitagent_validator.main", "bitagent_leaderboard.main")
+preload(*PROGRAMS, "bitagent_local.chain.__main__")
 
 
 class Scheduling(LoadScopeScheduling):

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -200,11 +201,11 @@ def _show_weights(options: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> int:
-    """Run one command; mistakes of the caller end in one line, not in a traceback."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, by default the process's own; mistakes of the caller end in one line, not in a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    options = arguments().parse_args()
+    options = arguments().parse_args(argv)
     try:
         return int(options.run(options))
     except (ValueError, LookupError, OSError) as error:

@@ -12,6 +12,7 @@ import yaml
 
 from bitagent_crds.generate import render
 from bitagent_crds.minermodel import MinerModel
+from bitagent_local.cluster.api import ApiError
 
 if TYPE_CHECKING:
     from tests.integration.operator.conftest import Exit, Outcomes, World
@@ -96,7 +97,8 @@ def test_others_that_write_all_the_time_keep_no_status_from_being_written(world:
 
 @contextmanager
 def webhook_down(world: World, group: str, version: str, resource: str, operation: str) -> Iterator[None]:
-    """Have requests pass a webhook that does not answer."""
+    """Have requests pass a webhook that does not answer, once the API server knows it."""
+    rules = [(group, version, operation, resource), ("", "v1", "CREATE", "configmaps")]
     hook = {
         "name": "down.example.com",
         "admissionReviewVersions": ["v1"],
@@ -104,10 +106,19 @@ def webhook_down(world: World, group: str, version: str, resource: str, operatio
         "timeoutSeconds": 2,
         "clientConfig": {"url": "https://127.0.0.1:1/"},
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
-        "rules": [{"apiGroups": [group], "apiVersions": [version], "operations": [operation], "resources": [resource]}],
+        "rules": [{"apiGroups": [g], "apiVersions": [v], "operations": [o], "resources": [r]} for g, v, o, r in rules],
     }
+
+    def known() -> bool:
+        try:
+            world.api.create(f"{world.path('configmaps')}?dryRun=All", {"metadata": {"name": "probe"}})
+        except ApiError as error:
+            return "down.example.com" in str(error)
+        return False
+
     world.api.create(WEBHOOKS, {"metadata": {"name": world.namespace}, "webhooks": [hook]})
     try:
+        world.until("the API server knows it", known)
         yield
     finally:
         world.api.delete(f"{WEBHOOKS}/{world.namespace}")
@@ -126,7 +137,6 @@ def test_a_webhook_that_does_not_answer_is_quoted_and_waited_for(
     operator.model("m-100")
     operator.until_condition("minermodels", "m-100", "Fetched")
     with webhook_down(operator, group, version, resource, operation):
-        operator.pause(0.5)  # until the API server knows it
         operator.round("r")
         said = operator.until("an Event", lambda: operator.events_of(event))
         assert all("down.example.com" in text for text in said)

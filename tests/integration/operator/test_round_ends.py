@@ -34,8 +34,10 @@ def images(world: World, name: str) -> set[str]:
     return {j["spec"]["template"]["spec"]["containers"][0]["image"] for j in found}
 
 
-def test_a_sidecar_that_never_ends_holds_no_gpu(operator: World, outcomes: Outcomes) -> None:
+def test_a_sidecar_that_never_ends_holds_no_gpu(world: World, outcomes: Outcomes) -> None:
     """One evaluation at a time, as `parallelism` says, and none after the end."""
+    world.constants = {"bitagent_operator.plan.rounds.holders:END_GRACE": timedelta(seconds=1)}
+    world.start_operator()
     most = 0
 
     def script(pod: Obj, document: Obj) -> Exit | None:
@@ -43,18 +45,18 @@ def test_a_sidecar_that_never_ends_holds_no_gpu(operator: World, outcomes: Outco
         end = outcomes.usual(pod, document)
         if document["kind"] != "Evaluate" or end is None:
             return end
-        most = max(most, len(operator.all("pods", **EVALUATE)))
+        most = max(most, len(world.all("pods", **EVALUATE)))
         return replace(end, pod={"phase": "Running"})
 
-    operator.kubelet.script = script
+    world.kubelet.script = script
     for name in ("m-100", "m-200", "m-300"):
-        operator.model(name)
-    operator.round("sidecars", workload={"parallelism": 1})
-    operator.until_condition("evalrounds", "sidecars", "Complete")
-    operator.until("no Job is left that has not ended", lambda: not operator.all("jobs", **EVALUATE))
-    operator.until("no pod is left", lambda: not operator.all("pods", **EVALUATE))
+        world.model(name)
+    world.round("sidecars", workload={"parallelism": 1})
+    world.until_condition("evalrounds", "sidecars", "Complete")
+    world.until("no Job is left that has not ended", lambda: not world.all("jobs", **EVALUATE))
+    world.until("no pod is left", lambda: not world.all("pods", **EVALUATE))
     assert most == 1
-    assert {r["score"] for r in operator.results("sidecars").values()} == {"0.100000", "0.200000", "0.300000"}
+    assert {r["score"] for r in world.results("sidecars").values()} == {"0.100000", "0.200000", "0.300000"}
 
 
 def test_only_what_failed_is_done_again(operator: World, outcomes: Outcomes) -> None:

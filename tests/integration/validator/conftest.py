@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
@@ -72,7 +71,7 @@ def _free_port() -> Callable[[], int]:
 class Chain:
     """A simulated chain in a process of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: Program
     port: int
     admin_port: int
 
@@ -152,12 +151,10 @@ def start_chain(tmp_path: Path) -> Iterator[Callable[..., Chain]]:
             seed.write_text(
                 json.dumps({"netuid": NETUID, "neurons": neurons, "hyperparameters": rules} | (seeded or {}))
             )
-            command = [sys.executable, "-m", "bitagent_local.chain", "serve", "--host", "127.0.0.1"]
-            command += ["--port", "0", "--admin-port", "0", "--seed-file", str(seed)]
+            command = ["serve", "--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--seed-file", str(seed)]
             command += ["--seconds-per-block", str(SECONDS_PER_BLOCK)]
             log = seed.with_name(f"chain-{seed.stem}.log")
-            with log.open("wb") as stderr:
-                process = subprocess.Popen(command, stderr=stderr)
+            process = Program("bitagent_local.chain.__main__:main", command, environment=os.environ, output=log)
             stack.callback(process.wait)
             stack.callback(process.kill)
             found = eventually(lambda: PORTS.search(log.read_text()), what="the chain listens")

@@ -154,8 +154,8 @@ def test_miners_are_asked_scored_and_paid(
     start_world: Callable[..., Any], eventually: Callable[..., Any], outside: Outside
 ) -> None:
     """Equal models, unequal answers; a restart; an examiner that dies."""
-    online = {"everyBlocks": 8, "timeoutSeconds": 5, "alphaPercent": 50, "pool": {"everyBlocks": 100000, "count": 5}}
-    world = start_world(competition={"online": online}, discovery={"axons": {"everyBlocks": 20, "timeoutSeconds": 5}})
+    online = {"everyBlocks": 8, "timeoutSeconds": 30, "alphaPercent": 50, "pool": {"everyBlocks": 100000, "count": 5}}
+    world = start_world(competition={"online": online}, discovery={"axons": {"everyBlocks": 20, "timeoutSeconds": 30}})
     for name, port in (("a", outside.good.port), ("b", outside.fair.port), ("c", outside.hostile_port)):
         world.chain.post("neurons", hotkey=f"//{name}", axon=f"127.0.0.1:{port}")
     folder = world.folder / "transcripts"
