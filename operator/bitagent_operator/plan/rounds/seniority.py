@@ -52,12 +52,13 @@ def _owners_first(
     cards: dict[str, set[str]] = {}
     for entry in entries:
         model = models[entry.model]
-        if model is None:
-            same.setdefault(entry.commit or "", {})[entry.model] = entry.hotkey
-        elif (facts := model.status.resolved) is not None and model.spec.source.hugging_face is not None:
-            miner = model.spec.miner
-            same.setdefault(facts.commit, {})[entry.model] = miner.hotkey if miner is not None else None
-            cards.setdefault(facts.commit, set()).update(filter(None, [facts.card_hotkey]))
+        facts = model.status.resolved if model is not None else None
+        commit = entry.commit or (facts.commit if facts is not None else None)
+        if commit is None or (model is not None and model.spec.source.hugging_face is None):
+            continue
+        same.setdefault(commit, {})[entry.model] = _hotkey(entry, model)
+        if facts is not None and facts.commit == commit and facts.card_hotkey is not None:
+            cards.setdefault(commit, set()).add(facts.card_hotkey)
     for commit, named in cards.items():
         if len(named) > 1:
             continue  # a commit has one card, so a hub is wrong about one of them
@@ -95,6 +96,13 @@ def _since(model: ModelObject) -> datetime:
     seen = model.status.first_seen
     fixed = named_commit(model.spec) is not None and model.meta.generation <= 1
     return model.meta.created if fixed or seen is None else max(model.meta.created, seen.at)
+
+
+def _hotkey(entry: ModelResult, model: ModelObject | None) -> str | None:
+    """Return the hotkey that was frozen with the set, which is the one that is paid."""
+    if entry.model_uid is not None or model is None:
+        return entry.hotkey
+    return model.spec.miner.hotkey if model.spec.miner is not None else None
 
 
 def _block(entry: ModelResult, model: ModelObject) -> int | None:

@@ -86,6 +86,32 @@ def test_an_old_object_is_no_claim_to_what_its_branch_stands_for_later(
     assert first(make, clocked=clocked, original=original, copy=moved) == winner
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"hotkey": "alice"}, id="to the hotkey of the card"),
+        pytest.param({"facts": {"commit": "d" * 40}}, id="to another commit"),
+    ],
+)
+def test_an_object_that_is_edited_in_a_round_is_no_owner(make: Make, changed: dict[str, Any]) -> None:
+    """What was frozen is paid: another miner's commit, for the hotkey that named it."""
+    owner = make.model("owner", **with_card(make, "alice", "alice", commit_block=8))
+    copy = make.model("copy", **(with_card(make, "mallory", "alice", commit_block=5) | changed))
+    commit = owner.status.resolved.commit
+    entries = [
+        ModelResult(
+            model=model.meta.name,
+            model_uid=model.meta.uid,
+            commit=commit,
+            hotkey=make.hotkey(hotkey),
+            commit_block=block,
+        )
+        for model, hotkey, block in ((owner, "alice", 8), (copy, "mallory", 5))
+    ]
+    keys = seniority(entries, {"owner": owner, "copy": copy}, None)
+    assert keys["owner"] < keys["copy"]
+
+
 def test_an_object_that_is_edited_in_a_round_has_the_block_that_was_frozen(make: Make) -> None:
     models = {"original": make.model("original", commit_block=7), "copy": make.model("copy", commit_block=1)}
     frozen = {"original": 7, "copy": 8}
