@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -74,6 +75,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files that take long first; the order is the same in every process."""
     seconds = sorted_by_seconds(json.loads(SECONDS.read_text()))
     items.sort(key=lambda item: -seconds.get(item.nodeid.partition("::")[0], 0.0))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Leave the root logger as it was: a program that runs in this process sets it up, and other tests count lines."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    done = yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    return done
 
 
 def sorted_by_seconds(seconds: dict[str, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import ast
 import gzip
 import itertools
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,19 @@ def test_names_of_tests_hold_no_long_bytes(request: pytest.FixtureRequest) -> No
     conftest = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py"))
     assert conftest.pytest_make_parametrize_id(gzip.compress(b"line"), "content") == "content"
     assert conftest.pytest_make_parametrize_id(b"line", "content") is None
+
+
+def test_a_test_leaves_the_root_logger_as_it_was(request: pytest.FixtureRequest) -> None:
+    """Otherwise what a later test reads in the log would depend on the order of tests."""
+    conftest, root = request.config.pluginmanager.getplugin(str(ROOT / "tests" / "conftest.py")), logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    around = conftest.pytest_runtest_protocol()
+    next(around)
+    root.setLevel(level + 1)
+    root.handlers.clear()
+    with pytest.raises(StopIteration):
+        around.send(None)
+    assert (root.level, root.handlers) == (level, handlers)
 
 
 LIMIT = re.compile(
