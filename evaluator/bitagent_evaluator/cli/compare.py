@@ -13,7 +13,7 @@ from rich.text import Text
 from bitagent_crds.jobs import EXIT_OK, EXIT_USAGE
 from bitagent_evaluator.cli.console import show, untrusted
 from bitagent_evaluator.cli.process import fail, print_json
-from bitagent_evaluator.cli.score import baseline_text
+from bitagent_evaluator.cli.score_views import baseline_text
 from bitagent_evaluator.reports.comparison import ComparedTask, Comparison, ComparisonFinding, Contrast, compare
 from bitagent_evaluator.reports.results import FaultResult, Results, ResultsError, read_outcome, results_of_fault
 from bitagent_evaluator.scoring.metric import Metric

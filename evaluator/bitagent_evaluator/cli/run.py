@@ -47,7 +47,7 @@ from bitagent_evaluator.cli.run_several import (
     ranked,
     result_directories,
 )
-from bitagent_evaluator.cli.score import diagnosis_view, evaluation_view
+from bitagent_evaluator.cli.score_views import diagnosis_view, evaluation_view
 from bitagent_evaluator.engines.base import Backend
 from bitagent_evaluator.engines.vllm import VllmBackend
 from bitagent_evaluator.evaluation.prepared import Evaluation

@@ -24,7 +24,7 @@ from bitagent_evaluator.cli.run_options import (
     read_first_tasks,
     spec_members,
 )
-from bitagent_evaluator.cli.score import evaluation_view
+from bitagent_evaluator.cli.score_views import evaluation_view
 from bitagent_evaluator.engines.openai import Address
 from bitagent_evaluator.evaluation.endpoint_prompts import ToolChoice
 from bitagent_evaluator.evaluation.remote import RemoteEvaluation, UnsuitedTasks, evaluate_endpoint

@@ -14,7 +14,7 @@ from bitagent_crds.jobs import EXIT_MODEL_FAULT, EXIT_OK, EvaluateSummary
 from bitagent_crds.jobs import exit_code as exit_code_of
 from bitagent_evaluator.cli.console import untrusted
 from bitagent_evaluator.cli.run_models import GivenModel
-from bitagent_evaluator.cli.score import baseline_text, interval_text
+from bitagent_evaluator.cli.score_views import baseline_text, interval_text
 from bitagent_evaluator.engines.swap import architecture_family
 from bitagent_evaluator.evaluation.results import Evaluated
 from bitagent_evaluator.models.validation.files import CONFIG, SMALL_FILES, parse_object

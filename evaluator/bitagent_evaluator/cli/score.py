@@ -1,34 +1,28 @@
-"""`bitagent-eval score`: score answers that exist already, of a task set or of lines with task and answer together.
-
-The views on the terminal are shared with the other commands: scores by category, BFCL's columns, counts of a run.
-"""
+"""`bitagent-eval score`: score answers that exist already, of a task set or of lines with task and answer together."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import ValidationError
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from bitagent_crds.evaluation import BuiltinScorer
 from bitagent_crds.jobs import EXIT_INFRASTRUCTURE, EXIT_OK, EXIT_USAGE
 from bitagent_crds.plugins import PluginError
 from bitagent_crds.results import Response, ResultsManifest
 from bitagent_crds.task_forms import BuiltinPromptFormat
-from bitagent_crds.task_set import Baseline, Task
+from bitagent_crds.task_set import Task
 from bitagent_crds.texts import digest_of
-from bitagent_evaluator.cli.console import show, spinner, untrusted
+from bitagent_evaluator.cli.console import show, spinner
 from bitagent_evaluator.cli.process import complain, fail, print_json
 from bitagent_evaluator.cli.run_options import add_aggregate, add_batches, loss_parameters
+from bitagent_evaluator.cli.score_views import diagnosis_view, losses_text, score_tables
 from bitagent_evaluator.conformance import PAIR_SCORERS, BadLine, PairFormat
 from bitagent_evaluator.evaluation.diagnosis import Evidence, diagnose
-from bitagent_evaluator.evaluation.findings import RunFinding
 from bitagent_evaluator.evaluation.given_answers import (
     BadAnswer,
     answer_lines,
@@ -37,98 +31,15 @@ from bitagent_evaluator.evaluation.given_answers import (
     read_given_answer,
 )
 from bitagent_evaluator.evaluation.given_completions import FailedRequest
-from bitagent_evaluator.evaluation.results import MANIFEST, Evaluated
+from bitagent_evaluator.evaluation.results import MANIFEST
 from bitagent_evaluator.prompts import known_formats, prompt_format
 from bitagent_evaluator.sandbox.process import SandboxUnavailable
 from bitagent_evaluator.scoring.aggregate import Aggregate
 from bitagent_evaluator.scoring.kinds import with_kinds
-from bitagent_evaluator.scoring.leaderboard import OVERALL, missing_parts, overall_bounds
-from bitagent_evaluator.scoring.metric import LOSS, LOSS_PER_TOKEN, metric_of
+from bitagent_evaluator.scoring.metric import LOSS, LOSS_PER_TOKEN
 from bitagent_evaluator.scoring.scorers import aggregate, score, scorer_names
 from bitagent_evaluator.support.files import write_atomically
 from bitagent_evaluator.tasks.files import TaskSetError, encode_tasks, read_tasks
-
-
-def interval_text(interval: tuple[str, str] | None) -> str:
-    """Return a confidence interval for a table; empty if there is none."""
-    return f"{float(interval[0]):.1%} to {float(interval[1]):.1%}" if interval else ""
-
-
-def score_tables(total: Aggregate, *, title: str | None = None, caption: str | None = None) -> list[Table]:
-    """Return a table of the score by category, and one of the leaderboard's columns if there are any."""
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    table.add_column("category")
-    for name in ("passed", "total", "score", "95 % interval"):
-        table.add_column(name, justify="right")
-    for name, entry in total.categories.items():
-        cells = (str(entry.passed), str(entry.total), f"{float(entry.score):.1%}", interval_text(entry.interval))
-        table.add_row(untrusted(name), *cells)
-    if total.kinds:
-        table.add_section()
-        for name, entry in total.kinds.items():
-            cells = (str(entry.passed), str(entry.total), f"{float(entry.score):.1%}", interval_text(entry.interval))
-            table.add_row(f"kind: {name}", *cells)
-    table.add_section()
-    whole = "all, kinds weigh equally" if total.kinds else "all"
-    table.add_row(whole, str(total.passed), str(total.total), total.score, interval_text(total.interval), style="bold")
-    if not total.leaderboard:
-        return [table]
-    columns = Table("BFCL leaderboard")
-    columns.add_column("score", justify="right")
-    for name, value in total.leaderboard.items():
-        columns.add_row(name, f"{float(value):.2%}")
-    if missing := missing_parts(total.leaderboard):
-        columns.caption = f"no {OVERALL} without {', '.join(missing)}"
-        if bounds := overall_bounds(total.leaderboard):
-            low, high = (f"{float(bound):.2%}" for bound in bounds)
-            columns.caption += f"; whatever they were, it is between {low} and {high}"
-    return [table, columns]
-
-
-def losses_text(total: Aggregate, unit: str) -> str:
-    """Return the mean losses, overall and of the batches; empty with another scorer."""
-    if total.loss is None:
-        return ""
-    return f"{total.loss} {unit}; of {len(total.batch_losses)} batches: {', '.join(total.batch_losses)}"
-
-
-def baseline_text(found: Baseline) -> str:
-    """Return the score of the best constant answer, and which one that is."""
-    return f"{found.score} by {found.answer}" + (f", loss {found.loss} nats per byte" if found.loss else "")
-
-
-def diagnosis_view(findings: Sequence[RunFinding], title: str = "diagnosis") -> list[RenderableType]:
-    """Return what cost a model its score apart from wrong calls, with cause and remedy; empty without findings."""
-    if not findings:
-        return []
-    lines = [Text(title, style="bold yellow")]
-    for finding in findings:
-        examples = f" (such as {', '.join(finding.examples)})" if finding.examples else ""
-        lines.append(untrusted(f"- {finding.text}{examples}", "yellow"))
-        if finding.cause:
-            lines.append(untrusted(f"  likely cause: {finding.cause}"))
-        if finding.remedy:
-            lines.append(untrusted(f"  what to do: {finding.remedy}"))
-    return [*lines, Text()]
-
-
-def evaluation_view(model: str, evaluated: Evaluated, out: Path) -> list[RenderableType]:
-    """Return the score of one model, and how it came about."""
-    seconds = evaluated.seconds
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("seconds", f"{seconds.load} to load, {seconds.generate} to generate, {seconds.score} to score")
-    run = evaluated.run
-    if losses := losses_text(evaluated.aggregate, metric_of(run.scorer, run.loss_parameters).unit):
-        facts.add_row("mean loss", losses)
-    if evaluated.aggregate.baseline is not None:
-        facts.add_row("baseline", untrusted(baseline_text(evaluated.aggregate.baseline)))
-    facts.add_row("prompt format", str(evaluated.run.prompt_format))
-    facts.add_row("device", evaluated.device)
-    if evaluated.resumed:
-        facts.add_row("resumed", f"{evaluated.resumed} answers are of an earlier run, and its seconds are counted")
-    facts.add_row("results", str(out))
-    tables = score_tables(evaluated.aggregate, title=f"{model}: {evaluated.aggregate.score}")
-    return [*diagnosis_view(evaluated.findings), *tables, facts]
 
 
 class _Unusable(Exception):

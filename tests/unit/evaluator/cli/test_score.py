@@ -13,7 +13,6 @@ from bitagent_crds.task_forms import Expects
 from bitagent_crds.task_set import Task
 from bitagent_evaluator.cli import app, score
 from bitagent_evaluator.conformance import text_response
-from bitagent_evaluator.scoring.scorers import aggregate
 from bitagent_evaluator.scoring.scorers import score as score_responses
 from bitagent_evaluator.tasks.files import MANIFEST, TASKS, encode_tasks, read_task_set
 
@@ -159,12 +158,6 @@ def test_the_score_on_the_terminal(built: Path, responses: Path, capsys: pytest.
     assert "50.0%" in captured.out
     assert captured.out.startswith("diagnosis")
     assert "1 of 4 tasks have no answer" in captured.out and not captured.err
-
-
-def test_tables_name_what_the_overall_score_lacks() -> None:
-    verdicts = [Verdict(id="a", category="memory_kv", passed=True, score=1.0)]
-    captions = [str(table.caption) for table in score.score_tables(aggregate(verdicts, scorer="Bfcl"))]
-    assert "no Overall Acc without Non-Live AST Acc" in captions[1] and "Memory KV" not in captions[1]
 
 
 @pytest.mark.parametrize(
