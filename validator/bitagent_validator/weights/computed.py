@@ -14,7 +14,7 @@ from bitagent_crds.validator import Competition, Fill, Weights, WithoutResult
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay, PolicyError
-from bitagent_validator.policy.registry import Answer, pay
+from bitagent_validator.policy.registry import WITHOUT_ROUNDS, Answer, pay
 from bitagent_validator.state.rows import Row
 from bitagent_validator.weights.fill import Part, burn_target, filled_row, unearned_part, with_burn
 from bitagent_validator.weights.vector import U16_MAX, combine
@@ -62,6 +62,11 @@ class ComputedWeights:
         return {competition: shares for competition, shares in found.items() if shares}
 
 
+def needs_no_round(competitions: Sequence[Competition]) -> bool:
+    """Whether all policies pay without rounds: that no hotkey is paid is then final, and not so until a first one."""
+    return all(each.policy in WITHOUT_ROUNDS for each in competitions)
+
+
 def compute_weights(
     competitions: Sequence[Competition],
     *,
@@ -106,8 +111,9 @@ def compute_weights(
     combined = with_burn(combined, percentage=percentage, target=target)
     known = {name: standing for name, standing in sorted(standings.items()) if standing.scored}
     rounds = tuple(standing.scored.round for standing in known.values() if standing.scored)
+    final = bool(rounds) or needs_no_round(competitions)
     row: dict[str, int] = {}
-    if combined or rounds:
+    if combined or final:
         row = filled_row(combined, fill=weights.fill, target=target, subnet=subnet, percentage=percentage)
     burnt: dict[str, int] = {}
     if target in row:
@@ -123,7 +129,7 @@ def compute_weights(
         Row.planned(row, rounds, burnt) if row else None,
         pay=by_competition,
         failed=failed,
-        burn_problem=burns_to.problem if asked or (rounds and not row and weights.fill is Fill.BURN) else "",
+        burn_problem=burns_to.problem if asked or (final and not row and weights.fill is Fill.BURN) else "",
         owner=target if target in row else "",
         effective=effective,
         # A policy that failed says nothing about the number of models: the shares that it paid last stay.

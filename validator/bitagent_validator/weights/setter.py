@@ -22,7 +22,7 @@ from bitagent_validator.state.rows import Reveal, Row, Setting, counted
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights.attempts import ERA_BLOCKS, Attempts, block_of
-from bitagent_validator.weights.computed import ComputedWeights
+from bitagent_validator.weights.computed import ComputedWeights, needs_no_round
 from bitagent_validator.weights.fill import burn_target, change_between
 from bitagent_validator.weights.guard import Acceptance, guard_obstacle
 from bitagent_validator.weights.notes import paid_behind, sent_version_key, with_notes
@@ -110,7 +110,8 @@ class WeightSetter:
             mode=spec.weights.mode,
             version_key=sent_version_key(spec.weights, subnet.rules.version_key),
             planned=computed.row,
-            any_round=bool(state.scored),
+            any_round=bool(state.scored)
+            or needs_no_round([c for c in spec.competitions if c.mechanism == self._mechanism]),
             subnet=subnet,
             progress=progress,
             policy_problem=computed.policy_problem,

@@ -13,6 +13,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_crds.model_result import ResultState
 from bitagent_crds.policies import Standing
 from bitagent_crds.validator import Competition, Guard, Weights
+from bitagent_local.chain.keys import address
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
@@ -124,6 +125,27 @@ def test_what_is_burnt_is_recorded_beside_what_the_target_earns(
     found = compute_weights([competition()], standings=known, subnet=owned, weights=spec)
     assert found.row is not None
     assert found.row.burnt == {hotkey: pytest.approx(units, abs=1) for hotkey, units in burnt.items()}
+
+
+@pytest.mark.parametrize(
+    ("fill", "other", "expected"),
+    [
+        pytest.param("Burn", None, {"own": 1.0}, id="burnt"),
+        pytest.param("Equal", None, {"a": 1 / 3, "b": 1 / 3, "own": 1 / 3}, id="all are equal"),
+        pytest.param("None", None, {}, id="nothing is set"),
+        pytest.param("Burn", "BitAgent", {}, id="a competition that awaits its first round may pay"),
+    ],
+)
+def test_named_hotkeys_that_are_all_gone(
+    competition: Callable[..., Competition], owned: Subnet, fill: str, other: str | None, expected: Any
+) -> None:
+    """No round will change that."""
+    named = {"fixed": {"shares": [{"hotkey": address("//gone"), "share": 1}]}}
+    own = [competition(id="x", policy="Fixed", policyParameters=named)]
+    own += [competition(id="y", policy=other)] if other else []
+    weights = Weights.model_validate({"fill": fill})
+    found = compute_weights(own, standings={}, subnet=owned, weights=weights)
+    assert found.shares == pytest.approx(expected)
 
 
 def test_a_filler_earns_nothing(competition: Callable[..., Competition], owned: Subnet) -> None:

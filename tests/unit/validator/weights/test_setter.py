@@ -840,3 +840,13 @@ async def test_an_endpoint_that_lost_a_row_is_left_for_another(stage: Stage, sub
     assert stage.store.state.pending == {}
     await stage.step(subnet(block=1002 + ERA_BLOCKS), others=["ws://two"])
     assert len(stage.requests) == 2
+
+
+async def test_named_hotkeys_that_are_all_gone_await_no_round(stage: Stage, subnet: Make) -> None:
+    fixed = {"fixed": {"shares": [{"hotkey": HOTKEYS[0], "share": 1}]}}
+    (own,) = stage.spec.competitions
+    own = Competition.model_validate({**own.to_wire(), "policy": "Fixed", "policyParameters": fixed})
+    stage.spec = stage.spec.model_copy(update={"competitions": [own]})
+    stage.store.state = State()
+    decision = await stage.step(subnet(), ComputedWeights({}, None))
+    assert decision.reason is Reason.NO_ELIGIBLE_MINERS
