@@ -1,7 +1,10 @@
 """Answers in the forms in which programs keep an API's replies.
 
     {"custom_id": "t1", "response": {"status_code": 200, "body": {"choices": [...]}}}    batches, also vLLM's
+    {"custom_id": "t1", "response": {"body": {"object": "response", "output": [...]}}}   batches of responses
+    {"custom_id": "t1", "result": {"type": "succeeded", "message": {"content": [...]}}}  Anthropic's batches
     {"id": "t1", "choices": [{"message": {...}, "finish_reason": "stop"}], ...}          a reply as it is
+    {"id": "t1", "output": {"choices": [{"message": {...}, "stop_reason": "stop"}]}}     Inspect's samples
     {"id": "t1", "message": {"content": ..., "tool_calls": [...]}}                       the message alone
     {"id": "t1", "tool_calls": [...]}                                                    its calls alone
     {"id": "t1", "messages": [..., {"role": "assistant", ...}]}                          the chat with the answer
@@ -26,7 +29,17 @@ def completion_of(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
         body = response.get("body") if isinstance(response, Mapping) else None
         if isinstance(body, Mapping) and body.get("choices"):
             return body
+        if isinstance(body, Mapping) and isinstance(body.get("output"), list):
+            return _of_items(body)
         raise FailedRequest(_words(line.get("error")) or _words(body) or "no reply")
+    if isinstance(result := line.get("result"), Mapping) and isinstance(result.get("type"), str):
+        message = result.get("message")
+        if not isinstance(message, Mapping):
+            raise FailedRequest(_words(result.get("error")) or f"the request has {result['type']}")
+        return {"choices": [{"message": message, "finish_reason": message.get("stop_reason")}]}
+    if isinstance(output := line.get("output"), Mapping) and isinstance(output.get("choices"), list):
+        named = [each for each in output["choices"] if isinstance(each, Mapping)]
+        return {"choices": [{"finish_reason": each.get("stop_reason"), **each} for each in named]}
     if isinstance(line.get("choices"), list):
         return line
     if isinstance(line.get("message"), Mapping):
@@ -37,6 +50,19 @@ def completion_of(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
     last = chat[-1] if isinstance(chat, list) and chat else None
     is_answer = isinstance(last, Mapping) and last.get("role") == "assistant"
     return {"choices": [{"message": last}]} if is_answer else None
+
+
+def _of_items(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the reply of OpenAI's responses, a list of items, as one with a message. Raises FailedRequest."""
+    items = [item for item in body["output"] if isinstance(item, Mapping)]
+    texts = [item.get("content") for item in items if item.get("type") == "message"]
+    parts = [part for content in texts if isinstance(content, list) for part in content]
+    calls = [item for item in items if str(item.get("type")).endswith("_call") and item.get("name")]
+    if not parts and not calls:
+        raise FailedRequest(_words(body.get("error")) or "no message and no call")
+    details = body.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, Mapping) else None
+    return {"choices": [{"message": {"content": parts, "tool_calls": calls}, "finish_reason": reason}]}
 
 
 def response_of(task_id: Any, completion: Mapping[str, Any], functions: Collection[str]) -> dict[str, Any]:

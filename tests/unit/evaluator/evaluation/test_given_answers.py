@@ -36,6 +36,8 @@ def test_a_line_of_a_run() -> None:
 
 
 MESSAGE = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]}
+ITEM = {"type": "function_call", "name": "f", "arguments": '{"a": 1}', "call_id": "c"}
+PART = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +66,15 @@ MESSAGE = {"content": None, "tool_calls": [{"function": {"name": "f", "arguments
             "custom_id": "t",
             "response": {"status_code": 200, "body": {"choices": [{"message": MESSAGE}]}},
         },
+        {"custom_id": "t", "response": {"body": {"object": "response", "output": [{"type": "reasoning"}, ITEM]}}},
+        {"custom_id": "t", "result": {"type": "succeeded", "message": {"content": [PART], "stop_reason": "tool_use"}}},
+        {"id": "t", "output": {"choices": [{"message": MESSAGE, "stop_reason": "tool_calls"}], "completion": ""}},
     ],
     ids=[
         *("id and text", "BFCL text", "BFCL calls", "BFCL calls as objects", "task_id", "response", "output"),
         *("generated_text", "predict", "a list of one", "a text in a list", "vLLM's outputs", "lm-eval", "a chat"),
         *("calls alone", "a message", "a message with calls", "a reply", "a batch's reply"),
+        *("a batch's response", "Anthropic's batch", "Inspect's sample"),
     ],
 )
 def test_lines_from_elsewhere(line: dict[str, Any]) -> None:
@@ -97,9 +103,16 @@ def test_a_reply_is_read_as_an_endpoints() -> None:
         ({"custom_id": "t", "response": {"status_code": 400, "body": {"error": {"message": "too long"}}}}, "too long"),
         ({"custom_id": "t", "response": {"status_code": 500}}, "no reply"),
         ({"id": "t", "choices": []}, "without choices"),
+        ({"custom_id": "t", "result": {"type": "errored", "error": {"error": {"message": "too long"}}}}, "too long"),
+        ({"custom_id": "t", "result": {"type": "expired"}}, "expired"),
+        ({"custom_id": "t", "response": {"body": {"output": [], "error": {"message": "odd"}}}}, "odd"),
+        ({"id": "t", "output": {"choices": [{"message": {"content": "f("}, "stop_reason": "abort"}]}}, "broke off"),
         ({"id": "t", "choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}, "content_filter"),
     ],
-    ids=["an error", "an error in the body", "nothing", "no choices", "filtered"],
+    ids=[
+        *("an error", "an error in the body", "nothing", "no choices", "Anthropic's error", "Anthropic's batch ended"),
+        *("a response's error", "an answer that broke off", "filtered"),
+    ],
 )
 def test_a_request_without_an_answer_costs_its_task_only(line: dict[str, Any], words: str) -> None:
     with pytest.raises(FailedRequest, match=words):
