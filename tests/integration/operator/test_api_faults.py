@@ -35,6 +35,9 @@ class Proxy:
         """How many of the next writes are answered 429."""
         self.silent = False
         """Whether watches bring nothing from now on, and those that begin meanwhile do not either."""
+        self.lasts: float | None = None
+        """Seconds after which watches that begin from now on end; each of their events comes twice, and is followed by
+        the oldest one."""
         self.slow = 0.0
         """Seconds that each request but watches takes, half of them before the server has it."""
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -109,10 +112,16 @@ class Proxy:
         expired = asyncio.Event()
         self._watches.add(expired)
         ending = asyncio.create_task(expired.wait())
+        lasts, oldest, rest = self.lasts, b"", b""
+        over = asyncio.get_running_loop().time() + (lasts or 0.0)
         try:
             while True:
                 reading = asyncio.ensure_future(answer.content.readany())
-                await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+                left = max(0.0, over - asyncio.get_running_loop().time()) if lasts else None
+                await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED, timeout=left)
+                if not reading.done() and not ending.done():
+                    reading.cancel()
+                    return response
                 if ending.done():
                     reading.cancel()
                     await response.write(json.dumps(GONE).encode() + b"\n")
@@ -120,6 +129,10 @@ class Proxy:
                 part = reading.result()
                 if not part:
                     return response
+                if lasts:
+                    *lines, rest = (rest + part).split(b"\n")
+                    oldest = oldest or next(iter(lines), b"")
+                    part = b"".join(b"%b\n%b\n%b\n" % (line, line, oldest) for line in lines)
                 if not self.silent:
                     await response.write(part)
         finally:
@@ -172,6 +185,17 @@ def test_a_server_that_is_busy_is_asked_again_and_nothing_is_done_twice(world: W
     names = [job["metadata"]["name"] for job in world.all("jobs")]
     assert len(names) == len(set(names)) <= 5, "a fetch and an evaluation of each, and the task set"
     assert "JobNotCreated" not in {event["reason"] for event in world.all("events")}
+
+
+def test_watches_that_end_each_second_and_repeat_themselves(world: World, proxied: Proxy) -> None:
+    proxied.lasts = 1.0
+    settle(world, proxied)
+    world.model("m-500")
+    world.round("r")
+    world.until_condition("evalrounds", "r", "Complete")
+    found = {m: (r["state"], r["attempts"]) for m, r in world.results("r").items()}
+    assert found == {"m-100": ("Succeeded", 1), "m-500": ("Succeeded", 1)}
+    assert proxied.answers["WATCH", 200] > 12, "they were begun again"
 
 
 def test_requests_that_take_five_seconds_from_now_on_stop_nothing(world: World, proxied: Proxy) -> None:
