@@ -30,6 +30,7 @@ from tests.sandboxes import sandboxes_at_once
 from bitagent_evaluator.sandbox import process
 from bitagent_local.cluster.ports import free_ports
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported: the tests' processes use all cores
 settings.register_profile("same", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("fuzz", derandomize=False, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
