@@ -260,7 +260,7 @@ def _check_shards(names: Sequence[str]) -> None:
     sharded = [name for name in names if name != _SINGLE]
     if sharded and _SINGLE in names:
         message = f"{_SINGLE} lies beside {sharded[0]}: engines take one or the other; delete the one that is left over"
-        require(False, Reason.CORRUPT_WEIGHTS, f"{message} ({_SINGLE}, or the shards and {INDEX})")
+        raise Refused(Reason.CORRUPT_WEIGHTS, f"{message} ({_SINGLE}, or the shards and {INDEX})")
     uploads = " and ".join(f"{stem}-…-of-{count}" for stem, count in sorted(numbers))
     message = f"the shards are those of {len(numbers)} uploads ({uploads}): delete those that are left over"
     require(len(numbers) <= 1, Reason.CORRUPT_WEIGHTS, message)
@@ -270,4 +270,4 @@ def _check_shards(names: Sequence[str]) -> None:
             first = f"{stem}-{missing[0]:05}-of-{count}.safetensors"
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             verb = "are" if more else "is"
-            require(False, Reason.CORRUPT_WEIGHTS, f"{first}{more} {verb} missing: upload all {int(count)} shards")
+            raise Refused(Reason.CORRUPT_WEIGHTS, f"{first}{more} {verb} missing: upload all {int(count)} shards")

@@ -114,7 +114,7 @@ def check_kind(sizes: Mapping[str, int], read: ReadRange) -> None:
     message = _adapter(sizes, read) or _subfolder(sizes) or _other_kind(sizes) or _other_name(sizes)
     if message is None:
         message = f"there is no model.safetensors among the {len(sizes)} files: {_SAVE}"
-    require(False, Reason.NO_SAFETENSORS, message)
+    raise Refused(Reason.NO_SAFETENSORS, message)
 
 
 def _adapter(sizes: Mapping[str, int], read: ReadRange) -> str | None:

@@ -22,6 +22,7 @@ from bitagent_evaluator.models.validation.files import (
 from bitagent_evaluator.models.validation.tokenizer_rules.components import check_components
 from bitagent_evaluator.models.validation.tokenizer_rules.digest import tokenizer_digest
 from bitagent_evaluator.models.validation.tokenizer_rules.vocabulary import check_vocabulary
+from bitagent_evaluator.sandbox.protocol import Refused
 
 MAX_STOP_IDS = 16
 
@@ -106,5 +107,5 @@ def check_tokenizer(small: Mapping[str, bytes], vocab_size: int, beyond: Collect
     outside = [token for token in _token_ids(tokenizer, beyond) if not (type(token) is int and 0 <= token < vocab_size)]
     if outside:
         message = f"token id {quote(outside[0])} is outside vocab_size {vocab_size} of config.json"
-        require(False, Reason.BAD_TOKENIZER, f"{TOKENIZER}: {message}")
+        raise Refused(Reason.BAD_TOKENIZER, f"{TOKENIZER}: {message}")
     return tokenizer_digest(tokenizer)

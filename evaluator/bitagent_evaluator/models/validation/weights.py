@@ -199,7 +199,7 @@ def check_index(small: Mapping[str, bytes], shards: Mapping[str, Mapping[str, Te
     named = parse_object(INDEX, small[INDEX], Reason.CORRUPT_WEIGHTS).get("weight_map")
     held = {key: name for name, tensors in shards.items() for key in tensors}
     if named != held:
-        require(False, Reason.CORRUPT_WEIGHTS, f"{INDEX} {_index_mistake(named, held, shards)}")
+        raise Refused(Reason.CORRUPT_WEIGHTS, f"{INDEX} {_index_mistake(named, held, shards)}")
 
 
 def _index_mistake(named: object, held: Mapping[str, str], shards: Mapping[str, object]) -> str:

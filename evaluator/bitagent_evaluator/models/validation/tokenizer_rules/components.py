@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bitagent_crds.conditions import Reason
-from bitagent_evaluator.models.validation.files import TOKENIZER, quote, require
+from bitagent_evaluator.models.validation.files import TOKENIZER, quote
 from bitagent_evaluator.models.validation.tokenizer_rules.charsmap import (
     CharsmapError,
     check_charsmap,
@@ -25,6 +25,7 @@ from bitagent_evaluator.models.validation.tokenizer_rules.patterns import (
     is_white_space,
     matches_white_space_only,
 )
+from bitagent_evaluator.sandbox.protocol import Refused
 
 MAX_PARTS = 16
 """Maximum number of components of one kind, those in sequences counted one by one."""
@@ -67,8 +68,9 @@ def check_components(tokenizer: Mapping[str, Any]) -> None:
     _check_decoders(parts_of(tokenizer, "decoder"))
 
 
-def _refuse(kind: str, why: str) -> None:
-    require(False, Reason.BAD_TOKENIZER, f"{TOKENIZER}: {kind}: {why}")
+def _refusal(kind: str, why: str) -> Refused:
+    """Return the refusal of a component, or of a list of them."""
+    return Refused(Reason.BAD_TOKENIZER, f"{TOKENIZER}: {kind}: {why}")
 
 
 _MEMBERS = {
@@ -86,7 +88,7 @@ def parts_of(tokenizer: Mapping[str, Any], kind: str) -> list[Component]:
     for part in _leaves(tokenizer.get(kind), kind, depth=0):
         parts.append(part)
         if len(parts) > MAX_PARTS:
-            _refuse(kind, f"more than {MAX_PARTS} parts")
+            raise _refusal(kind, f"more than {MAX_PARTS} parts")
     return parts
 
 
@@ -94,7 +96,7 @@ def _leaves(value: object, kind: str, *, depth: int) -> Iterator[Component]:
     if value is None and not depth:
         return
     if not isinstance(value, dict) or depth > 4:
-        _refuse(kind, f"{quote(value)} is not a component")
+        raise _refusal(kind, f"{quote(value)} is not a component")
         return
     if value.get("type") != "Sequence":
         yield value
@@ -102,7 +104,7 @@ def _leaves(value: object, kind: str, *, depth: int) -> Iterator[Component]:
     members = _MEMBERS[kind]
     parts = value.get(members)
     if not isinstance(parts, list) or set(value) != {"type", members}:
-        _refuse(kind, f"a Sequence without its list of {members}")
+        raise _refusal(kind, f"a Sequence without its list of {members}")
         return
     for part in parts:
         yield from _leaves(part, kind, depth=depth + 1)
@@ -112,21 +114,21 @@ def _check_kind(kind: str, parts: list[Component], rules: Mapping[str, tuple[fro
     for part in parts:
         name = part.get("type")
         if not isinstance(name, str) or name not in rules:
-            _refuse(kind, f"{quote(name)} is not allowed; allowed are {', '.join(sorted(rules))}")
+            raise _refusal(kind, f"{quote(name)} is not allowed; allowed are {', '.join(sorted(rules))}")
             return
         members, rule = rules[name]
         unknown = set(part) - members - {"type"}
         if unknown:
-            _refuse(kind, f"{name} has the unknown member {quote(sorted(unknown)[0])}")
+            raise _refusal(kind, f"{name} has the unknown member {quote(sorted(unknown)[0])}")
         why = rule(part)
         if why is not None:
-            _refuse(kind, f"{name}: {why}")
+            raise _refusal(kind, f"{name}: {why}")
 
 
 def _only_once(kind: str, parts: list[Component], *names: str) -> None:
     for name in names:
         if sum(part["type"] == name for part in parts) > 1:
-            _refuse(kind, f"{name} more than once")
+            raise _refusal(kind, f"{name} more than once")
 
 
 def _anything(part: Component) -> str | None:
@@ -335,10 +337,10 @@ def _check_decoders(parts: list[Component]) -> None:
     _check_kind("decoder", parts, _DECODERS)
     names = [part["type"] for part in parts]
     if not names:
-        _refuse("decoder", f"none; allowed are {', '.join(sorted(_DECODERS))}")
+        raise _refusal("decoder", f"none; allowed are {', '.join(sorted(_DECODERS))}")
     for name in set(names):
         _only_once("decoder", parts, name)
     if "Strip" in names and "Fuse" not in names[: names.index("Strip")]:
-        _refuse("decoder", "Strip has to come after Fuse, or it removes the blanks of all tokens")
+        raise _refusal("decoder", "Strip has to come after Fuse, or it removes the blanks of all tokens")
     if "ByteLevel" in names and len(names) > 1:
-        _refuse("decoder", "ByteLevel stands alone")
+        raise _refusal("decoder", "ByteLevel stands alone")
