@@ -3,7 +3,7 @@
 Importing a worker takes a fifth of a second of a processor, and the tests start more than a thousand. What starts is
 the same child, with the same limits, environment and descriptors; only addresses and the seed of hashes are the same in
 all of them. Started as in production are those whose command or environment a test changes, workers of a test's own,
-those of tests with the fixture `sandboxes_apart`, and every worker of the program once (`test_workers.py`).
+those of tests with the fixture `sandboxes_apart`, and every worker of the program once (`test_process_workers.py`).
 """
 
 from __future__ import annotations
