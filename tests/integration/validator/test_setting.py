@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from bitagent_crds.conditions import Reason
-from bitagent_crds.validator import ValidatorSpec
+from bitagent_crds.validator import ChainRead, ValidatorSpec
 from bitagent_local.chain import keys
+from bitagent_local.chain.faults import ChainFaultRequest
 from bitagent_local.chain.seed import Neuron, Seed
 from bitagent_local.chain.subnet import MutableSubnet
 from bitagent_local.chain.testing import escrowed, running
@@ -23,7 +24,7 @@ from bitagent_validator.chain.connection import Connection, connect
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.state.documents import State
-from bitagent_validator.state.rows import Reveal
+from bitagent_validator.state.rows import ERA_BLOCKS, Reveal
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights import attempts
 from bitagent_validator.weights.computed import compute_weights
@@ -42,8 +43,9 @@ NEURONS += [{"hotkey": f"//{name}"} for name in "abc"]
 class Pod:
     """A process that sets fixed shares: 60 for a, 30 for b, 10 for c."""
 
-    def __init__(self, chain: Any, connection: Connection, hotkey_file: Path) -> None:
+    def __init__(self, chain: Any, connection: Connection, hotkey_file: Path, *, read: str) -> None:
         self.node, self.connection = chain.server.node, connection
+        self.chain = chain
         self.state = State()
         self.posted: list[str] = []
         self.killed: Callable[[], Awaitable[None]] | None = None
@@ -58,7 +60,7 @@ class Pod:
         self.spec = ValidatorSpec.model_validate(
             {
                 "netuid": 20,
-                "chain": {"endpoints": [chain.endpoint]},
+                "chain": {"endpoints": [chain.endpoint], "read": read},
                 "wallet": {"hotkeySecretRef": {"name": "s", "key": "k"}},
                 "competitions": [{**competition, "policyParameters": {"fixed": {"shares": shares}}}],
             }
@@ -91,7 +93,9 @@ class Pod:
         return SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=signed)
 
     async def one_pass(self) -> Decision:
-        subnet = await self.connection.subnet(20, hotkey=ME, block=await self.connection.finalized())
+        best = self.spec.chain.read is ChainRead.BEST
+        block = await (self.connection.head() if best else self.connection.finalized())
+        subnet = await self.connection.subnet(20, hotkey=ME, block=block)
         computed = compute_weights(
             self.spec.competitions, standings={"fc": Standings(None)}, subnet=subnet, weights=self.spec.weights
         )
@@ -109,8 +113,9 @@ class Pod:
                 await self.blocks(1)
 
     async def blocks(self, count: int) -> None:
-        end = self.node.finalized.number + count
-        async for block in self.connection.blocks(stall_seconds=30):
+        final = self.spec.chain.read is ChainRead.FINALIZED
+        end = (self.node.finalized.number if final else self.node.blocks.head.number) + count
+        async for block in self.connection.blocks(stall_seconds=30, finalized=final):
             if block >= end:
                 break
 
@@ -123,14 +128,14 @@ class Pod:
 
 @asynccontextmanager
 async def pod(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, *, seconds: float = 0.1, **rules: Any
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *, seconds: float = 0.1, read: str = "Finalized", **rules: Any
 ) -> AsyncIterator[Pod]:
     (folder / "hotkey").write_bytes(keys.keyfile("//Validator"))
     hyperparameters = {"weights_rate_limit": 2, "immunity_period": 0, **rules}
     seed = Seed.model_validate({"netuid": 20, "neurons": NEURONS, "hyperparameters": hyperparameters})
     async with running(seed, seconds) as chain, connect(chain.endpoint) as connection:
         with escrowed(chain.server.node):
-            it = Pod(chain, connection, folder / "hotkey")
+            it = Pod(chain, connection, folder / "hotkey", read=read)
             monkeypatch.setattr(attempts, "submit", it.submit)
             yield it
             await it.setter.stop()
@@ -184,3 +189,13 @@ async def test_a_drand_round_that_comes_late(monkeypatch: pytest.MonkeyPatch, tm
     assert Reason.REVEAL_MISSED not in reasons
     assert [each.dropped for each in it.node.reveals] == [None]
     assert it.state.accepted[0].reveal is Reveal.REVEALED
+
+
+async def test_a_row_is_set_while_finality_stalls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For longer than the usual transaction lasts, which begins at the last final block."""
+    async with pod(monkeypatch, tmp_path, read="Best") as it:
+        it.chain.server.apply_faults(ChainFaultRequest(stall_finality=True))
+        await it.blocks(2 * ERA_BLOCKS)
+        await it.until(Reason.WEIGHTS_SET)
+        assert it.node.finalized.number < it.node.blocks.head.number - ERA_BLOCKS
+    assert (len(it.settings()), it.posted) == (1, ["WeightsSet"])

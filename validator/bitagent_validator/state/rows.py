@@ -42,6 +42,9 @@ class Reveal(StrEnum):
     """The chain has applied it."""
 
 
+ERA_BLOCKS = 32
+"""Lifetime of a transaction, in blocks, while blocks become final; one that was not included by then never will be."""
+
 _REQUIRED: Mapping[RowState, frozenset[str]] = {
     RowState.PLANNED: frozenset({"weights"}),
     RowState.PENDING: frozenset({"account", "weights", "uids", "since"}),
@@ -50,7 +53,7 @@ _REQUIRED: Mapping[RowState, frozenset[str]] = {
 """What a row has in each state, beside `rounds`."""
 _OPTIONAL: Mapping[RowState, frozenset[str]] = {
     RowState.PLANNED: frozenset({"burnt"}),
-    RowState.PENDING: frozenset({"burnt", "commit", "epoch", "signed"}),
+    RowState.PENDING: frozenset({"burnt", "commit", "epoch", "signed", "era"}),
     RowState.ACCEPTED: frozenset({"burnt", "commit", "epoch", "reveal"}),
 }
 
@@ -76,6 +79,8 @@ class Row(Document):
     """The finalised block when the row became pending: only a later block can include it."""
     signed: int | None = None
     """The best block of the node when the last transaction with this row was signed; None if not known."""
+    era: int = ERA_BLOCKS
+    """Lifetime of its transaction, in blocks."""
     commit: str = ""
     """BlakeTwo256 of the sealed row as it was sent; empty if it was not sealed, or is not known."""
     epoch: int = 0
@@ -115,7 +120,9 @@ class Row(Document):
         """Return a row that was just computed."""
         return cls(state=RowState.PLANNED, rounds=rounds, weights=dict(weights), burnt=dict(burnt or {}))
 
-    def as_pending(self, *, since: int, account: str, uids: Mapping[str, int], epoch: int = 0) -> Row:
+    def as_pending(
+        self, *, since: int, account: str, uids: Mapping[str, int], epoch: int = 0, era: int = ERA_BLOCKS
+    ) -> Row:
         """Return the row as it is recorded before it is sent; `uids` are the slots by hotkey."""
         return Row(
             state=RowState.PENDING,
@@ -126,6 +133,7 @@ class Row(Document):
             uids=tuple(uids[hotkey] for hotkey in self.weights),
             since=since,
             epoch=epoch,
+            era=era,
         )
 
     def as_accepted(self, *, block: int, at: datetime, extrinsic: str, reveal: Reveal = Reveal.OPEN) -> Row:
@@ -158,8 +166,9 @@ class Row(Document):
     @model_serializer(mode="wrap")
     def _stored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         stored = _REQUIRED[self.state] | _OPTIONAL[self.state] | {"rounds", "account"}
-        # Without burning, earlier versions can read the document.
-        names = {"row" if name == "weights" else name for name in stored if self.burnt or name != "burnt"}
+        # Without burning, and while blocks become final, earlier versions can read the document.
+        usual = {name for name, value in (("burnt", {}), ("era", ERA_BLOCKS)) if getattr(self, name) == value}
+        names = {"row" if name == "weights" else name for name in stored - usual}
         return {name: value for name, value in handler(self).items() if name in names}
 
 

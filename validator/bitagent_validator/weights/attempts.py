@@ -12,7 +12,7 @@ from bitagent_crds.conditions import Reason
 from bitagent_validator.chain.connection import Connection
 from bitagent_validator.chain.facts import Subnet
 from bitagent_validator.metrics import Metrics
-from bitagent_validator.state.rows import Row
+from bitagent_validator.state.rows import ERA_BLOCKS, Row
 from bitagent_validator.weights.plan import SubmissionFailure
 from bitagent_validator.weights.reasons import meaning
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult, submit
@@ -20,9 +20,21 @@ from bitagent_validator.weights.turns import Turns
 
 log = logging.getLogger(__name__)
 
-ERA_BLOCKS = 32
-"""Lifetime of a transaction, in blocks; one that was not included by then never will be."""
+ERA_BLOCKS_MAX = 4096
+"""Longest lifetime of a transaction: the chain's longest that begins at any block."""
 BACKOFF_BLOCKS_MAX = 64
+
+
+def era_blocks(*, best: int, final: int) -> int:
+    """Return the lifetime of a transaction that is signed now, in blocks: a power of two.
+
+    The SDK lets it begin at the last final block (`bittensor._transport.interface`), so while finality stalls, as many
+    blocks of it have passed already. What is left is at least ERA_BLOCKS.
+    """
+    passed = max(0, best - final)
+    if passed <= ERA_BLOCKS // 4:  # as always: the last blocks are not final
+        return ERA_BLOCKS
+    return min(1 << (passed + ERA_BLOCKS - 1).bit_length(), ERA_BLOCKS_MAX)
 
 
 class Attempts:
@@ -104,7 +116,7 @@ class Attempts:
             return
         longest = math.ceil(seconds / connection.block_seconds)
         signed = pending.signed if pending.signed is not None else min(pending.since + longest, best)
-        self.expires = max(await connection.head(), signed, pending.since) + ERA_BLOCKS
+        self.expires = max(await connection.head(), signed, pending.since) + pending.era
 
     def lost(self) -> None:
         """Record that the last transaction has expired without effect."""

@@ -21,7 +21,7 @@ from bitagent_validator.state.documents import State
 from bitagent_validator.state.rows import Reveal, Row, Setting, counted
 from bitagent_validator.state.store import StateStore
 from bitagent_validator.wallet import Account
-from bitagent_validator.weights.attempts import ERA_BLOCKS, Attempts, block_of
+from bitagent_validator.weights.attempts import Attempts, block_of, era_blocks
 from bitagent_validator.weights.computed import ComputedWeights, needs_no_round
 from bitagent_validator.weights.fill import burn_target, change_between
 from bitagent_validator.weights.guard import Acceptance, guard_obstacle
@@ -184,7 +184,8 @@ class WeightSetter:
             if changed is not None:
                 return replace(decision, step=Step.WAIT, reason=changed.reason, message=changed.message)
             sent = sent_version_key(spec.weights, key)
-            await self._submit(spec, decision.row, subnet, url=connection.url, version_key=sent)
+            era = era_blocks(best=await connection.head(), final=await connection.finalized())
+            await self._submit(spec, decision.row, subnet, url=connection.url, version_key=sent, era=era)
             self._paid = paid_behind(decision.row, computed)
             decision = replace(decision, step=Step.WAIT)
         return decision
@@ -208,11 +209,12 @@ class WeightSetter:
         """Kill the submission in progress, if there is one."""
         await self._attempts.stop()
 
-    async def _submit(self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str, version_key: int) -> None:
+    async def _submit(
+        self, spec: ValidatorSpec, planned: Row, subnet: Subnet, *, url: str, version_key: int, era: int
+    ) -> None:
         uids = {hotkey: subnet.neurons[hotkey].uid for hotkey in planned.weights}
-        pending = planned.as_pending(
-            since=subnet.block, account=self._account.on(subnet.netuid), uids=uids, epoch=subnet.epoch
-        )
+        account = self._account.on(subnet.netuid)
+        pending = planned.as_pending(since=subnet.block, account=account, uids=uids, epoch=subnet.epoch, era=era)
         state = self._store.state.with_pending(self._mechanism, pending)
         await self._save(state)  # one that is refused must not cost the weights: the chain is read anyway
         request = SubmissionRequest(
@@ -225,7 +227,7 @@ class WeightSetter:
             finalized=spec.chain.read is ChainRead.FINALIZED,
             weights=pending.by_uid,
             version_key=version_key,
-            era_blocks=ERA_BLOCKS,
+            era_blocks=era,
         )
         log.info("submitting %s for %d hotkeys", pending.source, pending.hotkeys)
         self._attempts.begin(request, seconds=spec.weights.timeout_seconds)

@@ -24,11 +24,10 @@ from bitagent_validator.metrics import Metrics
 from bitagent_validator.policy.eligibility import Standings
 from bitagent_validator.policy.interface import Pay
 from bitagent_validator.state.documents import State
-from bitagent_validator.state.rows import Reveal, Row, RowState, Setting, weights_digest
+from bitagent_validator.state.rows import ERA_BLOCKS, Reveal, Row, RowState, Setting, weights_digest
 from bitagent_validator.state.scores import HotkeyScore, RoundResult, ScoredRound
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights import attempts as module
-from bitagent_validator.weights.attempts import ERA_BLOCKS
 from bitagent_validator.weights.computed import ComputedWeights, compute_weights
 from bitagent_validator.weights.plan import Decision, Step
 from bitagent_validator.weights.setter import WeightSetter
@@ -97,9 +96,13 @@ class Connection:
 
     def __init__(self) -> None:
         self.searched: list[int] = []
+        self.not_final = 0
 
     async def head(self) -> int:
         return self.block
+
+    async def finalized(self) -> int:
+        return self.block - self.not_final
 
     async def timestamp(self, block: int) -> datetime:
         if self.pruned:
@@ -850,3 +853,17 @@ async def test_named_hotkeys_that_are_all_gone_await_no_round(stage: Stage, subn
     stage.store.state = State()
     decision = await stage.step(subnet(), ComputedWeights({}, None))
     assert decision.reason is Reason.NO_ELIGIBLE_MINERS
+
+
+async def test_a_transaction_lasts_while_finality_stalls(stage: Stage, subnet: Make) -> None:
+    """It begins at the last final block: of 32 blocks none would be left."""
+    stage.connection.not_final = 100
+    stage.results = [SubmissionResult(outcome=SubmissionOutcome.TIMED_OUT, message="killed", signed=1000)]
+    await stage.step(subnet(block=1000))
+    (request,) = stage.requests
+    assert request.era_blocks == 256
+    for block in range(1001, 1002 + ERA_BLOCKS):
+        await stage.step(subnet(block=block))
+    pending = stage.store.state.pending.get(0)
+    assert pending is not None
+    assert (len(stage.requests), pending.era) == (1, 256)

@@ -23,11 +23,10 @@ from bitagent_validator.chain.connection import ChainUnavailable
 from bitagent_validator.chain.facts import Commit, Subnet
 from bitagent_validator.metrics import Metrics
 from bitagent_validator.state.documents import State
-from bitagent_validator.state.rows import Row
+from bitagent_validator.state.rows import ERA_BLOCKS, Row
 from bitagent_validator.state.scores import ScoredRound
 from bitagent_validator.wallet import Account
 from bitagent_validator.weights import attempts as module
-from bitagent_validator.weights.attempts import ERA_BLOCKS
 from bitagent_validator.weights.computed import ComputedWeights
 from bitagent_validator.weights.setter import WeightSetter
 from bitagent_validator.weights.submit import SubmissionOutcome, SubmissionRequest, SubmissionResult
@@ -102,6 +101,9 @@ class World:
         if self.away:
             raise ChainUnavailable("away")
         return self.head - self.lag
+
+    async def finalized(self) -> int:
+        return await self.head_() - LAG
 
     async def timestamp(self, _block: int) -> datetime:
         if self.away:
