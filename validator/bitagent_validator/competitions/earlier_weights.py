@@ -34,29 +34,36 @@ def without_copies(
     `known` has what earlier rounds say, by hotkey, and `elsewhere` the same of other competitions. What a hotkey had
     there counts where it has the same weights in this round: else a copy that is entered here first would keep it out.
     A model of the owner that was a duplicate of such a copy, because of its later commitment, has the place of the
-    original; one that was a near copy of it is an improvement.
+    original; one that was a near copy of it is an improvement. What the copy itself is a near copy of, both are, unless
+    that came after the owner's weights: a copy of one's own would otherwise take the mark away.
     """
     by_model = {result.model: result for result in results}
     own: dict[str, list[str]] = {}
     for model in by_model.keys() & submissions.keys():
         own.setdefault(submissions[model].hotkey, []).append(model)
     here, anywhere = (_owners(own, of, neurons) for of in ([known], [known, *elsewhere]))
-    copies: dict[str, str] = {}
+    copies: dict[str, tuple[str, int]] = {}
     for model, result in by_model.items():
         mine, digest = submissions.get(model), short_digest(result.weights_digest or "")
         for owners in (here, anywhere):
             owner, fixed = owners.get(digest, ("", 0))
             later = owner and mine is not None and mine.hotkey != owner and (mine.block is None or mine.block > fixed)
             if later and (owners is here or any(by_model[name].duplicate_of == model for name in own[owner])):
-                copies[model] = owner
+                copies[model] = owner, fixed
                 break
-    for model, owner in copies.items():
+    for model, (owner, fixed) in copies.items():
         copy = by_model[model]
         for name in own[owner]:
             if by_model[name].duplicate_of == model:
                 by_model[name] = in_place_of(copy, by_model[name])
-            elif by_model[name].near_copy_of == model:
-                by_model[name] = by_model[name].model_copy(update={"near_copy_of": None})
+            elif by_model[name].near_copy_of != model:
+                continue
+            near = copy.near_copy_of
+            if near is not None and copies.get(near, ("", 0))[0] == owner:
+                near = None  # a copy of what it had itself
+            elif near is not None and near in submissions and (submissions[near].block or 0) > fixed:
+                near = None  # which came after its weights
+            by_model[name] = by_model[name].model_copy(update={"near_copy_of": near})
         unscored = {"state": ResultState.DUPLICATE, "score": None, "near_copy_of": None}
         by_model[model] = copy.model_copy(update=unscored)
     return tuple(by_model.values())
@@ -66,10 +73,11 @@ def in_place_of(copy: ModelResult, original: ModelResult) -> ModelResult:
     """Return what an original has instead of being the duplicate of a copy that does not count.
 
     It was not evaluated itself, so the copy's result is its own if the same files decided it. Equal weights may have
-    another template or tokenizer, which the copier chose: then the original has no score in this round.
+    another template or tokenizer, which the copier chose: then the original has no score in this round. Of what the
+    copy is a near copy, the original is one as well: they have the same weights.
     """
     if copy.evaluation_key == original.evaluation_key:
-        return copy.model_copy(update={"model": original.model, "duplicate_of": None, "near_copy_of": None})
+        return copy.model_copy(update={"model": original.model, "duplicate_of": None})
     return original.model_copy(update={"state": ResultState.UNSCORED, "score": None, "duplicate_of": None})
 
 

@@ -158,6 +158,37 @@ def test_a_near_copy_of_such_a_copy_stays_one(rounds: Any) -> None:
     assert last(scored, OTHER) == ("Succeeded", 0.8, True)
 
 
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        pytest.param(90, ("Succeeded", 0.8, True), id="as it was itself"),
+        pytest.param(None, ("Succeeded", 0.8, True), id="of a model without a block"),
+        pytest.param(SEED + 1, PAID, id="of one that came after it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param(entry(MINER, OLD, "Duplicate", duplicateOf="copier-a"), id="the same weights"),
+        pytest.param(entry(MINER, NEW, nearCopyOf="copier-a"), id="or those of a near copy"),
+    ],
+)
+def test_a_near_copy_stays_one_whoever_copies_it(
+    rounds: Any, own: ModelResult, since: int | None, expected: tuple[str, float, bool]
+) -> None:
+    """A miner of two hotkeys copies his own near copy, and commits to it once more."""
+    near = (entry(COPIER, OLD, nearCopyOf="other-c"), 150)
+    scored = rounds(FIRST, [(own, 200), near, (entry(OTHER, THIRD), since)])
+    assert last(scored, MINER) == expected
+
+
+def test_a_copy_of_a_copy_of_its_own_is_none(rounds: Any) -> None:
+    both = [(entry(MINER, OLD), 100)], [(entry(MINER, NEW), 200)]
+    again = (entry(MINER, NEW, "Duplicate", duplicateOf="copier-b"), 400)
+    copies = [(entry(COPIER, NEW, nearCopyOf="other-a"), 300), (entry(OTHER, OLD), 130)]
+    assert last(rounds(*both, [again, *copies]), MINER) == PAID
+
+
 def test_a_copy_stays_one_in_later_rounds(rounds: Any) -> None:
     """What a copier had is remembered of no round in which it was a copy."""
     both = [(entry(MINER, NEW), 200), (entry(COPIER, OLD), 150)]

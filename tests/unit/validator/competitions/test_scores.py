@@ -213,6 +213,24 @@ WEIGHTS, FILES = ("sha256:" + digit * 64 for digit in "ab")
             {"a": ("Succeeded", 0.5, False), "b": ("Succeeded", 0.55, True)},
             id="the earliest near copy is none any more",
         ),
+        pytest.param(
+            [
+                result("liar", score="0.600000", nearCopyOf="m3"),
+                result("m2", "Duplicate", duplicateOf="liar"),
+                result("m3", score="0.550000"),
+            ],
+            {"a": ("Succeeded", 0.6, True), "b": ("Succeeded", 0.55, False)},
+            id="unless the refused one was one, and is copied exactly",
+        ),
+        pytest.param(
+            [
+                result("liar", score="0.600000", nearCopyOf="m3"),
+                result("m2", score="0.500000", nearCopyOf="liar"),
+                result("m3", score="0.550000"),
+            ],
+            {"a": ("Succeeded", 0.5, True), "b": ("Succeeded", 0.55, False)},
+            id="or nearly",
+        ),
     ],
 )
 def test_a_false_claim_makes_no_copies_of_others(
@@ -223,7 +241,7 @@ def test_a_false_claim_makes_no_copies_of_others(
     expected: dict[str, tuple[str, float, bool]],
 ) -> None:
     """The refused model claims to be the earliest, and has no submission; m2 has a commitment, m3 none."""
-    round_ = complete(result("liar", score="0.600000"), *copies)
+    round_ = complete(*({"liar": result("liar", score="0.600000")} | {each["model"]: each for each in copies}).values())
     neurons = {h: neuron(h, registered_at=3) for h in "ab"}
     scored = record(
         None, round_, competition=competition(), submissions=SUBMISSIONS, neurons=neurons, refused={"liar": "why"}
