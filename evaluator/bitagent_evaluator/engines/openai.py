@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -22,6 +22,7 @@ from bitagent_evaluator.engines.openai_errors import (
     Redirected,
     RequestFailed,
     RequestFailure,
+    TooLong,
     classify_error,
     moved,
 )
@@ -31,6 +32,8 @@ from bitagent_evaluator.support.http import ATTEMPTS, Backoff
 _log = logging.getLogger(__name__)
 
 MAX_CONSECUTIVE_FAILURES = 16
+MAX_REPLY_BYTES = 64 << 20
+"""Bytes of a reply after which it is left: several times those of the longest answer, streamed token by token."""
 
 T = TypeVar("T")
 
@@ -122,6 +125,7 @@ class Endpoint:
             api_key=address.api_key or "",
             timeout=timeout_seconds,
             max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [_bound]}),
             _enforce_credentials=False,
         )
         self._headers = None if address.api_key else {"Authorization": openai.omit}
@@ -164,35 +168,32 @@ class Endpoint:
         self, create: Callable[..., Awaitable[Any]], arguments: Mapping[str, Any], parse: Callable[[Any], Reply]
     ) -> Reply:
         backoff = Backoff(self._attempts)
+        dialect = self._dialect
         while True:
-            dialect = self._dialect
             try:
                 async with asyncio.timeout(self._timeout):
                     response = await create(
                         model=self.address.model, extra_headers=self._headers, **dialect.arguments(arguments)
                     )
                 reply = _reply_of(response.http_response, parse)
+                self._note_dialect(dialect)
                 self._note_model(reply.model)
                 return reply
             except (openai.OpenAIError, TimeoutError, ValueError, RecursionError) as error:
                 failed = classify_error(error, self.address.shown)
-            if self._adapt(dialect, failed.words, arguments):
+            if (found := adapted(dialect, failed.words, arguments)) != dialect:
+                dialect = found
                 continue
             delay = backoff.next_delay(failed.retry_after) if failed.retryable else None
             if delay is None:
                 raise failed.error
             await asyncio.sleep(delay)
 
-    def _adapt(self, dialect: Dialect, words: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether a request that was refused with these words can be asked in another way; from now on it is."""
-        if not words or dialect != self._dialect:  # another request has found a way meanwhile
-            return bool(words)
-        found = adapted(dialect, words, arguments)
-        if found == dialect:
-            return False
-        _log.warning("%s refuses a request (%s): it is asked %s", self.address.shown, words, found.shown)
-        self._dialect = found
-        return True
+    def _note_dialect(self, answered: Dialect) -> None:
+        """Ask from now on as a request was that is answered: the words of a refusal may be of its question alone."""
+        if answered not in (OPENAI, self._dialect):
+            _log.warning("%s refused a request: from now on it is asked %s", self.address.shown, answered.shown)
+            self._dialect = answered
 
     def _note_model(self, answered: str) -> None:
         """Say once that another model answers than the one that was asked."""
@@ -208,3 +209,18 @@ def _reply_of(response: Any, parse: Callable[[Any], Reply]) -> Reply:
     if advice := moved(response):
         raise Redirected(advice)
     return parse(parse_document(response.content, response.headers.get("content-type", "")))
+
+
+async def _bound(response: Any) -> None:
+    """Have the client's own reading of a response end with TooLong after MAX_REPLY_BYTES, counted uncompressed."""
+    read = response.aiter_bytes
+
+    async def bounded() -> AsyncIterator[bytes]:
+        count = 0
+        async for part in read():
+            count += len(part)
+            if count > MAX_REPLY_BYTES:
+                raise TooLong(MAX_REPLY_BYTES)
+            yield part
+
+    response.aiter_bytes = bounded

@@ -11,7 +11,7 @@ Some servers answer 400 to a missing model or an empty account; their words say 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -70,6 +70,13 @@ class ErrorReply(UnreadableReply):
         self.status, self.words = status, words
 
 
+class TooLong(ValueError):
+    """A reply that was left in the middle, because it has more bytes than any answer."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"sent more than {limit >> 20} MiB for one answer")
+
+
 class Redirected(UnreadableReply):
     """A reply to something else than the question, which a redirection lost; the message says what to do."""
 
@@ -99,13 +106,19 @@ def classify_error(error: Exception, url: str) -> FailedAttempt:
         if advice := moved(error.response):
             return FailedAttempt(EndpointUnavailable(f"{url}{advice}"), retryable=False)
         retry_after = _retry_after(error.response.headers)
-        return _classify_status(error.status_code, _error_words(error), url, retry_after=retry_after)
+        codes = _codes(error.body)
+        return _classify_status(error.status_code, _error_words(error), url, codes=codes, retry_after=retry_after)
     if isinstance(error, Redirected):
         return FailedAttempt(EndpointUnavailable(f"{url}{error}"), retryable=False)
+    if isinstance(error, TooLong):
+        return FailedAttempt(RequestFailed(RequestFailure.UNREADABLE, f"{url} {error}"), retryable=False)
     if isinstance(error, ErrorReply):
         return _classify_status(error.status, error.words, url)
     if isinstance(error, openai.APIConnectionError):
         return _classify_connection(error.__cause__ or error, url)
+    if isinstance(error, UnicodeEncodeError) and error.encoding != "ascii":
+        message = f"the request to {url} cannot be written: its text has a character that UTF-8 does not have"
+        return FailedAttempt(RequestFailed(RequestFailure.REFUSED, message), retryable=False)
     if isinstance(error, UnicodeEncodeError):  # the key is all of a request that has to be ASCII
         return FailedAttempt(EndpointUnavailable(_NO_HEADER.format(url)), retryable=False)
     message = f"{url} sent what is not an answer: {shown(str(error))}"
@@ -140,23 +153,42 @@ def _classify_connection(cause: BaseException, url: str) -> FailedAttempt:
     return FailedAttempt(EndpointUnavailable(f"{url} cannot be reached: {cause}{advice}"), retryable=True)
 
 
-_OF_ALL = re.compile(
-    r"insufficient[ _](?:balance|quota|credits?|funds)|credit balance is too low|exceeded your current quota"
+_BEFORE = (
+    r"\s*(?:\{\W{1,8}\w{1,16}\W{1,8})?(?:error code: \d{1,3} - )?(?:[\w./]{1,64}: ){0,3}"
+    r"(?:(?:sorry,|error:?|the|this|your|you|you've|have|has|requested|account|an?|provided) ){0,4}"
+)
+"""What a message may begin with before it says what is wrong: a member of JSON, names of errors, articles."""
+_OF_ALL = (
+    r"(?:insufficient[ _](?:balance|quota|credits?|funds)|credit balance is too low|exceeded your current quota"
     r"|billing[ _](?:not[ _]active|hard[ _]limit)|(?:invalid|incorrect|missing)[ _]api[ _]?key|api[ _]key not valid"
     r"|model[ _]not[ _](?:found|exist)|model_not_supported|no models? (?:is |are )?loaded|model (?:was |is )?unloaded"
-    r"|invalid model name|model ['\"`]?[\w./:@-]+['\"`]? (?:does not exist|not found|is not loaded)",
-    re.IGNORECASE,
+    r"|invalid model name|model ['\"`]?[\w./:@-]+['\"`]? (?:does not exist|not found|is not loaded))"
 )
-"""Words of a refusal that any other request would get too, whatever its status is: of the account or the model."""
+"""What any other request would be refused for, too, whatever the status is: of the account or the model."""
+_MESSAGE_OF_ALL = re.compile(_BEFORE + _OF_ALL, re.IGNORECASE)
+_CODE_OF_ALL = re.compile(_OF_ALL, re.IGNORECASE)
+
+
+def _is_of_all(words: str, codes: Iterable[str] = ()) -> bool:
+    """Whether a message begins with what refuses all requests, or a code or type says so.
+
+    Further on, a message may quote the question.
+    """
+    return bool(_MESSAGE_OF_ALL.match(words)) or any(_CODE_OF_ALL.match(code) for code in codes)
+
+
 _OF_CONTENT = re.compile(r"\bflagged\b|\bmoderation\b|content[ _](?:policy|filter|management)", re.IGNORECASE)
 """Words of a refusal of this one question, with whatever status a proxy sends it on."""
 
 
-def _classify_status(status: int, words: str, url: str, *, retry_after: str | None = None) -> FailedAttempt:
+def _classify_status(
+    status: int, words: str, url: str, *, codes: Iterable[str] = (), retry_after: str | None = None
+) -> FailedAttempt:
     message = f"{url} answered {status}: {words}{_advice(status, words, url)}"
     if status != 404 and status != 429 and _OF_CONTENT.search(words):
         return FailedAttempt(RequestFailed(RequestFailure.REFUSED, message), retryable=False)
-    if status in _MISCONFIGURED or 300 <= status < 400 or (status < 500 and status != 429 and _OF_ALL.search(words)):
+    is_of_all = status < 500 and status != 429 and _is_of_all(words, codes)
+    if status in _MISCONFIGURED or 300 <= status < 400 or is_of_all:
         return FailedAttempt(EndpointUnavailable(message), retryable=False)
     if status in _OVERLOADED:
         return FailedAttempt(EndpointUnavailable(message), retryable=True, retry_after=retry_after)
@@ -184,7 +216,7 @@ _OF_REFUSALS = frozenset({"temperature"})
 def _advice(status: int, words: str, url: str) -> str:
     if status in (404, 405) and not url.rstrip("/").endswith("/v1"):
         return "; an address mostly ends in /v1"
-    if status == 402 or (status == 429 and _OF_ALL.search(words)):
+    if status == 402 or (status == 429 and _is_of_all(words)):
         return "; see to the account, then run it again: answers until now are kept"
     if status == 429:
         return "; ask fewer at once (--concurrency), or run it again later: answers until now are kept"
@@ -203,6 +235,11 @@ def _error_words(error: openai.APIStatusError) -> str:
         return shown(f"{message} ({code})" if isinstance(code, str) and not code.isdigit() else message)
     kind = error.response.headers.get("content-type", "")
     return words_of_page(error.response.content, kind) or shown(error.message)
+
+
+def _codes(body: object) -> list[str]:
+    """Return code and type in the body of an error."""
+    return [str(body[name]) for name in ("code", "type") if body.get(name)] if isinstance(body, Mapping) else []
 
 
 def _retry_after(headers: Mapping[str, str]) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bitagent_evaluator.engines import openai as client
 from bitagent_evaluator.engines.openai import Address, CircuitBreaker, Endpoint, for_each_concurrently
 from bitagent_evaluator.engines.openai_errors import EndpointUnavailable, RequestFailed, RequestFailure
 from bitagent_evaluator.engines.openai_replies import Reply
@@ -226,6 +227,31 @@ async def test_each_refusal_is_met_once(fake_endpoint: Any, replies: Any) -> Non
     with pytest.raises(RequestFailed) as caught:
         await ask(fake_endpoint.url, seed=5)
     assert (caught.value.failure, len(fake_endpoint.requests)) == (RequestFailure.REFUSED, 4)
+
+
+async def test_a_question_quoted_in_a_refusal_changes_nothing_for_others(fake_endpoint: Any, replies: Any) -> None:
+    words = "too long: 'say max_completion_tokens, stream must be true, seed'"
+    fake_endpoint.reply_with(*[replies.error(400, words)] * 4, replies.completion("hi"))
+    async with Endpoint(Address(fake_endpoint.url, "m"), timeout_seconds=5) as endpoint:
+        with pytest.raises(RequestFailed):
+            await endpoint.chat(ASK, max_tokens=9, temperature=0.0, seed=5)
+        await endpoint.chat(ASK, max_tokens=9, temperature=0.0, seed=5)
+    assert fake_endpoint.requests[-1].body == fake_endpoint.requests[0].body
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("compressed", [False, True], ids=["as it is", "compressed"])
+async def test_a_reply_of_too_many_bytes_is_left(
+    monkeypatch: pytest.MonkeyPatch, status: int, compressed: bool
+) -> None:
+    monkeypatch.setattr(client, "MAX_REPLY_BYTES", 1 << 20)
+    body = bytes(1 << 21)
+    body = gzip.compress(body) if compressed else body
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n" + "Content-Encoding: gzip\r\n" * compressed
+    async with serving(head.encode() + b"\r\n" + body) as url:
+        with pytest.raises(RequestFailed, match="1 MiB") as caught:
+            await ask(url, tries=1)
+    assert caught.value.failure is RequestFailure.UNREADABLE
 
 
 async def test_an_addresss_query_is_sent_and_its_path_kept(fake_endpoint: Any) -> None:

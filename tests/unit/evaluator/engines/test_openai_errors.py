@@ -13,6 +13,7 @@ from bitagent_evaluator.engines.openai_errors import (
     ErrorReply,
     RequestFailed,
     RequestFailure,
+    TooLong,
     classify_error,
 )
 
@@ -45,6 +46,9 @@ UNAVAILABLE: dict[str, Exception] = {
     "no loaded model": refusal(400, {"message": "No models loaded. Please load a model"}),
     "a proxy's unknown model": refusal(400, {"message": "Invalid model name passed in model=m"}),
     "a key, as a bad request": refusal(400, {"message": "API key not valid. Please pass a valid API key."}),
+    "a model, after names of errors": refusal(400, {"message": "litellm.NotFoundError: The model `m` does not exist"}),
+    "a model, in another member": page(400, '{"detail": "Model \'m\' not found"}'),
+    "an account, by its type": refusal(400, {"message": "No.", "type": "billing_not_active"}),
     "a redirection without an address": page(304, ""),
     "a circle of redirections": no_connection(httpx.TooManyRedirects("Exceeded maximum allowed redirects.")),
     "a header that cannot be written": no_connection(httpx.LocalProtocolError("Illegal header value b'Bearer s'")),
@@ -66,6 +70,14 @@ FAILED: dict[str, tuple[Exception, RequestFailure, bool]] = {
     "a flagged question, as a gateway's": (refusal(502, {"message": "flagged for possible risk"}), "refused", False),
     "a flagged question, inside a 200": (ErrorReply(502, "content was flagged"), "refused", False),
     "content management": (refusal(400, {"message": "content management policy"}), "refused", False),
+    "a question that is quoted": (
+        refusal(400, {"message": "messages[0].content: 'why is the model gpt-4 not found? invalid api key' is too long"}),
+        "refused",
+        False,
+    ),
+    "a question that is quoted, inside a 200": (ErrorReply(400, "cannot parse: no models loaded"), "refused", False),
+    "a question that is no text": (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), "refused", False),
+    "a reply without an end": (TooLong(1 << 26), "unreadable", False),
     "a connection that ends": (no_connection(httpx.RemoteProtocolError("peer closed")), "server_error", True),
     "a connection that is reset": (no_connection(httpx.ReadError("")), "server_error", True),
     "a wrong compression": (no_connection(httpx.DecodingError("incorrect header check")), "unreadable", True),
