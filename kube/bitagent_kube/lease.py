@@ -256,6 +256,8 @@ class Lease:
                 self._written, self._sent = await self._client.create(manifest), sent
                 return self._identity
             holder = str(current["spec"].get("holderIdentity") or "")
+            if self._mine and holder != self._identity:
+                return holder or UNKNOWN  # another process has acted meanwhile, even if it has given it up since
             if holder not in ("", self._identity) and not self._expired(current):
                 return holder
             metadata = current["metadata"] | await self._owners()

@@ -270,6 +270,27 @@ async def test_a_holder_that_waits_takes_nothing_from_another() -> None:
         await asyncio.wait_for(keeping, 20)
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["in order", "at once"])
+async def test_a_holder_that_waits_learns_that_another_has_acted_and_is_gone(*, ends: bool) -> None:
+    """What it decided before is not carried out, although the Lease is free again."""
+    api, other_way = OneObject(), OneObject()
+    mine = patient(api)
+    await mine.acquire(waiting=print)
+    keeping = asyncio.create_task(mine.keep())
+    api.broken = True
+    await asyncio.sleep(10)
+    other_way.held, other_way.version = api.held, api.version
+    other = patient(other_way, "pod-2")
+    await other.acquire(waiting=lambda _holder: None)
+    if ends:
+        await other.release()
+    else:
+        await asyncio.sleep(20)
+    api.held, api.version, api.broken = other_way.held, other_way.version, False
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(keeping, 20)
+
+
 class Unreliable(OneObject):
     """Requests take any time on their way, answers too, and some of these are lost."""
 
