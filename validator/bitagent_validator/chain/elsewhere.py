@@ -17,13 +17,16 @@ from bitagent_validator.chain.connection import (
 T = TypeVar("T")
 
 OTHERS_MAX = 2
-"""Endpoints that are asked at once: two that agree decide against the one that is used."""
+"""Endpoints that have to say something: two that agree decide against the one that is used."""
 ASK_SECONDS = 8.0
 """Time limit of one: the pass waits for it."""
 
 
 async def ask_elsewhere(urls: Sequence[str], *, genesis: str, read: Callable[[Connection], Awaitable[T]]) -> list[T]:
-    """Return what endpoints of the same chain say: of the first of them, those that say it in time."""
+    """Return what endpoints of the same chain say: the first of them that say it in time.
+
+    Further ones are asked only for those that say nothing: one that is away for good must not leave another unasked.
+    """
 
     async def one(url: str) -> list[T]:
         try:
@@ -32,5 +35,9 @@ async def ask_elsewhere(urls: Sequence[str], *, genesis: str, read: Callable[[Co
         except (ChainUnavailable, CommitmentsUnreadable, SubnetNotFound, TimeoutError):
             return []
 
-    found = await asyncio.gather(*(one(url) for url in urls[:OTHERS_MAX]))
-    return [each for answers in found for each in answers]
+    said: list[T] = []
+    left = list(urls)
+    while left and len(said) < OTHERS_MAX:
+        asked, left = left[: OTHERS_MAX - len(said)], left[OTHERS_MAX - len(said) :]
+        said += [each for answers in await asyncio.gather(*map(one, asked)) for each in answers]
+    return said

@@ -34,6 +34,16 @@ def slots_of(subnet: Subnet) -> dict[str, int]:
     return {hotkey: neuron.uid for hotkey, neuron in subnet.neurons.items()}
 
 
+def waits_until(subnet: Subnet) -> int:
+    """Return the block until which a row waits that others contradict: before the chain ignores this validator."""
+    block, cutoff = subnet.block, subnet.rules.activity_cutoff
+    last = subnet.me.last_update if subnet.me is not None else 0
+    until = block + cutoff // 2
+    if last + cutoff <= block:
+        return until  # it is ignored already
+    return min(until, max(block, last + cutoff * 9 // 10))
+
+
 async def slots_elsewhere(
     urls: Sequence[str], *, genesis: str, netuid: int, hotkey: str, block: int
 ) -> list[dict[str, int]]:
@@ -86,7 +96,7 @@ class SecondLook:
         text = f"{connection.endpoint} has {wrong[0]} in slot {paid[wrong[0]]}, and no other endpoint that answers has"
         if len({each.get(wrong[0]) for each in said}) < len(said):
             raise ChainUnavailable(text, reason=Reason.CHAIN_CONTRADICTED)
-        until = before.until if before else subnet.block + subnet.rules.activity_cutoff // 2
+        until = before.until if before else waits_until(subnet)
         text += (
             ": remove the wrong one from spec.chain, or add a third that decides; "
             f"from block {until} on weights are set all the same"

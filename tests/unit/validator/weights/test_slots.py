@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from bitagent_local.chain.keys import address
 from bitagent_local.chain.testing import running, world
-from bitagent_validator.weights.slots import Slots, misplaced, slots_elsewhere
+from bitagent_validator.weights.slots import Slots, misplaced, slots_elsewhere, waits_until
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,21 @@ from bitagent_validator.weights.slots import Slots, misplaced, slots_elsewhere
 )
 def test_the_hotkeys_that_no_other_has_in_their_slots(others: list[Slots], expected: list[str]) -> None:
     assert misplaced({"a": 1, "b": 2}, others) == expected
+
+
+@pytest.mark.parametrize(
+    ("last_update", "until"),
+    [
+        pytest.param(9_900, 12_500, id="it was set just now"),
+        pytest.param(7_000, 11_500, id="before the chain ignores the validator"),
+        pytest.param(5_400, 10_000, id="which it does soon"),
+        pytest.param(4_000, 12_500, id="which it does already"),
+    ],
+)
+def test_a_contradicted_row_waits_no_longer_than_the_chain_does(
+    subnet: Callable[..., Any], last_update: int, until: int
+) -> None:
+    assert waits_until(subnet(block=10_000, me={"last_update": last_update}, activity_cutoff=5_000)) == until
 
 
 async def test_the_other_endpoints_of_this_chain_are_read(
