@@ -70,10 +70,10 @@ def parse_chat(document: Any) -> Reply:
     Raises UnreadableReply, and RequestFailed if a content filter left nothing of the answer.
     """
     choice = _first_choice(document)
+    _check_whole(choice)
     message = choice.get("message") or choice.get("delta")
     if not isinstance(message, Mapping):
         raise UnreadableReply("a choice without a message")
-    _check_whole(choice)
     calls = message.get("tool_calls") or []
     if isinstance(calls, str):
         calls = _calls_in(calls)
@@ -99,7 +99,11 @@ def _check_whole(choice: Mapping[str, Any]) -> None:
     """Raise an error if the server broke the answer off: what there is of it would be scored as the answer."""
     reason = _reason(choice)
     if words := _error_words({"error": choice.get("error")}):
-        raise _error_reply(choice["error"], words)
+        error = _error_reply(choice["error"], words)
+        # The answer had begun: the endpoint takes requests, and failed in this one.
+        raise ErrorReply(500, words) if isinstance(error, ErrorReply) and error.status > 500 else error
+    if reason in _OUT_OF_TIME:
+        raise ErrorReply(408, f"finish_reason is {reason}: the server ended the answer")
     if reason in _OUT_OF_RESOURCES:
         raise ErrorReply(503, f"finish_reason is {reason}: the server ran out of resources")
     if reason in _BROKEN:
@@ -144,7 +148,8 @@ _FILTERED = frozenset(
 _CALLED = frozenset({"tool_calls", "tool_call", "function_call", "tool_use", "malformed_function_call"})
 _BROKEN = frozenset({"error", "abort", "aborted", "cancelled", "canceled", "network_error", "internal_error"})
 """Finish reasons of an answer that the server did not bring to its end: vLLM's, SGLang's, OpenRouter's, GLM's."""
-_OUT_OF_RESOURCES = frozenset({"insufficient_system_resource", "overloaded", "timeout", "time_limit"})
+_OUT_OF_RESOURCES = frozenset({"insufficient_system_resource", "overloaded"})
+_OUT_OF_TIME = frozenset({"timeout", "time_limit"})
 
 
 def parse_completion(document: Any) -> Reply:

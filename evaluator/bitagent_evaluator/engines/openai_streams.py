@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bitagent_evaluator.engines.openai_errors import UnreadableReply, shown
@@ -46,7 +47,10 @@ def join_stream(body: bytes) -> dict[str, Any]:
             raise UnreadableReply(f"a stream with an event that is not an object: {shown(data)}")
         is_answer = bool(chunk.get("choices")) and not chunk.get("error")
         if not is_answer and any(chunk.get(name) for name in ("error", "message", "detail")):
-            return {**chunk, "choices": None}
+            if answer.is_empty:
+                return {**chunk, "choices": None}
+            error = next(chunk[name] for name in ("error", "message", "detail") if chunk.get(name))
+            return {"choices": [{"message": {}, "error": error}]}
         joined |= {name: chunk[name] for name in ("model", "usage") if chunk.get(name)}
         answer.add(chunk.get("choices"))
     if answer.is_empty and not done:
@@ -57,17 +61,43 @@ def join_stream(body: bytes) -> dict[str, Any]:
 
 
 def _events(text: str) -> Iterator[str]:
-    """Yield the data of each event; lines end in any way, comments are left out."""
+    """Yield the data of each event that has any; lines end in any way, comments are left out."""
     lines: list[str] = []
     for line in _LINE_END.split(text):
         name, _, value = line.partition(":")
         if name == "data":
             lines.append(value.removeprefix(" "))
-        elif not line and lines:
-            yield "\n".join(lines).strip()
+        elif not line:
+            if data := "\n".join(lines).strip():
+                yield data
             lines = []
-    if lines:
-        yield "\n".join(lines).strip()
+    if data := "\n".join(lines).strip():
+        yield data
+
+
+@dataclass
+class _Call:
+    """A call, as far as its parts were added."""
+
+    identity: Any
+    names: list[Any]
+    texts: list[str] = field(default_factory=list)
+    value: Any = None
+    """Arguments that are no text."""
+
+    def add(self, name: Any, arguments: Any) -> None:
+        """Add a part: of the name, unless it is the whole name again, and of the arguments."""
+        if name and self.names != [name]:
+            self.names.append(name)
+        if isinstance(arguments, str) and self.value is None:
+            self.texts.append(arguments)
+        elif arguments:
+            self.value = arguments
+
+    def document(self) -> dict[str, Any]:
+        """Return the call as a document has it."""
+        name = self.names[0] if len(self.names) == 1 else "".join(map(str, self.names))
+        return {"function": {"name": name, "arguments": "".join(self.texts) if self.value is None else self.value}}
 
 
 class _Answer:
@@ -77,12 +107,13 @@ class _Answer:
         self.finish_reason: Any = None
         self.is_empty = True
         self._index: Any = None
-        self._message: dict[str, Any] = {}
+        self._whole: dict[str, Any] = {}
+        self._texts: dict[str, list[str]] = {}
         self._content: list[Any] = []
-        self._text: str | None = None
         self._error: Any = None
-        self._calls: list[dict[str, Any]] = []
-        self._places: list[tuple[Any, Any]] = []
+        self._calls: list[_Call] = []
+        self._last: dict[str, _Call] = {}
+        """The last call of each place."""
 
     def add(self, choices: Any) -> None:
         """Add a chunk's part of the first choice."""
@@ -98,11 +129,11 @@ class _Answer:
     def _add(self, choice: Mapping[str, Any]) -> None:
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
         self._error = choice.get("error") or self._error
-        if isinstance(text := choice.get("text"), str):
-            self._text = (self._text or "") + text
+        self._add_text("text", choice.get("text"))
         whole = choice.get("message")
         if isinstance(whole, Mapping) and not choice.get("delta"):  # some servers end with the whole message
-            self._message, self._content, self._calls = dict(whole), [], []
+            self._whole, self._content, self._calls, self._last = dict(whole), [], [], {}
+            self._texts = {name: texts for name, texts in self._texts.items() if name == "text"}
             return
         delta = choice.get("delta")
         if not isinstance(delta, Mapping):
@@ -110,44 +141,39 @@ class _Answer:
         content = delta.get("content")
         self._content += content if isinstance(content, list) else [content] if content else []
         for name in (*_THOUGHTS, "refusal"):
-            if isinstance(part := delta.get(name), str):
-                self._message[name] = self._message.get(name, "") + part
+            self._add_text(name, delta.get(name))
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             self._add_call(call)
         if isinstance(function := delta.get("function_call"), Mapping):
             self._add_call({"index": 0, "function": function})
 
+    def _add_text(self, name: str, part: Any) -> None:
+        if isinstance(part, str):
+            self._texts.setdefault(name, []).append(part)
+
     def _add_call(self, call: Any) -> None:
         """Add a part of a call, to the call with its place: the index, unless another id begins another call."""
         if not isinstance(call, Mapping) or not isinstance(function := call.get("function"), Mapping):
             raise UnreadableReply("a stream with a part of a call that has no function")
         index, identity, name = call.get("index"), call.get("id"), function.get("name")
-        place = next((at for at in reversed(range(len(self._calls))) if self._places[at][0] == index), None)
+        place = json.dumps(index)
+        found = self._last.get(place)
         is_next = bool(name) and (bool(identity) or index is None)
-        if place is None or (is_next and (index is None or self._places[place][1] not in (None, "", identity))):
-            self._places.append((index, identity))
-            self._calls.append({"name": name, "arguments": function.get("arguments")})
-            return
-        joined, arguments = self._calls[place], function.get("arguments")
-        if not joined["name"]:
-            joined["name"] = name
-        elif name and name != joined["name"]:
-            joined["name"] = f"{joined['name']}{name}"
-        if isinstance(arguments, str) and isinstance(joined["arguments"] or "", str):
-            joined["arguments"] = (joined["arguments"] or "") + arguments
-        elif arguments:
-            joined["arguments"] = arguments
+        if found is None or (is_next and (index is None or found.identity not in (None, "", identity))):
+            found = self._last[place] = _Call(identity, [])
+            self._calls.append(found)
+        found.add(name, function.get("arguments"))
 
     def choice(self) -> dict[str, Any]:
         """Return the choice as a document has it."""
+        texts = {name: "".join(parts) for name, parts in self._texts.items()}
         found: dict[str, Any] = {"finish_reason": self.finish_reason, "error": self._error}
-        if self._text is not None:
-            found["text"] = self._text
-        message = dict(self._message)
+        found |= {"text": texts.pop("text")} if "text" in texts else {}
+        message = {"content": None} | self._whole | texts
         if self._content:
             texts_only = all(isinstance(part, str) for part in self._content)
             message["content"] = "".join(self._content) if texts_only else self._content
         if self._calls:
-            message["tool_calls"] = [{"function": call} for call in self._calls]
+            message["tool_calls"] = [call.document() for call in self._calls]
         return found | {"message": message}

@@ -115,7 +115,7 @@ def test_the_limit_by_any_name(reason: Any, cut: bool) -> None:
         ("CANCELLED", None),
         ({"type": "abort", "message": "x"}, None),
         ("insufficient_system_resource", 503),
-        ("timeout", 503),
+        ("timeout", 408),
     ],
     ids=str,
 )
@@ -134,7 +134,7 @@ STATUSES: dict[str, tuple[Any, int | None]] = {
     "older vLLM's": ({"object": "error", "message": "no such model", "code": 404}, 404),
     "beside a part of an answer": (
         {"choices": [{"message": {"content": "[f("}, "error": {"message": "upstream", "code": 502}}]},
-        502,
+        500,
     ),
     "none": ({"error": {"message": "odd"}}, None),
     "no status of HTTP": ({"error": {"message": "odd", "code": 1001}}, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -38,6 +39,10 @@ TEXTS: dict[str, bytes] = {
     "no [DONE]": stream(*HI, done=False),
     "no blank line at the end": stream(*HI, done=False).rstrip(),
     "no finish reason": stream(*HI[:2], chunk({"content": "é"})),
+    "events without data": b"data:\n\nevent: ping\ndata: \n\n" + stream(*HI),
+    "a thought after the whole message": stream(
+        {"choices": [{"index": 0, "message": {"content": "hé", "reasoning": ["x"]}}]}, chunk({"reasoning": "y"})
+    ),
     "a chunk without choices": stream({"choices": []}, *HI, {"choices": [], "usage": None}),
     "null as choices": stream({"choices": None, "id": "x"}, *HI),
     "something after [DONE]": stream(*HI) + b"data: {broken\n\n",
@@ -65,6 +70,7 @@ CALLS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
     "an object as arguments": ([call(0, "f", {"a": 1}, "1")], [("f", '{"a": 1}')]),
     "the name in every part": ([call(0, "f", "{", "1"), call(0, "f", "}", "1")], [("f", "{}")]),
     "the name later": ([call(0, None, "", "1"), call(0, "f", "{}")], [("f", "{}")]),
+    "a name in parts": ([call(0, "f", "{", "1"), call(0, "g", "}")], [("fg", "{}")]),
     "an empty id later": ([call(0, "f", "{", "1"), call(0, "", "}", "")], [("f", "{}")]),
     "the API before tools": (
         [{"function_call": {"name": "f", "arguments": "{"}}, {"function_call": {"arguments": "}"}}],
@@ -87,6 +93,24 @@ def test_thought_counts_and_model_are_joined() -> None:
     assert (reply.prompt_tokens, reply.completion_tokens) == (7, 3)
 
 
+def test_many_calls_are_joined_in_linear_time() -> None:
+    body = stream(*(chunk(call(place, "f", "{}")) for place in range(30_000)))
+    before = time.process_time()
+    join_stream(body)
+    assert time.process_time() - before < 6
+
+
+def test_an_answer_without_words_is_one() -> None:
+    assert parse_chat(join_stream(stream(HI[0], chunk(finish="stop")))).text == ""
+
+
+def test_calls_after_the_whole_message_are_joined() -> None:
+    whole = {"choices": [{"index": 0, "message": {"content": "x"}}]}
+    parts = [chunk(call(0, "e", "{}")), whole, chunk(call(0, "f", "{")), chunk(call(0, None, "}"))]
+    reply = parse_chat(join_stream(stream(*parts)))
+    assert [(found.name, found.arguments) for found in reply.tool_calls] == [("f", "{}")]
+
+
 def test_a_finished_text_is_joined() -> None:
     body = stream({"choices": [{"index": 0, "text": "h"}]}, {"choices": [{"text": "i", "index": 0}]})
     assert parse_completion(join_stream(body)).text == "hi"
@@ -97,8 +121,8 @@ UNREADABLE: dict[str, tuple[bytes, int | None]] = {
     "an early end within an event": (stream(*HI[:2], done=False) + b'data: {"choices": [{"de', None),
     "nothing": (b": ping\n\n", None),
     "an error": (stream({"error": {"message": "overloaded", "code": 503}}, done=False), 503),
-    "an error after a part": (stream(*HI[:2], {"error": {"message": "gone", "code": 502}}), 502),
-    "an error beside a part": (stream(HI[1], {"error": {"message": "x", "code": 502}, **chunk(finish="error")}), 502),
+    "an error after a part": (stream(*HI[:2], {"error": {"message": "gone", "code": 502}}), 500),
+    "an error beside a part": (stream(HI[1], {"error": {"message": "x", "code": 502}, **chunk(finish="error")}), 500),
     "an answer that was broken off": (stream(*HI[:2], chunk(finish="abort")), None),
     "no objects": (stream([1]), None),
     "choices of numbers": (stream({"choices": [1]}), None),
