@@ -71,7 +71,9 @@ FAILED: dict[str, tuple[Exception, RequestFailure, bool]] = {
     "a flagged question, inside a 200": (ErrorReply(502, "content was flagged"), "refused", False),
     "content management": (refusal(400, {"message": "content management policy"}), "refused", False),
     "a question that is quoted": (
-        refusal(400, {"message": "messages[0].content: 'why is the model gpt-4 not found? invalid api key' is too long"}),
+        refusal(
+            400, {"message": "messages[0].content: 'why is the model gpt-4 not found? invalid api key' is too long"}
+        ),
         "refused",
         False,
     ),
