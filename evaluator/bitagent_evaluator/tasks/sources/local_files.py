@@ -13,10 +13,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from bitagent_evaluator.support.files import digest_of_pieces, hex_digits, read_pieces
 from bitagent_evaluator.tasks.files import TaskSetError
-from bitagent_evaluator.tasks.sources.splits import files_of_folder
+from bitagent_evaluator.tasks.sources.splits import files_of_folder, is_hidden
 
 _log = logging.getLogger(__name__)
 
@@ -76,18 +77,28 @@ def local_files(path: Path) -> LocalFiles:
     files = tuple(LocalFile(path / name, name) for name in chosen.paths)
     if empty := [file.name for file in files if not file.size]:
         _log.warning("folder %s: %d of %d files are empty, such as %s", path, len(empty), len(files), empty[0])
-    sums = (f"{hex_digits(file.digest)}  {file.name}\n".encode("utf-8", "surrogateescape") for file in files)
+    sums = (f"{hex_digits(file.digest)}  {file.name}\n".encode() for file in files)
     return LocalFiles(files, digest_of_pieces(sums))
 
 
 def _names_in(folder: Path) -> list[str]:
-    """Return the paths of all files below a folder; links to folders are not followed."""
+    """Return the paths of all files below a folder, without hidden ones.
+
+    Raises TaskSetError for a folder in it that is a link, or cannot be read: what is in it would be missing.
+    """
     found: list[str] = []
-    for parent, _, names in os.walk(folder):
-        found += ((Path(parent) / name).relative_to(folder).as_posix() for name in names)
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        if linked := next((name for name in sorted(folders) if (Path(parent) / name).is_symlink()), None):
+            raise TaskSetError(f"{Path(parent) / linked} is a link to a folder: put the files themselves there")
+        found += ((Path(parent) / name).relative_to(folder).as_posix() for name in names if not is_hidden(name))
         if len(found) > _LISTED:
             raise TaskSetError(f"it has more than {_LISTED:,} files: name the folder that has the data alone")
     return found
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise TaskSetError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _what_to_name(path: Path) -> str:

@@ -40,6 +40,8 @@ _KINDS: Mapping[str, str] = {"jsonl": "json", "ndjson": "json", "tsv": "csv"}
 _PREFERRED = ("parquet", "json", "csv")
 """Which of several equally common formats counts, as on the hub."""
 _WILDCARD = re.compile(r"(\*\*/|\*\*|\*|\?|\[!?[^\[\]/!]{1,32}\])")
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+"""What names of files may hold and UTF-8 or a line of `sha256sum` cannot: bytes, line ends, backslashes."""
 _SHOWN = 3
 _SHOWN_PATTERN = 120
 _DEFAULT = "default"
@@ -93,9 +95,11 @@ def files_of_folder(files: Iterable[str]) -> SplitFiles:
     Raises TaskSetError if that is not clear: for files of several splits or formats, for data in a format that is not
     read, and where a shard is missing.
     """
-    names = list(files)
+    names = [path for path in files if not any(map(is_hidden, path.split("/")))]
     data = sorted(filter(_is_data, names))
     other = next((path for path in sorted(names) if _end(path) in _OTHER_DATA), None)
+    if odd := next((path for path in data if _UNWRITABLE.search(path)), None):
+        raise TaskSetError(f"the name of {odd!a} has a character that cannot be in an id or a list of sums: rename it")
     if not data or other is not None:
         hint = f": {other} {_OTHER_DATA[_end(other)]}" if other is not None else ""
         lacking = "has data that is not read" if data else "holds no data files"
@@ -125,11 +129,12 @@ def _end(path: str) -> str:
 
 def _is_data(path: str) -> bool:
     parts = path.split("/")
-    return (
-        suffix_of(path) in FILE_FORMATS
-        and parts[-1] not in _NO_DATA
-        and not any(part.startswith((".", "__")) for part in parts)
-    )
+    return suffix_of(path) in FILE_FORMATS and parts[-1] not in _NO_DATA and not any(map(is_hidden, parts))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is no data by its name, such as `.git` or `__pycache__`."""
+    return name.startswith((".", "__"))
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from bitagent_crds.task_forms import Expects, Language
 from bitagent_crds.task_set import Task
 from bitagent_crds.tasks import Columns, JsonlSource, RowFormat
 from bitagent_evaluator.tasks.files import TaskSetError
+from bitagent_evaluator.tasks.sources import local_files
 from bitagent_evaluator.tasks.sources.base import SourceInputs
 from bitagent_evaluator.tasks.sources.file_formats import MAX_ROW_BYTES
 from bitagent_evaluator.tasks.sources.jsonl import JsonlTasks
@@ -392,6 +395,38 @@ def test_an_empty_file_of_a_folder_is_pointed_out(tmp_path: Path, caplog: pytest
     (tmp_path / "a.jsonl").write_bytes(b"")
     _folder(tmp_path, {"b.jsonl": "t1"})
     assert [record.args[1:] for record in caplog.records if isinstance(record.args, tuple)] == [(1, 2, "a.jsonl")]
+
+
+def test_hidden_folders_of_a_folder_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_files, "_LISTED", 2)
+    names = {"a.jsonl": "t1", ".git/objects/pack.zip": "", ".cache/1.arrow": "", ".x.zip": "", "__pycache__/a.xz": ""}
+    assert [task.id for task in _folder(tmp_path, names).tasks()] == ["t1"]
+
+
+def test_a_linked_folder_in_a_folder_is_refused_and_a_linked_file_is_read(tmp_path: Path) -> None:
+    _folder(tmp_path / "elsewhere", {"1.jsonl": "t1"})
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "b.jsonl").symlink_to(tmp_path / "elsewhere" / "1.jsonl")
+    source = JsonlTasks(JsonlSource(), SourceInputs(folder))
+    assert [task.id for task in source.tasks()] == ["t1"]
+    (folder / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TaskSetError, match="folder/more is a link to a folder"):
+        JsonlTasks(JsonlSource(), SourceInputs(folder))
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _folder(tmp_path, {"a.jsonl": "t1", "more/b.jsonl": "t2"})
+    scan = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path).name == "more":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(TaskSetError, match="more cannot be read: Permission denied"):
+        JsonlTasks(JsonlSource(), SourceInputs(tmp_path))
 
 
 def test_rows_of_a_folder_have_ids_of_their_files(tmp_path: Path) -> None:
