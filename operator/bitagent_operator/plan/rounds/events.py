@@ -49,7 +49,9 @@ def events(old: EvalRoundStatus, new: EvalRoundStatus) -> tuple[EventMessage, ..
 
 def _reported(result: ModelResult) -> tuple[object, ...]:
     """Return the fields whose change is reported."""
-    return (result.state, result.reason, result.failures, result.near_copy_of)
+    # A trouble that is seen before the Job says that it has started is reported once it does.
+    begun = result.started_at is not None and result.reason.fault is Fault.INFRASTRUCTURE
+    return (result.state, result.reason, result.failures, result.near_copy_of, begun)
 
 
 def _near_copy(result: ModelResult) -> str:
