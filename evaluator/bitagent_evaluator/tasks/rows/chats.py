@@ -40,6 +40,8 @@ _WITHOUT_CALLS = frozenset({"role", "from", "refusal", "thinking", "thought", "r
 """Members of an assistant's message that are no place for a call, whatever they say of functions."""
 _CALL_PART = re.compile(r"(?:\w{1,32}_)?(?:tool|function|mcp)_?(?:calls?|use)")
 """Roles of messages whose content is a call, and types of the parts of a content that are calls, in snake case."""
+_ENDS_STEP = re.compile(r"step_start|(?:\w{1,32}_)?(?:result|output|response)")
+"""Types of parts after which a model had the results of its calls."""
 _CALL_IDS = ("toolCallId", "tool_call_id")
 """Members of such parts in the messages of Vercel's SDK, whose type may be `tool-NAME`."""
 _CALL_MEMBERS = ("functionCall", "function_call", "toolUse")
@@ -121,8 +123,8 @@ def calls_of(message: Any, functions: Sequence[Mapping[str, Any]]) -> list[Plain
             return calls
     if isinstance(content, Mapping):
         return parse_calls(content)
-    if isinstance(content, list) and (parts := [_call_part(part) for part in content if _is_call_part(part)]):
-        return parse_calls(parts)
+    if isinstance(content, list) and (parts := _first_step(content)):
+        return parse_calls([_call_part(part) for part in parts])
     if found := calls_in_text(_content(message) or "", functions):
         return found
     _check_other_members(message, functions)
@@ -194,6 +196,17 @@ def _is_call_part(part: Any) -> bool:
         or _CALL_PART.fullmatch(kind) is not None
         or any(isinstance(part.get(name), dict) for name in _CALL_MEMBERS)
     )
+
+
+def _first_step(content: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the parts that are calls, up to the first result: a call after it was made when the result was known."""
+    parts: list[dict[str, Any]] = []
+    for part in content:
+        if _is_call_part(part):
+            parts.append(part)
+        elif parts and isinstance(part, dict) and _ENDS_STEP.fullmatch(_snake_case(str(part.get("type")))):
+            break
+    return parts
 
 
 def _call_part(part: dict[str, Any]) -> Any:

@@ -56,7 +56,7 @@ _QUESTIONS, _ANSWERS = ("prompt", "input"), ("completion", "chosen", "preferred_
 
 def _with_messages(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of question and answer as one of messages; any other as it is."""
-    if isinstance(body := row.get("body"), dict) and "messages" not in row:
+    if isinstance(body := row.get("body"), dict) and not row.keys() & {"messages", *_QUESTIONS}:
         row = body
     question = next((row[name] for name in _QUESTIONS if isinstance(row.get(name), list | dict)), None)
     if question is None and isinstance(text := row.get("input"), str) and isinstance(row.get("output"), list):

@@ -133,7 +133,7 @@ def _is_data(path: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is no data by its name, such as `.git` or `__pycache__`."""
+    """Whether a file or folder holds no data by its name, such as `.git` or `__pycache__`."""
     return name.startswith((".", "__"))
 
 

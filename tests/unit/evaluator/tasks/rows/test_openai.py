@@ -224,6 +224,25 @@ OTHERS: dict[str, dict[str, Any]] = {
     "Vercel's parts of pages": _answered(
         {"type": "tool-get_weather", "toolCallId": "1", "state": "input-available", "input": {"city": "Oslo"}}
     ),
+    "Vercel's steps of one page": _answered(
+        {"type": "step-start"},
+        {"type": "tool-get_weather", "toolCallId": "1", "input": {"city": "Oslo"}, "output": "rain"},
+        {"type": "step-start"},
+        {"type": "tool-get_weather", "toolCallId": "2", "input": {"city": "Rome"}, "output": "sun"},
+    ),
+    "a result between calls": _answered(
+        {"type": "tool-call", "toolCallId": "1", "toolName": "get_weather", "input": {"city": "Oslo"}},
+        {"type": "tool-result", "toolCallId": "1", "output": "rain"},
+        {"type": "tool-call", "toolCallId": "2", "toolName": "get_weather", "input": {"city": "Rome"}},
+    ),
+    "a column body beside": {
+        "prompt": [QUESTION],
+        "completion": [
+            {"role": "assistant", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}]}
+        ],
+        "tools": [WEATHER],
+        "body": {"model": "m"},
+    },
     "ToolBench's system text": {
         "messages": [
             {"role": "system", "content": f"Use Thought, Action. You have the APIs: {[WEATHER]}\nBegin!"},
