@@ -96,7 +96,7 @@ def progress(
         case ModelFault():
             reason = outcome.reason if outcome.reason.fault is Fault.SPEC else Reason.TASKS_FAILED
             return TaskSetProgress(reason=reason, message=outcome.message, failed=True)
-        case InfraFault() if job.ended is None and never_ran(job, pods):
+        case InfraFault() if job.ended is None and job.ending is None and never_ran(job, pods):
             # Its Job tries again itself: with another Job beside it two pods could write to the same directory.
             return TaskSetProgress(reason=outcome.reason, message=f"{outcome.message}; it is tried again")
         case InfraFault() | Lost() if job.attempt < naming.MAX_ATTEMPTS and (

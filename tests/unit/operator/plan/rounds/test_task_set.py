@@ -130,6 +130,15 @@ def test_a_job_whose_pod_never_ran_tries_again_itself(make: Make, plan: Plan, mo
     assert found.condition("TasksReady").reason == "StartTimedOut"
 
 
+def test_a_job_that_tries_no_more_is_followed_although_a_pod_of_it_never_ends(make: Make, plan: Plan) -> None:
+    """It is recorded as failed once all its pods have ended, which that of a lost node never does."""
+    job = make.evaluation("tasks", attempt=1, active=1, failed=1, ending="BackoffLimitExceeded")
+    stays = {"created": 3700, "deleted": 3710, "node": "n1", "waiting": ("ContainerCreating", "")}
+    pods = [make.pod(job, name="p0", created=0, **LATE), make.pod(job, name="p1", **stays)]
+    found = plan(make.started("a", tasks=False), [make.model("a")], jobs=[job], pods=pods, now=7200)
+    assert (found.task_set_attempt, found.condition("TasksReady").reason) == (2, "StartTimedOut")
+
+
 def test_a_pod_that_builds_replaces_one_that_never_ran(make: Make, plan: Plan) -> None:
     """The operator was away when the first one used up its time."""
     job = make.evaluation("tasks", attempt=1, active=1, failed=1)
