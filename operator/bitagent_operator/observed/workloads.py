@@ -23,8 +23,12 @@ from bitagent_crds.names import (
 from bitagent_crds.progress import PROGRESS_PORT_NAME
 from bitagent_kube.objects import Obj, ObjectMeta, parse_time
 
-LATE = timedelta(minutes=2)
-"""How late a node may take a pod that was bound to it; if it says so later, its clock is ahead."""
+LATE = timedelta(minutes=10)
+"""How late a node may take a pod that was bound to it; if it says so later, its clock is ahead.
+
+More than the six minutes after which the pods of a node that restarts are evicted: an end that seems earlier than it
+was loses a result that is under way, and one that seems later is only waited for.
+"""
 
 
 @dataclass(frozen=True, slots=True)

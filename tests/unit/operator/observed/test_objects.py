@@ -106,6 +106,7 @@ def test_a_pod_has_the_time_of_its_binding_and_the_place_of_its_progress(make: M
     [
         pytest.param(0, 1, 51, id="a node's clock that is right"),
         pytest.param(0, 90, 140, id="a node that took the pod late"),
+        pytest.param(0, 400, 450, id="one that was restarted before it did"),
         pytest.param(5, 1, 50, id="a clock that is ahead"),
         pytest.param(-5, 1, 50, id="a clock that is behind"),
         pytest.param(24 * 365, 0, 50, id="a clock of another year"),
