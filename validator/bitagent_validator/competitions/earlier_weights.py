@@ -34,8 +34,8 @@ def without_copies(
     `known` has what earlier rounds say, by hotkey, and `elsewhere` the same of other competitions. What a hotkey had
     there counts where it has the same weights in this round: else a copy that is entered here first would keep it out.
     A model of the owner that was a duplicate of such a copy, because of its later commitment, has the place of the
-    original; one that was a near copy of it is an improvement. What the copy itself is a near copy of, both are, unless
-    that came after the owner's weights: a copy of one's own would otherwise take the mark away.
+    original; one that was a near copy of it is an improvement. What the copy is a near copy of, the former is as well,
+    unless that came after the owner's weights: a copy of one's own would otherwise take the mark away.
     """
     by_model = {result.model: result for result in results}
     own: dict[str, list[str]] = {}
@@ -54,16 +54,18 @@ def without_copies(
     for model, (owner, fixed) in copies.items():
         copy = by_model[model]
         for name in own[owner]:
-            if by_model[name].duplicate_of == model:
-                by_model[name] = in_place_of(copy, by_model[name])
-            elif by_model[name].near_copy_of != model:
+            if by_model[name].near_copy_of == model:
+                by_model[name] = by_model[name].model_copy(update={"near_copy_of": None})
+            if by_model[name].duplicate_of != model:
                 continue
-            near = copy.near_copy_of
-            if near is not None and copies.get(near, ("", 0))[0] == owner:
-                near = None  # a copy of what it had itself
-            elif near is not None and near in submissions and (submissions[near].block or 0) > fixed:
-                near = None  # which came after its weights
-            by_model[name] = by_model[name].model_copy(update={"near_copy_of": near})
+            by_model[name], near = in_place_of(copy, by_model[name]), copy.near_copy_of
+            if near is None:
+                continue
+            # That is a copy of what the owner had, too, or came after these weights.
+            if copies.get(near, ("", 0))[0] == owner or (
+                near in submissions and (submissions[near].block or 0) > fixed
+            ):
+                by_model[name] = by_model[name].model_copy(update={"near_copy_of": None})
         unscored = {"state": ResultState.DUPLICATE, "score": None, "near_copy_of": None}
         by_model[model] = copy.model_copy(update=unscored)
     return tuple(by_model.values())

@@ -204,22 +204,18 @@ def _without_refused(
         block = submissions[model].block
         return (math.inf if block is None else block, list(submissions).index(model))
 
-    def near(model: str) -> str | None:
-        """Return what a model is a near copy of, itself or by way of refused ones; these do not count."""
-        seen, found = {model}, by_model[model].near_copy_of
-        while found in refused and found in by_model and found not in seen:
-            seen.add(found)
-            found = by_model[found].near_copy_of
-        return found
-
-    for original in sorted(set(refused) & by_model.keys()):
-        for member in ("duplicate_of", "near_copy_of"):
+    # First those with equal weights, which may be near copies of other refused ones.
+    for member in ("duplicate_of", "near_copy_of"):
+        for original in sorted(set(refused) & by_model.keys()):
             copies = [m for m in submissions if m in by_model and getattr(by_model[m], member) == original]
             if not copies:
                 continue
             heir = by_model[min(copies, key=seniority)]
-            placed = in_place_of(by_model[original], heir) if member == "duplicate_of" else heir
-            by_model[heir.model] = placed.model_copy(update={"near_copy_of": near(original)})
+            by_model[heir.model] = (
+                in_place_of(by_model[original], heir)
+                if member == "duplicate_of"
+                else heir.model_copy(update={"near_copy_of": None})
+            )
     return tuple(by_model.values())
 
 

@@ -220,7 +220,7 @@ WEIGHTS, FILES = ("sha256:" + digit * 64 for digit in "ab")
                 result("m3", score="0.550000"),
             ],
             {"a": ("Succeeded", 0.6, True), "b": ("Succeeded", 0.55, False)},
-            id="unless the refused one was one, and is copied exactly",
+            id="an exact copy is what the refused one is",
         ),
         pytest.param(
             [
@@ -228,8 +228,17 @@ WEIGHTS, FILES = ("sha256:" + digit * 64 for digit in "ab")
                 result("m2", score="0.500000", nearCopyOf="liar"),
                 result("m3", score="0.550000"),
             ],
-            {"a": ("Succeeded", 0.5, True), "b": ("Succeeded", 0.55, False)},
-            id="or nearly",
+            {"a": ("Succeeded", 0.5, False), "b": ("Succeeded", 0.55, False)},
+            id="a near copy is like the refused one alone",
+        ),
+        pytest.param(
+            [
+                result("a-liar", score="0.600000"),
+                result("liar", score="0.600000", nearCopyOf="a-liar"),
+                result("m2", "Duplicate", duplicateOf="liar"),
+            ],
+            {"a": ("Succeeded", 0.6, False)},
+            id="what is like two refused ones alone is none",
         ),
     ],
 )
@@ -240,11 +249,11 @@ def test_a_false_claim_makes_no_copies_of_others(
     copies: list[dict[str, Any]],
     expected: dict[str, tuple[str, float, bool]],
 ) -> None:
-    """The refused model claims to be the earliest, and has no submission; m2 has a commitment, m3 none."""
+    """The refused models claim to be the earliest, and have no submission; m2 has a commitment, m3 none."""
     round_ = complete(*({"liar": result("liar", score="0.600000")} | {each["model"]: each for each in copies}).values())
     neurons = {h: neuron(h, registered_at=3) for h in "ab"}
     scored = record(
-        None, round_, competition=competition(), submissions=SUBMISSIONS, neurons=neurons, refused={"liar": "why"}
+        None, round_, competition=competition(), submissions=SUBMISSIONS, neurons=neurons, refused=("liar", "a-liar")
     )
     found = {h: (s.last.state.value, s.last.score, s.last.near_copy) for h, s in scored.scores.items() if s.last}
     assert found == expected
