@@ -162,7 +162,8 @@ _OF_ALL = (
     r"(?:insufficient[ _](?:balance|quota|credits?|funds)|credit balance is too low|exceeded your current quota"
     r"|billing[ _](?:not[ _]active|hard[ _]limit)|(?:invalid|incorrect|missing)[ _]api[ _]?key|api[ _]key not valid"
     r"|model[ _]not[ _](?:found|exist)|model_not_supported|no models? (?:is |are )?loaded|model (?:was |is )?unloaded"
-    r"|invalid model name|model ['\"`]?[\w./:@-]+['\"`]? (?:does not exist|not found|is not loaded))"
+    r"|invalid model name|model (?:['\"`]?[\w./:@-]+['\"`]? )?(?:does not exist|not found|is not loaded)"
+    r"|arrearage|model_decommissioned)"
 )
 """What any other request would be refused for, too, whatever the status is: of the account or the model."""
 _MESSAGE_OF_ALL = re.compile(_BEFORE + _OF_ALL, re.IGNORECASE)
@@ -224,13 +225,19 @@ def _advice(status: int, words: str, url: str) -> str:
     return next((f"; {advice}" for advice in found), "")
 
 
+_MESSAGES = ("message", "detail", "error_msg", "msg")
+
+
 def _error_words(error: openai.APIStatusError) -> str:
     """Return the message in the body if it has the API's form, else the body; of a page, its text.
 
     The code is part of the words where it says more than the status.
     """
     body = error.body
-    if isinstance(body, dict) and isinstance(message := body.get("message"), str) and message.strip():
+    if isinstance(body, str) and body.strip() and body != error.response.text:  # {"error": "..."}
+        return shown(body)
+    found = [body.get(name) for name in _MESSAGES] if isinstance(body, dict) else []
+    if isinstance(body, dict) and (message := next((m for m in found if isinstance(m, str) and m.strip()), "")):
         code = body.get("code")
         return shown(f"{message} ({code})" if isinstance(code, str) and not code.isdigit() else message)
     kind = error.response.headers.get("content-type", "")

@@ -48,6 +48,8 @@ UNAVAILABLE: dict[str, Exception] = {
     "a key, as a bad request": refusal(400, {"message": "API key not valid. Please pass a valid API key."}),
     "a model, after names of errors": refusal(400, {"message": "litellm.NotFoundError: The model `m` does not exist"}),
     "a model, in another member": page(400, '{"detail": "Model \'m\' not found"}'),
+    "a key, as the error itself": refusal(400, "Incorrect API key provided: sk-1"),
+    "a model, in a member of other servers": refusal(400, {"code": 20012, "msg": "Model does not exist."}),
     "an account, by its type": refusal(400, {"message": "No.", "type": "billing_not_active"}),
     "a redirection without an address": page(304, ""),
     "a circle of redirections": no_connection(httpx.TooManyRedirects("Exceeded maximum allowed redirects.")),
