@@ -10,6 +10,19 @@ from typing import Any
 Obj = dict[str, Any]
 """An object as the API server sends it."""
 
+IMAGE_PULL_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+"""Reasons of a container that waits for its image (kubelet, `pkg/kubelet/images/types.go`)."""
+
 
 def parse_time(text: str | None) -> datetime | None:
     """Parse a `Time` or `MicroTime`, cut to the second; None and the empty string give None."""

@@ -10,11 +10,10 @@ from bitagent_cli.doctor.seen import Seen
 from bitagent_cli.explanation.pods import pod_row
 from bitagent_crds.advice import advice
 from bitagent_crds.conditions import Reason
-from bitagent_kube.objects import Obj
+from bitagent_kube.objects import IMAGE_PULL_REASONS, Obj
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 GPU = "nvidia.com/gpu"
-_PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _SHOWN = 5
 
 
@@ -105,4 +104,4 @@ def images(seen: Seen) -> Iterator[Finding]:
 def _waits_for_image(pod: Obj) -> bool:
     status = pod.get("status") or {}
     states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    return any(((each.get("state") or {}).get("waiting") or {}).get("reason") in _PULL for each in states)
+    return any(((each.get("state") or {}).get("waiting") or {}).get("reason") in IMAGE_PULL_REASONS for each in states)

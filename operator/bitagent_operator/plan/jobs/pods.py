@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bitagent_crds.conditions import Fault, Reason
 from bitagent_crds.jobs import EXIT_OK, EXIT_STOPPED
 from bitagent_crds.schema import Model, is_later
-from bitagent_kube.objects import ObjectMeta
+from bitagent_kube.objects import IMAGE_PULL_REASONS, ObjectMeta
 from bitagent_operator.observed.workloads import InitContainer, PodObject, Terminated
 from bitagent_operator.plan.inputs import SILENT, LastEvent, Pass
 
@@ -29,17 +29,6 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 """`status.reason` of a pod that its `activeDeadlineSeconds` ended."""
 
 _ENDED = frozenset({"Succeeded", "Failed"})
-_IMAGE_PULL = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    }
-)
 _ON_ITS_WAY = frozenset({"", "ContainerCreating", "PodInitializing"})
 """Reasons of a container that waits without trouble. Any other one, also of a kubelet of tomorrow, is a trouble."""
 _NOT_THE_PROCESS = frozenset({"StartError", "ContainerCannotRun", "ContainerStatusUnknown"})
@@ -97,7 +86,7 @@ def _without_outcome(pod: PodObject) -> Problem:
     """Return why the result of one evaluation of a pack does not arrive; `pod` is the evaluation's part."""
     if not pod.waiting_reason:
         return Problem(Reason.RESULT_LOST, "no result of it has come, though the engine is done with it")
-    reason = Reason.IMAGE_PULL_FAILED if pod.waiting_reason in _IMAGE_PULL else Reason.POD_NOT_STARTED
+    reason = Reason.IMAGE_PULL_FAILED if pod.waiting_reason in IMAGE_PULL_REASONS else Reason.POD_NOT_STARTED
     cause = ": ".join(filter(None, (pod.waiting_reason, pod.waiting_message)))
     return Problem(reason, f"the container that passes on its result has not started: {cause}")
 
@@ -112,9 +101,9 @@ def _kept_from_starting(pod: PodObject, pass_: Pass) -> Problem | None:
             return None
         return Problem(Reason.UNSCHEDULABLE, _unaccepted(pod.unschedulable.since, pod.unschedulable.message))
     if pod.init is not None and (pod.init.failed or pod.init.reason not in _ON_ITS_WAY):
-        reason = Reason.IMAGE_PULL_FAILED if pod.init.reason in _IMAGE_PULL else Reason.POD_NOT_STARTED
+        reason = Reason.IMAGE_PULL_FAILED if pod.init.reason in IMAGE_PULL_REASONS else Reason.POD_NOT_STARTED
         return Problem(reason, _init(pod.init))
-    if pod.waiting_reason in _IMAGE_PULL:
+    if pod.waiting_reason in IMAGE_PULL_REASONS:
         return Problem(Reason.IMAGE_PULL_FAILED, f"{pod.waiting_reason}: {pod.waiting_message}")
     if pod.waiting_reason not in _ON_ITS_WAY:
         return Problem(Reason.INFRASTRUCTURE_FAULT, f"{pod.waiting_reason}: {pod.waiting_message}")
