@@ -54,7 +54,7 @@ async def published_elsewhere(urls: Sequence[str], *, genesis: str, netuid: int,
     async def read(other: Connection) -> Said:
         return await other.published(netuid, block=block)
 
-    return await ask_elsewhere(urls, genesis=genesis, read=read)
+    return await ask_elsewhere(urls, genesis=genesis, block=block, read=read)
 
 
 class SecondReadings:

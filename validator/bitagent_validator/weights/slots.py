@@ -52,7 +52,7 @@ async def slots_elsewhere(
     async def read(other: Connection) -> dict[str, int]:
         return slots_of(await other.subnet(netuid, hotkey=hotkey, block=block))
 
-    return await ask_elsewhere(urls, genesis=genesis, read=read)
+    return await ask_elsewhere(urls, genesis=genesis, block=block, read=read)
 
 
 @dataclass(frozen=True)
