@@ -148,6 +148,10 @@ class CompetitionController:
         """
         await self._replace_foreign(competition, genesis=connection.genesis)
         for round_ in self._plan(competition, block).replace:
+            # It may have been frozen just now: what the watch has not brought yet must not cost the round.
+            if (newest := await self._services.client.get(ROUNDS, round_.name)) is not None:
+                self._services.rounds.put(newest)
+        for round_ in self._plan(competition, block).replace:
             text = f"{round_.name} was not frozen before its seed's block, and its secret is shared: it is replaced"
             await self._services.events.warning("RoundReplaced", text)
             await self._delete(round_.name, why="its seed may be known before its models are fixed")

@@ -713,14 +713,34 @@ async def test_commitments_that_no_node_has_any_longer_are_believed_aloud(
     assert stage.events.posted == ["RoundCreated", "ClaimsNotChecked", "SeedPublished"]
 
 
+def sharing(stage: Stage, competition: Make, folder: Path) -> Competition:
+    """Start the pod with a key that other validators have as well."""
+    template = competition().round.to_wire()
+    template["tasks"]["secretRef"] = {"name": "shared", "key": "seed"}
+    (folder / "fc").write_text("x" * 32)
+    stage.start(seeds=folder)
+    return competition(round=template)
+
+
+async def test_a_shared_round_that_was_frozen_just_now_is_kept(
+    stage: Stage, competition: Make, subnet: Callable[..., Subnet], tmp_path: Path
+) -> None:
+    """The watch has not brought it yet."""
+    shared = sharing(stage, competition, tmp_path)
+    await step(stage, shared, subnet, 1000)
+    seen, stage.informer.put = stage.informer.put, lambda _: None  # type: ignore[method-assign]
+    stage.server.rounds = copy.deepcopy(stage.server.rounds)
+    fixed(stage)
+    stage.informer.put = seen  # type: ignore[method-assign]
+    for block in (1025, 1026):
+        await step(stage, shared, subnet, block)
+    assert stage.events.posted == ["RoundCreated", "SeedPublished"]
+
+
 async def test_a_shared_round_that_is_not_frozen_in_time_gets_another_block(
     stage: Stage, competition: Make, subnet: Callable[..., Subnet], tmp_path: Path
 ) -> None:
-    template = competition().round.to_wire()
-    template["tasks"]["secretRef"] = {"name": "shared", "key": "seed"}
-    shared = competition(round=template)
-    (tmp_path / "fc").write_text("x" * 32)
-    stage.start(seeds=tmp_path)
+    shared = sharing(stage, competition, tmp_path)
     await step(stage, shared, subnet, 1000)
     first = stage.seed()
     await step(stage, shared, subnet, 1025)
