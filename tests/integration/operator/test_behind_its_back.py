@@ -49,10 +49,14 @@ def test_jobs_that_are_deleted_without_their_pods_are_followed_when_these_have_e
     jobs = {job["metadata"]["uid"] for job in operator.all("jobs", **EVALUATES)}
     for job in operator.all("jobs", **EVALUATES):
         operator.api.delete(operator.path("jobs", job["metadata"]["name"]) + "?propagationPolicy=Orphan")
-    operator.until("both wait", lambda: {r["state"] for r in operator.results("r").values()} == {"Pending"})
     names = [pod["metadata"]["name"] for pod in operator.all("pods", **EVALUATES)]
-    said = [result["message"] for result in operator.results("r").values()]
-    assert all(any(name in text for text in said) for name in names), "a person may delete them"
+
+    def are_named() -> bool:
+        results = operator.results("r").values()
+        waiting = [r["message"] for r in results if r["state"] == "Pending"]
+        return len(waiting) == 2 and all(any(name in text for text in waiting) for name in names)
+
+    operator.until("both wait, and a person may delete their pods", are_named)
     operator.pause(1)
     assert {pod["metadata"]["uid"] for pod in operator.all("pods", **EVALUATES)} == pods
     over.set()

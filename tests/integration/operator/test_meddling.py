@@ -76,14 +76,15 @@ def test_jobs_that_lose_all_labels_are_found_again(world: World, outcomes: Outco
 
 def test_statuses_that_are_stripped_are_written_again(operator: World, outcomes: Outcomes) -> None:
     over = run(operator, outcomes, "m-100", "n-200")
-    jobs = {job["metadata"]["uid"] for job in operator.all("jobs")}
+    jobs = {job["metadata"]["uid"]: job["metadata"]["name"] for job in operator.all("jobs")}
     strip(operator, "minermodels")
-    operator.until_condition("minermodels", "m-100", "Fetched")
+    for model in ("m-100", "n-200"):
+        operator.until_condition("minermodels", model, "Fetched")
     strip(operator, "evalrounds")
 
     def running() -> bool:
         status = operator.get("evalrounds", "r").get("status", {})
-        return bool(status.get("counts", {}).get("running") == len(status["results"]) == 2)
+        return bool(status.get("counts", {}).get("running") == len(status.get("results", ())) == 2)
 
     operator.until("it runs", running)
     operator.api.merge(operator.path("evalrounds", "r") + "/status", {"status": {"conditions": []}})
@@ -91,4 +92,6 @@ def test_statuses_that_are_stripped_are_written_again(operator: World, outcomes:
     over.set()
     operator.until_condition("evalrounds", "r", "Complete")
     assert {m: r["score"] for m, r in operator.results("r").items()} == {"m-100": "0.100000", "n-200": "0.200000"}
-    assert {job["metadata"]["uid"] for job in operator.all("jobs")} == jobs, "none is made again"
+    assert {job["metadata"]["uid"]: job["metadata"]["name"] for job in operator.all("jobs")} == jobs, (
+        "none is made again"
+    )
