@@ -315,6 +315,11 @@ class ValidatorSpec(Model):
     suspend: bool = False
     """suspend stops the validator pod; running rounds continue."""
 
+    @property
+    def mechanisms(self) -> list[int]:
+        """The mechanisms that weights are set for, in their order."""
+        return sorted({competition.mechanism for competition in self.competitions})
+
 
 class RefusedClaim(StatusModel):
     """A model whose claim to a commitment the chain contradicts."""

@@ -78,7 +78,7 @@ async def _look(endpoint: str, spec: ValidatorSpec, hotkey: str) -> Look:
                 age=age,
             )
             try:
-                mechanisms = _mechanisms(spec)
+                mechanisms = spec.mechanisms
                 subnet = await connection.subnet(spec.netuid, hotkey=hotkey, block=block, mechanisms=mechanisms)
             except SubnetNotFound:
                 return known
@@ -141,16 +141,12 @@ def _of_account(spec: ValidatorSpec, subnet: Subnet, hotkey: str) -> list[Findin
     found.append(Finding(key >= needed, f"version key {key} is sent, and the subnet requires {needed}"))
     target = burn_target(spec.weights.burn, subnet)
     found.append(Finding(not target.problem, target.problem or f"what is burnt goes to {target.hotkey}"))
-    found += [_of_mechanism(subnet, mechanism) for mechanism in _mechanisms(spec)]
+    found += [_of_mechanism(subnet, mechanism) for mechanism in spec.mechanisms]
     mode = spec.weights.mode
     found.append(
         Finding(mode is WeightsMode.SET and not spec.suspend, f"weights.mode is {mode}, suspend {spec.suspend}")
     )
     return found
-
-
-def _mechanisms(spec: ValidatorSpec) -> list[int]:
-    return sorted({competition.mechanism for competition in spec.competitions})
 
 
 def _of_mechanism(subnet: Subnet, mechanism: int) -> Finding:

@@ -109,8 +109,7 @@ async def compute(client: Client, name: str) -> list[Computed]:
     await store.load(competition.id for competition in spec.competitions)
     found = [parse_round(each) for each in await client.list(ROUNDS, labels=f"{VALIDATOR_LABEL}={name}")]
     rounds = [each for each in found if not each.tasks_only]
-    mechanisms = sorted({c.mechanism for c in spec.competitions})
-    subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""), mechanisms=mechanisms)
+    subnet = await _subnet(spec, hotkey=me.status.get("hotkey", ""), mechanisms=spec.mechanisms)
     known = {}
     for competition in spec.competitions:
         running = running_round(r for r in rounds if r.competition == competition.id and r.owner == me.uid)
@@ -119,7 +118,7 @@ async def compute(client: Client, name: str) -> list[Computed]:
             competition, running, state=store.state, submissions=submissions, block=subnet.block
         )
     result = []
-    for mechanism in mechanisms:
+    for mechanism in spec.mechanisms:
         own, on = tuple(c for c in spec.competitions if c.mechanism == mechanism), subnet.on(mechanism)
         computed = compute_weights(own, standings=known, subnet=on, weights=spec.weights, held=store.state.held)
         result.append(Computed(spec, mechanism, own, on, computed))

@@ -24,15 +24,10 @@ class HeightForgotten(MustRestart):
     """A height at which the subnet was read is not believed any more, nor is anything that was read there."""
 
 
-def mechanisms_of(spec: ValidatorSpec) -> list[int]:
-    """Return the mechanisms that weights are set for."""
-    return sorted({competition.mechanism for competition in spec.competitions})
-
-
 def parts_of(spec: ValidatorSpec) -> set[str]:
     """Return the names of all parts of a pass."""
     found = {"state", "status", "account", "discovery", "online", "endpoints", "wallet"} | {
-        f"weights {mechanism}" for mechanism in mechanisms_of(spec)
+        f"weights {mechanism}" for mechanism in spec.mechanisms
     }
     parts = ("results", "rounds", "online")
     return found | {f"competition {c.id}, {part}" for c in spec.competitions for part in parts}
@@ -43,7 +38,7 @@ def is_settled(spec: ValidatorSpec, decisions: Sequence[Decision], *, pending: C
 
     A row of a mechanism that weights are not set for any more stays pending for ever.
     """
-    under_way = set(pending) & set(mechanisms_of(spec))
+    under_way = set(pending) & set(spec.mechanisms)
     return bool(decisions) and all(decision.current for decision in decisions) and not under_way
 
 

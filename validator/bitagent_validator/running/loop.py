@@ -30,7 +30,6 @@ from bitagent_validator.running.checks import (
     SpecChanged,
     check_key,
     is_settled,
-    mechanisms_of,
     parts_of,
     rounds_obstacle,
 )
@@ -162,7 +161,7 @@ class Loop:
         self._state_problem = ""
         async with self._troubles.contained("state", rest=False):
             try:
-                await self._services.store.load((c.id for c in me.spec.competitions), mechanisms_of(me.spec))
+                await self._services.store.load((c.id for c in me.spec.competitions), me.spec.mechanisms)
             except StateUnreadable as error:
                 self._state_problem = str(error)
                 raise
@@ -240,10 +239,10 @@ class Loop:
             if not self._troubles.resting(part):
                 async with self._troubles.contained(part):
                     await self._competitions.record_scores(competition, subnet)
-        for gone in self._setters.keys() - set(mechanisms_of(spec)):
+        for gone in self._setters.keys() - set(spec.mechanisms):
             await self._setters.pop(gone).stop()
             self._weights.pop(gone, None)
-        for mechanism in mechanisms_of(spec):
+        for mechanism in spec.mechanisms:
             # Another attempt soon: a setting may be due.
             async with self._troubles.contained(f"weights {mechanism}", rest=False):
                 await self._weigh(mechanism, me, spec, chain)

@@ -8,7 +8,6 @@ from bitagent_crds.validator import ValidatorSpec
 from bitagent_validator.chain.connection import SubnetNotFound
 from bitagent_validator.chain.facts import AccountFacts, Subnet
 from bitagent_validator.chain.follower import Up
-from bitagent_validator.running.checks import mechanisms_of
 from bitagent_validator.wallet import Account
 
 FACTS_SECONDS = 10.0
@@ -39,7 +38,7 @@ class Readings:
         A node that is a few blocks behind the last one shows nothing newer, and is not asked. Raises ChainUnavailable.
         """
         now = asyncio.get_running_loop().time()
-        old, mechanisms = self.subnet, mechanisms_of(spec)
+        old, mechanisms = self.subnet, spec.mechanisms
         pause = max(FACTS_SECONDS, FACTS_BLOCKS * chain.connection.block_seconds)
         known = old is not None and (old.me is None or old.mechanisms.keys() >= set(mechanisms))
         if old and known and (old.block >= chain.block or (not urgent and now - self._read_at < pause)):

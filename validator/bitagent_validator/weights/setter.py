@@ -123,7 +123,7 @@ class WeightSetter:
                 accepted=Acceptance(
                     {number: value for number, value in (accepts or {}).items() if number is not None},
                     anywhere=(accepts or {}).get(None, ""),
-                    single=len({competition.mechanism for competition in spec.competitions}) < 2,
+                    single=len(spec.mechanisms) < 2,
                 ),
                 mechanism=self._mechanism,
             ),

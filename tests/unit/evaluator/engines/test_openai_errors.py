@@ -80,7 +80,7 @@ FAILED: dict[str, tuple[Exception, RequestFailure, bool]] = {
         False,
     ),
     "a question that is quoted, inside a 200": (ErrorReply(400, "cannot parse: no models loaded"), "refused", False),
-    "a question that is no text": (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), "refused", False),
+    "a question that is not text": (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), "refused", False),
     "a reply without an end": (TooLong(1 << 26), "unreadable", False),
     "a connection that ends": (no_connection(httpx.RemoteProtocolError("peer closed")), "server_error", True),
     "a connection that is reset": (no_connection(httpx.ReadError("")), "server_error", True),
